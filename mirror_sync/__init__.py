@@ -1,0 +1,1 @@
+"""Keeps an organisation's own copy of AI models and datasets, proved by SHA-256."""

@@ -1,0 +1,89 @@
+"""Digests are types, never bare strings, and are computed while the bytes pass."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import ClassVar, Self
+
+
+class _Hex(str):
+    """Lower-case hexadecimal text of a fixed length; ValueError for anything else."""
+
+    __slots__ = ()
+    _pattern: ClassVar[re.Pattern[str]]
+
+    def __new__(cls, text: str) -> Self:
+        if cls._pattern.fullmatch(text) is None:
+            raise ValueError(f"not a {cls.__name__}: {text[:80]!r}")
+        return super().__new__(cls, text)
+
+
+class Sha256(_Hex):
+    """A SHA-256 digest, 64 hexadecimal digits."""
+
+    __slots__ = ()
+    _pattern = re.compile(r"[0-9a-f]{64}")
+
+    @classmethod
+    def of(cls, body: bytes | bytearray | memoryview) -> Self:
+        return cls(hashlib.sha256(body).hexdigest())
+
+
+class GitOid(_Hex):
+    """A git object id: SHA-1 over a header and the content, 40 hexadecimal digits."""
+
+    __slots__ = ()
+    _pattern = re.compile(r"[0-9a-f]{40}")
+
+    @classmethod
+    def of_blob(cls, body: bytes) -> Self:
+        return cls(_git_blob_hash(len(body), body).hexdigest())
+
+
+class CommitId(_Hex):
+    """The id of a commit, 40 hexadecimal digits."""
+
+    __slots__ = ()
+    _pattern = re.compile(r"[0-9a-f]{40}")
+
+    @classmethod
+    def matches(cls, revision: str) -> bool:
+        """Whether a revision names a commit by its full id."""
+        return cls._pattern.fullmatch(revision) is not None
+
+
+Promise = Sha256 | GitOid
+"""What an upstream promises about a file's content: SHA-256 (LFS, Xet) or the git blob id (small files)."""
+
+
+class ContentHash:
+    """Hashes a file of a known size while its bytes pass, so that either kind of promise can be checked."""
+
+    def __init__(self, size: int, promise: Promise) -> None:
+        self._sha256 = hashlib.sha256()
+        self._git = _git_blob_hash(size) if isinstance(promise, GitOid) else None
+        self._promise = promise
+
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._sha256.update(chunk)
+        if self._git is not None:
+            self._git.update(chunk)
+
+    @property
+    def sha256(self) -> Sha256:
+        return Sha256(self._sha256.hexdigest())
+
+    @property
+    def actual(self) -> Promise:
+        """The digest of the promise's own kind, to be compared with it."""
+        return self.sha256 if self._git is None else GitOid(self._git.hexdigest())
+
+    @property
+    def kept(self) -> bool:
+        return self.actual == self._promise
+
+
+def _git_blob_hash(size: int, body: bytes = b"") -> hashlib._Hash:
+    # SHA-1 is git's choice, not ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+    return hashlib.sha1(b"blob %d\0" % size + body, usedforsecurity=False)

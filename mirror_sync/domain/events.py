@@ -1,0 +1,119 @@
+"""What happens in a run, as values. The engine tells every observer; it never calls a log, a bar or a metric by name.
+
+Observers are called from worker threads, several at a time, and must neither raise nor wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport, RunReport
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """`at` is ISO 8601 in UTC."""
+
+    run: str
+    jobs: tuple[str, ...]
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReposListed:
+    """A job's patterns were expanded; `repos` counts pairs of repo and revision."""
+
+    run: str
+    job: str
+    repos: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPlanned:
+    """A repo has changed and its plan is made."""
+
+    run: str
+    job: str
+    repo: Repo
+    revision: str
+    commit: str
+    fetch_files: int
+    fetch_bytes: int
+    reuse_files: int
+    reuse_bytes: int
+    delete_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileStarted:
+    run: str
+    repo: Repo
+    path: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BytesFetched:
+    """`count` more bytes of a file came; negative when an attempt was thrown away."""
+
+    run: str
+    repo: Repo
+    path: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinished:
+    run: str
+    repo: Repo
+    path: str
+    size: int
+    error: str | None = None  # None: proved and stored
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A call failed and will be repeated after `wait` seconds; `attempt` counts from 1."""
+
+    what: str
+    cause: str  # an error's code
+    message: str
+    attempt: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFinished:
+    run: str
+    report: RepoReport
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    report: RunReport
+
+
+Event = (
+    RunStarted
+    | ReposListed
+    | RepoPlanned
+    | FileStarted
+    | BytesFetched
+    | FileFinished
+    | Retrying
+    | RepoFinished
+    | RunFinished
+)
+Observer = Callable[[Event], None]
+
+
+def tell_all(observers: tuple[Observer, ...]) -> Observer:
+    """One observer that tells many, in order."""
+
+    def tell(event: Event) -> None:
+        for observer in observers:
+            observer(event)
+
+    return tell

@@ -1,0 +1,63 @@
+"""An entry of jobs.yaml, as the engine sees it: everything resolved, nothing left to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from mirror_sync.domain.policy import LicensePolicy
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Run again this long after the start of the last run."""
+
+    interval: timedelta
+    jitter: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Run at the times of a five-field crontab expression, in an IANA time zone."""
+
+    expression: str
+    timezone: str = "UTC"
+    jitter: timedelta = timedelta(0)
+
+
+Schedule = Every | Cron
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight."""
+
+    name: str
+    repos: tuple[RepoPattern, ...]
+    upstream: str
+    target: str
+    revisions: tuple[str, ...] = ("main",)
+    selection: Selection = Selection()
+    policy: LicensePolicy = LicensePolicy()
+    schedule: Schedule | None = None
+    workers: int = 8
+
+    def names(self, repo: Repo) -> bool:
+        return any(pattern.matches(repo) for pattern in self.repos)
+
+    def follows(self, revision: str) -> bool:
+        return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
+
+
+def rival(job: Job, repo: Repo, names: Iterable[str], jobs: Iterable[Job]) -> Job | None:
+    """Another job that wants other files of a commit of `repo`, which goes by any of `names`, on the same target."""
+    wanted = tuple(names)
+    for other in jobs:
+        same_place = other.name != job.name and other.target == job.target and other.names(repo)
+        if same_place and other.selection != job.selection and any(map(other.follows, wanted)):
+            return other
+    return None

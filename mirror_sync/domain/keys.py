@@ -1,0 +1,46 @@
+"""The bucket's two kinds of keys.
+
+    blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
+    hub/<models|datasets>/<org--name>/refs.json  the only mutable object of a repo
+
+`--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
+directory.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Kind, Repo
+
+BLOBS = "blobs/sha256/"
+HUB = "hub/"
+
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
+
+
+def blob_key(digest: Sha256) -> str:
+    return f"{BLOBS}{digest[:2]}/{digest}"
+
+
+def blob_of(key: str) -> Sha256 | None:
+    """The digest that a key names, None when it is no blob's key."""
+    match = _BLOB.fullmatch(key)
+    return Sha256(match[2]) if match else None
+
+
+def refs_key(repo: Repo) -> str:
+    return f"{HUB}{repo.kind.plural}/{repo.id.replace('/', '--')}/refs.json"
+
+
+def repo_of(key: str) -> Repo | None:
+    """The repo whose refs a key holds, None when it is no such key."""
+    match = _REFS.fullmatch(key)
+    if match is None:
+        return None
+    try:
+        return Repo(Kind(match[1].removesuffix("s")), match[2].replace("--", "/", 1))
+    except ValueError:
+        return None

@@ -1,0 +1,77 @@
+"""Files as an upstream promises them, and files as the mirror holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mirror_sync.domain.digest import GitOid, Promise, Sha256
+from mirror_sync.errors import UnsafePath
+
+MAX_PATH_BYTES = 4096
+
+
+def check_path(path: str) -> str:
+    """Return `path`, or raise UnsafePath: only relative POSIX paths without tricks are ever published."""
+    if not path:
+        raise UnsafePath(path, "is empty")
+    if path.startswith("/"):
+        raise UnsafePath(path, "is absolute")
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise UnsafePath(path, "has an empty, '.' or '..' part")
+    if "\0" in path:
+        raise UnsafePath(path, "contains a NUL")
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise UnsafePath(path, "is not valid Unicode") from None
+    if size > MAX_PATH_BYTES:
+        raise UnsafePath(path, f"is longer than {MAX_PATH_BYTES} bytes")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that an upstream promises at a commit; `size` in bytes.
+
+    `oid` is the git id of the file, or of the LFS pointer that stands for it; `sha256` is known beforehand for LFS
+    files only, and so is `pointer_size`, the pointer's size in bytes.
+    """
+
+    path: str
+    size: int
+    oid: GitOid
+    sha256: Sha256 | None = None
+    pointer_size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+        if self.size < 0:
+            raise ValueError(f"{self.path}: a size of {self.size} bytes")
+
+    @property
+    def promise(self) -> Promise:
+        return self.oid if self.sha256 is None else self.sha256
+
+    def proved(self, sha256: Sha256) -> MirroredFile:
+        """The same file once its content is known to have that digest."""
+        return MirroredFile(self.path, self.size, self.oid, sha256, self.pointer_size)
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredFile:
+    """A file whose bytes were proved; `size` in bytes, `pointer_size` for LFS files only."""
+
+    path: str
+    size: int
+    oid: GitOid
+    sha256: Sha256
+    pointer_size: int | None = None
+
+    @property
+    def promise(self) -> Promise:
+        return self.oid if self.pointer_size is None else self.sha256
+
+
+Manifest = Mapping[str, MirroredFile]
+"""path -> proved file"""

@@ -1,0 +1,80 @@
+"""refs.json, the only mutable object of a repo: which commits are mirrored, and under which names.
+
+It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirrored, plus
+`"snapshots": {"<commit>": "<SHA-256 of its root document>"}`. One PUT of it publishes or un-publishes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.errors import DocumentError
+
+_GROUPS = ("branches", "tags", "converts", "pullRequests")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """A mutable name of a commit: `name` main, `ref` refs/heads/main; `group` is the Hub's list it stands in."""
+
+    group: str
+    name: str
+    ref: str
+    target: CommitId
+
+    def answers_to(self, revision: str) -> bool:
+        return revision in (self.name, self.ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """The names and snapshots of one mirrored repo."""
+
+    refs: tuple[Ref, ...] = ()
+    snapshots: dict[CommitId, Sha256] = field(default_factory=dict)
+
+    def commit_of(self, revision: str) -> CommitId | None:
+        """The mirrored commit that a branch, tag, full ref name or commit id stands for."""
+        if CommitId.matches(revision):
+            return CommitId(revision) if revision in self.snapshots else None
+        found = (ref.target for ref in self.refs if ref.answers_to(revision))
+        return next((target for target in found if target in self.snapshots), None)
+
+    def root_of(self, revision: str) -> Sha256 | None:
+        commit = self.commit_of(revision)
+        return None if commit is None else self.snapshots[commit]
+
+    def names_of(self, commit: CommitId) -> tuple[str, ...]:
+        """The branches and tags that stand for a commit, and its id."""
+        return (*(ref.name for ref in self.refs if ref.target == commit), commit)
+
+    def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
+        """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id."""
+        kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
+        refs = tuple(sorted(kept if ref is None else [*kept, ref]))
+        return replace(self, refs=refs, snapshots={**self.snapshots, commit: root})
+
+    def encode(self) -> bytes:
+        document: dict[str, Any] = {group: [] for group in _GROUPS}
+        for ref in self.refs:
+            document[ref.group].append({"name": ref.name, "ref": ref.ref, "targetCommit": ref.target})
+        document["snapshots"] = dict(sorted(self.snapshots.items()))
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Refs:
+        """DocumentError when the bytes are no refs.json."""
+        try:
+            document = json.loads(body)
+            refs = tuple(
+                Ref(group, str(item["name"]), str(item["ref"]), CommitId(item["targetCommit"]))
+                for group in _GROUPS
+                for item in document[group]
+            )
+            snapshots = {CommitId(commit): Sha256(root) for commit, root in document["snapshots"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DocumentError(f"not a refs.json: {error!r}") from error
+        return cls(refs, snapshots)

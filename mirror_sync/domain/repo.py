@@ -1,0 +1,95 @@
+"""Repos, their names, and patterns over them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Self
+
+
+class Kind(StrEnum):
+    MODEL = "model"
+    DATASET = "dataset"
+
+    @property
+    def plural(self) -> str:
+        """As the Hub's API and the bucket's keys spell it: `models`, `datasets`."""
+        return f"{self.value}s"
+
+
+# huggingface_hub.utils.validate_repo_id: word characters, '-' and '.', no '--' or '..', at most 96 characters
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?"
+_ID = re.compile(rf"(?:{_PART}/)?{_PART}")
+_PATTERN = re.compile(r"[A-Za-z0-9_.\-*?\[\]!]+(?:/[A-Za-z0-9_.\-*?\[\]!]+)?")
+_GLOB = re.compile(r"[*?\[]")
+_MAX_ID = 96
+
+
+def _split_kind(text: str) -> tuple[Kind, str]:
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        return Kind.MODEL, text
+    try:
+        return Kind(kind), rest
+    except ValueError:
+        raise ValueError(f"{kind!r} is no kind of repo; write model: or dataset:") from None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repo:
+    """A repo of an upstream: `org/name`, or `name` alone for a few old models. ValueError for a bad id."""
+
+    kind: Kind
+    id: str
+
+    def __post_init__(self) -> None:
+        if len(self.id) > _MAX_ID or "--" in self.id or ".." in self.id or _ID.fullmatch(self.id) is None:
+            raise ValueError(f"{self.id[:120]!r} is no repo id; write org/name")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`org/name` is a model, `dataset:org/name` a dataset."""
+        return cls(*_split_kind(text))
+
+    def __str__(self) -> str:
+        return self.id if self.kind is Kind.MODEL else f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPattern:
+    """An entry of a job's `repos`: a repo, or a glob over the names of one owner (`acme/*`)."""
+
+    kind: Kind
+    glob: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ValueError, with what would be right, for anything that is neither a repo nor a glob."""
+        kind, glob = _split_kind(text)
+        if _GLOB.search(glob) is None:
+            return cls(kind, Repo(kind, glob).id)
+        owner, _, name = glob.partition("/")
+        if not name or _GLOB.search(owner) or _PATTERN.fullmatch(glob) is None:
+            raise ValueError(f"{glob!r} must name one owner before its wildcard; write owner/*")
+        return cls(kind, glob)
+
+    @property
+    def is_glob(self) -> bool:
+        return _GLOB.search(self.glob) is not None
+
+    @property
+    def owner(self) -> str:
+        return self.glob.partition("/")[0]
+
+    @property
+    def repo(self) -> Repo:
+        """The one repo that is meant; ValueError for a glob."""
+        return Repo(self.kind, self.glob)
+
+    def matches(self, repo: Repo) -> bool:
+        return repo.kind is self.kind and fnmatchcase(repo.id, self.glob)
+
+    def __str__(self) -> str:
+        return self.glob if self.kind is Kind.MODEL else f"{self.kind}:{self.glob}"

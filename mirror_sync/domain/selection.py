@@ -1,0 +1,43 @@
+"""Which files of a repo a job wants, by the rules of huggingface_hub's allow_patterns and ignore_patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from mirror_sync.domain.manifest import RemoteFile
+
+# Without these a copy may break the very licence that permits it; they travel with every snapshot.
+_LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
+
+
+def always_travels(path: str) -> bool:
+    """Licence texts and notices wherever they lie, and the card (README.md) of the repo."""
+    name = path.rpartition("/")[2]
+    return path == "README.md" or any(fnmatchcase(name.upper(), pattern) for pattern in _LEGAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Glob patterns over whole paths; `*` crosses `/`, and `folder/` means all that is in it."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def wants(self, path: str) -> bool:
+        if always_travels(path):
+            return True
+        return _any_matches(path, self.include) and not _any_matches(path, self.exclude)
+
+    def filter(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+        return (file for file in files if self.wants(file.path))
+
+    def __str__(self) -> str:
+        left_out = f", exclude {list(self.exclude)}" if self.exclude else ""
+        return f"include {list(self.include)}{left_out}"
+
+
+def _any_matches(path: str, patterns: tuple[str, ...]) -> bool:
+    # huggingface_hub.utils.filter_repo_objects: a pattern that ends in "/" stands for the folder's content
+    return any(fnmatchcase(path, f"{pattern}*" if pattern.endswith("/") else pattern) for pattern in patterns)

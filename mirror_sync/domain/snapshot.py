@@ -1,0 +1,203 @@
+"""The documents of a snapshot: a small Merkle tree whose leaves name the blobs.
+
+    root     one JSON object; names the documents below and keeps what was selected, under which terms
+    shards   the Hub's recursive tree listing, cut: a JSON array, one entry a line, sorted by percent-encoded path
+    info     the Hub's answer to /api/{kind}s/{id}/revision/{commit}
+    commits  the Hub's answer to /api/{kind}s/{id}/commits/{commit}
+
+Entries have the Hub's shape (`GET .../tree/{rev}?recursive=true`) and add `sha256` to every file; `path` is never the
+last key, so that a front finds an entry by searching for `"path":"…",`. A shard begins where a hash of the path says so:
+a property of the path itself, so that one changed file rewrites one shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.manifest import Manifest, MirroredFile
+from mirror_sync.domain.policy import Outcome, Verdict
+from mirror_sync.domain.selection import Selection
+from mirror_sync.errors import DocumentError, UnsafePath
+
+ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Bytes that are named by their digest."""
+
+    body: bytes
+    digest: Sha256
+
+    @classmethod
+    def of(cls, body: bytes) -> Document:
+        return cls(body, Sha256.of(body))
+
+    @classmethod
+    def of_json(cls, value: Any) -> Document:
+        return cls.of(encode_json(value).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard's place in the root: `first` is the percent-encoded path of its first entry."""
+
+    first: str
+    digest: Sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root document of a snapshot; `size` counts the bytes of all files, `last` is the Hub's lastCommit object."""
+
+    repo: str  # as jobs.yaml writes it: org/name, dataset:org/name
+    commit: CommitId
+    last: Mapping[str, str]  # id, title, date
+    info: Sha256
+    commits: Sha256
+    selection: Selection
+    verdict: Verdict
+    files: int
+    size: int
+    shards: tuple[Shard, ...]
+
+    def shard_for(self, path: str) -> int:
+        """The index of the only shard that can hold `path`."""
+        return max(bisect_right([shard.first for shard in self.shards], sort_key(path)) - 1, 0)
+
+    @property
+    def documents(self) -> tuple[Sha256, ...]:
+        return (self.info, self.commits, *(shard.digest for shard in self.shards))
+
+    def encode(self) -> Document:
+        return Document.of_json(
+            {
+                "format": FORMAT,
+                "repo": self.repo,
+                "commit": self.commit,
+                "last": dict(self.last),
+                "info": self.info,
+                "commits": self.commits,
+                "selection": {"include": self.selection.include, "exclude": self.selection.exclude},
+                "license": {"outcome": self.verdict.outcome, "reason": self.verdict.reason},
+                "files": self.files,
+                "bytes": self.size,
+                "shards": [[shard.first, shard.digest] for shard in self.shards],
+            }
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> Root:
+        """DocumentError when the bytes are no root document of a known format."""
+        try:
+            document = json.loads(body)
+            if document["format"] != FORMAT:
+                raise DocumentError(f"a root document of format {document['format']!r}, this program reads {FORMAT}")
+            return cls(
+                repo=document["repo"],
+                commit=CommitId(document["commit"]),
+                last=document["last"],
+                info=Sha256(document["info"]),
+                commits=Sha256(document["commits"]),
+                selection=Selection(*(tuple(document["selection"][key]) for key in ("include", "exclude"))),
+                verdict=Verdict(Outcome(document["license"]["outcome"]), document["license"]["reason"]),
+                files=int(document["files"]),
+                size=int(document["bytes"]),
+                shards=tuple(Shard(first, Sha256(digest)) for first, digest in document["shards"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DocumentError(f"not a root document: {error!r}") from error
+
+
+def sort_key(path: str) -> str:
+    """Percent-encoded: pure ASCII, so that Python, njs and a text search agree on the order."""
+    return quote(path, safe="/")
+
+
+def encode_json(value: Any) -> str:
+    """Compact JSON, in raw UTF-8, as JavaScript's JSON.stringify writes it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def entry_of(file: MirroredFile) -> dict[str, Any]:
+    """A file in the Hub's tree listing; no `xetHash`, since a client that sees one asks for what no bucket speaks."""
+    entry: dict[str, Any] = {"type": "file", "oid": file.oid, "size": file.size, "path": file.path}
+    if file.pointer_size is not None:
+        entry["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
+    return entry | {"sha256": file.sha256}
+
+
+def folder_of(path: str) -> dict[str, Any]:
+    """A folder in the Hub's tree listing.
+
+    Its `oid` is made from its path: the real tree id would change with every file below it (and rewrite the shards of
+    all its parents), and would be wrong for a selection of files.
+    """
+    return {
+        "type": "directory",
+        "oid": hashlib.sha1(path.encode(), usedforsecurity=False).hexdigest(),
+        "path": path,
+        "size": 0,
+    }
+
+
+def cut_shards(manifest: Manifest) -> Iterator[tuple[Shard, Document]]:
+    """The listing of a manifest, folders included, in shards. UnsafePath when a name is both a file and a folder."""
+    entries = sorted((sort_key(path), path) for path in {*manifest, *_folders(manifest)})
+    lines: list[str] = []
+    first = ""
+    for key, path in entries:
+        if lines and _begins_shard(key):
+            yield _shard(first, lines)
+            lines = []
+        if not lines:
+            first = key
+        file = manifest.get(path)
+        lines.append(encode_json(folder_of(path) if file is None else entry_of(file)))
+    yield _shard(first, lines)
+
+
+def read_shard(body: bytes) -> Iterator[MirroredFile]:
+    """The files of a shard, folders left out. DocumentError when the bytes are no shard."""
+    try:
+        for entry in json.loads(body):
+            if entry["type"] == "file":
+                lfs = entry.get("lfs")
+                yield MirroredFile(
+                    path=entry["path"],
+                    size=int(entry["size"]),
+                    oid=GitOid(entry["oid"]),
+                    sha256=Sha256(entry["sha256"]),
+                    pointer_size=None if lfs is None else int(lfs["pointerSize"]),
+                )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DocumentError(f"not a shard document: {error!r}") from error
+
+
+def _folders(manifest: Manifest) -> set[str]:
+    folders: set[str] = set()
+    for path in manifest:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
+    for path in folders & manifest.keys():
+        raise UnsafePath(path, "is a file and a folder at once")
+    return folders
+
+
+def _begins_shard(key: str) -> bool:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % ENTRIES_PER_SHARD == 0
+
+
+def _shard(first: str, lines: Iterable[str]) -> tuple[Shard, Document]:
+    document = Document.of(("[\n" + ",\n".join(lines) + "\n]\n").encode())
+    return Shard(first, document.digest), document

@@ -1,0 +1,56 @@
+"""What an upstream says about a repo at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.policy import Terms
+from mirror_sync.domain.repo import Repo
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A revision of a repo, resolved to a commit, with the terms that hold there.
+
+    `current` differs from `asked` when the upstream has renamed the repo. `described` is what the mirror will answer as
+    the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes.
+    """
+
+    asked: Repo
+    current: Repo
+    commit: CommitId
+    terms: Terms
+    described: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def renamed(self) -> bool:
+        return self.current != self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """An entry of a repo's history; `date` is ISO 8601 in UTC with milliseconds, as the Hub writes it."""
+
+    id: CommitId
+    title: str
+    date: str
+    message: str = ""
+    authors: tuple[str, ...] = ()
+
+    def encode(self) -> dict[str, Any]:
+        """The Hub's shape: an item of `GET /api/{kind}s/{id}/commits/{rev}`."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "message": self.message,
+            "date": self.date,
+            "authors": [{"user": author} for author in self.authors],
+        }
+
+    @property
+    def as_last(self) -> dict[str, str]:
+        """The Hub's `lastCommit` object of a tree entry."""
+        return {"id": self.id, "title": self.title, "date": self.date}

@@ -1,0 +1,177 @@
+"""Every error that leaves a layer of mirror-sync, and the facts it carries.
+
+    MirrorError
+    ├── ConfigError             jobs.yaml cannot be used: every fault with its place
+    ├── UpstreamError           what an upstream answered about a repo
+    │   ├── Unreachable         no answer, a time-out, a cut connection, 5xx        (retryable)
+    │   ├── RateLimited         429, with the seconds to wait                       (retryable)
+    │   ├── BadAnswer           an answer that is not what it claims to be          (retryable)
+    │   ├── Gated               terms not accepted, or access not granted
+    │   ├── TokenRejected       the token is wrong or has expired
+    │   ├── Disabled            the upstream has switched the repo off
+    │   ├── NotFoundOrPrivate   no such repo, or not for us
+    │   ├── RevisionNotFound    the repo has no such branch, tag or commit
+    │   └── FileNotFound        the commit has no such path
+    ├── IntegrityError          bytes that are not the promised ones                (retryable)
+    ├── UnsafePath              a path name that no mirror should publish
+    ├── StoreError              what a target answered
+    │   ├── StoreUnavailable    no answer, 5xx, SlowDown                            (retryable)
+    │   ├── StoreDenied         credentials or permissions
+    │   ├── StoreFull           no space, quota
+    │   └── KeyMissing          nothing is stored under that key
+    ├── DocumentError           a stored document that cannot be read as one
+    ├── SelectionConflict       two jobs want one commit of one target with different files
+    └── Interrupted             the run was asked to stop
+
+`code` is a short stable word for reports and metrics. `retryable` says whether the same call may succeed later.
+`str(error)` is one line for a person, free of secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+_SHOWN = 120  # characters of a hostile path name that a message repeats
+
+
+class MirrorError(Exception):
+    """The root of all errors that mirror-sync raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a configuration file; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    where: str  # the place in the document: jobs[0].schedule.every
+    message: str  # what is wrong and what would be right
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: {self.where}: {self.message}" if self.where else f"{place}: {self.message}"
+
+
+class ConfigError(MirrorError):
+    """A configuration that cannot be used, with all its faults at once."""
+
+    code = "config"
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+class UpstreamError(MirrorError):
+    """Something an upstream answered, or did not."""
+
+    code = "upstream"
+
+
+class Unreachable(UpstreamError):
+    code = "unreachable"
+    retryable = True
+
+
+class RateLimited(UpstreamError):
+    """The upstream asks to wait; `retry_after` in seconds, None when it does not say."""
+
+    code = "rate-limited"
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadAnswer(UpstreamError):
+    code = "bad-answer"
+    retryable = True
+
+
+class Gated(UpstreamError):
+    code = "gated"
+
+
+class TokenRejected(UpstreamError):
+    code = "token-rejected"
+
+
+class Disabled(UpstreamError):
+    code = "disabled"
+
+
+class NotFoundOrPrivate(UpstreamError):
+    code = "not-found-or-private"
+
+
+class RevisionNotFound(UpstreamError):
+    code = "revision-not-found"
+
+
+class FileNotFound(UpstreamError):
+    code = "file-not-found"
+
+
+class IntegrityError(MirrorError):
+    """Bytes that are not the promised ones. `expected` and `actual` are digests or sizes in bytes."""
+
+    code = "integrity"
+    retryable = True
+
+    def __init__(self, path: str, expected: str, actual: str) -> None:
+        super().__init__(f"{path}: expected {expected}, got {actual}")
+        self.path, self.expected, self.actual = path, expected, actual
+
+
+class UnsafePath(MirrorError):
+    code = "unsafe-path"
+
+    def __init__(self, path: str, why: str) -> None:
+        shown = ascii(path if len(path) <= _SHOWN else f"{path[:_SHOWN]}...")
+        super().__init__(f"path name {shown}: {why}")
+        self.path = path
+
+
+class StoreError(MirrorError):
+    """Something a target answered, or did not."""
+
+    code = "target"
+
+
+class StoreUnavailable(StoreError):
+    code = "target-unavailable"
+    retryable = True
+
+
+class StoreDenied(StoreError):
+    code = "target-denied"
+
+
+class StoreFull(StoreError):
+    code = "target-full"
+
+
+class KeyMissing(StoreError):
+    code = "target-key-missing"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"nothing is stored under {key}")
+        self.key = key
+
+
+class DocumentError(MirrorError):
+    code = "document"
+
+
+class SelectionConflict(MirrorError):
+    code = "selection-conflict"
+
+
+class Interrupted(MirrorError):
+    code = "interrupted"

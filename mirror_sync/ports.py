@@ -1,0 +1,162 @@
+"""The ports between deciding and doing: a Source we read from, a Store we write to. Each docstring is the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.upstream import Commit, Resolved
+
+
+class ByteStream(Protocol):
+    """Bytes in order, read once, by one thread."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a prefix of `buffer` and return its length; 0 only at the end.
+
+        An end before the promised length is an error, never a short 0. Raises what the port that opened it raises.
+        """
+        ...
+
+
+class Source(Protocol):
+    """An upstream. Every verb may be repeated; none changes anything. Safe for many threads.
+
+    All verbs raise UpstreamError (its subclasses tell cases apart); `fetch` raises them while reading as well.
+    """
+
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+        """The repos that a glob stands for, each resolved at its default branch `main`."""
+        ...
+
+    def resolve(self, repo: Repo, revision: str) -> Resolved:
+        """One call: the commit that a branch, tag or commit id stands for now, and the terms at it."""
+        ...
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        """The branches and tags of a repo."""
+        ...
+
+    def authorize(self, repo: Repo) -> None:
+        """Return when the files of a (gated) repo may be read with our token; raise Gated or another refusal."""
+        ...
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        """Every file of a commit. UnsafePath for a name that must not be published."""
+        ...
+
+    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
+        """The newest commits up to and including `commit`, newest first, at least one."""
+        ...
+
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> AbstractContextManager[ByteStream]:
+        """The bytes [start, stop) of a file, neither proved nor complete by themselves. `stop` None: to its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock."""
+
+    key: str
+    size: int
+    modified: float
+
+
+class Upload(Protocol):
+    """An object on its way in parts: nothing is visible under its key before `complete`.
+
+    As a context manager it aborts on the way out unless it was completed. Parts may be put by many threads.
+    """
+
+    part_size: int  # bytes; every part but the last has exactly this size
+
+    def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
+        """Store part `number`, counted from 0. May be repeated. The body may be reused after the return."""
+        ...
+
+    def complete(self) -> None:
+        """Make the object visible, whole, in one step. All parts must have been put."""
+        ...
+
+    def abort(self) -> None:
+        """Forget the parts. May be repeated; never raises."""
+        ...
+
+    def __enter__(self) -> Upload: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Store(Protocol):
+    """A target: keys and objects. Safe for many threads and processes; raises StoreError.
+
+    A write is atomic: a reader sees the old object or the new one, whole; after a crash too.
+    """
+
+    part_size: int  # bytes; objects up to this size are put at once, larger ones through `begin`
+
+    def stat(self, key: str) -> Stat | None:
+        """None when, and only when, nothing is stored under the key."""
+        ...
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
+        """The bytes [start, stop) of an object. KeyMissing when there is none."""
+        ...
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        """Store a whole object, replacing an older one. `digest` is the body's: a store that can refuses others."""
+        ...
+
+    def begin(self, key: str, size: int) -> Upload:
+        """Start an upload of `size` bytes."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        """Every visible object whose key starts with `prefix`, in the order of keys."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; a key that is not there is no error."""
+        ...
+
+
+class ContentIndex(Protocol):
+    """What is known of a target's contents by git id: a cache, which may forget everything."""
+
+    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        """The digests of those contents that are known by their git id."""
+        ...
+
+    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        """Remember contents that were proved and stored."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything the target holds has been learned once."""
+        ...
+
+    def mark_complete(self) -> None: ...
+
+
+def read_all(store: Store, key: str, limit: int) -> bytes:
+    """A whole small object; StoreError when it is larger than `limit` bytes."""
+    from mirror_sync.errors import StoreError
+
+    body = bytearray()
+    chunk = memoryview(bytearray(256 * 1024))
+    with store.read(key) as stream:
+        while count := stream.readinto(chunk):
+            body += chunk[:count]
+            if len(body) > limit:
+                raise StoreError(f"{key} is larger than {limit} bytes")
+    return bytes(body)
