@@ -2,6 +2,7 @@
 
     MirrorError
     ├── ConfigError             jobs.yaml cannot be used: every fault with its place
+    ├── UsageError              a name or an option that does not exist
     ├── UpstreamError           what an upstream answered about a repo
     │   ├── Unreachable         no answer, a time-out, a cut connection, 5xx        (retryable)
     │   ├── RateLimited         429, with the seconds to wait                       (retryable)
@@ -65,6 +66,10 @@ class ConfigError(MirrorError):
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+
+
+class UsageError(MirrorError):
+    code = "usage"
 
 
 class UpstreamError(MirrorError):

@@ -44,13 +44,17 @@ class RepoReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """One run; `started` and `finished` are ISO 8601 in UTC. `interrupted` when it was asked to stop before its end."""
+    """One run; `started` and `finished` are ISO 8601 in UTC.
+
+    `interrupted` when it was asked to stop before its end; `left` repos are undone then.
+    """
 
     run: str
     started: str
     finished: str
     repos: tuple[RepoReport, ...]
     interrupted: bool = False
+    left: int = 0
 
     @property
     def ok(self) -> bool:
@@ -67,6 +71,7 @@ class RunReport:
             "finished": self.finished,
             "ok": self.ok,
             "interrupted": self.interrupted,
+            "left": self.left,
             "repos": [asdict(report) for report in self.repos],
         }
 

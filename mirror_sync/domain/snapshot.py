@@ -1,7 +1,7 @@
 """The documents of a snapshot: a small Merkle tree whose leaves name the blobs.
 
     root     one JSON object; names the documents below and keeps what was selected, under which terms
-    shards   the Hub's recursive tree listing, cut: a JSON array, one entry a line, sorted by percent-encoded path
+    shards   the Hub's recursive tree listing, cut; a JSON array, one entry a line, ordered by `sort_key`
     info     the Hub's answer to /api/{kind}s/{id}/revision/{commit}
     commits  the Hub's answer to /api/{kind}s/{id}/commits/{commit}
 

@@ -1,0 +1,87 @@
+"""Publishes a snapshot: documents from the leaves to the root, then refs.json.
+
+Readers see the old snapshot or the new one, whole: a commit exists for them when refs.json names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.policy import Verdict
+from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.snapshot import Document, Root, cut_shards
+from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.engine.published import Mapper, read_refs
+from mirror_sync.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a snapshot's documents are made of."""
+
+    resolved: Resolved
+    manifest: Manifest
+    history: Sequence[Commit]
+    selection: Selection
+    verdict: Verdict
+
+
+def publish_documents(store: Store, snapshot: Snapshot, known: frozenset[Sha256], mapper: Mapper = map) -> Sha256:
+    """Write the documents of a snapshot and return the digest of its root; those in `known` are there already.
+
+    Raises StoreError; nothing is visible to a reader before `publish_refs`.
+    """
+    root, documents = _documents(snapshot)
+    missing = {document.digest: document for document in documents if document.digest not in known}
+    list(mapper(lambda document: _put(store, document), missing.values()))
+    top = root.encode()
+    _put(store, top)  # last: a root never names what is not there
+    return top.digest
+
+
+def publish_refs(store: Store, repo: Repo, snapshot: tuple[Resolved, Sha256], ref: Ref | None) -> None:
+    """Move a ref onto a snapshot with one PUT. The caller holds the repo's lock."""
+    resolved, root = snapshot
+    refs = read_refs(store, repo).with_snapshot(resolved.commit, root, ref)
+    body = refs.encode()
+    store.put(refs_key(repo), body, Sha256.of(body))
+
+
+def _put(store: Store, document: Document) -> None:
+    store.put(blob_key(document.digest), document.body, document.digest)
+
+
+def _documents(snapshot: Snapshot) -> tuple[Root, list[Document]]:
+    shards = list(cut_shards(snapshot.manifest))
+    info = Document.of_json(_info(snapshot))
+    commits = Document.of_json([commit.encode() for commit in snapshot.history])
+    root = Root(
+        repo=str(snapshot.resolved.asked),
+        commit=snapshot.resolved.commit,
+        last=snapshot.history[0].as_last,
+        info=info.digest,
+        commits=commits.digest,
+        selection=snapshot.selection,
+        verdict=snapshot.verdict,
+        files=len(snapshot.manifest),
+        size=sum(file.size for file in snapshot.manifest.values()),
+        shards=tuple(shard for shard, _ in shards),
+    )
+    return root, [*(document for _, document in shards), info, commits]
+
+
+def _info(snapshot: Snapshot) -> dict[str, Any]:
+    """The Hub's answer to `/api/{kind}s/{id}/revision/{commit}`, with the files that are mirrored."""
+    return {
+        **snapshot.resolved.described,
+        "id": snapshot.resolved.asked.id,
+        "sha": snapshot.resolved.commit,
+        "siblings": [{"rfilename": path} for path in sorted(snapshot.manifest)],
+    }

@@ -1,0 +1,55 @@
+"""Reads what a target publishes: refs, roots, manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
+from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.snapshot import Root, read_shard
+from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.ports import Store, read_all
+
+MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
+
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Like the built-in map; an executor's map reads many documents at once."""
+
+
+def read_refs(store: Store, repo: Repo) -> Refs:
+    """Empty when the target holds nothing of the repo."""
+    try:
+        return Refs.decode(read_all(store, refs_key(repo), MAX_DOCUMENT))
+    except KeyMissing:
+        return Refs()
+
+
+def read_document(store: Store, digest: Sha256) -> bytes:
+    """A document, proved against its name. KeyMissing, or DocumentError when other bytes lie there."""
+    body = read_all(store, blob_key(digest), MAX_DOCUMENT)
+    actual = Sha256.of(body)
+    if actual != digest:
+        raise DocumentError(f"document {digest} holds other bytes, of digest {actual}")
+    return body
+
+
+def read_root(store: Store, digest: Sha256) -> Root:
+    return Root.decode(read_document(store, digest))
+
+
+def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:
+    """All files of a snapshot, by path."""
+    shards = mapper(lambda shard: list(read_shard(read_document(store, shard.digest))), root.shards)
+    return {file.path: file for shard in shards for file in shard}
+
+
+def mirrored_repos(store: Store) -> Iterator[Repo]:
+    """Every repo of which the target publishes something."""
+    for stat in store.list(HUB):
+        repo = repo_of(stat.key)
+        if repo is not None:
+            yield repo

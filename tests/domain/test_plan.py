@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.domain.plan import carry_out, plan, unknown
+from tests.domain.files import desired_of, manifest_of, remote, trees
+
+Tree = dict[str, tuple[bytes, bool]]
+
+
+def _fetched(actions: Any, wanted: Tree) -> dict[Any, Any]:
+    """What carrying out the fetches of a plan proves."""
+    truth = manifest_of(wanted)
+    return {file.promise: truth[file.path].sha256 for file in actions.fetch}
+
+
+@given(trees, trees)
+def test_carrying_out_a_plan_gives_what_was_desired(a: Tree, b: Tree) -> None:
+    current, desired = manifest_of(a), desired_of(b)
+    actions = plan(current, desired, {})
+    assert carry_out(actions, current, _fetched(actions, b)) == manifest_of(b)
+
+
+@given(trees, trees, st.data())
+def test_what_the_target_holds_is_never_fetched(a: Tree, b: Tree, data: st.DataObject) -> None:
+    current, desired = manifest_of(a), desired_of(b)
+    candidates = unknown(current, desired)
+    present = {
+        file.promise: manifest_of(b)[file.path].sha256 for file in candidates if data.draw(st.booleans(), file.path)
+    }
+    actions = plan(current, desired, present)
+    assert not {file.promise for file in actions.fetch} & (present.keys() | {f.promise for f in current.values()})
+    assert carry_out(actions, current, present | _fetched(actions, b)) == manifest_of(b)
+
+
+@given(trees)
+def test_nothing_is_done_when_nothing_changed(a: Tree) -> None:
+    actions = plan(manifest_of(a), desired_of(a), {})
+    assert (actions.fetch, actions.delete, actions.changes) == ((), (), 0)
+
+
+@given(trees, trees)
+def test_every_path_is_accounted_for_once(a: Tree, b: Tree) -> None:
+    actions = plan(manifest_of(a), desired_of(b), {})
+    assert sorted(file.path for file in (*actions.fetch, *actions.reuse)) == sorted(b)
+    assert {file.path for file in actions.delete} == a.keys() - b.keys()
+
+
+def test_a_rename_fetches_nothing() -> None:
+    actions = plan(manifest_of({"old": (b"x", False)}), desired_of({"new": (b"x", False)}), {})
+    assert actions.fetch == ()
+    assert [file.path for file in actions.delete] == ["old"]
+
+
+def test_equal_contents_of_one_commit_are_fetched_once() -> None:
+    actions = plan({}, [remote("a", b"same"), remote("b", b"same")], {})
+    assert len(actions.fetch) == 1
+
+
+def test_a_manifest_with_an_unproved_file_cannot_be_made() -> None:
+    actions = plan({}, [remote("a", b"x")], {})
+    with pytest.raises(KeyError):
+        carry_out(actions, {}, {})

@@ -1,0 +1,74 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.refs import Ref, Refs
+from mirror_sync.errors import DocumentError
+
+ONE, TWO = CommitId("1" * 40), CommitId("2" * 40)
+ROOT_ONE, ROOT_TWO = Sha256("a" * 64), Sha256("b" * 64)
+
+
+def _main(commit: CommitId) -> Ref:
+    return Ref("branches", "main", "refs/heads/main", commit)
+
+
+def test_moving_a_branch_keeps_the_commit_it_leaves() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).with_snapshot(TWO, ROOT_TWO, _main(TWO))
+    assert refs.root_of("main") == ROOT_TWO
+    assert refs.root_of(ONE) == ROOT_ONE
+    assert len(refs.refs) == 1
+
+
+def test_a_branch_a_full_ref_name_and_a_commit_id_lead_to_the_same_snapshot() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE))
+    assert {refs.commit_of(name) for name in ("main", "refs/heads/main", ONE)} == {ONE}
+
+
+def test_what_is_not_mirrored_has_no_commit() -> None:
+    refs = Refs((_main(ONE),), {})
+    assert refs.commit_of("main") is None
+    assert refs.commit_of(ONE) is None
+    assert refs.commit_of("dev") is None
+
+
+def test_a_commit_alone_is_published_without_a_name() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, None)
+    assert refs.refs == ()
+    assert refs.names_of(ONE) == (ONE,)
+
+
+def test_refs_are_the_hubs_answer_and_the_snapshots() -> None:
+    tag = Ref("tags", "v1", "refs/tags/v1", ONE)
+    document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).with_snapshot(ONE, ROOT_ONE, tag).encode())
+    assert document == {
+        "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": ONE}],
+        "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": ONE}],
+        "converts": [],
+        "pullRequests": [],
+        "snapshots": {ONE: ROOT_ONE},
+    }
+
+
+_commits = st.integers(0, 16**40 - 1).map(lambda number: CommitId(f"{number:040x}"))
+_refs = st.builds(
+    Ref, st.sampled_from(["branches", "tags", "converts", "pullRequests"]), st.text(), st.text(), _commits
+)
+
+
+@given(st.sets(_refs), st.dictionaries(_commits, st.just(ROOT_ONE)))
+def test_refs_survive_being_written_and_read(refs: set[Ref], snapshots: dict[CommitId, Sha256]) -> None:
+    written = Refs(tuple(sorted(refs)), snapshots)
+    read = Refs.decode(written.encode())
+    assert (sorted(read.refs), read.snapshots) == (sorted(written.refs), written.snapshots)
+
+
+@given(
+    st.binary() | st.dictionaries(st.text(), st.none() | st.integers()).map(lambda value: json.dumps(value).encode())
+)
+def test_other_bytes_are_a_document_error_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(DocumentError):
+        Refs.decode(body)

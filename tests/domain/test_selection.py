@@ -1,0 +1,45 @@
+import pytest
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported, but not by `__all__`
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.domain.job import Job, rival
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.selection import Selection, always_travels
+
+_paths = st.text("ab/.*?[]!-", min_size=1, max_size=8)
+_patterns = st.lists(st.text("ab/.*?[]!-", min_size=1, max_size=6), max_size=3).map(tuple)
+
+
+@given(st.lists(_paths), _patterns.filter(bool), _patterns)
+def test_patterns_select_as_huggingface_hub_does(
+    paths: list[str], include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    expected = list(filter_repo_objects(paths, allow_patterns=list(include), ignore_patterns=list(exclude)))
+    assert [path for path in paths if Selection(include, exclude).wants(path)] == expected
+
+
+@pytest.mark.parametrize(
+    "path", ["LICENSE", "LICENSE.md", "sub/LICENSE-CODE", "licence.txt", "NOTICE", "USE_POLICY.md", "README.md"]
+)
+def test_licence_texts_and_the_card_travel_whatever_the_patterns_say(path: str) -> None:
+    assert always_travels(path)
+    assert Selection(("*.bin",), ("*",)).wants(path)
+
+
+@pytest.mark.parametrize("path", ["sub/README.md", "MY_LICENSE", "licensing/x.py", "readme.txt"])
+def test_nothing_else_travels_by_itself(path: str) -> None:
+    assert not Selection(("*.bin",)).wants(path)
+
+
+def _job(name: str, repos: str, *, revisions: tuple[str, ...] = ("main",), exclude: tuple[str, ...] = ()) -> Job:
+    return Job(name, (RepoPattern.parse(repos),), "hub", "bucket", revisions, Selection(exclude=exclude))
+
+
+def test_a_rival_wants_other_files_of_the_same_commit_on_the_same_target() -> None:
+    repo = Repo.parse("acme/x")
+    mine, other = _job("a", "acme/x"), _job("b", "acme/*", revisions=("ma*",), exclude=("*.bin",))
+    assert rival(mine, repo, ("main",), (mine, other)) is other
+    assert rival(mine, repo, ("v1",), (mine, other)) is None
+    assert rival(mine, Repo.parse("acme2/x"), ("main",), (mine, other)) is None
+    assert rival(mine, repo, ("main",), (mine, _job("b", "acme/*"))) is None

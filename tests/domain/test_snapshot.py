@@ -1,0 +1,160 @@
+import json
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.policy import Outcome, Verdict
+from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.snapshot import ENTRIES_PER_SHARD, Root, Shard, cut_shards, encode_json, read_shard, sort_key
+from mirror_sync.errors import DocumentError, UnsafePath
+from tests.domain.files import manifest_of, mirrored, trees
+
+Tree = dict[str, tuple[bytes, bool]]
+
+
+def _many(count: int) -> dict[str, MirroredFile]:
+    return {path: mirrored(path, b"") for path in (f"folder-{n % 97:02}/file-{n:06}.txt" for n in range(count))}
+
+
+def _root(shards: tuple[Shard, ...]) -> Root:
+    return Root(
+        repo="acme/tiny",
+        commit=CommitId("a" * 40),
+        last={"id": "a" * 40, "title": "first", "date": "2026-01-01T00:00:00.000Z"},
+        info=Sha256("1" * 64),
+        commits=Sha256("2" * 64),
+        selection=Selection(("*",), ("*.bin",)),
+        verdict=Verdict(Outcome.ALLOWED, "licence mit is in licenses.allow"),
+        files=3,
+        size=10,
+        shards=shards,
+    )
+
+
+@given(trees)
+def test_shards_give_back_the_manifest_they_were_cut_from(tree: Tree) -> None:
+    manifest = manifest_of(tree)
+    try:
+        shards = list(cut_shards(manifest))
+    except UnsafePath:  # some name is a file and a folder at once
+        return
+    assert {file.path: file for _, document in shards for file in read_shard(document.body)} == manifest
+
+
+@given(trees)
+def test_an_entry_is_found_by_text_search_on_a_line_of_its_own(tree: Tree) -> None:
+    try:
+        shards = list(cut_shards(manifest_of(tree)))
+    except UnsafePath:
+        return
+    text = "".join(document.body.decode() for _, document in shards)
+    for path in tree:
+        needle = f'"path":{encode_json(path)},'
+        assert text.count(needle) == 1
+        line = next(line for line in text.split("\n") if needle in line)
+        assert json.loads(line.rstrip(","))["path"] == path
+
+
+def test_entries_are_in_the_order_of_their_percent_encoded_paths_across_shards() -> None:
+    shards = list(cut_shards(_many(5000)))
+    keys = [sort_key(entry["path"]) for _, document in shards for entry in json.loads(document.body)]
+    assert keys == sorted(keys)
+    assert [shard.first for shard, _ in shards] == [
+        sort_key(json.loads(document.body)[0]["path"]) for _, document in shards
+    ]
+
+
+def test_a_path_lies_in_the_shard_that_the_root_names_for_it() -> None:
+    manifest = _many(5000)
+    cut = list(cut_shards(manifest))
+    root = _root(tuple(shard for shard, _ in cut))
+    for path in manifest:
+        assert path in {file.path for file in read_shard(cut[root.shard_for(path)][1].body)}
+
+
+def test_a_first_publication_of_n_files_writes_at_most_n_over_200_and_20_documents() -> None:
+    for count in (0, 1, 500, 20_000):
+        assert len(list(cut_shards(_many(count)))) <= count / 200 + 20
+
+
+def test_one_changed_file_rewrites_one_shard() -> None:
+    manifest = _many(20_000)
+    before = {shard.digest for shard, _ in cut_shards(manifest)}
+    path = "folder-03/file-000003.txt"
+    after = {shard.digest for shard, _ in cut_shards({**manifest, path: mirrored(path, b"new")})}
+    assert len(after - before) == 1
+
+
+@pytest.mark.parametrize("change", ["added", "removed"])
+def test_one_added_or_removed_file_rewrites_at_most_two_shards(change: str) -> None:
+    manifest = _many(20_000)
+    before = {shard.digest for shard, _ in cut_shards(manifest)}
+    for number in range(0, 20_000, 1000):
+        path = f"folder-{number % 97:02}/file-{number:06}.txt"
+        changed = dict(manifest)
+        if change == "removed":
+            del changed[path]
+        else:
+            changed[path + ".new"] = mirrored(path + ".new", b"")
+        assert len({shard.digest for shard, _ in cut_shards(changed)} - before) <= 2
+
+
+def test_shards_hold_some_hundred_entries_on_average() -> None:
+    count = len(list(cut_shards(_many(40_000))))
+    assert 40_000 / ENTRIES_PER_SHARD / 2 < count < 40_000 / ENTRIES_PER_SHARD * 2
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused() -> None:
+    with pytest.raises(UnsafePath, match="is a file and a folder at once"):
+        list(cut_shards({path: mirrored(path, b"") for path in ("a", "a/b")}))
+
+
+def test_folders_are_listed_once_each() -> None:
+    ((_, document),) = cut_shards({path: mirrored(path, b"") for path in ("a/b/c", "a/d")})
+    folders = [entry["path"] for entry in json.loads(document.body) if entry["type"] == "directory"]
+    assert folders == ["a", "a/b"]
+
+
+def test_no_xet_hash_is_published() -> None:
+    ((_, document),) = cut_shards({"m": mirrored("m", b"x", lfs=True)})
+    assert b"xet" not in document.body
+    assert json.loads(document.body)[0]["lfs"]["oid"] == Sha256.of(b"x")
+
+
+def test_a_root_document_survives_being_written_and_read() -> None:
+    root = _root((Shard("", Sha256("3" * 64)), Shard("b%20c", Sha256("4" * 64))))
+    document = root.encode()
+    assert Root.decode(document.body) == root
+    assert document.digest == Sha256.of(document.body)
+
+
+def test_a_document_of_an_unknown_format_says_so() -> None:
+    body = _root(()).encode().body.replace(b'"format":1', b'"format":2')
+    with pytest.raises(DocumentError, match="format 2, this program reads 1"):
+        Root.decode(body)
+
+
+@given(
+    st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_other_bytes_are_a_document_error_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(DocumentError):
+        Root.decode(body)
+
+
+@given(st.binary() | st.dictionaries(st.text(), st.integers()).map(lambda value: json.dumps([value]).encode()))
+def test_other_bytes_are_no_shard(body: bytes) -> None:
+    if body.strip() in (b"[]", b"{}", b'""'):
+        return
+    with pytest.raises(DocumentError):
+        list(read_shard(body))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_sort_key_is_ascii_and_gives_back_its_path(path: str) -> None:
+    assert sort_key(path).isascii()
+    assert unquote(sort_key(path)) == path

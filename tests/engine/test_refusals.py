@@ -1,0 +1,153 @@
+"""Policy, gates and conflicts: what is not mirrored, and the reason that is given."""
+
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.selection import Selection
+from tests.engine.workshop import Workshop, job
+from tests.standin import LFS, Hub
+
+
+def test_a_refused_licence_transfers_nothing_and_is_no_failure(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/gpl", license="gpl-3.0").commit({"w": LFS(b"x")})
+    report = workshop.sync(job("acme/gpl"))
+    (repo,) = report.repos
+    assert (repo.outcome, repo.reason, repo.code) == (
+        "refused",
+        "licence gpl-3.0 is not in licenses.allow",
+        "license",
+    )
+    assert report.ok
+    assert workshop.store.written == []
+    assert hub.calls("GET", "*/resolve/*") == 0
+
+
+def test_a_repo_under_review_is_held_until_it_is_approved_by_name(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/llama", license="llama3.1").commit({"w": LFS(b"x")})
+    review = LicensePolicy(review=frozenset({"llama3.1"}))
+    assert workshop.sync_one(job("acme/llama", policy=review)).outcome == "held"
+    assert workshop.store.written == []
+    approved = LicensePolicy(
+        review=frozenset({"llama3.1"}), approved=(Approval(Repo.parse("acme/llama"), "Ada", "ticket 7"),)
+    )
+    assert workshop.sync_one(job("acme/llama", policy=approved)).outcome == "published"
+    assert workshop.root("acme/llama").verdict.reason.startswith("approved by Ada: ticket 7")
+
+
+def test_a_new_commit_whose_licence_no_longer_passes_is_held_and_the_old_snapshot_stays(
+    hub: Hub, workshop: Workshop
+) -> None:
+    repo = hub.model("acme/tiny", license="mit")
+    first = repo.commit({"a": b"1"})
+    workshop.sync(job("acme/tiny"))
+    repo.set(license="gpl-3.0")
+    repo.commit({"a": b"2"})
+    report = workshop.sync_one(job("acme/tiny"))
+    assert report.outcome == "held"
+    assert report.reason == "licence gpl-3.0 is not in licenses.allow; the snapshot published before stays"
+    assert workshop.commit("acme/tiny") == first
+
+
+def test_a_repo_that_becomes_gated_is_held_and_the_old_snapshot_stays(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/tiny", license="mit")
+    first = repo.commit({"a": b"1"})
+    workshop.sync(job("acme/tiny"))
+    repo.set(gated="manual")
+    repo.commit(rename={"a": "b"})  # needs no byte: even so nobody may publish it without access
+    report = workshop.sync_one(job("acme/tiny"))
+    assert (report.outcome, report.code) == ("held", "gated")
+    assert workshop.commit("acme/tiny") == first
+
+
+def test_a_gated_repo_is_mirrored_with_a_token_that_has_access(hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/gated", license="mit", gated="auto").commit({"w": LFS(b"x")})
+    token = hub.token("hf_in", approved=["acme/gated"])
+    workshop = Workshop(hub.url, tmp_path, token)
+    assert workshop.sync_one(job("acme/gated")).outcome == "published"
+
+
+@pytest.mark.parametrize("case", ["gated", "disabled", "not-found-or-private", "revision-not-found", "token-rejected"])
+def test_refusals_of_the_upstream_are_told_apart(hub: Hub, tmp_path: Path, case: str) -> None:
+    hub.model("acme/gated", license="mit", gated="auto").commit({"w": LFS(b"x")})
+    hub.model("acme/disabled", license="mit", disabled=True).commit({"a": b"1"})
+    hub.model("acme/fine", license="mit").commit({"a": b"1"})
+    token = "hf_wrong" if case == "token-rejected" else hub.token("hf_right")
+    wanted = {
+        "gated": job("acme/gated"),
+        "disabled": job("acme/disabled"),
+        "not-found-or-private": job("acme/nothing"),
+        "revision-not-found": job("acme/fine", revisions=("nope",)),
+        "token-rejected": job("acme/fine"),
+    }[case]
+    workshop = Workshop(hub.url, tmp_path, token)
+    report = workshop.sync_one(wanted)
+    assert (report.outcome, report.code) == ("failed", case)
+    assert report.reason
+    assert token not in report.reason
+    assert workshop.store.written == []
+
+
+def test_one_repo_failing_never_stops_the_others(hub: Hub, workshop: Workshop) -> None:
+    for name in ("acme/a", "acme/c"):
+        hub.model(name, license="mit").commit({"f": name.encode()})
+    report = workshop.sync(job("acme/a", "acme/missing", "acme/c"))
+    assert {repo.repo: repo.outcome for repo in report.repos} == {
+        "acme/a": "published",
+        "acme/missing": "failed",
+        "acme/c": "published",
+    }
+    assert not report.ok
+
+
+def test_card_and_tags_that_disagree_are_held(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit", license_tags=["apache-2.0"]).commit({"a": b"1"})
+    report = workshop.sync_one(job("acme/x"))
+    assert report.outcome == "held"
+
+
+def test_a_missing_licence_is_decided_by_the_operator(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x").commit({"a": b"1"})
+    assert workshop.sync_one(job("acme/x")).outcome == "refused"
+    allowed = LicensePolicy(missing=Missing.ALLOW)
+    assert workshop.sync_one(job("acme/x", policy=allowed)).outcome == "published"
+
+
+def test_licence_texts_travel_where_patterns_leave_them_out(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"LICENSE": b"l", "README.md": b"r", "a.bin": b"1", "b.txt": b"2"})
+    workshop.sync(job("acme/x", selection=Selection(include=("*.bin",))))
+    assert sorted(workshop.manifest("acme/x")) == ["LICENSE", "README.md", "a.bin"]
+
+
+def test_a_licence_for_whole_copies_refuses_a_selection(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/nd", license="cc-by-nd-4.0").commit({"a.bin": b"1", "b.txt": b"2"})
+    policy = LicensePolicy(allow=frozenset({"cc-by-nd-4.0"}))
+    some = job("acme/nd", policy=policy, selection=Selection(exclude=("*.bin",)))
+    assert workshop.sync_one(some).outcome == "refused"
+    assert workshop.sync_one(job("acme/nd", policy=policy)).outcome == "published"
+
+
+def test_a_rename_upstream_is_followed_and_reported(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit({"a": b"1"})
+    hub.rename("acme/old", "acme/new")
+    report = workshop.sync_one(job("acme/old"))
+    assert (report.outcome, report.reason) == ("published", "renamed upstream to acme/new")
+    assert workshop.files("acme/old") == {"a": b"1"}
+
+
+def test_one_revision_with_two_selections_on_one_target_names_both_jobs(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    one, two = job("acme/x", name="one"), job("acme/x", name="two", selection=Selection(exclude=("*.bin",)))
+    report = workshop.sync_one(one, among=[two])
+    assert (report.outcome, report.code) == ("failed", "selection-conflict")
+    assert "one" in report.reason
+    assert "two" in report.reason
+
+
+def test_a_hostile_path_name_is_refused_and_nothing_is_written(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/evil", license="mit").commit({"../../etc/passwd": b"x", "fine": b"y"})
+    report = workshop.sync_one(job("acme/evil"))
+    assert (report.outcome, report.code) == ("failed", "unsafe-path")
+    assert workshop.store.written == []

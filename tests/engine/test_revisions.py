@@ -1,0 +1,95 @@
+"""Globs over repos and revisions, and how revisions of several jobs meet."""
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.refs import Ref
+from tests.engine.workshop import Workshop, job
+from tests.standin import Hub
+
+
+def test_a_glob_names_the_repos_of_an_owner_in_one_call(hub: Hub, workshop: Workshop) -> None:
+    for name in ("acme/llm-a", "acme/llm-b", "acme/other", "rival/llm-c"):
+        hub.model(name, license="mit").commit({"f": name.encode()})
+    report = workshop.sync(job("acme/llm-*"))
+    assert sorted(repo.repo for repo in report.repos) == ["acme/llm-a", "acme/llm-b"]
+    hub.log.clear()
+    assert {repo.outcome for repo in workshop.sync(job("acme/llm-*")).repos} == {"unchanged"}
+    assert len(hub.log) == 1
+
+
+def test_a_licence_read_from_the_listing_refuses_without_another_call(hub: Hub, workshop: Workshop) -> None:
+    for number in range(5):
+        hub.model(f"acme/gpl-{number}", license="gpl-3.0").commit({"f": b"1"})
+    report = workshop.sync(job("acme/*"))
+    assert {repo.outcome for repo in report.repos} == {"refused"}
+    assert len(hub.log) == 1
+
+
+def test_a_glob_that_matches_nothing_is_a_failure_with_a_reason(hub: Hub, workshop: Workshop) -> None:
+    report = workshop.sync_one(job("nobody/*"))
+    assert (report.outcome, report.repo) == ("failed", "nobody/*")
+    assert "no repo of nobody matches" in report.reason
+
+
+def test_a_repo_named_twice_by_a_job_is_synced_once(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/a", license="mit").commit({"f": b"1"})
+    assert len(workshop.sync(job("acme/a", "acme/*")).repos) == 1
+
+
+def test_branches_tags_and_commits_are_published_under_their_own_names(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({"a": b"1"})
+    repo.tag("v1.0", first)
+    second = repo.commit({"a": b"2"})
+    repo.branch("dev", second)
+    third = repo.commit({"a": b"3"})
+    report = workshop.sync(job("acme/x", revisions=("main", "v*", "dev", first)))
+    assert {repo.revision: repo.commit for repo in report.repos} == {
+        "main": third,
+        "v1.0": first,
+        "dev": second,
+        first: first,
+    }
+    assert set(workshop.refs("acme/x").refs) == {
+        Ref("branches", "main", "refs/heads/main", CommitId(third)),
+        Ref("branches", "dev", "refs/heads/dev", CommitId(second)),
+        Ref("tags", "v1.0", "refs/tags/v1.0", CommitId(first)),
+    }
+    assert workshop.files("acme/x", "v1.0") == {"a": b"1"}
+    assert workshop.files("acme/x", "dev") == {"a": b"2"}
+
+
+def test_a_second_name_of_a_published_commit_moves_a_ref_and_lists_nothing(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({"a": b"1"})
+    workshop.sync(job("acme/x"))
+    repo.tag("v1.0")
+    hub.log.clear()
+    report = workshop.sync_one(job("acme/x", revisions=("v1.0",)))
+    assert (report.outcome, report.fetched_files, report.files) == ("published", 0, 1)
+    assert hub.calls("GET", "*/tree/*") == 0
+    assert workshop.store.written == ["hub/models/acme--x/refs.json"]
+
+
+def test_revisions_of_two_jobs_meet_in_one_refs_json(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({"a": b"1"})
+    repo.tag("v1.0")
+    repo.commit({"a": b"2"})
+    workshop.sync(job("acme/x", name="one"), job("acme/x", name="two", revisions=("v1.0",)))
+    assert {ref.name for ref in workshop.refs("acme/x").refs} == {"main", "v1.0"}
+
+
+def test_a_revision_glob_that_matches_nothing_is_named(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    report = workshop.sync_one(job("acme/x", revisions=("release-*",)))
+    assert (report.outcome, report.code, report.revision) == ("failed", "revision-not-found", "release-*")
+
+
+def test_a_tag_that_vanished_upstream_stays_in_the_mirror(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({"a": b"1"})
+    repo.tag("v1.0")
+    workshop.sync(job("acme/x", revisions=("main", "v1.0")))
+    repo.delete_ref("v1.0")
+    workshop.sync(job("acme/x", revisions=("main", "v1.0")))
+    assert workshop.commit("acme/x", "v1.0") == first

@@ -1,0 +1,133 @@
+"""A site for tests: real adapters over a stand-in Hub and a directory, and everything it wrote and told on record."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.events import Event
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import blob_key, blob_of
+from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.policy import LicensePolicy
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.report import PlanReport, RepoPlan, RepoReport, RunReport
+from mirror_sync.domain.snapshot import Root
+from mirror_sync.engine.published import read_manifest, read_refs, read_root
+from mirror_sync.engine.run import plan_jobs, sync_jobs
+from mirror_sync.engine.site import Site, Target
+from mirror_sync.ports import ByteStream, Stat, Store, Upload, read_all
+from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.network import Timeouts
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.sources.transport import Transport
+from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.index import SqliteIndex
+
+PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
+MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))
+
+
+class Recording:
+    """A Store that remembers which keys were written, in order."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.part_size = store, store.part_size
+        self.written: list[str] = []
+        self.before_put: Callable[[str], None] = lambda key: None
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        self.before_put(key)
+        self.store.put(key, body, digest)
+        self.written.append(key)
+
+    def begin(self, key: str, size: int) -> Upload:
+        self.before_put(key)
+        self.written.append(key)
+        return self.store.begin(key, size)
+
+    def stat(self, key: str) -> Stat | None:
+        return self.store.stat(key)
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
+        return self.store.read(key, start, stop)
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        return self.store.list(prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        self.store.delete(keys)
+
+
+class Workshop:
+    """One upstream `hub`, one target `bucket`, and the verbs of the engine."""
+
+    def __init__(self, url: str, root: Path, token: str | None = None, store: Store | None = None) -> None:
+        self.store = Recording(store or DirectoryStore(root / "bucket", part_size=PART))
+        self.index = SqliteIndex(root / "index.db", "bucket")
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+        self.waits: list[float] = []
+        transport = Transport(timeouts=Timeouts(connect=5, read=5))
+        policy = RetryPolicy(attempts=3)
+        locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
+        source = RetryingSource(HubSource(url, token, transport), policy, self.events.append, self.waits.append, float)
+        self.site = Site(
+            sources={"hub": source},
+            targets={"bucket": Target("bucket", self.store, self.index, lambda repo: locks[repo])},
+            tell=self.events.append,
+            clock=partial(datetime.now, UTC),
+            stop=self.stop,
+        )
+
+    def sync(self, *jobs: Job, among: Sequence[Job] = ()) -> RunReport:
+        self.store.written.clear()
+        self.events.clear()
+        return sync_jobs(self.site, jobs, (*jobs, *among))
+
+    def sync_one(self, job: Job, among: Sequence[Job] = ()) -> RepoReport:
+        (report,) = self.sync(job, among=among).repos
+        return report
+
+    def plan(self, *jobs: Job) -> PlanReport:
+        return plan_jobs(self.site, jobs, jobs)
+
+    def plan_one(self, job: Job) -> RepoPlan:
+        (plan,) = self.plan(job).repos
+        return plan
+
+    def refs(self, repo: str) -> Refs:
+        return read_refs(self.store, Repo.parse(repo))
+
+    def root(self, repo: str, revision: str = "main") -> Root:
+        digest = self.refs(repo).root_of(revision)
+        assert digest is not None, f"{repo} at {revision} is not published"
+        return read_root(self.store, digest)
+
+    def manifest(self, repo: str, revision: str = "main") -> Manifest:
+        return read_manifest(self.store, self.root(repo, revision))
+
+    def files(self, repo: str, revision: str = "main") -> dict[str, bytes]:
+        """The published tree, every file read through its blob."""
+        found = self.manifest(repo, revision)
+        return {path: read_all(self.store, blob_key(file.sha256), 1 << 30) for path, file in found.items()}
+
+    def commit(self, repo: str, revision: str = "main") -> CommitId | None:
+        return self.refs(repo).commit_of(revision)
+
+    def blobs(self) -> set[Sha256]:
+        return {digest for stat in self.store.list("blobs/") if (digest := blob_of(stat.key))}
+
+
+def job(*repos: str, name: str = "job", **changes: object) -> Job:
+    """A job that mirrors `repos` at main under permissive licences, with these fields changed."""
+    plain = Job(name, tuple(map(RepoPattern.parse, repos)), "hub", "bucket", policy=MIT)
+    return replace(plain, **changes)  # type: ignore[arg-type]
