@@ -1,0 +1,153 @@
+"""A directory as a target: the same keys as in a bucket, as files that a web server reads.
+
+What survives a power cut, in this order: the bytes of an object before its name; the names of blobs before a pointer
+(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So a blob costs one
+fsync, and a pointer a few more: see `files.Folders`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_of
+from mirror_sync.errors import KeyMissing, StoreUnavailable
+from mirror_sync.ports import Stat
+from mirror_sync.stores.files import Folders, store_errors, sync_folder, write_all
+from mirror_sync.stores.names import check_key, check_prefix, hidden
+from mirror_sync.stores.parts import PART_SIZE, Parts
+from mirror_sync.stores.staging import StagedUpload, Staging
+
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+class DirectoryStore:
+    """Implements `ports.Store` on one file system. The root is made at the first write.
+
+    The digest given to `put` is not checked again: nothing lies between the caller's memory and the file.
+    """
+
+    def __init__(self, root: Path, *, part_size: int = PART_SIZE) -> None:
+        self.root = root.absolute()
+        self.part_size = part_size
+        self._folders = Folders(self.root)
+        self._staging = Staging(self.root, self._folders)
+
+    def stat(self, key: str) -> Stat | None:
+        path = self._path(key)
+        with store_errors(path):
+            try:
+                found = path.stat()
+            except _NOTHING_THERE:
+                return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        self._folders.note(path.parent)  # another process may have put it a moment ago; a pointer of ours may name it
+        return Stat(key, found.st_size, found.st_mtime)
+
+    @contextmanager
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[_FileStream]:
+        path = self._path(key)
+        with store_errors(path):
+            try:
+                file = FileIO(path)
+            except _NOTHING_THERE:
+                raise KeyMissing(key) from None
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(start)
+            yield _FileStream(file, max(0, (size if stop is None else min(stop, size)) - start), path)
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        path = self._path(key)
+        with store_errors(path):
+            staged, fd = self._staging.create()
+            try:
+                try:
+                    write_all(fd, body)
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+                self._staging.publish(staged, key)
+            except BaseException:
+                staged.unlink(missing_ok=True)
+                raise
+
+    def begin(self, key: str, size: int) -> StagedUpload:
+        path = self._path(key)
+        with store_errors(path):
+            return StagedUpload(self._staging, key, Parts.of(size, self.part_size))
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        folder = check_prefix(prefix).rpartition("/")[0]
+        return self._walk(f"{folder}/" if folder else "", prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            with store_errors(path):
+                try:
+                    path.unlink()
+                except _NOTHING_THERE:
+                    continue
+                if blob_of(key) is None:
+                    sync_folder(path.parent)
+
+    def __repr__(self) -> str:
+        return f"DirectoryStore({str(self.root)!r})"
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
+        """Depth first, one folder in memory for each level. `folder` is "" or ends in a slash."""
+        for name, entry in self._entries(folder):
+            key = f"{folder}{name}"
+            if hidden(key) or not (key.startswith(prefix) or prefix.startswith(key)):
+                continue
+            if name.endswith("/"):
+                yield from self._walk(key, prefix)
+            elif (found := self._found(entry)) is not None and key.startswith(prefix):
+                yield Stat(key, found.st_size, found.st_mtime)
+
+    def _entries(self, folder: str) -> Iterable[tuple[str, os.DirEntry[str]]]:
+        """In the order of keys: folders count with their slash, so that `a-b` comes before `a/b`."""
+        path = self.root / folder
+        with store_errors(path):
+            try:
+                with os.scandir(path) as entries:
+                    named = [(f"{entry.name}/" if entry.is_dir() else entry.name, entry) for entry in entries]
+            except _NOTHING_THERE:
+                return []
+        return sorted(named, key=lambda pair: pair[0])
+
+    def _found(self, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """None for what was removed since, and for what is no file."""
+        with store_errors(Path(entry.path)):
+            try:
+                found = entry.stat()
+            except _NOTHING_THERE:
+                return None
+        return found if stat.S_ISREG(found.st_mode) else None
+
+
+class _FileStream:
+    """Implements `ports.ByteStream` over an open file: a replaced object is read to its end."""
+
+    def __init__(self, file: FileIO, length: int, path: Path) -> None:
+        self._file, self._left, self._path = file, length, path
+
+    def readinto(self, buffer: memoryview) -> int:
+        if not self._left:
+            return 0
+        with store_errors(self._path):
+            count = self._file.readinto(buffer[: self._left])
+        if not count and len(buffer):
+            raise StoreUnavailable(f"{self._path}: ends {self._left} bytes too early")
+        self._left -= count or 0
+        return count or 0

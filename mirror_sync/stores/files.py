@@ -1,0 +1,117 @@
+"""What the directory store asks of a file system: plain answers, errors of ours, and an order of durability."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mirror_sync.errors import StoreDenied, StoreError, StoreFull, StoreUnavailable
+
+FILE_MODE = 0o644  # a web server of another user reads what we write,
+FOLDER_MODE = 0o755  # whatever our umask is
+
+_ERRORS: dict[int | None, type[StoreError]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EFBIG: StoreFull,
+    errno.EACCES: StoreDenied,
+    errno.EPERM: StoreDenied,
+    errno.EROFS: StoreDenied,
+    errno.EISDIR: StoreError,  # one key is the folder of another: it stays so
+    errno.ENOTDIR: StoreError,
+    errno.ENOTEMPTY: StoreError,
+    errno.ENAMETOOLONG: StoreError,
+}
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError into the StoreError that it means, with the path, in one line."""
+    try:
+        yield
+    except OSError as error:
+        kind = _ERRORS.get(error.errno, StoreUnavailable)
+        raise kind(f"{ascii(os.fspath(path))[1:-1]}: {error.strerror or error}") from error
+
+
+def write_all(fd: int, body: bytes | bytearray | memoryview, offset: int = 0) -> None:
+    """Writes the whole body at `offset`; a file system may take less at a time."""
+    view = memoryview(body).cast("B")
+    while view:
+        count = os.pwrite(fd, view, offset)
+        view, offset = view[count:], offset + count
+
+
+def sync_file(path: Path) -> None:
+    """Makes the bytes of a file survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder survive a power cut, where the file system can do that; a folder may be gone."""
+    with suppress(FileNotFoundError), where_supported():
+        sync_file(path)
+
+
+@contextmanager
+def where_supported() -> Iterator[None]:
+    """Passes over what some network file systems do not offer: syncing a folder, claiming space."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+
+
+class Folders:
+    """The folders of a store: made when needed, synced when something is about to rely on their names.
+
+    A blob's bytes are synced before it gets its name, so that no crash ever shows half of one. That the *name* survives
+    a power cut matters only when a pointer is about to say so: until then the blob is merely fetched again. So the
+    folders that were written or read by name are noted, and synced together, once, before the next pointer is written
+    (`settle`). Thousands of small files share at most 256 folders.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._unsettled: set[Path] = set()
+        self._lock = threading.Lock()
+        self._settling = threading.Lock()
+
+    def make(self, folder: Path) -> None:
+        """Makes a folder and its parents, readable for everybody, the root included."""
+        if folder.is_dir():
+            return
+        self.make(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir()
+            folder.chmod(FOLDER_MODE)
+        if self._root in folder.parents:
+            self.note(folder.parent)
+
+    def note(self, folder: Path) -> None:
+        """A name in this folder is new, or was seen: a pointer may come to rely on it."""
+        with self._lock:
+            self._unsettled.add(folder)
+
+    def settle(self) -> None:
+        """Returns when every name that was noted before the call survives a power cut."""
+        with self._settling:  # whoever finds that another thread took the folders over waits until they are synced
+            with self._lock:
+                taken, self._unsettled = self._unsettled, set()
+            try:
+                while taken:
+                    folder = taken.pop()
+                    sync_folder(folder)
+            except OSError:
+                with self._lock:
+                    self._unsettled |= {folder, *taken}
+                raise

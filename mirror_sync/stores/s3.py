@@ -1,0 +1,152 @@
+"""An S3-compatible bucket as a target, through boto3.
+
+Nothing here depends on conditional writes, user metadata or lifecycle rules: servers differ in all three.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING, TypedDict
+
+from botocore.exceptions import ClientError
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.errors import KeyMissing, StoreDenied
+from mirror_sync.ports import Stat
+from mirror_sync.stores.names import check_key, check_prefix
+from mirror_sync.stores.parts import Parts
+from mirror_sync.stores.s3_body import Incoming, outgoing
+from mirror_sync.stores.s3_client import S3Options, checked, make_client
+from mirror_sync.stores.s3_errors import code_of, no_bucket, refused_each, store_errors
+from mirror_sync.stores.s3_upload import Begun, S3Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef
+
+__all__ = ["S3Options", "S3Store"]
+
+_DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+_RANGE_BEYOND_END = "InvalidRange"
+
+
+class _Range(TypedDict, total=False):
+    Range: str
+
+
+class S3Store:
+    """Implements `ports.Store` on a bucket, below an optional prefix. Connects at the first call.
+
+    Nothing tells a missing object from a missing bucket in the answer to `stat`, so the bucket is looked for once.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
+        self._options = options or S3Options()
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
+        self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
+        self._lock = threading.Lock()
+        self._made: S3Client | None = None
+        self._bucket_seen = False
+        self.part_size = self._options.part_size
+
+    def stat(self, key: str) -> Stat | None:
+        name = self._name(key)
+        try:
+            with store_errors(self._where, key):
+                found = self._client.head_object(Bucket=self._bucket, Key=name)
+        except KeyMissing:
+            self._expect_bucket()
+            return None
+        return Stat(key, found["ContentLength"], found["LastModified"].timestamp())
+
+    @contextmanager
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[Incoming]:
+        """A server that ignores ranges is understood: what comes before `start` is read and dropped."""
+        name = self._name(key)
+        with store_errors(self._where, key):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=name, **_range(start, stop))
+            except ClientError as error:
+                if code_of(error) != _RANGE_BEYOND_END:
+                    raise
+                answer = self._client.get_object(Bucket=self._bucket, Key=name)
+        with closing(answer["Body"]):
+            yield Incoming(answer, start, stop, (self._where, key))
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
+        name = self._name(key)
+        with store_errors(self._where, key):
+            self._client.put_object(Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest))
+
+    def begin(self, key: str, size: int) -> S3Upload:
+        name = self._name(key)
+        with store_errors(self._where, key):
+            answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)
+        begun = Begun(self._client, self._bucket, name, answer["UploadId"], (self._where, key))
+        return S3Upload(begun, Parts.of(size, self.part_size), signs=self._options.signs_parts)
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        """A thousand keys a call."""
+        return self._listed(self._prefix + check_prefix(prefix))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        names = (self._name(key) for key in keys)
+        while batch := tuple(islice(names, _DELETED_AT_ONCE)):
+            with store_errors(self._where):
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
+                )
+            self._check_deleted(answer)
+
+    def __repr__(self) -> str:
+        return f"S3Store({self._where})"
+
+    @property
+    def _client(self) -> S3Client:
+        with self._lock:
+            if self._made is None:
+                with store_errors(self._where):
+                    self._made = make_client(self._options)
+            return self._made
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _expect_bucket(self) -> None:
+        """StoreError when the bucket does not exist. Whoever may not ask is told so by the calls that matter."""
+        if self._bucket_seen:
+            return
+        with suppress(StoreDenied), store_errors(self._where):
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if code_of(error) == "404":
+                    raise no_bucket(self._where) from error
+                raise
+        self._bucket_seen = True
+
+    def _listed(self, prefix: str) -> Iterator[Stat]:
+        with store_errors(self._where):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Contents", []):
+                    key = found["Key"].removeprefix(self._prefix)
+                    yield Stat(key, found["Size"], found["LastModified"].timestamp())
+
+    def _check_deleted(self, answer: DeleteObjectsOutputTypeDef) -> None:
+        """One error for the first key that was not removed; a key that was not there is none."""
+        faults = [fault for fault in answer.get("Errors", []) if fault.get("Code") != "NoSuchKey"]
+        if faults:
+            raise refused_each(self._where, faults)
+
+
+def _range(start: int, stop: int | None) -> _Range:
+    """The arguments that ask for [start, stop); one byte where that is empty, so that a missing key is still told."""
+    if stop is None:
+        return {"Range": f"bytes={start}-"} if start else {}
+    return {"Range": f"bytes={start}-{max(stop, start + 1) - 1}"}

@@ -1,0 +1,128 @@
+"""Where a test's objects lie, in a form that other processes can be given; and what those processes do there."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.ports import Store
+from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.s3 import S3Options, S3Store
+from tests.servers.bucket import S3Server
+
+MIB = 1024 * 1024
+_FRESH = multiprocessing.get_context("spawn")
+_PATIENCE = 60  # seconds, after which a child is hung
+
+
+class Place(Protocol):
+    """A place, empty at first; every `open` gives a store of its own on it."""
+
+    def open(self) -> Store: ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    root: Path
+
+    def open(self) -> Store:
+        return DirectoryStore(self.root)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    name: str
+    options: S3Options
+    prefix: str = "some/prefix"
+
+    def open(self) -> Store:
+        return S3Store(self.name, self.prefix, self.options)
+
+
+def options_of(server: S3Server) -> S3Options:
+    return S3Options(endpoint_url=server.endpoint_url, access_key=server.access_key, secret_key=server.secret_key)
+
+
+def put(store: Store, key: str, body: bytes) -> None:
+    store.put(key, body, Sha256.of(body))
+
+
+def read(store: Store, key: str, start: int = 0, stop: int | None = None) -> bytes:
+    """What a stream gives, read through a buffer that fits nothing."""
+    body = bytearray()
+    buffer = memoryview(bytearray(100_003))
+    with store.read(key, start, stop) as stream:
+        while count := stream.readinto(buffer):
+            body += buffer[:count]
+    return bytes(body)
+
+
+def keys(store: Store, prefix: str = "") -> list[str]:
+    return [stat.key for stat in store.list(prefix)]
+
+
+def in_child(work: Callable[..., None], *arguments: Any) -> Any:
+    """What `work` sends through its first argument, done in a fresh process that then ends."""
+    with child(work, *arguments) as (_, answers):
+        return answer(answers)
+
+
+def answer(answers: Connection) -> Any:
+    assert answers.poll(_PATIENCE), "the child says nothing"
+    return answers.recv()
+
+
+@contextmanager
+def child(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A fresh process that does `work(connection, *arguments)`, awaited at the end of the block."""
+    ours, theirs = _FRESH.Pipe()
+    process = _FRESH.Process(target=work, args=(theirs, *arguments))
+    process.start()
+    theirs.close()
+    try:
+        yield process, ours
+        process.join(_PATIENCE)
+    finally:
+        process.kill()
+        process.join()
+
+
+def write_again_and_again(answers: Connection, place: Place, key: str, body: bytes, times: int) -> None:
+    store = place.open()
+    for _ in range(times):
+        put(store, key, body)
+    answers.send(None)
+
+
+def upload_half(answers: Connection, place: Place, key: str) -> None:
+    """Puts the first of two parts, says so, and waits to be killed."""
+    store = place.open()
+    with store.begin(key, 2 * store.part_size) as upload:
+        upload.put(0, bytes(store.part_size))
+        answers.send(None)
+        answers.recv()
+
+
+def upload_with_one_buffer(answers: Connection, place: Place, key: str, size: int) -> None:
+    """Sends by how many bytes the peak of our memory grew beyond the one buffer."""
+    store = place.open()
+    put(store, "warm-up", b"x")
+    buffer = bytearray(store.part_size)
+    before = _peak()
+    with store.begin(key, size) as upload:
+        for number in range(size // upload.part_size):
+            upload.put(number, buffer)
+        upload.complete()
+    answers.send(_peak() - before)
+
+
+def _peak() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
