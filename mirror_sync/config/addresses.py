@@ -1,0 +1,129 @@
+"""Addresses in jobs.yaml: endpoints, the places of targets, listening sockets. ValueError says what would be right.
+
+A message never repeats an address that may carry a password.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from mirror_sync.config.findings import quoted
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")
+_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
+_PREFIX = re.compile(r"[^\s?#%\\]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory as it was written: absolute, or relative to the folder of jobs.yaml."""
+
+    path: str
+
+    def beside(self, base: Path) -> Path:
+        return base / self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A place in S3; `prefix` is empty or ends with a slash."""
+
+    name: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    host: str
+    port: int
+
+
+def endpoint(text: str, example: str = "https://huggingface.co") -> str:
+    """An http(s) URL of a server, without a final slash; a path is one that a gateway puts before the hub's."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not _sound_host(parts):
+        raise ValueError(f"must be an address like {example}")
+    if "@" in parts.netloc:
+        raise ValueError("an address with a user or password; write it without, and the secret under its own key")
+    if parts.query or parts.fragment or text.endswith(("?", "#")):
+        raise ValueError("an address with ? or # in it; write only what comes before")
+    path = parts.path.rstrip("/")
+    if "//" in path or "/." in path or path.endswith("/api"):
+        raise ValueError("the path of the address must not contain // or /., nor end in /api; leave it out")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _split(text: str) -> SplitResult | None:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for a figure out of range
+    except ValueError:
+        return None
+    return parts
+
+
+def _sound_host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    return _HOST.fullmatch(host) is not None or (":" in host and _is_ipv6(host))
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def folder(text: str) -> Folder:
+    """`file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`."""
+    if text.startswith("file:"):
+        rest = text.removeprefix("file:")
+        if rest.startswith("//") and not rest.startswith("///"):
+            raise ValueError(f"{quoted(text)} names a host; write three slashes, as in file:///srv/mirror")
+        path = unquote(rest.removeprefix("//"), errors="surrogateescape")
+    else:
+        path = _plain(text)
+    if not path.strip() or not path.isprintable():
+        raise ValueError("must be a folder, as in file:///srv/mirror or ./var/mirror")
+    return Folder(path)
+
+
+def _plain(text: str) -> str:
+    scheme = _SCHEME.match(text)
+    if scheme:
+        raise ValueError(f"{quoted(scheme[1])} is not known here; write file:///srv/mirror or ./var/mirror")
+    if text.startswith("~"):
+        raise ValueError(f"{quoted(text)}: ~ is not expanded; write ${{HOME}} for it")
+    return text
+
+
+def bucket(text: str) -> Bucket:
+    """`s3://bucket/optional/prefix`."""
+    name, _, rest = text.removeprefix("s3://").partition("/")
+    prefix = rest.strip("/")
+    if not text.startswith("s3://") or _BUCKET.fullmatch(name) is None:
+        raise ValueError("must be an address like s3://bucket or s3://bucket/prefix")
+    if prefix and (_PREFIX.fullmatch(prefix) is None or {"", ".", ".."} & set(prefix.split("/"))):
+        raise ValueError("the prefix must be plain words with slashes between, as in s3://bucket/some/prefix")
+    return Bucket(name, f"{prefix}/" if prefix else "")
+
+
+def listen(text: str) -> Listen:
+    """`host:port`, `[::1]:port`."""
+    match = _LISTEN.fullmatch(text)
+    port = int(match["port"]) if match else 0
+    if match is None or not 1 <= port <= 65535:  # noqa: PLR2004  the largest port
+        raise ValueError(f"{quoted(text)} is no host:port; write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces")
+    host = match["host"].strip("[]")
+    if not (_is_ipv6(host) if match["host"].startswith("[") else _HOST.fullmatch(host)):
+        raise ValueError(f"{quoted(host)} is no host; write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces")
+    return Listen(host, port)

@@ -1,0 +1,146 @@
+"""What joins two places of the file: a job and its upstream, a key and its sister, two jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from mirror_sync.config import resolve
+from mirror_sync.config.clashes import Numbered, clashes, repetitions
+from mirror_sync.config.findings import Finding, Trail, listed, meant, quoted, spoken
+from mirror_sync.config.keys import Keys
+from mirror_sync.config.licenses import doubt
+from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.scalars import NAME
+from mirror_sync.domain.policy import LicensePolicy, Missing
+
+Model = TypeVar("Model", bound=Keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What can be known of a file that may have faults: names as they stand, and the jobs that are sound."""
+
+    upstreams: tuple[str, ...]
+    targets: tuple[str, ...]
+    written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
+    defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
+    licenses: LicensesEntry
+    jobs: tuple[tuple[int, JobEntry], ...]
+
+    @classmethod
+    def of(cls, tree: Mapping[str, object]) -> Draft:
+        listed_jobs = tree.get("jobs")
+        jobs = list(enumerate(listed_jobs)) if isinstance(listed_jobs, list) else []
+        defaults = tree.get("defaults", {})
+        written = [(("defaults",), defaults), *((("jobs", index), job) for index, job in jobs)]
+        entries = [(index, _sound(JobEntry, job)) for index, job in jobs]
+        return cls(
+            upstreams=_names(tree.get("upstreams")),
+            targets=_names(tree.get("targets")),
+            written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
+            defaults=_sound(DefaultsEntry, defaults),
+            licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
+            jobs=tuple((index, entry) for index, entry in entries if entry is not None),
+        )
+
+    def numbered(self) -> Iterator[Numbered]:
+        """The sound jobs that know where they publish, all of them in a file without faults; policies are left out."""
+        if self.defaults is None:
+            return
+        for index, entry in self.jobs:
+            source = resolve.chosen(entry.upstream, self.defaults.upstream, self.upstreams)
+            target = resolve.chosen(entry.target, self.defaults.target, self.targets)
+            if target is not None:
+                yield index, resolve.job(entry, self.defaults, (source or "", target), LicensePolicy())
+
+
+def _sound(model: type[Model], value: object) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The keys that are names; others are faults by themselves, and no message should list them."""
+    return tuple(filter(NAME.fullmatch, value)) if isinstance(value, dict) else ()
+
+
+def faults(draft: Draft) -> Iterator[Finding]:
+    """Everything between places that makes the file unusable."""
+    yield from _doubled(draft)
+    yield from _ends(draft, "upstream", draft.upstreams)
+    yield from _ends(draft, "target", draft.targets)
+    yield from _undecided(("licenses",), draft.licenses)
+    yield from _late(("defaults",), draft.defaults or DefaultsEntry())
+    for index, entry in draft.jobs:
+        yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
+        yield from _late(("jobs", index), entry)
+    yield from clashes(tuple(draft.numbered()))
+
+
+def _undecided(trail: Trail, entry: LicensesEntry) -> Iterator[Finding]:
+    for index, found in enumerate(entry.review or ()):
+        if found in (entry.allow or ()):
+            yield Finding((*trail, "review", index), f"{quoted(found)} is under allow as well; keep one of them")
+
+
+def _late(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
+    every = entry.schedule
+    if isinstance(every, EveryEntry) and every.jitter >= every.every:
+        yield Finding((*trail, "schedule", "jitter"), "must be shorter than every, so that no run skips the next")
+
+
+def _doubled(draft: Draft) -> Iterator[Finding]:
+    first: dict[str, Trail] = {}
+    for trail, job in draft.written:
+        name = job.get("name")
+        if not isinstance(name, str) or trail == ("defaults",):
+            continue
+        if name in first:
+            message = f"{spoken(first[name])} is named {quoted(name)} already; give each job its own name"
+            yield Finding((*trail, "name"), message)
+        first.setdefault(name, trail)
+
+
+def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:
+    """The upstreams (or targets) that jobs and defaults name, and those that there are."""
+    has_default = False
+    for trail, mapping in draft.written:
+        said = mapping.get(side)
+        has_default = has_default or (trail == ("defaults",) and side in mapping)
+        if isinstance(said, str) and said not in known:
+            yield _stranger((*trail, side), said, known)
+        if side not in mapping and not has_default and len(known) > 1 and trail != ("defaults",):
+            right = f"write {side}: {known[0]} here or under defaults"
+            yield Finding((*trail, side), f"is missing, and there are {listed(known, 'and')}; {right}")
+
+
+def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
+    plural = f"{trail[-1]}s"
+    there = f"{plural} has {listed(known, 'and')}" if known else f"{plural} names none"
+    return Finding(trail, f"{quoted(name)} is not under {plural}{meant(name, known) or f'; {there}'}")
+
+
+def warnings(file: File, draft: Draft) -> Iterator[Finding]:
+    """What is odd, but usable."""
+    yield from repetitions(tuple(draft.numbered()))
+    yield from _odd_licenses(("licenses",), file.licenses)
+    for index, entry in enumerate(file.jobs):
+        yield from _odd_licenses(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
+        policy = resolve.policy(file.licenses, entry.licenses)
+        if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
+            message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
+            yield Finding(("jobs", index), message)
+
+
+def _odd_licenses(trail: Trail, entry: LicensesEntry) -> Iterator[Finding]:
+    for key, ids in (("allow", entry.allow), ("review", entry.review)):
+        for index, found in enumerate(ids or ()):
+            message = doubt(found)
+            if message:
+                yield Finding((*trail, key, index), message)

@@ -1,0 +1,100 @@
+"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, and redaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror_sync.config import addresses
+from mirror_sync.config.files import read_text
+from mirror_sync.config.findings import Finding, Trail
+
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key"})
+_MASK = "***"
+_MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFiles:
+    """The tokens read from files, by the upstream's name, and what went wrong with others."""
+
+    tokens: Mapping[str, str]
+    faults: tuple[Finding, ...]
+
+
+def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
+    """Read every `token_file`; a relative one lies beside jobs.yaml."""
+    tokens: dict[str, str] = {}
+    faults: list[Finding] = []
+    for name, entry in _entries(tree, "upstreams"):
+        file = entry.get("token_file")
+        if not isinstance(file, str):
+            continue
+        try:
+            tokens[name] = _token(base / addresses.folder(file).path)
+        except ValueError as error:
+            message = f"{error}; write the path of a file with the token"
+            faults.append(Finding(("upstreams", name, "token_file"), message))
+    return TokenFiles(tokens, tuple(faults))
+
+
+def _token(path: Path) -> str:
+    token = read_text(path).strip()
+    if not token:
+        raise ValueError("the file is empty")
+    if not sendable(token):
+        raise ValueError("the file holds more than a token: a token is one word of plain characters")
+    return token
+
+
+def sendable(secret: str) -> bool:
+    """Whether a header can carry it."""
+    return secret.isascii() and secret.isprintable() and " " not in secret
+
+
+def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
+    """Secrets that exclude each other, or that miss their other half, or that no request can carry."""
+    for name, entry in _entries(tree, "upstreams"):
+        if "token" in entry and "token_file" in entry:
+            yield Finding(("upstreams", name, "token_file"), "stands beside token, where only one can be; remove one")
+    for name, entry in _entries(tree, "targets"):
+        for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+            if entry.get(half) and not entry.get(other):
+                yield Finding(("targets", name, half), f"comes without {other}; write both, or neither")
+    for trail, secret in _secrets(tree):
+        if not sendable(secret):
+            yield Finding(trail, "must be one word of plain characters")
+
+
+def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:
+    """All secret values, the longest first: those of the file, of the variables in them, and of token files."""
+    values = {secret for _, secret in _secrets(tree)} | set(tokens)
+    for trail, parts in used.items():
+        if _SECRET_KEYS.intersection(trail):
+            values.update(parts)
+    return tuple(sorted(filter(None, values), key=lambda value: (-len(value), value)))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets, given the longest first."""
+    for secret in secrets:
+        if len(secret) >= _MASKABLE:
+            text = text.replace(secret, _MASK)
+    return text
+
+
+def _entries(tree: Mapping[str, object], side: str) -> Iterator[tuple[str, dict[str, object]]]:
+    entries = tree.get(side)
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if isinstance(entry, dict):
+            yield name, entry
+
+
+def _secrets(tree: object, trail: Trail = ()) -> Iterator[tuple[Trail, str]]:
+    """Every text at or under a secret key, wherever the key stands."""
+    if isinstance(tree, dict | list):
+        for step, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _secrets(child, (*trail, step))
+    elif tree is not None and not isinstance(tree, bool) and _SECRET_KEYS.intersection(trail):
+        yield trail, str(tree)

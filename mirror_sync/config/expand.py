@@ -1,0 +1,57 @@
+"""`${NAME}` and `${NAME:-default}` in the text values of a document; `$$` stands for a literal `$`.
+
+This happens after the YAML is read: whatever a variable holds is text, never YAML. Keys are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirror_sync.config.findings import Findings, Trail
+
+_DOLLAR = re.compile(r"\$(?:(?P<literal>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})?")
+
+
+@dataclass
+class Expansion:
+    """One pass over a document. `used` holds, by trail, the values that variables gave to it."""
+
+    environ: Mapping[str, str]
+    faults: Findings = field(default_factory=Findings)
+    used: dict[Trail, tuple[str, ...]] = field(default_factory=dict)
+
+    def expand(self, value: object, trail: Trail = ()) -> object:
+        """The same value with its variables put in; what cannot be is a fault, and stays as it was written."""
+        match value:
+            case dict():
+                return {key: self.expand(child, (*trail, key)) for key, child in value.items()}
+            case list():
+                return [self.expand(child, (*trail, index)) for index, child in enumerate(value)]
+            case str() if "$" in value:
+                return self._text(value, trail)
+        return value
+
+    def _text(self, text: str, trail: Trail) -> str:
+        try:
+            return _DOLLAR.sub(lambda match: self._one(match, trail), text)
+        except ValueError as error:
+            self.faults.add(trail, str(error))
+            return text
+
+    def _one(self, match: re.Match[str], trail: Trail) -> str:
+        if match["literal"]:
+            return "$"
+        name, default = match["name"], match["default"]
+        if name is None:
+            raise ValueError("a $ that begins no variable; write ${NAME} or ${NAME:-default}, and $$ for a literal $")
+        value = self.environ.get(name)
+        if not value and default is not None:
+            return str(default)
+        if value is None:
+            raise ValueError(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        if not value.isprintable():
+            raise ValueError(f"the variable {name} holds control characters or is not UTF-8; set it to plain text")
+        self.used[trail] = (*self.used.get(trail, ()), value)
+        return value

@@ -1,0 +1,95 @@
+"""jobs.yaml to settings: read, put variables in, validate, check, resolve. All faults at once, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mirror_sync.config import checks, credentials, resolve, wording
+from mirror_sync.config.document import Document, read
+from mirror_sync.config.expand import Expansion
+from mirror_sync.config.findings import Finding, Findings, Place, spoken
+from mirror_sync.config.keys import Keys
+from mirror_sync.config.model import File
+from mirror_sync.config.settings import Settings
+from mirror_sync.errors import ConfigError, Fault
+
+_LONGEST = 600  # characters of a message
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings that `path` describes, with `environ` for its variables. ConfigError carries every fault of it."""
+    document = read(path)
+    expansion = Expansion(environ)
+    tree = expansion.expand(document.value)
+    assert isinstance(tree, dict)  # noqa: S101  read() refuses all else
+    base = path.absolute().parent
+    tokens = credentials.read_tokens(tree, base)
+    secrets = credentials.met(tree, expansion.used, tokens.tokens.values())
+
+    found = document.faults
+    found.extend(expansion.faults)
+    file, draft = _validate(tree, found), checks.Draft.of(tree)
+    found.extend(credentials.faults(tree))
+    found.extend(tokens.faults)
+    found.extend(checks.faults(draft))
+    if file is None or len(found):
+        raise ConfigError(_faults(found, document, secrets))
+    warnings = _faults(checks.warnings(file, draft), document, secrets)
+    settings = _settings(file, draft, path.absolute(), tokens.tokens)
+    return replace(settings, secrets=secrets, warnings=warnings)
+
+
+def _validate(tree: dict[str, object], found: Findings) -> File | None:
+    judges: dict[int, type[Keys]] = {}
+    try:
+        file = File.model_validate(tree, context=judges)
+    except ValidationError as error:
+        found.extend(wording.findings(error, tree, judges))
+        file = None
+    found.extend(wording.blanks(tree))
+    return file
+
+
+def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, str]) -> Settings:
+    """The settings of a file without faults, secrets and warnings left to be added."""
+    base = path.parent
+    upstreams = {name: resolve.upstream(name, entry, base, tokens.get(name)) for name, entry in file.upstreams.items()}
+    policies = {entry.name: resolve.policy(file.licenses, entry.licenses) for entry in file.jobs}
+    return Settings(
+        path=path,
+        state_dir=base / file.state_dir,
+        upstreams=upstreams,
+        targets={name: resolve.target(name, entry, base) for name, entry in file.targets.items()},
+        front=resolve.front(file.front),
+        jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
+    )
+
+
+def _faults(found: Iterable[Finding], document: Document, secrets: Iterable[str]) -> tuple[Fault, ...]:
+    """Findings as faults: placed, sorted by place, told once, free of secrets."""
+    kept = tuple(secrets)
+    faults = {_fault(finding, document, kept) for finding in found}
+    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column, fault.where, fault.message)))
+
+
+def _fault(finding: Finding, document: Document, secrets: tuple[str, ...]) -> Fault:
+    place = finding.place or _nearest(finding, document)
+    message = credentials.redacted(finding.message, secrets)
+    if len(message) > _LONGEST:
+        message = f"{message[:_LONGEST]}..."
+    where = credentials.redacted(spoken(finding.trail), secrets)
+    return Fault(document.file, place.line, place.column, where, message)
+
+
+def _nearest(finding: Finding, document: Document) -> Place:
+    """Where the value (or key) stands; for a key that is missing, where the mapping does that misses it."""
+    trail = finding.trail
+    if finding.key and trail in document.keys:
+        return document.keys[trail]
+    while trail and trail not in document.values:
+        trail = trail[:-1]
+    return document.values[trail]

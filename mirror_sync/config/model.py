@@ -1,0 +1,199 @@
+"""The shape of jobs.yaml: every key with its type, its default, its description and an example.
+
+Models know one mapping at a time; what joins two places of the file (a job and its upstream) is in `checks`. A key that
+may be left out is None then: no key takes an empty value from the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from mirror_sync.config import scalars
+from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
+from mirror_sync.domain.policy import Missing
+
+_BESIDE = "stands beside every, where only one can be; remove it or every"
+
+
+class EveryEntry(Keys):
+    """Run again some time after the last start."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}", "timezone": "this key is for cron; remove it"}
+
+    every: scalars.Interval = Field(
+        description="The time from one start to the next: days, hours, minutes, seconds.", examples=["6h"]
+    )
+    jitter: scalars.Duration = Field(
+        default=timedelta(0),
+        description="Start at random up to this much later, so that many jobs do not start at once.",
+        examples=["5m"],
+        json_schema_extra={"default": "0s"},
+    )
+
+
+class CronEntry(Keys):
+    """Run at certain times of the clock."""
+
+    cron: scalars.Crontab = Field(
+        description="minute hour day month weekday, as crontab writes them.", examples=["0 3 * * *"]
+    )
+    timezone: scalars.Zone = Field(
+        default="UTC", description="The IANA time zone that cron is meant in.", examples=["Asia/Shanghai"]
+    )
+    jitter: scalars.Duration = Field(
+        default=timedelta(0),
+        description="Start at random up to this much later, so that many jobs do not start at once.",
+        examples=["5m"],
+        json_schema_extra={"default": "0s"},
+    )
+
+
+def _schedule_tag(value: Any) -> str | None:
+    if value == "manual":
+        return f"{UNION}manual"
+    if not isinstance(value, dict) or "every" in value:
+        return f"{UNION}every"
+    return f"{UNION}cron" if "cron" in value else None
+
+
+ScheduleEntry = Annotated[
+    Annotated[EveryEntry, Tag(f"{UNION}every")]
+    | Annotated[CronEntry, Tag(f"{UNION}cron")]
+    | Annotated[Literal["manual"], Tag(f"{UNION}manual")],
+    Discriminator(_schedule_tag),
+]
+
+
+class ApprovalEntry(Keys):
+    """A named person's decision that a repo under review may be mirrored."""
+
+    repo: scalars.RepoId = Field(description="The repo, without wildcards.", examples=["org/name"])
+    by: scalars.Sentence = Field(description="Who decided.", examples=["Jane Doe, legal"])
+    why: scalars.Sentence = Field(description="Why; it is kept with every snapshot.", examples=["ticket LEGAL-42"])
+
+
+class LicensesEntry(Keys):
+    """Which licences may be mirrored; what stands on neither list is refused."""
+
+    allow: tuple[scalars.AllowedId, ...] | None = Field(
+        default=None,
+        description="Hub licence ids that may be mirrored; other:<license_name> for one that the Hub does not know.",
+        examples=[["apache-2.0", "mit"]],
+    )
+    review: tuple[scalars.LicenseId, ...] | None = Field(
+        default=None,
+        description="Licence ids that wait until the repo is approved by name.",
+        examples=[["llama3.1"]],
+    )
+    missing: Missing | None = Field(
+        default=None, description="What to do with a repo that states no licence.", examples=["refuse"]
+    )
+    approved: tuple[ApprovalEntry, ...] | None = Field(
+        default=None,
+        description="Repos under review that a person has approved.",
+        examples=[[{"repo": "org/name", "by": "Jane Doe, legal", "why": "ticket LEGAL-42"}]],
+    )
+
+
+class JobKeys(Keys):
+    """What a job may say itself or take from defaults."""
+
+    upstream: scalars.Name | None = Field(
+        default=None,
+        description="A name under upstreams; may be left out when there is only one.",
+        examples=["hub"],
+    )
+    target: scalars.Name | None = Field(
+        default=None, description="A name under targets; may be left out when there is only one.", examples=["bucket"]
+    )
+    workers: scalars.Workers | None = Field(
+        default=None, description="How many files are in flight at once; 8 when left out.", examples=[8]
+    )
+    schedule: ScheduleEntry | None = Field(
+        default=None,
+        description="When to run; left out, or manual beside a default: by hand only.",
+        examples=[{"every": "6h"}],
+    )
+    revisions: tuple[scalars.Revision, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Branches, tags, globs of them, commit ids; [main] when left out.",
+        examples=[["main"]],
+    )
+    include: tuple[scalars.PathGlob, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Globs of the files to mirror, as huggingface_hub's allow_patterns; all files when left out.",
+        examples=[["*"]],
+    )
+    exclude: tuple[scalars.PathGlob, ...] | None = Field(
+        default=None,
+        description="Globs of the files to leave out, as huggingface_hub's ignore_patterns; none when left out.",
+        examples=[["*.bin"]],
+    )
+
+
+class DefaultsEntry(JobKeys):
+    """Keys of a job, for all jobs."""
+
+
+class JobEntry(JobKeys):
+    """What to mirror, when, from where, to where."""
+
+    name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
+    repos: tuple[scalars.RepoGlob, ...] = Field(
+        min_length=1,
+        description="Repos: org/name is a model, dataset:org/name a dataset, org/* all of an owner.",
+        examples=[["sentence-transformers/all-MiniLM-L6-v2"]],
+    )
+    licenses: LicensesEntry | None = Field(
+        default=None,
+        description="Replaces the global lists for this job.",
+        examples=[{"allow": ["cc-by-4.0"]}],
+    )
+
+
+class File(Keys):
+    """All of jobs.yaml."""
+
+    version: scalars.Version = Field(default=1, description="The version of this format.", examples=[1])
+    state_dir: scalars.FilePath = Field(
+        default="./var/state",
+        description="A folder for history, resume notes and caches; all of it can be lost and rebuilt.",
+        examples=["./var/state"],
+    )
+    upstreams: dict[scalars.Name, UpstreamEntry] = Field(
+        min_length=1,
+        description="Where files come from, by name.",
+        examples=[{"hub": {"kind": "huggingface"}}],
+    )
+    targets: dict[scalars.Name, TargetEntry] = Field(
+        min_length=1,
+        description="Where files are published, by name.",
+        examples=[{"bucket": {"url": "file:///srv/mirror"}}],
+    )
+    front: FrontEntry = Field(
+        default_factory=FrontEntry,
+        description="How the mirror is served.",
+        examples=[{"listen": "127.0.0.1:8080"}],
+    )
+    defaults: DefaultsEntry = Field(
+        default_factory=DefaultsEntry,
+        description="What every job takes that does not say otherwise itself.",
+        examples=[{"upstream": "hub", "target": "bucket", "workers": 8}],
+    )
+    licenses: LicensesEntry = Field(
+        default_factory=LicensesEntry,
+        description="Which licences may be mirrored; left out, none is.",
+        examples=[{"allow": ["apache-2.0", "mit"], "missing": "refuse"}],
+    )
+    jobs: tuple[JobEntry, ...] = Field(
+        min_length=1,
+        description="What to mirror.",
+        examples=[[{"name": "embeddings", "repos": ["sentence-transformers/all-MiniLM-L6-v2"]}]],
+    )

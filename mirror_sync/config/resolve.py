@@ -1,0 +1,110 @@
+"""From the models of a sound file to what the program gets: defaults merged, paths absolute, lists made policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from mirror_sync.config.addresses import Listen
+from mirror_sync.config.model import CronEntry, DefaultsEntry, EveryEntry, JobEntry, LicensesEntry, ScheduleEntry
+from mirror_sync.config.settings import (
+    DirectoryTarget,
+    DirectoryUpstream,
+    FrontSettings,
+    HubUpstream,
+    S3Target,
+    Target,
+    Upstream,
+)
+from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry
+from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.selection import Selection
+
+Value = TypeVar("Value")
+
+_WORKERS = 8
+
+
+def upstream(name: str, entry: HubEntry | DirectoryEntry, base: Path, token: str | None) -> Upstream:
+    """`base` is the folder of jobs.yaml; `token` is what its token_file held."""
+    if isinstance(entry, DirectoryEntry):
+        return DirectoryUpstream(name, entry.url.beside(base))
+    own = entry.token.get_secret_value() if entry.token else ""
+    return HubUpstream(name, tuple(dict.fromkeys(entry.endpoints)), own or token)
+
+
+def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
+    """`base` is the folder of jobs.yaml."""
+    if isinstance(entry, FolderEntry):
+        return DirectoryTarget(name, entry.url.beside(base))
+    return S3Target(
+        name=name,
+        bucket=entry.url.name,
+        prefix=entry.url.prefix,
+        endpoint_url=entry.endpoint_url or None,
+        region=entry.region or None,
+        access_key=entry.access_key.get_secret_value() or None if entry.access_key else None,
+        secret_key=entry.secret_key.get_secret_value() or None if entry.secret_key else None,
+        addressing=entry.addressing,
+    )
+
+
+def front(entry: FrontEntry) -> FrontSettings:
+    listen: Listen = entry.listen
+    return FrontSettings(listen.host, listen.port, entry.bucket)
+
+
+def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:
+    """What the job says, else what defaults say, else the only one there is."""
+    if said is not None or default is not None:
+        return said if said is not None else default
+    only = tuple(known)
+    return only[0] if len(only) == 1 else None
+
+
+def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
+    """`ends` are the names of the upstream and the target, as chosen."""
+    return Job(
+        name=entry.name,
+        repos=tuple(dict.fromkeys(entry.repos)),
+        upstream=ends[0],
+        target=ends[1],
+        revisions=tuple(dict.fromkeys(_first(entry.revisions, defaults.revisions, ("main",)))),
+        selection=Selection(
+            include=_first(entry.include, defaults.include, ("*",)),
+            exclude=_first(entry.exclude, defaults.exclude, ()),
+        ),
+        policy=policy,
+        schedule=_schedule(entry.schedule if entry.schedule is not None else defaults.schedule),
+        workers=_first(entry.workers, defaults.workers, _WORKERS),
+    )
+
+
+def _first(said: Value | None, default: Value | None, otherwise: Value) -> Value:
+    if said is not None:
+        return said
+    return default if default is not None else otherwise
+
+
+def _schedule(entry: ScheduleEntry | None) -> Schedule | None:
+    match entry:
+        case EveryEntry():
+            return Every(entry.every, entry.jitter)
+        case CronEntry():
+            return Cron(entry.cron, entry.timezone, entry.jitter)
+    return None  # left out, or manual
+
+
+def policy(common: LicensesEntry, own: LicensesEntry | None) -> LicensePolicy:
+    """A job that names allow or review has its own lists, both; missing and approved it inherits where it is silent."""
+    own = own or LicensesEntry()
+    lists = own if own.allow is not None or own.review is not None else common
+    approved = _first(own.approved, common.approved, ())
+    return LicensePolicy(
+        allow=frozenset(lists.allow or ()),
+        review=frozenset(lists.review or ()),
+        missing=_first(own.missing, common.missing, Missing.REFUSE),
+        approved=tuple(Approval(entry.repo, entry.by, entry.why) for entry in approved),
+    )

@@ -1,0 +1,86 @@
+"""What the rest of the program gets from jobs.yaml: everything resolved, checked and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mirror_sync.domain.job import Job
+from mirror_sync.errors import Fault
+
+Addressing = Literal["path", "virtual", "auto"]
+Access = Literal["private", "public"]
+
+
+@dataclass(frozen=True, slots=True)
+class HubUpstream:
+    """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order."""
+
+    name: str
+    endpoints: tuple[str, ...]
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryUpstream:
+    """A folder of `org/name/` folders; `root` is absolute."""
+
+    name: str
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A folder that a job publishes into; `root` is absolute."""
+
+    name: str
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class S3Target:
+    """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
+
+    None stands for what was not said: boto3's own choice of endpoint, region or credentials.
+    """
+
+    name: str
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    addressing: Addressing = "auto"
+
+
+Upstream = HubUpstream | DirectoryUpstream
+Target = DirectoryTarget | S3Target
+
+
+@dataclass(frozen=True, slots=True)
+class FrontSettings:
+    """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    bucket: Access = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
+
+    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
+    """
+
+    path: Path
+    state_dir: Path
+    upstreams: Mapping[str, Upstream]
+    targets: Mapping[str, Target]
+    front: FrontSettings
+    jobs: tuple[Job, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[Fault, ...] = ()

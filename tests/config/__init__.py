@@ -1,0 +1,1 @@
+"""Laws of jobs.yaml: what each key does, and what each fault says."""

@@ -1,0 +1,259 @@
+"""Every key of jobs.yaml shows its effect on the settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror_sync.config.settings import (
+    DirectoryTarget,
+    DirectoryUpstream,
+    FrontSettings,
+    HubUpstream,
+    S3Target,
+    Settings,
+    Target,
+    Upstream,
+)
+from mirror_sync.domain.job import Cron, Every, Job
+from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.selection import Selection
+from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
+
+
+def upstream(entry: str, folder: Path, **environ: str) -> Upstream:
+    text = f"upstreams: {{it: {{{entry}}}}}\n{TARGETS}{LICENSES}{JOBS}"
+    return settings(text, folder, **environ).upstreams["it"]
+
+
+def target(entry: str, folder: Path, **environ: str) -> Target:
+    text = f"{UPSTREAMS}targets: {{it: {{{entry}}}}}\n{LICENSES}{JOBS}"
+    return settings(text, folder, **environ).targets["it"]
+
+
+def job(entry: str, **more: str) -> Job:
+    rest = "".join(f"{key}: {value}\n" for key, value in more.items())
+    text = f"{UPSTREAMS}{TARGETS}{rest}jobs: [{{name: one, repos: [acme/small], {entry}}}]\n"
+    return settings(text).jobs[0]
+
+
+def test_three_keys_are_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
+    found = settings(UPSTREAMS + TARGETS + JOBS, tmp_path)
+    assert found == Settings(
+        path=tmp_path / "jobs.yaml",
+        state_dir=tmp_path / "var/state",
+        upstreams={"hub": HubUpstream("hub", ("https://huggingface.co",))},
+        targets={"disk": DirectoryTarget("disk", tmp_path / "mirror")},
+        front=FrontSettings("127.0.0.1", 8080, "private"),
+        jobs=(Job("one", (RepoPattern(Kind.MODEL, "acme/small"),), "hub", "disk"),),
+        warnings=found.warnings,
+    )
+
+
+def test_version_and_state_dir(tmp_path: Path) -> None:
+    assert settings(f"version: 1\nstate_dir: ../state\n{REST}{JOBS}", tmp_path).state_dir == tmp_path / "../state"
+    assert settings(f"version: ${{V}}\nstate_dir: /srv/s\n{REST}{JOBS}", V="1").state_dir == Path("/srv/s")
+
+
+def test_a_hub_has_endpoints_in_order_without_a_final_slash_and_each_once(tmp_path: Path) -> None:
+    found = upstream(
+        "kind: huggingface, endpoints: ['https://a.example/', 'http://b:81/hub', 'https://a.example']", tmp_path
+    )
+    assert found == HubUpstream("it", ("https://a.example", "http://b:81/hub"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "token"),
+    [
+        ("token: hf_abc", "hf_abc"),
+        ('token: "${HF}"', "hf_env"),
+        ('token: "${NOT_SET:-}"', None),
+        ('token: ""', None),
+        ("token_file: secrets/token", "hf_file"),
+        ('token_file: "file:${HERE}/secrets/token"', "hf_file"),
+    ],
+)
+def test_a_token_comes_from_the_file_the_environment_or_a_file_of_its_own(
+    entry: str, token: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/token").write_text("hf_file\n", encoding="utf-8")
+    found = upstream(f"kind: huggingface, {entry}", tmp_path, HF="hf_env", HERE=str(tmp_path))
+    assert found == HubUpstream("it", ("https://huggingface.co",), token)
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("file:///srv/a%20b", "/srv/a b"),
+        ("file:/srv/a", "/srv/a"),
+        ("/srv/a%20b", "/srv/a%20b"),
+        ("./rel/x", "{here}/rel/x"),
+        ("rel", "{here}/rel"),
+        ("file:rel/x", "{here}/rel/x"),
+        ('"${HERE}/x"', "{here}/x"),
+    ],
+)
+def test_a_folder_is_absolute_or_beside_jobs_yaml(url: str, root: str, tmp_path: Path) -> None:
+    wanted = Path(root.format(here=tmp_path))
+    assert target(f"url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryTarget("it", wanted)
+    assert upstream(f"kind: directory, url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryUpstream("it", wanted)
+
+
+S3: list[tuple[str, dict[str, Any]]] = [
+    ("", {}),
+    ("endpoint_url: 'http://127.0.0.1:9000/'", {"endpoint_url": "http://127.0.0.1:9000"}),
+    ("endpoint_url: 'http://[::1]:9000'", {"endpoint_url": "http://[::1]:9000"}),
+    ("endpoint_url: ''", {"endpoint_url": None}),
+    ("region: us-east-1", {"region": "us-east-1"}),
+    ("region: ''", {"region": None}),
+    ("access_key: AK, secret_key: SK", {"access_key": "AK", "secret_key": "SK"}),
+    ("access_key: '${A:-}', secret_key: '${B:-}'", {"access_key": None, "secret_key": None}),
+    ("addressing: path", {"addressing": "path"}),
+    ("addressing: virtual", {"addressing": "virtual"}),
+]
+
+
+@pytest.mark.parametrize(("entry", "wanted"), S3)
+def test_a_bucket_has_what_is_said_and_leaves_the_rest_to_boto3(
+    entry: str, wanted: dict[str, Any], tmp_path: Path
+) -> None:
+    assert target(f"url: 's3://models', {entry}", tmp_path) == S3Target("it", "models", **wanted)
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"), [("s3://models/", ""), ("s3://models/a/b", "a/b/"), ("s3://models/a/", "a/")]
+)
+def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path: Path) -> None:
+    assert target(f"url: '{url}'", tmp_path) == S3Target("it", url.split("/")[2], prefix)
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ("listen: 0.0.0.0:80", FrontSettings("0.0.0.0", 80)),
+        ("listen: 'localhost:8081'", FrontSettings("localhost", 8081)),
+        ("listen: '[::1]:8081'", FrontSettings("::1", 8081)),
+        ("bucket: public", FrontSettings(bucket="public")),
+    ],
+)
+def test_front(entry: str, wanted: FrontSettings) -> None:
+    assert settings(f"{REST}{JOBS}front: {{{entry}}}\n").front == wanted
+
+
+@pytest.mark.parametrize(
+    ("entry", "schedule"),
+    [
+        ("schedule: {every: 6h}", Every(timedelta(hours=6))),
+        ("schedule: {every: 1d12h, jitter: 30s}", Every(timedelta(days=1, hours=12), timedelta(seconds=30))),
+        ("schedule: {cron: '0 3 * * *'}", Cron("0 3 * * *", "UTC")),
+        (
+            "schedule: {cron: '0 3 * * mon', timezone: Asia/Shanghai, jitter: 5m}",
+            Cron("0 3 * * mon", "Asia/Shanghai", timedelta(minutes=5)),
+        ),
+        ("schedule: manual", None),
+        ("workers: 1", None),
+    ],
+)
+def test_schedule(entry: str, schedule: Every | Cron | None) -> None:
+    assert job(entry).schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ("workers: 64", {"workers": 64}),
+        ("workers: '${NOT_SET:-3}'", {"workers": 3}),
+        ("revisions: [main, v1.*, v1.*]", {"revisions": ("main", "v1.*")}),
+        ("include: ['*.json', onnx/]", {"selection": Selection(include=("*.json", "onnx/"))}),
+        ("exclude: ['*.bin']", {"selection": Selection(exclude=("*.bin",))}),
+    ],
+)
+def test_a_job_says_it_itself_or_takes_it_from_defaults(entry: str, wanted: dict[str, object]) -> None:
+    (key, value), plain = next(iter(wanted.items())), Job("one", (), "hub", "disk")
+    assert getattr(job(entry), key) == value
+    assert getattr(job("", defaults=f"{{{entry}}}"), key) == value
+    assert getattr(job(""), key) == getattr(plain, key)
+
+
+def test_what_a_job_says_wins_over_defaults() -> None:
+    defaults = "{workers: 2, revisions: [v1], include: [a], exclude: [b], schedule: {every: 1h}}"
+    found = job("workers: 3, revisions: [v2], include: [c], exclude: [], schedule: manual", defaults=defaults)
+    assert (found.workers, found.revisions, found.selection, found.schedule) == (3, ("v2",), Selection(("c",)), None)
+    assert job("", defaults=defaults).schedule == Every(timedelta(hours=1))
+
+
+def test_repos_are_models_datasets_and_globs_each_once() -> None:
+    text = f"{REST}jobs: [{{name: one, repos: [gpt2, 'dataset:acme/d', 'acme/*', gpt2]}}]\n"
+    assert settings(text).jobs[0].repos == (
+        RepoPattern(Kind.MODEL, "gpt2"),
+        RepoPattern(Kind.DATASET, "acme/d"),
+        RepoPattern(Kind.MODEL, "acme/*"),
+    )
+
+
+SIDES = "upstreams: {a: {kind: huggingface}, b: {kind: huggingface}}\ntargets: {c: {url: c}, d: {url: d}}\n" + LICENSES
+
+
+def test_upstream_and_target_are_the_jobs_the_defaults_or_the_only_ones() -> None:
+    only = settings(REST + JOBS).jobs[0]
+    assert (only.upstream, only.target) == ("hub", "disk")
+    defaults = "defaults: {upstream: a, target: d}\n"
+    text = f"{SIDES}{defaults}jobs: [{{name: x, repos: [o/x]}}, {{name: y, repos: [o/y], upstream: b, target: c}}]\n"
+    assert [(found.upstream, found.target) for found in settings(text).jobs] == [("a", "d"), ("b", "c")]
+
+
+APPROVED = "{repo: 'dataset:o/x', by: Jane, why: ticket 1}"
+APPROVAL = Approval(Repo(Kind.DATASET, "o/x"), "Jane", "ticket 1")
+COMMON = f"{{allow: [MIT, ' Apache-2.0 '], review: [llama3.1], missing: review, approved: [{APPROVED}]}}"
+BOTH = (frozenset({"mit", "apache-2.0"}), frozenset({"llama3.1"}))
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ("", LicensePolicy(*BOTH, Missing.REVIEW, (APPROVAL,))),
+        ("licenses: {}", LicensePolicy(*BOTH, Missing.REVIEW, (APPROVAL,))),
+        (
+            "licenses: {allow: [cc-by-4.0]}",
+            LicensePolicy(frozenset({"cc-by-4.0"}), frozenset(), Missing.REVIEW, (APPROVAL,)),
+        ),
+        ("licenses: {review: [gemma]}", LicensePolicy(frozenset(), frozenset({"gemma"}), Missing.REVIEW, (APPROVAL,))),
+        ("licenses: {missing: allow}", LicensePolicy(*BOTH, Missing.ALLOW, (APPROVAL,))),
+        ("licenses: {approved: []}", LicensePolicy(*BOTH, Missing.REVIEW, ())),
+    ],
+)
+def test_a_job_with_lists_has_both_its_own_and_inherits_missing_and_approved(own: str, wanted: LicensePolicy) -> None:
+    assert job(own, licenses=COMMON).policy == wanted
+
+
+def test_a_named_licence_of_the_family_other_may_be_allowed() -> None:
+    assert job("", licenses="{allow: ['other:My License']}").policy.allow == {"other:my license"}
+    assert job("", licenses="{allow: [mit], review: [other, unknown]}").policy.review == {"other", "unknown"}
+
+
+def test_a_licence_id_that_the_hub_does_not_know_is_a_warning() -> None:
+    unknown = "is no licence id that the Hub is known to use"
+    text = f"{UPSTREAMS}{TARGETS}licenses: {{allow: [appache-2.0, mit, xyzzy], review: ['other:x', lama3]}}\n{JOBS}"
+    assert warnings(text) == [
+        f"3:20: licenses.allow[0]: 'appache-2.0' {unknown}; did you mean apache-2.0?",
+        f"3:38: licenses.allow[2]: 'xyzzy' {unknown}",
+        f"3:66: licenses.review[1]: 'lama3' {unknown}; did you mean llama3?",
+    ]
+
+
+def test_a_job_that_may_mirror_nothing_is_a_warning() -> None:
+    assert warnings(UPSTREAMS + TARGETS + JOBS) == [
+        "3:8: jobs[0]: no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
+    ]
+    assert warnings(f"{UPSTREAMS}{TARGETS}licenses: {{missing: allow}}\n{JOBS}") == []
+
+
+def test_two_jobs_that_do_the_same_are_a_warning() -> None:
+    jobs = "jobs:\n- {name: a, repos: [o/x, o/y, 'o/*']}\n- {name: b, repos: [o/y, o/z], revisions: [main, v1]}\n"
+    shared = "o/y at main (and 1 more) to the target 'disk'"
+    assert warnings(REST + jobs) == [f"6:3: jobs[1]: jobs 'a' and 'b' both mirror {shared}; one of them is enough"]
