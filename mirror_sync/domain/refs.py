@@ -14,6 +14,7 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.errors import DocumentError
 
 _GROUPS = ("branches", "tags", "converts", "pullRequests")
+_FULL_NAMES = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/convert/": "converts", "refs/pr/": "pullRequests"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +28,14 @@ class Ref:
 
     def answers_to(self, revision: str) -> bool:
         return revision in (self.name, self.ref)
+
+    @classmethod
+    def of_full_name(cls, ref: str, target: CommitId) -> Ref | None:
+        """`refs/convert/parquet` and the like say by themselves what they are; None for a short name."""
+        for prefix, group in _FULL_NAMES.items():
+            if ref.startswith(prefix):
+                return cls(group, ref.removeprefix(prefix), ref, target)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,10 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     """The upstream's own name for the revision; a commit asked for by its id needs none."""
     if CommitId.matches(task.revision):
         return None
-    if task.revision == DEFAULT_BRANCH:
-        return Ref("branches", DEFAULT_BRANCH, f"refs/heads/{DEFAULT_BRANCH}", commit)
+    named = f"refs/heads/{DEFAULT_BRANCH}" if task.revision == DEFAULT_BRANCH else task.revision
+    found = Ref.of_full_name(named, commit)
+    if found is not None:
+        return found
     for ref in bench.source.refs(task.repo):
         if ref.answers_to(task.revision):
             return replace(ref, target=commit)

@@ -58,6 +58,17 @@ def test_branches_tags_and_commits_are_published_under_their_own_names(hub: Hub,
     assert workshop.files("acme/x", "dev") == {"a": b"2"}
 
 
+def test_a_full_ref_name_is_published_where_the_hub_lists_it(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.dataset("acme/x", license="mit")
+    repo.commit({"a.csv": b"1"})
+    converted = repo.commit({"a.parquet": b"2"}, branch="refs/convert/parquet")
+    workshop.sync(job("dataset:acme/x", revisions=("refs/convert/parquet",)))
+    assert workshop.refs("dataset:acme/x").refs == (
+        Ref("converts", "parquet", "refs/convert/parquet", CommitId(converted)),
+    )
+    assert workshop.files("dataset:acme/x", "refs/convert/parquet") == {"a.parquet": b"2"}
+
+
 def test_a_second_name_of_a_published_commit_moves_a_ref_and_lists_nothing(hub: Hub, workshop: Workshop) -> None:
     repo = hub.model("acme/x", license="mit")
     repo.commit({"a": b"1"})

@@ -1,0 +1,173 @@
+"""Assembles the program from its settings: the only place that names every adapter."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
+from mirror_sync.config.settings import Target as TargetSettings
+from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.domain.events import Observer, tell_all
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import PlanReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.engine.run import plan_jobs, sync_jobs
+from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.verify import Verification
+from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
+from mirror_sync.observers.history import History
+from mirror_sync.ports import Source, Store
+from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.stores.index import SqliteIndex
+
+_LOCK_POLL = 0.2  # seconds between two looks at the stop event
+
+
+class Mirror:
+    """The program, assembled. Safe for several threads; each verb may be called again and again.
+
+    `stop` ends every verb early. OSError when the state folder cannot be written.
+    """
+
+    def __init__(
+        self, settings: Settings, observers: Sequence[Observer] = (), stop: threading.Event | None = None
+    ) -> None:
+        self.settings = settings
+        self.stop = stop or threading.Event()
+        self._observers = tuple(observers)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.settings.state_dir / "history.db")
+
+    def jobs(self, names: Sequence[str] = ()) -> tuple[Job, ...]:
+        """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none."""
+        known = {job.name: job for job in self.settings.jobs}
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self.settings.path.name} has no job {name!r}; it has: {', '.join(known)}")
+        return tuple(job for job in self.settings.jobs if not names or job.name in names)
+
+    def sync(self, names: Sequence[str] = ()) -> RunReport:
+        """Bring the named jobs' repos up to date. What fails is in the report."""
+        return sync_jobs(self._site, self.jobs(names), self.settings.jobs)
+
+    def plan(self, names: Sequence[str] = ()) -> PlanReport:
+        """What a sync would do; writes nothing to a target."""
+        return plan_jobs(self._site, self.jobs(names), self.settings.jobs)
+
+    def verify(self) -> VerifyReport:
+        """Re-hash everything that the targets publish."""
+        return Verification(self._site).run()
+
+    def status(self) -> tuple[RepoStatus, ...]:
+        """What is remembered of every repo of the jobs that exist now."""
+        names = {job.name for job in self.settings.jobs}
+        return tuple(status for status in self.history.latest() if status.job in names)
+
+    def store(self, target: str) -> Store:
+        """A target's store. UsageError for a name that is none."""
+        if target not in self.settings.targets:
+            known = ", ".join(self.settings.targets)
+            raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
+        return open_store(self.settings.targets[target])
+
+    def close(self) -> None:
+        """Close the history, if it was opened."""
+        if "history" in self.__dict__:
+            self.history.close()
+
+    @cached_property
+    def _site(self) -> Site:
+        tell = tell_all((self.history, *self._observers))
+        return Site(
+            sources={name: self._source(upstream, tell) for name, upstream in self.settings.upstreams.items()},
+            targets={name: self._target(target) for name, target in self.settings.targets.items()},
+            tell=tell,
+            clock=partial(datetime.now, UTC),
+            stop=self.stop,
+        )
+
+    def _source(self, upstream: UpstreamSettings, tell: Observer) -> Source:
+        return RetryingSource(_plain_source(upstream), RetryPolicy(), tell, self._sleep, random.random)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Interrupted("stopped while waiting")
+
+    def _target(self, target: TargetSettings) -> Target:
+        state = self.settings.state_dir
+        place = _place_of(target)
+        return Target(
+            name=target.name,
+            store=open_store(target),
+            index=SqliteIndex(state / "index.db", place),
+            lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
+        )
+
+    @contextmanager
+    def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
+        """One writer a repo and target on this machine; waiting for it can be stopped."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
+        lock = FileLock(path, thread_local=False, is_singleton=False)
+        while True:
+            try:
+                lock.acquire(timeout=_LOCK_POLL)
+                break
+            except Timeout:
+                if self.stop.is_set():
+                    raise Interrupted(f"stopped while waiting for {path}") from None
+            except OSError as error:
+                raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def open_store(target: TargetSettings) -> Store:
+    """The adapter for a target's settings. It connects at its first call."""
+    if isinstance(target, DirectoryTarget):
+        from mirror_sync.stores.directory import DirectoryStore
+
+        return DirectoryStore(target.root)
+    from mirror_sync.stores.s3 import S3Options, S3Store
+
+    options = S3Options(
+        endpoint_url=target.endpoint_url,
+        region=target.region or "us-east-1",
+        access_key=target.access_key or "",
+        secret_key=target.secret_key or "",
+        addressing=target.addressing,
+    )
+    return S3Store(target.bucket, target.prefix, options)
+
+
+def _plain_source(upstream: UpstreamSettings) -> Source:
+    if isinstance(upstream, DirectoryUpstream):
+        from mirror_sync.sources.directory import DirectorySource
+
+        return DirectorySource(upstream.root)
+    from mirror_sync.sources.hub import HubSource
+    from mirror_sync.sources.transport import Transport
+
+    transport = Transport()
+    return FailoverSource([HubSource(endpoint, upstream.token, transport) for endpoint in upstream.endpoints])
+
+
+def _place_of(target: TargetSettings) -> str:
+    """What tells two targets apart, whatever their names in jobs.yaml."""
+    if isinstance(target, DirectoryTarget):
+        return f"file://{target.root}"
+    return f"{target.endpoint_url or 's3'}/{target.bucket}/{target.prefix}"

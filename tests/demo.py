@@ -1,0 +1,152 @@
+"""`make demo`: the whole way once, without internet, from a Hub to a loaded tokenizer.
+
+A stand-in Hub serves a real model; mirror-sync mirrors it as jobs.yaml says, serves the mirror, and the unmodified `hf`
+client downloads it back with nothing but HF_ENDPOINT set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.real_model import LICENSE, REPO, model_folder
+
+JOB = "embeddings"
+LISTEN = os.environ.get("MIRROR_LISTEN", "127.0.0.1:8080")
+WORK = Path("var/demo")
+BIN = Path(sys.executable).parent
+
+
+def main() -> int:
+    """Returns the exit code: 0 when every downloaded byte is the model's own."""
+    if _is_listening():
+        print(f"Something listens on {LISTEN} already. Stop it, or choose: MIRROR_LISTEN=127.0.0.1:8081 make demo")
+        return 1
+    shutil.rmtree(WORK, ignore_errors=True)
+    _say(1, f"A stand-in for the Hub offers {REPO}, a real model of {_size(model_folder())}")
+    with _hub() as upstream:
+        mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places()
+        _say(2, f"mirror-sync sync {JOB}: fetch, prove by SHA-256, publish into {WORK / 'mirror'}")
+        _run([BIN / "mirror-sync", "sync", JOB], mirror)
+        _say(3, "Once more: nothing has changed, so nothing is fetched")
+        _run([BIN / "mirror-sync", "sync", JOB], mirror)
+    _say(4, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
+    with _serving(mirror):
+        folder = WORK / "downloaded"
+        _say(5, f"HF_ENDPOINT=http://{LISTEN} hf download {REPO}")
+        client = {**os.environ, "HF_ENDPOINT": f"http://{LISTEN}", "HF_HOME": str((WORK / "hf").absolute())}
+        _run([BIN / "hf", "download", REPO, "--local-dir", folder, "--quiet"], client)
+        _say(6, "What came back")
+        sound = _compare(folder)
+        _tokenize(folder)
+    _what_next()
+    return 0 if sound else 1
+
+
+def _places() -> dict[str, str]:
+    return {
+        "MIRROR_TARGET": str((WORK / "mirror").absolute()),
+        "MIRROR_STATE": str((WORK / "state").absolute()),
+        "MIRROR_LISTEN": LISTEN,
+    }
+
+
+@contextmanager
+def _hub() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.standin", "--folder", f"{REPO}={model_folder()},license={LICENSE}"]
+    with _running(command, os.environ, stdout=subprocess.PIPE) as hub:
+        line = hub.stdout.readline() if hub.stdout else ""
+        yield line.split()[1]
+
+
+@contextmanager
+def _serving(environment: Mapping[str, str]) -> Iterator[None]:
+    with _running([BIN / "mirror-sync", "serve"], environment) as server:
+        for _ in range(200):
+            if _is_listening():
+                break
+            if server.poll() is not None:
+                raise SystemExit(f"mirror-sync serve ended with {server.returncode}")
+            time.sleep(0.1)
+        yield
+
+
+@contextmanager
+def _running(
+    command: Sequence[str | Path], environment: Mapping[str, str], stdout: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(command, env=environment, stdout=stdout, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _is_listening() -> bool:
+    host, _, port = LISTEN.rpartition(":")
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    outcome = subprocess.run(command, env=environment, check=False)
+    if outcome.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))} ended with {outcome.returncode}")
+
+
+def _compare(folder: Path) -> bool:
+    """Compare what was downloaded with the model's own files, byte for byte."""
+    sound = True
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts):
+        name = path.relative_to(folder)
+        digest = _sha256(path)
+        same = digest == _sha256(model_folder() / name)
+        sound = sound and same
+        print(f"   {digest[:16]}…  {path.stat().st_size:>10,} bytes  {name}{'' if same else '   DIFFERS'}")
+    return sound
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tokenize(folder: Path) -> None:
+    from tokenizers import Tokenizer
+
+    text = "A mirror that every team runs."
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).tokens
+    print(f"   {text!r} -> {' '.join(token for token in tokens if token != '[PAD]')}")
+
+
+def _size(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.0f} MB"
+
+
+def _say(step: int, text: str) -> None:
+    print(f"\n{step}. {text}", flush=True)
+
+
+def _what_next() -> None:
+    places = " ".join(f"{name}={os.path.relpath(value)}" for name, value in _places().items() if "/" in value)
+    print(f"""
+Done. What to try next:
+   serve the demo's mirror     {places} {BIN.parent.name}/bin/mirror-sync serve
+   and read from it            HF_ENDPOINT=http://{LISTEN} {BIN.parent.name}/bin/hf download {REPO}
+   check every byte of it      {places} {BIN.parent.name}/bin/mirror-sync verify
+   your own mirror             edit jobs.yaml, then: {BIN.parent.name}/bin/mirror-sync plan; make run
+""")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
