@@ -1,0 +1,96 @@
+"""The body of an answer, held to what was asked: no byte fewer, none more, none encoded."""
+
+from __future__ import annotations
+
+import re
+
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+
+from mirror_sync.errors import BadAnswer, Unreachable
+from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.network import spoken_origin
+from mirror_sync.sources.transport import discard
+
+_CHUNK = 256 * 1024  # bytes at a time; measured cheapest per byte, and soon enough for progress
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_PARTIAL = 206
+
+
+class Empty:
+    """No bytes."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        del buffer
+        return 0
+
+
+class Body:
+    """The bytes [start, stop) of a file of `size` bytes out of an answer of 200 or 206."""
+
+    def __init__(self, answer: BaseHTTPResponse, url: str, start: int, stop: int, size: int) -> None:
+        """ValueError, saying what was sent instead, for an answer that cannot hold these bytes."""
+        self._answer, self._url = answer, url
+        self._left = stop - start
+        self._skip = start
+        promised = size
+        if answer.status == _PARTIAL:
+            _check_range(answer.headers.get("Content-Range", ""), start, stop, size)
+            self._skip, promised = 0, stop - start
+        _check_plain(answer)
+        stated = answer.headers.get("Content-Length")
+        if stated is not None and stated != str(promised):
+            raise ValueError(f"{stated} bytes where {promised} were promised")
+        self._ends = answer.status == _PARTIAL or stop == size  # whether the answer ends where we do
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Unreachable when the body ends early, BadAnswer when it goes on beyond its end."""
+        while self._skip:  # a server without ranges sends the file from its beginning
+            self._skip -= self._read(buffer[: min(len(buffer), self._skip)])
+        if not self._left or not buffer:
+            return 0
+        count = self._read(buffer[: min(len(buffer), self._left)])
+        self._left -= count
+        if not self._left and self._ends:
+            self._expect_end()
+        return count
+
+    def close(self) -> None:
+        """Give the connection back when nothing is left on it, close it otherwise."""
+        if self._left or self._skip or not self._ends:
+            discard(self._answer)
+        else:
+            self._answer.release_conn()
+
+    def _read(self, buffer: memoryview) -> int:
+        count = self._receive(buffer[:_CHUNK])
+        if not count:
+            raise Unreachable(f"{spoken_origin(self._url)} ended the transfer {self._left} bytes early")
+        return count
+
+    def _receive(self, buffer: memoryview) -> int:
+        try:
+            return self._answer.readinto(buffer)
+        except (HTTPError, OSError) as error:
+            self._ends = False
+            raise unreachable(self._url, error) from error
+
+    def _expect_end(self) -> None:
+        if self._receive(memoryview(bytearray(1))):
+            self._ends = False
+            raise BadAnswer(f"{spoken_origin(self._url)} sent more bytes than the file has")
+
+
+def _check_plain(answer: BaseHTTPResponse) -> None:
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ValueError(f"bytes encoded as {encoding[:40]!r}, which we did not ask for")
+
+
+def _check_range(text: str, start: int, stop: int, size: int) -> None:
+    found = _RANGE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"a part without saying which: Content-Range {text[:80]!r}")
+    first, last, whole = found.groups()
+    if (int(first), int(last)) != (start, stop - 1) or whole not in ("*", str(size)):
+        raise ValueError(f"{text[:80]!r} where bytes {start}-{stop - 1}/{size} were asked for")

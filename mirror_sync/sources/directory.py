@@ -1,0 +1,173 @@
+"""Folders as an upstream, for import where no network is: `org/name/` are models, `datasets/org/name/` datasets.
+
+There is no git: a folder has one revision, `main`, and its commit id is made from its content alone. It is the first 40
+hexadecimal digits of the SHA-256 over the lines
+
+    <path> NUL <size in bytes> NUL <SHA-256 of the content> LF
+
+of all files, sorted by path in UTF-8, so that equal folders have equal ids on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.policy import terms_from_card
+from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound, Unreachable
+from mirror_sync.ports import ByteStream
+from mirror_sync.sources.card import read_card
+from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, walk
+
+_BRANCH = "main"
+_DATASETS = "datasets"
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    commit: CommitId
+    files: tuple[Hashed, ...]
+
+    @property
+    def date(self) -> str:
+        """When the newest file was changed, as the Hub writes dates."""
+        newest = max((file.modified for file in self.files), default=0.0)
+        return datetime.fromtimestamp(newest, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class DirectorySource:
+    """Reads folders below `root`. Large files are promised by SHA-256, as LFS files are; small ones by git blob id.
+
+    Every file is read once a run to learn its digest; later calls look only whether size, time or inode have changed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._hasher = Hasher()
+        self._known: dict[Repo, _Snapshot] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"DirectorySource({str(self._root)!r})"
+
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+        """The folders of one owner that match; UnsafePath and other errors leave for the first bad one."""
+        self._check_root()
+        owner = self._base(pattern.kind) / pattern.owner
+        with disk(owner):
+            names = sorted(entry.name for entry in owner.iterdir() if entry.is_dir()) if owner.is_dir() else []
+        for name in names:
+            repo = _repo_named(pattern, name)
+            if repo is not None and pattern.matches(repo):
+                yield self.resolve(repo, _BRANCH)
+
+    def resolve(self, repo: Repo, revision: str) -> Resolved:
+        """Reads every file that is new or has changed since the last call."""
+        snapshot = self._snapshot(repo)
+        if revision not in (_BRANCH, snapshot.commit):
+            raise RevisionNotFound(f"{self._folder(repo)} is a folder: its only revision is {_BRANCH}")
+        card = self._card(repo)
+        terms = terms_from_card(card, ())
+        described = {
+            "id": repo.id,
+            "author": repo.id.partition("/")[0],
+            "private": False,
+            "gated": False,
+            "disabled": False,
+            "lastModified": snapshot.date,
+            "tags": [f"license:{name}" for name in sorted(terms.card)],
+            "cardData": card,
+        }
+        return Resolved(repo, repo, snapshot.commit, terms, described)
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        return (Ref("branches", _BRANCH, f"refs/heads/{_BRANCH}", self._snapshot(repo).commit),)
+
+    def authorize(self, repo: Repo) -> None:
+        """Whoever can see the folder may read it; each file says for itself when not."""
+        self._existing(repo)
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        return (file.remote for file in self._at(repo, commit).files)
+
+    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
+        """One commit: a folder does not remember others."""
+        return (Commit(commit, f"Import of {repo.id}", self._at(repo, commit).date),)
+
+    @contextmanager
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> Iterator[ByteStream]:
+        """Unreachable when the file has changed its size since it was listed."""
+        with self._lock:
+            known = self._known.get(repo)
+        if known is None or known.commit != commit:
+            self._at(repo, commit)
+        path = self._existing(repo) / file.path
+        if not path.is_file():
+            raise FileNotFound(f"{path}: no such file")
+        with ExitStack() as held:
+            with disk(path):
+                opened = held.enter_context(path.open("rb", buffering=0))
+                stream = FileStream(opened, path, file.size, start, file.size if stop is None else stop)
+            yield stream
+
+    def _at(self, repo: Repo, commit: CommitId) -> _Snapshot:
+        snapshot = self._snapshot(repo)
+        if snapshot.commit != commit:
+            raise RevisionNotFound(f"{self._folder(repo)} has changed: it is {snapshot.commit} now, no longer {commit}")
+        return snapshot
+
+    def _snapshot(self, repo: Repo) -> _Snapshot:
+        folder = self._existing(repo)
+        with disk(folder):
+            files = tuple(self._hasher.read(path, place) for path, place in walk(folder, self._root))
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(f"{file.remote.path}\0{file.remote.size}\0{file.sha256}\n".encode())
+        snapshot = _Snapshot(CommitId(digest.hexdigest()[:40]), files)
+        with self._lock:
+            self._known[repo] = snapshot
+        return snapshot
+
+    def _card(self, repo: Repo) -> dict[str, object]:
+        readme = self._folder(repo) / "README.md"
+        with disk(readme):
+            return read_card(readme) if readme.is_file() else {}
+
+    def _base(self, kind: Kind) -> Path:
+        return self._root / _DATASETS if kind is Kind.DATASET else self._root
+
+    def _folder(self, repo: Repo) -> Path:
+        return self._base(repo.kind) / repo.id
+
+    def _existing(self, repo: Repo) -> Path:
+        self._check_root()
+        folder = self._folder(repo)
+        owner, _, name = repo.id.partition("/")
+        # datasets/ is where the datasets lie, not an owner of models
+        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS) or not folder.is_dir():
+            raise NotFoundOrPrivate(f"not found: {folder} is no folder of a {repo.kind}")
+        return folder
+
+    def _check_root(self) -> None:
+        if not self._root.is_dir():
+            raise Unreachable(f"{self._root} is not there: is the disk mounted?")
+
+
+def _repo_named(pattern: RepoPattern, name: str) -> Repo | None:
+    """The repo of a folder; None when no repo can be called so."""
+    try:
+        return Repo(pattern.kind, f"{pattern.owner}/{name}")
+    except ValueError:
+        return None

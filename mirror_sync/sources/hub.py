@@ -1,0 +1,171 @@
+"""One endpoint that speaks the Hugging Face Hub's API, as a Source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx2
+from huggingface_hub import HfApi, get_session, hf_raise_for_status
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.hf_api import RepoFile
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.ports import ByteStream
+from mirror_sync.sources.answers import PROPERTIES, commit_of, file_of, ref_of, resolved_of
+from mirror_sync.sources.download import Download
+from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
+from mirror_sync.sources.session import SLIP, Slip, install_session
+from mirror_sync.sources.transport import USER_AGENT, Transport
+
+DEFAULT_BRANCH = "main"
+_PAGE = 1000  # repos a page of a list: the Hub's cap
+_HISTORY = 50  # commits: the Hub's page
+
+
+class HubSource:
+    """Reads one Hub endpoint; `token` None or empty: anonymous. No call is repeated here.
+
+    Neither the operator's HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE nor a token saved by `hf auth login` changes what it
+    does: endpoint and token are those given.
+    """
+
+    def __init__(self, endpoint: str, token: str | None, transport: Transport) -> None:
+        install_session()
+        self._endpoint = endpoint.rstrip("/")
+        self._token = token or None
+        self._transport = transport
+        slip = Slip(self._endpoint, transport.timeouts)
+        named = {"user-agent": USER_AGENT, SLIP: slip.encode()}  # in small letters, to replace the library's own
+        self._api = HfApi(endpoint=self._endpoint, token=self._token or False, headers=named)
+        self._headers = {**named, "authorization": f"Bearer {self._token}"} if self._token else named
+
+    def __repr__(self) -> str:
+        return f"HubSource({self._endpoint!r})"
+
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+        """One call for every thousand repos of the owner; a repo that is named costs one of its own."""
+        if not pattern.is_glob:
+            yield self.resolve(pattern.repo, DEFAULT_BRANCH)
+            return
+        asked = self._asked()
+        with self._asking(asked):
+            for item in self._owned(pattern):
+                repo = _repo_of(pattern, item)
+                if repo is None or not pattern.matches(repo):
+                    continue
+                # a repo without a commit has nothing to mirror
+                if item.get("sha") is not None:
+                    yield resolved_of(repo, item)
+
+    def resolve(self, repo: Repo, revision: str) -> Resolved:
+        """One call; a second one when a renamed repo's redirect forgets the revision."""
+        asked = self._asked(repo, revision)
+        with self._asking(asked):
+            answer = self._get(_info_path(repo, revision), expand=PROPERTIES[repo.kind])
+            found = resolved_of(repo, answer.json())
+            if found.renamed and _revision_part(revision) not in str(answer.url):
+                answer = self._get(_info_path(found.current, revision), expand=PROPERTIES[repo.kind])
+                found = resolved_of(repo, answer.json())
+            if CommitId.matches(revision) and found.commit != revision:
+                raise bad_answer(asked, f"asked for commit {revision}, got {found.commit}")
+            return found
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        """One call."""
+        with self._asking(self._asked(repo)):
+            found = self._api.list_repo_refs(repo.id, repo_type=repo.kind)
+            branches = (ref_of("branches", entry) for entry in found.branches)
+            return (*branches, *(ref_of("tags", entry) for entry in found.tags))
+
+    def authorize(self, repo: Repo) -> None:
+        """One call, which counts as no download."""
+        with self._asking(self._asked(repo)):
+            self._api.auth_check(repo.id, repo_type=repo.kind)
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        """One call for every thousand entries. BadAnswer for a path that is listed twice."""
+        asked = self._asked(repo, commit)
+        seen: set[str] = set()
+        with self._asking(asked):
+            entries = self._api.list_repo_tree(repo.id, recursive=True, revision=commit, repo_type=repo.kind)
+            for entry in entries:
+                if not isinstance(entry, RepoFile):
+                    continue
+                file = file_of(entry)
+                if file.path in seen:
+                    raise bad_answer(asked, f"{file.path!r} is listed twice")
+                seen.add(file.path)
+                yield file
+
+    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
+        """One call: the newest fifty."""
+        asked = self._asked(repo, commit)
+        with self._asking(asked):
+            answer = self._get(f"/api/{repo.kind.plural}/{repo.id}/commits/{commit}")
+            commits = tuple(commit_of(item) for item in answer.json()[:_HISTORY])
+        if not commits or commits[0].id != commit:
+            raise bad_answer(asked, f"a history that does not begin with {commit}")
+        return commits
+
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> AbstractContextManager[ByteStream]:
+        """One call to the endpoint, and one to wherever it redirects to."""
+        asked = self._asked(repo, commit, file.path)
+        return Download(self._transport, asked, file, start, file.size if stop is None else stop).open()
+
+    def _asked(self, repo: Repo | None = None, revision: str | None = None, path: str | None = None) -> Asked:
+        return Asked(self._endpoint, self._token, repo, revision, path)
+
+    def _get(self, path: str, **query: Any) -> httpx2.Response:
+        question = f"?{urlencode(query, doseq=True)}" if query else ""
+        return self._get_url(f"{self._endpoint}{path}{question}")
+
+    def _get_url(self, url: str) -> httpx2.Response:
+        answer = get_session().get(url, headers=self._headers)
+        hf_raise_for_status(answer)
+        return answer
+
+    def _owned(self, pattern: RepoPattern) -> Iterator[Any]:
+        query = {"author": pattern.owner, "limit": _PAGE, "expand": PROPERTIES[pattern.kind]}
+        url: str | None = f"{self._endpoint}/api/{pattern.kind.plural}?{urlencode(query, doseq=True)}"
+        seen: set[str] = set()
+        while url is not None:
+            if url in seen:
+                raise ValueError("a list whose pages go round in a circle")
+            seen.add(url)
+            answer = self._get_url(url)
+            yield from answer.json()
+            url = answer.links.get("next", {}).get("url")
+
+    @contextmanager
+    def _asking(self, asked: Asked) -> Iterator[None]:
+        try:
+            yield
+        except HfHubHTTPError as error:
+            raise refusal(error.response.status_code, error.response.headers, asked) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, httpx2.InvalidURL) as error:
+            raise bad_answer(asked, repr(error)) from error
+
+
+def _info_path(repo: Repo, revision: str) -> str:
+    return f"/api/{repo.kind.plural}/{repo.id}{_revision_part(revision)}"
+
+
+def _revision_part(revision: str) -> str:
+    return f"/revision/{quote(revision, safe='')}"
+
+
+def _repo_of(pattern: RepoPattern, item: dict[str, Any]) -> Repo | None:
+    """The repo of a list's item; None for a few old ids that no client accepts any more."""
+    try:
+        return Repo(pattern.kind, item["id"])
+    except ValueError:
+        return None

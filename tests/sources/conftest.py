@@ -1,0 +1,46 @@
+"""A Hub of its own for every test, and no proxy or token of the shell that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from huggingface_hub import close_session
+
+from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.network import Timeouts
+from mirror_sync.sources.transport import Transport
+from tests.standin import Hub
+
+_SHELL = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "requests_ca_bundle", "curl_ca_bundle")
+
+
+@pytest.fixture(autouse=True)
+def quiet_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in _SHELL:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    close_session()  # its client has read the environment
+    yield
+    close_session()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as started:
+        yield started
+        assert not started.leaks, "a token came to the CDN"
+        assert not started.crashes
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = Transport(timeouts=Timeouts(connect=5, read=5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def source(hub: Hub, transport: Transport) -> HubSource:
+    """The stand-in, asked anonymously."""
+    return HubSource(hub.url, None, transport)

@@ -1,0 +1,76 @@
+"""How the tests read, and what they read: one small world for every kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.repo import Repo
+from mirror_sync.ports import ByteStream, Source
+from tests.standin import LFS, Content, Generated, Hub, Memory
+
+LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike
+README = b"---\nlicense: mit\ntags: [tiny]\n---\n# Tiny\n"
+TINY = Repo.parse("acme/tiny")
+FILES: dict[str, Content] = {
+    "README.md": Memory(README),
+    "config.json": Memory(b'{"hidden_size": 8}'),
+    "empty.txt": Memory(b""),
+    "sub/model.safetensors": Generated(LARGE),
+    "sub/ünïcode & #1 100%?+.txt": Memory(b"odd"),
+}
+
+
+def read(stream: ByteStream, buffer_size: int = 1 << 20) -> bytes:
+    buffer, found = memoryview(bytearray(buffer_size)), bytearray()
+    while count := stream.readinto(buffer):
+        found += buffer[:count]
+    return bytes(found)
+
+
+def fetched(
+    source: Source, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+) -> bytes:
+    with source.fetch(repo, commit, file, start, stop) as stream:
+        return read(stream)
+
+
+def published(source: Source, repo: Repo = TINY) -> tuple[CommitId, dict[str, RemoteFile]]:
+    """The commit of main and its files by path."""
+    commit = source.resolve(repo, "main").commit
+    return commit, {file.path: file for file in source.list(repo, commit)}
+
+
+def fill_hub(hub: Hub) -> None:
+    hub.model("acme/tiny").commit({path: LFS(raw) if raw.size == LARGE else raw for path, raw in FILES.items()})
+    hub.model("acme/second", license="apache-2.0").commit({"config.json": "{}"})
+    hub.model("other/third", license="mit").commit({"config.json": "{}"})
+    hub.dataset("acme/rows", license="cc-by-4.0").commit({"rows.csv": "a,b\n1,2\n"})
+
+
+def fill_directory(root: Path) -> None:
+    _write(root / "acme/tiny", {path: content.read() for path, content in FILES.items()})
+    _write(root / "acme/second", {"config.json": b"{}", "README.md": b"---\nlicense: apache-2.0\n---\n"})
+    _write(root / "other/third", {"config.json": b"{}"})
+    _write(root / "datasets/acme/rows", {"rows.csv": b"a,b\n1,2\n", "README.md": b"---\nlicense: cc-by-4.0\n---\n"})
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for path, body in files.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(body)
+
+
+class Steps:
+    """A sleep that does not wait, and remembers what it was asked for."""
+
+    def __init__(self, then: Callable[[float], None] = lambda _: None) -> None:
+        self.waits: list[float] = []
+        self._then = then
+
+    def __call__(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self._then(seconds)

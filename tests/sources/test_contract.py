@@ -1,0 +1,176 @@
+"""The contract of ports.Source, kept by every source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import ContentHash, Sha256
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
+from mirror_sync.ports import Source
+from mirror_sync.sources.directory import DirectorySource
+from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.sources.transport import Transport
+from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, published, read
+from tests.standin import Hub
+
+DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
+CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
+
+
+@pytest.fixture(params=["hub", "resolve-cache", "directory", "retrying", "failover"])
+def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
+    if request.param == "directory":
+        fill_directory(tmp_path)
+        yield DirectorySource(tmp_path)
+        return
+    hub: Hub = request.getfixturevalue("hub")
+    fill_hub(hub)
+    source = HubSource(hub.url, None, transport)
+    match request.param:
+        case "retrying":
+            yield RetryingSource(source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
+        case "failover":
+            yield FailoverSource([HubSource(DEAD, None, transport), source])
+        case "resolve-cache":
+            hub.behaviour.small_files = "resolve-cache"
+            hub.behaviour.tree_page = hub.behaviour.list_page = 2
+            yield source
+        case _:
+            yield source
+
+
+def test_a_branch_resolves_to_a_commit_and_the_terms_at_it(any_source: Source) -> None:
+    found = any_source.resolve(TINY, "main")
+    assert found.asked == found.current == TINY
+    assert found.terms.licenses == {"mit"}
+    assert {found.terms.gated, found.terms.private, found.terms.disabled} == {False}
+
+
+def test_a_description_is_what_clients_want_and_does_not_change_by_itself(any_source: Source) -> None:
+    described = any_source.resolve(TINY, "main").described
+    assert {"id", "author", "private", "gated", "disabled", "tags", "cardData", "lastModified"} <= described.keys()
+    assert described["id"] == "acme/tiny"
+    assert described["cardData"]["license"] == "mit"
+    assert not CHANGING & described.keys()
+
+
+def test_a_commit_resolves_to_itself(any_source: Source) -> None:
+    commit = any_source.resolve(TINY, "main").commit
+    assert any_source.resolve(TINY, commit).commit == commit
+
+
+@pytest.mark.parametrize("revision", ["nope", "0" * 40, "refs/pr/7"])
+def test_a_revision_that_is_not_there_is_named_so(any_source: Source, revision: str) -> None:
+    with pytest.raises(RevisionNotFound):
+        any_source.resolve(TINY, revision)
+
+
+def test_a_repo_that_is_not_there_is_named_so(any_source: Source) -> None:
+    with pytest.raises(NotFoundOrPrivate):
+        any_source.resolve(Repo.parse("acme/nope"), "main")
+    with pytest.raises(NotFoundOrPrivate):
+        any_source.resolve(Repo(Kind.DATASET, "acme/tiny"), "main")
+
+
+def test_refs_name_the_commit_of_main(any_source: Source) -> None:
+    commit = any_source.resolve(TINY, "main").commit
+    main = next(ref for ref in any_source.refs(TINY) if ref.name == "main")
+    assert (main.group, main.ref, main.target) == ("branches", "refs/heads/main", commit)
+
+
+def test_an_open_repo_may_be_read(any_source: Source) -> None:
+    any_source.authorize(TINY)
+
+
+def test_a_listing_names_every_file_once_and_no_folder(any_source: Source) -> None:
+    commit = any_source.resolve(TINY, "main").commit
+    listed = [(file.path, file.size) for file in any_source.list(TINY, commit)]
+    assert sorted(listed) == sorted((path, content.size) for path, content in FILES.items())
+
+
+def test_bytes_keep_the_promise_of_the_listing(any_source: Source) -> None:
+    commit, files = published(any_source)
+    for path, file in files.items():
+        body = fetched(any_source, TINY, commit, file)
+        proof = ContentHash(file.size, file.promise)
+        proof.update(body)
+        assert proof.kept, path
+        assert body == FILES[path].read()
+
+
+def test_large_files_are_promised_by_sha256_and_small_ones_by_git_id(any_source: Source) -> None:
+    _, files = published(any_source)
+    large = files["sub/model.safetensors"]
+    assert large.sha256 == Sha256(FILES["sub/model.safetensors"].sha256)
+    assert large.pointer_size is not None
+    assert files["config.json"].sha256 is None
+    assert files["config.json"].oid == FILES["config.json"].git_oid
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 1), (5, 9), (LARGE - 4, None), (1 << 20, (1 << 20) + 7), (7, 7), (0, LARGE), (9, LARGE + 9)]
+)
+def test_a_range_holds_exactly_its_bytes(any_source: Source, start: int, stop: int | None) -> None:
+    commit, files = published(any_source)
+    whole = FILES["sub/model.safetensors"].read()
+    assert fetched(any_source, TINY, commit, files["sub/model.safetensors"], start, stop) == whole[start:stop]
+
+
+def test_a_small_buffer_is_filled_again_and_again(any_source: Source) -> None:
+    commit, files = published(any_source)
+    with any_source.fetch(TINY, commit, files["README.md"]) as stream:
+        assert read(stream, 3) == FILES["README.md"].read()
+        assert stream.readinto(memoryview(bytearray(3))) == 0
+
+
+def test_a_stream_may_be_left_in_the_middle(any_source: Source) -> None:
+    commit, files = published(any_source)
+    with any_source.fetch(TINY, commit, files["sub/model.safetensors"]) as stream:
+        stream.readinto(memoryview(bytearray(10)))
+    assert fetched(any_source, TINY, commit, files["config.json"]) == FILES["config.json"].read()
+
+
+def test_a_path_that_is_not_there_is_named_so(any_source: Source) -> None:
+    commit, files = published(any_source)
+    with pytest.raises(FileNotFound):
+        fetched(any_source, TINY, commit, replace(files["config.json"], path="nope.json"))
+
+
+def test_a_history_begins_with_the_commit(any_source: Source) -> None:
+    commit = any_source.resolve(TINY, "main").commit
+    first = any_source.history(TINY, commit)[0]
+    assert first.id == commit
+    assert first.title
+    assert first.date.endswith("Z")
+
+
+def test_a_glob_finds_the_repos_of_one_owner_and_kind(any_source: Source) -> None:
+    found = [*any_source.search(RepoPattern.parse("acme/*"))]
+    assert sorted(str(each.asked) for each in found) == ["acme/second", "acme/tiny"]
+    assert [str(each.asked) for each in any_source.search(RepoPattern.parse("dataset:acme/*"))] == ["dataset:acme/rows"]
+    assert [str(each.asked) for each in any_source.search(RepoPattern.parse("acme/t?ny"))] == ["acme/tiny"]
+    assert [*any_source.search(RepoPattern.parse("nobody/*"))] == []
+
+
+def test_a_search_says_of_a_repo_what_resolving_it_says(any_source: Source) -> None:
+    for found in any_source.search(RepoPattern.parse("acme/*")):
+        assert found == any_source.resolve(found.asked, "main")
+
+
+def test_a_pattern_without_a_wildcard_is_that_repo(any_source: Source) -> None:
+    assert [found.asked for found in any_source.search(RepoPattern.parse("acme/tiny"))] == [TINY]
+
+
+def test_many_threads_read_at_once(any_source: Source) -> None:
+    commit, files = published(any_source)
+    with ThreadPoolExecutor(4) as pool:
+        bodies = pool.map(lambda file: fetched(any_source, TINY, commit, file), [*files.values()] * 4)
+    assert [*bodies] == [FILES[path].read() for path in [*files] * 4]

@@ -1,0 +1,187 @@
+"""DirectorySource: folders as an upstream, with ids made from content and no way out of its root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.errors import NotFoundOrPrivate, RevisionNotFound, Unreachable, UnsafePath
+from mirror_sync.sources.directory import DirectorySource
+from tests.sources.reading import FILES, TINY, fetched, fill_directory, published
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    fill_directory(tmp_path / "in")
+    return tmp_path / "in"
+
+
+def card(root: Path, text: str) -> dict[str, object]:
+    (root / "acme/tiny/README.md").write_text(text)
+    return dict(DirectorySource(root).resolve(TINY, "main").described["cardData"])
+
+
+def test_the_commit_id_is_the_documented_formula(root: Path) -> None:
+    lines = "".join(
+        f"{path}\0{content.size}\0{content.sha256}\n"
+        for path, content in sorted(FILES.items(), key=lambda item: item[0].encode())
+    )
+    commit = DirectorySource(root).resolve(TINY, "main").commit
+    assert commit == hashlib.sha256(lines.encode()).hexdigest()[:40]
+
+
+def test_equal_folders_have_equal_ids_whatever_their_times(root: Path, tmp_path: Path) -> None:
+    fill_directory(tmp_path / "copy")
+    for place in (tmp_path / "copy").rglob("*"):
+        os.utime(place, (1, 1))
+    first, second = (DirectorySource(folder).resolve(TINY, "main") for folder in (root, tmp_path / "copy"))
+    assert first.commit == second.commit
+
+
+def test_a_change_of_one_byte_is_another_commit(root: Path) -> None:
+    source = DirectorySource(root)
+    before, files = published(source)
+    (root / "acme/tiny/config.json").write_bytes(b'{"hidden_size": 9}')
+    os.utime(root / "acme/tiny/config.json", ns=(1, 1))
+    assert source.resolve(TINY, "main").commit != before
+    with pytest.raises(RevisionNotFound, match="has changed"):
+        [*source.list(TINY, before)]
+    with pytest.raises(RevisionNotFound, match="has changed"):
+        fetched(source, TINY, before, files["config.json"])
+
+
+def test_a_file_that_grows_while_we_read_is_no_answer(root: Path) -> None:
+    source = DirectorySource(root)
+    commit, files = published(source)
+    with (root / "acme/tiny/config.json").open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(Unreachable, match="has changed"):
+        fetched(source, TINY, commit, files["config.json"])
+
+
+def test_a_file_that_shrinks_while_we_read_is_no_answer(root: Path) -> None:
+    source = DirectorySource(root)
+    commit, files = published(source)
+    name = "sub/model.safetensors"
+    with source.fetch(TINY, commit, files[name]) as stream:
+        stream.readinto(memoryview(bytearray(10)))
+        os.truncate(root / "acme/tiny" / name, 20)
+        buffer = memoryview(bytearray(100))
+        stream.readinto(buffer)
+        with pytest.raises(Unreachable, match="early"):
+            stream.readinto(buffer)
+
+
+def test_an_unchanged_file_is_hashed_once(root: Path) -> None:
+    source = DirectorySource(root)
+    before = source.resolve(TINY, "main").commit
+    place = root / "acme/tiny/config.json"
+    times = place.stat()
+    place.write_bytes(b"x" * times.st_size)
+    os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert source.resolve(TINY, "main").commit == before  # size, time and inode say that nothing has changed
+    assert DirectorySource(root).resolve(TINY, "main").commit != before
+
+
+def test_large_files_have_the_pointer_that_git_lfs_would_write(root: Path) -> None:
+    _, files = published(DirectorySource(root))
+    large = files["sub/model.safetensors"]
+    digest = Sha256(FILES["sub/model.safetensors"].sha256)
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {large.size}\n".encode()
+    blob = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False).hexdigest()
+    assert (large.oid, large.pointer_size) == (blob, len(pointer))
+
+
+def test_traces_of_tools_are_left_out_and_dot_files_are_not(root: Path) -> None:
+    for name in (".git/config", ".cache/huggingface/x", "sub/.git/config", ".gitattributes"):
+        place = root / "acme/tiny" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("x")
+    _, files = published(DirectorySource(root))
+    assert files.keys() - FILES.keys() == {".gitattributes"}
+
+
+def test_a_link_within_the_root_is_read_as_its_file(root: Path) -> None:
+    (root / "acme/tiny/link.json").symlink_to("../second/config.json")
+    source = DirectorySource(root)
+    commit, files = published(source)
+    assert fetched(source, TINY, commit, files["link.json"]) == b"{}"
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../../outside", "../second", "nothing"])
+def test_a_link_that_leads_elsewhere_is_refused(root: Path, target: str) -> None:
+    (root.parent / "outside").write_text("secret")
+    (root / "acme/tiny/link").symlink_to(target)
+    with pytest.raises(UnsafePath, match="link"):
+        DirectorySource(root).resolve(TINY, "main")
+
+
+def test_a_repo_that_is_a_link_out_of_the_root_is_refused(root: Path) -> None:
+    (root.parent / "outside").mkdir()
+    (root / "acme/linked").symlink_to(root.parent / "outside")
+    with pytest.raises(UnsafePath, match="link"):
+        DirectorySource(root).resolve(Repo.parse("acme/linked"), "main")
+
+
+def test_a_pipe_is_no_file(root: Path) -> None:
+    os.mkfifo(root / "acme/tiny/pipe")
+    assert "pipe" not in published(DirectorySource(root))[1]
+
+
+def test_a_name_that_is_not_text_is_refused(root: Path) -> None:
+    (root / "acme/tiny" / os.fsdecode(b"\xff\xfe")).write_text("x")
+    with pytest.raises(UnsafePath, match="Unicode"):
+        DirectorySource(root).resolve(TINY, "main")
+
+
+@pytest.mark.parametrize("name", ["datasets/acme", "tiny", "acme"])
+def test_a_folder_that_is_no_repo_is_not_found(root: Path, name: str) -> None:
+    with pytest.raises(NotFoundOrPrivate):
+        DirectorySource(root).resolve(Repo.parse(name), "main")
+
+
+def test_a_disk_that_is_not_there_is_no_answer(root: Path) -> None:
+    source = DirectorySource(root / "unmounted")
+    for verb in (lambda: source.resolve(TINY, "main"), lambda: [*source.search(RepoPattern.parse("acme/*"))]):
+        with pytest.raises(Unreachable, match="mounted"):
+            verb()
+
+
+def test_folders_that_cannot_be_repos_are_not_found_by_a_glob(root: Path) -> None:
+    for name in (".hidden", "two words", "a--b"):
+        (root / "acme" / name).mkdir()
+    found = [each.asked.id for each in DirectorySource(root).search(RepoPattern.parse("acme/*"))]
+    assert found == ["acme/second", "acme/tiny"]
+
+
+def test_the_licence_is_read_from_the_card(root: Path) -> None:
+    (root / "acme/tiny/README.md").write_text(
+        "---\nlicense: other\nlicense_name: Own-1\nlicense_link: LICENSE\ndate: 2026-01-01\n---\n"
+    )
+    found = DirectorySource(root).resolve(TINY, "main")
+    assert found.terms.licenses == {"other:own-1"}
+    assert found.terms.link == "LICENSE"
+    assert found.described["cardData"]["date"] == "2026-01-01"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# Tiny", "---\nlicense: mit", "---\n[: :\n---\n", "---\n- mit\n---\n", "---\na: &a [x]\nb: *a\n---\n"]
+)
+def test_a_card_that_cannot_be_read_states_nothing(root: Path, text: str) -> None:
+    assert card(root, text) == {}
+
+
+def test_a_folder_without_a_card_states_nothing(root: Path) -> None:
+    assert DirectorySource(root).resolve(Repo.parse("other/third"), "main").terms.licenses == frozenset()
+
+
+def test_what_a_reader_of_the_stream_raises_is_its_own(root: Path) -> None:
+    source = DirectorySource(root)
+    commit, files = published(source)
+    with pytest.raises(OSError, match="disk full"), source.fetch(TINY, commit, files["config.json"]):
+        raise OSError("disk full")
