@@ -27,6 +27,7 @@ from mirror_sync.domain.selection import Selection
 from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
+FULL_SIBLINGS = 5000  # files; see `siblings`
 FORMAT = 1
 
 
@@ -133,6 +134,23 @@ def entry_of(file: MirroredFile) -> dict[str, Any]:
     if file.pointer_size is not None:
         entry["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
     return entry | {"sha256": file.sha256}
+
+
+def siblings(manifest: Manifest) -> list[dict[str, Any]]:
+    """The files in the Hub's info answer, as with `?blobs=true`; of a very large repo their names alone.
+
+    Every client that lists a snapshot reads this document whole, and 100,000 full entries would be 20 MB.
+    """
+    if len(manifest) > FULL_SIBLINGS:
+        return [{"rfilename": path} for path in sorted(manifest)]
+    return [_sibling(manifest[path]) for path in sorted(manifest)]
+
+
+def _sibling(file: MirroredFile) -> dict[str, Any]:
+    entry: dict[str, Any] = {"rfilename": file.path, "size": file.size, "blobId": file.oid}
+    if file.pointer_size is not None:
+        entry["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
+    return entry
 
 
 def folder_of(path: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import Selection
-from mirror_sync.domain.snapshot import Document, Root, cut_shards
+from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.published import Mapper, read_refs
 from mirror_sync.ports import Store
@@ -83,5 +83,5 @@ def _info(snapshot: Snapshot) -> dict[str, Any]:
         **snapshot.resolved.described,
         "id": snapshot.resolved.asked.id,
         "sha": snapshot.resolved.commit,
-        "siblings": [{"rfilename": path} for path in sorted(snapshot.manifest)],
+        "siblings": siblings(snapshot.manifest),
     }

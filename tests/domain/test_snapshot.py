@@ -5,11 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import MirroredFile
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.selection import Selection
-from mirror_sync.domain.snapshot import ENTRIES_PER_SHARD, Root, Shard, cut_shards, encode_json, read_shard, sort_key
+from mirror_sync.domain.snapshot import (
+    ENTRIES_PER_SHARD,
+    Root,
+    Shard,
+    cut_shards,
+    encode_json,
+    read_shard,
+    siblings,
+    sort_key,
+)
 from mirror_sync.errors import DocumentError, UnsafePath
 from tests.domain.files import manifest_of, mirrored, trees
 
@@ -158,3 +167,17 @@ def test_other_bytes_are_no_shard(body: bytes) -> None:
 def test_a_sort_key_is_ascii_and_gives_back_its_path(path: str) -> None:
     assert sort_key(path).isascii()
     assert unquote(sort_key(path)) == path
+
+
+def test_siblings_carry_sizes_and_digests_and_names_alone_in_a_very_large_repo() -> None:
+    small = siblings({"m": mirrored("m", b"x", lfs=True), "a": mirrored("a", b"yy")})
+    assert small == [
+        {"rfilename": "a", "size": 2, "blobId": GitOid.of_blob(b"yy")},
+        {
+            "rfilename": "m",
+            "size": 1,
+            "blobId": small[1]["blobId"],
+            "lfs": {"sha256": Sha256.of(b"x"), "size": 1, "pointerSize": small[1]["lfs"]["pointerSize"]},
+        },
+    ]
+    assert siblings(_many(5001))[0] == {"rfilename": "folder-00/file-000000.txt"}

