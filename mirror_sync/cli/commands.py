@@ -1,0 +1,207 @@
+"""The commands: each opens what it needs, asks for one thing, and shows the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
+from mirror_sync.errors import Interrupted
+
+app = typer.Typer(
+    help="Keep your own copy of AI models and datasets, proved by SHA-256.",
+    epilog="Exit codes: 0 complete, 1 something failed, 2 bad usage or configuration.",
+    add_completion=False,  # two options in every help text for something that is done once
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+front = typer.Typer(
+    help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
+)
+
+Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"mirror-sync {version('mirror-sync')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+]
+
+
+@app.callback()
+@command
+def start(invocation: Invocation, version: Version = False) -> None:
+    """Keep your own copy of AI models and datasets, proved by SHA-256."""
+
+
+@app.command()
+@command
+def check(
+    invocation: Invocation,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of jobs.yaml instead.")] = False,
+) -> None:
+    """Check jobs.yaml: every fault with its place."""
+    if schema:
+        from mirror_sync.config.schema import json_schema
+
+        invocation.print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    settings = invocation.settings()
+    for warning in settings.warnings:
+        invocation.lines.msg(f"warning: {warning}")
+    from mirror_sync.cli.reports import check_text
+
+    invocation.print(check_text(settings))
+
+
+@app.command()
+@command
+def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
+    """Show what a sync would do, and what policy refuses.
+
+    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing.
+    """
+    with invocation.mirror() as mirror:
+        report = mirror.plan(jobs or ())
+    if invocation.stop.is_set():
+        raise Interrupted("stopped before the plan was complete")
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.reports import plan_text
+
+        invocation.print(plan_text(report, invocation.page, every=invocation.options.loudness > 0))
+    _end(report.ok)
+
+
+@app.command()
+@command
+def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
+    """Bring the mirror up to date, now.
+
+    A repo that fails never stops the others. Ctrl-C once finishes cleanly and says what is left, twice stops at once;
+    what was fetched is not fetched again.
+    """
+    with invocation.mirror() as mirror:
+        report = mirror.sync(jobs or ())
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.reports import sync_text
+
+        invocation.print(sync_text(report, invocation.page, every=invocation.options.loudness > 0))
+    _end(report.ok)
+
+
+@app.command()
+@command
+def daemon(invocation: Invocation) -> None:
+    """Run every job on its schedule.
+
+    Jobs with an interval also run at the start. SIGHUP reads jobs.yaml again, SIGTERM ends cleanly.
+    """
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.daemon.service import run_daemon
+    from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.plain import PlainProgress
+    from mirror_sync.observers.tally import Tally
+
+    invocation.start_log()
+    tally = Tally()
+    with PlainProgress(tally):
+        clean = run_daemon(
+            invocation.settings,
+            lambda settings, stop: Mirror(settings, observers=(log_event, tally), stop=stop),
+            os.environ,
+        )
+    if not clean:
+        # a transfer does not let go: what is published is complete at every moment, so leave it
+        os._exit(1)
+
+
+@app.command()
+@command
+def status(invocation: Invocation, as_json: Json = False) -> None:
+    """Show what is mirrored, how old it is, and why not.
+
+    AGE is the time since a repo was last known to be as upstream has it.
+    """
+    with invocation.mirror() as mirror:
+        statuses = mirror.status()
+    from mirror_sync.cli.reports import status_document, status_text
+
+    if as_json:
+        invocation.print_json(status_document(statuses))
+    else:
+        invocation.print(status_text(statuses, invocation.page, datetime.now(UTC)))
+
+
+@app.command()
+@command
+def verify(invocation: Invocation, as_json: Json = False) -> None:
+    """Prove by SHA-256 that what is published is whole."""
+    with invocation.mirror() as mirror:
+        report = mirror.verify()
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.reports import verify_text
+
+        invocation.print(verify_text(report, invocation.page))
+    _end(report.ok)
+
+
+@app.command()
+@command
+def serve(
+    invocation: Invocation,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; front.listen when left out.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on, likewise.")
+    ] = None,
+    target: Target = None,
+) -> None:
+    """Serve a target to Hugging Face clients, in this process."""
+    from mirror_sync.cli.fronts import serve_target
+
+    serve_target(invocation, target, host, port)
+
+
+@front.command()
+@command
+def nginx(
+    invocation: Invocation,
+    directory: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write to.")],
+    target: Target = None,
+) -> None:
+    """Write nginx.conf and what it needs, for nginx with njs."""
+    from mirror_sync.cli.fronts import write_for_nginx
+
+    write_for_nginx(invocation, target, directory)
+
+
+app.add_typer(front, name="front")
+
+
+def _end(ok: bool) -> None:
+    if not ok:
+        raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""The one place that turns errors into words and exit codes: 0 complete, 1 something failed, 2 bad usage or
+configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.errors import ConfigError, MirrorError, UsageError
+from mirror_sync.observers.redaction import harmless
+
+FAILED, MISUSED = 1, 2
+_BY_CTRL_C = 130
+
+
+def main() -> None:
+    """Run the program; ends with SystemExit."""
+    from mirror_sync.cli.commands import app
+
+    invocation = Invocation()
+    try:
+        _survive_any_encoding()
+        app(obj=invocation, prog_name="mirror-sync")
+    except SystemExit as end:
+        # typer's own code for Ctrl-C; nothing but 0, 1 and 2 leaves this program
+        sys.exit(FAILED if end.code == _BY_CTRL_C else end.code)
+    except BaseException as error:
+        sys.exit(explain(error, invocation))
+    finally:
+        _let_go()
+
+
+def explain(error: BaseException, invocation: Invocation) -> int:
+    """Say on stderr what went wrong, free of secrets, and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return FAILED
+    if invocation.options.debug:
+        invocation.lines.msg(invocation.redaction.text("".join(traceback.format_exception(error)).rstrip()))
+    match error:
+        case ConfigError():
+            for fault in error.faults:
+                invocation.lines.msg(harmless(invocation.redaction.text(str(fault))))
+        case KeyboardInterrupt():
+            invocation.say("stopped")
+        case MirrorError():
+            invocation.say(harmless(str(error)))
+        case OSError():
+            invocation.say(_spoken(error))
+        case _:
+            hint = "" if invocation.options.debug else "; run it again with --debug to see where"
+            invocation.say(f"internal error: {harmless(f'{type(error).__name__}: {error}')}{hint}")
+    return MISUSED if isinstance(error, ConfigError | UsageError) else FAILED
+
+
+def _spoken(error: OSError) -> str:
+    if error.strerror is None or error.filename is None:
+        return harmless(str(error))
+    return harmless(f"{error.filename}: {error.strerror}")
+
+
+def _let_go() -> None:
+    """What is still buffered for a reader that has gone, or a full disk, must not raise again at the very end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _survive_any_encoding() -> None:
+    """Names hold any character; a terminal that cannot show one shows a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]

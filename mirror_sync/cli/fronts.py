@@ -1,0 +1,87 @@
+"""The commands that serve a target, or write what serves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import FrontSettings, S3Target, Settings, Target
+    from mirror_sync.front.nginx import NginxOptions, S3Bucket
+
+
+def serve_target(invocation: Invocation, target: str | None, host: str | None, port: int | None) -> None:
+    """Serve until SIGTERM or Ctrl-C. OSError when the address is taken."""
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.front.app import make_app
+    from mirror_sync.front.serve import serve
+
+    invocation.start_log()
+    settings = invocation.settings()
+    mirror = Mirror(settings)
+    name = chosen(settings, target)
+
+    def tell(url: str) -> None:
+        invocation.say(f"target {name} is served at {url}: set HF_ENDPOINT={url}")
+
+    front = settings.front
+    serve(make_app(mirror.store(name)), host or front.host, front.port if port is None else port, on_ready=tell)
+
+
+def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
+    """Write the files for a target's nginx, and say how to start it."""
+    from mirror_sync.front.nginx import write_nginx
+
+    invocation.start_log()
+    settings = invocation.settings()
+    options = _nginx_options(settings, settings.targets[chosen(settings, target)])
+    try:
+        path = write_nginx(directory, options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    invocation.print(f"nginx -c {path}")
+
+
+def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
+    from mirror_sync.config.settings import DirectoryTarget
+    from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+
+    front = settings.front
+    bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
+    return NginxOptions(bucket, host=front.host, port=front.port)
+
+
+def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:
+    from mirror_sync.front.nginx import S3Bucket
+
+    signed = front.bucket == "private"
+    if signed and not (target.access_key and target.secret_key):
+        raise UsageError(
+            f"nginx signs its own requests to target {target.name}: give its access_key and secret_key, "
+            "or let the bucket be read unsigned with front: {bucket: public}"
+        )
+    return S3Bucket(
+        target.bucket,
+        endpoint_url=target.endpoint_url,
+        prefix=target.prefix,
+        region=target.region or "us-east-1",
+        addressing="virtual" if target.addressing == "virtual" else "path",
+        access_key=target.access_key if signed else None,
+        secret_key=target.secret_key if signed else None,
+    )
+
+
+def chosen(settings: Settings, target: str | None) -> str:
+    """The target that was named, or the only one that jobs publish into. UsageError when that leaves a choice."""
+    if target is not None:
+        if target not in settings.targets:
+            known = ", ".join(settings.targets)
+            raise UsageError(f"{settings.path.name} has no target {target!r}; it has: {known}")
+        return target
+    used = sorted({job.target for job in settings.jobs}) or sorted(settings.targets)
+    if len(used) != 1:
+        raise UsageError(f"{settings.path.name} has several targets: choose one with --target ({', '.join(used)})")
+    return used[0]

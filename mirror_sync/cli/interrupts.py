@@ -1,0 +1,40 @@
+"""Ctrl-C: once to finish cleanly, twice to stop at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mirror_sync.daemon.signals import Signals, caught
+
+STOPPING = "stopping cleanly; press Ctrl-C again to stop at once"
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
+    """Meanwhile SIGINT and SIGTERM set `stop`; a second one ends the process with exit code 1."""
+    with caught(signal.SIGINT, signal.SIGTERM) as came:
+        # a daemon thread: it is still waiting for a signal when nobody sends one any more
+        threading.Thread(target=_watch, args=(came, stop, say), name="signals", daemon=True).start()
+        yield
+
+
+def _watch(came: Signals, stop: threading.Event, say: Callable[[str], None]) -> None:
+    for _ in came:
+        if stop.is_set():
+            _end_now()
+        stop.set()
+        say(STOPPING)
+
+
+def _end_now() -> None:
+    """Threads may be deep in a transfer; whatever is published is complete at every moment, so nothing is lost."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+    os.write(sys.stderr.fileno(), b"mirror-sync: stopped\n")
+    os._exit(1)

@@ -1,0 +1,110 @@
+"""One call of the program: its options, where its words go, and what it opens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirror_sync.cli.interrupts import stopped_by_signals
+from mirror_sync.cli.tables import Page
+from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, start_log
+from mirror_sync.observers.redaction import Redaction
+from mirror_sync.observers.tally import Tally
+
+if TYPE_CHECKING:
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.config.settings import Settings
+
+_LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command understands. `loudness` is -1 for quiet, 1 for verbose."""
+
+    config: Path = field(default_factory=lambda: Path(os.environ.get("MIRROR_SYNC_CONFIG") or "jobs.yaml"))
+    log_format: Format = Format.AUTO
+    loudness: int = 0
+    debug: bool = False
+
+
+@dataclass
+class Invocation:
+    """Shared by a command and by the place that turns its errors into an exit code."""
+
+    options: Options = field(default_factory=Options)
+    redaction: Redaction = field(default_factory=Redaction)
+    lines: Lines = field(default_factory=Lines)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def settings(self) -> Settings:
+        """Read jobs.yaml; from now on its secrets are known and never shown. ConfigError when it has faults."""
+        from mirror_sync.config.load import load
+
+        settings = load(self.options.config, os.environ)
+        self.redaction.learn(settings.secrets)
+        return settings
+
+    def start_log(self) -> None:
+        options = self.options
+        level = logging.DEBUG if options.debug else _LEVELS[options.loudness]
+        start_log(LogStyle(options.log_format, level, options.debug), self.lines, self.redaction)
+
+    @contextmanager
+    def mirror(self) -> Iterator[Mirror]:
+        """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once."""
+        from mirror_sync.bootstrap import Mirror
+        from mirror_sync.observers.event_log import log_event
+
+        self.start_log()
+        settings = self.settings()
+        tally = Tally()
+        with ExitStack() as stack:
+            mirror = Mirror(settings, observers=(log_event, tally), stop=self.stop)
+            stack.callback(mirror.close)
+            stack.enter_context(stopped_by_signals(self.stop, self.say))
+            stack.enter_context(self._progress(tally))
+            yield mirror
+
+    def print(self, text: str) -> None:
+        """Put text on stdout, at once: BrokenPipeError when its reader has gone."""
+        sys.stdout.write(f"{self.redaction.text(text)}\n")
+        sys.stdout.flush()
+
+    def print_json(self, document: Any) -> None:
+        """Put one JSON document on stdout."""
+        sys.stdout.write(json.dumps(self.redaction.value(document), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """Tell the person at the terminal, on stderr."""
+        self.lines.msg(f"mirror-sync: {self.redaction.text(text)}")
+
+    @property
+    def page(self) -> Page:
+        """How text on stdout is laid out: wrapped and coloured where a person looks on."""
+        width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+        return Page(width, in_color(sys.stdout))
+
+    def _progress(self, tally: Tally) -> AbstractContextManager[object]:
+        if self._watched:
+            from mirror_sync.observers.progress import LiveProgress
+
+            return LiveProgress(tally, self.lines)
+        from mirror_sync.observers.plain import PlainProgress
+
+        return PlainProgress(tally)
+
+    @property
+    def _watched(self) -> bool:
+        options = self.options
+        movable = self.lines.stream.isatty() and os.environ.get("TERM") != "dumb"
+        return movable and options.log_format is not Format.JSON and options.loudness >= 0

@@ -1,0 +1,187 @@
+"""Reports as a person reads them. Repos that are as they were appear as a count, unless all are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import (
+    BlobFault,
+    PlanReport,
+    RepoOutcome,
+    RepoPlan,
+    RepoReport,
+    RepoStatus,
+    RunReport,
+    VerifyReport,
+    worst_first,
+)
+from mirror_sync.observers.figures import age, counted, in_bytes, in_time
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+
+_SHORT = 8  # digits of a commit id that are enough to tell two apart
+_QUIET = (RepoOutcome.UNCHANGED,)
+
+
+class _Named(Protocol):
+    @property
+    def job(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def repo(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+
+
+def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
+    repos = report.repos
+    shown = [repo for repo in worst_first(repos) if every or repo.outcome not in _QUIET]
+    parts = [_sync_table(shown, page)] if shown else []
+    seconds = (datetime.fromisoformat(report.finished) - datetime.fromisoformat(report.started)).total_seconds()
+    done = _done(
+        ("fetched", sum(repo.fetched_files for repo in repos), sum(repo.fetched_bytes for repo in repos)),
+        ("reused", sum(repo.reused_files for repo in repos), sum(repo.reused_bytes for repo in repos)),
+    )
+    parts.append(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}.")
+    if report.interrupted:
+        left = f"{counted(report.left, 'repo')} left; run" if report.left else "run"
+        parts.append(f"Stopped before the end: {left} the same command again to go on.")
+    return "\n".join(parts)
+
+
+def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
+    repos = report.repos
+    shown = [repo for repo in _worst_plans_first(repos) if every or repo.outcome not in _QUIET]
+    parts = [_plan_table(shown, page)] if shown else []
+    done = _done(
+        ("fetch", sum(repo.fetch_files for repo in repos), sum(repo.fetch_bytes for repo in repos)),
+        ("reuse", sum(repo.reuse_files for repo in repos), sum(repo.reuse_bytes for repo in repos)),
+        ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
+    )
+    parts.append(f"{_counts(repos)}. A sync would {done}.")
+    return "\n".join(parts)
+
+
+def status_text(statuses: Sequence[RepoStatus], page: Page, now: datetime) -> str:
+    if not statuses:
+        return "Nothing is mirrored yet: run mirror-sync sync."
+    order = tuple(RepoOutcome)
+    rows = [
+        Row(
+            (
+                status.outcome,
+                (status.commit or "-")[:_SHORT],
+                age(status.last_success, now),
+                f"{status.files:,}",
+                _name(status),
+            ),
+            status.reason,
+        )
+        for status in sorted(statuses, key=lambda status: -order.index(status.outcome))
+    ]
+    return f"{page.table(('STATE', 'COMMIT', 'AGE', 'FILES', 'REPO'), rows)}\n{_counts(statuses)}."
+
+
+def status_document(statuses: Sequence[RepoStatus]) -> dict[str, Any]:
+    """The document of `status --json`."""
+    return {"repos": [asdict(status) for status in statuses]}
+
+
+def check_text(settings: Settings) -> str:
+    """jobs.yaml: ok, 2 jobs (1 with a schedule), 12 repos, 1 target, 1 warning"""
+    jobs = settings.jobs
+    scheduled = sum(job.schedule is not None for job in jobs)
+    parts = [
+        f"{counted(len(jobs), 'job')} ({scheduled} with a schedule)",
+        counted(sum(len(job.repos) for job in jobs), "repo or pattern", "repos or patterns"),
+        counted(len(settings.targets), "target"),
+    ]
+    if settings.warnings:
+        parts.append(counted(len(settings.warnings), "warning"))
+    return f"{settings.path.name}: ok, {', '.join(parts)}"
+
+
+def verify_text(report: VerifyReport, page: Page) -> str:
+    seen = (
+        f"{counted(report.repos, 'repo')}, {counted(report.snapshots, 'snapshot')}, "
+        f"{counted(report.blobs, 'blob')}, {in_bytes(report.bytes)}"
+    )
+    parts = [page.table(("PROBLEM", "REPO"), map(_fault_row, report.faults))] if report.faults else []
+    verdict = f"{counted(len(report.faults), 'fault')} found" if report.faults else "all as published"
+    parts.append(f"Verified {seen}: {verdict}.")
+    if report.interrupted:
+        parts.append("Stopped before the end: the rest was not verified.")
+    return "\n".join(parts)
+
+
+def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
+    rows = [
+        Row(
+            (
+                repo.outcome,
+                f"{repo.files:,}",
+                f"{repo.fetched_files:,}",
+                in_bytes(repo.fetched_bytes),
+                f"{repo.reused_files:,}",
+                _name(repo),
+            ),
+            repo.reason,
+        )
+        for repo in repos
+    ]
+    return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows)
+
+
+def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
+    rows = [
+        Row(
+            (
+                "publish" if repo.outcome is RepoOutcome.PUBLISHED else repo.outcome,
+                f"{repo.fetch_files:,}",
+                in_bytes(repo.fetch_bytes),
+                f"{repo.reuse_files:,}",
+                f"{repo.remove_files:,}",
+                _name(repo),
+            ),
+            repo.reason,
+        )
+        for repo in repos
+    ]
+    return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows)
+
+
+def _fault_row(fault: BlobFault) -> Row:
+    name = fault.repo if fault.kind is Kind.MODEL else f"{fault.kind}:{fault.repo}"
+    place = f"{fault.path or 'a document of the snapshot'}, sha256 {fault.sha256}, target {fault.target}"
+    return Row((fault.problem, f"{name}@{fault.commit[:_SHORT]}"), place)
+
+
+def _name(of: _Named) -> str:
+    repo = of.repo if of.kind is Kind.MODEL else f"{of.kind}:{of.repo}"
+    return f"{repo}@{of.revision} ({of.job})"
+
+
+def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStatus]) -> str:
+    """12 repos: 1 failed, 3 published, 8 unchanged."""
+    counts = Counter(repo.outcome for repo in repos)
+    listed = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in reversed(RepoOutcome) if counts[outcome])
+    return f"{counted(len(repos), 'repo')}: {listed}" if listed else "No repos"
+
+
+def _worst_plans_first(repos: Iterable[RepoPlan]) -> list[RepoPlan]:
+    order = tuple(reversed(RepoOutcome))
+    return sorted(repos, key=lambda repo: (order.index(repo.outcome), repo.job, repo.repo, repo.revision))
+
+
+def _done(*amounts: tuple[str, int, int]) -> str:
+    """fetched 5 files (6.0 MB), reused 1 file (33 B)."""
+    some = [f"{verb} {counted(files, 'file')} ({in_bytes(size)})" for verb, files, size in amounts if files]
+    return ", ".join(some) or f"{amounts[0][0]} nothing"

@@ -1,0 +1,174 @@
+"""The daemon's life: start, run jobs when they are due, read jobs.yaml again on SIGHUP, end on SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from mirror_sync.daemon.notify import Notifier
+from mirror_sync.daemon.signals import caught
+from mirror_sync.daemon.timetable import Timetable
+from mirror_sync.daemon.triggers import trigger_of
+from mirror_sync.domain.job import Schedule
+from mirror_sync.domain.report import RunReport
+from mirror_sync.errors import ConfigError, Fault, MirrorError
+from mirror_sync.observers.figures import counted
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+
+GRACE = 8.0  # seconds that running syncs get to end cleanly
+
+_log = structlog.get_logger()
+
+
+class Syncs(Protocol):
+    """What the daemon needs of a mirror. Safe for several threads."""
+
+    def sync(self, names: Sequence[str] = ()) -> RunReport: ...
+
+    def close(self) -> None: ...
+
+
+Load = Callable[[], "Settings"]
+MakeMirror = Callable[["Settings", threading.Event], Syncs]
+
+
+def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str]) -> bool:
+    """Run until SIGTERM or SIGINT; must be called in the main thread.
+
+    Returns whether every sync ended in time. ConfigError when the first jobs.yaml has faults, or no scheduled job.
+    """
+    with caught(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as came:
+        daemon = Daemon(load, make_mirror, Notifier(environ))
+        daemon.start()
+        for number in came:
+            if number != signal.SIGHUP:
+                break
+            daemon.reload()
+        return daemon.end(GRACE)
+
+
+class Daemon:
+    """Jobs on their schedules, over a mirror that a reload exchanges."""
+
+    def __init__(self, load: Load, make_mirror: MakeMirror, notifier: Notifier) -> None:
+        self._load, self._make_mirror, self._notifier = load, make_mirror, notifier
+        self._stop = threading.Event()
+        self._timetable = Timetable(self._sync)
+        self._changed = threading.Condition()
+        self._telling = threading.Lock()
+        self._running: dict[str, Syncs] = {}
+        self._current: Syncs | None = None
+        self._retired: list[Syncs] = []
+
+    def start(self) -> None:
+        self._take(self._load())
+        if self._notifier.beat is not None:
+            self._timetable.beat(self._notifier.beat, self._notifier.alive)
+        self._timetable.start()
+        _log.info("daemon.started", status=self._status())
+        self._tell_status(self._notifier.ready)
+
+    def reload(self) -> None:
+        """Read jobs.yaml again; with faults everything stays as it was."""
+        self._notifier.reloading()
+        try:
+            self._take(self._load())
+            _log.info("daemon.reloaded", status=self._status())
+        except ConfigError as error:
+            for fault in error.faults:
+                _log.error("config.fault", reason=str(fault))
+            _log.error("daemon.not-reloaded", reason="jobs.yaml has faults; the jobs stay as they were")
+        except (MirrorError, OSError) as error:
+            _log.error("daemon.not-reloaded", reason=f"{error}; the jobs stay as they were")
+        self._tell_status(self._notifier.ready)
+
+    def end(self, grace: float) -> bool:
+        """Stop all syncs cleanly within `grace` seconds; returns whether they all did."""
+        self._notifier.stopping()
+        _log.info("daemon.stopping", running=sorted(self._running))
+        self._stop.set()
+        self._timetable.stop()
+        with self._changed:
+            clean = self._changed.wait_for(lambda: not self._running, grace)
+            self._retire(self._current)
+        if clean:
+            _log.info("daemon.stopped")
+        else:
+            _log.error("daemon.stopped", reason="a sync did not end in time", running=sorted(self._running))
+        return clean
+
+    def _take(self, settings: Settings) -> None:
+        schedules = {job.name: job.schedule for job in settings.jobs if job.schedule is not None}
+        if not schedules:
+            raise _fault(
+                settings, f"{counted(len(settings.jobs), 'job')}, and none has a schedule; nothing would ever run"
+            )
+        _check(schedules, settings)
+        for warning in settings.warnings:
+            _log.warning("config.warning", reason=str(warning))
+        mirror = self._make_mirror(settings, self._stop)
+        with self._changed:
+            old, self._current = self._current, mirror
+            self._retire(old)
+        self._timetable.replace(schedules)
+
+    def _sync(self, name: str) -> None:
+        """Run one job; whatever happens, the next time it is tried again."""
+        with self._changed:
+            mirror = self._current
+            if mirror is None or self._stop.is_set():
+                return
+            self._running[name] = mirror
+        self._tell_status(self._notifier.status)
+        try:
+            mirror.sync([name])
+        except (MirrorError, OSError) as error:
+            _log.error("job.failed", job=name, reason=str(error), exc_info=True)
+        except Exception as error:
+            _log.error("job.failed", job=name, reason=f"internal error: {type(error).__name__}: {error}", exc_info=True)
+        finally:
+            with self._changed:
+                del self._running[name]
+                self._retire(None)
+                self._changed.notify_all()
+            self._tell_status(self._notifier.status)
+
+    def _retire(self, mirror: Syncs | None) -> None:
+        """Close mirrors that are no longer current, as soon as nothing runs on them."""
+        if mirror is not None:
+            self._retired.append(mirror)
+        for old in [old for old in self._retired if old not in self._running.values()]:
+            self._retired.remove(old)
+            old.close()
+
+    def _tell_status(self, tell: Callable[[str], None]) -> None:
+        """What was found out last is said last, whichever threads tell."""
+        with self._telling:
+            tell(self._status())
+
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        with self._changed:
+            running = ", ".join(sorted(self._running))
+        due = self._timetable.next_run()
+        waits = f"next {due[0]} at {due[1]:%Y-%m-%d %H:%M:%S} UTC" if due else "no job is due"
+        return f"running {running}; {waits}" if running else waits
+
+
+def _check(schedules: Mapping[str, Schedule], settings: Settings) -> None:
+    """Find what no trigger can be made of before anything changes."""
+    for name, schedule in schedules.items():
+        try:
+            trigger_of(schedule)
+        except ValueError as error:
+            raise _fault(settings, f"the schedule of {name}: {error}") from error
+
+
+def _fault(settings: Settings, message: str) -> ConfigError:
+    return ConfigError((Fault(str(settings.path), 1, 1, "jobs", message),))

@@ -1,0 +1,41 @@
+"""Schedules as APScheduler triggers, with the meaning that crontab(5) gives them.
+
+APScheduler wants every field to match; in a crontab, when both the day of the month and the weekday are restricted,
+either is enough. (Weekdays, which APScheduler counts from Monday, come by name.)
+"""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from mirror_sync.config.times import crontab
+from mirror_sync.domain.job import Cron, Every, Schedule
+
+
+def trigger_of(schedule: Schedule) -> BaseTrigger:
+    """ValueError for an expression that is no crontab expression."""
+    match schedule:
+        case Every():
+            seconds = max(round(schedule.interval.total_seconds()), 1)
+            return IntervalTrigger(seconds=seconds, jitter=schedule.jitter.total_seconds() or None, timezone="UTC")
+        case Cron():
+            return _cron(schedule)
+
+
+def _cron(schedule: Cron) -> BaseTrigger:
+    minute, hour, day, month, weekday = crontab(schedule.expression).split()
+    fields = {"minute": minute, "hour": hour, "month": month, "timezone": ZoneInfo(schedule.timezone)}
+    jitter = schedule.jitter.total_seconds() or None
+    if _restricted(day) and _restricted(weekday):
+        either = [CronTrigger(day=day, **fields), CronTrigger(day_of_week=weekday, **fields)]
+        return OrTrigger(either, jitter=jitter)
+    return CronTrigger(day=day, day_of_week=weekday, jitter=jitter, **fields)
+
+
+def _restricted(field: str) -> bool:
+    return not field.startswith("*")

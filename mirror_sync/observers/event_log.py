@@ -1,0 +1,123 @@
+"""Every domain event as one log line, at the level of the attention it deserves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from mirror_sync.domain.events import (
+    BytesFetched,
+    Event,
+    FileFinished,
+    FileStarted,
+    RepoFinished,
+    RepoPlanned,
+    ReposListed,
+    Retrying,
+    RunFinished,
+    RunStarted,
+)
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+
+# a glob may stand for thousands of repos that did not change
+_LEVELS = {
+    RepoOutcome.PUBLISHED: "info",
+    RepoOutcome.UNCHANGED: "debug",
+    RepoOutcome.REFUSED: "info",
+    RepoOutcome.HELD: "warning",
+    RepoOutcome.FAILED: "error",
+}
+
+
+def log_event(event: Event) -> None:
+    """An observer: logs the event. Bytes are counted elsewhere; a line for each chunk tells nobody anything."""
+    if not isinstance(event, BytesFetched):
+        level, name, fields = line_of(event)
+        getattr(structlog.get_logger(), level)(name, **fields)
+
+
+def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  one line for each kind of event
+    """Level, event name and fields."""
+    match event:
+        case RunStarted():
+            return "info", "run.started", {"jobs": list(event.jobs), "run": event.run}
+        case ReposListed():
+            return "info", "job.listed", {"job": event.job, "repos": event.repos, "run": event.run}
+        case RepoPlanned():
+            return "info", "repo.planned", _plan(event)
+        case FileStarted():
+            return "debug", "file.started", _file(event) | {"bytes": event.size}
+        case FileFinished():
+            return _file_finished(event)
+        case Retrying():
+            return "warning", "retrying", _retry(event)
+        case RepoFinished():
+            level = _LEVELS[event.report.outcome]
+            return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
+        case RunFinished():
+            return _run_finished(event.report)
+        case BytesFetched():
+            return "debug", "file.bytes", _file(event) | {"bytes": event.count}
+
+
+def _plan(event: RepoPlanned) -> dict[str, Any]:
+    return {
+        "job": event.job,
+        "repo": f"{event.repo}@{event.revision}",
+        "commit": event.commit,
+        "fetch_files": event.fetch_files,
+        "fetch_bytes": event.fetch_bytes,
+        "reuse_files": event.reuse_files,
+        "reuse_bytes": event.reuse_bytes,
+        "delete_files": event.delete_files,
+        "run": event.run,
+    }
+
+
+def _file(event: FileStarted | BytesFetched | FileFinished) -> dict[str, Any]:
+    return {"repo": str(event.repo), "path": event.path, "run": event.run}
+
+
+def _file_finished(event: FileFinished) -> tuple[str, str, dict[str, Any]]:
+    if event.error is None:
+        return "debug", "file.stored", _file(event) | {"bytes": event.size}
+    return "warning", "file.failed", _file(event) | {"reason": event.error}
+
+
+def _retry(event: Retrying) -> dict[str, Any]:
+    return {
+        "what": event.what,
+        "cause": event.cause,
+        "reason": event.message,
+        "attempt": event.attempt,
+        "wait": round(event.wait, 1),
+    }
+
+
+def _repo(report: RepoReport) -> dict[str, Any]:
+    name = report.repo if report.kind is Kind.MODEL else f"{report.kind}:{report.repo}"
+    fields: dict[str, Any] = {"job": report.job, "repo": f"{name}@{report.revision}"}
+    if report.commit:
+        fields["commit"] = report.commit
+    if report.reason:
+        fields |= {"code": report.code, "reason": report.reason}
+    if report.outcome is RepoOutcome.PUBLISHED:
+        fields |= {
+            "files": report.files,
+            "fetched_files": report.fetched_files,
+            "fetched_bytes": report.fetched_bytes,
+            "reused_files": report.reused_files,
+            "reused_bytes": report.reused_bytes,
+        }
+    return {**fields, "seconds": round(report.seconds, 1)}
+
+
+def _run_finished(report: RunReport) -> tuple[str, str, dict[str, Any]]:
+    counts = {outcome.value: report.count(outcome) for outcome in RepoOutcome}
+    fetched = sum(repo.fetched_bytes for repo in report.repos)
+    fields: dict[str, Any] = {**counts, "left": report.left, "fetched_bytes": fetched, "run": report.run}
+    if report.interrupted:
+        return "warning", "run.interrupted", fields
+    return ("info" if report.ok else "error"), "run.finished", fields

@@ -1,0 +1,264 @@
+"""What became of every repo, kept in SQLite in the state folder: the memory behind `status`.
+
+Everything here can be lost: the bucket is the truth. A file that cannot be read is set aside, and a new one begun.
+Of each repo its current state is kept and one row for each change of state, not for each run, so that the file stays
+small however often jobs run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+
+SCHEMA = 1
+RUNS_KEPT = 10_000
+_BUSY = 10.0  # seconds that a writer waits for another process's short write
+
+_TABLES = """
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
+    finished TEXT, state TEXT NOT NULL
+);
+CREATE INDEX runs_by_start ON runs (started);
+CREATE TABLE repos (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
+    outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    last_attempt TEXT NOT NULL, last_success TEXT,
+    PRIMARY KEY (job, kind, repo, revision)
+) WITHOUT ROWID;
+CREATE TABLE changes (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
+    run TEXT NOT NULL, outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    fetched_files INTEGER NOT NULL, fetched_bytes INTEGER NOT NULL, reused_files INTEGER NOT NULL,
+    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL
+);
+CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
+"""
+
+# The commit, the files and the last success are those of what is published, also after a failure.
+_REMEMBER = """
+INSERT INTO repos VALUES (
+    :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
+    iif(:success IS NULL, 0, :files), :at, :success
+)
+ON CONFLICT DO UPDATE SET
+    outcome = excluded.outcome, reason = excluded.reason, last_attempt = excluded.last_attempt,
+    commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
+    files = iif(:success IS NULL, files, excluded.files),
+    last_success = ifnull(excluded.last_success, last_success)
+"""
+
+_CHANGED = """
+INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, :commit, :reason, :files,
+    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds)
+"""
+
+_log = structlog.get_logger("mirror_sync.history")
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"  # some repo did
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown."""
+
+    run: str
+    jobs: tuple[str, ...]
+    started: str
+    finished: str | None
+    state: RunState
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class History:
+    """An observer that remembers runs and outcomes. Safe for many threads and several processes.
+
+    Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
+    and a gap in the history, never a run.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], str] = _utc_now) -> None:
+        self._path, self._now = path, now
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = _open_or_set_aside(path)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._write(lambda: self._start(event))
+            case RepoFinished():
+                self._write(lambda: self._remember(event.run, event.report))
+            case RunFinished():
+                self._write(lambda: self._finish(event.report))
+
+    def latest(self) -> tuple[RepoStatus, ...]:
+        """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
+        rows = self._read("SELECT * FROM repos ORDER BY job, kind, repo, revision")
+        return tuple(
+            RepoStatus(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
+            for job, kind, repo, revision, outcome, *rest in rows
+        )
+
+    def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
+        """The newest runs, newest first."""
+        query = "SELECT run, jobs, started, finished, state FROM runs ORDER BY started DESC, rowid DESC LIMIT ?"
+        rows = self._read(query, limit)
+        return tuple(
+            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state))
+            for run, jobs, started, finished, state in rows
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _read(self, query: str, *arguments: object) -> list[Any]:
+        try:
+            with self._lock:
+                return self._connection.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}") from error
+
+    def _write(self, change: Callable[[], None]) -> None:
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                change()
+        except sqlite3.Error as error:
+            _log.warning("history.not-written", file=str(self._path), reason=str(error))
+
+    def _start(self, event: RunStarted) -> None:
+        self._bury_the_dead()
+        row = (event.run, json.dumps(event.jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?)", row)
+        self._connection.execute(
+            "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
+            (RUNS_KEPT - 1,),
+        )
+
+    def _bury_the_dead(self) -> None:
+        """A run without an end, whose process is gone, was interrupted."""
+        query = "SELECT run, owner FROM runs WHERE state = ?"
+        for run, owner in self._connection.execute(query, (RunState.RUNNING,)).fetchall():
+            if owner != _owner(int(owner.partition(":")[0])):
+                self._connection.execute("UPDATE runs SET state = ? WHERE run = ?", (RunState.INTERRUPTED, run))
+
+    def _remember(self, run: str, report: RepoReport) -> None:
+        at = self._now()
+        success = at if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED) else None
+        row = {
+            "run": run, "at": at, "success": success, "job": report.job, "kind": report.kind, "repo": report.repo,
+            "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
+            "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
+            "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
+        }  # fmt: skip
+        if self._is_news(report):
+            self._connection.execute(_CHANGED, row)
+        self._connection.execute(_REMEMBER, row)
+
+    def _is_news(self, report: RepoReport) -> bool:
+        query = "SELECT outcome, reason FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        key = (report.job, report.kind, report.repo, report.revision)
+        before = self._connection.execute(query, key).fetchone()
+        if before is None or report.outcome is RepoOutcome.PUBLISHED:
+            return True
+        still_good = before[0] in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+        if report.outcome is RepoOutcome.UNCHANGED and still_good:
+            return False
+        return bool(before != (report.outcome, report.reason))
+
+    def _finish(self, report: RunReport) -> None:
+        state = RunState.COMPLETE if report.ok else RunState.FAILED
+        self._connection.execute(
+            "UPDATE runs SET finished = ?, state = ? WHERE run = ?",
+            (report.finished, RunState.INTERRUPTED if report.interrupted else state, report.run),
+        )
+
+
+def _open_or_set_aside(path: Path) -> sqlite3.Connection:
+    try:
+        return _open(path)
+    except sqlite3.OperationalError as error:
+        # locked, not writable, no space: the file itself may be sound
+        raise OSError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        aside = _set_aside(path)
+        _log.warning("history.set-aside", file=str(path), kept_as=str(aside), reason=str(error))
+        return _open(path)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _check(connection)
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    with closing(connection.execute("PRAGMA quick_check(1)")) as answer:
+        if (found := answer.fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file; refuse a schema that only a newer program knows."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise sqlite3.DatabaseError(f"schema {version}; this program reads {SCHEMA}")
+        if version == 0:
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, with its journal, to a name that is free."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.unreadable-{number}")).exists():
+        number += 1
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _owner(pid: int) -> str:
+    """A process by its id and its start, since ids come again; `pid:` alone when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{pid}:" if pid != os.getpid() else f"{pid}:?"
+    # proc(5): the name in parentheses may hold spaces; starttime is field 22
+    return f"{pid}:{stat.rpartition(')')[2].split()[19]}"

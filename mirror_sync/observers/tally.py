@@ -1,0 +1,160 @@
+"""Counts what happens in runs, so that progress can be shown at any moment: cheap to tell, cheap to read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mirror_sync.domain.events import (
+    BytesFetched,
+    Event,
+    FileFinished,
+    FileStarted,
+    RepoFinished,
+    RepoPlanned,
+    ReposListed,
+    RunFinished,
+    RunStarted,
+)
+
+_WINDOW = 10.0  # seconds over which the rate is taken
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A file on its way; sizes in bytes, `rate` in bytes a second since its start."""
+
+    repo: str
+    path: str
+    size: int
+    done: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One moment. Sizes in bytes, `rate` in bytes a second, `left` in seconds or None when nobody can say."""
+
+    runs: int
+    repos: int
+    repos_done: int
+    files: int
+    files_done: int
+    bytes: int
+    bytes_done: int
+    rate: float
+    left: float | None
+    in_flight: tuple[InFlight, ...]
+
+    @property
+    def share(self) -> float:
+        """Of all there is to do, from 0 to 1: bytes where there are any, else repos."""
+        done, total = (self.bytes_done, self.bytes) if self.bytes else (self.repos_done, self.repos)
+        return min(done / total, 1.0) if total else 0.0
+
+
+class Tally:
+    """An observer that counts; the counts begin anew when a run starts while no other goes on."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._forget()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case BytesFetched():
+                    self._count_bytes(event)
+                case FileStarted() | FileFinished():
+                    self._count_file(event)
+                case RepoPlanned() | RepoFinished():
+                    self._count_repo(event)
+                case ReposListed():
+                    self._repos += event.repos
+                case RunStarted():
+                    if self._runs == 0:
+                        self._forget()
+                    self._runs += 1
+                case RunFinished():
+                    self._runs = max(self._runs - 1, 0)
+
+    def now(self) -> Progress:
+        with self._lock:
+            rate = self._rate()
+            missing = max(self._bytes - self._bytes_done, 0)
+            return Progress(
+                runs=self._runs,
+                repos=max(self._repos, self._repos_done),
+                repos_done=self._repos_done,
+                files=max(self._files, self._files_done),
+                files_done=self._files_done,
+                bytes=max(self._bytes, self._bytes_done),
+                bytes_done=self._bytes_done,
+                rate=rate,
+                left=missing / rate if rate > 0 else None,
+                in_flight=tuple(self._files_in_flight()),
+            )
+
+    def _files_in_flight(self) -> Iterator[InFlight]:
+        now = self._clock()
+        for (repo, path), (size, done, start) in self._in_flight.items():
+            yield InFlight(repo, path, size, done, rate=max(done, 0) / (now - start) if now > start else 0.0)
+
+    def _forget(self) -> None:
+        self._repos = self._repos_done = self._files = self._files_done = self._bytes = self._bytes_done = 0
+        self._in_flight: dict[tuple[str, str], tuple[int, int, float]] = {}  # size, done, start
+        self._owed: dict[str, tuple[int, int]] = {}  # of each repo: files and bytes that are planned and not here
+        self._samples: deque[tuple[float, int]] = deque([(self._clock(), 0)])
+
+    def _count_bytes(self, event: BytesFetched) -> None:
+        repo = str(event.repo)
+        self._bytes_done += event.count
+        key = (repo, event.path)
+        if key in self._in_flight:
+            size, done, start = self._in_flight[key]
+            self._in_flight[key] = (size, done + event.count, start)
+        if repo in self._owed:
+            files, size = self._owed[repo]
+            self._owed[repo] = (files, size - event.count)
+
+    def _count_file(self, event: FileStarted | FileFinished) -> None:
+        repo = str(event.repo)
+        if isinstance(event, FileStarted):
+            self._in_flight[repo, event.path] = (event.size, 0, self._clock())
+            return
+        self._in_flight.pop((repo, event.path), None)
+        if event.error is None:
+            self._files_done += 1
+            if repo in self._owed:
+                files, size = self._owed[repo]
+                self._owed[repo] = (files - 1, size)
+
+    def _count_repo(self, event: RepoPlanned | RepoFinished) -> None:
+        if isinstance(event, RepoPlanned):
+            repo = str(event.repo)
+            self._files += event.fetch_files
+            self._bytes += event.fetch_bytes
+            files, size = self._owed.get(repo, (0, 0))
+            self._owed[repo] = (files + event.fetch_files, size + event.fetch_bytes)
+            return
+        self._repos_done += 1
+        if event.report.failed:
+            # what a failed repo still owes will not come in this run
+            files, size = self._owed.pop(f"{event.report.kind}:{event.report.repo}".removeprefix("model:"), (0, 0))
+            self._files -= max(files, 0)
+            self._bytes -= max(size, 0)
+
+    def _rate(self) -> float:
+        now = self._clock()
+        if self._bytes_done == 0:
+            self._samples.clear()  # the time before the first byte says nothing about the network
+        self._samples.append((now, self._bytes_done))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= _WINDOW:  # noqa: PLR2004  two points make a line
+            self._samples.popleft()
+        (start, before) = self._samples[0]
+        return max(self._bytes_done - before, 0) / (now - start) if now > start else 0.0

@@ -1,0 +1,52 @@
+"""The program over a mirror that misbehaves on request: it waits to be stopped, breaks, or repeats secrets."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+
+import mirror_sync.bootstrap
+from mirror_sync.cli import main
+from mirror_sync.config.settings import Settings
+from mirror_sync.domain.events import Observer, RunStarted, tell_all
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoReport, RunReport
+
+AT = "2026-01-01T00:00:00Z"
+
+
+class SlowMirror:
+    """As much of a mirror as `sync` needs."""
+
+    def __init__(self, settings: Settings, observers: Sequence[Observer], stop: threading.Event) -> None:
+        self._tell = tell_all(tuple(observers))
+        self._stop = threading.Event() if "STUBBORN" in os.environ else stop
+
+    def sync(self, names: Sequence[str] = ()) -> RunReport:
+        if "BROKEN" in os.environ:
+            raise LookupError(os.environ["BROKEN"])
+        if "LEAK" in os.environ:
+            return self._leak()
+        self._tell(RunStarted("run", ("good",), AT))
+        self._stop.wait()
+        return RunReport("run", AT, AT, (), interrupted=True, left=7)
+
+    def plan(self, names: Sequence[str] = ()) -> PlanReport:
+        self._tell(RunStarted("run", ("good",), AT))
+        self._stop.wait()
+        return PlanReport(())
+
+    def close(self) -> None:
+        pass
+
+    def _leak(self) -> RunReport:
+        secret = os.environ["TOKEN"]
+        self._tell(RunStarted(secret, (f"https://x:{secret}@host", secret.replace("/", "%2F")), AT))
+        report = RepoReport("good", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED, reason=f"Bearer {secret}")
+        return RunReport("run", AT, AT, (report,))
+
+
+if __name__ == "__main__":
+    mirror_sync.bootstrap.Mirror = SlowMirror  # type: ignore[assignment, misc]
+    main()

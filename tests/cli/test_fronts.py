@@ -1,0 +1,77 @@
+"""The commands that bring a mirror to its readers."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from urllib.request import urlopen
+
+from tests.cli.program import CONFIG, PATIENCE, Program
+
+S3 = """\
+  bucket: {url: "s3://models/hub", endpoint_url: "http://127.0.0.1:9", access_key: KEY, secret_key: very-secret}
+  open: {url: "s3://open"}
+"""
+
+
+def test_serve_answers_a_client_until_it_is_told_to_stop(program: Program) -> None:
+    program("sync", "good")
+    with program.started("serve", "--port", "0") as child:
+        assert child.stderr is not None
+        found = re.search(r"target disk is served at (\S+): set HF_ENDPOINT=\1\n", child.stderr.readline())
+        assert found is not None
+        with urlopen(f"{found[1]}/acme/one/resolve/main/weights") as answer:
+            assert answer.read() == b"12345"
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE)
+    assert child.returncode == 0
+
+
+def test_an_address_that_is_taken_is_one_line(program: Program) -> None:
+    with program.started("serve", "--port", "0") as child:
+        assert child.stderr is not None
+        port = child.stderr.readline().rsplit(":", 1)[1].strip()
+        ended = program("serve", "--port", port)
+        child.kill()
+    assert ended.code == 1
+    assert ended.err.startswith("mirror-sync: ")
+    assert "already in use" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_front_nginx_writes_a_configuration_and_says_how_to_start_it(program: Program) -> None:
+    ended = program("front", "nginx", "-o", "front")
+    folder = program.folder / "front"
+    assert (ended.code, ended.out) == (0, f"nginx -c {folder}/nginx.conf\n")
+    assert f"{program.folder}/mirror" in (folder / "nginx.conf").read_text(encoding="utf-8")
+
+
+def test_the_keys_of_a_private_bucket_stand_in_a_file_of_their_own(program: Program) -> None:
+    program.write(CONFIG.replace("targets:\n", f"targets:\n{S3}"))
+    ended = program("front", "nginx", "-o", "front", "--target", "bucket")
+    assert ended.code == 0
+    keys = program.folder / "front" / "s3-credentials.json"
+    assert json.loads(keys.read_text(encoding="utf-8")) == {"access_key": "KEY", "secret_key": "very-secret"}
+    assert keys.stat().st_mode & 0o777 == 0o600
+    assert "very-secret" not in (program.folder / "front" / "nginx.conf").read_text(encoding="utf-8")
+
+
+def test_a_private_bucket_without_keys_cannot_be_served_by_nginx(program: Program) -> None:
+    config = CONFIG.replace("targets:\n", f"targets:\n{S3}")
+    program.write(config)
+    ended = program("front", "nginx", "-o", "front", "--target", "open")
+    assert ended.code == 2
+    assert "front: {bucket: public}" in ended.err
+    program.write(f"{config}front: {{bucket: public}}\n")
+    assert program("front", "nginx", "-o", "front", "--target", "open").code == 0
+
+
+def test_the_target_that_jobs_use_need_not_be_named_but_one_of_several_must(program: Program) -> None:
+    config = CONFIG.replace("targets:\n", f"targets:\n{S3}")
+    program.write(config)
+    assert program("front", "nginx", "-o", "front").code == 0
+    program.write(config.replace("{name: bad,", "{name: bad, target: bucket,"))
+    ended = program("front", "nginx", "-o", "front")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "mirror-sync: jobs.yaml has several targets: choose one with --target (bucket, disk)\n"

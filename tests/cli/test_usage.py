@@ -1,0 +1,80 @@
+"""Arguments, options and help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mirror_sync.observers.log import Format
+from tests.cli.program import Program
+
+COMMANDS = ["check", "plan", "sync", "daemon", "status", "verify", "serve", "front", "front nginx"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself_within_80_columns(program: Program, command: str) -> None:
+    ended = program(*command.split(), "--help", COLUMNS="80")
+    assert (ended.code, ended.err) == (0, "")
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert "..." not in ended.out.replace("[ARGS]...", "").replace("[JOB]...", "")
+
+
+def test_the_version_is_one_line(program: Program) -> None:
+    ended = program("--version")
+    assert ended.code == 0
+    assert ended.out.startswith("mirror-sync ")
+    assert ended.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["synk"], "Error: No such command 'synk'. Did you mean 'sync'?\n"),
+        (["sync", "--nope"], "Error: No such option: --nope\n"),
+        (["sync", "-v", "-q"], "Error: Invalid value: --verbose and --quiet exclude each other\n"),
+        (["plan", "god"], "mirror-sync: jobs.yaml has no job 'god'; it has: good, bad\n"),
+        (["serve", "--target", "tape"], "mirror-sync: jobs.yaml has no target 'tape'; it has: disk\n"),
+        (["--log-format", "xml", "check"], "Error: Invalid value for '--log-format'"),
+        (["serve", "--port", "70000"], "Error: Invalid value for '--port'"),
+        (["front", "nginx"], "Error: Missing option '--output' / '-o'."),
+    ],
+)
+def test_bad_usage_is_exit_code_2_and_says_what_would_be_right(
+    program: Program, arguments: list[str], message: str
+) -> None:
+    ended = program(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-c", "other.yaml", "check"], ["check", "-c", "other.yaml"], ["check", "--config", "other.yaml"]],
+)
+def test_common_options_stand_before_the_command_or_after_it(program: Program, arguments: list[str]) -> None:
+    program.write(name="other.yaml")
+    assert program(*arguments).out.startswith("other.yaml: ok, ")
+
+
+def test_the_configuration_can_be_named_by_the_environment_and_an_option_wins(program: Program) -> None:
+    program.write(name="other.yaml")
+    assert program("check", MIRROR_SYNC_CONFIG="other.yaml").out.startswith("other.yaml: ok, ")
+    assert program("-c", "jobs.yaml", "check", MIRROR_SYNC_CONFIG="other.yaml").out.startswith("jobs.yaml: ok, ")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, contextlib, io\nsys.argv = ['mirror-sync', '--help']\nfrom mirror_sync.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "print([name for name in ('boto3', 'huggingface_hub', 'apscheduler', 'uvicorn') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_the_help_names_every_log_format(program: Program) -> None:
+    shown = program("sync", "--help").out
+    assert all(name in shown for name in Format)

@@ -1,0 +1,1 @@
+"""The daemon, as a real process with real signals and a real notification socket."""

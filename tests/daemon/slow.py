@@ -1,0 +1,49 @@
+"""A daemon whose syncs last until they are stopped. Arguments: jobs.yaml, `polite` or `stubborn`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from mirror_sync.config.load import load
+from mirror_sync.config.settings import Settings
+from mirror_sync.daemon.service import run_daemon
+from mirror_sync.domain.report import RunReport
+from mirror_sync.observers.log import Lines, LogStyle, start_log
+from mirror_sync.observers.redaction import Redaction
+
+
+class SlowMirror:
+    """Says on stdout what is asked of it."""
+
+    def __init__(self, stop: threading.Event, polite: bool) -> None:
+        self._stop = stop if polite else threading.Event()
+
+    def sync(self, names: Sequence[str] = ()) -> RunReport:
+        self._say(f"sync {' '.join(names)}")
+        self._stop.wait()
+        self._say(f"ended {' '.join(names)}")
+        return RunReport("run", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", (), interrupted=True)
+
+    def close(self) -> None:
+        self._say("closed")
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def main(config: str, manner: str) -> None:
+    def make(_settings: Settings, stop: threading.Event) -> SlowMirror:
+        return SlowMirror(stop, manner == "polite")
+
+    start_log(LogStyle(), Lines(), Redaction())
+    clean = run_daemon(lambda: load(Path(config), os.environ), make, os.environ)
+    os._exit(0 if clean else 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What watches a run must show it truly, leak nothing, and never disturb it."""

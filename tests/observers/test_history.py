@@ -1,0 +1,180 @@
+"""The history: what is known of every repo survives failures, crashes and broken files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.observers.history import SCHEMA, History, RunState
+
+START = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "history.sqlite3"
+
+
+def ticking() -> Iterator[str]:
+    return (f"2026-01-01T00:00:{second:02}Z" for second in count(1))
+
+
+def opened(path: Path) -> History:
+    times = ticking()
+    return History(path, now=lambda: next(times))
+
+
+def outcome(result: RepoOutcome, commit: str | None = "c" * 40, reason: str = "", files: int = 3) -> RepoFinished:
+    report = RepoReport("job", Kind.MODEL, "acme/one", "main", result, commit=commit, reason=reason, files=files)
+    return RepoFinished("run-1", report)
+
+
+def test_a_repo_without_any_run_is_not_known(path: Path) -> None:
+    assert opened(path).latest() == ()
+
+
+def test_a_failure_keeps_what_is_still_published(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.PUBLISHED))
+    history(outcome(RepoOutcome.FAILED, commit=None, reason="no answer", files=0))
+    (status,) = history.latest()
+    assert (status.outcome, status.reason) == (RepoOutcome.FAILED, "no answer")
+    assert (status.commit, status.files) == ("c" * 40, 3)
+    assert (status.last_success, status.last_attempt) == ("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z")
+
+
+def test_an_unchanged_repo_counts_as_a_success(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.FAILED, reason="no answer"))
+    history(outcome(RepoOutcome.UNCHANGED))
+    (status,) = history.latest()
+    assert (status.outcome, status.reason, status.last_success) == ("unchanged", "", "2026-01-01T00:00:02Z")
+
+
+def test_everything_is_read_back_by_another_process_opening_the_file(path: Path) -> None:
+    first = opened(path)
+    first(outcome(RepoOutcome.HELD, reason="licence llama3.1 is in licenses.review"))
+    assert History(path).latest() == first.latest()
+
+
+def test_many_runs_without_news_leave_one_change(path: Path) -> None:
+    history = opened(path)
+    for _ in range(5):
+        history(outcome(RepoOutcome.UNCHANGED))
+    for _ in range(5):
+        history(outcome(RepoOutcome.FAILED, reason="no answer"))
+    with sqlite3.connect(path) as connection:
+        changes = connection.execute("SELECT outcome FROM changes ORDER BY at").fetchall()
+    assert changes == [("unchanged",), ("failed",)]
+
+
+@pytest.mark.parametrize(
+    ("repos", "interrupted", "state"),
+    [
+        ((), False, RunState.COMPLETE),
+        ((outcome(RepoOutcome.FAILED).report,), False, RunState.FAILED),
+        ((), True, RunState.INTERRUPTED),
+    ],
+)
+def test_the_end_of_a_run_says_how_it_went(
+    path: Path, repos: tuple[RepoReport, ...], interrupted: bool, state: RunState
+) -> None:
+    history = opened(path)
+    history(RunStarted("run-1", ("a", "b"), START))
+    assert [run.state for run in history.runs()] == [RunState.RUNNING]
+    history(RunFinished(RunReport("run-1", START, "2026-01-01T00:01:00Z", repos, interrupted)))
+    (run,) = history.runs()
+    assert (run.jobs, run.finished, run.state) == (("a", "b"), "2026-01-01T00:01:00Z", state)
+
+
+def test_many_threads_lose_nothing(path: Path) -> None:
+    history = History(path)
+
+    def report(number: int) -> None:
+        for step in range(20):
+            name = f"acme/r{number}-{step}"
+            history(RepoFinished("run-1", RepoReport("job", Kind.DATASET, name, "main", RepoOutcome.PUBLISHED)))
+
+    threads = [threading.Thread(target=report, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(history.latest()) == 80
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from mirror_sync.domain.events import RepoFinished, RunStarted
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.observers.history import History
+history = History(Path(sys.argv[1]))
+history(RunStarted("killed", ("job",), "2026-01-01T00:00:00Z"))
+history(RepoFinished("killed", RepoReport("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED)))
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_process_loses_no_outcome_and_its_run_is_interrupted_at_the_next_start(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        history = History(path)
+        history(RunStarted("beside", ("job",), "2026-01-01T00:00:01Z"))
+        beside = {run.run: run.state for run in history.runs()}
+        os.kill(child.pid, signal.SIGKILL)
+    assert beside == {"killed": RunState.RUNNING, "beside": RunState.RUNNING}
+    history = History(path)
+    assert [status.repo for status in history.latest()] == ["acme/one"]
+    history(RunStarted("next", ("job",), "2026-01-01T00:00:02Z"))
+    assert {run.run: run.state for run in history.runs()} == {
+        "killed": RunState.INTERRUPTED,
+        "beside": RunState.RUNNING,
+        "next": RunState.RUNNING,
+    }
+
+
+@pytest.mark.parametrize("body", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_broken_file_is_set_aside_whole_and_a_new_one_begun(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(body)
+    history = opened(path)
+    history(outcome(RepoOutcome.PUBLISHED))
+    assert len(history.latest()) == 1
+    assert path.with_name("history.sqlite3.unreadable-1").read_bytes() == body
+
+
+def test_a_file_of_a_newer_program_is_set_aside_whole(path: Path) -> None:
+    opened(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    assert opened(path).latest() == ()
+    assert path.with_name("history.sqlite3.unreadable-1").exists()
+
+
+def test_a_history_that_can_no_longer_be_written_never_stops_a_run(path: Path) -> None:
+    history = opened(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE repos")
+    history(outcome(RepoOutcome.PUBLISHED))
+
+
+def test_a_place_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "history.sqlite3").mkdir()
+    with pytest.raises(OSError, match="unable to open"):
+        History(tmp_path / "history.sqlite3")

@@ -1,0 +1,196 @@
+"""The log: one line an event, nothing secret, nothing that drives a terminal, tracebacks only when asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pty
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.domain.events import BytesFetched, Event, FileFinished, ReposListed, Retrying, RunFinished
+from mirror_sync.domain.report import RepoOutcome, RunReport
+from mirror_sync.observers.event_log import line_of, log_event
+from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, in_journal, start_log
+from mirror_sync.observers.redaction import SHOWN, Redaction, harmless
+from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
+
+AT = "2026-01-01T00:00:00Z"
+EVENTS: list[Event] = [
+    STARTED,
+    ReposListed(RUN, "job", 3),
+    planned(3, 300),
+    began("a", 100),
+    came("a", 100),
+    stored("a", 100),
+    FileFinished(RUN, REPO, "b", 100, error="expected 00, got 11"),
+    Retrying("GET https://hub/x", "unreachable", "timed out", 1, 2.0),
+    *(finished(outcome, reason="why") for outcome in RepoOutcome),
+    RunFinished(RunReport(RUN, AT, AT, ())),
+]
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """The log is one of the process: what a test sets up ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+def written(style: LogStyle, *secrets: str) -> io.StringIO:
+    """A log that was started, and what it writes to."""
+    stream = io.StringIO()
+    start_log(style, Lines(stream), Redaction(secrets))
+    return stream
+
+
+def fail_loudly(text: str) -> None:
+    try:
+        int(text)
+    except ValueError:
+        structlog.get_logger().exception("boom")
+
+
+def test_every_kind_of_event_has_its_line_but_bytes_have_none() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
+    stream = written(LogStyle(Format.JSON, logging.DEBUG))
+    for event in EVENTS:
+        log_event(event)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == sum(not isinstance(event, BytesFetched) for event in EVENTS)
+    assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [("failed", "error"), ("held", "warning"), ("refused", "info"), ("published", "info"), ("unchanged", "debug")],
+)
+def test_an_outcome_is_as_loud_as_the_attention_it_needs(outcome: str, level: str) -> None:
+    assert line_of(finished(RepoOutcome(outcome)))[:2] == (level, f"repo.{outcome}")
+
+
+def test_a_run_with_a_failure_ends_as_an_error_and_one_cut_short_as_a_warning() -> None:
+    failed = RunReport(RUN, AT, AT, (finished(RepoOutcome.FAILED).report,))
+    assert line_of(RunFinished(failed))[:2] == ("error", "run.finished")
+    assert line_of(RunFinished(RunReport(RUN, AT, AT, (), interrupted=True)))[:2] == ("warning", "run.interrupted")
+
+
+@pytest.mark.parametrize("style", [Format.AUTO, Format.CONSOLE, Format.JSON])
+@pytest.mark.parametrize("secret", ["hf_abc", 'quo"te', "back\\slash", "a/b?c=d", "p\u00e4ss"])
+def test_a_secret_is_shown_in_no_field_at_no_depth_in_no_format(style: Format, secret: str) -> None:
+    stream = written(LogStyle(style, tracebacks=True), secret)
+    fields: dict[str, Any] = {"text": f"x{secret}y", "list": [secret], "deep": {"key": (secret, {secret: 1})}}
+    structlog.get_logger().info(f"event {secret}", error=ValueError(secret), **fields)
+    fail_loudly(secret)
+    logging.getLogger("urllib3").warning("GET %s", secret)
+    for shape in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+        assert shape not in stream.getvalue()
+    assert stream.getvalue().count(SHOWN) >= 8
+
+
+@given(st.text(), st.lists(st.text(min_size=1), max_size=3), st.integers(0, 20))
+def test_no_secret_survives_wherever_it_stands(text: str, secrets: list[str], place: int) -> None:
+    real = [secret for secret in secrets if secret.strip() and secret not in SHOWN]
+    for secret in real:
+        text = text[:place] + secret + text[place:]
+    cleaned = Redaction(secrets).text(text).split(SHOWN)
+    assert not any(secret in part for secret in real for part in cleaned)
+
+
+def test_a_secret_that_is_learned_later_is_kept_from_then_on() -> None:
+    redaction = Redaction(["old"])
+    redaction.learn(["new", "", "  "])
+    assert redaction.text("old new  ") == f"{SHOWN} {SHOWN}  "
+
+
+def test_tracebacks_are_shown_only_when_asked_for() -> None:
+    for tracebacks in (False, True):
+        stream = written(LogStyle(tracebacks=tracebacks))
+        fail_loudly("inner")
+        assert ("Traceback" in stream.getvalue()) is tracebacks
+
+
+def test_an_event_is_one_line_whatever_its_fields_hold() -> None:
+    for style in Format:
+        stream = written(LogStyle(style))
+        structlog.get_logger().info("event", path="a\nb\r\x1b[31mc\u202e", more=["x\ny"])
+        assert stream.getvalue().count("\n") == 1
+        assert not {"\x1b", "\r", "\u202e"} & set(stream.getvalue())
+
+
+@given(st.text())
+def test_harmless_text_can_be_printed_and_what_was_printable_stays(text: str) -> None:
+    assert harmless(text).isprintable()
+    assert len(harmless(text)) == len(text)
+    assert harmless(text) == text or not text.isprintable()
+
+
+def test_the_journal_gets_priorities_and_no_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        assert in_journal(journal)
+        start_log(LogStyle(), Lines(journal), Redaction())
+        structlog.get_logger().error("repo.failed", reason="no answer")
+        structlog.get_logger().warning("retrying")
+        structlog.get_logger().info("run.started", jobs=["a", "b"])
+        journal.seek(0)
+        assert (
+            journal.read()
+            == '<3>event=repo.failed reason="no answer"\n<4>event=retrying\n<6>event=run.started jobs=a,b\n'
+        )
+
+
+def test_another_stream_is_not_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        assert not in_journal(stream)
+    assert not in_journal(io.StringIO())
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    leader, follower = pty.openpty()
+    with os.fdopen(leader), os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        assert in_color(terminal)
+        assert not in_color(io.StringIO())
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert not in_color(terminal)
+
+
+def test_a_stream_that_is_gone_stops_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w", encoding="utf-8")
+    start_log(LogStyle(), Lines(stream), Redaction())
+    for event in EVENTS:
+        log_event(event)
+    with suppress(BrokenPipeError):
+        stream.close()
+
+
+def test_what_libraries_log_comes_in_our_own_form() -> None:
+    stream = written(LogStyle(Format.JSON))
+    logging.getLogger("urllib3").warning("retry %d", 3)
+    logging.getLogger("urllib3").info("not worth a line")
+    logging.getLogger("broken").warning("%d", "no number")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["event"], line["name"], line["message"]) for line in lines] == [
+        ("library", "urllib3", "retry 3"),
+        ("library", "broken", "%d"),
+    ]
