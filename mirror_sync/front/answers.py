@@ -1,0 +1,104 @@
+"""What a front answers, as values: a status, headers, and bytes or a slice of a blob."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.snapshot import encode_json
+
+# Values of Cache-Control.
+IMMUTABLE = "public, max-age=31536000, immutable"  # bytes that are named by what they are, or by a commit
+SETTLED = "public, max-age=60"  # what a commit's listing says: another selection of its files may be published
+MOVING = "public, max-age=2"  # whatever a branch or tag leads to
+NEVER = "no-store"
+
+# What refusals say, in either front.
+BAD_PATH = "Bad path"
+BAD_CURSOR = "Bad cursor"
+BAD_BODY = "Bad body: paths are wanted, as a form or as JSON"
+GONE = "This listing has changed: start again"
+NOTHING = "Not found"
+NO_METHOD = "Method not allowed: this is a read-only mirror"
+NO_REPO = "Repository not found: it is not mirrored here"
+NO_REVISION = "Revision not found: it is not mirrored here"
+NO_ENTRY = "Entry not found"
+NO_RANGE = "Range not satisfiable"
+BAD_BUCKET = "The mirror's bucket did not answer as it should"
+
+JSON = "application/json; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+
+# A mirrored page must never run on the mirror's origin: nothing is text/html.
+MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), _TEXT)}
+
+# On every answer, whatever it is.
+SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSlice:
+    """The bytes [start, stop) of a blob."""
+
+    digest: Sha256
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`length` is the Content-Length, in bytes; a HEAD has the same and no body."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | BlobSlice = b""
+
+    @property
+    def length(self) -> int:
+        return self.body.stop - self.body.start if isinstance(self.body, BlobSlice) else len(self.body)
+
+
+class Refusal(Exception):
+    """An answer that is an error; `code` is the Hub's X-Error-Code, by which its clients tell errors apart."""
+
+    def __init__(self, status: int, message: str, code: str = "", **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code = status, message, code
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    @property
+    def answer(self) -> Answer:
+        headers = {"Content-Type": JSON, "Cache-Control": NEVER, "X-Error-Message": self.message, **self.headers}
+        if self.code:
+            headers["X-Error-Code"] = self.code
+        return Answer(self.status, headers, encode_json({"error": self.message}).encode())
+
+
+def repo_not_found() -> Refusal:
+    return Refusal(404, NO_REPO, "RepoNotFound")
+
+
+def revision_not_found() -> Refusal:
+    return Refusal(404, NO_REVISION, "RevisionNotFound")
+
+
+def entry_not_found(commit: CommitId | None = None) -> Refusal:
+    pinned = {} if commit is None else {"X_Repo_Commit": commit}
+    return Refusal(404, NO_ENTRY, "EntryNotFound", **pinned)
+
+
+def json_answer(value: Any, **headers: str) -> Answer:
+    return json_text(encode_json(value).encode(), **headers)
+
+
+def json_text(body: bytes, **headers: str) -> Answer:
+    """An answer of JSON that is written already; header names have `_` for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(200, {"Content-Type": JSON, "Cache-Control": MOVING, **named}, body)
+
+
+def media_type(path: str) -> str:
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return MEDIA_TYPES.get(suffix.lower(), BINARY) if dot else BINARY

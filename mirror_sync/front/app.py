@@ -1,0 +1,111 @@
+"""`serve` as an ASGI application over a store: requests in, answers out. What to answer is decided in hub.py.
+
+The deciding is synchronous and runs in threads, since a store may be slow.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from mirror_sync.errors import DocumentError, StoreError
+from mirror_sync.front.answers import BAD_BUCKET, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub import Asked, Hub
+from mirror_sync.front.snapshots import Snapshots
+from mirror_sync.front.streaming import BlobResponse, BlobStream, Threads
+from mirror_sync.ports import Store
+
+BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
+
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_NOT_MODIFIED = 304
+_log = logging.getLogger(__name__)
+
+
+def make_app(store: Store, *, refs_seconds: float = 1.0) -> Starlette:
+    """The front over a store; what a branch leads to is looked up again after `refs_seconds`."""
+    return Starlette(routes=[_Front(store, refs_seconds)])
+
+
+class _Front(BaseRoute):
+    """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
+
+    def __init__(self, store: Store, refs_seconds: float) -> None:
+        self._store = store
+        self._hub = Hub(store, Snapshots(store, refs_seconds))
+        self._threads = Threads()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            asked = _asked(request, await _read_body(request))
+            return await self._response(asked, await self._threads.run(partial(self._hub.answer, asked)))
+        except Refusal as refusal:
+            return _plain(request.method, refusal.answer)
+        except (StoreError, DocumentError) as error:
+            # a KeyMissing too: what a published snapshot names must be there
+            _log.error("cannot answer %s: %s", request.url.path, error)
+            return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+
+    async def _response(self, asked: Asked, answer: Answer) -> Response:
+        if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
+            return _plain(asked.method, answer)
+        stream = await BlobStream.open(self._threads, self._store, answer.body)
+        return BlobResponse(stream, answer.length, answer.status, _headers(answer))
+
+
+def _plain(method: str, answer: Answer) -> Response:
+    body = answer.body if method != "HEAD" and isinstance(answer.body, bytes) else b""
+    return Response(body, answer.status, _headers(answer))
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    # a 304 has no body and must not give the length of none
+    length = {} if answer.status == _NOT_MODIFIED else {"Content-Length": str(answer.length)}
+    return {**SAFETY, **answer.headers, **length}
+
+
+def _asked(request: Request, body: bytes) -> Asked:
+    return Asked(
+        method=request.method,
+        raw_path=request.scope["raw_path"].decode("latin-1"),
+        query=request.scope["query_string"].decode("latin-1"),
+        headers=request.headers,
+        origin=_origin(request.headers, request.url.scheme),
+        body=body,
+    )
+
+
+def _origin(headers: Headers, scheme: str) -> str:
+    """Where clients find this front, as the proxy before it says; "" (a relative link) when nothing usable does."""
+    forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    hosts = (headers.get("x-forwarded-host", "").partition(",")[0].strip(), headers.get("host", ""))
+    host = next((host for host in hosts if _HOST.fullmatch(host)), None)
+    return f"{forwarded if forwarded in ('http', 'https') else scheme}://{host}" if host else ""
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise Refusal(413, f"A body may have {BODY_LIMIT} bytes")
+    return bytes(body)

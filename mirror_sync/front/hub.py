@@ -1,0 +1,263 @@
+"""The Hub's answers, made from snapshots: one method for every route of routes.py. Nothing here knows a socket.
+
+Source: huggingface_hub 0.36 to 2.4 (hf_api.py, file_download.py), run against a front; /docs/hub/api of the Hub.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.snapshot import Root
+from mirror_sync.front import answers, listing, routes
+from mirror_sync.front.answers import Answer, BlobSlice, Refusal
+from mirror_sync.front.conditions import byte_range, is_current
+from mirror_sync.front.snapshots import Snapshots
+from mirror_sync.ports import Store
+
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_TRUE = ("true", "1")
+_CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})")
+
+Fields = Mapping[str, str]
+"""What stood in the fields of a route, still percent-encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: the path as it came, header names in lower case, `origin` the public `scheme://host` or ""."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]
+    origin: str
+    body: bytes = b""
+
+    def argument(self, name: str) -> str:
+        return parse_qs(self.query).get(name, [""])[-1]
+
+    def is_set(self, name: str) -> bool:
+        return self.argument(name).lower() in _TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot that a request leads to; `pinned` when the request named the commit itself."""
+
+    commit: CommitId
+    root: Root
+    digest: Sha256
+    pinned: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        caching = answers.SETTLED if self.pinned else answers.MOVING
+        return {"X_Repo_Commit": self.commit, "Cache_Control": caching}
+
+
+class Hub:
+    """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads."""
+
+    def __init__(self, store: Store, snapshots: Snapshots) -> None:
+        self._store = store
+        self._snapshots = snapshots
+
+    def answer(self, asked: Asked) -> Answer:
+        if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
+            raise Refusal(400, answers.BAD_PATH)
+        match = routes.match(asked.raw_path)
+        if match is None:
+            raise Refusal(404, answers.NOTHING)
+        if asked.method not in match.route.methods:
+            raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        answer: Answer = getattr(self, f"_{match.route.name}")(asked, match.fields)
+        return answer
+
+    def _healthz(self, _asked: Asked, _fields: Fields) -> Answer:
+        return Answer(200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": answers.NEVER}, b"ok\n")
+
+    def _blob(self, asked: Asked, fields: Fields) -> Answer:
+        digest = Sha256(fields["digest"])
+        stat = self._store.stat(blob_key(digest)) if digest.startswith(fields["shelf"]) else None
+        if stat is None:
+            raise answers.entry_not_found()
+        headers = {"Content-Type": answers.BINARY, "Cache-Control": answers.IMMUTABLE, "ETag": f'"{digest}"'}
+        return _content(asked, digest, stat.size, headers)
+
+    def _auth_check(self, _asked: Asked, fields: Fields) -> Answer:
+        self._refs_of(fields)
+        return answers.json_answer({"ok": True})
+
+    def _refs(self, _asked: Asked, fields: Fields) -> Answer:
+        document = json.loads(self._refs_of(fields).encode())
+        del document["snapshots"]
+        return answers.json_answer(document)
+
+    def _repo(self, asked: Asked, fields: Fields) -> Answer:
+        return self._revision(asked, {**fields, "rev": "main"})
+
+    def _revision(self, asked: Asked, fields: Fields) -> Answer:
+        opened = self._open(fields)
+        return self._document(asked, opened, opened.root.info)
+
+    def _commits(self, asked: Asked, fields: Fields) -> Answer:
+        opened = self._open(fields)
+        return self._document(asked, opened, opened.root.commits)
+
+    def _document(self, asked: Asked, opened: Opened, digest: Sha256) -> Answer:
+        headers = {**opened.headers, "ETag": f'"{digest}"'}
+        if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+            return Answer(304, _named(headers))
+        return answers.json_text(self._snapshots.document(digest), **headers)
+
+    def _tree(self, asked: Asked, fields: Fields) -> Answer:
+        opened, folder = self._open(fields), "/".join(filter(None, _decoded(fields["folder"]).split("/")))
+        if folder:
+            self._expect_folder(opened, folder)
+        last = opened.root.last if asked.is_set("expand") else None
+        if asked.is_set("recursive"):
+            return self._page(asked, fields, opened, folder)
+        entries = list(listing.children(opened.root, self._reader(opened.root), folder))
+        return answers.json_text(listing.array(entries, last), **opened.headers)
+
+    def _page(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
+        """One shard of a recursive listing. The next page names this root: a listing never mixes two selections."""
+        end = listing.end_shard(opened.root, folder)
+        cursor = asked.argument("cursor")
+        number = _resumed(opened, cursor, end) if cursor else listing.first_shard(opened.root, folder)
+        headers, expand = opened.headers, asked.is_set("expand")
+        if number + 1 < end:
+            query = f"recursive=true&expand={str(expand).lower()}&cursor={opened.digest}-{number + 1}"
+            path = f"/api/{fields['kinds']}/{fields['id']}/tree/{opened.commit}{fields['folder']}"
+            headers["Link"] = f'<{asked.origin}{path}?{query}>; rel="next"'
+        entries = listing.below(self._reader(opened.root)(number), folder)
+        return answers.json_text(listing.array(entries, opened.root.last if expand else None), **headers)
+
+    def _paths_info(self, asked: Asked, fields: Fields) -> Answer:
+        opened = self._open(fields)
+        paths, expand = read_paths(asked.body, asked.headers.get("content-type", ""))
+        found = [self._entry(opened.root, path) for path in paths]
+        last = opened.root.last if expand else None
+        entries = [entry for entry in found if entry is not None]
+        return answers.json_text(listing.array(entries, last), **opened.headers | {"Cache_Control": answers.NEVER})
+
+    def _file(self, asked: Asked, fields: Fields) -> Answer:
+        opened, path = self._open(fields), _decoded(fields["path"])
+        if asked.method == "HEAD" and not opened.pinned:
+            # so that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that
+            location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
+            return Answer(307, {"Location": location, **_named(opened.headers)})
+        entry = self._entry(opened.root, path)
+        file = None if entry is None else json.loads(entry)
+        if file is None or file["type"] != "file":
+            raise answers.entry_not_found(opened.commit)
+        return _content(asked, Sha256(file["sha256"]), int(file["size"]), _file_headers(opened, path, file))
+
+    def _open(self, fields: Fields) -> Opened:
+        revision = _decoded(fields["rev"])
+        refs = self._refs_of(fields)
+        commit = refs.commit_of(revision)
+        if commit is None:
+            raise answers.revision_not_found()
+        digest = refs.snapshots[commit]
+        return Opened(commit, self._snapshots.root(digest), digest, pinned=revision == commit)
+
+    def _refs_of(self, fields: Fields) -> Refs:
+        plural = fields.get("kinds") or fields["place"].rstrip("/") or Kind.MODEL.plural
+        try:
+            repo = Repo(Kind(plural.removesuffix("s")), fields["id"])
+        except ValueError:
+            raise answers.repo_not_found() from None
+        refs = self._snapshots.refs(repo)
+        if refs is None:
+            raise answers.repo_not_found()
+        return refs
+
+    def _reader(self, root: Root) -> listing.ReadShard:
+        return lambda number: self._snapshots.document(root.shards[number].digest)
+
+    def _entry(self, root: Root, path: str) -> bytes | None:
+        return listing.find(self._reader(root)(root.shard_for(path)), path)
+
+    def _expect_folder(self, opened: Opened, folder: str) -> None:
+        entry = self._entry(opened.root, folder)
+        if entry is None or json.loads(entry)["type"] != "directory":
+            raise answers.entry_not_found(opened.commit)
+
+
+def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
+    """The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON."""
+    try:
+        asked = _read_json(body) if "json" in content_type.lower() else _read_form(body)
+        paths = [asked["paths"]] if isinstance(asked["paths"], str) else list(asked["paths"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refusal(400, answers.BAD_BODY) from None
+    if not all(isinstance(path, str) for path in paths):
+        raise Refusal(400, answers.BAD_BODY)
+    return paths, str(asked.get("expand", "")).lower() in _TRUE
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
+    return document
+
+
+def _read_form(body: bytes) -> dict[str, Any]:
+    form = parse_qs(body.decode())
+    return {"paths": form.get("paths", []), "expand": form.get("expand", [""])[-1]}
+
+
+def _resumed(opened: Opened, cursor: str, end: int) -> int:
+    """The number of the shard that a cursor names. Another root under the same commit ends a listing."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or (found[1] == opened.digest and int(found[2]) >= end):
+        raise Refusal(400, answers.BAD_CURSOR)
+    if found[1] != opened.digest:
+        raise Refusal(410, answers.GONE)
+    return int(found[2])
+
+
+def _file_headers(opened: Opened, path: str, file: dict[str, Any]) -> dict[str, str]:
+    etag = f'"{file["lfs"]["oid"] if "lfs" in file else file["oid"]}"'
+    return {
+        "Content-Type": answers.media_type(path),
+        "Cache-Control": answers.IMMUTABLE if opened.pinned else answers.MOVING,
+        "ETag": etag,
+        "X-Linked-Etag": etag,
+        "X-Linked-Size": str(file["size"]),
+        "X-Repo-Commit": opened.commit,
+    }
+
+
+def _content(asked: Asked, digest: Sha256, size: int, headers: dict[str, str]) -> Answer:
+    """The bytes of a file, as much of them as the client wants."""
+    if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+        return Answer(304, headers)
+    headers = {**headers, "Accept-Ranges": "bytes"}
+    wanted = asked.headers.get("range") if asked.method == "GET" else None
+    span = byte_range(wanted, asked.headers.get("if-range"), headers["ETag"], size)
+    if span is None:
+        return Answer(200, headers, BlobSlice(digest, 0, size))
+    return Answer(206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"}, BlobSlice(digest, *span))
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise Refusal(400, answers.BAD_PATH) from None

@@ -1,0 +1,91 @@
+"""Finds entries in the text of listing shards, which are never parsed whole.
+
+A shard has one JSON entry a line, sorted by percent-encoded path (domain/snapshot.py). Within a string JSON escapes
+every quote and line feed, so `"path":"` and a line feed can only stand where the format puts them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mirror_sync.domain.snapshot import Root, encode_json, sort_key
+
+ReadShard = Callable[[int], bytes]
+"""The text of a root's shard, by its number."""
+
+_BEFORE_PATH = rb'^\{"type":"\w+","oid":"\w+",(?:"size":\d+,)?"path":"'
+_NAME = rb'[^"\\/]*(?:\\.[^"\\/]*)*'  # the rest of a JSON string, up to the next slash
+_AFTER_NAME = rb'",.*\}'
+_EMPTY = b"[\n\n]\n"
+_PAST_SLASH = "0"  # follows "/" in ASCII: past everything inside a folder
+
+
+def find(shard: bytes, path: str) -> bytes | None:
+    """The entry of `path`, as it stands in the shard."""
+    at = shard.find(f'"path":{encode_json(path)},'.encode())
+    if at < 0:
+        return None
+    return shard[shard.rfind(b"\n", 0, at) + 1 : shard.index(b"\n", at)].removesuffix(b",")
+
+
+def below(shard: bytes, folder: str) -> list[bytes]:
+    """All entries of a shard that lie under `folder`, at any depth; all of the shard for the folder ""."""
+    if not folder:
+        return [] if shard == _EMPTY else [shard[2:-3]]
+    return re.findall(_BEFORE_PATH + _inside(folder) + rb".*\}", shard, re.MULTILINE)
+
+
+def children(root: Root, read: ReadShard, folder: str) -> Iterator[bytes]:
+    """The direct entries of a folder. Shards that hold only what lies deeper are not read."""
+    direct = re.compile(_BEFORE_PATH + _inside(folder) + _NAME + _AFTER_NAME, re.MULTILINE)
+    number, end = first_shard(root, folder), end_shard(root, folder)
+    while number < end:
+        shard = read(number)
+        yield from direct.findall(shard)
+        number = max(number + 1, _shard_after_child(root, shard, folder))
+
+
+def first_shard(root: Root, folder: str) -> int:
+    """The number of the first shard that can hold something under `folder`."""
+    return root.shard_for(f"{folder}/") if folder else 0
+
+
+def end_shard(root: Root, folder: str) -> int:
+    """The number after the last shard that can hold something under `folder`."""
+    if not folder:
+        return len(root.shards)
+    past = sort_key(folder) + _PAST_SLASH
+    return next((number for number, shard in enumerate(root.shards) if shard.first >= past), len(root.shards))
+
+
+def array(entries: list[bytes], last_commit: Mapping[str, str] | None) -> bytes:
+    """A JSON array of entries, with the Hub's `lastCommit` in each when it is given."""
+    body = b",\n".join(entries)
+    if last_commit is not None:
+        head = f'{{"lastCommit":{encode_json(dict(last_commit))},'.encode()
+        body = (b"\n" + body).replace(b"\n{", b"\n" + head)
+    return b"[" + body + b"]"
+
+
+def _inside(folder: str) -> bytes:
+    return re.escape(encode_json(f"{folder}/")[1:-1].encode()) if folder else b""
+
+
+def _shard_after_child(root: Root, shard: bytes, folder: str) -> int:
+    """The shard in which the child of `folder` that the shard's last line belongs to has ended."""
+    if shard == _EMPTY:
+        return 0
+    last = _path_of(shard[shard.rfind(b"\n", 0, -3) + 1 : -3])
+    prefix = f"{folder}/" if folder else ""
+    child, slash, _ = last.removeprefix(prefix).partition("/")
+    if not (last.startswith(prefix) and slash):
+        return 0
+    return root.shard_for(f"{prefix}{child}{_PAST_SLASH}")
+
+
+def _path_of(line: bytes) -> str:
+    entry: dict[str, Any] = json.loads(line)
+    return str(entry["path"])

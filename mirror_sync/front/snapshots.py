@@ -1,0 +1,81 @@
+"""Reads refs and the documents of snapshots from a store, with a cache.
+
+Documents are immutable and kept as long as there is room; refs.json is read again after `refs_seconds`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.snapshot import Root
+from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.front.lru import ByteLru
+from mirror_sync.ports import Store, read_all
+
+DOCUMENT_LIMIT = 256 << 20  # bytes; a listing shard has some hundred lines, only a hostile bucket has more
+_MIB = 1 << 20
+_OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
+_DECODED = 4  # a decoded document takes about so many times the bytes of its text
+
+
+class Snapshots:
+    """What is published in a store. Safe for many threads; raises StoreError and DocumentError."""
+
+    def __init__(
+        self,
+        store: Store,
+        refs_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        document_bytes: int = 96 * _MIB,
+    ) -> None:
+        self._store = store
+        self._refs_seconds = refs_seconds
+        self._clock = clock
+        self._documents: ByteLru[Sha256, bytes] = ByteLru(document_bytes)
+        self._roots: ByteLru[Sha256, Root] = ByteLru(document_bytes // 3)
+        self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
+
+    def refs(self, repo: Repo) -> Refs | None:
+        """What is mirrored of a repo, at most `refs_seconds` ago; None when it is not mirrored."""
+        now = self._clock()
+        cached = self._refs.get(repo)
+        if cached is not None and now < cached[0]:
+            return cached[1]
+        refs, size = self._read_refs(repo)
+        self._refs.put(repo, (now + self._refs_seconds, refs), _OVERHEAD + _DECODED * size)
+        return refs
+
+    def root(self, digest: Sha256) -> Root:
+        """A root document. KeyMissing when there is none, DocumentError when it is something else."""
+        root = self._roots.get(digest)
+        if root is None:
+            body = self._read(digest)
+            root = Root.decode(body)
+            self._roots.put(digest, root, _OVERHEAD + _DECODED * len(body))
+        return root
+
+    def document(self, digest: Sha256) -> bytes:
+        """A document of a snapshot, proved by its digest."""
+        body = self._documents.get(digest)
+        if body is None:
+            body = self._read(digest)
+            self._documents.put(digest, body, _OVERHEAD + len(body))
+        return body
+
+    def _read(self, digest: Sha256) -> bytes:
+        body = read_all(self._store, blob_key(digest), DOCUMENT_LIMIT)
+        if Sha256.of(body) != digest:
+            raise DocumentError(f"the bytes under {blob_key(digest)} have another digest")
+        return body
+
+    def _read_refs(self, repo: Repo) -> tuple[Refs | None, int]:
+        try:
+            body = read_all(self._store, refs_key(repo), DOCUMENT_LIMIT)
+        except KeyMissing:
+            return None, 0
+        return Refs.decode(body), len(body)

@@ -1,0 +1,96 @@
+// What a front answers: JSON, refusals with the Hub's error codes, and blobs, which nginx's own locations send.
+
+import tables from 'tables.js';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+function refusal(status, message, code, headers) {
+    return {refused: true, status, message, code, headers: headers || {}};
+}
+
+function entryNotFound(commit) {
+    return refusal(404, tables.MESSAGES.entry, 'EntryNotFound', commit ? {'X-Repo-Commit': commit} : {});
+}
+
+function setHeaders(r, headers) {
+    Object.keys(headers).forEach((name) => {
+        r.headersOut[name] = headers[name];
+    });
+}
+
+function send(r, status, headers, body) {
+    setHeaders(r, headers);
+    r.return(status, body);
+}
+
+function refuse(r, error) {
+    const headers = Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.never,
+                                   'X-Error-Message': error.message}, error.headers);
+    if (error.code) {
+        headers['X-Error-Code'] = error.code;
+    }
+    send(r, error.status, headers, JSON.stringify({error: error.message}));
+}
+
+function sendJson(r, text, headers) {
+    send(r, 200, Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.moving}, headers), text);
+}
+
+// The headers of what a snapshot's listing says.
+function settled(opened) {
+    return {'X-Repo-Commit': opened.commit,
+            'Cache-Control': opened.pinned ? tables.CACHING.settled : tables.CACHING.moving};
+}
+
+// Whether the client holds what `etag` names. Our tags have no comma in them, so that others may be cut at theirs.
+function isCurrent(r, etag) {
+    const held = (r.headersIn['If-None-Match'] || '').split(',').map((tag) => tag.trim());
+    return held.some((tag) => tag === etag || tag === 'W/' + etag || (tag === '*' && held.length === 1));
+}
+
+// Answers with a blob: one of nginx's own locations sends its bytes, and what needs none is answered here.
+function sendBlob(r, blob) {
+    if (isCurrent(r, blob.etag)) {
+        return send(r, 304, blobHeaders(blob));
+    }
+    if (r.method === 'HEAD' && blob.size !== undefined) {
+        return sendHead(r, blobHeaders(blob), blob.size);
+    }
+    const v = r.variables;
+    v.blob_digest = blob.digest;
+    v.blob_etag = blob.etag;
+    v.blob_type = blob.type;
+    v.blob_caching = blob.caching;
+    v.blob_commit = blob.commit || '';
+    v.blob_size = blob.linked ? String(blob.size) : '';
+    r.internalRedirect(blob.location);
+}
+
+function blobHeaders(blob) {
+    const headers = {'Content-Type': blob.type, 'Cache-Control': blob.caching, 'ETag': blob.etag};
+    if (blob.commit) {
+        headers['X-Repo-Commit'] = blob.commit;
+    }
+    if (blob.linked) {
+        headers['X-Linked-Etag'] = blob.etag;
+        headers['X-Linked-Size'] = String(blob.size);
+    }
+    return headers;
+}
+
+// What the location of pinned files needs to know of a blob.
+function pointerHeaders(blob) {
+    return {'X-Blob-Digest': blob.digest, 'X-Blob-Etag': blob.etag, 'X-Blob-Type': blob.type,
+            'X-Blob-Commit': blob.commit, 'X-Blob-Caching': blob.caching, 'X-Blob-Size': String(blob.size)};
+}
+
+function sendHead(r, headers, size) {
+    r.status = 200;
+    setHeaders(r, headers);
+    r.headersOut['Accept-Ranges'] = 'bytes';
+    r.headersOut['Content-Length'] = String(size);
+    r.sendHeader();
+    r.finish();
+}
+
+export default { JSON_TYPE, entryNotFound, pointerHeaders, refusal, refuse, send, sendBlob, sendJson, setHeaders, settled };

@@ -1,0 +1,32 @@
+// Reads documents from the bucket, through nginx's own location, which finds them in a directory, a cache or S3.
+
+import signing from 'signing.js';
+
+const DOCUMENTS = '/-/documents/';
+
+// The text of an object, or null when there is none. Only 404 means that: a bucket that refuses is not an empty one.
+async function read(r, key) {
+    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
+    if (reply.status === 404) {
+        return null;
+    }
+    if (reply.status !== 200) {
+        throw new Error('the bucket answered ' + reply.status + ' for ' + key);
+    }
+    return reply.responseText;
+}
+
+// The text of a document that something published names.
+async function document(r, digest) {
+    const text = await read(r, 'blobs/sha256/' + digest.slice(0, 2) + '/' + digest);
+    if (text === null) {
+        throw new Error('blob ' + digest + ' is missing');
+    }
+    return text;
+}
+
+function refs(r, kinds, id) {
+    return read(r, 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json');
+}
+
+export default { document, refs };

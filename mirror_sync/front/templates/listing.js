@@ -1,0 +1,125 @@
+// Finds entries in the text of listing shards, which are never parsed whole: mirror_sync/front/listing.py in JavaScript.
+//
+// A shard has one JSON entry a line, sorted by percent-encoded path. Within a string JSON escapes every quote and line
+// feed, so '"path":"' and a line feed can only stand where the format puts them.
+
+const EMPTY = '[\n\n]\n';
+const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
+const LAST_NAME = /^[^"\\\/]*(?:\\.[^"\\\/]*)*"/;  // the end of a JSON string without another slash in it
+
+// The percent-encoding by which paths are sorted: all but letters, digits and _.-~/
+function sortKey(path) {
+    return path.split('/').map(encodePart).join('/');
+}
+
+function encodePart(part) {
+    return encodeURIComponent(part).replace(/[!'()*]/g, (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase());
+}
+
+// The number of shards whose first path lies before `key`, or at it when `inclusive`.
+function countBefore(root, key, inclusive) {
+    let low = 0, high = root.shards.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        const first = root.shards[middle][0];
+        if (first < key || (inclusive && first === key)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// The number of the only shard that can hold `path`.
+function shardFor(root, path) {
+    return Math.max(countBefore(root, sortKey(path), true) - 1, 0);
+}
+
+function firstShard(root, folder) {
+    return folder ? shardFor(root, folder + '/') : 0;
+}
+
+// The number after the last shard that can hold something under `folder`.
+function endShard(root, folder) {
+    return folder ? countBefore(root, sortKey(folder) + PAST_SLASH, false) : root.shards.length;
+}
+
+// The entry of `path` as it stands in the shard, or null.
+function find(shard, path) {
+    const at = shard.indexOf('"path":' + JSON.stringify(path) + ',');
+    if (at < 0) {
+        return null;
+    }
+    return withoutComma(shard.slice(shard.lastIndexOf('\n', at) + 1, shard.indexOf('\n', at)));
+}
+
+function withoutComma(line) {
+    return line.endsWith(',') ? line.slice(0, -1) : line;
+}
+
+// All entries of a shard under `folder`, at any depth.
+function below(shard, folder) {
+    if (shard === EMPTY) {
+        return [];
+    }
+    if (!folder) {
+        return [shard.slice(2, -3)];
+    }
+    const start = pathStart(folder);
+    return lines(shard).filter((line) => line.indexOf(start) >= 0).map(withoutComma);
+}
+
+// The direct entries of `folder` in a shard.
+function childrenIn(shard, folder) {
+    const start = pathStart(folder);
+    return lines(shard).filter((line) => {
+        const rest = line.split(start)[1];
+        return rest !== undefined && LAST_NAME.test(rest);
+    }).map(withoutComma);
+}
+
+// In njs 0.7.9 a reply's text counts bytes where other strings count characters. So no length of the one is an offset
+// in the other, and no regular expression is matched globally over it, which would run for ever.
+function lines(shard) {
+    return shard.slice(2, -3).split('\n');
+}
+
+// What stands in every entry under `folder`, and in no other.
+function pathStart(folder) {
+    return '"path":"' + (folder ? JSON.stringify(folder + '/').slice(1, -1) : '');
+}
+
+// The direct entries of a folder. `read` gives the text of a shard by number; what holds only deeper paths is not read.
+async function children(root, read, folder) {
+    const end = endShard(root, folder);
+    let entries = [], number = firstShard(root, folder);
+    while (number < end) {
+        const shard = await read(number);
+        entries = entries.concat(childrenIn(shard, folder));
+        number = Math.max(number + 1, shardAfterChild(root, shard, folder));
+    }
+    return entries;
+}
+
+// The shard in which the child of `folder` that the shard's last line belongs to has ended.
+function shardAfterChild(root, shard, folder) {
+    if (shard === EMPTY) {
+        return 0;
+    }
+    const last = JSON.parse(shard.slice(shard.lastIndexOf('\n', shard.length - 4) + 1, -3)).path;
+    const prefix = folder ? folder + '/' : '';
+    const slash = last.startsWith(prefix) ? last.indexOf('/', prefix.length) : -1;
+    return slash < 0 ? 0 : shardFor(root, last.slice(0, slash) + PAST_SLASH);
+}
+
+// A JSON array of entries, with the Hub's `lastCommit` in each when it is given.
+function array(entries, lastCommit) {
+    let body = entries.join(',\n');
+    if (lastCommit) {
+        body = ('\n' + body).split('\n{').join('\n{"lastCommit":' + JSON.stringify(lastCommit) + ',');
+    }
+    return '[' + body + ']';
+}
+
+export default { array, below, children, endShard, find, firstShard, shardFor };

@@ -1,0 +1,208 @@
+// The Hub's URLs, answered from a bucket of blobs and refs: mirror_sync/front/hub.py in JavaScript, one function for
+// every route of tables.js. njs 0.7.9 wants `await` in statements of their own.
+
+import answers from 'answers.js';
+import listing from 'listing.js';
+import requests from 'requests.js';
+import snapshots from 'snapshots.js';
+import tables from 'tables.js';
+
+const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
+
+// Answers any request.
+async function answer(r) {
+    try {
+        await route(r);
+    } catch (error) {
+        if (error.refused) {
+            return answers.refuse(r, error);
+        }
+        r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
+        badBucket(r);
+    }
+}
+
+async function route(r) {
+    const found = match(r.variables.request_uri.split('?')[0]);
+    if (found.route.methods.indexOf(r.method) < 0) {
+        throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
+    }
+    await ANSWERS[found.route.name](r, found.fields);
+}
+
+function match(path) {
+    if (tables.DOTS.test(path) || BAD_PERCENT.test(path)) {
+        throw answers.refusal(400, tables.MESSAGES.path);
+    }
+    for (let i = 0; i < tables.ROUTES.length; i++) {
+        const found = tables.ROUTES[i].pattern.exec(path);
+        if (found) {
+            return {route: tables.ROUTES[i], fields: found.groups};
+        }
+    }
+    throw answers.refusal(404, tables.MESSAGES.nothing);
+}
+
+async function healthz(r) {
+    answers.send(r, 200, {'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': tables.CACHING.never}, 'ok\n');
+}
+
+async function blob(r, fields) {
+    if (fields.digest.slice(0, 2) !== fields.shelf) {
+        throw answers.entryNotFound();
+    }
+    answers.sendBlob(r, {digest: fields.digest, etag: '"' + fields.digest + '"', type: tables.BINARY,
+                         caching: tables.CACHING.immutable, location: '/-/blob'});
+}
+
+async function refs(r, fields) {
+    const document = await snapshots.refsOf(r, fields);
+    delete document.snapshots;
+    answers.sendJson(r, JSON.stringify(document));
+}
+
+async function auth_check(r, fields) {
+    await snapshots.refsOf(r, fields);
+    answers.sendJson(r, '{"ok":true}');
+}
+
+async function repo(r, fields) {
+    await revision(r, Object.assign({rev: 'main'}, fields));
+}
+
+async function revision(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    sendDocument(r, opened, opened.root.info);
+}
+
+async function commits(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    sendDocument(r, opened, opened.root.commits);
+}
+
+function sendDocument(r, opened, digest) {
+    answers.sendBlob(r, {digest, etag: '"' + digest + '"', type: answers.JSON_TYPE, commit: opened.commit,
+                         caching: answers.settled(opened)['Cache-Control'], location: '/-/document'});
+}
+
+async function tree(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    const folder = requests.decoded(fields.folder).split('/').filter((part) => part).join('/');
+    const entry = folder ? await snapshots.entryOf(r, opened.root, folder) : {type: 'directory'};
+    if (!entry || entry.type !== 'directory') {
+        throw answers.entryNotFound(opened.commit);
+    }
+    if (requests.isTrue(requests.argument(r, 'recursive'))) {
+        await page(r, fields, opened, folder);
+        return;
+    }
+    const entries = await listing.children(opened.root, (number) => snapshots.shard(r, opened.root, number), folder);
+    sendEntries(r, opened, entries, answers.settled(opened));
+}
+
+function sendEntries(r, opened, entries, headers) {
+    const expand = requests.isTrue(requests.argument(r, 'expand'));
+    answers.sendJson(r, listing.array(entries, expand ? opened.root.last : null), headers);
+}
+
+// One shard of a recursive listing. The next page names this root: a listing never mixes two selections.
+async function page(r, fields, opened, folder) {
+    const cursor = requests.argument(r, 'cursor');
+    const end = listing.endShard(opened.root, folder);
+    const number = cursor ? snapshots.resume(opened, cursor, end) : listing.firstShard(opened.root, folder);
+    const headers = answers.settled(opened);
+    if (number + 1 < end) {
+        headers.Link = '<' + pageUrl(r, fields, opened, number + 1) + '>; rel="next"';
+    }
+    const text = await snapshots.shard(r, opened.root, number);
+    sendEntries(r, opened, listing.below(text, folder), headers);
+}
+
+function pageUrl(r, fields, opened, number) {
+    const path = '/api/' + fields.kinds + '/' + fields.id + '/tree/' + opened.commit + fields.folder;
+    const expand = requests.isTrue(requests.argument(r, 'expand'));
+    const query = '?recursive=true&expand=' + expand + '&cursor=' + opened.digest + '-' + number;
+    return requests.origin(r) + path + query;
+}
+
+async function paths_info(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    const wanted = requests.wantedPaths(r), texts = {}, entries = [];
+    for (let i = 0; i < wanted.paths.length; i++) {
+        const number = listing.shardFor(opened.root, wanted.paths[i]);
+        texts[number] = texts[number] || await snapshots.shard(r, opened.root, number);
+        const line = listing.find(texts[number], wanted.paths[i]);
+        if (line !== null) {
+            entries.push(line);
+        }
+    }
+    const headers = {'X-Repo-Commit': opened.commit, 'Cache-Control': tables.CACHING.never};
+    answers.sendJson(r, listing.array(entries, wanted.expand ? opened.root.last : null), headers);
+}
+
+async function file(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    if (r.method === 'HEAD' && !opened.pinned) {
+        redirectToCommit(r, fields, opened);
+        return;
+    }
+    const found = await blobOf(r, opened, requests.decoded(fields.path));
+    answers.sendBlob(r, found);
+}
+
+async function blobOf(r, opened, path) {
+    const entry = await snapshots.entryOf(r, opened.root, path);
+    if (!entry || entry.type !== 'file') {
+        throw answers.entryNotFound(opened.commit);
+    }
+    const suffix = path.slice(path.lastIndexOf('/') + 1).split('.').slice(1).pop() || '';
+    const type = tables.MEDIA_TYPES[suffix.toLowerCase()];
+    return {digest: entry.sha256, size: entry.size, commit: opened.commit, linked: true,
+            etag: '"' + (entry.lfs ? entry.lfs.oid : entry.oid) + '"',
+            type: type || tables.BINARY,
+            location: type ? '/-/blob.' + suffix : '/-/blob',
+            caching: opened.pinned ? tables.CACHING.immutable : tables.CACHING.moving};
+}
+
+// So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
+function redirectToCommit(r, fields, opened) {
+    const location = '/' + fields.place + fields.id + '/resolve/' + opened.commit + '/' + fields.path;
+    answers.send(r, 307, answers.settled(opened), location);
+}
+
+// ---- what nginx's own locations ask
+
+// Where the blob of a pinned file is, in headers, for nginx to keep a while; 204 sends the question to `answer`.
+async function pointer(r) {
+    try {
+        const found = match(r.variables.request_uri.split('?')[0]);
+        const opened = await snapshots.open(r, found.fields);
+        const blob = await blobOf(r, opened, requests.decoded(found.fields.path));
+        answers.send(r, 200, answers.pointerHeaders(blob), '');
+    } catch (error) {
+        answers.send(r, 204, {});
+    }
+}
+
+// The bucket has no such blob. What a published snapshot names must be there; what a client names need not.
+function noBlob(r) {
+    if (r.variables.blob_commit) {
+        badBucket(r);
+    } else {
+        answers.refuse(r, answers.entryNotFound());
+    }
+}
+
+// A bucket that refuses, or does not answer, is not an empty one.
+function badBucket(r) {
+    answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
+}
+
+function unsatisfiable(r) {
+    const size = r.variables.blob_size;
+    answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
+}
+
+const ANSWERS = {healthz, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
+
+export default { answer, badBucket, noBlob, pointer, unsatisfiable };

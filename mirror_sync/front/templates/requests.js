@@ -1,0 +1,63 @@
+// What a request says, beyond its route.
+
+import answers from 'answers.js';
+import tables from 'tables.js';
+
+const qs = require('querystring');
+
+const HOST = /^(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch (error) {
+        throw answers.refusal(400, tables.MESSAGES.path);
+    }
+}
+
+function argument(r, name) {
+    return last(r.args[name]) || '';
+}
+
+function isTrue(value) {
+    return /^(?:true|1)$/i.test(String(value));
+}
+
+function last(value) {
+    return Array.isArray(value) ? value[value.length - 1] : value;
+}
+
+// The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON.
+function wantedPaths(r) {
+    const body = r.requestText || '';
+    const asked = /json/i.test(r.headersIn['Content-Type'] || '') ? parsed(body) : form(body);
+    const paths = asked && typeof asked.paths === 'string' ? [asked.paths] : asked && asked.paths;
+    if (!Array.isArray(paths) || !paths.every((path) => typeof path === 'string')) {
+        throw answers.refusal(400, tables.MESSAGES.body);
+    }
+    return {paths, expand: isTrue(asked.expand)};
+}
+
+function form(text) {
+    const fields = qs.parse(text, '&', '=', {maxKeys: 0});
+    return {paths: fields.paths || [], expand: last(fields.expand)};
+}
+
+function parsed(text) {
+    try {
+        return JSON.parse(text);
+    } catch (error) {
+        return null;
+    }
+}
+
+// Where clients find this front, as the proxy before it says; '' (a relative link) when nothing usable does.
+function origin(r) {
+    const forwarded = (r.headersIn['X-Forwarded-Proto'] || '').split(',')[0].trim().toLowerCase();
+    const hosts = [(r.headersIn['X-Forwarded-Host'] || '').split(',')[0].trim(), r.headersIn.Host || ''];
+    const host = hosts.filter((one) => HOST.test(one))[0];
+    const scheme = forwarded === 'http' || forwarded === 'https' ? forwarded : r.variables.scheme;
+    return host ? scheme + '://' + host : '';
+}
+
+export default { argument, decoded, isTrue, origin, parsed, wantedPaths };

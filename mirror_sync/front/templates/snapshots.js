@@ -1,0 +1,73 @@
+// From a request to a published snapshot, and from its root to entries.
+
+import answers from 'answers.js';
+import bucket from 'bucket.js';
+import listing from 'listing.js';
+import requests from 'requests.js';
+import tables from 'tables.js';
+
+const COMMIT = /^[0-9a-f]{40}$/;
+const CURSOR = /^([0-9a-f]{64})-(\d{1,9})$/;
+// as mirror_sync/domain/repo.py: "--" and ".." would make keys collide
+const REPO_PART = '[A-Za-z0-9_](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_])?';
+const REPO_ID = new RegExp('^(?!.*(?:--|\\.\\.))(?=.{1,96}$)(?:' + REPO_PART + '/)?' + REPO_PART + '$');
+
+async function refsOf(r, fields) {
+    const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
+    const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
+    const text = known ? await bucket.refs(r, kinds, fields.id) : null;
+    if (text === null) {
+        throw answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
+    }
+    return JSON.parse(text);
+}
+
+function commitOf(refs, revision) {
+    if (COMMIT.test(revision)) {
+        return refs.snapshots[revision] ? revision : null;
+    }
+    const named = refs.branches.concat(refs.tags, refs.converts, refs.pullRequests).filter((ref) =>
+        (ref.name === revision || ref.ref === revision) && refs.snapshots[ref.targetCommit]);
+    return named.length ? named[0].targetCommit : null;
+}
+
+// The snapshot that a request leads to; `pinned` when the request named the commit itself.
+async function open(r, fields) {
+    const revision = requests.decoded(fields.rev);
+    const refs = await refsOf(r, fields);
+    const commit = commitOf(refs, revision);
+    if (!commit) {
+        throw answers.refusal(404, tables.MESSAGES.revision, 'RevisionNotFound');
+    }
+    const digest = refs.snapshots[commit];
+    const text = await bucket.document(r, digest);
+    return {commit, digest, root: JSON.parse(text), pinned: revision === commit};
+}
+
+function shard(r, root, number) {
+    return bucket.document(r, root.shards[number][1]);
+}
+
+async function entryOf(r, root, path) {
+    const text = await shard(r, root, listing.shardFor(root, path));
+    const line = listing.find(text, path);
+    return line === null ? null : JSON.parse(line);
+}
+
+// The number of the shard that a page's cursor names. Another root under the same commit ends a listing: never a mix.
+function resume(opened, cursor, end) {
+    const found = CURSOR.exec(cursor);
+    if (!found) {
+        throw answers.refusal(400, tables.MESSAGES.cursor);
+    }
+    if (found[1] !== opened.digest) {
+        throw answers.refusal(410, tables.MESSAGES.gone);
+    }
+    const number = parseInt(found[2], 10);
+    if (number >= end) {
+        throw answers.refusal(400, tables.MESSAGES.cursor);
+    }
+    return number;
+}
+
+export default { entryOf, open, refsOf, resume, shard };

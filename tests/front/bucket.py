@@ -1,0 +1,119 @@
+"""A small mirrored bucket, made by the domain's own functions: dicts of path -> bytes become snapshots in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha1
+from itertools import count
+
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.policy import Outcome, Verdict
+from mirror_sync.domain.refs import Ref, Refs
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.snapshot import Document, Root, cut_shards
+from mirror_sync.domain.upstream import Commit
+from mirror_sync.ports import Store
+
+LFS_FROM = 1000  # bytes; larger files have a SHA-256 as their ETag, as on the Hub
+_numbers = count(1)
+
+Files = Mapping[str, bytes]
+
+
+def commit_id() -> CommitId:
+    """A commit id that no other snapshot of this run has."""
+    return CommitId(sha1(b"%d" % next(_numbers)).hexdigest())
+
+
+def mirrored(path: str, body: bytes) -> MirroredFile:
+    pointer = 130 if len(body) >= LFS_FROM else None
+    return MirroredFile(path, len(body), GitOid.of_blob(body), Sha256.of(body), pointer)
+
+
+def etag(body: bytes) -> str:
+    """The ETag by which clients know a file."""
+    return f'"{mirrored("any", body).promise}"'
+
+
+@dataclass
+class Published:
+    """A repo in a store; `publish` moves a ref onto a new snapshot."""
+
+    store: Store
+    repo: Repo
+    refs: Refs = field(default_factory=Refs)
+
+    @property
+    def at(self) -> str:
+        """Where its files are on a front."""
+        return f"/datasets/{self.repo.id}" if self.repo.kind is Kind.DATASET else f"/{self.repo.id}"
+
+    @property
+    def api(self) -> str:
+        return f"/api/{self.repo.kind.plural}/{self.repo.id}"
+
+    def publish(self, files: Files, branch: str | None = "main", commit: CommitId | None = None) -> CommitId:
+        """Blobs, documents from the leaves to the root, then refs.json."""
+        commit = commit or commit_id()
+        for body in set(files.values()):
+            self._put(body)
+        root = self._put_documents(files, commit)
+        ref = Ref("branches", branch, f"refs/heads/{branch}", commit) if branch else None
+        self.refs = self.refs.with_snapshot(commit, root, ref)
+        self.write_refs(self.refs.encode())
+        return commit
+
+    def tag(self, name: str, commit: CommitId) -> None:
+        self.refs = self.refs.with_snapshot(
+            commit, self.refs.snapshots[commit], Ref("tags", name, f"refs/tags/{name}", commit)
+        )
+        self.write_refs(self.refs.encode())
+
+    def write_refs(self, body: bytes) -> None:
+        self.store.put(refs_key(self.repo), body, Sha256.of(body))
+
+    def root(self, commit: CommitId) -> Sha256:
+        return self.refs.snapshots[commit]
+
+    def _put_documents(self, files: Files, commit: CommitId) -> Sha256:
+        last = Commit(commit, 'A title with $& and "quotes"', "2026-11-20T08:00:00.000Z", authors=("someone",))
+        shards = []
+        for shard, document in cut_shards({path: mirrored(path, body) for path, body in files.items()}):
+            self._put(document.body)
+            shards.append(shard)
+        described = {"id": self.repo.id, "sha": commit, "lastModified": last.date, "private": False, "tags": []}
+        siblings = [{"rfilename": path} for path in sorted(files)]
+        root = Root(
+            repo=str(self.repo),
+            commit=commit,
+            last=last.as_last,
+            info=self._put_json(described | {"siblings": siblings}),
+            commits=self._put_json([last.encode()]),
+            selection=Selection(),
+            verdict=Verdict(Outcome.ALLOWED, "apache-2.0 is allowed"),
+            files=len(files),
+            size=sum(map(len, files.values())),
+            shards=tuple(shards),
+        )
+        return self._put(root.encode().body)
+
+    def _put_json(self, value: object) -> Sha256:
+        return self._put(Document.of_json(value).body)
+
+    def _put(self, body: bytes) -> Sha256:
+        digest = Sha256.of(body)
+        self.store.put(blob_key(digest), body, digest)
+        return digest
+
+
+def model(store: Store, repo_id: str | None = None) -> Published:
+    """A model that no other test has: fronts remember refs for a moment."""
+    return Published(store, Repo(Kind.MODEL, repo_id or f"Acme/model-{next(_numbers)}"))
+
+
+def dataset(store: Store) -> Published:
+    return Published(store, Repo(Kind.DATASET, f"Acme/data.set_{next(_numbers)}"))

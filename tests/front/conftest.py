@@ -1,0 +1,59 @@
+"""Every front over every kind of target: `mirror` is each of them in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.stores.directory import DirectoryStore
+from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
+from tests.requirements import need
+
+if TYPE_CHECKING:
+    from tests.servers.bucket import S3Server
+
+Place = tuple[str, DirectoryBucket | S3Bucket]
+
+
+@pytest.fixture(scope="session")
+def directory_bucket(tmp_path_factory: pytest.TempPathFactory) -> DirectoryBucket:
+    return DirectoryBucket(tmp_path_factory.mktemp("bucket"))
+
+
+@pytest.fixture(scope="session")
+def moto_bucket(moto: S3Server) -> S3Bucket:
+    return S3Bucket(
+        moto.make_bucket("mirrored"),
+        endpoint_url=moto.endpoint_url,
+        prefix="a prefix/+",
+        access_key=moto.access_key,
+        secret_key=moto.secret_key,
+    )
+
+
+@pytest.fixture(scope="session", params=["directory", "moto"])
+def bucket(request: pytest.FixtureRequest) -> DirectoryBucket | S3Bucket:
+    place: DirectoryBucket | S3Bucket = request.getfixturevalue(f"{request.param}_bucket")
+    return place
+
+
+@pytest.fixture(scope="session", params=["serve", "nginx"])
+def mirror(
+    request: pytest.FixtureRequest, bucket: DirectoryBucket | S3Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mirror]:
+    """A running front over a bucket that tests share: each publishes repos of its own."""
+    with _front(request.param, bucket, tmp_path_factory.mktemp("front")) as running:
+        yield running
+
+
+def _front(kind: str, bucket: DirectoryBucket | S3Bucket, folder: Path) -> AbstractContextManager[Mirror]:
+    store = DirectoryStore(bucket.root) if isinstance(bucket, DirectoryBucket) else s3_store(bucket)
+    if kind == "serve":
+        return by_serve(store)
+    need("nginx")
+    return by_nginx(store, NginxOptions(bucket), folder)

@@ -1,0 +1,139 @@
+"""Running fronts, and requests that reach them exactly as they are written."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from email.message import Message
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from mirror_sync.front.app import make_app
+from mirror_sync.front.nginx import NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.serve import serving
+from mirror_sync.ports import Store
+from mirror_sync.stores.s3 import S3Store
+from mirror_sync.stores.s3_client import S3Options
+from tests.servers.nginx import nginx
+from tests.servers.ports import free_port
+
+PATIENCE = 20  # seconds after which a change that never shows is a failure
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Message = field(repr=False)
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[int, str | None]:
+        return self.status, self.headers["X-Error-Code"]
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self.headers[name]
+        return value
+
+    @property
+    def next_page(self) -> str | None:
+        """The path and query of the page that a Link header names."""
+        link = re.fullmatch(r'<(.+)>; rel="next"', self.headers["Link"] or "")
+        if link is None:
+            return None
+        parts = urlsplit(link[1])
+        return f"{parts.path}?{parts.query}"
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A running front, and the store that it reads."""
+
+    url: str
+    store: Store
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """One request on a connection of its own; `target` goes over the wire as it is."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        try:
+            connection.request(method, target, body=body, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, target: str, **headers: str) -> Reply:
+        return self.ask("GET", target, _dashed(headers))
+
+    def head(self, target: str, **headers: str) -> Reply:
+        return self.ask("HEAD", target, _dashed(headers))
+
+    def listed(self, target: str) -> list[str]:
+        """The paths of a listing, over all its pages."""
+        paths: list[str] = []
+        page: str | None = target
+        while page is not None:
+            reply = self.get(page)
+            assert reply.status == 200, reply
+            paths += [entry["path"] for entry in reply.json]
+            page = reply.next_page
+        return paths
+
+    def get_until(self, target: str, wanted: bytes) -> None:
+        """Ask until a change shows."""
+        limit = time.monotonic() + PATIENCE
+        while (got := self.get(target).body) != wanted:
+            assert time.monotonic() < limit, f"{target} still answers {got[:200]!r}"
+            time.sleep(0.1)
+
+
+def _dashed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def quoted(text: str) -> str:
+    """As clients quote a revision or a path that is one part of a URL."""
+    return quote(text, safe="")
+
+
+@contextmanager
+def by_serve(store: Store, refs_seconds: float = 0.2) -> Iterator[Mirror]:
+    with serving(make_app(store, refs_seconds=refs_seconds)) as url:
+        yield Mirror(url, store)
+
+
+@contextmanager
+def by_nginx(store: Store, options: NginxOptions, folder: Path) -> Iterator[Mirror]:
+    """Real nginx on the configuration as it is written, on a free port."""
+    port = free_port()
+    configuration = write_nginx(folder, replace(options, port=port))
+    with nginx(configuration, port) as running:
+        yield Mirror(running.url, store)
+
+
+def s3_store(bucket: S3Bucket) -> S3Store:
+    """The store that writes to the bucket that a front reads."""
+    options = S3Options(
+        endpoint_url=bucket.endpoint_url,
+        region=bucket.region,
+        access_key=bucket.access_key or "",
+        secret_key=bucket.secret_key or "",
+        addressing="path",
+    )
+    return S3Store(bucket.bucket, bucket.prefix, options)

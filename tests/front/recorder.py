@@ -1,0 +1,77 @@
+"""An S3-like server that tells what it was asked: what a front sends to a bucket, and what it makes of odd answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+BUCKET = "recorded"
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    key: str
+    headers: dict[str, str]
+    """Names in lower case."""
+
+
+@dataclass
+class Recorder:
+    """A bucket over a directory. `status`, when set, is the answer to everything."""
+
+    root: Path
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    status: int | None = None
+
+    def asked_keys(self) -> list[str]:
+        return [one.key for one in self.asked]
+
+
+@contextmanager
+def recorder(root: Path) -> Iterator[Recorder]:
+    one = Recorder(root)
+
+    class Answering(_Answering):
+        recorder = one
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        one.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield one
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Answering(BaseHTTPRequestHandler):
+    recorder: Recorder
+
+    def do_GET(self) -> None:
+        key = unquote(self.path.partition("?")[0]).removeprefix(f"/{BUCKET}/")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.recorder.asked.append(Asked(self.command, key, headers))
+        file = self.recorder.root / key
+        status = self.recorder.status or (200 if file.is_file() else 404)
+        body = file.read_bytes() if status == 200 else b"<Error><Code>Odd</Code></Error>"
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"of-the-bucket"')
+        self.send_header("x-amz-request-id", "1")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815  http.server's naming
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""

@@ -1,0 +1,209 @@
+"""Files: how clients find and fetch them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key
+from tests.front.bucket import dataset, etag, model
+from tests.front.mirrors import Mirror
+
+SMALL = b"# A card\n"
+LARGE = bytes(range(256)) * 8000  # 2 MB, more than one read and more than nginx keeps
+
+
+def test_a_pinned_head_says_all_that_clients_want(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"README.md": SMALL, "big.bin": LARGE})
+    for path, body in (("README.md", SMALL), ("big.bin", LARGE)):
+        reply = mirror.head(f"{repo.at}/resolve/{commit}/{path}")
+        assert (reply.status, reply.body) == (200, b"")
+        assert reply.header("X-Repo-Commit") == commit
+        assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(body)
+        assert reply.header("X-Linked-Size") == reply.header("Content-Length") == str(len(body))
+        assert reply.header("Accept-Ranges") == "bytes"
+        assert not [name for name in reply.headers if "xet" in name.lower()]
+
+
+def test_a_get_brings_the_bytes_with_the_same_headers(mirror: Mirror) -> None:
+    repo = dataset(mirror.store)
+    commit = repo.publish({"train/data.csv": SMALL, "big.bin": LARGE})
+    for revision in (commit, "main", "refs%2Fheads%2Fmain"):
+        for path, body in (("train/data.csv", SMALL), ("big.bin", LARGE)):
+            reply = mirror.get(f"{repo.at}/resolve/{revision}/{path}")
+            assert (reply.status, reply.body == body) == (200, True)
+            assert reply.header("X-Repo-Commit") == commit
+            assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(body)
+
+
+def test_an_unpinned_head_is_redirected_to_the_commit_by_a_relative_location(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"a b/c%d.txt": SMALL})
+    for revision in ("main", "refs%2Fheads%2Fmain"):
+        reply = mirror.head(f"{repo.at}/resolve/{revision}/a%20b/c%25d.txt")
+        assert reply.status == 307
+        assert reply.header("Location") == f"{repo.at}/resolve/{commit}/a%20b/c%25d.txt"
+        assert reply.header("X-Repo-Commit") == commit
+    assert mirror.head(reply.header("Location") or "").status == 200
+
+
+def test_a_one_part_id_is_a_repo_too(mirror: Mirror) -> None:
+    model(mirror.store, "gpt2-like").publish({"f": SMALL})
+    assert mirror.get("/gpt2-like/resolve/main/f").body == SMALL
+    assert mirror.get("/api/models/gpt2-like/tree/main").json[0]["path"] == "f"
+
+
+def test_raw_is_resolve(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f.txt": SMALL})
+    assert mirror.get(f"{repo.at}/raw/main/f.txt").body == SMALL
+
+
+def test_an_empty_file_has_no_bytes(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"a/__init__.py": b""})
+    for method in ("GET", "HEAD"):
+        reply = mirror.ask(method, f"{repo.at}/resolve/{commit}/a/__init__.py")
+        assert (reply.status, reply.body, reply.header("Content-Length")) == (200, b"", "0")
+    assert mirror.get(f"{repo.at}/resolve/{commit}/a/__init__.py", Range="bytes=0-").status == 200
+
+
+def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": LARGE})
+    digest = Sha256.of(LARGE)
+    for method, body in (("GET", LARGE), ("HEAD", b"")):
+        reply = mirror.ask(method, f"/{blob_key(digest)}")
+        assert (reply.status, reply.body == body) == (200, True)
+        assert reply.header("ETag") == f'"{digest}"'
+        assert reply.header("Content-Length") == str(len(LARGE))
+        assert "immutable" in (reply.header("Cache-Control") or "")
+    assert mirror.get(f"/{blob_key(digest)}", Range="bytes=5-9").body == LARGE[5:10]
+    assert mirror.get(f"/{blob_key(digest)}", If_None_Match=f'"{digest}"').status == 304
+
+
+def test_what_is_pinned_is_immutable_and_what_a_branch_leads_to_is_not(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": SMALL})
+    for method in ("GET", "HEAD"):
+        reply = mirror.ask(method, f"{repo.at}/resolve/{commit}/f")
+        assert reply.header("Cache-Control") == "public, max-age=31536000, immutable"
+    for target in (f"{repo.at}/resolve/main/f", f"{repo.api}/tree/main", f"{repo.api}"):
+        assert mirror.get(target).header("Cache-Control") == "public, max-age=2"
+    assert mirror.get(f"{repo.at}/resolve/main/none").header("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.json", "application/json"),
+        ("A.JSON", "application/json"),
+        ("a.md", "text/plain; charset=utf-8"),
+        ("a.py", "text/plain; charset=utf-8"),
+        ("a.html", "application/octet-stream"),
+        ("a.svg", "application/octet-stream"),
+        ("json", "application/octet-stream"),
+        ("x.json/plain", "application/octet-stream"),
+    ],
+)
+def test_nothing_mirrored_is_a_page_that_runs(mirror: Mirror, name: str, media_type: str) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({name: b"<script>alert(1)</script>"})
+    for revision in (commit, "main"):
+        reply = mirror.get(f"{repo.at}/resolve/{revision}/{name}")
+        assert reply.header("Content-Type") == media_type
+        assert reply.header("X-Content-Type-Options") == "nosniff"
+        assert "sandbox" in (reply.header("Content-Security-Policy") or "")
+    assert mirror.head(f"{repo.at}/resolve/{commit}/{name}").header("Content-Type") == media_type
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("wanted", "start", "stop"),
+    [
+        ("0-0", 0, 1),
+        ("3-6", 3, 7),
+        ("4-", 4, None),
+        ("-3", -3, None),
+        ("2-99999999999", 2, None),
+        ("-99999999999", 0, None),
+    ],
+)
+def test_a_range_is_answered_with_its_bytes(
+    mirror: Mirror, body: bytes, wanted: str, start: int, stop: int | None
+) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": body})
+    part = body[start:stop]
+    for revision in (commit, "main"):
+        reply = mirror.get(f"{repo.at}/resolve/{revision}/f", Range=f"bytes={wanted}")
+        first = start % len(body)
+        assert (reply.status, reply.body == part) == (206, True)
+        assert reply.header("Content-Range") == f"bytes {first}-{first + len(part) - 1}/{len(body)}"
+        assert reply.header("ETag") == etag(body)
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_a_range_past_the_end_is_416_and_says_the_size(mirror: Mirror, body: bytes) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": body})
+    for revision in (commit, "main"):
+        reply = mirror.get(f"{repo.at}/resolve/{revision}/f", Range=f"bytes={len(body)}-")
+        assert reply.status == 416
+        assert reply.header("Content-Range") == f"bytes */{len(body)}"
+
+
+@pytest.mark.parametrize("wanted", ["items=0-1", "bytes=0-1,4-5"])
+def test_a_range_that_is_not_one_range_of_bytes_brings_the_whole(mirror: Mirror, wanted: str) -> None:
+    for body in (SMALL, LARGE):
+        repo = model(mirror.store)
+        commit = repo.publish({"f": body})
+        reply = mirror.get(f"{repo.at}/resolve/{commit}/f", Range=wanted)
+        assert (reply.status, reply.body == body) == (200, True)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=", "bytes=x-y", "bytes=5-2", "bytes=-", "bytes=0x1-2", "bytes=--1"])
+def test_a_malformed_range_is_refused_or_ignored(mirror: Mirror, wanted: str) -> None:
+    for body in (SMALL, LARGE):
+        repo = model(mirror.store)
+        commit = repo.publish({"f": body})
+        assert mirror.get(f"{repo.at}/resolve/{commit}/f", Range=wanted).status in (200, 416)
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_if_range_brings_the_part_only_of_the_file_that_the_client_has(mirror: Mirror, body: bytes) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": body})
+    target = f"{repo.at}/resolve/{commit}/f"
+    assert mirror.get(target, Range="bytes=1-2", If_Range=etag(body)).status == 206
+    other = mirror.get(target, Range="bytes=1-2", If_Range='"other"')
+    assert (other.status, other.body == body) == (200, True)
+
+
+@pytest.mark.parametrize("form", ["{}", "*", '"x", {}', 'W/{}, "x"', ' "a,b" ,{} '])
+def test_what_the_client_holds_is_not_sent_again(mirror: Mirror, form: str) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": SMALL})
+    held = form.replace("{}", etag(SMALL))
+    for method, revision in (("GET", commit), ("HEAD", commit), ("GET", "main")):
+        reply = mirror.ask(method, f"{repo.at}/resolve/{revision}/f", {"If-None-Match": held})
+        assert (reply.status, reply.body) == (304, b"")
+        assert reply.header("ETag") == etag(SMALL)
+        assert reply.header("Cache-Control")
+
+
+@pytest.mark.parametrize("held", ['"x"', "x", '"', "W/", ""])
+def test_what_the_client_does_not_hold_is_sent(mirror: Mirror, held: str) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": SMALL})
+    reply = mirror.get(f"{repo.at}/resolve/{commit}/f", If_None_Match=held)
+    assert (reply.status, reply.body) == (200, SMALL)
+
+
+def test_time_stamps_of_the_copy_play_no_part(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": SMALL})
+    for revision in (commit, "main"):
+        reply = mirror.get(f"{repo.at}/resolve/{revision}/f", If_Modified_Since="Fri, 01 Jan 2100 00:00:00 GMT")
+        assert (reply.status, reply.header("Last-Modified")) == (200, None)

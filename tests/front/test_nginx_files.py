@@ -1,0 +1,140 @@
+"""What `front nginx` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.front import routes
+from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from tests.parts import program
+from tests.requirements import need
+
+PRIVATE = S3Bucket("models", "https://s3.example.org:9443", access_key="THEKEY", secret_key="thesecret", resolvers=())
+
+NAMED = replace(PRIVATE, resolvers=("127.0.0.53",))  # a name that nginx looks up when it is asked, not when it starts
+
+
+def checked(configuration: Path) -> str:
+    """What nginx says about a configuration that it accepts."""
+    need("nginx")
+    outcome = subprocess.run(
+        [program("nginx"), "-t", "-c", configuration, "-e", configuration.with_name("test.log")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stderr
+
+
+def test_keys_stand_in_a_file_of_their_own_that_only_its_owner_reads(tmp_path: Path) -> None:
+    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    credentials = tmp_path / "s3-credentials.json"
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    assert json.loads(credentials.read_text()) == {"access_key": "THEKEY", "secret_key": "thesecret"}
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and file != credentials:
+            assert "thesecret" not in file.read_text()
+            assert "THEKEY" not in file.read_text()
+
+
+def test_an_older_credentials_file_never_lends_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "s3-credentials.json").write_text("{}")
+    (tmp_path / "s3-credentials.json").chmod(0o644)
+    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    assert (tmp_path / "s3-credentials.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_target_without_keys_leaves_no_keys_behind(tmp_path: Path) -> None:
+    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path / "bucket")))
+    assert not (tmp_path / "s3-credentials.json").exists()
+
+
+def test_options_do_not_show_the_secret() -> None:
+    assert "thesecret" not in repr(NginxOptions(PRIVATE))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        NAMED,
+        replace(NAMED, addressing="virtual"),
+        replace(NAMED, resolvers=("127.0.0.53", "::1")),
+        replace(NAMED, endpoint_url=None, region="eu-central-1"),
+        replace(NAMED, access_key=None, secret_key=None),
+        replace(PRIVATE, endpoint_url="http://[::1]:9000"),
+        replace(PRIVATE, endpoint_url="http://127.0.0.1:9000", prefix='a $b/\u00e9 "c"'),
+        DirectoryBucket(Path('/srv/a mirror/with "quotes" and \\')),
+    ],
+    ids=lambda target: repr(target)[:120],
+)
+def test_nginx_accepts_what_is_written_without_a_complaint(target: S3Bucket | DirectoryBucket, tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "0.0.0.0", "::1", "*"):
+        said = checked(write_nginx(tmp_path / "a folder", NginxOptions(target, host=host, port=18080)))
+        assert not re.search("warn|emerg|alert", said), said
+
+
+def test_tls_to_the_bucket_is_verified_by_name(tmp_path: Path) -> None:
+    text = write_nginx(tmp_path, NginxOptions(replace(PRIVATE, addressing="virtual"))).read_text()
+    for directive in (
+        "proxy_ssl_verify on;",
+        "proxy_ssl_server_name on;",
+        "proxy_ssl_name models.s3.example.org;",
+        'proxy_ssl_trusted_certificate "/etc/ssl/certs/ca-certificates.crt";',
+        "proxy_set_header Host models.s3.example.org:9443;",
+    ):
+        assert directive in text
+
+
+def test_a_host_name_is_looked_up_again_and_an_address_is_not(tmp_path: Path) -> None:
+    named = write_nginx(tmp_path, NginxOptions(replace(PRIVATE, resolvers=("192.0.2.1",)))).read_text()
+    assert "resolver 192.0.2.1;" in named
+    literal = replace(PRIVATE, endpoint_url="http://192.0.2.7:9000", resolvers=None)
+    text = write_nginx(tmp_path, NginxOptions(literal)).read_text()
+    assert "resolver" not in text
+    assert "server 192.0.2.7:9000;" in text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        replace(PRIVATE, secret_key=None),
+        replace(PRIVATE, endpoint_url="s3.example.org"),
+        replace(PRIVATE, endpoint_url="ftp://s3.example.org"),
+        replace(PRIVATE, endpoint_url="https://s3.example.org/path"),
+        replace(PRIVATE, endpoint_url="https://s3.example.org;}"),
+        replace(PRIVATE, bucket="models;x"),
+        DirectoryBucket(Path("/srv/$mirror")),
+    ],
+    ids=lambda target: repr(target)[:100],
+)
+def test_options_that_cannot_be_written_are_refused(target: S3Bucket | DirectoryBucket, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        write_nginx(tmp_path, NginxOptions(target))
+    assert not (tmp_path / "nginx.conf").exists()
+
+
+def test_nginx_starts_for_an_ordinary_user(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        text = write_nginx(tmp_path, NginxOptions(PRIVATE, user="nobody")).read_text()
+        assert "\nuser nobody;\n" in text
+    else:
+        assert "\nuser " not in write_nginx(tmp_path, NginxOptions(PRIVATE)).read_text()
+
+
+def test_both_fronts_answer_every_route(tmp_path: Path) -> None:
+    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    script = (tmp_path / "mirror.js").read_text()
+    table = re.search(r"const ANSWERS = \{(.*?)\};", script)
+    assert table is not None
+    assert sorted(table[1].split(", ")) == sorted(route.name for route in routes.ROUTES)
+    tables = (tmp_path / "tables.js").read_text()
+    assert all(f'name: "{route.name}"' in tables for route in routes.ROUTES)

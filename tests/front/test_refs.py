@@ -1,0 +1,125 @@
+"""Refs, info and commits: what is mirrored under which names, and how soon a change shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.front.bucket import commit_id, dataset, model
+from tests.front.mirrors import Mirror, quoted
+
+
+def test_refs_are_the_hubs_answer_and_name_only_what_is_mirrored(mirror: Mirror) -> None:
+    repo = dataset(mirror.store)
+    commit = repo.publish({"f": b"1"})
+    repo.tag("v1.0", commit)
+    document = mirror.get(f"{repo.api}/refs").json
+    assert document["branches"] == [{"name": "main", "ref": "refs/heads/main", "targetCommit": commit}]
+    assert document["tags"] == [{"name": "v1.0", "ref": "refs/tags/v1.0", "targetCommit": commit}]
+    assert (document["converts"], document["pullRequests"]) == ([], [])
+    assert "snapshots" not in document
+
+
+def test_every_name_of_a_commit_leads_to_it(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": b"1"}, branch="feature/x y")
+    repo.tag("v1.0", commit)
+    for revision in ("feature/x y", "refs/heads/feature/x y", "v1.0", "refs/tags/v1.0", commit):
+        assert mirror.get(f"{repo.api}/revision/{quoted(revision)}").json["sha"] == commit
+        assert mirror.get(f"{repo.at}/resolve/{quoted(revision)}/f").body == b"1"
+        assert mirror.get(f"{repo.api}/tree/{quoted(revision)}").json[0]["path"] == "f"
+    assert mirror.get(f"{repo.api}/revision/main").error == (404, "RevisionNotFound")
+
+
+def test_info_without_a_revision_is_that_of_main(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": b"1"})
+    for target in (repo.api, f"{repo.api}/", f"{repo.api}?expand=sha&blobs=true", f"{repo.api}/revision/main"):
+        reply = mirror.get(target)
+        assert reply.json["sha"] == reply.header("X-Repo-Commit") == commit
+        assert reply.header("Content-Type") == "application/json; charset=utf-8"
+
+
+def test_a_document_that_the_client_holds_is_not_sent_again(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    etag = mirror.get(repo.api).header("ETag") or ""
+    assert mirror.get(repo.api, If_None_Match=etag).status == 304
+
+
+def test_commits_are_the_history_of_a_revision(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": b"1"})
+    reply = mirror.get(f"{repo.api}/commits/main?p=0")
+    assert [entry["id"] for entry in reply.json] == [commit]
+    assert reply.json[0]["authors"] == [{"user": "someone"}]
+
+
+def test_auth_check_lets_everybody_in(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    assert mirror.get(f"{repo.api}/auth-check", Authorization="Bearer hf_any").status == 200
+
+
+def test_a_branch_that_moves_shows_within_the_short_cache_and_the_old_commit_stays(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    before = repo.publish({"f": b"old"})
+    assert mirror.get(f"{repo.at}/resolve/main/f").body == b"old"
+    repo.publish({"f": b"new"})
+    mirror.get_until(f"{repo.at}/resolve/main/f", b"new")
+    assert mirror.get(f"{repo.at}/resolve/{before}/f").body == b"old"
+
+
+def test_a_repo_that_is_published_shows_within_the_short_cache(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    assert mirror.get(f"{repo.at}/resolve/main/f").error == (404, "RepoNotFound")
+    repo.publish({"f": b"here"})
+    mirror.get_until(f"{repo.at}/resolve/main/f", b"here")
+
+
+@pytest.mark.parametrize(
+    "kind", ["/api/models/{}", "/api/models/{}/refs", "/api/datasets/{}/tree/main", "/{}/resolve/main/f"]
+)
+@pytest.mark.parametrize("name", ["acme/none", "none", "Acme--x/y", "acme/a..b", "acme/-x", "a" * 97])
+def test_an_unknown_repo_is_told_by_its_code(mirror: Mirror, kind: str, name: str) -> None:
+    assert mirror.get(kind.format(name)).error == (404, "RepoNotFound")
+
+
+def test_no_id_reaches_the_refs_of_another_repo(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    assert mirror.get(f"/api/models/{repo.repo.id.replace('/', '--')}").error == (404, "RepoNotFound")
+    assert mirror.get(f"/api/datasets/{repo.repo.id}").error == (404, "RepoNotFound")
+    assert mirror.get(f"/api/models/{repo.repo.id.lower()}").error == (404, "RepoNotFound")
+    assert mirror.get(f"/api/spaces/{repo.repo.id}").error == (404, "RepoNotFound")
+    assert mirror.get(f"/spaces/{repo.repo.id}/resolve/main/f").error == (404, "RepoNotFound")
+
+
+@pytest.mark.parametrize("revision", ["none", "0" * 40, "mai", "main%2F", "__proto__", "constructor"])
+def test_an_unknown_revision_is_told_by_its_code(mirror: Mirror, revision: str) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    for target in (f"{repo.at}/resolve/{revision}/f", f"{repo.api}/revision/{revision}", f"{repo.api}/tree/{revision}"):
+        assert mirror.get(target).error == (404, "RevisionNotFound")
+        assert mirror.head(target).error == (404, "RevisionNotFound")
+
+
+def test_an_unknown_file_is_told_by_its_code_and_the_commit(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"sub/f": b"1"})
+    for path in ("none", "sub", "sub/", "sub/f/", "/sub/f", "sub//f", "sub%2Fg"):
+        for revision in (commit, "main"):
+            reply = mirror.get(f"{repo.at}/resolve/{revision}/{path}")
+            assert reply.error == (404, "EntryNotFound"), path
+            assert reply.header("X-Repo-Commit") == commit
+    assert mirror.head(f"{repo.at}/resolve/{commit}/none").error == (404, "EntryNotFound")
+
+
+def test_a_ref_that_names_nothing_mirrored_leads_nowhere(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    stray = commit_id()
+    body = repo.refs.encode().replace(
+        b'"tags":[]', b'"tags":[{"name":"t","ref":"refs/tags/t","targetCommit":"%s"}]' % stray.encode()
+    )
+    repo.write_refs(body)
+    assert mirror.get(f"{repo.api}/revision/t").error == (404, "RevisionNotFound")
