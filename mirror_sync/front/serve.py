@@ -77,7 +77,10 @@ def _server(app: ASGIApp, grace: int) -> _Server:
 
 def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    # connections inherit it; asyncio sees no TCP in a socket it did not make, and a small file would wait for an ACK
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _url(listener: socket.socket) -> str:

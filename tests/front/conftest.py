@@ -17,8 +17,6 @@ from tests.requirements import need
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
 
-Place = tuple[str, DirectoryBucket | S3Bucket]
-
 
 @pytest.fixture(scope="session")
 def directory_bucket(tmp_path_factory: pytest.TempPathFactory) -> DirectoryBucket:

@@ -5,7 +5,10 @@
 
 const EMPTY = '[\n\n]\n';
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
-const LAST_NAME = /^[^"\\\/]*(?:\\.[^"\\\/]*)*"/;  // the end of a JSON string without another slash in it
+const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to the next slash
+
+// In njs 0.7.9 a reply's text counts bytes where other strings count characters. So here no length of the one is an
+// offset in the other, and no regular expression is matched globally over such a text, which would run for ever.
 
 // The percent-encoding by which paths are sorted: all but letters, digits and _.-~/
 function sortKey(path) {
@@ -67,22 +70,24 @@ function below(shard, folder) {
         return [shard.slice(2, -3)];
     }
     const start = pathStart(folder);
-    return lines(shard).filter((line) => line.indexOf(start) >= 0).map(withoutComma);
+    return shard.slice(2, -3).split('\n').filter((line) => line.indexOf(start) >= 0).map(withoutComma);
 }
 
-// The direct entries of `folder` in a shard.
+// The direct entries of `folder` in a shard; what lies deeper is jumped over, a child at a time.
 function childrenIn(shard, folder) {
-    const start = pathStart(folder);
-    return lines(shard).filter((line) => {
-        const rest = line.split(start)[1];
-        return rest !== undefined && LAST_NAME.test(rest);
-    }).map(withoutComma);
-}
-
-// In njs 0.7.9 a reply's text counts bytes where other strings count characters. So no length of the one is an offset
-// in the other, and no regular expression is matched globally over it, which would run for ever.
-function lines(shard) {
-    return shard.slice(2, -3).split('\n');
+    const start = pathStart(folder), entries = [];
+    let at = shard.indexOf(start);
+    while (at >= 0) {
+        let end = shard.indexOf('\n', at);
+        const child = FOLDER.exec(shard.slice(at, end).split(start)[1]);
+        if (child) {
+            end = shard.indexOf('\n', shard.lastIndexOf(start + child[0]));
+        } else {
+            entries.push(withoutComma(shard.slice(shard.lastIndexOf('\n', at) + 1, end)));
+        }
+        at = shard.indexOf(start, end);
+    }
+    return entries;
 }
 
 // What stands in every entry under `folder`, and in no other.
