@@ -26,9 +26,11 @@ from mirror_sync.engine.verify import Verification
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from mirror_sync.observers.history import History
 from mirror_sync.ports import Source, Store
+from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
 
@@ -90,16 +92,17 @@ class Mirror:
     @cached_property
     def _site(self) -> Site:
         tell = tell_all((self.history, *self._observers))
+        budgets = Budgets(Waiting(self._sleep, random.random, tell))
         return Site(
-            sources={name: self._source(upstream, tell) for name, upstream in self.settings.upstreams.items()},
+            sources={name: self._source(upstream, tell, budgets) for name, upstream in self.settings.upstreams.items()},
             targets={name: self._target(target) for name, target in self.settings.targets.items()},
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self.stop,
         )
 
-    def _source(self, upstream: UpstreamSettings, tell: Observer) -> Source:
-        return RetryingSource(_plain_source(upstream), RetryPolicy(), tell, self._sleep, random.random)
+    def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:
+        return RetryingSource(_plain_source(upstream, budgets), RetryPolicy(), tell, self._sleep, random.random)
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):
@@ -112,6 +115,7 @@ class Mirror:
             name=target.name,
             store=open_store(target),
             index=SqliteIndex(state / "index.db", place),
+            notes=SqliteNotes(state / "uploads.db", place),
             lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
         )
 
@@ -154,16 +158,36 @@ def open_store(target: TargetSettings) -> Store:
     return S3Store(target.bucket, target.prefix, options)
 
 
-def _plain_source(upstream: UpstreamSettings) -> Source:
+def _plain_source(upstream: UpstreamSettings, budgets: Budgets) -> Source:
     if isinstance(upstream, DirectoryUpstream):
         from mirror_sync.sources.directory import DirectorySource
 
         return DirectorySource(upstream.root)
     from mirror_sync.sources.hub import HubSource
+    from mirror_sync.sources.network import Timeouts
     from mirror_sync.sources.transport import Transport
 
-    transport = Transport()
-    return FailoverSource([HubSource(endpoint, upstream.token, transport) for endpoint in upstream.endpoints])
+    limits = upstream.timeouts
+    timeouts = Timeouts(
+        connect=limits.connect,
+        read=limits.stall,
+        first_byte=limits.first_byte,
+        min_rate=limits.min_rate,
+        over=limits.over,
+    )
+    transport = Transport(timeouts=timeouts)
+    return FailoverSource(
+        [
+            HubSource(
+                endpoint,
+                upstream.token,
+                transport,
+                budget=budgets.of(endpoint, upstream.token, upstream.reserve),
+                allow_private=upstream.allow_private,
+            )
+            for endpoint in upstream.endpoints
+        ]
+    )
 
 
 def _place_of(target: TargetSettings) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
 
 
 class ByteStream(Protocol):
@@ -61,6 +62,22 @@ class Source(Protocol):
         """The bytes [start, stop) of a file, neither proved nor complete by themselves. `stop` None: to its end."""
         ...
 
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        """The bytes that `fetch` gave for this file proved wrong: get them elsewhere if there is an elsewhere."""
+        ...
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        """What is known of the upstream's limits, by kind of call (`api`, `resolvers`); empty where nothing is."""
+        ...
+
+    def prove(self) -> Standing:
+        """Ask for something that only a valid token gets: what a refusal means depends on it.
+
+        PROVED when it was given, ANONYMOUS without a token, UNPROVEN where the upstream has no such thing to ask for.
+        TokenRejected for a token that the upstream does not know.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
@@ -74,13 +91,34 @@ class Stat:
 class Upload(Protocol):
     """An object on its way in parts: nothing is visible under its key before `complete`.
 
-    As a context manager it aborts on the way out unless it was completed. Parts may be put by many threads.
+    As a context manager it aborts on the way out, unless it was completed or is to be kept. Parts may be put by many
+    threads. An upload that goes on from an earlier one has its leading parts already; all others must be put, also
+    those that the earlier one had put beyond.
     """
 
     part_size: int  # bytes; every part but the last has exactly this size
+    kept: int  # leading parts that an earlier upload has put; 0 for a new one
 
     def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
         """Store part `number`, counted from 0. May be repeated. The body may be reused after the return."""
+        ...
+
+    def token(self, parts: int) -> str:
+        """What `Store.begin` takes, in this process or a later one, to go on after the first `parts` parts.
+
+        They must have been put. A token says nothing of what the parts contain, and is small whatever their number.
+        """
+        ...
+
+    def read_kept(self) -> AbstractContextManager[ByteStream] | None:
+        """The bytes of the kept parts, as they are now.
+
+        None where the store proves by itself that they are those that were put: then they cannot be read.
+        """
+        ...
+
+    def keep(self) -> None:
+        """Leave the parts where they are on the way out, for a later `begin` with the token. May be repeated."""
         ...
 
     def complete(self) -> None:
@@ -88,7 +126,7 @@ class Upload(Protocol):
         ...
 
     def abort(self) -> None:
-        """Forget the parts. May be repeated; never raises."""
+        """Forget the parts, kept ones too. May be repeated; never raises."""
         ...
 
     def __enter__(self) -> Upload: ...
@@ -116,8 +154,27 @@ class Store(Protocol):
         """Store a whole object, replacing an older one. `digest` is the body's: a store that can refuses others."""
         ...
 
-    def begin(self, key: str, size: int) -> Upload:
-        """Start an upload of `size` bytes."""
+    def begin(self, key: str, size: int, token: str | None = None) -> Upload:
+        """Start an upload of `size` bytes, or go on with the one that gave the token.
+
+        Where that one is gone, is cut differently or is not what its token says, it is aborted and a new one started:
+        whoever goes on looks at `Upload.kept`. No two uploads may go on from one token at once.
+        """
+        ...
+
+    def touch(self, key: str) -> None:
+        """Make `modified` of an object the present, by the store's clock; its bytes stay. KeyMissing without one."""
+        ...
+
+    def sweep(self, older_than: float) -> int:
+        """Remove the uploads of blobs that nobody has put a part to, or gone on with, for so many seconds.
+
+        Returns how many. An age counts by the store's clock. One hour is the least that spares uploads in use.
+        """
+        ...
+
+    def free(self) -> int | None:
+        """Bytes that can still be stored; None where nobody can tell."""
         ...
 
     def list(self, prefix: str) -> Iterator[Stat]:
@@ -146,6 +203,61 @@ class ContentIndex(Protocol):
         ...
 
     def mark_complete(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadNote:
+    """How far an upload got: its token, and the state of the hash over the parts that the token names.
+
+    An empty `midstate`: no state could be saved, so that only a store that reads its kept parts can go on.
+    """
+
+    token: str
+    midstate: bytes
+
+
+class UploadNotes(Protocol):
+    """What is noted, by key, of the uploads into one target: a cache, local to a machine, which may forget everything.
+
+    Safe for many threads and processes. Raises StoreError where the notes cannot be kept.
+    """
+
+    def claim(self, key: str) -> AbstractContextManager[bool]:
+        """Whether the block has the key for itself: false while another thread or process of this machine is in such
+        a block. The claim ends with the block, and with the process however that ends.
+        """
+        ...
+
+    def load(self, key: str) -> UploadNote | None: ...
+
+    def save(self, key: str, note: UploadNote) -> None:
+        """Replace what is noted of a key, in one step; it survives the end of the process at any moment."""
+        ...
+
+    def forget(self, key: str) -> None: ...
+
+    def stale(self, older_than: float) -> tuple[str, ...]:
+        """The keys whose notes were saved more than so many seconds ago."""
+        ...
+
+
+class NoNotes:
+    """Implements `UploadNotes` by remembering nothing: every upload starts anew."""
+
+    def claim(self, key: str) -> AbstractContextManager[bool]:
+        return nullcontext(False)
+
+    def load(self, key: str) -> UploadNote | None:
+        return None
+
+    def save(self, key: str, note: UploadNote) -> None:
+        pass
+
+    def forget(self, key: str) -> None:
+        pass
+
+    def stale(self, older_than: float) -> tuple[str, ...]:
+        return ()
 
 
 def read_all(store: Store, key: str, limit: int) -> bytes:

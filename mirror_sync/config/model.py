@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag
 from mirror_sync.config import scalars
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
+from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
 
 _BESIDE = "stands beside every, where only one can be; remove it or every"
@@ -100,6 +101,28 @@ class LicensesEntry(Keys):
     )
 
 
+class GuardEntry(Keys):
+    """When an upstream that suddenly lists less is not believed."""
+
+    max_removed: scalars.Share = Field(
+        default=0.5,
+        description="The share of a snapshot's files that a new commit may remove; 100% for any.",
+        examples=["50%"],
+        json_schema_extra={"default": "50%"},
+    )
+
+
+class RetentionEntry(Keys):
+    """How long prune keeps snapshots that no branch and no tag points to any more."""
+
+    snapshots: scalars.Count = Field(
+        default=3, description="So many of a repo's newest snapshots stay, whatever their age.", examples=[3]
+    )
+    days: scalars.Count = Field(
+        default=90, description="Snapshots published less than so many days ago stay.", examples=[90]
+    )
+
+
 class JobKeys(Keys):
     """What a job may say itself or take from defaults."""
 
@@ -135,6 +158,21 @@ class JobKeys(Keys):
         default=None,
         description="Globs of the files to leave out, as huggingface_hub's ignore_patterns; none when left out.",
         examples=[["*.bin"]],
+    )
+    guard: GuardEntry | None = Field(
+        default=None,
+        description="When a commit that removes files is held for a person; half of them when left out.",
+        examples=[{"max_removed": "50%"}],
+    )
+    on_gone: OnGone | None = Field(
+        default=None,
+        description="What to do when the upstream gives a mirrored repo no more: keep, freeze or withdraw it.",
+        examples=["keep"],
+    )
+    retention: RetentionEntry | None = Field(
+        default=None,
+        description="How long prune keeps snapshots that nothing points to; 3 snapshots, 90 days when left out.",
+        examples=[{"snapshots": 3, "days": 90}],
     )
 
 

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from mirror_sync.config.addresses import Listen
-from mirror_sync.config.model import CronEntry, DefaultsEntry, EveryEntry, JobEntry, LicensesEntry, ScheduleEntry
+from mirror_sync.config.model import (
+    CronEntry,
+    DefaultsEntry,
+    EveryEntry,
+    GuardEntry,
+    JobEntry,
+    LicensesEntry,
+    RetentionEntry,
+    ScheduleEntry,
+)
 from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
+    HubTimeouts,
     HubUpstream,
     S3Target,
     Target,
     Upstream,
 )
-from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry
+from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry, TimeoutsEntry
+from mirror_sync.domain.gone import OnGone
+from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 
 Value = TypeVar("Value")
@@ -32,15 +46,33 @@ def upstream(name: str, entry: HubEntry | DirectoryEntry, base: Path, token: str
     if isinstance(entry, DirectoryEntry):
         return DirectoryUpstream(name, entry.url.beside(base))
     own = entry.token.get_secret_value() if entry.token else ""
-    return HubUpstream(name, tuple(dict.fromkeys(entry.endpoints)), own or token)
+    return HubUpstream(
+        name=name,
+        endpoints=tuple(dict.fromkeys(entry.endpoints)),
+        token=own or token,
+        timeouts=_timeouts(entry.timeouts),
+        reserve=entry.reserve,
+        allow_private=entry.allow_private,
+    )
+
+
+def _timeouts(entry: TimeoutsEntry) -> HubTimeouts:
+    return HubTimeouts(
+        connect=entry.connect.total_seconds(),
+        first_byte=entry.first_byte.total_seconds(),
+        stall=entry.stall.total_seconds(),
+        min_rate=entry.min_rate,
+        over=entry.over.total_seconds(),
+    )
 
 
 def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
     """`base` is the folder of jobs.yaml."""
     if isinstance(entry, FolderEntry):
-        return DirectoryTarget(name, entry.url.beside(base))
+        return DirectoryTarget(name, entry.url.beside(base), entry.grace)
     return S3Target(
         name=name,
+        grace=entry.grace,
         bucket=entry.url.name,
         prefix=entry.url.prefix,
         endpoint_url=entry.endpoint_url or None,
@@ -79,7 +111,14 @@ def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy:
         policy=policy,
         schedule=_schedule(entry.schedule if entry.schedule is not None else defaults.schedule),
         workers=_first(entry.workers, defaults.workers, _WORKERS),
+        guard=Guard(_first(entry.guard, defaults.guard, GuardEntry()).max_removed),
+        on_gone=_first(entry.on_gone, defaults.on_gone, OnGone.KEEP),
+        retention=_retention(_first(entry.retention, defaults.retention, RetentionEntry())),
     )
+
+
+def _retention(entry: RetentionEntry) -> Retention:
+    return Retention(entry.snapshots, timedelta(days=entry.days))
 
 
 def _first(said: Value | None, default: Value | None, otherwise: Value) -> Value:

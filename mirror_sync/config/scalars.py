@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from mirror_sync.config import addresses, times
+from mirror_sync.config import addresses, figures, times
 from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -105,6 +105,7 @@ def hub_kind(value: object) -> object:
     return value
 
 
+_VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, _from_text(name), _TEXT]
 Word = Annotated[str, _from_text(word), _TEXT]
 Sentence = Annotated[str, _from_text(sentence), _TEXT]
@@ -118,6 +119,15 @@ BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]
 ListenAddress = Annotated[addresses.Listen, _from_text(addresses.listen), _TEXT]
 Interval = Annotated[timedelta, PlainValidator(times.interval), _TEXT]
 Duration = Annotated[timedelta, PlainValidator(times.duration), _TEXT]
+Rate = Annotated[int, PlainValidator(figures.rate), _TEXT]
+Share = Annotated[float, PlainValidator(figures.share), _TEXT]
+Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), _TEXT]  # some must be left for us
+Count = Annotated[
+    int,
+    PlainValidator(figures.count),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, _VARIABLE]}),
+]
+Switch = Annotated[bool, PlainValidator(figures.switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, _VARIABLE]})]
 Crontab = Annotated[str, _from_text(times.crontab), _TEXT]
 Zone = Annotated[str, _from_text(times.zone), _TEXT]
 RepoGlob = Annotated[RepoPattern, _from_text(RepoPattern.parse), _TEXT]
@@ -126,7 +136,6 @@ Revision = Annotated[str, _from_text(revision), _TEXT]
 PathGlob = Annotated[str, _from_text(pattern), _TEXT]
 LicenseId = Annotated[str, _from_text(license_id), _TEXT]
 AllowedId = Annotated[str, _from_text(allowed_id), _TEXT]
-_VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Workers = Annotated[
     int,
     PlainValidator(workers),

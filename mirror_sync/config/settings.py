@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +16,29 @@ Access = Literal["private", "public"]
 
 
 @dataclass(frozen=True, slots=True)
+class HubTimeouts:
+    """In seconds, but `min_rate` in bytes a second."""
+
+    connect: float = 10.0
+    first_byte: float = 30.0
+    stall: float = 60.0
+    min_rate: float = 1000.0
+    over: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class HubUpstream:
-    """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order."""
+    """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
+
+    `reserve` is the share of its rate limit that is left to others; `allow_private` lets it redirect into our network.
+    """
 
     name: str
     endpoints: tuple[str, ...]
     token: str | None = field(default=None, repr=False)
+    timeouts: HubTimeouts = field(default_factory=HubTimeouts)
+    reserve: float = 0.1
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +51,19 @@ class DirectoryUpstream:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTarget:
-    """A folder that a job publishes into; `root` is absolute."""
+    """A folder that a job publishes into; `root` is absolute. `grace`: see S3Target."""
 
     name: str
     root: Path
+    grace: timedelta = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True)
 class S3Target:
     """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
 
-    None stands for what was not said: boto3's own choice of endpoint, region or credentials.
+    None stands for what was not said: boto3's own choice of endpoint, region or credentials. Unreferenced blobs that
+    are younger than `grace` are spared by a prune.
     """
 
     name: str
@@ -54,6 +74,7 @@ class S3Target:
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     addressing: Addressing = "auto"
+    grace: timedelta = timedelta(hours=48)
 
 
 Upstream = HubUpstream | DirectoryUpstream

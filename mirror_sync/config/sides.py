@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, SecretStr, Tag
@@ -10,6 +11,41 @@ from pydantic import Discriminator, Field, SecretStr, Tag
 from mirror_sync.config import scalars
 from mirror_sync.config.addresses import Listen
 from mirror_sync.config.keys import UNION, Keys
+
+
+class TimeoutsEntry(Keys):
+    """When a hub that does not answer, or hardly, is given up; the call or transfer is made again then."""
+
+    connect: scalars.Interval = Field(
+        default=timedelta(seconds=10),
+        description="The longest wait for a connection.",
+        examples=["10s"],
+        json_schema_extra={"default": "10s"},
+    )
+    first_byte: scalars.Interval = Field(
+        default=timedelta(seconds=30),
+        description="The longest wait for an answer to begin.",
+        examples=["30s"],
+        json_schema_extra={"default": "30s"},
+    )
+    stall: scalars.Interval = Field(
+        default=timedelta(seconds=60),
+        description="The longest silence between two arrivals of bytes.",
+        examples=["60s"],
+        json_schema_extra={"default": "60s"},
+    )
+    min_rate: scalars.Rate = Field(
+        default=1000,
+        description="A transfer that is slower than this is cut and resumed; 0B/s for never.",
+        examples=["1KB/s"],
+        json_schema_extra={"default": "1KB/s"},
+    )
+    over: scalars.Interval = Field(
+        default=timedelta(seconds=60),
+        description="How long a transfer must have been waited for before min_rate is looked at.",
+        examples=["60s"],
+        json_schema_extra={"default": "60s"},
+    )
 
 
 class HubEntry(Keys):
@@ -36,13 +72,30 @@ class HubEntry(Keys):
         description="A file that holds the access token, instead of token.",
         examples=["/run/credentials/hf-token"],
     )
+    timeouts: TimeoutsEntry = Field(
+        default_factory=TimeoutsEntry,
+        description="When a hub that does not answer, or hardly, is given up.",
+        examples=[{"stall": "60s", "min_rate": "1KB/s", "over": "60s"}],
+    )
+    reserve: scalars.Reserve = Field(
+        default=0.1,
+        description="The share of the hub's rate limit that is left to others who use the token or the address.",
+        examples=["10%"],
+        json_schema_extra={"default": "10%"},
+    )
+    allow_private: scalars.Switch = Field(
+        default=False,
+        description="Whether a hub on the open internet may redirect to addresses that are not on it.",
+        examples=[False],
+    )
 
 
 class DirectoryEntry(Keys):
     """A folder of org/name/ folders, for an import without a network."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoints", "token", "token_file"), "this key is for kind: huggingface; remove it"
+        ("endpoints", "token", "token_file", "timeouts", "reserve", "allow_private"),
+        "this key is for kind: huggingface; remove it",
     )
 
     kind: scalars.DirectoryKind = Field(description="What the upstream is.", examples=["directory"])
@@ -51,7 +104,18 @@ class DirectoryEntry(Keys):
     )
 
 
-class FolderEntry(Keys):
+class PrunedKeys(Keys):
+    """What every target says about prunes."""
+
+    grace: scalars.Duration = Field(
+        default=timedelta(hours=48),
+        description="How young a blob that nothing refers to is spared by prune; the same on all machines.",
+        examples=["48h"],
+        json_schema_extra={"default": "48h"},
+    )
+
+
+class FolderEntry(PrunedKeys):
     """A directory to publish into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -64,7 +128,7 @@ class FolderEntry(Keys):
     )
 
 
-class BucketEntry(Keys):
+class BucketEntry(PrunedKeys):
     """A bucket of an S3-compatible store to publish into."""
 
     url: scalars.BucketUrl = Field(description="s3://bucket or s3://bucket/prefix.", examples=["s3://models/mirror"])

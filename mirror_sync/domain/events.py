@@ -85,6 +85,15 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Crashed:
+    """A fault of this program itself stopped one repo; `trace` is its traceback, for those who mend it."""
+
+    run: str
+    repo: Repo
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
 class RepoFinished:
     run: str
     report: RepoReport
@@ -95,6 +104,15 @@ class RunFinished:
     report: RunReport
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How far a verification came, counted from its beginning, which may be an earlier process's."""
+
+    blobs: int
+    bytes: int
+    faults: int  # that are not repaired
+
+
 Event = (
     RunStarted
     | ReposListed
@@ -103,8 +121,10 @@ Event = (
     | BytesFetched
     | FileFinished
     | Retrying
+    | Crashed
     | RepoFinished
     | RunFinished
+    | Verified
 )
 Observer = Callable[[Event], None]
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+from mirror_sync.domain.gone import OnGone, mildest
+from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.policy import LicensePolicy
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 
 
@@ -45,12 +48,25 @@ class Job:
     policy: LicensePolicy = LicensePolicy()
     schedule: Schedule | None = None
     workers: int = 8
+    guard: Guard = Guard()
+    on_gone: OnGone = OnGone.KEEP
+    retention: Retention = Retention()
 
     def names(self, repo: Repo) -> bool:
         return any(pattern.matches(repo) for pattern in self.repos)
 
     def follows(self, revision: str) -> bool:
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
+
+
+def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
+    """The jobs that publish a repo into a target."""
+    return tuple(job for job in jobs if job.target == target and job.names(repo))
+
+
+def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:
+    """What all jobs of a repo can live with: a snapshot is one for all of them."""
+    return mildest(tuple(job.on_gone for job in owners(jobs, target, repo)))
 
 
 def rival(job: Job, repo: Repo, names: Iterable[str], jobs: Iterable[Job]) -> Job | None:

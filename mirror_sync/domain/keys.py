@@ -1,7 +1,8 @@
-"""The bucket's two kinds of keys.
+"""The bucket's two kinds of keys, and the notices of prunes.
 
     blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
     hub/<models|datasets>/<org--name>/refs.json  the only mutable object of a repo
+    prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
 directory.
@@ -16,6 +17,7 @@ from mirror_sync.domain.repo import Kind, Repo
 
 BLOBS = "blobs/sha256/"
 HUB = "hub/"
+PRUNES = "prunes/"
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
@@ -33,6 +35,15 @@ def blob_of(key: str) -> Sha256 | None:
 
 def refs_key(repo: Repo) -> str:
     return f"{HUB}{repo.kind.plural}/{repo.id.replace('/', '--')}/refs.json"
+
+
+def prune_key(prune: str, *, active: bool) -> str:
+    return f"{PRUNES}{prune}.{'active' if active else 'done'}"
+
+
+def is_active_prune(key: str) -> bool:
+    """Whether a key below PRUNES is the notice of a prune that goes on, or that died."""
+    return key.endswith(".active")
 
 
 def repo_of(key: str) -> Repo | None:

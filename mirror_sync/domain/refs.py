@@ -1,16 +1,19 @@
 """refs.json, the only mutable object of a repo: which commits are mirrored, and under which names.
 
 It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirrored, plus
-`"snapshots": {"<commit>": "<SHA-256 of its root document>"}`. One PUT of it publishes or un-publishes.
+`"snapshots": {"<commit>": "<SHA-256 of its root document>"}` and, for a repo that its upstream no longer gives,
+`"gone"` (see gone.py). One PUT of it publishes or un-publishes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.gone import Gone
 from mirror_sync.errors import DocumentError
 
 _GROUPS = ("branches", "tags", "converts", "pullRequests")
@@ -44,6 +47,7 @@ class Refs:
 
     refs: tuple[Ref, ...] = ()
     snapshots: dict[CommitId, Sha256] = field(default_factory=dict)
+    gone: Gone | None = None
 
     def commit_of(self, revision: str) -> CommitId | None:
         """The mirrored commit that a branch, tag, full ref name or commit id stands for."""
@@ -61,29 +65,48 @@ class Refs:
         return (*(ref.name for ref in self.refs if ref.target == commit), commit)
 
     def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
-        """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id."""
+        """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id.
+
+        A repo of which something is published anew is not gone.
+        """
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
-        return replace(self, refs=refs, snapshots={**self.snapshots, commit: root})
+        return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None)
+
+    def without(self, commits: Collection[CommitId]) -> Refs:
+        """Un-publish some commits, and the names that stand for them."""
+        kept = {commit: root for commit, root in self.snapshots.items() if commit not in commits}
+        return replace(self, refs=tuple(ref for ref in self.refs if ref.target not in commits), snapshots=kept)
+
+    def noting(self, gone: Gone | None) -> Refs:
+        """Remember, or forget, that the upstream no longer gives the repo."""
+        return replace(self, gone=gone)
+
+    def withdrawn(self, gone: Gone | None) -> Refs:
+        """Un-publish everything."""
+        return Refs(gone=gone)
 
     def encode(self) -> bytes:
         document: dict[str, Any] = {group: [] for group in _GROUPS}
         for ref in self.refs:
             document[ref.group].append({"name": ref.name, "ref": ref.ref, "targetCommit": ref.target})
         document["snapshots"] = dict(sorted(self.snapshots.items()))
+        if self.gone is not None:
+            document["gone"] = self.gone.encode()
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> Refs:
         """DocumentError when the bytes are no refs.json."""
         try:
-            document = json.loads(body)
+            document = json.loads(body.decode())
             refs = tuple(
                 Ref(group, str(item["name"]), str(item["ref"]), CommitId(item["targetCommit"]))
                 for group in _GROUPS
                 for item in document[group]
             )
             snapshots = {CommitId(commit): Sha256(root) for commit, root in document["snapshots"].items()}
+            gone = Gone.decode(document["gone"]) if document.get("gone") else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DocumentError(f"not a refs.json: {error!r}") from error
-        return cls(refs, snapshots)
+        return cls(refs, snapshots, gone)

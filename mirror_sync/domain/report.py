@@ -14,7 +14,7 @@ class RepoOutcome(StrEnum):
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     REFUSED = "refused"  # by policy: nothing of it is mirrored
-    HELD = "held"  # by policy: waits for a person; what was published before stays
+    HELD = "held"  # by policy, guard or because it is gone upstream: what was published before stays
     FAILED = "failed"
 
 
@@ -46,7 +46,8 @@ class RepoReport:
 class RunReport:
     """One run; `started` and `finished` are ISO 8601 in UTC.
 
-    `interrupted` when it was asked to stop before its end; `left` repos are undone then.
+    `interrupted` when it was asked to stop before its end; `left` repos are undone then, and all those of `jobs_left`
+    jobs that were not begun.
     """
 
     run: str
@@ -55,6 +56,7 @@ class RunReport:
     repos: tuple[RepoReport, ...]
     interrupted: bool = False
     left: int = 0
+    jobs_left: int = 0
 
     @property
     def ok(self) -> bool:
@@ -72,6 +74,7 @@ class RunReport:
             "ok": self.ok,
             "interrupted": self.interrupted,
             "left": self.left,
+            "jobs_left": self.jobs_left,
             "repos": [asdict(report) for report in self.repos],
         }
 
@@ -98,20 +101,26 @@ class RepoPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
+    """`interrupted`: repos that are not in `repos` would be looked at, too."""
+
     repos: tuple[RepoPlan, ...]
+    interrupted: bool = False
 
     @property
     def ok(self) -> bool:
-        return all(repo.outcome is not RepoOutcome.FAILED for repo in self.repos)
+        return not self.interrupted and all(repo.outcome is not RepoOutcome.FAILED for repo in self.repos)
 
     def encode(self) -> dict[str, Any]:
         """The document of `plan --json`."""
-        return {"ok": self.ok, "repos": [asdict(repo) for repo in self.repos]}
+        return {"ok": self.ok, "interrupted": self.interrupted, "repos": [asdict(repo) for repo in self.repos]}
 
 
 @dataclass(frozen=True, slots=True)
 class BlobFault:
-    """Something that is published and is not right; `path` is empty for a document of the snapshot itself."""
+    """Something that is published and is not right; `path` is empty for a document of the snapshot itself.
+
+    `repair` says how a repair went, in one line; empty when none was tried.
+    """
 
     target: str
     kind: Kind
@@ -120,11 +129,17 @@ class BlobFault:
     path: str
     sha256: str
     problem: str  # missing, wrong size, wrong digest, not readable: one line
+    repair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `verify` looked at; blobs are counted once however often they are referred to."""
+    """What `verify` looked at; blobs are counted once however often they are referred to.
+
+    `faults` are wrong still, `repaired` were; `unreadable` is what the target would not give, which proves nothing of
+    the bytes. `skipped` blobs lay outside the sample, whose share is `sampled`. `resumed`: an earlier, interrupted
+    verify is counted in.
+    """
 
     repos: int
     snapshots: int
@@ -132,13 +147,62 @@ class VerifyReport:
     bytes: int
     faults: tuple[BlobFault, ...]
     interrupted: bool = False
+    repaired: tuple[BlobFault, ...] = ()
+    unreadable: tuple[BlobFault, ...] = ()
+    skipped: int = 0
+    sampled: float = 1.0
+    resumed: bool = False
 
     @property
     def ok(self) -> bool:
-        return not self.interrupted and not self.faults
+        return not self.interrupted and not self.faults and not self.unreadable
+
+    @property
+    def unrepairable(self) -> tuple[BlobFault, ...]:
+        """Faults whose repair was tried in vain."""
+        return tuple(fault for fault in self.faults if fault.repair)
 
     def encode(self) -> dict[str, Any]:
         """The document of `verify --json`."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedRepo:
+    """What a prune takes from one repo: snapshots by their commits, and the blobs that only they named."""
+
+    target: str
+    kind: Kind
+    repo: str
+    snapshots: tuple[str, ...]
+    blobs: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What `prune` removed, or would remove. `bytes` counts all of `blobs`.
+
+    Blobs that are in no `repos` entry were left by runs that did not end, or by earlier prunes. `young` blobs are
+    unreferenced and within the grace period; `spared` ones were not removed because something else was quicker.
+    `problems` are sentences: where there is one, the target needs a person, and less was removed than could be.
+    """
+
+    repos: tuple[PrunedRepo, ...] = ()
+    blobs: int = 0
+    bytes: int = 0
+    young: int = 0
+    spared: int = 0
+    problems: tuple[str, ...] = ()
+    dry_run: bool = False
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.interrupted and not self.problems
+
+    def encode(self) -> dict[str, Any]:
+        """The document of `prune --json`."""
         return {"ok": self.ok, **asdict(self)}
 
 
@@ -156,6 +220,7 @@ class RepoStatus:
     files: int
     last_attempt: str | None
     last_success: str | None
+    code: str = ""
 
 
 def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:

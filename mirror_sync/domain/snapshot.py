@@ -6,8 +6,8 @@
     commits  the Hub's answer to /api/{kind}s/{id}/commits/{commit}
 
 Entries have the Hub's shape (`GET .../tree/{rev}?recursive=true`) and add `sha256` to every file; `path` is never the
-last key, so that a front finds an entry by searching for `"path":"…",`. A shard begins where a hash of the path says so:
-a property of the path itself, so that one changed file rewrites one shard.
+last key, so that a front finds an entry by searching for `"path":"…",`. A shard begins where a hash of its
+first path says so: a property of the path itself, so that one changed file rewrites one shard.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Root:
     def decode(cls, body: bytes) -> Root:
         """DocumentError when the bytes are no root document of a known format."""
         try:
-            document = json.loads(body)
+            document = json.loads(body.decode())
             if document["format"] != FORMAT:
                 raise DocumentError(f"a root document of format {document['format']!r}, this program reads {FORMAT}")
             return cls(
@@ -186,7 +186,7 @@ def cut_shards(manifest: Manifest) -> Iterator[tuple[Shard, Document]]:
 def read_shard(body: bytes) -> Iterator[MirroredFile]:
     """The files of a shard, folders left out. DocumentError when the bytes are no shard."""
     try:
-        for entry in json.loads(body):
+        for entry in json.loads(body.decode()):
             if entry["type"] == "file":
                 lfs = entry.get("lfs")
                 yield MirroredFile(

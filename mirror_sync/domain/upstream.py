@@ -31,6 +31,15 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetState:
+    """What is left of one window: calls `remaining` of `quota`, and `resets_in` seconds until all are there again."""
+
+    remaining: int
+    quota: int
+    resets_in: float
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """An entry of a repo's history; `date` is ISO 8601 in UTC with milliseconds, as the Hub writes it."""
 

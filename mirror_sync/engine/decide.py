@@ -3,74 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mirror_sync.domain.digest import Promise, Sha256
 from mirror_sync.domain.job import Job, rival
 from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.manifest import Manifest, RemoteFile
-from mirror_sync.domain.plan import Plan, plan, unknown
+from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile
+from mirror_sync.domain.plan import plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
+from mirror_sync.engine.absence import GONE, Absences, is_known
+from mirror_sync.engine.decision import Base, Change, Edit, Settled, held, renamed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.index import learn_everything
 from mirror_sync.engine.published import Mapper, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import DocumentError, Gated, KeyMissing, MirrorError, SelectionConflict
+from mirror_sync.errors import DocumentError, Gated, KeyMissing, SelectionConflict
 from mirror_sync.ports import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Nothing to transfer: unchanged, refused or held, with the reason."""
-
-    outcome: RepoOutcome
-    commit: str | None
-    reason: str
-    code: str
-    files: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A commit to be published. `root` is set when its snapshot exists already and only a ref must move."""
-
-    resolved: Resolved
-    verdict: Verdict
-    base: Manifest
-    plan: Plan
-    present: dict[Promise, Sha256]
-    known_documents: frozenset[Sha256]
-    root: Sha256 | None = None
-    files: int = 0
-
-
 class Decider:
-    """Decides for the tasks of a run; `jobs` are all of the configuration, to see rivals."""
+    """Decides for the tasks of a run; `jobs` are all of the configuration, to see rivals.
 
-    def __init__(self, source: Source, target: Target, jobs: Sequence[Job], mapper: Mapper = map) -> None:
+    `anew`: nothing that is published of the commit is believed, and every blob is looked up.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Target,
+        jobs: Sequence[Job],
+        absences: Absences,
+        mapper: Mapper = map,
+        *,
+        anew: bool = False,
+    ) -> None:
         self._source, self._target, self._jobs, self._mapper = source, target, jobs, mapper
+        self._absences, self._anew = absences, anew
 
     def look(self, task: Task) -> Settled | Resolved:
         """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
 
-        Raises UpstreamError and StoreError.
+        A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError and StoreError.
         """
         refs = read_refs(self._target.store, task.repo)
-        published = refs.commit_of(task.revision) is not None
+        frozen = self._absences.frozen(task, refs)
+        if frozen is not None:
+            return frozen
         try:
             resolved = task.resolved or self._source.resolve(task.repo, task.revision)
-        except Gated as error:
-            if not published:
+        except GONE as error:
+            if not is_known(refs):
                 raise
-            return _held(None, str(error), error.code)
-        verdict = task.job.policy.judge(task.repo, resolved.terms, whole=True)
-        if not verdict.allowed:
-            return _stopped(resolved, verdict, published=published)
-        return self._unchanged(task, refs, resolved) or resolved
+            return self._absences.settle(task, refs, error)
+        return self._seen(task, refs, resolved)
 
     def compare(self, task: Task, resolved: Resolved) -> Settled | Change:
         """List the commit and plan. The caller who will publish holds the repo's lock, so refs are read again.
@@ -79,42 +68,84 @@ class Decider:
         """
         refs = read_refs(self._target.store, task.repo)
         self._refuse_rivals(task, refs, resolved)
-        published = refs.commit_of(task.revision) is not None
         try:
-            return self._unchanged(task, refs, resolved) or self._compare(task, refs, resolved, published=published)
+            return self._unchanged(task, refs, resolved) or self._compare(task, refs, resolved)
         except Gated as error:
-            if not published:
+            if not is_known(refs):
                 raise
-            return _held(resolved.commit, str(error), error.code)
+            return self._absences.settle(task, refs, error)
+
+    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Resolved:
+        """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
+        turned = self._absences.turned(task, refs, resolved)
+        if turned is not None:
+            return turned
+        verdict = task.job.policy.judge(task.repo, resolved.terms, whole=True)
+        if verdict.allowed:
+            settled = self._unchanged(task, refs, resolved)
+        else:
+            settled = _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
+        return resolved if settled is None else replace(settled, edit=Edit.between(refs, refs.noting(None)))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         root = self._root(refs, resolved.commit)
-        if root is None or root.selection != task.job.selection or refs.commit_of(task.revision) != resolved.commit:
+        if self._anew or root is None or refs.commit_of(task.revision) != resolved.commit:
+            return None
+        if root.selection != task.job.selection:
             return None
         return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files)
 
-    def _compare(self, task: Task, refs: Refs, resolved: Resolved, *, published: bool) -> Settled | Change:
-        root = self._root(refs, resolved.commit)
+    def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
+        root = None if self._anew else self._root(refs, resolved.commit)
         if root is not None and root.selection == task.job.selection:
-            return _only_a_ref(resolved, root.verdict, refs.snapshots[resolved.commit], root.files)
+            return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
         if resolved.terms.gated:
             self._source.authorize(task.repo)
         everything = list(self._source.list(task.repo, resolved.commit))
         desired = list(task.job.selection.filter(everything))
         verdict = task.job.policy.judge(task.repo, resolved.terms, whole=len(desired) == len(everything))
         if not verdict.allowed:
-            return _stopped(resolved, verdict, published=published)
-        base, known_documents = self._base(refs, task.revision)
-        present = self._present(unknown(base, desired))
+            return _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
+        base = None if self._anew else self._base(refs, task.revision)
+        objection = self._objection(task, refs, base, desired, len(everything))
+        return _guarded(resolved, objection) if objection else self._change(resolved, verdict, base, desired)
+
+    def _change(self, resolved: Resolved, verdict: Verdict, base: Base | None, desired: Sequence[RemoteFile]) -> Change:
+        current: Manifest = {} if base is None else base.manifest
+        present = self._present(unknown(current, desired))
         return Change(
             resolved=resolved,
             verdict=verdict,
-            base=base,
-            plan=plan(base, desired, present),
+            base=current,
+            plan=plan(current, desired, present),
             present=present,
-            known_documents=known_documents,
+            known_documents=frozenset() if base is None else frozenset(base.root.documents),
             files=len(desired),
+            relies_on=base,
         )
+
+    def _another_name(self, task: Task, refs: Refs, resolved: Resolved, there: Base) -> Settled | Change:
+        """The snapshot of the commit is published: only a ref must move onto it."""
+        if refs.commit_of(task.revision) not in (None, resolved.commit):
+            files = list(read_manifest(self._target.store, there.root, self._mapper).values())
+            base = self._base(refs, task.revision)
+            objection = self._objection(task, refs, base, files, len(files))
+            if objection:
+                return _guarded(resolved, objection)
+        return _only_a_ref(resolved, there)
+
+    def _objection(
+        self, task: Task, refs: Refs, base: Base | None, desired: Sequence[RemoteFile | MirroredFile], listed: int
+    ) -> str:
+        """The guard's: only what the same name stands for now is replaced, and only like is compared with like.
+
+        A changed selection is the operator's own wish, unless the upstream lists nothing at all.
+        """
+        if base is None or base.digest != refs.root_of(task.revision):
+            return ""
+        if base.root.selection != task.job.selection and listed:
+            return ""
+        return task.job.guard.objection(base.manifest.values(), desired, listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
         """None when it is not published, or damaged: then it is written anew."""
@@ -132,16 +163,16 @@ class Decider:
                 f"files of {task.repo} at {resolved.commit} on one target: give them the same include and exclude"
             )
 
-    def _base(self, refs: Refs, revision: str) -> tuple[Manifest, frozenset[Sha256]]:
+    def _base(self, refs: Refs, revision: str) -> Base | None:
         """The snapshot to compare with: of the same name, else any other of the repo, which likely shares most."""
         for name in (revision, DEFAULT_BRANCH, *reversed(refs.snapshots)):
-            root = self._root(refs, name)
+            root, digest = self._root(refs, name), refs.root_of(name)
             try:
-                if root is not None:
-                    return read_manifest(self._target.store, root, self._mapper), frozenset(root.documents)
+                if root is not None and digest is not None:
+                    return Base(digest, root, read_manifest(self._target.store, root, self._mapper))
             except (KeyMissing, DocumentError):
                 continue
-        return {}, frozenset()
+        return None
 
     def _present(self, files: Sequence[RemoteFile]) -> dict[Promise, Sha256]:
         """Which of these contents the target holds: those whose digest is known and whose blob is really there."""
@@ -158,24 +189,19 @@ class Decider:
         return stat is not None and stat.size == size
 
 
-def renamed(resolved: Resolved) -> str:
-    return f"renamed upstream to {resolved.current}" if resolved.renamed else ""
-
-
-def _held(commit: str | None, why: str, code: str) -> Settled:
-    return Settled(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
+def _guarded(resolved: Resolved, objection: str) -> Settled:
+    return held(resolved.commit, f"commit {resolved.commit}: {objection}", "guard")
 
 
 def _stopped(resolved: Resolved, verdict: Verdict, *, published: bool) -> Settled:
     if published:
-        return _held(resolved.commit, verdict.reason, "license")
+        return held(resolved.commit, verdict.reason, "license")
     outcome = RepoOutcome.HELD if verdict.outcome is Outcome.HELD else RepoOutcome.REFUSED
     return Settled(outcome, resolved.commit, verdict.reason, "license")
 
 
-def _only_a_ref(resolved: Resolved, verdict: Verdict, root: Sha256, files: int) -> Change:
-    return Change(resolved, verdict, {}, plan({}, (), {}), {}, frozenset(), root, files)
-
-
-def failure(error: MirrorError) -> Settled:
-    return Settled(RepoOutcome.FAILED, None, str(error), error.code)
+def _only_a_ref(resolved: Resolved, there: Base) -> Change:
+    nothing = plan({}, (), {})
+    return Change(
+        resolved, there.root.verdict, {}, nothing, {}, frozenset(), there.digest, there.root.files, relies_on=there
+    )

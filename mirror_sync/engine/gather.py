@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.errors import MirrorError, NotFoundOrPrivate, RevisionNotFound
+from mirror_sync.engine.published import Mirrored
+from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
@@ -37,11 +38,14 @@ class Unlisted:
     error: MirrorError
 
 
-def gather(job: Job, source: Source) -> Iterator[Task | Unlisted]:
-    """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest."""
+def gather(job: Job, source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
+    """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
+
+    What a pattern names and the target publishes is a task also when the upstream lists it no more.
+    """
     seen: set[tuple[Repo, str]] = set()
     for pattern in job.repos:
-        for item in _expand(job, pattern, source):
+        for item in _expand(job, pattern, source, mirrored):
             if isinstance(item, Task):
                 if (item.repo, item.revision) in seen:
                     continue
@@ -49,36 +53,53 @@ def gather(job: Job, source: Source) -> Iterator[Task | Unlisted]:
             yield item
 
 
-def _expand(job: Job, pattern: RepoPattern, source: Source) -> Iterator[Task | Unlisted]:
+def _expand(job: Job, pattern: RepoPattern, source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
+    if not pattern.is_glob:
+        yield from _revisions(job, pattern.repo, None, source, mirrored)
+        return
     try:
-        listed = list(source.search(pattern)) if pattern.is_glob else [None]
-        if not listed:
+        listed = {resolved.asked: resolved for resolved in source.search(pattern)}
+        repos = [*listed, *(repo for repo in mirrored.matching(pattern) if repo not in listed)]
+        if not repos:
             raise NotFoundOrPrivate(f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token")
     except MirrorError as error:
         yield Unlisted(job, pattern, "*", error)
         return
-    for resolved in listed:
-        yield from _revisions(job, pattern if resolved is None else resolved.asked, resolved, source)
+    for repo in repos:
+        yield from _revisions(job, repo, listed.get(repo), source, mirrored)
 
 
 def _revisions(
-    job: Job, named: RepoPattern | Repo, resolved: Resolved | None, source: Source
+    job: Job, repo: Repo, resolved: Resolved | None, source: Source, mirrored: Mirrored
 ) -> Iterator[Task | Unlisted]:
-    repo = named.repo if isinstance(named, RepoPattern) else named
     globs = [revision for revision in job.revisions if _GLOB.search(revision)]
     for revision in job.revisions:
         if revision not in globs:
             yield Task(job, repo, revision, resolved if revision == DEFAULT_BRANCH else None)
-    if not globs:
-        return
+    if globs:
+        yield from _matching(job, repo, globs, source, mirrored)
+
+
+def _matching(job: Job, repo: Repo, globs: list[str], source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
     pattern = RepoPattern(repo.kind, repo.id)
     try:
-        refs = source.refs(repo)
+        names = _names(repo, source, mirrored)
     except MirrorError as error:
         yield Unlisted(job, pattern, ", ".join(globs), error)
         return
     for glob in globs:
-        found = [ref.name for ref in refs if fnmatchcase(ref.name, glob)]
+        found = [name for name in names if fnmatchcase(name, glob)]
         yield from (Task(job, repo, name) for name in found)
         if not found:
             yield Unlisted(job, pattern, glob, RevisionNotFound(f"no branch or tag of {repo} matches {glob}"))
+
+
+def _names(repo: Repo, source: Source, mirrored: Mirrored) -> list[str]:
+    """The upstream's branches and tags; those that are published where the upstream no longer gives the repo."""
+    try:
+        return [ref.name for ref in source.refs(repo)]
+    except (NotFoundOrPrivate, Gated, Disabled):
+        names = mirrored.names(repo)
+        if not names:
+            raise
+        return names

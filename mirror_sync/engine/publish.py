@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Ref
@@ -18,7 +18,9 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import Selection
 from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
-from mirror_sync.engine.published import Mapper, read_refs
+from mirror_sync.engine.decision import Edit
+from mirror_sync.engine.published import Mapper, put_refs, read_refs
+from mirror_sync.engine.settle import Swept
 from mirror_sync.ports import Store
 
 
@@ -46,12 +48,27 @@ def publish_documents(store: Store, snapshot: Snapshot, known: frozenset[Sha256]
     return top.digest
 
 
-def publish_refs(store: Store, repo: Repo, snapshot: tuple[Resolved, Sha256], ref: Ref | None) -> None:
-    """Move a ref onto a snapshot with one PUT. The caller holds the repo's lock."""
+def publish_refs(
+    store: Store, repo: Repo, snapshot: tuple[Resolved, Sha256], ref: Ref | None, relies_on: Sha256 | None = None
+) -> None:
+    """Move a ref onto a snapshot with one PUT. The caller holds the repo's lock.
+
+    Raises Swept when `relies_on`, the root of a snapshot that the new one shares blobs with, is no longer published.
+    """
     resolved, root = snapshot
-    refs = read_refs(store, repo).with_snapshot(resolved.commit, root, ref)
-    body = refs.encode()
-    store.put(refs_key(repo), body, Sha256.of(body))
+    refs = read_refs(store, repo)
+    if relies_on is not None and relies_on not in refs.snapshots.values():
+        raise Swept(repo, ())
+    put_refs(store, repo, refs.with_snapshot(resolved.commit, root, ref))
+
+
+def amend_refs(store: Store, repo: Repo, edit: Edit | None) -> None:
+    """Make an edit that publishes nothing. The caller holds the repo's lock.
+
+    Where refs.json has changed since the edit was decided, it is left for the next run to decide again.
+    """
+    if edit is not None and read_refs(store, repo) == edit.before:
+        put_refs(store, repo, edit.after)
 
 
 def _put(store: Store, document: Document) -> None:

@@ -1,15 +1,16 @@
-"""Reads what a target publishes: refs, roots, manifests."""
+"""What a target publishes: reads refs, roots and manifests, and puts refs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.refs import Refs
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports import Store, read_all
@@ -26,6 +27,12 @@ def read_refs(store: Store, repo: Repo) -> Refs:
         return Refs.decode(read_all(store, refs_key(repo), MAX_DOCUMENT))
     except KeyMissing:
         return Refs()
+
+
+def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
+    """Replace a repo's refs.json, which publishes and un-publishes. The caller holds the repo's lock."""
+    body = refs.encode()
+    store.put(refs_key(repo), body, Sha256.of(body))
 
 
 def read_document(store: Store, digest: Sha256) -> bytes:
@@ -45,6 +52,31 @@ def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:
     """All files of a snapshot, by path."""
     shards = mapper(lambda shard: list(read_shard(read_document(store, shard.digest))), root.shards)
     return {file.path: file for shard in shards for file in shard}
+
+
+def published_at(store: Store, root: Sha256) -> float | None:
+    """When a snapshot was published last, in seconds by the store's clock; None when its root is not there."""
+    stat = store.stat(blob_key(root))
+    return None if stat is None else stat.modified
+
+
+class Mirrored:
+    """What a target publishes, as a job that is being expanded asks for it: listed once, and only when asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def matching(self, pattern: RepoPattern) -> list[Repo]:
+        """The repos that a pattern names. Raises StoreError."""
+        return [repo for repo in self._repos if pattern.matches(repo)]
+
+    def names(self, repo: Repo) -> list[str]:
+        """The branches and tags of a repo. Raises StoreError."""
+        return [ref.name for ref in read_refs(self._store, repo).refs]
+
+    @cached_property
+    def _repos(self) -> list[Repo]:
+        return list(mirrored_repos(self._store))
 
 
 def mirrored_repos(store: Store) -> Iterator[Repo]:

@@ -11,10 +11,13 @@ from typing import TypeVar
 from mirror_sync.domain.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
-from mirror_sync.engine.decide import Decider, Settled, failure
+from mirror_sync.engine.absence import Absences, Proof
+from mirror_sync.engine.decide import Decider
+from mirror_sync.engine.decision import Settled, failure
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.gather import Task, Unlisted, gather
 from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, report_of, sync_repo
 from mirror_sync.engine.transfer import Transfer
@@ -31,13 +34,15 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     run, started = uuid.uuid4().hex[:12], site.now()
     site.tell(RunStarted(run, tuple(job.name for job in jobs), started))
     repos: list[RepoReport] = []
-    left = 0
+    left = jobs_left = 0
     for job in jobs:
-        with _bench(site, run, job, all_jobs) as bench:
+        jobs_left += site.stop.is_set()
+        with open_bench(site, run, job, all_jobs) as bench:
             done, skipped = _for_each(site, _gather(bench, job), _syncing(bench))
         repos += done
         left += skipped
-    report = RunReport(run, started, site.now(), tuple(repos), interrupted=site.stop.is_set(), left=left)
+    interrupted = site.stop.is_set()
+    report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
     site.tell(RunFinished(report))
     return report
 
@@ -46,26 +51,31 @@ def plan_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> PlanR
     """What a sync would do; writes nothing to the target."""
     plans: list[RepoPlan] = []
     for job in jobs:
+        if site.stop.is_set():
+            break
+        source, target = site.sources[job.upstream], site.targets[job.target]
+        absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            decider = Decider(site.sources[job.upstream], site.targets[job.target], all_jobs, documents.map)
-            done, _ = _for_each(site, list(gather(job, site.sources[job.upstream])), _planning(decider))
+            decider = Decider(source, target, all_jobs, absences, documents.map)
+            done, _ = _for_each(site, list(gather(job, source, Mirrored(target.store))), _planning(site, decider))
         plans += done
-    return PlanReport(tuple(plans))
+    return PlanReport(tuple(plans), interrupted=site.stop.is_set())
 
 
 @contextmanager
-def _bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[Bench]:
+def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[Bench]:
     """Two pools, since a file waits for its parts: one pool for both could fill up with files that wait."""
     target = site.targets[job.target]
     with ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts, ThreadPoolExecutor(job.workers, "file") as files:
-        transfer = Transfer(site, target.store, MemoryBudget(site.memory), parts)
-        yield Bench(run, site, site.sources[job.upstream], target, all_jobs, transfer, Flights(), files)
+        transfer = Transfer(site, target, MemoryBudget(site.memory), parts)
+        source = site.sources[job.upstream]
+        yield Bench(run, site, source, target, all_jobs, transfer, Flights(), files, Proof(source))
 
 
 def _gather(bench: Bench, job: Job) -> list[Task | Unlisted]:
     if bench.site.stop.is_set():
         return []
-    items = list(gather(job, bench.source))
+    items = list(gather(job, bench.source, Mirrored(bench.target.store)))
     bench.site.tell(ReposListed(bench.run, job.name, len(items)))
     return items
 
@@ -106,8 +116,9 @@ def _unlisted(item: Unlisted) -> RepoReport:
     )
 
 
-def _planning(decider: Decider) -> Callable[[Task | Unlisted], RepoPlan]:
+def _planning(site: Site, decider: Decider) -> Callable[[Task | Unlisted], RepoPlan]:
     def work(item: Task | Unlisted) -> RepoPlan:
+        site.go_on()
         if isinstance(item, Unlisted):
             return _plan_of(_unlisted(item))
         try:

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import ContentIndex, Source, Store
+from mirror_sync.ports import ContentIndex, NoNotes, Source, Store, UploadNotes
+
+_SETTLE = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs publish. `lock` orders the writers of one repo on this machine."""
+    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with.
+
+    `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
+    write to a target must agree on it.
+    """
 
     name: str
     store: Store
     index: ContentIndex
     lock: Callable[[Repo], AbstractContextManager[object]]
+    notes: UploadNotes = NoNotes()
+    grace: timedelta = timedelta(hours=48)
+
+    @property
+    def settle(self) -> float:
+        """Seconds within which a call to the store that was made has taken effect: see decision 0005."""
+        return min(_SETTLE, self.grace.total_seconds() / 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once."""
+    """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once.
+
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
+    """
 
     sources: Mapping[str, Source]
     targets: Mapping[str, Target]
@@ -34,11 +51,21 @@ class Site:
     clock: Callable[[], datetime]
     stop: threading.Event
     memory: int = 160 * 1024 * 1024
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] | None = None
 
     def go_on(self) -> None:
         """Raise Interrupted when the run was asked to stop."""
         if self.stop.is_set():
             raise Interrupted("stopped before the end")
+
+    def pause(self, seconds: float) -> None:
+        """Wait; Interrupted when the run was asked to stop meanwhile."""
+        if self.sleep is not None:
+            self.sleep(seconds)
+        elif seconds > 0:
+            self.stop.wait(seconds)
+        self.go_on()
 
     def now(self) -> str:
         """ISO 8601 in UTC, in seconds."""

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 
 from mirror_sync.domain.digest import CommitId, Promise, Sha256
-from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.domain.events import Crashed, RepoPlanned
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.plan import carry_out
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.engine.decide import Change, Decider, Settled, failure, renamed
+from mirror_sync.domain.upstream import Resolved
+from mirror_sync.engine.absence import Absences, Proof
+from mirror_sync.engine.decide import Decider
+from mirror_sync.engine.decision import Change, Settled, failure, internal_failure, renamed
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.index import git_oids
-from mirror_sync.engine.publish import Snapshot, publish_documents, publish_refs
+from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
+from mirror_sync.engine.room import expect_room
+from mirror_sync.engine.settle import Swept, Watch
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Origin, Transfer
 from mirror_sync.errors import Interrupted, MirrorError, RevisionNotFound
 from mirror_sync.ports import Source
+
+_TRIES = 3  # of one repo, when prunes remove what it needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,11 @@ class Bench:
     transfer: Transfer
     flights: Flights
     files: Executor
+    proof: Proof
+
+    def decider(self, *, anew: bool = False) -> Decider:
+        absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
+        return Decider(self.source, self.target, self.jobs, absences, self.files.map, anew=anew)
 
 
 @dataclass(slots=True)
@@ -65,6 +78,9 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
         raise
     except MirrorError as error:
         report = report_of(task, failure(error))
+    except Exception as error:  # noqa: BLE001  a fault of ours in one repo must not stop the others
+        bench.site.tell(Crashed(bench.run, task.repo, traceback.format_exc()))
+        report = report_of(task, internal_failure(error))
     return replace(
         report,
         seconds=round(time.monotonic() - started, 3),
@@ -88,28 +104,60 @@ def report_of(task: Task, settled: Settled) -> RepoReport:
 
 
 def _sync(bench: Bench, task: Task, tally: Tally) -> RepoReport:
-    decider = Decider(bench.source, bench.target, bench.jobs, bench.files.map)
-    found = decider.look(task)
-    if isinstance(found, Settled):
-        return report_of(task, found)
-    with bench.target.lock(task.repo):
-        change = decider.compare(task, found)
-        return report_of(task, change) if isinstance(change, Settled) else _carry_out(bench, task, change, tally)
+    found = bench.decider().look(task)
+    if not isinstance(found, Settled):
+        with bench.target.lock(task.repo):
+            return bring_up_to_date(bench, task, found, tally)
+    if found.edit is not None:
+        with bench.target.lock(task.repo):
+            amend_refs(bench.target.store, task.repo, found.edit)
+    return report_of(task, found)
 
 
-def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally) -> RepoReport:
+def bring_up_to_date(
+    bench: Bench, task: Task, resolved: Resolved, tally: Tally, *, anew: bool = False, tries: int = _TRIES
+) -> RepoReport:
+    """Compare, transfer, publish; again, believing nothing, where a prune was quicker. The caller holds the lock."""
+    watch = Watch(bench.site, bench.target, task.repo, bench.files.map)
+    bench.flights.enter(watch.known)
+    try:
+        change = bench.decider(anew=anew).compare(task, resolved)
+        if not isinstance(change, Settled):
+            return _carry_out(bench, task, change, tally, watch)
+    except Swept:
+        if tries == 1:
+            raise
+        bench.flights.forget_landed()
+        return bring_up_to_date(bench, task, resolved, tally, anew=True, tries=tries - 1)
+    amend_refs(bench.target.store, task.repo, change.edit)
+    return report_of(task, change)
+
+
+def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
     root = change.root or _bring_snapshot(bench, task, change, tally)
     bench.site.go_on()
-    publish_refs(bench.target.store, task.repo, (change.resolved, root), ref)
+    _publish(bench, task, change, (root, ref), watch)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files)
     moved = change.plan.fetch_bytes + change.plan.reuse_bytes
     return replace(
         report_of(task, settled),
-        reused_files=change.files - tally.fetched_files,
-        reused_bytes=moved - tally.fetched_bytes,
+        reused_files=max(0, change.files - tally.fetched_files),
+        reused_bytes=max(0, moved - tally.fetched_bytes),
     )
+
+
+def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | None], watch: Watch) -> None:
+    root, ref = to
+    base = change.relies_on
+    relies_on = None if base is None else base.digest
+
+    def put() -> None:
+        publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
+
+    granted = frozenset[Sha256]() if base is None else base.digests
+    watch.publish((change.resolved.commit, root), None if change.root else granted, put)
 
 
 def _announce(bench: Bench, task: Task, change: Change) -> None:
@@ -145,6 +193,7 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
 
 
 def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Sha256:
+    expect_room(bench.target, change.plan.fetch)
     proved = change.present | _bring_files(bench, task, change, tally)
     manifest = carry_out(change.plan, change.base, proved)
     snapshot = Snapshot(

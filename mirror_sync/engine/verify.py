@@ -1,159 +1,247 @@
-"""Walks down from refs and re-hashes what is published: documents first, then every blob once."""
+"""Walks down from refs and re-hashes what is published: documents on the way, then every blob once."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.events import Verified
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import BlobFault, VerifyReport
-from mirror_sync.domain.snapshot import Root, read_shard
-from mirror_sync.engine.published import mirrored_repos, read_document, read_refs
+from mirror_sync.domain.sample import Sample
+from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint, Progress
+from mirror_sync.engine.hashing import Finding, Hasher
+from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
+from mirror_sync.engine.repair import Repair
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
-from mirror_sync.ports import Store
+from mirror_sync.engine.throttle import Throttle
+from mirror_sync.engine.walk import Node, Place, Walk
+from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreError
 
-_READ = 1024 * 1024  # bytes
 _READERS = 4
-_BATCH = 64  # blobs between two looks at the stop event
+_BATCH = 64  # blobs between two checkpoints,
+_BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a blob is referred to; `path` is empty for a document."""
+class Scope:
+    """What to verify and how: `sample` is a share of all blobs, `since` the earliest time of publication (aware).
 
-    target: str
-    repo: Repo
-    commit: CommitId
-    path: str = ""
+    `rate` in bytes a second over all reads. `round` chooses the sample; None: the one after the last.
+    """
 
-    def fault(self, digest: Sha256 | str, problem: str) -> BlobFault:
-        return BlobFault(self.target, self.repo.kind, self.repo.id, self.commit, self.path, digest, problem)
+    sample: float = 1.0
+    since: datetime | None = None
+    repair: bool = False
+    rate: float | None = None
+    round: int | None = None
+
+    @property
+    def question(self) -> str:
+        """Tells two scopes apart whose answers cannot be added up."""
+        return f"sample={self.sample} round={self.round} since={self.since} repair={self.repair}"
 
 
 class Verification:
-    """Verifies targets one after the other, and counts."""
+    """Verifies targets one after the other, and counts. `jobs` say which upstream a repair asks."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._repos = self._snapshots = self._bytes = 0
-        self._faults: list[BlobFault] = []
-        self._blobs = 0
+    def __init__(
+        self, site: Site, scope: Scope | None = None, jobs: Sequence[Job] = (), checkpoint: Checkpoint | None = None
+    ) -> None:
+        self._site, self._scope, self._jobs = site, scope or Scope(), jobs
+        self._checkpoint = checkpoint or NoCheckpoint()
 
     def run(self) -> VerifyReport:
-        """Every fault of every target, named by repo, path and SHA-256; an interrupt ends it early, and says so."""
-        interrupted = False
+        """Every fault of every target, named by repo, path and SHA-256; an interrupt ends it early, and says so.
+
+        An interrupted one is gone on with by the next that asks the same.
+        """
+        scope, done = self._scope, Progress.load(self._checkpoint, self._scope.question)
+        sample = Sample(scope.sample, done.round if scope.round is None else scope.round)
+        throttle = Throttle(scope.rate, self._site.monotonic, self._site.pause)
         try:
-            for target in self._site.targets.values():
-                self._verify(target)
+            with Repair(self._site, self._jobs) as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
+                for target in self._site.targets.values():
+                    asked = _Asked(scope, sample, repair if scope.repair else None)
+                    hasher = Hasher(self._site, target.store, throttle)
+                    _OneTarget(self._site, target, asked, hasher, readers, (done, self._checkpoint)).verify()
         except Interrupted:
-            interrupted = True
-        return VerifyReport(
-            self._repos, self._snapshots, self._blobs, self._bytes, tuple(self._faults), interrupted=interrupted
-        )
+            return done.report(scope.sample, interrupted=True)
+        done.finish(self._checkpoint)
+        return done.report(scope.sample, interrupted=False)
 
-    def _verify(self, target: Target) -> None:
-        seen: set[Sha256] = set()
-        with ThreadPoolExecutor(_READERS, "verify") as readers:
-            batch: list[tuple[Place, MirroredFile]] = []
-            for place, file in self._files(target, seen):
-                batch.append((place, file))
-                if len(batch) == _BATCH:
-                    self._hash_all(target.store, batch, readers)
-                    batch.clear()
-            self._hash_all(target.store, batch, readers)
 
-    def _hash_all(self, store: Store, batch: list[tuple[Place, MirroredFile]], readers: ThreadPoolExecutor) -> None:
-        self._site.go_on()
-        for fault, count in readers.map(lambda item: self._hash(store, *item), batch):
-            self._blobs += 1
-            self._bytes += count
-            if fault is not None:
-                self._faults.append(fault)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    scope: Scope
+    sample: Sample
+    repair: Repair | None
 
-    def _hash(self, store: Store, place: Place, file: MirroredFile) -> tuple[BlobFault | None, int]:
-        digest, count = hashlib.sha256(), 0
-        chunk = memoryview(bytearray(_READ))
-        try:
-            with store.read(blob_key(file.sha256)) as stream:
-                while got := stream.readinto(chunk):
-                    self._site.go_on()
-                    digest.update(chunk[:got])
-                    count += got
-        except KeyMissing:
-            return place.fault(file.sha256, "missing"), 0
-        except Interrupted:
-            raise
-        except MirrorError as error:
-            return place.fault(file.sha256, f"not readable: {error}"), count
-        if count != file.size:
-            return place.fault(file.sha256, f"{count} bytes instead of {file.size}"), count
-        if digest.hexdigest() != file.sha256:
-            return place.fault(file.sha256, f"holds other bytes, of digest {digest.hexdigest()}"), count
-        return None, count
 
-    def _files(self, target: Target, seen: set[Sha256]) -> Iterator[tuple[Place, MirroredFile]]:
-        """Every file of every snapshot whose blob was not met before; the documents are verified on the way."""
-        for repo in mirrored_repos(target.store):
+class _OneTarget:
+    """Verifies one target, noting progress after every batch."""
+
+    def __init__(
+        self,
+        site: Site,
+        target: Target,
+        asked: _Asked,
+        hasher: Hasher,
+        readers: ThreadPoolExecutor,
+        notes: tuple[Progress, Checkpoint],
+    ) -> None:
+        self._site, self._target, self._asked, self._hasher, self._readers = site, target, asked, hasher, readers
+        self._done, self._checkpoint = notes
+        self._walk = Walk(hasher.document, self._document_fault, readers.map)
+        self._broken: list[tuple[Place, BlobFault]] = []  # documents of the repo that is being walked
+
+    def verify(self) -> None:
+        if self._target.name in self._done.targets:
+            return
+        for repo in mirrored_repos(self._target.store):
             self._site.go_on()
-            self._repos += 1
-            try:
-                snapshots = read_refs(target.store, repo).snapshots
-            except (DocumentError, KeyMissing) as error:
-                self._faults.append(BlobFault(target.name, repo.kind, repo.id, "", "refs.json", "", str(error)))
+            self._repo(repo, self._refs(repo))
+        self._done.targets.append(self._target.name)
+
+    def _refs(self, repo: Repo) -> Refs:
+        """Empty where they cannot be read, which is noted."""
+        try:
+            return self._in_scope(read_refs(self._target.store, repo))
+        except (DocumentError, KeyMissing) as error:
+            self._note(self._refs_fault(repo, str(error)))
+        except StoreError as error:
+            self._refused(self._refs_fault(repo, f"not readable: {error}"))
+        return Refs()
+
+    def _refs_fault(self, repo: Repo, problem: str) -> BlobFault:
+        return BlobFault(self._target.name, repo.kind, repo.id, "", "refs.json", "", problem)
+
+    def _repo(self, repo: Repo, refs: Refs) -> None:
+        key, digest = refs_key(repo), str(Sha256.of(refs.encode()))
+        passed = self._done.passed(self._target.name, key, digest)
+        self._blobs(self._walk.repo(repo, refs), (key, digest), passed)
+        if passed is None:
+            return
+        self._done.repos += 1
+        self._done.snapshots += len(refs.snapshots)
+        if self._repair_documents():  # what the lost documents named was not looked at
+            self._blobs(self._walk.repo(repo, self._refs(repo)), (key, digest), 0)
+        self._mark(key + "\0", "", 0)  # after this repo, before any other
+
+    def _blobs(self, nodes: Iterator[Node], at: tuple[str, str], passed: int | None) -> None:
+        position = 0
+        for batch in _batches(nodes):
+            position += len(batch)
+            if passed is None or position <= passed:
                 continue
-            for commit, digest in snapshots.items():
-                self._snapshots += 1
-                yield from self._snapshot(target, Place(target.name, repo, commit), digest, seen)
+            self._site.go_on()
+            self._verify_all(batch[max(0, len(batch) - (position - passed)) :])
+            self._mark(*at, position)
 
-    def _snapshot(
-        self, target: Target, place: Place, digest: Sha256, seen: set[Sha256]
-    ) -> Iterator[tuple[Place, MirroredFile]]:
-        body = self._document(target.store, place, digest, seen, again=True)
-        if body is None:
-            return
-        try:
-            root = Root.decode(body)
-        except DocumentError as error:
-            self._faults.append(place.fault(digest, str(error)))
-            return
-        for document in (root.info, root.commits):
-            self._document(target.store, place, document, seen)
-        for shard in root.shards:
-            yield from self._shard(target.store, place, shard.digest, seen)
+    def _verify_all(self, batch: Sequence[Node]) -> None:
+        for node in batch:
+            self._done.skipped += not self._wants(node)
+        wanted = [node for node in batch if self._wants(node)]
+        for node, found in zip(wanted, self._readers.map(self._look, wanted), strict=True):
+            self._done.blobs += 1
+            self._done.bytes += found.count
+            if found.problem:
+                self._blob_fault(node, found)
+            self._site.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
-    def _shard(
-        self, store: Store, place: Place, digest: Sha256, seen: set[Sha256]
-    ) -> Iterator[tuple[Place, MirroredFile]]:
-        body = self._document(store, place, digest, seen)
-        try:
-            for file in read_shard(body) if body is not None else ():
-                if file.sha256 not in seen:
-                    seen.add(file.sha256)
-                    yield Place(place.target, place.repo, place.commit, file.path), file
-        except DocumentError as error:
-            self._faults.append(place.fault(digest, str(error)))
+    def _look(self, node: Node) -> Finding:
+        if node.read is not None:
+            return Finding(node.read)
+        return self._hasher.blob(node.digest, None if node.file is None else node.file.size)
 
-    def _document(
-        self, store: Store, place: Place, digest: Sha256, seen: set[Sha256], *, again: bool = False
-    ) -> bytes | None:
-        """A document's bytes; None when it was verified before, or is at fault (which is noted)."""
-        if digest in seen and not again:
-            return None
-        seen.add(digest)
-        self._blobs += 1
-        try:
-            body = read_document(store, digest)
-        except KeyMissing:
-            self._faults.append(place.fault(digest, "missing"))
-            return None
-        except DocumentError as error:
-            self._faults.append(place.fault(digest, str(error)))
-            return None
-        self._bytes += len(body)
-        return body
+    def _wants(self, node: Node) -> bool:
+        return node.file is None or self._asked.sample.wants(node.digest)
+
+    def _in_scope(self, refs: Refs) -> Refs:
+        since = self._asked.scope.since
+        if since is None:
+            return refs
+        return refs.without([commit for commit, root in refs.snapshots.items() if self._is_older(root, since)])
+
+    def _is_older(self, root: Sha256, since: datetime) -> bool:
+        published = published_at(self._target.store, root)
+        return published is not None and published < since.timestamp()
+
+    def _document_fault(self, place: Place, digest: Sha256, error: MirrorError) -> None:
+        if isinstance(error, KeyMissing | DocumentError):
+            problem = "missing" if isinstance(error, KeyMissing) else str(error)
+            self._broken.append((place, self._fault(place, digest, problem)))
+            self._note(self._broken[-1][1])
+        else:
+            self._refused(self._fault(place, digest, f"not readable: {error}"))
+
+    def _blob_fault(self, node: Node, found: Finding) -> None:
+        fault = self._fault(node.place, node.digest, found.problem)
+        if found.refused:
+            self._refused(fault)
+        elif node.file is None:
+            self._broken.append((node.place, fault))
+            self._note(fault)
+        else:
+            self._note(fault)
+            if self._asked.repair is not None:
+                self._judge(fault, self._asked.repair.file(self._target, node.place, node.file))
+
+    def _repair_documents(self) -> bool:
+        """Whether any was repaired."""
+        broken, self._broken = self._broken, []
+        if self._asked.repair is None:
+            return False
+        answers = [(fault, self._asked.repair.snapshot(self._target, place)) for place, fault in broken]
+        for fault, answer in answers:
+            self._judge(fault, answer)
+        return any(not answer for _, answer in answers)
+
+    def _judge(self, fault: BlobFault, answer: str) -> None:
+        """Move a fault to where it belongs after a repair, whose answer is empty when it went well."""
+        if fault in self._done.faults:
+            self._done.faults.remove(fault)
+        if answer:
+            self._done.faults.append(replace(fault, repair=answer))
+        else:
+            self._done.repaired.append(replace(fault, repair="repaired"))
+
+    def _note(self, fault: BlobFault) -> None:
+        """Once: a document may be named by several snapshots, and be met again after an interrupt."""
+        if not any(_same(fault, known) for known in self._done.faults):
+            self._done.faults.append(fault)
+
+    def _refused(self, fault: BlobFault) -> None:
+        if not any(_same(fault, known) for known in self._done.unreadable):
+            self._done.unreadable.append(fault)
+
+    def _fault(self, place: Place, digest: Sha256, problem: str) -> BlobFault:
+        commit: CommitId = place.commit
+        return BlobFault(self._target.name, place.repo.kind, place.repo.id, commit, place.path, digest, problem)
+
+    def _mark(self, key: str, refs: str, position: int) -> None:
+        self._done.target, self._done.key, self._done.refs, self._done.position = self._target.name, key, refs, position
+        self._done.save(self._checkpoint)
+
+
+def _same(one: BlobFault, other: BlobFault) -> bool:
+    return (one.target, one.repo, one.path, one.sha256) == (other.target, other.repo, other.path, other.sha256)
+
+
+def _batches(nodes: Iterator[Node]) -> Iterator[list[Node]]:
+    batch: list[Node] = []
+    size = 0
+    for node in nodes:
+        batch.append(node)
+        size += 0 if node.file is None else node.file.size
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

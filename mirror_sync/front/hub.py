@@ -99,7 +99,8 @@ class Hub:
 
     def _refs(self, _asked: Asked, fields: Fields) -> Answer:
         document = json.loads(self._refs_of(fields).encode())
-        del document["snapshots"]
+        for ours in ("snapshots", "gone"):
+            document.pop(ours, None)
         return answers.json_answer(document)
 
     def _repo(self, asked: Asked, fields: Fields) -> Answer:
@@ -178,7 +179,7 @@ class Hub:
         except ValueError:
             raise answers.repo_not_found() from None
         refs = self._snapshots.refs(repo)
-        if refs is None:
+        if refs is None or not refs.snapshots:  # none: it was withdrawn
             raise answers.repo_not_found()
         return refs
 

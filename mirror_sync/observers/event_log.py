@@ -8,6 +8,7 @@ import structlog
 
 from mirror_sync.domain.events import (
     BytesFetched,
+    Crashed,
     Event,
     FileFinished,
     FileStarted,
@@ -53,6 +54,8 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  
             return _file_finished(event)
         case Retrying():
             return "warning", "retrying", _retry(event)
+        case Crashed():
+            return "debug", "internal-error", {"repo": str(event.repo), "trace": event.trace, "run": event.run}
         case RepoFinished():
             level = _LEVELS[event.report.outcome]
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}

@@ -5,10 +5,13 @@ Shapes: https://huggingface.co/.well-known/openapi.json and huggingface_hub.hf_a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, TypeVar
 
-from huggingface_hub.hf_api import GitRefInfo, RepoFile
+from huggingface_hub.hf_api import GitRefInfo
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import RemoteFile
@@ -29,49 +32,81 @@ PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
 """What we ask of a repo, in lists and alone: all that clients want in an info answer, and no counters."""
 _NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
+_LARGEST_FILE = 2**63 - 1  # bytes; file systems and stores count no further
+_DEEPEST = 100  # levels of a description: enough for any card, and no burden to whoever writes it down again
 _T = TypeVar("_T")
+
+
+def json_of(body: bytes) -> Any:
+    """An answer's JSON. ValueError, RecursionError: NaN and Infinity are no JSON (RFC 8259, 6)."""
+    return json.loads(body, parse_constant=_refuse)
+
+
+def items_of(answer: Any) -> list[Any]:
+    """A page of a list."""
+    return _typed(answer, list)
 
 
 def resolved_of(asked: Repo, item: Any) -> Resolved:
     """A repo's info answer, alone or out of a list."""
     item = _typed(item, dict)
     kept = [name for name in (*_NAMES, *PROPERTIES[asked.kind]) if name not in _NOT_DESCRIBED]
+    described = {name: item[name] for name in kept if name in item}
+    _check_plain(described)
     return Resolved(
         asked=asked,
-        current=Repo(asked.kind, _typed(item["id"], str)),
-        commit=CommitId(_typed(item["sha"], str)),
+        current=Repo(asked.kind, _text(item["id"])),
+        commit=CommitId(_text(item["sha"])),
         terms=_terms_of(item),
-        described={name: item[name] for name in kept if name in item},
+        described=described,
     )
 
 
-def file_of(entry: RepoFile) -> RemoteFile:
-    """A file of a tree listing. UnsafePath for a name that must not be published."""
-    lfs, size = entry.lfs, _typed(entry.size, int)
-    if lfs is not None and lfs.size != size:
-        raise ValueError(f"a file of {size} bytes whose LFS object has {lfs.size!r}")
+def file_of(entry: Any) -> RemoteFile | None:
+    """An entry of a tree listing, None for a folder. UnsafePath for a name that must not be published."""
+    entry = _typed(entry, dict)
+    if _text(entry["type"]) == "directory":
+        return None
+    lfs, size = entry.get("lfs"), _size(entry["size"])
+    lfs = None if lfs is None else _typed(lfs, dict)
+    if lfs is not None and _size(lfs["size"]) != size:
+        raise ValueError(f"a file of {size} bytes whose LFS object has {lfs['size']}")
     return RemoteFile(
-        path=_typed(entry.path, str),
+        path=_typed(entry["path"], str),
         size=size,
-        oid=GitOid(_typed(entry.blob_id, str)),
-        sha256=None if lfs is None else Sha256(_typed(lfs.sha256, str)),
-        pointer_size=None if lfs is None else _typed(lfs.pointer_size, int),
+        oid=GitOid(_text(entry["oid"])),
+        sha256=None if lfs is None else Sha256(_text(lfs["oid"])),
+        pointer_size=None if lfs is None else _size(lfs["pointerSize"]),
     )
+
+
+def file_and_folder(paths: Iterable[str]) -> str | None:
+    """A path that is a file's and, at once, the folder of another: no disk can hold both. Paths have no NUL."""
+    ordered = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right after its name
+    doubled = (path for path, following in pairwise(ordered) if following.startswith(f"{path}\0"))
+    return next((path.replace("\0", "/") for path in doubled), None)
 
 
 def ref_of(group: str, entry: GitRefInfo) -> Ref:
     """A branch or a tag; `group` is the list it stands in."""
-    return Ref(group, _typed(entry.name, str), _typed(entry.ref, str), CommitId(_typed(entry.target_commit, str)))
+    return Ref(group, _text(entry.name), _text(entry.ref), CommitId(_text(entry.target_commit)))
+
+
+def commits_of(answer: Any, most: int) -> tuple[Commit, ...]:
+    """A repo's history, newest first, at most so many."""
+    return tuple(commit_of(item) for item in _typed(answer, list)[:most])
 
 
 def commit_of(item: Any) -> Commit:
     """An entry of a repo's history."""
+    item = _typed(item, dict)
+    authors = item.get("authors")
     return Commit(
-        id=CommitId(_typed(item["id"], str)),
-        title=_typed(item["title"], str),
-        date=_typed(item["date"], str),
-        message=_typed(item.get("message") or "", str),
-        authors=tuple(_typed(author["user"], str) for author in item.get("authors") or ()),
+        id=CommitId(_text(item["id"])),
+        title=_text(item["title"]),
+        date=_text(item["date"]),
+        message=_text(item.get("message") or ""),
+        authors=tuple(_text(_typed(author, dict)["user"]) for author in _typed(authors or [], list)),
     )
 
 
@@ -79,7 +114,7 @@ def _terms_of(item: dict[str, Any]) -> Terms:
     card, tags = item.get("cardData"), item.get("tags")
     return terms_from_card(
         _typed(card if card is not None else {}, dict),
-        [_typed(tag, str) for tag in _typed(tags if tags is not None else [], list)],
+        [_text(tag) for tag in _typed(tags if tags is not None else [], list)],
         gated=bool(item.get("gated")),
         private=bool(item.get("private")),
         disabled=bool(item.get("disabled")),
@@ -88,5 +123,44 @@ def _terms_of(item: dict[str, Any]) -> Terms:
 
 def _typed(value: Any, kind: type[_T]) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{kind.__name__} expected, got {str(value)[:80]!r}")
+        raise TypeError(f"{kind.__name__} expected, got {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def _text(value: Any) -> str:
+    text = _typed(value, str)
+    text.encode()  # JSON can name half of a character, which nothing can write: UnicodeEncodeError is a ValueError
+    return text
+
+
+def _size(value: Any) -> int:
+    size = _typed(value, int)
+    if not 0 <= size <= _LARGEST_FILE:
+        raise ValueError("a size that no file has")
+    return size
+
+
+def _check_plain(value: Any, depth: int = 0) -> None:
+    """Whether JSON can be written down again by anybody: no half characters, no bottomless nesting."""
+    if depth > _DEEPEST:
+        raise ValueError(f"a description nested deeper than {_DEEPEST} levels")
+    match value:
+        case str():
+            value.encode()
+        case float() if not math.isfinite(value):  # 1e999
+            raise ValueError("a number beyond all bounds")
+        case dict():
+            for key, inner in value.items():
+                key.encode()
+                _check_plain(inner, depth + 1)
+        case list():
+            for inner in value:
+                _check_plain(inner, depth + 1)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

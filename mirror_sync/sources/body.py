@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
 
 from mirror_sync.errors import BadAnswer, Unreachable
-from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.network import spoken_origin
 from mirror_sync.sources.transport import discard
 
-_CHUNK = 256 * 1024  # bytes at a time; measured cheapest per byte, and soon enough for progress
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _PARTIAL = 206
 
 
@@ -25,26 +24,44 @@ class Empty:
         return 0
 
 
-class Body:
-    """The bytes [start, stop) of a file of `size` bytes out of an answer of 200 or 206."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The bytes [start, stop) of a file of `size` bytes."""
 
-    def __init__(self, answer: BaseHTTPResponse, url: str, start: int, stop: int, size: int) -> None:
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def empty(self) -> bool:
+        return self.start >= self.stop
+
+    @property
+    def whole(self) -> bool:
+        return (self.start, self.stop) == (0, self.size)
+
+
+class Body:
+    """The wanted bytes out of an answer of 200 or 206, each part as soon as it arrives."""
+
+    def __init__(self, answer: BaseHTTPResponse, arrivals: Arrivals, url: str, wanted: Wanted) -> None:
         """ValueError, saying what was sent instead, for an answer that cannot hold these bytes."""
-        self._answer, self._url = answer, url
-        self._left = stop - start
-        self._skip = start
-        promised = size
+        self._answer, self._arrivals, self._url = answer, arrivals, url
+        self._left = wanted.stop - wanted.start
+        self._skip = wanted.start
+        promised = wanted.size
         if answer.status == _PARTIAL:
-            _check_range(answer.headers.get("Content-Range", ""), start, stop, size)
-            self._skip, promised = 0, stop - start
+            _check_range(answer.headers.get("Content-Range", ""), wanted)
+            self._skip, promised = 0, self._left
         _check_plain(answer)
         stated = answer.headers.get("Content-Length")
         if stated is not None and stated != str(promised):
-            raise ValueError(f"{stated} bytes where {promised} were promised")
-        self._ends = answer.status == _PARTIAL or stop == size  # whether the answer ends where we do
+            raise ValueError(f"{stated[:40]} bytes where {promised} were promised")
+        # whether the answer ends where we do
+        self._ends = answer.status == _PARTIAL or wanted.stop == wanted.size
 
     def readinto(self, buffer: memoryview) -> int:
-        """Unreachable when the body ends early, BadAnswer when it goes on beyond its end."""
+        """Unreachable when the body ends early, stalls or trickles, BadAnswer when it goes on beyond its end."""
         while self._skip:  # a server without ranges sends the file from its beginning
             self._skip -= self._read(buffer[: min(len(buffer), self._skip)])
         if not self._left or not buffer:
@@ -63,17 +80,17 @@ class Body:
             self._answer.release_conn()
 
     def _read(self, buffer: memoryview) -> int:
-        count = self._receive(buffer[:_CHUNK])
+        count = self._receive(buffer)
         if not count:
             raise Unreachable(f"{spoken_origin(self._url)} ended the transfer {self._left} bytes early")
         return count
 
     def _receive(self, buffer: memoryview) -> int:
         try:
-            return self._answer.readinto(buffer)
-        except (HTTPError, OSError) as error:
+            return self._arrivals.readinto(buffer)
+        except Unreachable:
             self._ends = False
-            raise unreachable(self._url, error) from error
+            raise
 
     def _expect_end(self) -> None:
         if self._receive(memoryview(bytearray(1))):
@@ -87,10 +104,10 @@ def _check_plain(answer: BaseHTTPResponse) -> None:
         raise ValueError(f"bytes encoded as {encoding[:40]!r}, which we did not ask for")
 
 
-def _check_range(text: str, start: int, stop: int, size: int) -> None:
+def _check_range(text: str, wanted: Wanted) -> None:
     found = _RANGE.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"a part without saying which: Content-Range {text[:80]!r}")
     first, last, whole = found.groups()
-    if (int(first), int(last)) != (start, stop - 1) or whole not in ("*", str(size)):
-        raise ValueError(f"{text[:80]!r} where bytes {start}-{stop - 1}/{size} were asked for")
+    if (int(first), int(last)) != (wanted.start, wanted.stop - 1) or whole not in ("*", str(wanted.size)):
+        raise ValueError(f"{text[:80]!r} where bytes {wanted.start}-{wanted.stop - 1}/{wanted.size} were asked for")

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound, Unreachable
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.card import read_card
@@ -121,6 +122,21 @@ class DirectorySource:
                 opened = held.enter_context(path.open("rb", buffering=0))
                 stream = FileStream(opened, path, file.size, start, file.size if stop is None else stop)
             yield stream
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        """The file has changed without showing it by size or time: it is read again, and has another digest then."""
+        self._hasher.forget(self._folder(repo) / file.path)
+        with self._lock:
+            self._known.pop(repo, None)
+
+    def prove(self) -> Standing:
+        """A folder has no tokens; but one that is not there, as on a disk that is not mounted, proves nothing."""
+        self._check_root()
+        return Standing.PROVED
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        """A folder limits nobody."""
+        return {}
 
     def _at(self, repo: Repo, commit: CommitId) -> _Snapshot:
         snapshot = self._snapshot(repo)

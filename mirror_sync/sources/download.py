@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from urllib3 import BaseHTTPResponse
 
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
 from mirror_sync.ports import ByteStream
-from mirror_sync.sources.body import Body, Empty
+from mirror_sync.sources.body import Body, Empty, Wanted
+from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
-from mirror_sync.sources.network import origin_of, spoken_origin
-from mirror_sync.sources.transport import Transport, finish
+from mirror_sync.sources.network import spoken_origin
 
-_HOPS = 5
-_REDIRECTS = {301, 302, 303, 307, 308}
 _SERVED = {200, 206}
 _WAITING = {408, 425, 429}
 
@@ -34,14 +32,14 @@ class _ExpiredError(Exception):
 class Download:
     """The bytes [start, stop) of a file at a commit."""
 
-    def __init__(self, transport: Transport, asked: Asked, file: RemoteFile, start: int, stop: int) -> None:
-        self._transport, self._asked, self._file = transport, asked, file
-        self._start, self._stop = start, min(stop, file.size)
+    def __init__(self, endpoint: Endpoint, asked: Asked, file: RemoteFile, start: int, stop: int) -> None:
+        self._endpoint, self._asked, self._file = endpoint, asked, file
+        self._wanted = Wanted(start, min(stop, file.size), file.size)
 
     @contextmanager
     def open(self) -> Iterator[ByteStream]:
         """The bytes, while the connection is held."""
-        if self._start >= self._stop:
+        if self._wanted.empty:
             yield Empty()
             return
         body = self._begin()
@@ -61,45 +59,18 @@ class Download:
             raise Unreachable(f"{self._asked.page}: {error} refuses even freshly signed addresses") from error
 
     def _follow(self) -> Body:
-        url = f"{self._asked.page}/resolve/{self._asked.revision}/{quote(self._file.path)}"
-        for _ in range(_HOPS + 1):
-            answer = self._transport.open(url, self._headers(url))
-            try:
-                self._check_promises(url, answer)
-                if answer.status not in _REDIRECTS:
-                    return self._body(url, answer)
-                target = self._next(url, answer)
-            except BaseException:
-                finish(answer)
-                raise
-            finish(answer)
-            url = target
-        raise bad_answer(self._asked, f"more than {_HOPS} redirects")
-
-    def _headers(self, url: str) -> dict[str, str]:
-        headers = {}
-        if self._asked.token and self._is_home(url):
-            headers["Authorization"] = f"Bearer {self._asked.token}"
-        if (self._start, self._stop) != (0, self._file.size):
-            headers["Range"] = f"bytes={self._start}-{self._stop - 1}"
-        return headers
-
-    def _is_home(self, url: str) -> bool:
-        return origin_of(url) == origin_of(self._asked.endpoint)
-
-    def _next(self, url: str, answer: BaseHTTPResponse) -> str:
+        place = f"{self._asked.page}/resolve/{self._asked.revision}/{quote(self._file.path)}"
+        headers = {} if self._wanted.whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
+        url, answer = self._endpoint.get(self._asked, place, headers, self._check_promises)
         try:
-            target = urljoin(url, answer.headers.get("Location", ""))
-            scheme = origin_of(target)[0]
-        except ValueError as error:
-            raise bad_answer(self._asked, "a redirect to something that is no http or https address") from error
-        if scheme == "http" and url.startswith("https:"):
-            raise bad_answer(self._asked, f"a redirect from https to unprotected {spoken_origin(target)}")
-        return target
+            return self._body(url, answer)
+        except BaseException:
+            self._endpoint.finish(answer, url)
+            raise
 
     def _check_promises(self, url: str, answer: BaseHTTPResponse) -> None:
         """The Hub's own words about the file must be those of its listing."""
-        if not self._is_home(url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
+        if not self._endpoint.is_home(url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
             return
         commit = answer.headers.get("X-Repo-Commit")
         if commit is not None and commit != self._asked.revision:
@@ -117,11 +88,11 @@ class Download:
     def _body(self, url: str, answer: BaseHTTPResponse) -> Body:
         if answer.status in _SERVED:
             try:
-                return Body(answer, url, self._start, self._stop, self._file.size)
+                return Body(answer, self._endpoint.arrivals(answer, url), url, self._wanted)
             except ValueError as error:
                 place = f"{self._asked.page}: {self._file.path!r}"
                 raise BadAnswer(f"{place}: {spoken_origin(url)} sent {error}") from error
-        if self._is_home(url):
+        if self._endpoint.is_home(url):
             raise refusal(answer.status, answer.headers, self._asked)
         if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors
             raise _ExpiredError(spoken_origin(url))

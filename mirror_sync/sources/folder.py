@@ -68,6 +68,11 @@ class Hasher:
             self._known[place] = (mark, hashed)
         return hashed
 
+    def forget(self, place: Path) -> None:
+        """Read the file at `place` again the next time, whatever its size and times say."""
+        with self._lock:
+            self._known.pop(place, None)
+
 
 class FileStream:
     """The bytes [start, stop) of an open file. Unreachable when the file has not the promised `size`, or shrinks."""

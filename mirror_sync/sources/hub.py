@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,23 +10,38 @@ from urllib.parse import quote, urlencode
 import httpx2
 from huggingface_hub import HfApi, get_session, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.hf_api import RepoFile
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
-from mirror_sync.sources.answers import PROPERTIES, commit_of, file_of, ref_of, resolved_of
+from mirror_sync.sources.answers import (
+    PROPERTIES,
+    commits_of,
+    file_and_folder,
+    file_of,
+    items_of,
+    json_of,
+    ref_of,
+    resolved_of,
+)
+from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download
+from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.transport import USER_AGENT, Transport
 
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
+_WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _HISTORY = 50  # commits: the Hub's page
+_PAGES = 20_000  # of one list: more than any has, fewer than endless
+_ENTRIES = 2_000_000  # files and folders of one commit, as many as memory bears
 
 
 class HubSource:
@@ -36,15 +51,23 @@ class HubSource:
     does: endpoint and token are those given.
     """
 
-    def __init__(self, endpoint: str, token: str | None, transport: Transport) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        token: str | None,
+        transport: Transport,
+        *,
+        budget: Budget | None = None,
+        allow_private: bool = False,
+    ) -> None:
         install_session()
-        self._endpoint = endpoint.rstrip("/")
         self._token = token or None
-        self._transport = transport
-        slip = Slip(self._endpoint, transport.timeouts)
-        named = {"user-agent": USER_AGENT, SLIP: slip.encode()}  # in small letters, to replace the library's own
-        self._api = HfApi(endpoint=self._endpoint, token=self._token or False, headers=named)
-        self._headers = {**named, "authorization": f"Bearer {self._token}"} if self._token else named
+        budget = budget or Budget(endpoint)
+        self._line = Endpoint(endpoint, self._token, transport, budget, allow_private=allow_private)
+        self._endpoint = self._line.url
+        self._slip = Slip(self._line)
+        self._headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}  # in small letters, to replace the library's
+        self._api = HfApi(endpoint=self._endpoint, token=False, headers=self._headers)  # the line adds the token
 
     def __repr__(self) -> str:
         return f"HubSource({self._endpoint!r})"
@@ -69,10 +92,10 @@ class HubSource:
         asked = self._asked(repo, revision)
         with self._asking(asked):
             answer = self._get(_info_path(repo, revision), expand=PROPERTIES[repo.kind])
-            found = resolved_of(repo, answer.json())
+            found = resolved_of(repo, json_of(answer.content))
             if found.renamed and _revision_part(revision) not in str(answer.url):
                 answer = self._get(_info_path(found.current, revision), expand=PROPERTIES[repo.kind])
-                found = resolved_of(repo, answer.json())
+                found = resolved_of(repo, json_of(answer.content))
             if CommitId.matches(revision) and found.commit != revision:
                 raise bad_answer(asked, f"asked for commit {revision}, got {found.commit}")
             return found
@@ -90,26 +113,30 @@ class HubSource:
             self._api.auth_check(repo.id, repo_type=repo.kind)
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
-        """One call for every thousand entries. BadAnswer for a path that is listed twice."""
+        """One call for every thousand entries. BadAnswer for a path that is listed twice or is a folder, too."""
         asked = self._asked(repo, commit)
         seen: set[str] = set()
         with self._asking(asked):
-            entries = self._api.list_repo_tree(repo.id, recursive=True, revision=commit, repo_type=repo.kind)
-            for entry in entries:
-                if not isinstance(entry, RepoFile):
-                    continue
+            for count, entry in enumerate(self._pages(f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)):
+                if count >= _ENTRIES:
+                    raise bad_answer(asked, f"a commit of more than {_ENTRIES:,} entries")
                 file = file_of(entry)
+                if file is None:
+                    continue
                 if file.path in seen:
                     raise bad_answer(asked, f"{file.path!r} is listed twice")
                 seen.add(file.path)
                 yield file
+            doubled = file_and_folder(seen)
+            if doubled is not None:
+                raise bad_answer(asked, f"{doubled!r} is both a file and a folder")
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """One call: the newest fifty."""
         asked = self._asked(repo, commit)
         with self._asking(asked):
             answer = self._get(f"/api/{repo.kind.plural}/{repo.id}/commits/{commit}")
-            commits = tuple(commit_of(item) for item in answer.json()[:_HISTORY])
+            commits = commits_of(json_of(answer.content), _HISTORY)
         if not commits or commits[0].id != commit:
             raise bad_answer(asked, f"a history that does not begin with {commit}")
         return commits
@@ -119,7 +146,25 @@ class HubSource:
     ) -> AbstractContextManager[ByteStream]:
         """One call to the endpoint, and one to wherever it redirects to."""
         asked = self._asked(repo, commit, file.path)
-        return Download(self._transport, asked, file, start, file.size if stop is None else stop).open()
+        return Download(self._line, asked, file, start, file.size if stop is None else stop).open()
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        """There is no elsewhere."""
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        """What the endpoint's answers have said of its limits."""
+        return self._line.budget.state()
+
+    def prove(self) -> Standing:
+        """One call to `/api/whoami-v2`, which only a valid token gets an answer from."""
+        if self._token is None:
+            return Standing.ANONYMOUS
+        try:
+            with self._asking(self._asked()):
+                self._get("/api/whoami-v2")
+        except NotFoundOrPrivate:
+            return Standing.UNPROVEN  # a mirror or a gateway, which knows no users
+        return Standing.PROVED
 
     def _asked(self, repo: Repo | None = None, revision: str | None = None, path: str | None = None) -> Asked:
         return Asked(self._endpoint, self._token, repo, revision, path)
@@ -135,14 +180,18 @@ class HubSource:
 
     def _owned(self, pattern: RepoPattern) -> Iterator[Any]:
         query = {"author": pattern.owner, "limit": _PAGE, "expand": PROPERTIES[pattern.kind]}
-        url: str | None = f"{self._endpoint}/api/{pattern.kind.plural}?{urlencode(query, doseq=True)}"
+        return self._pages(f"/api/{pattern.kind.plural}", query)
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        """The items of all pages of a list. huggingface_hub would go round in a circle for ever."""
+        url: str | None = f"{self._endpoint}{path}?{urlencode(query, doseq=True)}"
         seen: set[str] = set()
         while url is not None:
-            if url in seen:
+            if url in seen or len(seen) == _PAGES:
                 raise ValueError("a list whose pages go round in a circle")
             seen.add(url)
             answer = self._get_url(url)
-            yield from answer.json()
+            yield from items_of(json_of(answer.content))
             url = answer.links.get("next", {}).get("url")
 
     @contextmanager

@@ -18,10 +18,17 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds: until a connection stands, and between two arrivals of bytes."""
+    """In seconds: until a connection stands, until an answer begins, and between two arrivals of its bytes.
+
+    A stream that brings less than `min_rate` bytes a second, over `over` seconds of waiting for it, is given up; 0 for
+    none. The rate is one that only a broken way has: many streams may share a slow line (dnf's `minrate` is the same).
+    """
 
     connect: float = 10.0
     read: float = 60.0
+    first_byte: float = 30.0
+    min_rate: float = 1000.0
+    over: float = 60.0
 
 
 def origin_of(url: str) -> tuple[str, str, int]:

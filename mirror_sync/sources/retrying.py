@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,10 +12,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from mirror_sync.domain import events
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
+from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports import ByteStream, Source
 
@@ -96,6 +97,15 @@ class RetryingSource:
             return self._source.fetch(repo, commit, file, position, end)
 
         return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {file.path}", call))
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        self._source.distrust(repo, commit, file)
+
+    def prove(self) -> Standing:
+        return self._again("check the token", self._source.prove)
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        return self._source.budget()
 
     def _again(self, what: str, call: Callable[[], _T]) -> _T:
         def wait(state: RetryCallState) -> float:

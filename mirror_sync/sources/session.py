@@ -1,70 +1,58 @@
-"""The HTTP client that huggingface_hub uses for our calls: time-outs, no hidden retries, no token to strangers.
+"""The HTTP client that huggingface_hub uses for our calls: our own way to the network instead of its.
 
-huggingface_hub 2.4 has no time-out, sleeps and repeats paginated calls up to five times (twice the work under our own
-retries), sends the token along to whatever address a `Link: rel="next"` names, and asks a default endpoint for a list
-of agents before its first request. A source marks its calls with a slip, which never leaves this process; calls without
-one, by other users of huggingface_hub in the process, keep the library's ways.
+huggingface_hub 2.4 has no time-out, reads answers of any size, follows redirects anywhere, sleeps and repeats paginated
+calls up to five times (twice the work under our own retries), sends the token along to whatever address a `Link:
+rel="next"` names, and asks a default endpoint for a list of agents before its first request. A source marks its calls
+with a slip, which never leaves this process; calls without one, by other users of huggingface_hub in the process, keep
+the library's ways.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import httpx2
 from huggingface_hub import constants, set_client_factory
+from urllib3 import BaseHTTPResponse
 
 from mirror_sync.errors import BadAnswer
-from mirror_sync.sources.hub_errors import Asked, refusal, unreachable
-from mirror_sync.sources.network import Timeouts, origin_of, spoken_origin, trusted
+from mirror_sync.sources.endpoint import Endpoint, read_whole
+from mirror_sync.sources.hub_errors import Asked, refusal
+from mirror_sync.sources.network import spoken_origin, trusted
+from mirror_sync.sources.unpacking import ENCODINGS
 
 SLIP = "x-mirror-sync-slip"
+LARGEST = 256 * 1024 * 1024  # bytes of an API answer; a list of a thousand repos with long cards has some ten million
 _REPEATED_BY_LIBRARY = {408, 429, 500, 502, 503, 504}
+_TAKEN_CARE_OF = {"content-encoding", "content-length", "transfer-encoding"}
+_KEPT = ("user-agent", "accept")
+_ERROR = 400
 _installed = threading.Lock()
+_slips: WeakValueDictionary[str, Slip] = WeakValueDictionary()
 
 
-@dataclass(frozen=True, slots=True)
 class Slip:
-    """Whose call it is: the endpoint that the token belongs to, and how long to wait."""
+    """Whose call it is, in a word that can be sent as a header. `largest` bounds an answer, in bytes."""
 
-    endpoint: str
-    timeouts: Timeouts
-
-    def encode(self) -> str:
-        return json.dumps([self.endpoint, self.timeouts.connect, self.timeouts.read])
-
-    @classmethod
-    def decode(cls, text: str) -> Slip:
-        endpoint, connect, read = json.loads(text)
-        return cls(endpoint, Timeouts(connect, read))
+    def __init__(self, endpoint: Endpoint, largest: int = LARGEST) -> None:
+        self.endpoint, self.largest = endpoint, largest
+        self.word = uuid4().hex
+        _slips[self.word] = self
 
 
 class Session(httpx2.Client):
-    """httpx2's client, with our rules for marked calls."""
+    """httpx2's client, but for marked calls, which go our way."""
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Raises our own errors, which huggingface_hub does not know and therefore does not repeat."""
-        marked = request.headers.pop(SLIP, None)
-        if marked is None:
+        word = request.headers.pop(SLIP, None)
+        slip = None if word is None else _slips.get(word)
+        if slip is None:
             return super().send(request, **options)
-        slip = Slip.decode(marked)
-        _check_origin(str(request.url), slip.endpoint)
-        patience = httpx2.Timeout(slip.timeouts.read, connect=slip.timeouts.connect, pool=None)
-        request.extensions = {**request.extensions, "timeout": patience.as_dict()}
-        answer = self._answer(request, slip, options)
-        if answer.status_code in _REPEATED_BY_LIBRARY:
-            raise refusal(answer.status_code, answer.headers, Asked(slip.endpoint))
-        return answer
-
-    def _answer(self, request: httpx2.Request, slip: Slip, options: dict[str, Any]) -> httpx2.Response:
-        try:
-            return super().send(request, **options)
-        except httpx2.TransportError as error:
-            raise unreachable(slip.endpoint, error) from error
-        except httpx2.HTTPError as error:  # too many redirects, an encoding that cannot be decoded
-            raise BadAnswer(f"{slip.endpoint}: an answer that cannot be read: {type(error).__name__}") from error
+        return _get(slip, request)
 
 
 def install_session() -> None:
@@ -81,10 +69,34 @@ def _new_session() -> Session:
     return Session(follow_redirects=True, timeout=None, verify=trusted())
 
 
-def _check_origin(url: str, endpoint: str) -> None:
+def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
+    """One call and its redirects. The token is the endpoint's to add, so none is taken over."""
+    url, endpoint = str(request.url), slip.endpoint
+    _check_origin(url, endpoint)
+    headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
+    url, answer = endpoint.get(Asked(endpoint.url), url, {**headers, "Accept-Encoding": ENCODINGS})
+    if answer.status in _REPEATED_BY_LIBRARY:
+        endpoint.finish(answer, url)
+        raise refusal(answer.status, answer.headers, Asked(endpoint.url))
+    return httpx2.Response(
+        answer.status,
+        headers=[(name, value) for name, value in answer.headers.items() if name.lower() not in _TAKEN_CARE_OF],
+        content=_body(slip, url, answer),
+        request=httpx2.Request("GET", url),
+    )
+
+
+def _body(slip: Slip, url: str, answer: BaseHTTPResponse) -> bytes:
+    if answer.status < _ERROR:
+        return read_whole(slip.endpoint, url, answer, slip.largest)
+    slip.endpoint.finish(answer, url)  # a refusal's headers say it all
+    return b""
+
+
+def _check_origin(url: str, endpoint: Endpoint) -> None:
     try:
-        same = origin_of(url) == origin_of(endpoint)
+        same = endpoint.is_home(url)
     except ValueError:
         same = False
     if not same:
-        raise BadAnswer(f"{endpoint} continues its answer at {spoken_origin(url)}: refused")
+        raise BadAnswer(f"{endpoint.url} continues its answer at {spoken_origin(url)}: refused")

@@ -1,41 +1,60 @@
-"""The bytes' way to the network: pools of connections, straight or through a proxy. No redirects, no repeats."""
+"""The way to the network: pools of connections, straight or through a proxy. No redirects, no repeats."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 import urllib3
-from urllib3.exceptions import HTTPError
 from urllib3.util import make_headers, parse_url
 
-from mirror_sync.errors import Unreachable
+from mirror_sync.errors import BadAnswer, Unreachable
+from mirror_sync.sources.arrivals import BROKEN, Arrivals
+from mirror_sync.sources.connection import Manners, peer, pools
 from mirror_sync.sources.hub_errors import unreachable
-from mirror_sync.sources.network import Timeouts, proxy_for, trusted
+from mirror_sync.sources.network import Timeouts, origin_of, proxy_for, trusted
+from mirror_sync.sources.places import is_public, names_private
 
 USER_AGENT = f"mirror-sync/{version('mirror-sync')}; hf_hub/{version('huggingface_hub')}"
 _HOSTS = 16  # pools kept open; a CDN has a few names
 _SHORT = 64 * 1024  # bytes that are sooner read than a connection is made
+_SHORT_WHILE = 1.0  # seconds that reading them may take
 
 
 class Transport:
-    """Connections for many threads; `connections` is how many stay open to one host.
+    """Connections for many threads; `connections` is how many stay open to one host, `clock` in seconds, `public` says
+    of an IP address whether it is one of the open internet.
 
     HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE are honoured as they stand when it is made and used.
     """
 
-    def __init__(self, *, timeouts: Timeouts | None = None, connections: int = 32) -> None:
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        connections: int = 32,
+        clock: Callable[[], float] = time.monotonic,
+        public: Callable[[str], bool] = is_public,
+    ) -> None:
         self.timeouts = timeouts or Timeouts()
-        self._connections = connections
+        self._connections, self._clock, self._public = connections, clock, public
         self._tls = trusted()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
-    def open(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """One GET, its body unread and as it came. Unreachable when there is no answer."""
+    def open(self, url: str, headers: Mapping[str, str], *, public_only: bool = False) -> urllib3.BaseHTTPResponse:
+        """One GET, its body unread and as it came. Unreachable when there is no answer.
+
+        `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
+        is looked at; through a proxy, which resolves names itself, only what a name says by itself.
+        """
+        proxy = proxy_for(url)
+        if public_only and proxy is not None and names_private(origin_of(url)[1], self._public):
+            raise BadAnswer(f"a redirect to {origin_of(url)[1]}, which is not on the open internet: refused")
         try:
-            return self._pool(proxy_for(url)).request(
+            return self._pool(proxy, public_only=public_only and proxy is None).request(
                 "GET",
                 url,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
@@ -44,8 +63,27 @@ class Transport:
                 redirect=False,
                 retries=False,
             )
-        except (HTTPError, OSError) as error:
+        except BROKEN as error:
             raise unreachable(url, error) from error
+
+    def arrivals(self, answer: urllib3.BaseHTTPResponse, url: str) -> Arrivals:
+        """The body of an answer, as it arrives."""
+        return Arrivals(answer, url, self.timeouts, self._clock)
+
+    def came_from_inside(self, answer: urllib3.BaseHTTPResponse, url: str) -> bool:
+        """Whether a server that is not on the open internet answered; behind a proxy, by its name."""
+        return names_private(origin_of(url)[1], self._public) if proxy_for(url) else not self._public(peer(answer))
+
+    def finish(self, answer: urllib3.BaseHTTPResponse, url: str) -> None:
+        """Have done with an answer whose body does not matter: a short one is read, so that its connection serves
+        again; one that does not come at once is not worth it.
+        """
+        length = answer.headers.get("Content-Length", "")
+        short = length.isdecimal() and len(length) <= len(str(_SHORT)) and int(length) <= _SHORT
+        if short and self.arrivals(answer, url).drain(_SHORT_WHILE):
+            answer.release_conn()
+        else:
+            discard(answer)
 
     def close(self) -> None:
         """Close the idle connections; those in use end with their streams."""
@@ -53,18 +91,23 @@ class Transport:
             for pool in self._pools.values():
                 pool.clear()
 
-    def _pool(self, proxy: str | None) -> urllib3.PoolManager:
+    def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._new_pool(proxy)
-            return self._pools[proxy]
+            if (proxy, public_only) not in self._pools:
+                manners = Manners(self.timeouts, self._clock, self._public if public_only else None)
+                self._pools[proxy, public_only] = self._new_pool(proxy, manners)
+            return self._pools[proxy, public_only]
 
-    def _new_pool(self, proxy: str | None) -> urllib3.PoolManager:
-        timeout = urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.read)
-        if proxy is None:
-            return urllib3.PoolManager(
-                num_pools=_HOSTS, maxsize=self._connections, timeout=timeout, ssl_context=self._tls
-            )
+    def _new_pool(self, proxy: str | None, manners: Manners) -> urllib3.PoolManager:
+        timeout = urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.first_byte)
+        made = self._straight(timeout) if proxy is None else self._through(proxy, timeout)
+        made.pool_classes_by_scheme = dict(pools(manners))
+        return made
+
+    def _straight(self, timeout: urllib3.Timeout) -> urllib3.PoolManager:
+        return urllib3.PoolManager(num_pools=_HOSTS, maxsize=self._connections, timeout=timeout, ssl_context=self._tls)
+
+    def _through(self, proxy: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
         address = parse_url(proxy)
         if address.scheme not in ("http", "https"):
             raise Unreachable(f"a proxy of kind {address.scheme} is not supported; name an http or https one")
@@ -77,16 +120,6 @@ class Transport:
             proxy_ssl_context=self._tls,
             proxy_headers=make_headers(proxy_basic_auth=address.auth) if address.auth else None,
         )
-
-
-def finish(answer: urllib3.BaseHTTPResponse) -> None:
-    """Have done with an answer whose body does not matter: a short one is read, so that its connection serves again."""
-    length = answer.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) <= _SHORT:
-        answer.drain_conn()
-        answer.release_conn()
-    else:
-        discard(answer)
 
 
 def discard(answer: urllib3.BaseHTTPResponse) -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_of
-from mirror_sync.errors import KeyMissing, StoreUnavailable
+from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import Stat
-from mirror_sync.stores.files import Folders, store_errors, sync_folder, write_all
+from mirror_sync.stores.files import FileStream, Folders, store_errors, sync_folder, write_all
 from mirror_sync.stores.names import check_key, check_prefix, hidden
 from mirror_sync.stores.parts import PART_SIZE, Parts
-from mirror_sync.stores.staging import StagedUpload, Staging
+from mirror_sync.stores.staged import StagedUpload, go_on, start
+from mirror_sync.stores.staging import Staging
 
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -51,7 +52,7 @@ class DirectoryStore:
         return Stat(key, found.st_size, found.st_mtime)
 
     @contextmanager
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[_FileStream]:
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[FileStream]:
         path = self._path(key)
         with store_errors(path):
             try:
@@ -61,7 +62,7 @@ class DirectoryStore:
         with file:
             size = os.fstat(file.fileno()).st_size
             file.seek(start)
-            yield _FileStream(file, max(0, (size if stop is None else min(stop, size)) - start), path)
+            yield FileStream(file, max(0, (size if stop is None else min(stop, size)) - start), path)
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
@@ -78,10 +79,37 @@ class DirectoryStore:
                 staged.unlink(missing_ok=True)
                 raise
 
-    def begin(self, key: str, size: int) -> StagedUpload:
+    def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
+        """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost
+        what the page cache held of them.
+        """
+        path = self._path(key)
+        parts = Parts.of(size, self.part_size)
+        with store_errors(path):
+            kept = None if token is None else go_on(self._staging, key, parts, token)
+            return kept or start(self._staging, key, parts)
+
+    def sweep(self, older_than: float) -> int:
+        """Staged files of small objects too; their last activity is their last write."""
+        with store_errors(self.root):
+            return self._staging.sweep(older_than)
+
+    def free(self) -> int:
+        """Bytes that an ordinary user may still write to the file system that the root is, or will be, on."""
+        there = self.root
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        with store_errors(there):
+            found = os.statvfs(there)
+            return found.f_bavail * found.f_frsize
+
+    def touch(self, key: str) -> None:
         path = self._path(key)
         with store_errors(path):
-            return StagedUpload(self._staging, key, Parts.of(size, self.part_size))
+            try:
+                os.utime(path)  # the file system's own clock, not ours: they may differ on a network mount
+            except _NOTHING_THERE:
+                raise KeyMissing(key) from None
 
     def list(self, prefix: str) -> Iterator[Stat]:
         folder = check_prefix(prefix).rpartition("/")[0]
@@ -134,20 +162,3 @@ class DirectoryStore:
             except _NOTHING_THERE:
                 return None
         return found if stat.S_ISREG(found.st_mode) else None
-
-
-class _FileStream:
-    """Implements `ports.ByteStream` over an open file: a replaced object is read to its end."""
-
-    def __init__(self, file: FileIO, length: int, path: Path) -> None:
-        self._file, self._left, self._path = file, length, path
-
-    def readinto(self, buffer: memoryview) -> int:
-        if not self._left:
-            return 0
-        with store_errors(self._path):
-            count = self._file.readinto(buffer[: self._left])
-        if not count and len(buffer):
-            raise StoreUnavailable(f"{self._path}: ends {self._left} bytes too early")
-        self._left -= count or 0
-        return count or 0

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from mirror_sync.errors import StoreDenied, StoreError, StoreFull, StoreUnavailable
@@ -69,6 +70,23 @@ def where_supported() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
+
+
+class FileStream:
+    """Implements `ports.ByteStream` over an open file: a replaced object is read to its end."""
+
+    def __init__(self, file: FileIO, length: int, path: Path) -> None:
+        self._file, self._left, self._path = file, length, path
+
+    def readinto(self, buffer: memoryview) -> int:
+        if not self._left:
+            return 0
+        with store_errors(self._path):
+            count = self._file.readinto(buffer[: self._left])
+        if not count and len(buffer):
+            raise StoreUnavailable(f"{self._path}: ends {self._left} bytes too early")
+        self._left -= count or 0
+        return count or 0
 
 
 class Folders:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreDenied
 from mirror_sync.ports import Stat
+from mirror_sync.stores import s3_resume
 from mirror_sync.stores.names import check_key, check_prefix
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
@@ -25,7 +27,7 @@ from mirror_sync.stores.s3_upload import Begun, S3Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef
 
 __all__ = ["S3Options", "S3Store"]
 
@@ -83,12 +85,33 @@ class S3Store:
         with store_errors(self._where, key):
             self._client.put_object(Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest))
 
-    def begin(self, key: str, size: int) -> S3Upload:
-        name = self._name(key)
+    def begin(self, key: str, size: int, token: str | None = None) -> S3Upload:
+        """Kept parts are proved by the server's own list of them: nothing is read back."""
+        name, parts = self._name(key), Parts.of(size, self.part_size)
+        begun = Begun(self._client, self._bucket, name, "", (self._where, key))
+        signs = self._options.signs_parts
         with store_errors(self._where, key):
+            kept = None if token is None else s3_resume.go_on(begun, parts, token, signs=signs)
+            if kept is not None:
+                return kept
             answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)
-        begun = Begun(self._client, self._bucket, name, answer["UploadId"], (self._where, key))
-        return S3Upload(begun, Parts.of(size, self.part_size), signs=self._options.signs_parts)
+        return S3Upload(replace(begun, id=answer["UploadId"]), parts, signs=signs)
+
+    def touch(self, key: str) -> None:
+        """Copied onto itself, by the server; in parts where it is too large for one copy."""
+        name = self._name(key)
+        source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
+        with store_errors(self._where, name):
+            # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
+            self._client.copy(source, self._bucket, name, ExtraArgs={"MetadataDirective": "REPLACE"})
+
+    def sweep(self, older_than: float) -> int:
+        """The age of an upload is that of its newest part, by the server's clock."""
+        every = Begun(self._client, self._bucket, "", "", (self._where, ""))
+        return s3_resume.sweep(every, self._prefix, older_than)
+
+    def free(self) -> None:
+        """No server says."""
 
     def list(self, prefix: str) -> Iterator[Stat]:
         """A thousand keys a call."""

@@ -34,7 +34,8 @@ _TRANSIENT = frozenset(
 )
 _DENIED_STATUS = (401, 403)
 _FULL_STATUS = 507
-_SERVER_STATUS = 500  # and above
+_SERVER_STATUS = 500  # and above, but for
+_NOT_OFFERED_STATUS = 501  # rclone's server answers so to a part that it has already: it will never be otherwise
 _TRANSIENT_STATUS = (408, 409, 425, 429)
 _STATUS_OF_CODE = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}  # where a batch gives none
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
@@ -92,7 +93,8 @@ def _refusal(where: str, key: str, error: ClientError) -> StoreError:
 def _kind(code: str, status: int) -> type[StoreError]:
     if code in _FULL or status == _FULL_STATUS:
         return StoreFull
-    if code in _TRANSIENT or status >= _SERVER_STATUS or status in _TRANSIENT_STATUS:
+    failing = status >= _SERVER_STATUS and status != _NOT_OFFERED_STATUS
+    if code in _TRANSIENT or failing or status in _TRANSIENT_STATUS:
         return StoreUnavailable
     return StoreDenied if status in _DENIED_STATUS else StoreError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,7 @@ from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_body import outgoing
 from mirror_sync.stores.s3_client import Checked, checked
 from mirror_sync.stores.s3_errors import code_of, store_errors
+from mirror_sync.stores.tokens import Token
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,16 +33,20 @@ class Begun:
     id: str
     place: tuple[str, str]  # where, and the key without the prefix: for messages
 
+    def abort(self) -> None:
+        """Raises what botocore raises."""
+        self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.name, UploadId=self.id)
+
 
 class S3Upload:
-    """Implements `ports.Upload` by S3's multipart upload."""
+    """Implements `ports.Upload` by S3's multipart upload. `etags` are those of the kept parts, in order."""
 
-    def __init__(self, begun: Begun, parts: Parts, *, signs: bool) -> None:
-        self.part_size = parts.part_size
+    def __init__(self, begun: Begun, parts: Parts, *, signs: bool, etags: Sequence[str] = ()) -> None:
+        self.part_size, self.kept = parts.part_size, len(etags)
         self._begun, self._parts, self._signs = begun, parts, signs
-        self._etags: dict[int, str] = {}
+        self._etags = dict(enumerate(etags))
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = self._stays = False
 
     def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
         self._parts.check(number, memoryview(body).nbytes)
@@ -57,6 +63,18 @@ class S3Upload:
             )
         with self._lock:
             self._etags[number] = answer["ETag"]
+
+    def token(self, parts: int) -> str:
+        """The ETags are noted as one digest: ten thousand of them would make each note as large as a document."""
+        with self._lock:
+            proof = proof_of(self._etags[number] for number in range(parts))
+        return str(Token(self._begun.id, self._parts.size, self.part_size, parts, proof))
+
+    def read_kept(self) -> None:
+        """Parts of an unfinished upload cannot be read back; their ETags were compared."""
+
+    def keep(self) -> None:
+        self._stays = True
 
     def complete(self) -> None:
         begun = self._begun
@@ -78,13 +96,14 @@ class S3Upload:
         self._ended = True
         begun = self._begun
         with suppress(Exception):
-            begun.client.abort_multipart_upload(Bucket=begun.bucket, Key=begun.name, UploadId=begun.id)
+            begun.abort()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.abort()
+        if not self._stays:
+            self.abort()
 
     def _complete(self) -> None:
         """An error in the body of a 200 is raised by botocore as the error that it is."""
@@ -106,3 +125,8 @@ class S3Upload:
             expected = hashlib.md5(each, usedforsecurity=False).hexdigest()
             return found["ETag"].strip('"') == f"{expected}-{len(self._etags)}"
         return False
+
+
+def proof_of(etags: Iterable[str]) -> str:
+    """One digest for the ETags of parts, in order."""
+    return Sha256.of("\n".join(etags).encode())

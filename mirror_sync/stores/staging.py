@@ -1,23 +1,22 @@
 """Unfinished objects of a directory store: files of a hidden folder, until one rename makes each visible, whole.
 
-A crash leaves nothing but files here. No key leads here, no listing shows them, and the folder is closed to others.
+A crash leaves nothing but files here, which `sweep` removes by their age. No key leads here, no listing shows them, and
+the folder is closed to others.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
-import threading
-from contextlib import suppress
+import time
 from pathlib import Path
-from typing import Self
 
 from mirror_sync.domain.keys import blob_of
-from mirror_sync.errors import StoreError
-from mirror_sync.stores.files import FILE_MODE, Folders, store_errors, sync_file, where_supported, write_all
-from mirror_sync.stores.parts import Parts
+from mirror_sync.stores.files import FILE_MODE, Folders
 
 NAME = ".staging"
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{16}")
 _PRIVATE = 0o700
 
 
@@ -41,6 +40,16 @@ class Staging:
         os.fchmod(fd, FILE_MODE)
         return path, fd
 
+    def find(self, name: str) -> Path | None:
+        """The staged file of this name; None for a name that `create` never gave."""
+        return self._folder / name if _NAME.fullmatch(name) else None
+
+    def sweep(self, older_than: float) -> int:
+        """Remove the files that were last written more than so many seconds ago; return how many."""
+        files = self._files()
+        limit = self._now() - older_than if files else 0.0
+        return sum(_remove_if_older(path, limit) for path in files)
+
     def publish(self, staged: Path, key: str) -> None:
         """Gives a file, whose bytes are synced, its name. A pointer's name is durable on return, after all it names."""
         final = self._root / key
@@ -56,55 +65,33 @@ class Staging:
         if pointer:
             self._folders.settle()
 
-
-class StagedUpload:
-    """An object on its way in parts, written into place by many threads. Implements `ports.Upload`."""
-
-    def __init__(self, staging: Staging, key: str, parts: Parts) -> None:
-        self.part_size = parts.part_size
-        self._staging, self._key, self._parts = staging, key, parts
-        self._put: set[int] = set()
-        self._lock = threading.Lock()
-        self._path, fd = staging.create()
+    def _files(self) -> list[Path]:
         try:
-            if parts.size:
-                with where_supported():
-                    os.posix_fallocate(fd, 0, parts.size)  # a full disk is found now, not after hours of download
-        except OSError:
-            self.abort()
-            raise
+            return [*self._folder.iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def _now(self) -> float:
+        """By the file system's clock, which may be a file server's."""
+        try:
+            path, fd = self.create()
+        except OSError:  # full, or not ours to write: what is too old can still be told
+            return time.time()
+        os.close(fd)
+        try:
+            return path.stat().st_mtime
         finally:
-            os.close(fd)
+            path.unlink()
 
-    def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
-        self._parts.check(number, memoryview(body).nbytes)
-        with store_errors(self._path):
-            # Opened for each part: a descriptor shared by threads might be closed, and its number reused, by an abort.
-            fd = os.open(self._path, os.O_WRONLY)
-            try:
-                write_all(fd, body, number * self.part_size)
-            finally:
-                os.close(fd)
-        with self._lock:
-            self._put.add(number)
 
-    def complete(self) -> None:
-        self._parts.check_all(self._key, self._put)
-        with store_errors(self._path):
-            if not self._path.exists():
-                raise StoreError(f"{self._key}: the upload was aborted or completed before")
-            sync_file(self._path)
-            self._staging.publish(self._path, self._key)
-
-    def abort(self) -> None:
-        with suppress(OSError):
-            self._path.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.abort()  # finds nothing after `complete`, which has renamed the file
+def _remove_if_older(path: Path, limit: float) -> bool:
+    try:
+        if path.stat().st_mtime > limit:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False  # published or removed meanwhile
+    return True
 
 
 def _create(path: Path) -> int:

@@ -65,6 +65,32 @@ UPSTREAM_FAULTS = [
     ),
     ("{kind: huggingface, token: 5}", "44: upstreams.it.token: must be text, not a number; put it in quotes"),
     ("{kind: huggingface, token: 'a b'}", "44: upstreams.it.token: must be one word of plain characters"),
+    (
+        "{kind: huggingface, timeouts: {connect: 0s}}",
+        "57: upstreams.it.timeouts.connect: '0s' is no time at all; write 6h, 90m, 1d12h or 30s",
+    ),
+    (
+        "{kind: huggingface, timeouts: {read: 5s}}",
+        (
+            "48: upstreams.it.timeouts.read: this key is not known; the keys here are connect, first_byte, stall, "
+            "min_rate and over"
+        ),
+    ),
+    (
+        "{kind: huggingface, timeouts: {min_rate: 10}}",
+        "58: upstreams.it.timeouts.min_rate: '10' is no rate; write 500B/s, 10KB/s or 1MB/s",
+    ),
+    (
+        "{kind: huggingface, timeouts: {min_rate: [1]}}",
+        "58: upstreams.it.timeouts.min_rate: this is no rate; write 500B/s, 10KB/s or 1MB/s",
+    ),
+    ("{kind: huggingface, reserve: 95%}", "46: upstreams.it.reserve: '95%' is no share from 0% to 90%; write 10%"),
+    ("{kind: huggingface, reserve: 0.1}", "46: upstreams.it.reserve: '0.1' is no share from 0% to 90%; write 10%"),
+    ("{kind: huggingface, allow_private: yes}", "52: upstreams.it.allow_private: 'yes' is not true or false"),
+    (
+        "{kind: directory, url: x, reserve: 5%}",
+        "43: upstreams.it.reserve: this key is for kind: huggingface; remove it",
+    ),
     ("{kind: directory}", "17: upstreams.it.url: is missing; write url: file:///srv/mirror"),
     (
         "{kind: directory, url: x, token: y}",
@@ -103,7 +129,7 @@ TARGET_FAULTS = [
         "{url: x, region: y}",
         "24: targets.it.region: this key is for s3:// targets; remove it, or write url: s3://bucket",
     ),
-    ("{url: x, regon: y}", "24: targets.it.regon: this key is not known; the only key here is url"),
+    ("{url: x, regon: y}", "24: targets.it.regon: this key is not known; the keys here are grace and url"),
     ("{url: 's3://bucket', regon: y}", "36: targets.it.regon: this key is not known; did you mean region?"),
     ("{url: 's3://bucket', region: a b}", "44: targets.it.region: 'a b' must be one word"),
     (
@@ -163,7 +189,7 @@ TOP_FAULTS = [
         "defaults: {name: x}",
         (
             "5:12: defaults.name: this key is not known; the keys here are upstream, target, workers, "
-            "schedule, revisions, include and exclude"
+            "schedule, revisions, include, exclude, guard, on_gone and retention"
         ),
     ),
     ("defaults: {upstream: hab}", "5:22: defaults.upstream: 'hab' is not under upstreams; upstreams has hub"),
@@ -231,6 +257,9 @@ JOB_FAULTS = [
     ("workers: 1.5", f"10: workers: {WORKERS}"),
     ("workers: true", f"10: workers: {WORKERS}"),
     ("workers: many", f"10: workers: {WORKERS}"),
+    ("guard: {max_removed: 101%}", "22: guard.max_removed: '101%' is no share from 0% to 100%; write 10%"),
+    ("on_gone: delete", "10: on_gone: 'delete' is not keep, freeze or withdraw"),
+    ("retention: {days: -1}", "19: retention.days: '-1' is no whole number from 0 to 999999"),
     ("upstream: hubb", "11: upstream: 'hubb' is not under upstreams; did you mean hub?"),
     ("target: nowhere", "9: target: 'nowhere' is not under targets; targets has disk"),
     ("target:", "8: target: is empty; write target: bucket, or remove it"),

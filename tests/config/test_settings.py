@@ -12,15 +12,19 @@ from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
+    HubTimeouts,
     HubUpstream,
     S3Target,
     Settings,
     Target,
     Upstream,
 )
+from mirror_sync.domain.gone import OnGone
+from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.job import Cron, Every, Job
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
 
@@ -84,6 +88,25 @@ def test_a_token_comes_from_the_file_the_environment_or_a_file_of_its_own(
     (tmp_path / "secrets/token").write_text("hf_file\n", encoding="utf-8")
     found = upstream(f"kind: huggingface, {entry}", tmp_path, HF="hf_env", HERE=str(tmp_path))
     assert found == HubUpstream("it", ("https://huggingface.co",), token)
+
+
+HUB: list[tuple[str, dict[str, Any]]] = [
+    ("timeouts: {}", {}),
+    ("timeouts: {connect: 5s, first_byte: 1m}", {"timeouts": HubTimeouts(connect=5, first_byte=60)}),
+    ("timeouts: {stall: 90s, min_rate: 10KB/s, over: 2m}", {"timeouts": HubTimeouts(10, 30, 90, 10_000, 120)}),
+    ("timeouts: {min_rate: 2 MiB/s}", {"timeouts": HubTimeouts(min_rate=2 * 1024 * 1024)}),
+    ("timeouts: {min_rate: '${NOT_SET:-0B/s}'}", {"timeouts": HubTimeouts(min_rate=0)}),
+    ("reserve: 0%", {"reserve": 0.0}),
+    ("reserve: 25 %", {"reserve": 0.25}),
+    ("allow_private: true", {"allow_private": True}),
+    ("allow_private: '${NOT_SET:-true}'", {"allow_private": True}),
+    ("allow_private: false", {}),
+]
+
+
+@pytest.mark.parametrize(("entry", "wanted"), HUB)
+def test_a_hub_has_its_patience_its_reserve_and_its_bounds(entry: str, wanted: dict[str, Any], tmp_path: Path) -> None:
+    assert upstream(f"kind: huggingface, {entry}", tmp_path) == HubUpstream("it", ("https://huggingface.co",), **wanted)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +194,9 @@ def test_schedule(entry: str, schedule: Every | Cron | None) -> None:
         ("revisions: [main, v1.*, v1.*]", {"revisions": ("main", "v1.*")}),
         ("include: ['*.json', onnx/]", {"selection": Selection(include=("*.json", "onnx/"))}),
         ("exclude: ['*.bin']", {"selection": Selection(exclude=("*.bin",))}),
+        ("guard: {max_removed: 100%}", {"guard": Guard(1.0)}),
+        ("on_gone: withdraw", {"on_gone": OnGone.WITHDRAW}),
+        ("retention: {snapshots: 0, days: 7}", {"retention": Retention(0, timedelta(days=7))}),
     ],
 )
 def test_a_job_says_it_itself_or_takes_it_from_defaults(entry: str, wanted: dict[str, object]) -> None:
@@ -178,6 +204,14 @@ def test_a_job_says_it_itself_or_takes_it_from_defaults(entry: str, wanted: dict
     assert getattr(job(entry), key) == value
     assert getattr(job("", defaults=f"{{{entry}}}"), key) == value
     assert getattr(job(""), key) == getattr(plain, key)
+
+
+@pytest.mark.parametrize("url", ["./mirror", "s3://models"])
+def test_a_target_says_how_young_a_blob_prune_spares(url: str) -> None:
+    text = "upstreams: {hub: {kind: huggingface}}\nlicenses: {allow: [mit]}\njobs: [{name: a, repos: [a/b]}]\n"
+    (plain,) = settings(f"{text}targets: {{it: {{url: '{url}'}}}}\n").targets.values()
+    (longer,) = settings(f"{text}targets: {{it: {{url: '{url}', grace: 7d}}}}\n").targets.values()
+    assert (plain.grace, longer.grace) == (timedelta(hours=48), timedelta(days=7))
 
 
 def test_what_a_job_says_wins_over_defaults() -> None:

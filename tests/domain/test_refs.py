@@ -1,10 +1,12 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.errors import DocumentError
 
@@ -64,6 +66,25 @@ def test_refs_survive_being_written_and_read(refs: set[Ref], snapshots: dict[Com
     written = Refs(tuple(sorted(refs)), snapshots)
     read = Refs.decode(written.encode())
     assert (sorted(read.refs), read.snapshots) == (sorted(written.refs), written.snapshots)
+
+
+def test_a_repo_that_is_gone_says_so_until_something_is_published_anew() -> None:
+    gone = Gone("disabled", datetime(2026, 5, 1, tzinfo=UTC))
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).noting(gone)
+    assert json.loads(refs.encode())["gone"] == {"code": "disabled", "since": "2026-05-01T00:00:00Z"}
+    assert Refs.decode(refs.encode()) == refs
+    assert refs.with_snapshot(TWO, ROOT_TWO, None).gone is None
+
+
+def test_withdrawing_leaves_neither_a_name_nor_a_snapshot() -> None:
+    gone = Gone("disabled", datetime(2026, 5, 1, tzinfo=UTC))
+    assert Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).withdrawn(gone) == Refs(gone=gone)
+
+
+def test_a_commit_goes_with_the_names_that_stand_for_it() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, None).with_snapshot(TWO, ROOT_TWO, _main(TWO))
+    assert refs.without([ONE]) == Refs((_main(TWO),), {TWO: ROOT_TWO})
+    assert refs.without([TWO]) == Refs((), {ONE: ROOT_ONE})
 
 
 @given(

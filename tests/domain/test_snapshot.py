@@ -157,7 +157,7 @@ def test_other_bytes_are_a_document_error_and_nothing_else(body: bytes) -> None:
 
 @given(st.binary() | st.dictionaries(st.text(), st.integers()).map(lambda value: json.dumps([value]).encode()))
 def test_other_bytes_are_no_shard(body: bytes) -> None:
-    if body.strip() in (b"[]", b"{}", b'""'):
+    if b"".join(body.split()) in (b"[]", b"{}", b'""'):
         return
     with pytest.raises(DocumentError):
         list(read_shard(body))

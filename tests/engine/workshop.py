@@ -7,30 +7,35 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.events import Event
+from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import blob_key, blob_of
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.policy import LicensePolicy
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import PlanReport, RepoPlan, RepoReport, RunReport
+from mirror_sync.domain.report import PlanReport, RepoPlan, RepoReport, RunReport, VerifyReport
 from mirror_sync.domain.snapshot import Root
+from mirror_sync.engine.checkpoint import Checkpoint
 from mirror_sync.engine.published import read_manifest, read_refs, read_root
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.ports import ByteStream, Stat, Store, Upload, read_all
+from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.errors import MirrorError
+from mirror_sync.ports import ByteStream, Source, Stat, Store, Upload, read_all
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
 from mirror_sync.stores.directory import DirectoryStore
 from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.notes import SqliteNotes
 
 PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
 MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))
@@ -49,10 +54,16 @@ class Recording:
         self.store.put(key, body, digest)
         self.written.append(key)
 
-    def begin(self, key: str, size: int) -> Upload:
+    def begin(self, key: str, size: int, token: str | None = None) -> Upload:
         self.before_put(key)
         self.written.append(key)
-        return self.store.begin(key, size)
+        return self.store.begin(key, size, token)
+
+    def sweep(self, older_than: float) -> int:
+        return self.store.sweep(older_than)
+
+    def free(self) -> int | None:
+        return self.store.free()
 
     def stat(self, key: str) -> Stat | None:
         return self.store.stat(key)
@@ -66,13 +77,37 @@ class Recording:
     def delete(self, keys: Iterable[str]) -> None:
         self.store.delete(keys)
 
+    def touch(self, key: str) -> None:
+        body = read_all(self.store, key, 1 << 30)
+        self.put(key, body, Sha256.of(body))
+
+
+class Proving:
+    """A Source that says of its token what its workshop wants."""
+
+    def __init__(self, source: Source, workshop: Workshop) -> None:
+        self._source, self._workshop = source, workshop
+
+    def prove(self) -> Standing:
+        if isinstance(self._workshop.proved, MirrorError):
+            raise self._workshop.proved
+        return self._workshop.proved
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
 
 class Workshop:
     """One upstream `hub`, one target `bucket`, and the verbs of the engine."""
 
     def __init__(self, url: str, root: Path, token: str | None = None, store: Store | None = None) -> None:
+        self.folder = root
+        self.ahead = timedelta(0)  # of the true time, by this machine's clock
+        self.proved: Standing | MirrorError = Standing.PROVED if token else Standing.ANONYMOUS
+        """What the upstream says of our token when it is asked."""
         self.store = Recording(store or DirectoryStore(root / "bucket", part_size=PART))
         self.index = SqliteIndex(root / "index.db", "bucket")
+        self.notes = SqliteNotes(root / "uploads.db", "bucket")
         self.events: list[Event] = []
         self.stop = threading.Event()
         self.waits: list[float] = []
@@ -81,12 +116,18 @@ class Workshop:
         locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
         source = RetryingSource(HubSource(url, token, transport), policy, self.events.append, self.waits.append, float)
         self.site = Site(
-            sources={"hub": source},
-            targets={"bucket": Target("bucket", self.store, self.index, lambda repo: locks[repo])},
+            sources={"hub": cast("Source", Proving(source, self))},
+            targets={"bucket": Target("bucket", self.store, self.index, lambda repo: locks[repo], self.notes)},
             tell=self.events.append,
-            clock=partial(datetime.now, UTC),
+            clock=lambda: datetime.now(UTC) + self.ahead,
             stop=self.stop,
+            sleep=self.waits.append,
         )
+
+    def use(self, store: Recording) -> None:
+        """Reach the target through another recording from now on."""
+        self.store = store
+        self.site = replace(self.site, targets={"bucket": replace(self.site.targets["bucket"], store=store)})
 
     def sync(self, *jobs: Job, among: Sequence[Job] = ()) -> RunReport:
         self.store.written.clear()
@@ -103,6 +144,13 @@ class Workshop:
     def plan_one(self, job: Job) -> RepoPlan:
         (plan,) = self.plan(job).repos
         return plan
+
+    def verify(self, *jobs: Job, checkpoint: Checkpoint | None = None, **wanted: Any) -> VerifyReport:
+        return Verification(self.site, Scope(**wanted), jobs, checkpoint).run()
+
+    def path(self, digest: Sha256) -> Path:
+        """The file of a blob, to damage it."""
+        return self.folder / "bucket" / blob_key(digest)
 
     def refs(self, repo: str) -> Refs:
         return read_refs(self.store, Repo.parse(repo))

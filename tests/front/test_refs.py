@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from mirror_sync.domain.gone import Gone
+from mirror_sync.domain.refs import Refs
 from tests.front.bucket import commit_id, dataset, model
 from tests.front.mirrors import Mirror, quoted
 
@@ -17,6 +21,18 @@ def test_refs_are_the_hubs_answer_and_name_only_what_is_mirrored(mirror: Mirror)
     assert document["tags"] == [{"name": "v1.0", "ref": "refs/tags/v1.0", "targetCommit": commit}]
     assert (document["converts"], document["pullRequests"]) == ([], [])
     assert "snapshots" not in document
+
+
+def test_a_repo_that_was_withdrawn_is_not_there_and_our_note_of_it_is_not_shown(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": b"1"})
+    note = Gone("not-found-or-private", datetime(2026, 11, 20, tzinfo=UTC))
+    repo.write_refs(repo.refs.noting(note).encode())
+    assert mirror.get(f"{repo.api}/refs").json.keys() == {"branches", "tags", "converts", "pullRequests"}
+    withdrawn = model(mirror.store)
+    withdrawn.write_refs(Refs().noting(note).encode())
+    for target in (f"{withdrawn.api}/refs", withdrawn.api, f"{withdrawn.at}/resolve/{commit}/f"):
+        assert mirror.get(target).error == (404, "RepoNotFound")
 
 
 def test_every_name_of_a_commit_leads_to_it(mirror: Mirror) -> None:

@@ -35,7 +35,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    made = Transport(timeouts=Timeouts(connect=5, read=5))
+    made = Transport(timeouts=Timeouts(connect=5, read=5, first_byte=5))
     yield made
     made.close()
 

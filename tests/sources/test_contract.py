@@ -174,3 +174,18 @@ def test_many_threads_read_at_once(any_source: Source) -> None:
     with ThreadPoolExecutor(4) as pool:
         bodies = pool.map(lambda file: fetched(any_source, TINY, commit, file), [*files.values()] * 4)
     assert [*bodies] == [FILES[path].read() for path in [*files] * 4]
+
+
+def test_bytes_that_proved_wrong_may_be_complained_of_and_fetched_again(any_source: Source) -> None:
+    commit, files = published(any_source)
+    for _ in range(5):
+        any_source.distrust(TINY, commit, files["config.json"])
+        assert fetched(any_source, TINY, commit, files["config.json"]) == FILES["config.json"].read()
+
+
+def test_what_is_known_of_limits_is_sane(any_source: Source) -> None:
+    published(any_source)
+    for name, state in any_source.budget().items():
+        assert name in ("api", "resolvers")
+        assert 0 <= state.remaining <= state.quota
+        assert state.resets_in >= 0

@@ -185,3 +185,15 @@ def test_what_a_reader_of_the_stream_raises_is_its_own(root: Path) -> None:
     commit, files = published(source)
     with pytest.raises(OSError, match="disk full"), source.fetch(TINY, commit, files["config.json"]):
         raise OSError("disk full")
+
+
+def test_a_file_that_changed_in_secret_is_read_again_once_its_bytes_proved_wrong(root: Path) -> None:
+    place = root / "acme/tiny/config.json"
+    source, before = DirectorySource(root), place.stat()
+    commit, files = published(source)
+    place.write_bytes(place.read_bytes().replace(b"8", b"9"))
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert b"9" in fetched(source, TINY, commit, files["config.json"])
+    source.distrust(TINY, commit, files["config.json"])
+    with pytest.raises(RevisionNotFound, match="has changed"):
+        fetched(source, TINY, commit, files["config.json"])

@@ -188,7 +188,7 @@ def test_an_empty_range_costs_no_call(hub: Hub, listed: Facts) -> None:
 
 
 def test_a_server_that_falls_silent_is_given_up(hub: Hub, listed: Facts) -> None:
-    impatient = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.2)))
+    impatient = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.2, first_byte=0.2)))
     hub.faults.add(faults.stall(20, after=100_000), origin="cdn")
     with pytest.raises(Unreachable, match="timed out"):
         get((impatient, *listed[1:]), LARGE)

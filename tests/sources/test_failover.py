@@ -8,13 +8,16 @@ import pytest
 
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, NotFoundOrPrivate, RateLimited, Unreachable
+from mirror_sync.sources.breaker import BreakerPolicy, Resting
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
-from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
+from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, published
 from tests.standin import Hub, faults
 
-LARGE = "sub/model.safetensors"
+LARGE, SMALL = "sub/model.safetensors", "config.json"
+BREAKER = BreakerPolicy(failures=3, span=10, first_pause=600, longest_pause=1200, lies=3)
 
 
 class Clock:
@@ -31,7 +34,7 @@ class Pair:
     def __init__(self, first: Hub, second: Hub, transport: Transport) -> None:
         self.first, self.second, self.clock = first, second, Clock()
         sources = [HubSource(hub.url, None, transport) for hub in (first, second)]
-        self.source = FailoverSource(sources, loyalty=300, clock=self.clock)
+        self.source = FailoverSource(sources, loyalty=300, breaker=BREAKER, clock=self.clock)
 
     def calls(self) -> tuple[int, int]:
         found = (self.first.calls(), self.second.calls())
@@ -114,6 +117,139 @@ def test_a_listing_that_breaks_later_is_asked_elsewhere_the_next_time(pair: Pair
 def test_an_empty_search_is_an_answer(pair: Pair) -> None:
     assert [*pair.source.search(RepoPattern.parse("nobody/*"))] == []
     assert pair.calls() == (1, 0)
+
+
+def fail(pair: Pair, times: int = 3) -> None:
+    """Let calls fail for long enough."""
+    for _ in range(times):
+        with pytest.raises(Unreachable):
+            pair.source.refs(TINY)
+        pair.clock.now += 301
+
+
+def test_one_that_is_down_is_left_alone_and_comes_back(pair: Pair) -> None:
+    pair.first.faults.add(faults.refuse())
+    for _ in range(3):
+        pair.source.refs(TINY)
+        pair.clock.now += 301  # beyond its loyalty to the second
+    assert pair.calls() == (3, 3)
+    pair.source.refs(TINY)
+    assert pair.calls() == (0, 1)
+    pair.first.faults.clear()
+    pair.clock.now += 600
+    pair.source.refs(TINY)
+    pair.source.refs(TINY)
+    assert pair.calls() == (2, 0)
+
+
+def test_when_all_are_down_nobody_is_asked_and_nothing_is_repeated(pair: Pair) -> None:
+    for server in (pair.first, pair.second):
+        server.faults.add(faults.refuse())
+    fail(pair)
+    pair.calls()
+    sleep = Steps()
+    retrying = RetryingSource(pair.source, RetryPolicy(), lambda _: None, sleep, lambda: 0.0)
+    for _ in range(1000):
+        with pytest.raises(Resting, match="not asked again for"):
+            retrying.resolve(TINY, "main")
+    assert pair.calls() == (0, 0)
+    assert sleep.waits == []
+
+
+def test_after_a_pause_one_call_finds_out(pair: Pair) -> None:
+    for server in (pair.first, pair.second):
+        server.faults.add(faults.refuse())
+    fail(pair)
+    pair.clock.now += 600
+    pair.calls()
+    for error in (Unreachable, Resting):
+        with pytest.raises(error):
+            pair.source.refs(TINY)
+    assert pair.calls() == (1, 1)
+    for server in (pair.first, pair.second):
+        server.faults.clear()
+    pair.clock.now += 1200
+    assert pair.source.refs(TINY)
+
+
+def test_refusals_are_answers_and_open_nothing(pair: Pair) -> None:
+    for _ in range(9):
+        with pytest.raises(NotFoundOrPrivate):
+            pair.source.resolve(Repo.parse("acme/nope"), "main")
+        pair.clock.now += 301
+    assert pair.calls() == (9, 0)
+
+
+def test_answers_that_make_no_sense_never_close_the_last_way(pair: Pair) -> None:
+    for server in (pair.first, pair.second):
+        server.faults.add(faults.garbage(), "*/refs")
+    for _ in range(9):
+        with pytest.raises(BadAnswer):
+            pair.source.refs(TINY)
+        pair.clock.now += 301
+    assert pair.source.resolve(TINY, "main")
+
+
+def test_wrong_bytes_are_fetched_elsewhere(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    for path, match in ((LARGE, "/repos/*"), (SMALL, f"*{SMALL}")):
+        pair.first.faults.add(faults.wrong_bytes(5), match)
+        assert fetched(pair.source, TINY, commit, files[path]) != FILES[path].read()
+        pair.source.distrust(TINY, commit, files[path])
+        assert fetched(pair.source, TINY, commit, files[path]) == FILES[path].read()
+        pair.clock.now += 301
+        assert fetched(pair.source, TINY, commit, files[path]) == FILES[path].read()  # it is remembered
+
+
+def test_one_that_lies_again_and_again_is_left_alone(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    pair.first.faults.add(faults.wrong_bytes(5), "/acme/*")
+    for path in (SMALL, "README.md", "sub/ünïcode & #1 100%?+.txt"):
+        fetched(pair.source, TINY, commit, files[path])
+        pair.source.distrust(TINY, commit, files[path])
+        pair.clock.now += 301
+    pair.calls()
+    pair.source.refs(TINY)
+    assert pair.calls() == (0, 1)
+
+
+def test_when_everybodys_bytes_are_wrong_all_are_still_asked_in_turn(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    pair.calls()
+    for _ in range(6):
+        fetched(pair.source, TINY, commit, files[SMALL])
+        pair.source.distrust(TINY, commit, files[SMALL])
+        pair.clock.now += 301
+    assert pair.calls() == (3, 3)
+
+
+def test_a_promise_that_differs_is_taken_from_another(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    pair.first.faults.add(lambda _, answer: answer.having({"X-Linked-Size": "17"}), "/acme/*")
+    assert fetched(pair.source, TINY, commit, files[LARGE]) == FILES[LARGE].read()
+
+
+def test_a_file_begun_at_one_is_finished_from_another(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    pair.calls()
+    pair.first.faults.add(faults.cut(3_000_000), origin="cdn")
+    source = RetryingSource(pair.source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
+    assert fetched(source, TINY, commit, files[LARGE]) == FILES[LARGE].read()
+    assert pair.first.calls(origin="cdn") == 1
+    assert [record.range for record in pair.second.log.records(origin="cdn")] == [
+        f"bytes=3000000-{FILES[LARGE].size - 1}"
+    ]
+
+
+def test_a_stream_that_is_not_read_says_nothing(pair: Pair) -> None:
+    commit, files = published(pair.source)
+    breaker = pair.source._breakers[0]
+    breaker.fail()
+    for _ in range(2):
+        with pair.source.fetch(TINY, commit, files[LARGE]):
+            pair.clock.now += 10
+        breaker.fail()
+    assert breaker.open
 
 
 def test_nobody_to_ask_is_a_mistake() -> None:

@@ -6,4 +6,4 @@ can be made to answer on request.
 
 import pytest
 
-pytest.register_assert_rewrite("tests.stores.contract", "tests.stores.uploads")
+pytest.register_assert_rewrite("tests.stores.contract", "tests.stores.uploads", "tests.stores.resuming")

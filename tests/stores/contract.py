@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -49,6 +50,29 @@ class StoreContract:
     def test_stat_is_none_when_nothing_is_stored_under_the_key(self, store: Store) -> None:
         put(store, "a/b", b"x")
         assert [store.stat(key) for key in ("b", "a", "a/c", "a/b/c", "a/bc")] == [None] * 5
+
+    @pytest.mark.parametrize("size", [0, 10, 9 * MIB])
+    def test_a_touched_object_is_as_young_as_one_that_was_just_put_and_keeps_its_bytes(
+        self, store: Store, size: int
+    ) -> None:
+        body = os.urandom(size)
+        store.put("a/b", body, Sha256.of(body))
+        before = store.stat("a/b")
+        time.sleep(1.1)  # a bucket's clock has seconds
+        store.touch("a/b")
+        after = store.stat("a/b")
+        put(store, "a/c", b"")
+        now = store.stat("a/c")
+        assert before is not None
+        assert after is not None
+        assert now is not None
+        assert before.modified < after.modified <= now.modified
+        assert read(store, "a/b") == body
+
+    def test_a_missing_key_cannot_be_touched(self, store: Store) -> None:
+        put(store, "a/b", b"x")
+        with pytest.raises(KeyMissing):
+            store.touch("a/c")
 
     def test_a_missing_key_cannot_be_read(self, store: Store) -> None:
         put(store, "a/b", b"x")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.ports import Store
 from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.parts import PART_SIZE
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.servers.bucket import S3Server
 
@@ -31,9 +32,10 @@ class Place(Protocol):
 @dataclass(frozen=True)
 class Folder:
     root: Path
+    part_size: int = PART_SIZE
 
     def open(self) -> Store:
-        return DirectoryStore(self.root)
+        return DirectoryStore(self.root, part_size=self.part_size)
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,16 @@ def upload_half(answers: Connection, place: Place, key: str) -> None:
     with store.begin(key, 2 * store.part_size) as upload:
         upload.put(0, bytes(store.part_size))
         answers.send(None)
+        answers.recv()
+
+
+def upload_half_and_tell(answers: Connection, place: Place, key: str) -> None:
+    """Puts the first of two parts, sends the token, begins the second, and waits to be killed."""
+    store = place.open()
+    with store.begin(key, 2 * store.part_size) as upload:
+        upload.put(0, b"a" * store.part_size)
+        upload.put(1, bytes(store.part_size))
+        answers.send(upload.token(1))
         answers.recv()
 
 

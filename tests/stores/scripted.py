@@ -73,7 +73,7 @@ def _handler(script: Callable[[Asked], Answer], asked: list[Asked]) -> type[Base
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked.append(Asked(self.command, self.path, headers, body))
             answer = script(asked[-1])
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)  # no date but the script's
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()

@@ -26,6 +26,7 @@ EVERY_CALL: dict[str, Callable[[S3Store], object]] = {
     "begin": lambda store: store.begin("k", 5),
     "list": lambda store: keys(store, "k"),
     "delete": lambda store: store.delete(["k"]),
+    "sweep": lambda store: store.sweep(0),
 }
 every_call = pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL.keys())
 

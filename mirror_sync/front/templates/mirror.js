@@ -58,6 +58,7 @@ async function blob(r, fields) {
 async function refs(r, fields) {
     const document = await snapshots.refsOf(r, fields);
     delete document.snapshots;
+    delete document.gone;
     answers.sendJson(r, JSON.stringify(document));
 }
 

@@ -16,10 +16,11 @@ async function refsOf(r, fields) {
     const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
     const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
     const text = known ? await bucket.refs(r, kinds, fields.id) : null;
-    if (text === null) {
+    const refs = text === null ? null : JSON.parse(text);
+    if (refs === null || Object.keys(refs.snapshots).length === 0) {  // none: it was withdrawn
         throw answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
     }
-    return JSON.parse(text);
+    return refs;
 }
 
 function commitOf(refs, revision) {

@@ -1,0 +1,107 @@
+"""A repo that its upstream no longer gives, of which something is published: gathers the facts and lets domain rule."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from mirror_sync.domain.gone import DISABLED, PRIVATE, Cause, OnGone, Standing, frozen_reason, is_certain, rule
+from mirror_sync.domain.job import Job, agreed_on_gone
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.upstream import Resolved
+from mirror_sync.engine.decision import Edit, Settled
+from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
+from mirror_sync.engine.published import read_document, read_root
+from mirror_sync.engine.site import Target
+from mirror_sync.errors import Disabled, DocumentError, Gated, KeyMissing, MirrorError, NotFoundOrPrivate
+from mirror_sync.ports import Source
+
+GONE = (NotFoundOrPrivate, Gated, Disabled)
+
+
+class Proof:
+    """Asks an upstream about our token, once a run and only when the answer matters. Safe for many threads."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._known: Standing | None = None
+        self._lock = threading.Lock()
+
+    def standing(self) -> Standing:
+        """Raises TokenRejected and other UpstreamErrors: then nothing that this token was told means anything."""
+        with self._lock:
+            if self._known is None:
+                self._known = self._source.prove()
+            return self._known
+
+
+class Absences:
+    """Decides about repos that are gone. Reads the target, asks about the token, writes nothing."""
+
+    def __init__(self, target: Target, jobs: Sequence[Job], proof: Proof, now: Callable[[], datetime]) -> None:
+        self._target, self._jobs, self._proof, self._now = target, jobs, proof, now
+
+    def frozen(self, task: Task, refs: Refs) -> Settled | None:
+        """The answer for a repo that is not asked for again."""
+        if refs.gone is None or not refs.snapshots or self._wish(task) is not OnGone.FREEZE:
+            return None
+        return Settled(RepoOutcome.HELD, refs.commit_of(task.revision), frozen_reason(refs.gone), refs.gone.code)
+
+    def settle(self, task: Task, refs: Refs, error: MirrorError) -> Settled:
+        """What follows from a refusal of the upstream; `refs` name something, or remember that they did."""
+        return self._settle(task, refs, error.code, str(error))
+
+    def turned(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
+        """What follows where the upstream gives a repo that it has switched off, or made private."""
+        if not is_known(refs):
+            return None
+        if resolved.terms.disabled:
+            return self._settle(task, refs, DISABLED, "disabled: the upstream has switched the repo off")
+        if resolved.terms.private and self._was_public(task, refs):
+            return self._settle(task, refs, PRIVATE, "private: the upstream no longer shows the repo to everybody")
+        return None
+
+    def _settle(self, task: Task, refs: Refs, code: str, reason: str) -> Settled:
+        plain = is_certain(code, Standing.UNPROVEN, was_open=False)
+        standing = Standing.UNPROVEN if plain else self._proof.standing()
+        was_open = standing is Standing.ANONYMOUS and self._was_open(task, refs)
+        cause = Cause(code, reason, is_certain(code, standing, was_open=was_open))
+        if not refs.snapshots:
+            return Settled(RepoOutcome.HELD, None, f"{reason}; what was published is withdrawn", code)
+        ruling = rule(self._wish(task), cause, refs.gone, self._now())
+        after = refs.withdrawn(ruling.note) if ruling.withdraw else refs.noting(ruling.note)
+        commit = None if ruling.withdraw else refs.commit_of(task.revision)
+        return Settled(RepoOutcome.HELD, commit, ruling.reason, code, edit=Edit.between(refs, after))
+
+    def _wish(self, task: Task) -> OnGone:
+        return agreed_on_gone((task.job, *self._jobs), self._target.name, task.repo)
+
+    def _was_public(self, task: Task, refs: Refs) -> bool:
+        """Also when that snapshot is withdrawn already for this very reason: else it would come back."""
+        withdrawn = refs.gone is not None and refs.gone.code == PRIVATE
+        return withdrawn or self._published_info(task, refs).get("private") is False
+
+    def _was_open(self, task: Task, refs: Refs) -> bool:
+        info = self._published_info(task, refs)
+        return info.get("private") is False and info.get("gated") is False
+
+    def _published_info(self, task: Task, refs: Refs) -> dict[str, Any]:
+        """The Hub's words about the repo when it was published; empty when they cannot be read."""
+        for name in (task.revision, DEFAULT_BRANCH, *refs.snapshots):
+            digest = refs.root_of(name)
+            try:
+                if digest is not None:
+                    info = json.loads(read_document(self._target.store, read_root(self._target.store, digest).info))
+                    return info if isinstance(info, dict) else {}
+            except (KeyMissing, DocumentError, ValueError):
+                continue
+        return {}
+
+
+def is_known(refs: Refs) -> bool:
+    """Whether something of a repo is published, or was until it was withdrawn."""
+    return bool(refs.snapshots) or refs.gone is not None

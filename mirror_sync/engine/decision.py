@@ -1,0 +1,88 @@
+"""What a decision is, before anything of it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror_sync.domain.digest import Promise, Sha256
+from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.plan import Plan
+from mirror_sync.domain.policy import Verdict
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.snapshot import Root
+from mirror_sync.domain.upstream import Resolved
+from mirror_sync.errors import MirrorError
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of refs.json that publishes nothing: it is made only where `before` still stands there."""
+
+    before: Refs
+    after: Refs
+
+    @classmethod
+    def between(cls, before: Refs, after: Refs) -> Edit | None:
+        return None if before == after else cls(before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Nothing to transfer: unchanged, refused or held, with the reason."""
+
+    outcome: RepoOutcome
+    commit: str | None
+    reason: str
+    code: str
+    files: int = 0
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The published snapshot that a commit is compared with; `digest` is that of its root."""
+
+    digest: Sha256
+    root: Root
+    manifest: Manifest
+
+    @property
+    def digests(self) -> frozenset[Sha256]:
+        """All that it names, itself included."""
+        return frozenset((self.digest, *self.root.documents, *(file.sha256 for file in self.manifest.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit to be published. `root` is set when its snapshot exists already and only a ref must move.
+
+    `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own.
+    """
+
+    resolved: Resolved
+    verdict: Verdict
+    base: Manifest
+    plan: Plan
+    present: dict[Promise, Sha256]
+    known_documents: frozenset[Sha256]
+    root: Sha256 | None = None
+    files: int = 0
+    relies_on: Base | None = None
+
+
+def held(commit: str | None, why: str, code: str) -> Settled:
+    return Settled(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
+
+
+def failure(error: MirrorError) -> Settled:
+    return Settled(RepoOutcome.FAILED, None, str(error), error.code)
+
+
+def internal_failure(error: Exception) -> Settled:
+    reason = f"internal error, a fault of this program ({type(error).__name__}: {error}); --debug logs its traceback"
+    return Settled(RepoOutcome.FAILED, None, reason, "internal")
+
+
+def renamed(resolved: Resolved) -> str:
+    return f"renamed upstream to {resolved.current}" if resolved.renamed else ""

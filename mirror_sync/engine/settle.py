@@ -1,0 +1,104 @@
+"""Publishes beside prunes: nothing that refs.json will name is removed meanwhile, or it is noticed.
+
+See docs/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.keys import blob_key, is_active_prune
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.notices import notices
+from mirror_sync.engine.published import Mapper, put_refs, read_document, read_refs
+from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
+from mirror_sync.ports import Stat
+
+_OLD = 1 / 4  # of the grace period
+
+
+class Swept(StoreUnavailable):
+    """A prune was quicker: blobs that the snapshot needs are gone. The repo must be decided anew."""
+
+    def __init__(self, repo: Repo, digests: Collection[Sha256]) -> None:
+        lost = f"{len(digests)} blobs" if digests else "the snapshot that it builds on"
+        super().__init__(f"{repo}: a prune removed {lost} while a snapshot was being published; try again")
+
+
+class Watch:
+    """Looks for prunes from before a repo is decided until after it is published."""
+
+    def __init__(self, site: Site, target: Target, repo: Repo, mapper: Mapper = map) -> None:
+        self._site, self._target, self._repo, self._mapper = site, target, repo, mapper
+        self.known = notices(target)
+
+    def publish(
+        self, snapshot: tuple[CommitId, Sha256], granted: Collection[Sha256] | None, put: Callable[[], None]
+    ) -> None:
+        """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay.
+
+        `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
+        Raises Swept, before or after `put` was called.
+        """
+        found = notices(self._target)
+        if granted is not None and (found - self.known or any(map(is_active_prune, found))):
+            self._settle(self._names(*snapshot) - frozenset(granted))
+        self.known = found
+        put()
+        if notices(self._target) - self.known:  # one began after the look above: what it removed is not there now
+            self._forget_expired(keep=snapshot[0])
+            self._stats(self._names(*snapshot))
+
+    def _forget_expired(self, keep: CommitId) -> None:
+        """Our refs.json was made from one that a prune has changed since: what it let go must not come back torn."""
+        store = self._target.store
+        refs = read_refs(store, self._repo)
+        unnamed = set(refs.snapshots) - {ref.target for ref in refs.refs} - {keep}
+        torn = [commit for commit in unnamed if not self._is_whole(commit, refs.snapshots[commit])]
+        if torn:
+            put_refs(store, self._repo, refs.without(torn))
+
+    def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
+        try:
+            self._stats(self._names(commit, root))
+        except (Swept, DocumentError):
+            return False
+        return True
+
+    def _settle(self, loose: Collection[Sha256]) -> None:
+        """Every blob that no published snapshot protects is made young, and is there when all deletes have landed."""
+        found = self._stats(loose)
+        now = max((stat.modified for stat in found), default=0.0)  # the root was put a moment ago
+        age = self._target.grace.total_seconds() * _OLD
+        old = [stat.key for stat in found if now - stat.modified > age]
+        if old:
+            self._touch(old)
+        self._site.pause(self._target.settle)
+        self._stats(loose)
+
+    def _touch(self, keys: Iterable[str]) -> None:
+        try:
+            list(self._mapper(self._target.store.touch, keys))
+        except KeyMissing as error:
+            raise Swept(self._repo, ()) from error
+
+    def _stats(self, digests: Iterable[Sha256]) -> list[Stat]:
+        named = sorted(digests)
+        stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for digest in named]))
+        lost = [digest for digest, stat in zip(named, stats, strict=True) if stat is None]
+        if lost:
+            raise Swept(self._repo, lost)
+        return [stat for stat in stats if stat is not None]
+
+    def _names(self, commit: CommitId, root: Sha256) -> frozenset[Sha256]:
+        walk = Walk(partial(read_document, self._target.store), self._fault, self._mapper)
+        return frozenset(node.digest for node in walk.snapshot(Place(self._repo, commit), root))
+
+    def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
+        if isinstance(error, KeyMissing):
+            raise Swept(self._repo, (digest,)) from error
+        raise error

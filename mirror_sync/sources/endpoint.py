@@ -1,0 +1,114 @@
+"""One address of a hub, as it may be used: whose token goes there, how many calls it allows, where it may send us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urljoin, urlsplit
+
+from urllib3 import BaseHTTPResponse
+
+from mirror_sync.errors import BadAnswer
+from mirror_sync.sources.arrivals import Arrivals
+from mirror_sync.sources.budget import Bucket, Budget
+from mirror_sync.sources.hub_errors import Asked, bad_answer
+from mirror_sync.sources.network import origin_of, spoken_origin
+from mirror_sync.sources.transport import Transport, discard
+from mirror_sync.sources.unpacking import Unpacked
+
+HOPS = 5  # redirects of one request
+_CHUNK = 64 * 1024  # bytes
+_REDIRECTS = {301, 302, 303, 307, 308}
+_CACHE = "/api/resolve-cache/"  # below the API by its name, a file by the Hub's counting
+
+Look = Callable[[str, BaseHTTPResponse], None]
+"""Is shown every answer of a chain of redirects, with its address, and may raise."""
+
+
+class Endpoint:
+    """Makes GET requests. The token goes nowhere else, and only the endpoint's own answers count in the budget.
+
+    A redirect of a server on the open internet must lead to the open internet (`allow_private`: or anywhere); one
+    inside our own network, such as a mirror of ours, may send us on inside it.
+    """
+
+    def __init__(
+        self, url: str, token: str | None, transport: Transport, budget: Budget, *, allow_private: bool = False
+    ) -> None:
+        self.url, self.budget = url.rstrip("/"), budget
+        self._token, self._transport, self._allow_private = token or None, transport, allow_private
+
+    def is_home(self, url: str) -> bool:
+        """Whether an address is the endpoint's own origin."""
+        return origin_of(url) == origin_of(self.url)
+
+    def get(
+        self, asked: Asked, url: str, headers: dict[str, str], look: Look = lambda *_: None
+    ) -> tuple[str, BaseHTTPResponse]:
+        """The last answer of a chain of redirects, its body unread, and its address.
+
+        Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
+        """
+        trusted = True
+        for _ in range(HOPS + 1):
+            answer = self._open(url, headers, trusted=trusted)
+            try:
+                look(url, answer)
+                if answer.status not in _REDIRECTS:
+                    return url, answer
+                target = self._next(asked, url, answer)
+                trusted = self._allow_private or self._transport.came_from_inside(answer, url)
+            except BaseException:
+                self.finish(answer, url)
+                raise
+            self.finish(answer, url)
+            url = target
+        raise bad_answer(asked, f"more than {HOPS} redirects")
+
+    def arrivals(self, answer: BaseHTTPResponse, url: str) -> Arrivals:
+        """The body of an answer, as it arrives."""
+        return self._transport.arrivals(answer, url)
+
+    def finish(self, answer: BaseHTTPResponse, url: str) -> None:
+        """Have done with an answer whose body does not matter."""
+        self._transport.finish(answer, url)
+
+    def _open(self, url: str, headers: dict[str, str], *, trusted: bool) -> BaseHTTPResponse:
+        if not self.is_home(url):
+            return self._transport.open(url, headers, public_only=not trusted)
+        self.budget.take(self._bucket(url))
+        own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        answer = self._transport.open(url, {**headers, **own})
+        self.budget.learn(answer.headers)
+        return answer
+
+    def _bucket(self, url: str) -> Bucket:
+        path = urlsplit(url).path.removeprefix(urlsplit(self.url).path)
+        return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
+
+    def _next(self, asked: Asked, url: str, answer: BaseHTTPResponse) -> str:
+        try:
+            target = urljoin(url, answer.headers.get("Location", ""))
+            scheme = origin_of(target)[0]
+        except ValueError as error:
+            raise bad_answer(asked, "a redirect to something that is no http or https address") from error
+        if scheme == "http" and url.startswith("https:"):
+            raise bad_answer(asked, f"a redirect from https to unprotected {spoken_origin(target)}")
+        return target
+
+
+def read_whole(endpoint: Endpoint, url: str, answer: BaseHTTPResponse, limit: int) -> bytes:
+    """The body of an answer, decoded. BadAnswer when it has more than `limit` bytes, packed or not, Unreachable."""
+    arrivals, buffer = endpoint.arrivals(answer, url), memoryview(bytearray(_CHUNK))
+    try:
+        body = Unpacked(answer.headers.get("Content-Encoding", ""), limit)
+        while count := arrivals.readinto(buffer):
+            body.add(buffer[:count])
+        found = body.end()
+    except ValueError as error:
+        discard(answer)
+        raise BadAnswer(f"{spoken_origin(url)} sent {error}") from error
+    except BaseException:
+        discard(answer)
+        raise
+    answer.release_conn()
+    return found

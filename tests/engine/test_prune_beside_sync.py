@@ -1,0 +1,169 @@
+"""A prune beside a sync, each doing everything at each single step of the other: nothing that is published is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.retention import Retention
+from mirror_sync.engine.site import Site
+from mirror_sync.engine.verify import Scope, Verification
+from tests.engine.machines import (
+    GRACE,
+    HOUR,
+    Clock,
+    Machine,
+    Shelf,
+    Upstream,
+    blobs_of,
+    expect_complete,
+    named,
+    refs_of,
+)
+from tests.engine.workshop import job
+
+ACME = job("acme/x", workers=1, retention=Retention(1, timedelta(hours=1)))
+OLD = b"left by a run that did not end"
+WANTED = {"a": b"1", "again": OLD, "new": b"3", "shared": b"s"}
+
+
+class Pair:
+    """A machine that syncs and another that prunes, and a target with much that may go, and that is wanted again."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.shelf, self.upstream = Shelf(self.clock), Upstream()
+        self.syncing, self.pruning = Machine(self.upstream, self.shelf), Machine(self.upstream, self.shelf)
+        for files in ({"a": b"1", "shared": b"s"}, {"a": b"2", "shared": b"s"}):
+            self.clock.advance(1)
+            self.upstream.commit("acme/x", files)
+            assert self.syncing.sync(ACME).outcome == "published"
+        self.syncing.view.put(blob_key(Sha256.of(OLD)), OLD, Sha256.of(OLD))
+        self.syncing.index.learn({GitOid.of_blob(OLD): Sha256.of(OLD)})
+        self.clock.advance(GRACE.total_seconds() + HOUR)
+        self.wanted = self.upstream.commit("acme/x", WANTED)
+
+    def sync(self) -> None:
+        assert self.syncing.sync(ACME).outcome in ("published", "unchanged")
+
+    def prune(self) -> None:
+        assert self.pruning.prune(ACME).ok
+
+    def expect_well(self) -> None:
+        expect_complete(self.shelf)
+        assert refs_of(self.shelf, "acme/x").commit_of("main") == self.wanted
+        ages = [age for _, age in self.pruning.view.deleted]
+        assert all(age > GRACE.total_seconds() for age in ages), "a blob was removed within the grace period"
+
+
+class Counter:
+    """Acts at one step of a view, once; `steps` are those that passed."""
+
+    def __init__(self, at: int, act: object) -> None:
+        self.steps: list[str] = []
+        self._at, self._act = at, act
+
+    def __call__(self, verb: str, key: str) -> None:
+        self.steps.append("delete of a blob" if verb == "delete" and key.startswith("blobs/") else verb)
+        if len(self.steps) == self._at + 1 and callable(self._act):
+            self._act()
+
+
+def test_a_prune_at_each_step_of_a_sync_costs_it_nothing() -> None:
+    quiet = Pair()
+    count = quiet.syncing.view.before = Counter(-1, None)
+    quiet.sync()
+    assert len(count.steps) > 12
+    for step in range(len(count.steps)):
+        pair = Pair()
+        pair.syncing.view.before = Counter(step, pair.prune)
+        pair.sync()
+        pair.expect_well()
+
+
+def test_a_sync_at_each_step_of_a_prune_publishes_what_stays() -> None:
+    quiet = Pair()
+    count = quiet.pruning.view.before = Counter(-1, None)
+    quiet.prune()
+    for step, name in enumerate(count.steps):
+        if name == "delete of a blob":
+            continue  # a removal that was sent and stalls: see the test below
+        pair = Pair()
+        pair.pruning.view.before = Counter(step, pair.sync)
+        pair.prune()
+        pair.sync()
+        pair.expect_well()
+
+
+def test_after_a_prune_beside_a_sync_the_next_one_leaves_nothing_unnamed() -> None:
+    pair = Pair()
+    pair.pruning.view.before = Counter(20, pair.sync)
+    pair.prune()
+    pair.clock.advance(GRACE.total_seconds() + HOUR)
+    pair.prune()
+    assert blobs_of(pair.shelf) == named(pair.shelf)
+
+
+def test_a_removal_that_takes_effect_only_after_a_whole_sync_is_reported_and_can_be_repaired() -> None:
+    """The window that remains: a delete that was sent in time and lands later than the settling time."""
+    pair = Pair()
+    fired: list[str] = []
+
+    def stall(verb: str, key: str) -> None:
+        if verb == "delete" and key.startswith("blobs/") and not fired:
+            fired.append(key)
+            pair.sync()
+
+    pair.pruning.view.before = stall
+    report = pair.pruning.prune(ACME)
+    assert fired
+    assert not report.ok
+    assert "verify --repair" in report.problems[0]
+    assert not _verify(pair.syncing.site, repair=True)
+    expect_complete(pair.shelf)
+    assert _verify(pair.syncing.site, repair=False)
+
+
+def _verify(site: Site, *, repair: bool) -> bool:
+    """Whether nothing had to be repaired, and nothing is wrong."""
+    report = Verification(site, Scope(repair=repair), [ACME]).run()
+    assert not report.faults
+    return not report.repaired
+
+
+def test_two_prunes_at_once_remove_the_same_and_no_more() -> None:
+    for step in range(0, 60, 3):
+        pair = Pair()
+        other = Machine(pair.upstream, pair.shelf)
+        pair.pruning.view.before = Counter(step, lambda other=other: other.prune(ACME))
+        pair.prune()
+        pair.sync()
+        pair.expect_well()
+
+
+def test_without_a_prune_a_sync_asks_three_times_and_waits_for_nothing() -> None:
+    pair = Pair()
+    count = pair.syncing.view.before = Counter(-1, None)
+    before = pair.clock.now
+    pair.sync()
+    assert pair.clock.now == before
+    assert count.steps.count("list") == 3
+    assert "touch" not in count.steps
+
+
+def test_a_ref_that_moves_onto_a_snapshot_which_a_prune_takes_away_is_published_anew() -> None:
+    pair = Pair()
+    repo = Repo.parse("acme/x")
+    pair.upstream.commits[repo] = pair.upstream.commits[repo][:1]  # the upstream goes back to its first commit
+    pair.wanted = pair.upstream.commits[repo][0][0]
+
+    def before(verb: str, key: str) -> None:
+        if verb == "put" and key.endswith("refs.json"):
+            pair.syncing.view.before = lambda verb, key: None
+            pair.prune()
+
+    pair.syncing.view.before = before
+    pair.sync()
+    pair.expect_well()

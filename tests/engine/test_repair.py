@@ -1,0 +1,99 @@
+"""`verify --repair` brings what is wrong from upstream again, or says why it cannot."""
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.selection import Selection
+from mirror_sync.engine.verify import Verification
+from tests.engine.workshop import PART, Workshop, job
+from tests.standin import LFS, Generated, Hub
+
+BIG = Generated(2 * PART + 5, seed=4)
+FILES = {"a": b"1", "sub/w": BIG.read()}
+ACME = job("acme/x")
+
+
+@pytest.fixture
+def mirror(hub: Hub, workshop: Workshop) -> Workshop:
+    hub.model("acme/x", license="mit").commit({"a": b"1", "sub/w": LFS(BIG)})
+    workshop.sync(ACME)
+    return workshop
+
+
+def test_missing_short_and_changed_blobs_are_fetched_again(mirror: Workshop) -> None:
+    mirror.path(Sha256.of(b"1")).unlink()
+    mirror.path(Sha256.of(BIG.read())).write_bytes(b"short")
+    report = mirror.verify(ACME, repair=True)
+    assert report.ok
+    assert {fault.path for fault in report.repaired} == {"a", "sub/w"}
+    assert mirror.files("acme/x") == FILES
+    mirror.path(Sha256.of(b"1")).write_bytes(b"2")
+    assert [fault.path for fault in mirror.verify(ACME, repair=True).repaired] == ["a"]
+    assert mirror.verify().ok
+
+
+@pytest.mark.parametrize("document", ["root", "info", "commits", "shard"])
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_documents_are_made_again_and_no_byte_is_fetched(
+    hub: Hub, mirror: Workshop, document: str, damage: str
+) -> None:
+    root, refs = mirror.root("acme/x"), mirror.refs("acme/x")
+    digests = {"root": refs.snapshots[root.commit], "info": root.info, "commits": root.commits}
+    path = mirror.path(digests.get(document, root.shards[0].digest))
+    path.unlink() if damage == "missing" else path.write_bytes(b"[]")
+    hub.log.clear()
+    report = mirror.verify(ACME, repair=True)
+    assert report.ok
+    assert [fault.repair for fault in report.repaired] == ["repaired"]
+    assert hub.calls("GET", "*/resolve/*") == 0
+    assert mirror.refs("acme/x") == refs, "the same documents have the same names"
+    assert mirror.verify().ok
+
+
+def test_a_snapshot_whose_info_upstream_has_changed_is_published_under_a_new_root(hub: Hub, mirror: Workshop) -> None:
+    mirror.path(mirror.root("acme/x").info).unlink()
+    hub.model("acme/x").set(tags=["new-tag"])
+    before = mirror.refs("acme/x")
+    assert mirror.verify(ACME, repair=True).ok
+    assert mirror.refs("acme/x").refs == before.refs
+    assert mirror.files("acme/x") == FILES
+
+
+def test_documents_and_files_that_are_both_lost_come_back_in_one_repair(mirror: Workshop) -> None:
+    mirror.path(mirror.root("acme/x").shards[0].digest).unlink()
+    mirror.path(Sha256.of(b"1")).unlink()
+    assert mirror.verify(ACME, repair=True).ok
+    assert mirror.files("acme/x") == FILES
+
+
+def test_a_snapshot_keeps_its_selection_through_a_repair(hub: Hub, mirror: Workshop) -> None:
+    mirror.path(mirror.root("acme/x").info).unlink()
+    changed = job("acme/x", selection=Selection(exclude=("sub/*",)))
+    mirror.verify(changed, repair=True)
+    assert mirror.files("acme/x") == FILES
+
+
+def test_what_upstream_no_longer_has_is_said(hub: Hub, mirror: Workshop) -> None:
+    mirror.path(Sha256.of(b"1")).unlink()
+    mirror.path(mirror.root("acme/x").info).unlink()
+    hub.remove("acme/x")
+    report = mirror.verify(ACME, repair=True)
+    assert not report.ok
+    assert len(report.unrepairable) == 2
+    assert all(fault.repair.startswith("the upstream no longer has it: not found") for fault in report.faults)
+
+
+def test_a_repo_that_no_job_names_has_no_upstream_to_ask(mirror: Workshop) -> None:
+    mirror.path(Sha256.of(b"1")).unlink()
+    (fault,) = mirror.verify(job("acme/other"), repair=True).faults
+    assert "no job names acme/x any more" in fault.repair
+
+
+def test_without_repair_nothing_is_fetched_or_written(hub: Hub, mirror: Workshop) -> None:
+    mirror.path(Sha256.of(b"1")).unlink()
+    hub.log.clear()
+    mirror.store.written.clear()
+    (fault,) = Verification(mirror.site).run().faults
+    assert fault.repair == ""
+    assert len(hub.log) == 0
+    assert mirror.store.written == []
