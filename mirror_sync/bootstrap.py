@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import structlog
 from filelock import FileLock, Timeout
 
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
@@ -19,11 +21,14 @@ from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import PlanReport, RepoStatus, RunReport, VerifyReport
-from mirror_sync.engine.run import plan_jobs, sync_jobs
+from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.verify import Verification
-from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
+from mirror_sync.engine.sweep import sweep_uploads
+from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
+from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.history import History
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
@@ -33,6 +38,25 @@ from mirror_sync.stores.index import SqliteIndex
 from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
+_CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
+
+Made = TypeVar("Made")
+
+_log = structlog.get_logger("mirror_sync.bootstrap")
+
+
+class _Once(Generic[Made]):
+    """Makes a value when it is first asked for; threads that ask at once get the same one."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make, self._lock = make, threading.Lock()
+        self.made: Made | None = None
+
+    def __call__(self) -> Made:
+        with self._lock:
+            if self.made is None:
+                self.made = self._make()
+            return self.made
 
 
 class Mirror:
@@ -47,10 +71,12 @@ class Mirror:
         self.settings = settings
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
+        self._history = _Once(lambda: History(self.settings.state_dir / "history.db"))
+        self._assembled = _Once(self._assemble)
 
-    @cached_property
+    @property
     def history(self) -> History:
-        return History(self.settings.state_dir / "history.db")
+        return self._history()
 
     def jobs(self, names: Sequence[str] = ()) -> tuple[Job, ...]:
         """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none."""
@@ -68,9 +94,32 @@ class Mirror:
         """What a sync would do; writes nothing to a target."""
         return plan_jobs(self._site, self.jobs(names), self.settings.jobs)
 
-    def verify(self) -> VerifyReport:
-        """Re-hash everything that the targets publish."""
-        return Verification(self._site).run()
+    def verify(self, scope: Scope | None = None) -> VerifyReport:
+        """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped."""
+        checkpoint = FileCheckpoint(self.settings.state_dir / "verify.json")
+        return Verification(self._site, scope, self.settings.jobs, checkpoint).run()
+
+    def prune(self, *, dry_run: bool = False) -> PruneReport:
+        """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing."""
+        if not dry_run:
+            self.sweep()
+        return Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
+
+    def sweep(self) -> None:
+        """Remove from every target what uploads have left that nobody went on with for a week.
+
+        What goes wrong is logged: not every S3-compatible server can list them, and they harm nobody.
+        """
+        for target in self._site.targets.values():
+            if self.stop.is_set():
+                return
+            try:
+                count = sweep_uploads(target)
+            except StoreError as error:
+                _log.warning("sweep.failed", target=target.name, reason=str(error))
+                continue
+            if count:
+                _log.info("sweep.done", target=target.name, uploads=count)
 
     def status(self) -> tuple[RepoStatus, ...]:
         """What is remembered of every repo of the jobs that exist now."""
@@ -86,11 +135,14 @@ class Mirror:
 
     def close(self) -> None:
         """Close the history, if it was opened."""
-        if "history" in self.__dict__:
-            self.history.close()
+        if self._history.made is not None:
+            self._history.made.close()
 
-    @cached_property
+    @property
     def _site(self) -> Site:
+        return self._assembled()
+
+    def _assemble(self) -> Site:
         tell = tell_all((self.history, *self._observers))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
         return Site(
@@ -102,7 +154,9 @@ class Mirror:
         )
 
     def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:
-        return RetryingSource(_plain_source(upstream, budgets), RetryPolicy(), tell, self._sleep, random.random)
+        jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
+        plain = _plain_source(upstream, budgets, connections_of(jobs))
+        return RetryingSource(plain, RetryPolicy(), tell, self._sleep, random.random)
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):
@@ -110,13 +164,15 @@ class Mirror:
 
     def _target(self, target: TargetSettings) -> Target:
         state = self.settings.state_dir
+        jobs = (job for job in self.settings.jobs if job.target == target.name)
         place = _place_of(target)
         return Target(
             name=target.name,
-            store=open_store(target),
+            store=open_store(target, connections_of(jobs)),
             index=SqliteIndex(state / "index.db", place),
             notes=SqliteNotes(state / "uploads.db", place),
             lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
+            grace=target.grace,
         )
 
     @contextmanager
@@ -140,7 +196,12 @@ class Mirror:
             lock.release()
 
 
-def open_store(target: TargetSettings) -> Store:
+def connections_of(jobs: Iterable[Job]) -> int:
+    """As many connections to one host as these jobs can keep busy side by side."""
+    return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
+
+
+def open_store(target: TargetSettings, connections: int = _CONNECTIONS) -> Store:
     """The adapter for a target's settings. It connects at its first call."""
     if isinstance(target, DirectoryTarget):
         from mirror_sync.stores.directory import DirectoryStore
@@ -154,11 +215,12 @@ def open_store(target: TargetSettings) -> Store:
         access_key=target.access_key or "",
         secret_key=target.secret_key or "",
         addressing=target.addressing,
+        max_connections=connections,
     )
     return S3Store(target.bucket, target.prefix, options)
 
 
-def _plain_source(upstream: UpstreamSettings, budgets: Budgets) -> Source:
+def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int) -> Source:
     if isinstance(upstream, DirectoryUpstream):
         from mirror_sync.sources.directory import DirectorySource
 
@@ -175,7 +237,7 @@ def _plain_source(upstream: UpstreamSettings, budgets: Budgets) -> Source:
         min_rate=limits.min_rate,
         over=limits.over,
     )
-    transport = Transport(timeouts=timeouts)
+    transport = Transport(timeouts=timeouts, connections=connections)
     return FailoverSource(
         [
             HubSource(

@@ -12,7 +12,6 @@ import typer
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.errors import Interrupted
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
@@ -80,8 +79,6 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
     """
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
-    if invocation.stop.is_set():
-        raise Interrupted("stopped before the plan was complete")
     if as_json:
         invocation.print_json(report.encode())
     else:
@@ -155,16 +152,60 @@ def status(invocation: Invocation, as_json: Json = False) -> None:
 
 @app.command()
 @command
-def verify(invocation: Invocation, as_json: Json = False) -> None:
-    """Prove by SHA-256 that what is published is whole."""
-    with invocation.mirror() as mirror:
-        report = mirror.verify()
+def verify(
+    invocation: Invocation,
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,
+    sample: Annotated[
+        str, typer.Option("--sample", metavar="SHARE", help="Only a part of all files, like 5%: each time the next.")
+    ] = "100%",
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only what was published since a date, or in the last 7d."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="RATE", help="Read no faster than this, like 50MB/s.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove by SHA-256 that what is published is whole.
+
+    The same command goes on where an interrupted one had stopped. Documents are always read, whatever the sample.
+    """
+    from mirror_sync.cli.proving import scope_of
+
+    scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair)
+    with invocation.mirror("verifying") as mirror:
+        report = mirror.verify(scope)
     if as_json:
         invocation.print_json(report.encode())
     else:
-        from mirror_sync.cli.reports import verify_text
+        from mirror_sync.cli.proving import verify_text
 
         invocation.print(verify_text(report, invocation.page))
+    _end(report.ok)
+
+
+@app.command()
+@command
+def prune(
+    invocation: Invocation,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be removed; write and remove nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove old snapshots, and what none refers to.
+
+    What branches, tags and jobs name always stays. It may run beside syncs, on this machine or another.
+    """
+    with invocation.mirror("looking for what nothing refers to" if dry_run else "pruning") as mirror:
+        report = mirror.prune(dry_run=dry_run)
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.pruning import prune_text
+
+        invocation.print(prune_text(report, invocation.page))
     _end(report.ok)
 
 

@@ -3,6 +3,7 @@ configuration."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -55,6 +56,8 @@ def explain(error: BaseException, invocation: Invocation) -> int:
 
 
 def _spoken(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens on that address already; choose one with --port, or with front.listen"
     if error.strerror is None or error.filename is None:
         return harmless(str(error))
     return harmless(f"{error.filename}: {error.strerror}")

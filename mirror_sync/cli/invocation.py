@@ -59,8 +59,11 @@ class Invocation:
         start_log(LogStyle(options.log_format, level, options.debug), self.lines, self.redaction)
 
     @contextmanager
-    def mirror(self) -> Iterator[Mirror]:
-        """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once."""
+    def mirror(self, doing: str = "") -> Iterator[Mirror]:
+        """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once.
+
+        `doing` is what a terminal shows until there are figures.
+        """
         from mirror_sync.bootstrap import Mirror
         from mirror_sync.observers.event_log import log_event
 
@@ -71,7 +74,7 @@ class Invocation:
             mirror = Mirror(settings, observers=(log_event, tally), stop=self.stop)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
-            stack.enter_context(self._progress(tally))
+            stack.enter_context(self._progress(tally, doing))
             yield mirror
 
     def print(self, text: str) -> None:
@@ -94,11 +97,11 @@ class Invocation:
         width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
         return Page(width, in_color(sys.stdout))
 
-    def _progress(self, tally: Tally) -> AbstractContextManager[object]:
+    def _progress(self, tally: Tally, doing: str) -> AbstractContextManager[object]:
         if self._watched:
-            from mirror_sync.observers.progress import LiveProgress
+            from mirror_sync.observers.progress import LOOKING, LiveProgress
 
-            return LiveProgress(tally, self.lines)
+            return LiveProgress(tally, self.lines, doing=doing or LOOKING)
         from mirror_sync.observers.plain import PlainProgress
 
         return PlainProgress(tally)

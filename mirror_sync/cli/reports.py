@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import (
-    BlobFault,
     PlanReport,
     RepoOutcome,
     RepoPlan,
     RepoReport,
     RepoStatus,
     RunReport,
-    VerifyReport,
     worst_first,
 )
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
@@ -26,7 +24,7 @@ from mirror_sync.observers.figures import age, counted, in_bytes, in_time
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
-_SHORT = 8  # digits of a commit id that are enough to tell two apart
+SHORT = 8  # digits of a commit id that are enough to tell two apart
 _QUIET = (RepoOutcome.UNCHANGED,)
 
 
@@ -52,8 +50,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     )
     parts.append(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}.")
     if report.interrupted:
-        left = f"{counted(report.left, 'repo')} left; run" if report.left else "run"
-        parts.append(f"Stopped before the end: {left} the same command again to go on.")
+        parts.append(f"Stopped before the end: {_left(report)}run the same command again to go on.")
     return "\n".join(parts)
 
 
@@ -67,6 +64,8 @@ def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
         ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
     )
     parts.append(f"{_counts(repos)}. A sync would {done}.")
+    if report.interrupted:
+        parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
 
 
@@ -78,7 +77,7 @@ def status_text(statuses: Sequence[RepoStatus], page: Page, now: datetime) -> st
         Row(
             (
                 status.outcome,
-                (status.commit or "-")[:_SHORT],
+                (status.commit or "-")[:SHORT],
                 age(status.last_success, now),
                 f"{status.files:,}",
                 _name(status),
@@ -107,19 +106,6 @@ def check_text(settings: Settings) -> str:
     if settings.warnings:
         parts.append(counted(len(settings.warnings), "warning"))
     return f"{settings.path.name}: ok, {', '.join(parts)}"
-
-
-def verify_text(report: VerifyReport, page: Page) -> str:
-    seen = (
-        f"{counted(report.repos, 'repo')}, {counted(report.snapshots, 'snapshot')}, "
-        f"{counted(report.blobs, 'blob')}, {in_bytes(report.bytes)}"
-    )
-    parts = [page.table(("PROBLEM", "REPO"), map(_fault_row, report.faults))] if report.faults else []
-    verdict = f"{counted(len(report.faults), 'fault')} found" if report.faults else "all as published"
-    parts.append(f"Verified {seen}: {verdict}.")
-    if report.interrupted:
-        parts.append("Stopped before the end: the rest was not verified.")
-    return "\n".join(parts)
 
 
 def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
@@ -158,15 +144,20 @@ def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
     return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows)
 
 
-def _fault_row(fault: BlobFault) -> Row:
-    name = fault.repo if fault.kind is Kind.MODEL else f"{fault.kind}:{fault.repo}"
-    place = f"{fault.path or 'a document of the snapshot'}, sha256 {fault.sha256}, target {fault.target}"
-    return Row((fault.problem, f"{name}@{fault.commit[:_SHORT]}"), place)
+def spoken_repo(kind: Kind, repo: str) -> str:
+    return repo if kind is Kind.MODEL else f"{kind}:{repo}"
 
 
 def _name(of: _Named) -> str:
-    repo = of.repo if of.kind is Kind.MODEL else f"{of.kind}:{of.repo}"
-    return f"{repo}@{of.revision} ({of.job})"
+    return f"{spoken_repo(of.kind, of.repo)}@{of.revision} ({of.job})"
+
+
+def _left(report: RunReport) -> str:
+    """7 repos left and 2 jobs not begun;"""
+    left = [f"{counted(report.left, 'repo')} left"] if report.left else []
+    if report.jobs_left:
+        left.append(f"{counted(report.jobs_left, 'job')} not begun")
+    return f"{' and '.join(left)}; " if left else ""
 
 
 def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStatus]) -> str:

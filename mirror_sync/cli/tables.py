@@ -15,6 +15,9 @@ _COLORS = {
     "refused": 35,
     "published": 32,
     "unchanged": 2,
+    "faulty": 31,
+    "unreadable": 33,
+    "repaired": 32,
 }  # SGR codes of ECMA-48; the words themselves carry the meaning
 
 

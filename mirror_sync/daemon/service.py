@@ -31,6 +31,8 @@ class Syncs(Protocol):
 
     def sync(self, names: Sequence[str] = ()) -> RunReport: ...
 
+    def sweep(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -71,6 +73,7 @@ class Daemon:
         if self._notifier.beat is not None:
             self._timetable.beat(self._notifier.beat, self._notifier.alive)
         self._timetable.start()
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
 
@@ -138,6 +141,16 @@ class Daemon:
                 self._retire(None)
                 self._changed.notify_all()
             self._tell_status(self._notifier.status)
+
+    def _sweep(self) -> None:
+        """Once, beside the jobs: what transfers have left that nobody went on with only takes up space."""
+        with self._changed:
+            mirror = self._current
+        try:
+            if mirror is not None:
+                mirror.sweep()
+        except Exception as error:
+            _log.error("sweep.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
 
     def _retire(self, mirror: Syncs | None) -> None:
         """Close mirrors that are no longer current, as soon as nothing runs on them."""

@@ -57,12 +57,18 @@ Promise = Sha256 | GitOid
 """What an upstream promises about a file's content: SHA-256 (LFS, Xet) or the git blob id (small files)."""
 
 
+GIT_SIZED = 10 * 1024 * 1024  # bytes: upstreams want LFS for larger files, so that none goes by its git id
+
+
 class ContentHash:
-    """Hashes a file of a known size while its bytes pass, so that either kind of promise can be checked."""
+    """Hashes a file of a known size while its bytes pass, so that either kind of promise can be checked.
+
+    A file that may be a small one elsewhere is hashed in git's way too, whatever its promise.
+    """
 
     def __init__(self, size: int, promise: Promise) -> None:
         self._sha256 = hashlib.sha256()
-        self._git = _git_blob_hash(size) if isinstance(promise, GitOid) else None
+        self._git = _git_blob_hash(size) if isinstance(promise, GitOid) or size <= GIT_SIZED else None
         self._promise = promise
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -75,9 +81,14 @@ class ContentHash:
         return Sha256(self._sha256.hexdigest())
 
     @property
+    def oid(self) -> GitOid | None:
+        """The git id of the content; None where it is too large to be asked for by one."""
+        return None if self._git is None else GitOid(self._git.hexdigest())
+
+    @property
     def actual(self) -> Promise:
         """The digest of the promise's own kind, to be compared with it."""
-        return self.sha256 if self._git is None else GitOid(self._git.hexdigest())
+        return self.oid if isinstance(self._promise, GitOid) and self.oid is not None else self.sha256
 
     @property
     def kept(self) -> bool:

@@ -1,14 +1,17 @@
 """What happens in a run, as values. The engine tells every observer; it never calls a log, a bar or a metric by name.
 
-Observers are called from worker threads, several at a time, and must neither raise nor wait.
+Observers are called from worker threads, several at a time, and must neither raise nor wait. One that raises all the
+same misses that event, and nobody else does.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoReport, RunReport
 
 
@@ -86,10 +89,10 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """A fault of this program itself stopped one repo; `trace` is its traceback, for those who mend it."""
+    """A fault of this program itself stopped one repo, or what one pattern stands for; `trace` is its traceback."""
 
     run: str
-    repo: Repo
+    repo: Repo | RepoPattern
     trace: str
 
 
@@ -130,10 +133,22 @@ Observer = Callable[[Event], None]
 
 
 def tell_all(observers: tuple[Observer, ...]) -> Observer:
-    """One observer that tells many, in order."""
+    """One observer that tells many, in order, whatever any of them raises; a Python warning says so, once for each."""
+    failed: set[int] = set()
 
     def tell(event: Event) -> None:
-        for observer in observers:
-            observer(event)
+        for number, observer in enumerate(observers):
+            try:
+                observer(event)
+            except Exception as error:  # who watches must not stop what is watched
+                if number not in failed:
+                    failed.add(number)
+                    _warn(observer, event, error)
 
     return tell
+
+
+def _warn(observer: Observer, event: Event, error: Exception) -> None:
+    told = f"observer {observer!r} misses events: {type(event).__name__}: {type(error).__name__}: {error}"
+    with suppress(Warning):  # where Python was told to raise them
+        warnings.warn(told, RuntimeWarning, stacklevel=2)

@@ -55,6 +55,10 @@ class Job:
     def names(self, repo: Repo) -> bool:
         return any(pattern.matches(repo) for pattern in self.repos)
 
+    def spells_out(self, repo: Repo) -> bool:
+        """Whether the job names the repo itself, rather than by a glob."""
+        return any(not pattern.is_glob and pattern.matches(repo) for pattern in self.repos)
+
     def follows(self, revision: str) -> bool:
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mirror_sync.domain.digest import GitOid, Promise, Sha256
-from mirror_sync.errors import UnsafePath
+from mirror_sync.errors import BadAnswer, UnsafePath
 
 MAX_PATH_BYTES = 4096
 
@@ -28,6 +29,13 @@ def check_path(path: str) -> str:
     if size > MAX_PATH_BYTES:
         raise UnsafePath(path, f"is longer than {MAX_PATH_BYTES} bytes")
     return path
+
+
+class Content(NamedTuple):
+    """What is promised of a file's bytes: files that agree in both hold the same; `size` in bytes."""
+
+    promise: Promise
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,10 @@ class RemoteFile:
     def promise(self) -> Promise:
         return self.oid if self.sha256 is None else self.sha256
 
+    @property
+    def content(self) -> Content:
+        return Content(self.promise, self.size)
+
     def proved(self, sha256: Sha256) -> MirroredFile:
         """The same file once its content is known to have that digest."""
         return MirroredFile(self.path, self.size, self.oid, sha256, self.pointer_size)
@@ -72,6 +84,22 @@ class MirroredFile:
     def promise(self) -> Promise:
         return self.oid if self.pointer_size is None else self.sha256
 
+    @property
+    def content(self) -> Content:
+        return Content(self.promise, self.size)
+
 
 Manifest = Mapping[str, MirroredFile]
 """path -> proved file"""
+
+
+def expect_one_size(files: Iterable[RemoteFile]) -> None:
+    """BadAnswer when a listing promises one digest with two sizes: one of them is not true, whichever."""
+    sizes: dict[Promise, RemoteFile] = {}
+    for file in files:
+        other = sizes.setdefault(file.promise, file)
+        if other.size != file.size:
+            raise BadAnswer(
+                f"the upstream promises {file.promise} with two sizes: "
+                f"{other.size} bytes at {other.path!a} and {file.size} at {file.path!a}"
+            )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mirror_sync.domain.digest import Promise, Sha256
-from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.manifest import Content, Manifest, MirroredFile, RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +35,39 @@ class Plan:
     def delete_bytes(self) -> int:
         return sum(file.size for file in self.delete)
 
+    def beside(self) -> Plan:
+        """The same, where the current manifest stays published under its own name: nothing leaves it."""
+        return replace(self, delete=(), changes=self.changes - len(self.delete))
 
-def plan(current: Manifest, desired: Iterable[RemoteFile], present: Mapping[Promise, Sha256]) -> Plan:
-    """Compare; `present` maps promises to digests of blobs that the target is known to hold."""
-    fetch: dict[Promise, RemoteFile] = {}
+
+def plan(current: Manifest, desired: Iterable[RemoteFile], present: Mapping[Content, Sha256]) -> Plan:
+    """Compare; `present` maps contents to digests of blobs that the target is known to hold."""
+    fetch: dict[Content, RemoteFile] = {}
     reuse: list[RemoteFile] = []
     gone = dict(current)
     changes = 0
-    held = {file.promise: file.sha256 for file in current.values()}
+    held = {file.content for file in current.values()}
     for file in desired:
         before = gone.pop(file.path, None)
-        changes += before is None or before.promise != file.promise
-        if file.promise in held or file.promise in present or file.promise in fetch:
+        changes += before is None or before.content != file.content
+        if file.content in held or file.content in present or file.content in fetch:
             reuse.append(file)
         else:
-            fetch[file.promise] = file
+            fetch[file.content] = file
     return Plan(tuple(fetch.values()), tuple(reuse), tuple(gone.values()), changes + len(gone))
 
 
 def unknown(current: Manifest, desired: Collection[RemoteFile]) -> list[RemoteFile]:
     """Desired files whose content the current manifest does not hold: those worth a question to the target."""
-    held = {file.promise for file in current.values()}
-    return [file for file in desired if file.promise not in held]
+    held = {file.content for file in current.values()}
+    return [file for file in desired if file.content not in held]
 
 
-def carry_out(done: Plan, current: Manifest, proved: Mapping[Promise, Sha256]) -> Manifest:
-    """The manifest after a plan was carried out; `proved` maps the promises of what was present or fetched.
+def carry_out(done: Plan, current: Manifest, proved: Mapping[Content, Sha256]) -> Manifest:
+    """The manifest after a plan was carried out; `proved` gives the digests of what was present or fetched.
 
     KeyError when a content was neither held, present nor fetched: such a manifest must never be published.
     """
-    held: dict[Promise, Sha256] = {file.promise: file.sha256 for file in current.values()} | dict(proved)
-    files = [file.proved(held[file.promise]) for file in (*done.fetch, *done.reuse)]
+    held: dict[Content, Sha256] = {file.content: file.sha256 for file in current.values()} | dict(proved)
+    files = [file.proved(held[file.content]) for file in (*done.fetch, *done.reuse)]
     return {file.path: file for file in files}

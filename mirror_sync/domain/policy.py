@@ -1,17 +1,26 @@
 """What may be mirrored, and why not: licences, as hub metadata states them, against the operator's lists.
 
 Licence ids are the Hub's (https://huggingface.co/docs/hub/repositories-licenses), which are not SPDX ids. A licence
-`other` is known by its name: it is written `other:<license_name>` in the lists.
+`other` is known by its name and its link, which anybody may choose:
+
+    other:<license_name>                  of that name, whatever its license_link, as long as there is one
+    other:<license_name>@<license_link>   of that name, with this link alone
+
+Case does not count. The first `@` ends a name, so that a repo whose license_name has an `@` is on no list.
+
+A private repo is somebody's secret until an operator has named it: a glob alone does not publish it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.repo import Repo
 
+_OTHER = "other:"
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
 
 
@@ -31,10 +40,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A policy's answer, with a reason that a person can act on."""
+    """A policy's answer, with a reason that a person can act on; `code` is that reason in a word."""
 
     outcome: Outcome
     reason: str
+    code: str = field(default="license", compare=False)  # not kept in a snapshot, whose verdict allows
 
     @property
     def allowed(self) -> bool:
@@ -61,7 +71,7 @@ class Terms:
         """The stated ids; `other` becomes `other:<license_name>` where there is a name."""
         stated = self.card | self.tags
         if self.name and "other" in stated:
-            return stated - {"other"} | {f"other:{self.name.lower()}"}
+            return stated - {"other"} | {f"{_OTHER}{self.name.lower()}"}
         return stated
 
 
@@ -83,9 +93,15 @@ class LicensePolicy:
     missing: Missing = Missing.REFUSE
     approved: tuple[Approval, ...] = ()
 
-    def judge(self, repo: Repo, terms: Terms, *, whole: bool) -> Verdict:
-        """Decide for a repo; `whole` says that every file of it would be mirrored."""
+    def judge(self, repo: Repo, terms: Terms, *, whole: bool, named: bool) -> Verdict:
+        """Decide for a repo.
+
+        `whole` says that every file of it would be mirrored, `named` that the job names it, rather than by a glob.
+        """
         verdict = self._judge_licenses(terms, whole=whole)
+        if terms.private and not named and verdict.outcome is not Outcome.REFUSED:
+            doubts = "" if verdict.allowed else f"; {verdict.reason}"
+            verdict = Verdict(Outcome.HELD, f"private: name it explicitly or approve it{doubts}", PRIVATE)
         if verdict.outcome is Outcome.HELD:
             for approval in self.approved:
                 if approval.repo == repo:
@@ -98,9 +114,10 @@ class LicensePolicy:
         licenses = terms.licenses
         if not licenses:
             return self._judge_missing()
-        refused = sorted(found for found in licenses - self.allow - NAMED_ONLY if not self._reviews(found))
+        known = {found for found in licenses if self._allows(found, terms) or self._reviews(found, terms)}
+        refused = sorted(licenses - NAMED_ONLY - known)
         if refused:
-            return Verdict(Outcome.REFUSED, f"licence {_spoken(refused)} is not in licenses.allow")
+            return Verdict(Outcome.REFUSED, f"licence {_spoken(refused)} is not in licenses.allow{self._but(refused)}")
         unmodified = sorted(found for found in licenses if "-nd" in found)
         if unmodified and not whole:
             spoken = _spoken(unmodified)
@@ -127,13 +144,34 @@ class LicensePolicy:
         vague = sorted(licenses & NAMED_ONLY)
         if vague:
             return f"licence {_spoken(vague)} is not named (license_name): a person must read it"
-        if any(license_id.startswith("other:") for license_id in licenses) and not terms.link:
+        if any(license_id.startswith(_OTHER) for license_id in licenses) and not terms.link:
             return f"licence {_spoken(sorted(licenses))} comes without a license_link: a person must read it"
-        review = sorted(licenses - self.allow)
+        review = sorted(found for found in licenses if not self._allows(found, terms))
         return f"licence {_spoken(review)} is in licenses.review" if review else ""
 
-    def _reviews(self, license_id: str) -> bool:
-        return license_id in self.review or (license_id.startswith("other:") and "other" in self.review)
+    def _allows(self, license_id: str, terms: Terms) -> bool:
+        return _lists(self.allow, license_id, terms.link)
+
+    def _reviews(self, license_id: str, terms: Terms) -> bool:
+        everything = license_id.startswith(_OTHER) and "other" in self.review
+        return everything or _lists(self.review, license_id, terms.link)
+
+    def _but(self, refused: Iterable[str]) -> str:
+        """Says that a licence of this name is listed, with another link."""
+        listed = self.allow | self.review
+        near = any(entry.startswith(f"{found}@") for found in refused for entry in listed)
+        return " with this license_link" if near else ""
+
+
+def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:
+    """Whether a list has a stated licence, by its id or, where that is `other`, by its name or its name and link."""
+    if not license_id.startswith(_OTHER):
+        return license_id in entries
+    if "@" in license_id:
+        return False
+    if not link:  # whatever the list says of it, a person must look: see `_doubt`
+        return any(entry.partition("@")[0] == license_id for entry in entries)
+    return license_id in entries or f"{license_id}@{link.lower()}" in entries
 
 
 def _spoken(ids: Iterable[str]) -> str:

@@ -87,13 +87,17 @@ class Refs:
         return Refs(gone=gone)
 
     def encode(self) -> bytes:
+        """DocumentError for a name with half a character, which no file can hold."""
         document: dict[str, Any] = {group: [] for group in _GROUPS}
         for ref in self.refs:
             document[ref.group].append({"name": ref.name, "ref": ref.ref, "targetCommit": ref.target})
         document["snapshots"] = dict(sorted(self.snapshots.items()))
         if self.gone is not None:
             document["gone"] = self.gone.encode()
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError as error:
+            raise DocumentError(f"the name of a ref cannot be written: {ascii(error.object)[:120]}") from error
 
     @classmethod
     def decode(cls, body: bytes) -> Refs:

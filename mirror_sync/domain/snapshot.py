@@ -44,7 +44,11 @@ class Document:
 
     @classmethod
     def of_json(cls, value: Any) -> Document:
-        return cls.of(encode_json(value).encode())
+        """DocumentError for what no JSON in UTF-8 can hold: half characters, numbers beyond all bounds."""
+        try:
+            return cls.of(encode_json(value).encode())
+        except (ValueError, TypeError, RecursionError) as error:
+            raise DocumentError(f"cannot be written as JSON: {_one_line(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,8 @@ def sort_key(path: str) -> str:
 
 
 def encode_json(value: Any) -> str:
-    """Compact JSON, in raw UTF-8, as JavaScript's JSON.stringify writes it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON, in raw UTF-8, as JavaScript's JSON.stringify writes it. ValueError for NaN and Infinity."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def entry_of(file: MirroredFile) -> dict[str, Any]:
@@ -198,6 +202,11 @@ def read_shard(body: bytes) -> Iterator[MirroredFile]:
                 )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DocumentError(f"not a shard document: {error!r}") from error
+
+
+def _one_line(error: Exception) -> str:
+    """An error's own words, which may repeat what could not be written, in plain ASCII."""
+    return ascii(str(error))[1:-1]
 
 
 def _folders(manifest: Manifest) -> set[str]:

@@ -12,16 +12,14 @@ from mirror_sync.domain.events import RepoFinished, ReposListed, RunFinished, Ru
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.engine.absence import Absences, Proof
-from mirror_sync.engine.decide import Decider
-from mirror_sync.engine.decision import Settled, failure
-from mirror_sync.engine.flights import Flights
+from mirror_sync.engine.decide import Decider, Sides
+from mirror_sync.engine.decision import Change, Settled
+from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
-from mirror_sync.engine.memory import MemoryBudget
-from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, report_of, sync_repo
 from mirror_sync.engine.transfer import Transfer
-from mirror_sync.errors import Interrupted, MirrorError
+from mirror_sync.errors import Interrupted
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
@@ -35,128 +33,129 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     site.tell(RunStarted(run, tuple(job.name for job in jobs), started))
     repos: list[RepoReport] = []
     left = jobs_left = 0
-    for job in jobs:
-        jobs_left += site.stop.is_set()
-        with open_bench(site, run, job, all_jobs) as bench:
-            done, skipped = _for_each(site, _gather(bench, job), _syncing(bench))
-        repos += done
-        left += skipped
-    interrupted = site.stop.is_set()
-    report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
-    site.tell(RunFinished(report))
+    ended = False
+    try:
+        for job in jobs:
+            jobs_left += site.stop.is_set()
+            left += _sync_job(site, run, job, all_jobs, repos)
+        ended = True
+    finally:  # a run that began has an end, for everybody who watches
+        interrupted = site.stop.is_set() or not ended
+        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
+        site.tell(RunFinished(report))
     return report
 
 
 def plan_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> PlanReport:
-    """What a sync would do; writes nothing to the target."""
+    """What a sync would do; writes nothing to the target. Raises nothing that a repo caused."""
+    run = uuid.uuid4().hex[:12]
     plans: list[RepoPlan] = []
     for job in jobs:
         if site.stop.is_set():
             break
-        source, target = site.sources[job.upstream], site.targets[job.target]
-        absences = Absences(target, all_jobs, Proof(source), site.clock)
-        with ThreadPoolExecutor(job.workers, "document") as documents:
-            decider = Decider(source, target, all_jobs, absences, documents.map)
-            done, _ = _for_each(site, list(gather(job, source, Mirrored(target.store))), _planning(site, decider))
-        plans += done
+        _plan_job(site, run, job, all_jobs, plans)
     return PlanReport(tuple(plans), interrupted=site.stop.is_set())
 
 
 @contextmanager
 def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[Bench]:
     """Two pools, since a file waits for its parts: one pool for both could fill up with files that wait."""
-    target = site.targets[job.target]
-    with ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts, ThreadPoolExecutor(job.workers, "file") as files:
-        transfer = Transfer(site, target, MemoryBudget(site.memory), parts)
-        source = site.sources[job.upstream]
-        yield Bench(run, site, source, target, all_jobs, transfer, Flights(), files, Proof(source))
+    target, source = site.targets[job.target], site.sources[job.upstream]
+    with (
+        target.flights.at_work(),
+        ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
+        ThreadPoolExecutor(job.workers, "file") as files,
+    ):
+        yield Bench(run, site, source, target, all_jobs, Transfer(site, target, parts), files, Proof(source))
 
 
-def _gather(bench: Bench, job: Job) -> list[Task | Unlisted]:
-    if bench.site.stop.is_set():
+def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
+    """Adds what became of every repo to `repos`; returns how many are left undone because of a stop."""
+
+    def work(item: Task | Unlisted) -> RepoReport:
+        site.go_on()
+        report = report_of(item, item.found) if isinstance(item, Unlisted) else sync_repo(bench, item)
+        site.tell(RepoFinished(run, report))
+        return report
+
+    try:
+        with open_bench(site, run, job, all_jobs) as bench:
+            return _for_each(site, _gather(site, run, job), work, repos)
+    except Exception as error:  # what stops one job must not stop the others
+        for item in _all_of(site, run, job, error):
+            repos.append(report_of(item, item.found))
+            site.tell(RepoFinished(run, repos[-1]))
+        return 0
+
+
+def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: list[RepoPlan]) -> None:
+    def work(item: Task | Unlisted) -> RepoPlan:
+        site.go_on()
+        return _plan_of(item, item.found if isinstance(item, Unlisted) else _decide(site, run, decider, item))
+
+    try:
+        source, target = site.sources[job.upstream], site.targets[job.target]
+        absences = Absences(target, all_jobs, Proof(source), site.clock)
+        with ThreadPoolExecutor(job.workers, "document") as documents:
+            decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
+            _for_each(site, list(gather(site, run, job)), work, plans)
+    except Exception as error:  # as above
+        plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
+
+
+def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
+    if site.stop.is_set():
         return []
-    items = list(gather(job, bench.source, Mirrored(bench.target.store)))
-    bench.site.tell(ReposListed(bench.run, job.name, len(items)))
+    items = list(gather(site, run, job))
+    site.tell(ReposListed(run, job.name, len(items)))
     return items
 
 
 def _for_each(
-    site: Site, items: Sequence[Task | Unlisted], work: Callable[[Task | Unlisted], Result]
-) -> tuple[list[Result], int]:
-    """The results, in the order of finishing, and how many were left undone because of a stop."""
-    results: list[Result] = []
+    site: Site,
+    items: Sequence[Task | Unlisted],
+    work: Callable[[Task | Unlisted], Result],
+    results: list[Result],
+) -> int:
+    """Adds the results, in the order of finishing; returns how many were left undone because of a stop."""
+    left = 0
     with ThreadPoolExecutor(REPOS_AT_ONCE, "repo") as repos:
         for done in as_completed([repos.submit(work, item) for item in items]):
             try:
                 results.append(done.result())
             except Interrupted:
                 site.stop.set()
-    return results, len(items) - len(results)
+                left += 1
+    return left
 
 
-def _syncing(bench: Bench) -> Callable[[Task | Unlisted], RepoReport]:
-    def work(item: Task | Unlisted) -> RepoReport:
-        bench.site.go_on()
-        report = _unlisted(item) if isinstance(item, Unlisted) else sync_repo(bench, item)
-        bench.site.tell(RepoFinished(bench.run, report))
-        return report
-
-    return work
+def _all_of(site: Site, run: str, job: Job, error: Exception) -> list[Unlisted]:
+    """A job that failed as a whole."""
+    revisions = ", ".join(job.revisions)
+    return [Unlisted(job, pattern, revisions, settle(site, run, pattern, error)) for pattern in job.repos]
 
 
-def _unlisted(item: Unlisted) -> RepoReport:
-    return RepoReport(
-        job=item.job.name,
-        kind=item.pattern.kind,
-        repo=item.pattern.glob,
-        revision=item.revision,
-        outcome=RepoOutcome.FAILED,
-        reason=str(item.error),
-        code=item.error.code,
-    )
+def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Change:
+    try:
+        seen = decider.look(task)
+        return seen if isinstance(seen, Settled) else decider.compare(task, seen)
+    except Interrupted:
+        raise
+    except Exception as error:  # whatever stops one repo must not stop the others
+        return settle(site, run, task.repo, error)
 
 
-def _planning(site: Site, decider: Decider) -> Callable[[Task | Unlisted], RepoPlan]:
-    def work(item: Task | Unlisted) -> RepoPlan:
-        site.go_on()
-        if isinstance(item, Unlisted):
-            return _plan_of(_unlisted(item))
-        try:
-            seen = decider.look(item)
-            found = seen if isinstance(seen, Settled) else decider.compare(item, seen)
-        except Interrupted:
-            raise
-        except MirrorError as error:
-            found = failure(error)
-        if isinstance(found, Settled):
-            return _plan_of(report_of(item, found))
-        plan = found.plan
-        return RepoPlan(
-            job=item.job.name,
-            kind=item.repo.kind,
-            repo=item.repo.id,
-            revision=item.revision,
-            outcome=RepoOutcome.PUBLISHED,
-            commit=found.resolved.commit,
-            fetch_files=len(plan.fetch),
-            fetch_bytes=plan.fetch_bytes,
-            reuse_files=len(plan.reuse),
-            reuse_bytes=plan.reuse_bytes,
-            remove_files=len(plan.delete),
-            remove_bytes=plan.delete_bytes,
-        )
-
-    return work
-
-
-def _plan_of(report: RepoReport) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
+    if isinstance(found, Settled):
+        return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code)
     return RepoPlan(
-        job=report.job,
-        kind=report.kind,
-        repo=report.repo,
-        revision=report.revision,
-        outcome=report.outcome,
-        commit=report.commit,
-        reason=report.reason,
-        code=report.code,
+        *item.named,
+        outcome=RepoOutcome.PUBLISHED,
+        commit=found.resolved.commit,
+        fetch_files=len(found.plan.fetch),
+        fetch_bytes=found.plan.fetch_bytes,
+        reuse_files=found.reuse_files,
+        reuse_bytes=found.reuse_bytes,
+        remove_files=len(found.plan.delete),
+        remove_bytes=found.plan.delete_bytes,
     )

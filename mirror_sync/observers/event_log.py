@@ -18,6 +18,7 @@ from mirror_sync.domain.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    Verified,
 )
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
@@ -33,13 +34,13 @@ _LEVELS = {
 
 
 def log_event(event: Event) -> None:
-    """An observer: logs the event. Bytes are counted elsewhere; a line for each chunk tells nobody anything."""
-    if not isinstance(event, BytesFetched):
+    """An observer: logs the event. Bytes are counted elsewhere; a line for each chunk or blob tells nobody anything."""
+    if not isinstance(event, BytesFetched | Verified):
         level, name, fields = line_of(event)
         getattr(structlog.get_logger(), level)(name, **fields)
 
 
-def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  one line for each kind of event
+def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR0911  one line for each kind of event
     """Level, event name and fields."""
     match event:
         case RunStarted():
@@ -63,6 +64,8 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  
             return _run_finished(event.report)
         case BytesFetched():
             return "debug", "file.bytes", _file(event) | {"bytes": event.count}
+        case Verified():
+            return "debug", "verified", {"blobs": event.blobs, "bytes": event.bytes, "faults": event.faults}
 
 
 def _plan(event: RepoPlanned) -> dict[str, Any]:
@@ -120,7 +123,13 @@ def _repo(report: RepoReport) -> dict[str, Any]:
 def _run_finished(report: RunReport) -> tuple[str, str, dict[str, Any]]:
     counts = {outcome.value: report.count(outcome) for outcome in RepoOutcome}
     fetched = sum(repo.fetched_bytes for repo in report.repos)
-    fields: dict[str, Any] = {**counts, "left": report.left, "fetched_bytes": fetched, "run": report.run}
+    fields: dict[str, Any] = {
+        **counts,
+        "left": report.left,
+        "jobs_left": report.jobs_left,
+        "fetched_bytes": fetched,
+        "run": report.run,
+    }
     if report.interrupted:
         return "warning", "run.interrupted", fields
     return ("info" if report.ok else "error"), "run.finished", fields

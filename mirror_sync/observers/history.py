@@ -12,7 +12,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,40 +23,18 @@ import structlog
 from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.observers.history_file import open_or_set_aside
 
-SCHEMA = 1
 RUNS_KEPT = 10_000
-_BUSY = 10.0  # seconds that a writer waits for another process's short write
-
-_TABLES = """
-CREATE TABLE runs (
-    run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
-    finished TEXT, state TEXT NOT NULL
-);
-CREATE INDEX runs_by_start ON runs (started);
-CREATE TABLE repos (
-    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
-    outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
-    last_attempt TEXT NOT NULL, last_success TEXT,
-    PRIMARY KEY (job, kind, repo, revision)
-) WITHOUT ROWID;
-CREATE TABLE changes (
-    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
-    run TEXT NOT NULL, outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
-    fetched_files INTEGER NOT NULL, fetched_bytes INTEGER NOT NULL, reused_files INTEGER NOT NULL,
-    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL
-);
-CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
-"""
 
 # The commit, the files and the last success are those of what is published, also after a failure.
 _REMEMBER = """
 INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
-    iif(:success IS NULL, 0, :files), :at, :success
+    iif(:success IS NULL, 0, :files), :at, :success, :code
 )
 ON CONFLICT DO UPDATE SET
-    outcome = excluded.outcome, reason = excluded.reason, last_attempt = excluded.last_attempt,
+    outcome = excluded.outcome, reason = excluded.reason, code = excluded.code, last_attempt = excluded.last_attempt,
     commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
     files = iif(:success IS NULL, files, excluded.files),
     last_success = ifnull(excluded.last_success, last_success)
@@ -65,7 +42,7 @@ ON CONFLICT DO UPDATE SET
 
 _CHANGED = """
 INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, :commit, :reason, :files,
-    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds)
+    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds, :code)
 """
 
 _log = structlog.get_logger("mirror_sync.history")
@@ -104,7 +81,7 @@ class History:
         self._path, self._now = path, now
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = _open_or_set_aside(path)
+        self._connection = open_or_set_aside(path)
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -175,6 +152,7 @@ class History:
             "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
             "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
+            "code": report.code,
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)
@@ -197,61 +175,6 @@ class History:
             "UPDATE runs SET finished = ?, state = ? WHERE run = ?",
             (report.finished, RunState.INTERRUPTED if report.interrupted else state, report.run),
         )
-
-
-def _open_or_set_aside(path: Path) -> sqlite3.Connection:
-    try:
-        return _open(path)
-    except sqlite3.OperationalError as error:
-        # locked, not writable, no space: the file itself may be sound
-        raise OSError(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        aside = _set_aside(path)
-        _log.warning("history.set-aside", file=str(path), kept_as=str(aside), reason=str(error))
-        return _open(path)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        _check(connection)
-        _prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    with closing(connection.execute("PRAGMA quick_check(1)")) as answer:
-        if (found := answer.fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables of a new file; refuse a schema that only a newer program knows."""
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise sqlite3.DatabaseError(f"schema {version}; this program reads {SCHEMA}")
-        if version == 0:
-            for statement in filter(str.strip, _TABLES.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename a file that cannot be used, with its journal, to a name that is free."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.unreadable-{number}")).exists():
-        number += 1
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 def _owner(pid: int) -> str:

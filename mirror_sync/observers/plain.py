@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from mirror_sync.domain.events import Verified
 from mirror_sync.observers.figures import in_bytes, in_time
 from mirror_sync.observers.tally import Progress, Tally
 
@@ -35,8 +36,18 @@ class PlainProgress:
     def _watch(self) -> None:
         while not self._over.wait(self._every):
             progress = self._tally.now()
-            if progress.runs:
+            if progress.verified is not None:
+                structlog.get_logger().info("progress", **verified_of(progress.verified))
+            elif progress.runs:
                 structlog.get_logger().info("progress", **fields_of(progress))
+
+
+def verified_of(verified: Verified) -> dict[str, str]:
+    return {
+        "blobs": f"{verified.blobs:,}",
+        "verified": in_bytes(verified.bytes),
+        "faults": f"{verified.faults:,}",
+    }
 
 
 def fields_of(progress: Progress) -> dict[str, str]:

@@ -17,11 +17,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mirror_sync.domain.events import Verified
 from mirror_sync.observers.figures import counted, in_bytes, in_time
 from mirror_sync.observers.log import Lines, in_color
 from mirror_sync.observers.redaction import harmless
 from mirror_sync.observers.tally import InFlight, Progress, Tally
 
+LOOKING = "looking for changes"
 LARGE = 4_000_000  # bytes from which a file gets a bar
 MOST_BARS = 8
 _DRAWN = 8  # times a second
@@ -32,13 +34,13 @@ _PULSE = 4  # columns that an overall bar of unknown length moves a second
 
 
 class LiveProgress:
-    """A context manager; log lines are printed above the bars meanwhile."""
+    """A context manager; log lines are printed above the bars meanwhile. `doing` is shown until there are figures."""
 
-    def __init__(self, tally: Tally, lines: Lines, console: Console | None = None) -> None:
+    def __init__(self, tally: Tally, lines: Lines, console: Console | None = None, doing: str = LOOKING) -> None:
         self._lines = lines
         self._console = console or _console(lines.stream)
         self._live = Live(
-            Bars(tally),
+            Bars(tally, doing),
             console=self._console,
             refresh_per_second=_DRAWN,
             transient=True,
@@ -65,8 +67,8 @@ class LiveProgress:
 class Bars:
     """Draws a tally, never higher than the terminal."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, tally: Tally, doing: str = LOOKING) -> None:
+        self._tally, self._doing = tally, doing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         progress = self._tally.now()
@@ -76,12 +78,12 @@ class Bars:
         shown = {(file.repo, file.path) for file in sorted(large, key=lambda file: file.done - file.size)[:room]}
         bars = [file for file in large if (file.repo, file.path) in shown]
         yield from (_file_line(file, options.max_width) for file in bars)
-        yield _overall(progress, options.max_width)
+        yield _overall(progress, options.max_width, self._doing)
         yield Text(_figures(progress, hidden=len(progress.in_flight) - len(bars)), no_wrap=True, overflow="ellipsis")
 
 
-def _overall(progress: Progress, width: int) -> Table:
-    known = progress.bytes > 0 or progress.repos > 0
+def _overall(progress: Progress, width: int, doing: str) -> Table:
+    known = progress.verified is None and (progress.bytes > 0 or progress.repos > 0)
     bar = ProgressBar(
         total=1.0 if known else None,
         completed=progress.share,
@@ -89,8 +91,8 @@ def _overall(progress: Progress, width: int) -> Table:
         pulse=not known,
         animation_time=time.monotonic() * _PULSE,
     )
-    if not progress.bytes:
-        return _line(Text("looking for changes", style="bold"), bar)
+    if not progress.bytes or not known:
+        return _line(Text(doing, style="bold"), bar)
     name = Text(f"{100 * progress.share:.0f}% of all", style="bold")
     return _line(name, bar, _size(progress.bytes_done, progress.bytes), progress.rate, progress.left)
 
@@ -129,12 +131,19 @@ def _bar_width(width: int) -> int:
 
 
 def _figures(progress: Progress, hidden: int) -> str:
+    if progress.verified is not None:
+        return _verified(progress.verified, progress.files_done)
     parts = [f"{progress.repos_done:,} of {counted(progress.repos, 'repo')}"]
     if progress.files:
         parts.append(f"{progress.files_done:,} of {counted(progress.files, 'file')}")
     if hidden > 0:
         parts.append(f"{hidden} more on their way" if hidden < len(progress.in_flight) else f"{hidden} on their way")
     return ", ".join(parts)
+
+
+def _verified(verified: Verified, fetched: int) -> str:
+    parts = [counted(verified.blobs, "blob"), in_bytes(verified.bytes), counted(verified.faults, "fault")]
+    return ", ".join([*parts, f"{counted(fetched, 'file')} fetched again"] if fetched else parts)
 
 
 def _console(stream: TextIO) -> Console:

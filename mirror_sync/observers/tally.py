@@ -18,6 +18,7 @@ from mirror_sync.domain.events import (
     ReposListed,
     RunFinished,
     RunStarted,
+    Verified,
 )
 
 _WINDOW = 10.0  # seconds over which the rate is taken
@@ -36,7 +37,10 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One moment. Sizes in bytes, `rate` in bytes a second, `left` in seconds or None when nobody can say."""
+    """One moment. Sizes in bytes, `rate` in bytes a second, `left` in seconds or None when nobody can say.
+
+    `verified` is how far a verification came, None where none goes on.
+    """
 
     runs: int
     repos: int
@@ -48,6 +52,7 @@ class Progress:
     rate: float
     left: float | None
     in_flight: tuple[InFlight, ...]
+    verified: Verified | None = None
 
     @property
     def share(self) -> float:
@@ -63,6 +68,7 @@ class Tally:
         self._clock = clock
         self._lock = threading.Lock()
         self._runs = 0
+        self._verified: Verified | None = None
         self._forget()
 
     def __call__(self, event: Event) -> None:
@@ -82,6 +88,8 @@ class Tally:
                     self._runs += 1
                 case RunFinished():
                     self._runs = max(self._runs - 1, 0)
+                case Verified():
+                    self._verified = event
 
     def now(self) -> Progress:
         with self._lock:
@@ -98,6 +106,7 @@ class Tally:
                 rate=rate,
                 left=missing / rate if rate > 0 else None,
                 in_flight=tuple(self._files_in_flight()),
+                verified=self._verified,
             )
 
     def _files_in_flight(self) -> Iterator[InFlight]:

@@ -11,7 +11,7 @@ from mirror_sync.cli import main
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.events import Observer, RunStarted, tell_all
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoReport, RunReport
+from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -30,12 +30,13 @@ class SlowMirror:
             return self._leak()
         self._tell(RunStarted("run", ("good",), AT))
         self._stop.wait()
-        return RunReport("run", AT, AT, (), interrupted=True, left=7)
+        return RunReport("run", AT, AT, (), interrupted=True, left=7, jobs_left=1)
 
     def plan(self, names: Sequence[str] = ()) -> PlanReport:
         self._tell(RunStarted("run", ("good",), AT))
         self._stop.wait()
-        return PlanReport(())
+        plan = RepoPlan("good", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED, fetch_files=2, fetch_bytes=26)
+        return PlanReport((plan,), interrupted=True)
 
     def close(self) -> None:
         pass

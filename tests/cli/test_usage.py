@@ -10,7 +10,7 @@ import pytest
 from mirror_sync.observers.log import Format
 from tests.cli.program import Program
 
-COMMANDS = ["check", "plan", "sync", "daemon", "status", "verify", "serve", "front", "front nginx"]
+COMMANDS = ["check", "plan", "sync", "daemon", "status", "verify", "prune", "serve", "front", "front nginx"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -38,6 +38,13 @@ def test_the_version_is_one_line(program: Program) -> None:
         (["serve", "--target", "tape"], "mirror-sync: jobs.yaml has no target 'tape'; it has: disk\n"),
         (["--log-format", "xml", "check"], "Error: Invalid value for '--log-format'"),
         (["serve", "--port", "70000"], "Error: Invalid value for '--port'"),
+        (["verify", "--sample", "7"], "'7' is no share above 0% and up to 100%; write 5% or 0.5%"),
+        (["verify", "--sample", "0%"], "'0%' is no share above 0% and up to 100%; write 5% or 0.5%"),
+        (["verify", "--sample", "101%"], "'101%' is no share above 0% and up to 100%; write 5% or 0.5%"),
+        (["verify", "--rate", "fast"], "is no rate; write 500B/s, 10KB/s or 1MB/s"),
+        (["verify", "--rate", "0B/s"], "nothing would ever be read; write 500B/s, 10KB/s or 50MB/s"),
+        (["verify", "--since", "soon"], "'soon' is no date and no duration; write 20"),
+        (["verify", "--since", "2999-01-01"], "'2999-01-01' is still to come; write a date that has been, like 20"),
         (["front", "nginx"], "Error: Missing option '--output' / '-o'."),
     ],
 )

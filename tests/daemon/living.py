@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,12 @@ class Living:
 
     def wait(self) -> int:
         return self._process.wait(PATIENCE)
+
+    def until_logged(self, text: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while text not in self.log:
+            assert time.monotonic() < end, f"{text!r} was not logged:\n{self.log}"
+            time.sleep(0.02)
 
     @property
     def log(self) -> str:

@@ -28,6 +28,9 @@ class SlowMirror:
         self._say(f"ended {' '.join(names)}")
         return RunReport("run", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", (), interrupted=True)
 
+    def sweep(self) -> None:
+        raise LookupError("no broom")
+
     def close(self) -> None:
         self._say("closed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,31 @@ def test_the_watchdog_is_fed_while_jobs_run(tmp_path: Path, manager: Manager) ->
             manager.until("WATCHDOG")
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
+
+
+def test_a_sweep_at_the_start_that_fails_is_logged_and_disturbs_nobody(tmp_path: Path, manager: Manager) -> None:
+    write_jobs(tmp_path, HOURLY)
+    with living(slow(tmp_path, manager), tmp_path, NOTIFY_SOCKET=manager.address) as daemon:
+        started(daemon, manager)
+        daemon.until_logged("level=error event=sweep.failed")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert 'reason="LookupError: no broom"' in daemon.log
+
+
+def test_what_transfers_have_left_is_swept_at_the_start(tmp_path: Path, manager: Manager) -> None:
+    path = write_jobs(tmp_path, NIGHTLY)
+    left, young = (tmp_path / "mirror" / ".staging" / name for name in ("1-left", "1-young"))
+    left.parent.mkdir(parents=True)
+    for file in (left, young):
+        file.write_bytes(b"half of a file")
+    os.utime(left, (0, 0))
+    command = ["-m", "mirror_sync", "--config", str(path), "daemon"]
+    with living(command, tmp_path, NOTIFY_SOCKET=manager.address) as daemon:
+        daemon.until_logged("event=sweep.done target=disk uploads=1")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+    assert (left.exists(), young.exists()) == (False, True)
 
 
 def test_a_job_with_an_interval_runs_at_the_start_and_publishes(tmp_path: Path, manager: Manager) -> None:

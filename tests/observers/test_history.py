@@ -17,7 +17,8 @@ import pytest
 from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.history import SCHEMA, History, RunState
+from mirror_sync.observers.history import History, RunState
+from mirror_sync.observers.history_file import SCHEMA
 
 START = "2026-01-01T00:00:00Z"
 
@@ -36,8 +37,10 @@ def opened(path: Path) -> History:
     return History(path, now=lambda: next(times))
 
 
-def outcome(result: RepoOutcome, commit: str | None = "c" * 40, reason: str = "", files: int = 3) -> RepoFinished:
-    report = RepoReport("job", Kind.MODEL, "acme/one", "main", result, commit=commit, reason=reason, files=files)
+def outcome(
+    result: RepoOutcome, commit: str | None = "c" * 40, reason: str = "", files: int = 3, code: str = ""
+) -> RepoFinished:
+    report = RepoReport("job", Kind.MODEL, "acme/one", "main", result, commit, reason, code, files)
     return RepoFinished("run-1", report)
 
 
@@ -165,6 +168,73 @@ def test_a_file_of_a_newer_program_is_set_aside_whole(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
     assert opened(path).latest() == ()
     assert path.with_name("history.sqlite3.unreadable-1").exists()
+
+
+VERSION_1 = """
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
+    finished TEXT, state TEXT NOT NULL
+);
+CREATE INDEX runs_by_start ON runs (started);
+CREATE TABLE repos (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
+    outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    last_attempt TEXT NOT NULL, last_success TEXT,
+    PRIMARY KEY (job, kind, repo, revision)
+) WITHOUT ROWID;
+CREATE TABLE changes (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
+    run TEXT NOT NULL, outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    fetched_files INTEGER NOT NULL, fetched_bytes INTEGER NOT NULL, reused_files INTEGER NOT NULL,
+    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL
+);
+CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
+INSERT INTO runs VALUES ('run-0', '["job"]', '1:', '2025-01-01T00:00:00Z', '2025-01-01T00:00:01Z', 'failed');
+INSERT INTO repos VALUES
+    ('job', 'model', 'acme/old', 'main', 'failed', NULL, 'no answer', 0, '2025-01-01T00:00:01Z', NULL);
+INSERT INTO changes VALUES
+    ('job', 'model', 'acme/old', 'main', '2025-01-01T00:00:01Z', 'run-0', 'failed', NULL, 'no answer',
+    0, 0, 0, 0, 0, 0.5);
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_version_before_keeps_its_rows_and_learns_codes(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1)
+    history = opened(path)
+    (old,) = history.latest()
+    assert (old.repo, old.outcome, old.reason, old.code) == ("acme/old", "failed", "no answer", "")
+    assert [run.run for run in history.runs()] == ["run-0"]
+    history(outcome(RepoOutcome.FAILED, reason="no answer", code="unreachable"))
+    assert {status.repo: status.code for status in history.latest()} == {"acme/old": "", "acme/one": "unreachable"}
+    with sqlite3.connect(path) as connection:
+        changes = connection.execute("SELECT repo, code FROM changes ORDER BY at").fetchall()
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+    assert changes == [("acme/old", ""), ("acme/one", "unreachable")]
+    assert not list(path.parent.glob("*.unreadable-*"))
+
+
+def test_a_file_of_the_version_before_becomes_as_a_new_one(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1)
+    opened(path).close()
+    new = path.with_name("new.sqlite3")
+    opened(new).close()
+    columns = [
+        [sqlite3.connect(file).execute(f"PRAGMA table_info({table})").fetchall() for table in ("repos", "changes")]
+        for file in (path, new)
+    ]
+    assert columns[0] == columns[1]
+
+
+def test_a_code_goes_when_its_reason_does(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.FAILED, reason="no answer", code="unreachable"))
+    history(outcome(RepoOutcome.UNCHANGED))
+    assert [status.code for status in history.latest()] == [""]
 
 
 def test_a_history_that_can_no_longer_be_written_never_stops_a_run(path: Path) -> None:

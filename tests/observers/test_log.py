@@ -18,7 +18,16 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.events import BytesFetched, Event, FileFinished, ReposListed, Retrying, RunFinished
+from mirror_sync.domain.events import (
+    BytesFetched,
+    Crashed,
+    Event,
+    FileFinished,
+    ReposListed,
+    Retrying,
+    RunFinished,
+    Verified,
+)
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.event_log import line_of, log_event
 from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, in_journal, start_log
@@ -37,6 +46,8 @@ EVENTS: list[Event] = [
     Retrying("GET https://hub/x", "unreachable", "timed out", 1, 2.0),
     *(finished(outcome, reason="why") for outcome in RepoOutcome),
     RunFinished(RunReport(RUN, AT, AT, ())),
+    Crashed(RUN, REPO, "Traceback"),
+    Verified(3, 300, 1),
 ]
 
 
@@ -65,13 +76,13 @@ def fail_loudly(text: str) -> None:
         structlog.get_logger().exception("boom")
 
 
-def test_every_kind_of_event_has_its_line_but_bytes_have_none() -> None:
+def test_every_kind_of_event_has_its_line_but_bytes_and_single_blobs_have_none() -> None:
     assert {type(event) for event in EVENTS} == set(get_args(Event))
     stream = written(LogStyle(Format.JSON, logging.DEBUG))
     for event in EVENTS:
         log_event(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert len(lines) == sum(not isinstance(event, BytesFetched) for event in EVENTS)
+    assert len(lines) == sum(not isinstance(event, BytesFetched | Verified) for event in EVENTS)
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
 
 

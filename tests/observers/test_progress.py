@@ -9,7 +9,7 @@ import pytest
 import structlog
 from rich.console import Console
 
-from mirror_sync.domain.events import ReposListed
+from mirror_sync.domain.events import ReposListed, Verified
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.observers.log import Lines
 from mirror_sync.observers.plain import PlainProgress, fields_of
@@ -121,6 +121,38 @@ def test_elsewhere_a_line_comes_again_and_again_while_a_run_goes_on_even_when_no
     try:
         with PlainProgress(tally, every=0.01):
             assert all(seen.acquire(timeout=60) for _ in range(3))
+    finally:
+        structlog.reset_defaults()
+
+
+def test_a_verification_shows_blobs_bytes_faults_and_what_a_repair_fetches() -> None:
+    tally = Tally()
+    console = Console(file=io.StringIO(), width=80, height=24, color_system=None)
+    tally(Verified(1200, 5_600_000_000, 2))
+    for event in (began("model.bin", LARGE), stored("model.bin", LARGE), began("other.bin", LARGE)):
+        tally(event)
+    with console.capture() as captured:
+        console.print(Bars(tally, "verifying"))
+    first, second, third = captured.get().rstrip("\n").split("\n")
+    assert "acme/one other.bin" in first
+    assert second.startswith("verifying")
+    assert third == "1,200 blobs, 5.6 GB, 2 faults, 1 file fetched again"
+
+
+def test_elsewhere_a_verification_has_its_line_too() -> None:
+    seen = threading.Semaphore(0)
+
+    def note(_logger: object, _name: str, fields: structlog.typing.EventDict) -> str:
+        if {"blobs": "1,200", "verified": "5.6 GB", "faults": "2"}.items() <= fields.items():
+            seen.release()
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[note])
+    tally = Tally()
+    tally(Verified(1200, 5_600_000_000, 2))
+    try:
+        with PlainProgress(tally, every=0.01):
+            assert seen.acquire(timeout=60)
     finally:
         structlog.reset_defaults()
 

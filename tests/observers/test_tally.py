@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from mirror_sync.domain.events import ReposListed, RunFinished
+from mirror_sync.domain.events import ReposListed, RunFinished, Verified
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.tally import Tally
@@ -72,6 +72,14 @@ def test_counts_begin_anew_when_nothing_else_runs() -> None:
     tally(planned(3, 300))
     tally(STARTED)
     assert (tally.now().bytes, tally.now().runs) == (300, 2)
+
+
+def test_what_a_verification_told_last_stands() -> None:
+    tally = Tally()
+    assert tally.now().verified is None
+    for event in (Verified(1, 100, 0), Verified(2, 200, 1)):
+        tally(event)
+    assert tally.now().verified == Verified(2, 200, 1)
 
 
 def test_many_threads_lose_no_byte() -> None:

@@ -1,0 +1,126 @@
+"""`verify`: what its options mean, and its report as a person reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from mirror_sync.cli.reports import SHORT, spoken_repo
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.config import figures, times
+from mirror_sync.config.findings import quoted
+from mirror_sync.domain.report import BlobFault, VerifyReport
+from mirror_sync.engine.verify import Scope
+from mirror_sync.errors import UsageError
+from mirror_sync.observers.figures import counted, in_bytes
+
+_SHARE = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+
+Value = TypeVar("Value")
+
+
+def scope_of(sample: str, since: str | None, rate: str | None, now: datetime, *, repair: bool) -> Scope:
+    """What the options ask for. UsageError for the first that cannot be understood."""
+    return Scope(
+        sample=_option("--sample", _share, sample),
+        since=None if since is None else _option("--since", lambda text: _time(text, now), since),
+        repair=repair,
+        rate=None if rate is None else _option("--rate", _rate, rate),
+    )
+
+
+def verify_text(report: VerifyReport, page: Page) -> str:
+    rows = list(_rows(report))
+    parts = [page.table(("STATE", "REPO"), rows)] if rows else []
+    if report.resumed:
+        parts.append("Went on where an interrupted verify had stopped; its part is counted in.")
+    if report.sampled < 1:
+        parts.append(f"A sample of {100 * report.sampled:.4g}%: {counted(report.skipped, 'blob')} left out.")
+    parts.append(f"Verified {_seen(report)}: {_verdict(report)}.")
+    if report.interrupted:
+        parts.append("Stopped before the end: run the same command again to go on.")
+    return "\n".join(parts)
+
+
+def _option(name: str, read: Callable[[str], Value], text: str) -> Value:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _share(text: str) -> float:
+    match = _SHARE.fullmatch(text.strip())
+    share = float(match["percent"]) / 100 if match else 0.0
+    if not 0 < share <= 1:
+        raise ValueError(f"{quoted(text)} is no share above 0% and up to 100%; write 5% or 0.5%")
+    return share
+
+
+def _rate(text: str) -> float:
+    """Bytes a second."""
+    rate = figures.rate(text)
+    if not rate:
+        raise ValueError(f"at {quoted(text)} nothing would ever be read; write 500B/s, 10KB/s or 50MB/s")
+    return float(rate)
+
+
+def _time(text: str, now: datetime) -> datetime:
+    """A date or time, in UTC where it does not say, or a duration before now."""
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return _before(text, now)
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    if when > now:
+        raise ValueError(f"{quoted(text)} is still to come; write a date that has been, like {now:%Y-%m-%d}, or 7d")
+    return when
+
+
+def _before(text: str, now: datetime) -> datetime:
+    """Whole days or hours: the same words, a little later, must ask the same, or no verify could be gone on with."""
+    try:
+        length = times.interval(text)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is no date and no duration; write {now:%Y-%m-%d}, 7d or 12h") from None
+    step = _DAY if length >= _DAY else _HOUR
+    epoch = datetime.fromtimestamp(0, UTC)
+    try:
+        when = now - length
+    except OverflowError:
+        return epoch
+    return max(epoch, when - (when - epoch) % step)
+
+
+def _rows(report: VerifyReport) -> Iterator[Row]:
+    """What needs a person first."""
+    for state, faults in (("faulty", report.faults), ("unreadable", report.unreadable), ("repaired", report.repaired)):
+        for fault in faults:
+            at = f"@{fault.commit[:SHORT]}" if fault.commit else ""
+            yield Row((state, spoken_repo(fault.kind, fault.repo) + at), _note(fault))
+
+
+def _note(fault: BlobFault) -> str:
+    digest = f", sha256 {fault.sha256}" if fault.sha256 else ""
+    repair = f"; {fault.repair}" if fault.repair else ""
+    return f"{fault.path or 'a document of the snapshot'}{digest}, target {fault.target}: {fault.problem}{repair}"
+
+
+def _seen(report: VerifyReport) -> str:
+    return (
+        f"{counted(report.repos, 'repo')}, {counted(report.snapshots, 'snapshot')}, "
+        f"{counted(report.blobs, 'blob')}, {in_bytes(report.bytes)}"
+    )
+
+
+def _verdict(report: VerifyReport) -> str:
+    """1 fault found, 2 repaired, 1 not readable."""
+    found = [counted(len(report.faults), "fault") + " found"] if report.faults else []
+    if report.repaired:
+        found.append(f"{len(report.repaired):,} repaired")
+    if report.unreadable:
+        found.append(f"{len(report.unreadable):,} not readable")
+    return ", ".join(found) or "all as published"

@@ -1,0 +1,61 @@
+"""The report of `prune` as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirror_sync.cli.reports import SHORT, spoken_repo
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.report import PrunedRepo, PruneReport
+from mirror_sync.observers.figures import counted, in_bytes
+from mirror_sync.observers.redaction import harmless
+
+_NAMED = 10  # commits of a repo that are listed
+
+
+def prune_text(report: PruneReport, page: Page) -> str:
+    rows = list(_rows(report))
+    parts = [page.table(("TARGET", "SNAPSHOTS", "BLOBS", "BYTES", "REPO"), rows)] if rows else []
+    parts += [f"problem: {harmless(problem)}" for problem in report.problems]
+    parts += list(_left(report))
+    parts.append(_total(report))
+    if report.interrupted:
+        parts.append("Stopped before the end: run the same command again to go on.")
+    return "\n".join(parts)
+
+
+def _rows(report: PruneReport) -> Iterator[Row]:
+    for repo in report.repos:
+        name = spoken_repo(repo.kind, repo.repo)
+        cells = (repo.target, f"{len(repo.snapshots):,}", f"{repo.blobs:,}", in_bytes(repo.bytes), name)
+        yield Row(cells, _commits(repo))
+    blobs = report.blobs - sum(repo.blobs for repo in report.repos)
+    if blobs:
+        size = report.bytes - sum(repo.bytes for repo in report.repos)
+        yield Row(("-", "-", f"{blobs:,}", in_bytes(size), "(left by runs that did not end, or earlier prunes)"))
+
+
+def _commits(repo: PrunedRepo) -> str:
+    if not repo.snapshots:
+        return ""
+    some = ", ".join(commit[:SHORT] for commit in repo.snapshots[:_NAMED])
+    more = len(repo.snapshots) - _NAMED
+    return f"snapshots {some} and {more:,} more" if more > 0 else f"snapshots {some}"
+
+
+def _left(report: PruneReport) -> Iterator[str]:
+    if report.young:
+        yield f"{counted(report.young, 'blob')} that nothing refers to: kept, younger than the grace period."
+    if report.spared:
+        yield f"{counted(report.spared, 'blob')} spared this time: something else was quicker."
+
+
+def _total(report: PruneReport) -> str:
+    snapshots = sum(len(repo.snapshots) for repo in report.repos)
+    what = (
+        f"{counted(snapshots, 'snapshot')} of {counted(len(report.repos), 'repo')} and {counted(report.blobs, 'blob')} "
+        f"({in_bytes(report.bytes)})"
+        if snapshots or report.blobs
+        else "nothing"
+    )
+    return f"Dry run, nothing was removed: a prune would remove {what}." if report.dry_run else f"Removed {what}."

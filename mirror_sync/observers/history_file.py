@@ -1,0 +1,101 @@
+"""The SQLite file of the history: its tables, how those of an older program become ours, and what happens to a file
+that cannot be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import structlog
+
+SCHEMA = 2
+_BUSY = 10.0  # seconds that a writer waits for another process's short write
+
+_TABLES = """
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
+    finished TEXT, state TEXT NOT NULL
+);
+CREATE INDEX runs_by_start ON runs (started);
+CREATE TABLE repos (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
+    outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job, kind, repo, revision)
+) WITHOUT ROWID;
+CREATE TABLE changes (
+    job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
+    run TEXT NOT NULL, outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
+    fetched_files INTEGER NOT NULL, fetched_bytes INTEGER NOT NULL, reused_files INTEGER NOT NULL,
+    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL, code TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
+"""
+
+# What makes tables of the version before into those of this one; a column comes last, as in _TABLES.
+_MIGRATIONS = {
+    1: """
+    ALTER TABLE repos ADD COLUMN code TEXT NOT NULL DEFAULT '';
+    ALTER TABLE changes ADD COLUMN code TEXT NOT NULL DEFAULT '';
+    """
+}
+
+_log = structlog.get_logger("mirror_sync.history")
+
+
+def open_or_set_aside(path: Path) -> sqlite3.Connection:
+    """For several threads, without transactions of its own. OSError when the file can be neither read nor made."""
+    try:
+        return _open(path)
+    except sqlite3.OperationalError as error:
+        # locked, not writable, no space: the file itself may be sound
+        raise OSError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        aside = _set_aside(path)
+        _log.warning("history.set-aside", file=str(path), kept_as=str(aside), reason=str(error))
+        return _open(path)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _check(connection)
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    with closing(connection.execute("PRAGMA quick_check(1)")) as answer:
+        if (found := answer.fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file, migrate those of an older one; refuse what only a newer program knows."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise sqlite3.DatabaseError(f"schema {version}; this program reads {SCHEMA}")
+        scripts = [_TABLES] if version == 0 else [_MIGRATIONS[number] for number in range(version, SCHEMA)]
+        for statement in filter(str.strip, ";".join(scripts).split(";")):
+            connection.execute(statement)
+        if version != SCHEMA:
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, with its journal, to a name that is free."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.unreadable-{number}")).exists():
+        number += 1
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside

@@ -1,0 +1,25 @@
+"""What the documents say about the code is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+_TEST = re.compile(r"`(tests/[\w/.]+\.py)::(test_\w+)`")
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    for place, name in _TEST.findall(document.read_text()):
+        assert f"def {name}(" in (ROOT / place).read_text(), f"{document.name} names {place}::{name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
+    for target in _LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
