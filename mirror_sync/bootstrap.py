@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import structlog
 from filelock import FileLock, Timeout
 
+from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
@@ -127,11 +128,11 @@ class Mirror:
         return tuple(status for status in self.history.latest() if status.job in names)
 
     def store(self, target: str) -> Store:
-        """A target's store. UsageError for a name that is none."""
+        """A target's store, as a front reads it. UsageError for a name that is none."""
         if target not in self.settings.targets:
             known = ", ".join(self.settings.targets)
             raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
-        return open_store(self.settings.targets[target])
+        return open_store(self.settings.targets[target], unsigned=self.settings.front.bucket == "public")
 
     def close(self) -> None:
         """Close the history, if it was opened."""
@@ -165,7 +166,7 @@ class Mirror:
     def _target(self, target: TargetSettings) -> Target:
         state = self.settings.state_dir
         jobs = (job for job in self.settings.jobs if job.target == target.name)
-        place = _place_of(target)
+        place = place_of(target)
         return Target(
             name=target.name,
             store=open_store(target, connections_of(jobs)),
@@ -178,11 +179,11 @@ class Mirror:
     @contextmanager
     def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
         """One writer a repo and target on this machine; waiting for it can be stopped."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
         lock = FileLock(path, thread_local=False, is_singleton=False)
         while True:
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=_LOCK_POLL)
                 break
             except Timeout:
@@ -201,8 +202,8 @@ def connections_of(jobs: Iterable[Job]) -> int:
     return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
 
 
-def open_store(target: TargetSettings, connections: int = _CONNECTIONS) -> Store:
-    """The adapter for a target's settings. It connects at its first call."""
+def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsigned: bool = False) -> Store:
+    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket."""
     if isinstance(target, DirectoryTarget):
         from mirror_sync.stores.directory import DirectoryStore
 
@@ -211,11 +212,12 @@ def open_store(target: TargetSettings, connections: int = _CONNECTIONS) -> Store
 
     options = S3Options(
         endpoint_url=target.endpoint_url,
-        region=target.region or "us-east-1",
+        region=target.region,
         access_key=target.access_key or "",
         secret_key=target.secret_key or "",
         addressing=target.addressing,
         max_connections=connections,
+        unsigned=unsigned,
     )
     return S3Store(target.bucket, target.prefix, options)
 
@@ -250,10 +252,3 @@ def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int
             for endpoint in upstream.endpoints
         ]
     )
-
-
-def _place_of(target: TargetSettings) -> str:
-    """What tells two targets apart, whatever their names in jobs.yaml."""
-    if isinstance(target, DirectoryTarget):
-        return f"file://{target.root}"
-    return f"{target.endpoint_url or 's3'}/{target.bucket}/{target.prefix}"

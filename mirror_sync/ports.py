@@ -32,8 +32,11 @@ class Source(Protocol):
     All verbs raise UpstreamError (its subclasses tell cases apart); `fetch` raises them while reading as well.
     """
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
-        """The repos that a glob stands for, each resolved at its default branch `main`."""
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
+        """The repos that a glob stands for, each resolved at its default branch `main`.
+
+        A bare repo is listed, too, but its entry cannot be read: `resolve` says why.
+        """
         ...
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:

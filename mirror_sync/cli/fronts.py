@@ -28,7 +28,8 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
         invocation.say(f"target {name} is served at {url}: set HF_ENDPOINT={url}")
 
     front = settings.front
-    serve(make_app(mirror.store(name)), host or front.host, front.port if port is None else port, on_ready=tell)
+    app = make_app(mirror.store(name), public_url=front.url)
+    serve(app, host or front.host, front.port if port is None else port, on_ready=tell)
 
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
@@ -51,7 +52,7 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
 
     front = settings.front
     bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
-    return NginxOptions(bucket, host=front.host, port=front.port)
+    return NginxOptions(bucket, host=front.host, port=front.port, user=front.user, public_url=front.url)
 
 
 def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:

@@ -17,6 +17,7 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")
 _LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 
@@ -57,6 +58,14 @@ def endpoint(text: str, example: str = "https://huggingface.co") -> str:
     if "//" in path or "/." in path or path.endswith("/api"):
         raise ValueError("the path of the address must not contain // or /., nor end in /api; leave it out")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def front(text: str) -> str:
+    """Where clients find a front; a path is one that a gateway puts before ours, of plain words."""
+    found = endpoint(text, "https://models.example.org")
+    if _PLAIN_PATH.fullmatch(urlsplit(found).path) is None:
+        raise ValueError("the path of the address must be plain words with slashes between; best leave it out")
+    return found
 
 
 def _split(text: str) -> SplitResult | None:

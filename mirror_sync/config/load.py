@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config import checks, credentials, resolve, wording
+from mirror_sync.config import checks, credentials, places, resolve, wording
 from mirror_sync.config.document import Document, read
 from mirror_sync.config.expand import Expansion
 from mirror_sync.config.findings import Finding, Findings, Place, spoken
@@ -36,6 +36,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(credentials.faults(tree))
     found.extend(tokens.faults)
     found.extend(checks.faults(draft))
+    found.extend(places.faults(tree, base))
     if file is None or len(found):
         raise ConfigError(_faults(found, document, secrets))
     warnings = _faults(checks.warnings(file, draft), document, secrets)

@@ -21,6 +21,7 @@ Read = TypeVar("Read")
 _MAX_WORKERS = 64
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,30}\$?")
 _TEXT = WithJsonSchema({"type": "string"})
 
 
@@ -80,6 +81,18 @@ def server(text: str) -> str:
     return addresses.endpoint(text, "http://127.0.0.1:9000") if text else ""
 
 
+def front(text: str) -> str:
+    """The address at which clients find a front; empty for not given."""
+    return addresses.front(text) if text else ""
+
+
+def account(text: str) -> str:
+    """The name of a user of the machine; empty for not given."""
+    if text and _ACCOUNT.fullmatch(text) is None:
+        raise ValueError(f"{quoted(text)} is no name of a user; write www-data")
+    return text
+
+
 def workers(value: object) -> int:
     """A whole number in bounds; as text when it came from a variable."""
     figure = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,4}", value) else value
@@ -114,6 +127,8 @@ HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, _from_text(partial(addresses.endpoint)), _TEXT]
 ServerUrl = Annotated[str, _from_text(server), _TEXT]
+FrontUrl = Annotated[str, _from_text(front), _TEXT]
+Account = Annotated[str, _from_text(account), _TEXT]
 FolderUrl = Annotated[addresses.Folder, _from_text(addresses.folder), _TEXT]
 BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]
 ListenAddress = Annotated[addresses.Listen, _from_text(addresses.listen), _TEXT]

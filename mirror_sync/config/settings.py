@@ -62,7 +62,8 @@ class DirectoryTarget:
 class S3Target:
     """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
 
-    None stands for what was not said: boto3's own choice of endpoint, region or credentials. Unreferenced blobs that
+    None stands for what was not said: boto3's own choice of endpoint, region or credentials (nginx, which has no boto3,
+    takes us-east-1). Unreferenced blobs that
     are younger than `grace` are spared by a prune.
     """
 
@@ -83,11 +84,17 @@ Target = DirectoryTarget | S3Target
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`)."""
+    """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`).
+
+    `url`: the address at which clients find it, None for what each request says. `user`: who runs nginx's workers when
+    root starts it, None for the owner of its folder, or an ordinary user in place of root.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     bucket: Access = "private"
+    url: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

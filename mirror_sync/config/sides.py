@@ -139,7 +139,7 @@ class BucketEntry(PrunedKeys):
     )
     region: scalars.Word | None = Field(
         default=None,
-        description="The region; left out or empty, what boto3 finds.",
+        description="The region; left out or empty, what boto3 finds; us-east-1 for the generated nginx.",
         examples=["us-east-1"],
     )
     access_key: SecretStr | None = Field(
@@ -191,4 +191,14 @@ class FrontEntry(Keys):
         default="private",
         description="private signs its reads of the bucket with the target's keys, public reads without.",
         examples=["private"],
+    )
+    url: scalars.FrontUrl | None = Field(
+        default=None,
+        description="The address at which clients find the mirror; left out or empty, what each request says.",
+        examples=["https://models.example.org"],
+    )
+    user: scalars.Account | None = Field(
+        default=None,
+        description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
+        examples=["www-data"],
     )

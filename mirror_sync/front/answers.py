@@ -12,7 +12,10 @@ from mirror_sync.domain.snapshot import encode_json
 IMMUTABLE = "public, max-age=31536000, immutable"  # bytes that are named by what they are, or by a commit
 SETTLED = "public, max-age=60"  # what a commit's listing says: another selection of its files may be published
 MOVING = "public, max-age=2"  # whatever a branch or tag leads to
+LINKED = "private, max-age=2"  # what has a link in it that was made from what this client said
 NEVER = "no-store"
+
+SAID = "Host, X-Forwarded-Host, X-Forwarded-Proto"  # of a request, where a link leads: the Vary of such an answer
 
 # What refusals say, in either front.
 BAD_PATH = "Bad path"
@@ -26,6 +29,7 @@ NO_REVISION = "Revision not found: it is not mirrored here"
 NO_ENTRY = "Entry not found"
 NO_RANGE = "Range not satisfiable"
 BAD_BUCKET = "The mirror's bucket did not answer as it should"
+BROKEN = "Internal error: the mirror's log says more"
 
 JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -100,5 +104,6 @@ def json_text(body: bytes, **headers: str) -> Answer:
 
 
 def media_type(path: str) -> str:
-    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
-    return MEDIA_TYPES.get(suffix.lower(), BINARY) if dot else BINARY
+    """By the suffix of a path; a name that only begins with a dot has none, as for nginx."""
+    stem, _, suffix = path.rpartition("/")[2].rpartition(".")
+    return MEDIA_TYPES.get(suffix.lower(), BINARY) if stem else BINARY

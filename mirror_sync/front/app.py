@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.front.answers import BAD_BUCKET, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub import Asked, Hub
 from mirror_sync.front.snapshots import Snapshots
 from mirror_sync.front.streaming import BlobResponse, BlobStream, Threads
@@ -30,16 +30,20 @@ _NOT_MODIFIED = 304
 _log = logging.getLogger(__name__)
 
 
-def make_app(store: Store, *, refs_seconds: float = 1.0) -> Starlette:
-    """The front over a store; what a branch leads to is looked up again after `refs_seconds`."""
-    return Starlette(routes=[_Front(store, refs_seconds)])
+def make_app(store: Store, *, refs_seconds: float = 1.0, public_url: str | None = None) -> Starlette:
+    """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
+
+    Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us.
+    """
+    return Starlette(routes=[_Front(store, refs_seconds, public_url)])
 
 
 class _Front(BaseRoute):
     """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
 
-    def __init__(self, store: Store, refs_seconds: float) -> None:
+    def __init__(self, store: Store, refs_seconds: float, public_url: str | None) -> None:
         self._store = store
+        self._public_url = public_url
         self._hub = Hub(store, Snapshots(store, refs_seconds))
         self._threads = Threads()
 
@@ -56,14 +60,19 @@ class _Front(BaseRoute):
 
     async def _respond(self, request: Request) -> Response:
         try:
-            asked = _asked(request, await _read_body(request))
+            asked = _asked(request, await _read_body(request), self._public_url)
             return await self._response(asked, await self._threads.run(partial(self._hub.answer, asked)))
         except Refusal as refusal:
             return _plain(request.method, refusal.answer)
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
-            _log.error("cannot answer %s: %s", request.url.path, error)
+            _log.error("cannot answer %s: %s", request.scope["path"], error)
             return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+        except ClientDisconnect:
+            raise
+        except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
+            _log.exception("cannot answer %s", request.scope["path"])
+            return _plain(request.method, Refusal(500, BROKEN).answer)
 
     async def _response(self, asked: Asked, answer: Answer) -> Response:
         if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
@@ -83,14 +92,15 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {**SAFETY, **answer.headers, **length}
 
 
-def _asked(request: Request, body: bytes) -> Asked:
+def _asked(request: Request, body: bytes, public_url: str | None) -> Asked:
     return Asked(
         method=request.method,
         raw_path=request.scope["raw_path"].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),
         headers=request.headers,
-        origin=_origin(request.headers, request.url.scheme),
+        origin=public_url or _origin(request.headers, request.scope["scheme"]),
         body=body,
+        told=public_url is None,
     )
 
 

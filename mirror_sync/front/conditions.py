@@ -7,7 +7,7 @@ import re
 from mirror_sync.front.answers import NO_RANGE, Refusal
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
-_SPAN = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*")
+_SPAN = re.compile(r"\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")  # no file has more bytes than such a figure can say
 
 
 def is_current(if_none_match: str | None, etag: str) -> bool:

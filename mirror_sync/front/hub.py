@@ -19,12 +19,12 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
+from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
 from mirror_sync.front.snapshots import Snapshots
 from mirror_sync.ports import Store
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_TRUE = ("true", "1")
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})")
 
 Fields = Mapping[str, str]
@@ -33,7 +33,10 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: the path as it came, header names in lower case, `origin` the public `scheme://host` or ""."""
+    """A request: the path as it came, header names in lower case, `origin` the public `scheme://host` or "".
+
+    `told`: the origin is what the client said it is, and not for others to see.
+    """
 
     method: str
     raw_path: str
@@ -41,12 +44,13 @@ class Asked:
     headers: Mapping[str, str]
     origin: str
     body: bytes = b""
+    told: bool = True
 
     def argument(self, name: str) -> str:
         return parse_qs(self.query).get(name, [""])[-1]
 
     def is_set(self, name: str) -> bool:
-        return self.argument(name).lower() in _TRUE
+        return self.argument(name).lower() in TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Hub:
         if number + 1 < end:
             query = f"recursive=true&expand={str(expand).lower()}&cursor={opened.digest}-{number + 1}"
             path = f"/api/{fields['kinds']}/{fields['id']}/tree/{opened.commit}{fields['folder']}"
-            headers["Link"] = f'<{asked.origin}{path}?{query}>; rel="next"'
+            headers |= _link(asked, f"{path}?{query}")
         entries = listing.below(self._reader(opened.root)(number), folder)
         return answers.json_text(listing.array(entries, opened.root.last if expand else None), **headers)
 
@@ -195,28 +199,9 @@ class Hub:
             raise answers.entry_not_found(opened.commit)
 
 
-def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
-    """The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON."""
-    try:
-        asked = _read_json(body) if "json" in content_type.lower() else _read_form(body)
-        paths = [asked["paths"]] if isinstance(asked["paths"], str) else list(asked["paths"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Refusal(400, answers.BAD_BODY) from None
-    if not all(isinstance(path, str) for path in paths):
-        raise Refusal(400, answers.BAD_BODY)
-    return paths, str(asked.get("expand", "")).lower() in _TRUE
-
-
-def _read_json(body: bytes) -> dict[str, Any]:
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise TypeError("not an object")
-    return document
-
-
-def _read_form(body: bytes) -> dict[str, Any]:
-    form = parse_qs(body.decode())
-    return {"paths": form.get("paths", []), "expand": form.get("expand", [""])[-1]}
+def _link(asked: Asked, target: str) -> dict[str, str]:
+    link = {"Link": f'<{asked.origin}{target}>; rel="next"'}
+    return link | ({"Cache_Control": answers.LINKED, "Vary": answers.SAID} if asked.told else {})
 
 
 def _resumed(opened: Opened, cursor: str, end: int) -> int:

@@ -7,26 +7,30 @@ the port allows: logs, caches and temporary files stay in DIR.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.front import answers, routes
+from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
+from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
+
+__all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
 
 POINTER_SECONDS = 10
 CREDENTIALS = "s3-credentials.json"
 _SCRIPTS = ("answers.js", "bucket.js", "listing.js", "mirror.js", "requests.js", "signing.js", "snapshots.js")
 _FOLDERS = ("logs", "temp", "cache")
-_ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
-_NAME = re.compile(r"[A-Za-z0-9._\-]+")
+_PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
+_FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
+_log = logging.getLogger(__name__)
 # What a bucket says about an object that is not what the Hub says about the file.
 _HIDDEN = (
     *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "ETag"),
@@ -36,62 +40,62 @@ _HIDDEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryBucket:
-    """A directory target, read by nginx's workers."""
-
-    root: Path
-
-
-@dataclass(frozen=True, slots=True)
-class S3Bucket:
-    """An S3 target. No `endpoint_url`: AWS's own for the region. No keys: the bucket is public and read unsigned.
-
-    `resolvers` are the DNS servers that nginx asks for the endpoint's name again and again, None for those of
-    /etc/resolv.conf; with () the name is looked up once, when nginx starts, and connections are kept.
-    """
-
-    bucket: str
-    endpoint_url: str | None = None
-    prefix: str = ""
-    region: str = "us-east-1"
-    addressing: Literal["path", "virtual"] = "path"
-    access_key: str | None = None
-    secret_key: str | None = field(default=None, repr=False)
-    resolvers: tuple[str, ...] | None = None
-    ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
-
-
-@dataclass(frozen=True, slots=True)
 class NginxOptions:
-    """`user` runs the workers when nginx is started by root; None: the owner of the folder that is written to."""
+    """`user` runs the workers when nginx is started by root; None: the owner of the folder that is written to, in place
+    of root www-data or nobody. Links lead to `public_url`; None: to where each client says that it found us.
+    """
 
     target: DirectoryBucket | S3Bucket
     host: str = "127.0.0.1"
     port: int = 8080
     refs_seconds: int = 1
     user: str | None = None
+    public_url: str | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
 def write_nginx(directory: Path, options: NginxOptions) -> Path:
     """Write DIR/nginx.conf and what it names, replacing an older configuration; returns its path.
 
-    ValueError for options that cannot be written as a configuration.
+    ValueError for options that cannot be written as a configuration. The log says what the workers will not be able to
+    reach.
     """
     folder = directory.absolute()
-    texts = dict(_render(folder, options))
-    for name in _FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    staff = workers(folder, options.user)
+    texts = dict(_render(folder, options, staff))
+    _make_folders(folder, staff)
     (folder / CREDENTIALS).unlink(missing_ok=True)
     for name, text in texts.items():
         _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
+    if staff is not None:
+        _warn(staff, folder, options.target)
     return folder / "nginx.conf"
 
 
-def _render(folder: Path, options: NginxOptions) -> Iterator[tuple[str, str]]:
+def _make_folders(folder: Path, staff: Workers | None) -> None:
+    places = [folder, *(folder / name for name in _FOLDERS)]
+    for place in places:
+        if not place.exists():
+            place.mkdir(parents=True)
+            if staff is not None:
+                place.chmod(_FOLDER_MODE)
+    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
+        drop_foreign(folder / "cache", staff)
+
+
+def _warn(staff: Workers, folder: Path, target: DirectoryBucket | S3Bucket) -> None:
+    for place in (folder, *([target.root.absolute()] if isinstance(target, DirectoryBucket) else [])):
+        closed = barrier(place, staff)
+        if closed is not None:
+            _log.warning(
+                "nginx's workers run as %s, who may not enter %s: they cannot use %s", staff.user, closed, place
+            )
+
+
+def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Iterator[tuple[str, str]]:
     """File names and their texts; the configuration comes last, so that what it names is there."""
     target = options.target
-    bucket = _directory(target) if isinstance(target, DirectoryBucket) else _s3(target)
+    bucket = described(target)
     if isinstance(target, S3Bucket) and bucket["signed"]:
         yield CREDENTIALS, json.dumps({"access_key": target.access_key, "secret_key": target.secret_key})
     templates = Environment(
@@ -103,12 +107,15 @@ def _render(folder: Path, options: NginxOptions) -> Iterator[tuple[str, str]]:
     templates.filters.update(json=json.dumps, quoted=_quoted)
     for name in _SCRIPTS:
         yield name, templates.get_template(name).render()
-    yield "tables.js", templates.get_template("tables.js.j2").render(_tables(bucket))
-    yield "nginx.conf", templates.get_template("nginx.conf.j2").render(_configuration(folder, options, bucket))
+    yield "tables.js", templates.get_template("tables.js.j2").render(_tables(options, bucket))
+    configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
+    yield "nginx.conf", templates.get_template("nginx.conf.j2").render(configuration)
 
 
-def _tables(bucket: dict[str, Any]) -> dict[str, Any]:
+def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     return {
+        "public_url": _public(options.public_url),
+        "said": answers.SAID,
         "routes": routes.ROUTES,
         "dots": routes.DOTS,
         "media_types": answers.MEDIA_TYPES,
@@ -117,6 +124,7 @@ def _tables(bucket: dict[str, Any]) -> dict[str, Any]:
             "immutable": answers.IMMUTABLE,
             "settled": answers.SETTLED,
             "moving": answers.MOVING,
+            "linked": answers.LINKED,
             "never": answers.NEVER,
         },
         "messages": {
@@ -138,11 +146,10 @@ def _tables(bucket: dict[str, Any]) -> dict[str, Any]:
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     return {
-        "folder": _plain(folder),
+        "folder": plain(folder),
         "js_module": str(options.js_module),
-        "user": options.user or _owner(folder),
-        "listen": _address(options.host, options.port),
-        "self_address": _address(_own_address(options.host), options.port),
+        "listen": address(options.host, options.port),
+        "self_address": address(_own_address(options.host), options.port),
         "refs_seconds": options.refs_seconds,
         "pointer_seconds": POINTER_SECONDS,
         "safety_headers": answers.SAFETY,
@@ -151,66 +158,6 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "no_body": Sha256.of(b""),
         "bucket": bucket,
     }
-
-
-def _directory(target: DirectoryBucket) -> dict[str, Any]:
-    return {"kind": "directory", "signed": False, "root": _plain(target.root.absolute())}
-
-
-def _s3(target: S3Bucket) -> dict[str, Any]:
-    _check(target)
-    url = urlsplit(target.endpoint_url or f"https://s3.{target.region}.amazonaws.com")
-    host = url.hostname or ""
-    virtual = target.addressing == "virtual"
-    name = f"{target.bucket}.{host}" if virtual else host
-    port = url.port or (443 if url.scheme == "https" else 80)
-    resolvers = _resolvers(host) if target.resolvers is None else target.resolvers
-    parts = [*([] if virtual else [target.bucket]), *filter(None, target.prefix.split("/"))]
-    return {
-        "kind": "s3",
-        "signed": target.access_key is not None,
-        "scheme": url.scheme,
-        "region": target.region,
-        "server": _address(host, port),
-        "server_name": name,
-        "authority": _address(name, port) if resolvers else "bucket",
-        "host": _address(name, url.port),
-        "base": "".join(f"/{quote(part, safe='')}" for part in parts) + "/",
-        "resolvers": [_address(server, None) for server in resolvers],
-        "ca_bundle": str(target.ca_bundle),
-    }
-
-
-def _check(target: S3Bucket) -> None:
-    """ValueError for what nginx, or S3, would not take as it is meant."""
-    if (target.access_key is None) != (target.secret_key is None):
-        raise ValueError("an access key and a secret key go together")
-    if target.endpoint_url is not None and _ENDPOINT.fullmatch(target.endpoint_url) is None:
-        raise ValueError(f"endpoint_url {target.endpoint_url!r}: write http://host:port or https://host")
-    for word in (target.bucket, target.region):
-        if _NAME.fullmatch(word) is None:
-            raise ValueError(f"{word!r} is no name of a bucket or a region")
-
-
-def _resolvers(host: str, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
-    """The system's name servers; none for a host that needs no looking up."""
-    if host == "localhost" or _is_ip(host) or not resolv_conf.exists():
-        return ()
-    lines = (line.split() for line in resolv_conf.read_text(errors="replace").splitlines())
-    return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and _is_ip(words[1]))
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _address(host: str, port: int | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port is None else f"{shown}:{port}"
 
 
 def _own_address(host: str) -> str:
@@ -224,19 +171,10 @@ def _types() -> dict[str, list[str]]:
     return types
 
 
-def _owner(folder: Path) -> str | None:
-    """Root starts workers as somebody; anybody else as themselves, and nginx complains when told so."""
-    if os.geteuid() != 0:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.owner()
-
-
-def _plain(path: Path) -> str:
-    """ValueError for a path with a `$`: nginx would take it for a variable, and has no way to write it otherwise."""
-    if "$" in str(path) or "\n" in str(path):
-        raise ValueError(f"{path}: nginx cannot use a path with '$' or a line feed")
-    return str(path)
+def _public(url: str | None) -> str:
+    if url is not None and _PUBLIC.fullmatch(url) is None:
+        raise ValueError(f"public_url {url!r}: write https://models.example.org")
+    return url or ""
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The Hub's JSON, which may be anything, as domain values. ValueError, KeyError or TypeError for what does not fit.
+"""The Hub's JSON, which may be anything, as domain values. One of UNREADABLE for what does not fit.
 
 Shapes: https://huggingface.co/.well-known/openapi.json and huggingface_hub.hf_api.
 """
@@ -6,7 +6,6 @@ Shapes: https://huggingface.co/.well-known/openapi.json and huggingface_hub.hf_a
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from mirror_sync.domain.policy import Terms, terms_from_card
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.sources.plain import check_plain
 
 _COMMON = ("author", "cardData", "createdAt", "disabled", "gated", "lastModified", "private", "sha", "tags")
 PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
@@ -30,10 +30,10 @@ PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.DATASET: (*_COMMON, "citation", "description", "paperswithcode_id"),
 }
 """What we ask of a repo, in lists and alone: all that clients want in an info answer, and no counters."""
+UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
 _LARGEST_FILE = 2**63 - 1  # bytes; file systems and stores count no further
-_DEEPEST = 100  # levels of a description: enough for any card, and no burden to whoever writes it down again
 _T = TypeVar("_T")
 
 
@@ -52,7 +52,7 @@ def resolved_of(asked: Repo, item: Any) -> Resolved:
     item = _typed(item, dict)
     kept = [name for name in (*_NAMES, *PROPERTIES[asked.kind]) if name not in _NOT_DESCRIBED]
     described = {name: item[name] for name in kept if name in item}
-    _check_plain(described)
+    check_plain(described)
     return Resolved(
         asked=asked,
         current=Repo(asked.kind, _text(item["id"])),
@@ -88,7 +88,7 @@ def file_and_folder(paths: Iterable[str]) -> str | None:
 
 
 def ref_of(group: str, entry: GitRefInfo) -> Ref:
-    """A branch or a tag; `group` is the list it stands in."""
+    """A branch, a tag or a conversion; `group` is the list it stands in."""
     return Ref(group, _text(entry.name), _text(entry.ref), CommitId(_text(entry.target_commit)))
 
 
@@ -142,24 +142,6 @@ def _size(value: Any) -> int:
     if not 0 <= size <= _LARGEST_FILE:
         raise ValueError("a size that no file has")
     return size
-
-
-def _check_plain(value: Any, depth: int = 0) -> None:
-    """Whether JSON can be written down again by anybody: no half characters, no bottomless nesting."""
-    if depth > _DEEPEST:
-        raise ValueError(f"a description nested deeper than {_DEEPEST} levels")
-    match value:
-        case str():
-            value.encode()
-        case float() if not math.isfinite(value):  # 1e999
-            raise ValueError("a number beyond all bounds")
-        case dict():
-            for key, inner in value.items():
-                key.encode()
-                _check_plain(inner, depth + 1)
-        case list():
-            for inner in value:
-                _check_plain(inner, depth + 1)
 
 
 def _refuse(word: str) -> None:

@@ -11,8 +11,12 @@ from typing import Any
 
 import yaml
 
+from mirror_sync.sources.plain import check_plain
+
 _LIMIT = 1024 * 1024  # bytes of a README that are looked at
 _FENCE = "---"
+# The parser's own slips, too: `1:1:...:1.0` overflows, `!!int ""` has no first digit, `!!bool x` is no key of a table.
+_UNREADABLE = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def read_card(readme: Path) -> dict[str, Any]:
@@ -32,6 +36,7 @@ def _parsed(front: str) -> dict[str, Any]:
             return {}  # a few lines of aliases of aliases would fill the memory
         # through JSON, so that dates and other YAML values cannot surprise whoever writes the card down again
         card = json.loads(json.dumps(yaml.safe_load(front), default=str, allow_nan=False))
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        check_plain(card)
+    except _UNREADABLE:
         return {}  # no licence is known then, which the policy judges
     return card if isinstance(card, dict) else {}

@@ -25,13 +25,21 @@ from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
-from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound, Unreachable
+from mirror_sync.errors import (
+    FileNotFound,
+    NotFoundOrPrivate,
+    RevisionNotFound,
+    Unreachable,
+    UnsafePath,
+    UpstreamError,
+)
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.card import read_card
 from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, walk
 
 _BRANCH = "main"
 _DATASETS = "datasets"
+_LAST = 253402300799.0  # seconds since the epoch: the end of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +49,13 @@ class _Snapshot:
 
     @property
     def date(self) -> str:
-        """When the newest file was changed, as the Hub writes dates."""
+        """When the newest file was changed, as the Hub writes dates; an odd time as near as they go."""
         newest = max((file.modified for file in self.files), default=0.0)
-        return datetime.fromtimestamp(newest, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(min(max(newest, 0.0), _LAST), UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
 
 
 class DirectorySource:
@@ -61,8 +73,8 @@ class DirectorySource:
     def __repr__(self) -> str:
         return f"DirectorySource({str(self._root)!r})"
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
-        """The folders of one owner that match; UnsafePath and other errors leave for the first bad one."""
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
+        """The folders of one owner that match; reads all of their files that are new or have changed."""
         self._check_root()
         owner = self._base(pattern.kind) / pattern.owner
         with disk(owner):
@@ -70,7 +82,7 @@ class DirectorySource:
         for name in names:
             repo = _repo_named(pattern, name)
             if repo is not None and pattern.matches(repo):
-                yield self.resolve(repo, _BRANCH)
+                yield self._resolved(repo)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """Reads every file that is new or has changed since the last call."""
@@ -137,6 +149,13 @@ class DirectorySource:
     def budget(self) -> Mapping[str, BudgetState]:
         """A folder limits nobody."""
         return {}
+
+    def _resolved(self, repo: Repo) -> Resolved | Repo:
+        """The bare repo where its folder cannot be read or published: the others of its owner can."""
+        try:
+            return self.resolve(repo, _BRANCH)
+        except (UpstreamError, UnsafePath):
+            return repo
 
     def _at(self, repo: Repo, commit: CommitId) -> _Snapshot:
         snapshot = self._snapshot(repo)

@@ -42,10 +42,11 @@ class Endpoint:
         return origin_of(url) == origin_of(self.url)
 
     def get(
-        self, asked: Asked, url: str, headers: dict[str, str], look: Look = lambda *_: None
+        self, asked: Asked, url: str, headers: dict[str, str], look: Look = lambda *_: None, *, stay: bool = False
     ) -> tuple[str, BaseHTTPResponse]:
         """The last answer of a chain of redirects, its body unread, and its address.
 
+        `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
         trusted = True
@@ -55,7 +56,7 @@ class Endpoint:
                 look(url, answer)
                 if answer.status not in _REDIRECTS:
                     return url, answer
-                target = self._next(asked, url, answer)
+                target = self._next(asked, url, answer, stay=stay)
                 trusted = self._allow_private or self._transport.came_from_inside(answer, url)
             except BaseException:
                 self.finish(answer, url)
@@ -85,12 +86,14 @@ class Endpoint:
         path = urlsplit(url).path.removeprefix(urlsplit(self.url).path)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
-    def _next(self, asked: Asked, url: str, answer: BaseHTTPResponse) -> str:
+    def _next(self, asked: Asked, url: str, answer: BaseHTTPResponse, *, stay: bool) -> str:
         try:
             target = urljoin(url, answer.headers.get("Location", ""))
             scheme = origin_of(target)[0]
         except ValueError as error:
             raise bad_answer(asked, "a redirect to something that is no http or https address") from error
+        if stay and not self.is_home(target):
+            raise bad_answer(asked, f"a redirect to {spoken_origin(target)}: refused")
         if scheme == "http" and url.startswith("https:"):
             raise bad_answer(asked, f"a redirect from https to unprotected {spoken_origin(target)}")
         return target

@@ -50,7 +50,7 @@ class FailoverSource:
         self._loyalty, self._clock = loyalty, clock
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """Falls over at the first repo; a later error leaves, and the next call asks another source first."""
         return self._stream(lambda source: source.search(pattern))
 

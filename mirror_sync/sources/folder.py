@@ -35,8 +35,8 @@ def walk(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
 
     UnsafePath for names that no mirror should publish, and for links that lead out of `root` or to folders. OSError.
     """
-    boundary = root.resolve()
-    if not folder.resolve().is_relative_to(boundary):
+    boundary = _real(root)
+    if not _real(folder).is_relative_to(boundary):
         raise UnsafePath(str(folder), "is a link that leaves the upstream's folder")
     found: list[tuple[bytes, Path]] = []
     for parent, folders, names in os.walk(folder, onerror=_raise):
@@ -100,13 +100,17 @@ def _checked(place: Path, folder: Path, boundary: Path) -> bool:
     """Whether a regular file stands there that may be published."""
     path = check_path(place.relative_to(folder).as_posix())
     if place.is_symlink():
-        if not place.resolve().is_relative_to(boundary):
+        if not _real(place).is_relative_to(boundary):
             raise UnsafePath(path, "is a link that leaves the upstream's folder")
         if place.is_dir():
             raise UnsafePath(path, "is a link to a folder")
         if not place.exists():
             raise UnsafePath(path, "is a link to nothing")
     return place.is_file()
+
+
+def _real(place: Path) -> Path:
+    return Path(os.path.realpath(place))  # Path.resolve raises RuntimeError for links that go round in a circle
 
 
 def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:

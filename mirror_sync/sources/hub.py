@@ -21,6 +21,7 @@ from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.answers import (
     PROPERTIES,
+    UNREADABLE,
     commits_of,
     file_and_folder,
     file_of,
@@ -72,7 +73,7 @@ class HubSource:
     def __repr__(self) -> str:
         return f"HubSource({self._endpoint!r})"
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """One call for every thousand repos of the owner; a repo that is named costs one of its own."""
         if not pattern.is_glob:
             yield self.resolve(pattern.repo, DEFAULT_BRANCH)
@@ -85,7 +86,7 @@ class HubSource:
                     continue
                 # a repo without a commit has nothing to mirror
                 if item.get("sha") is not None:
-                    yield resolved_of(repo, item)
+                    yield _listed(repo, item)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """One call; a second one when a renamed repo's redirect forgets the revision."""
@@ -104,8 +105,8 @@ class HubSource:
         """One call."""
         with self._asking(self._asked(repo)):
             found = self._api.list_repo_refs(repo.id, repo_type=repo.kind)
-            branches = (ref_of("branches", entry) for entry in found.branches)
-            return (*branches, *(ref_of("tags", entry) for entry in found.tags))
+            groups = {"branches": found.branches, "tags": found.tags, "converts": found.converts}
+            return tuple(ref_of(group, entry) for group, entries in groups.items() for entry in entries)
 
     def authorize(self, repo: Repo) -> None:
         """One call, which counts as no download."""
@@ -200,7 +201,7 @@ class HubSource:
             yield
         except HfHubHTTPError as error:
             raise refusal(error.response.status_code, error.response.headers, asked) from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, httpx2.InvalidURL) as error:
+        except (*UNREADABLE, httpx2.InvalidURL) as error:
             raise bad_answer(asked, repr(error)) from error
 
 
@@ -218,3 +219,11 @@ def _repo_of(pattern: RepoPattern, item: dict[str, Any]) -> Repo | None:
         return Repo(pattern.kind, item["id"])
     except ValueError:
         return None
+
+
+def _listed(repo: Repo, item: dict[str, Any]) -> Resolved | Repo:
+    """The bare repo where its own item is none: what one repo says of itself must not stop the others of its owner."""
+    try:
+        return resolved_of(repo, item)
+    except UNREADABLE:
+        return repo

@@ -31,7 +31,8 @@ _BAD_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  what t
 _DISABLED = "Access to this resource is disabled."
 _SHOWN = 200  # characters of a server's own words that a message repeats
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _LEGAL = 401, 403, 404, 429, 451
-_WINDOW = re.compile(r"\br\s*=\s*(\d+)\s*;\s*t\s*=\s*(\d+)")
+_WINDOW = re.compile(r"\br\s*=\s*(\d{1,9})\s*;\s*t\s*=\s*(\d{1,9})(?!\d)")
+_SECONDS = re.compile(r"[0-9]{1,9}")  # more are no wait that anybody means
 _LATER = {408, 425, 500, 502, 503, 504}
 
 
@@ -136,11 +137,11 @@ def _rejected(asked: Asked) -> TokenRejected:
 
 def _stated_wait(text: str, now: float) -> float | None:
     """RFC 9110, 10.2.3: delay-seconds or an HTTP-date."""
-    if text.strip().isascii() and text.strip().isdigit():
+    if _SECONDS.fullmatch(text.strip()):
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError):
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # the parser takes figures of any length
         return None
 
 

@@ -67,7 +67,7 @@ class RetryingSource:
         self._source, self._policy = source, policy
         self._tell, self._sleep, self._random = tell, sleep, random
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """Read whole before the first is given, so that a repeated call repeats nothing."""
         yield from self._again(f"search {pattern}", lambda: [*self._source.search(pattern)])
 

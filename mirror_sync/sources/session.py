@@ -74,7 +74,7 @@ def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
     url, endpoint = str(request.url), slip.endpoint
     _check_origin(url, endpoint)
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
-    url, answer = endpoint.get(Asked(endpoint.url), url, {**headers, "Accept-Encoding": ENCODINGS})
+    url, answer = endpoint.get(Asked(endpoint.url), url, {**headers, "Accept-Encoding": ENCODINGS}, stay=True)
     if answer.status in _REPEATED_BY_LIBRARY:
         endpoint.finish(answer, url)
         raise refusal(answer.status, answer.headers, Asked(endpoint.url))

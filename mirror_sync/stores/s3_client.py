@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import boto3
 import botocore.auth
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from mirror_sync.domain.digest import Sha256
@@ -31,7 +32,7 @@ class S3Options:
     """How to reach a bucket. Empty keys: boto3's own chain (environment, profile, instance role)."""
 
     endpoint_url: str | None = None  # None: AWS
-    region: str = "us-east-1"
+    region: str | None = None  # None: what boto3 finds
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     addressing: Addressing = "path"
@@ -40,16 +41,17 @@ class S3Options:
     connect_timeout: float = 5  # seconds
     read_timeout: float = 60  # seconds without a byte
     attempts: int = 3  # of one call, the first included
+    unsigned: bool = False  # no credentials at all: reads a public bucket
     sign_parts: bool | None = None  # hash every part into its signature; None: only where TLS does not guard it
 
     @property
     def signs_parts(self) -> bool:
-        return not self.where.startswith("https://") if self.sign_parts is None else self.sign_parts
+        return (self.endpoint_url or "").startswith("http://") if self.sign_parts is None else self.sign_parts
 
     @property
     def where(self) -> str:
         """The address that messages name."""
-        return self.endpoint_url or f"https://s3.{self.region}.amazonaws.com"
+        return self.endpoint_url or (f"https://s3.{self.region}.amazonaws.com" if self.region else "AWS")
 
 
 def make_client(options: S3Options) -> S3Client:
@@ -87,6 +89,7 @@ def _config(options: S3Options) -> Config:
         # boto3's default since 1.36, a CRC in a chunked trailer, is refused by many S3-compatible servers
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        signature_version=UNSIGNED if options.unsigned else None,
         s3={"addressing_style": options.addressing},
         retries={"mode": "standard", "total_max_attempts": options.attempts},
         max_pool_connections=options.max_connections,

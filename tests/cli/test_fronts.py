@@ -36,7 +36,7 @@ def test_an_address_that_is_taken_is_one_line(program: Program) -> None:
         child.kill()
     assert ended.code == 1
     assert ended.err.startswith("mirror-sync: ")
-    assert "already in use" in ended.err
+    assert "another program listens on that address already" in ended.err
     assert ended.err.count("\n") == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from tests.servers.ports import LOOPBACK, answers, free_port
 
 FrontName = Literal["serve", "nginx"]
 TargetName = Literal["directory", "s3"]
+WORKERS = {"user": "root"} if os.geteuid() == 0 else {}
+"""nginx's workers must enter the tests' folders, which are closed to all others."""
 PROGRAM = [sys.executable, "-m", "mirror_sync"]
 
 
@@ -48,7 +51,7 @@ class Synced:
     def configuration(self, port: int) -> Path:
         """A job file whose front listens on this port; JSON is YAML."""
         path = self.folder / f"jobs-{port}.yaml"
-        path.write_text(json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}"}}), encoding="utf-8")
+        path.write_text(json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}", **WORKERS}}), encoding="utf-8")
         path.chmod(0o600)
         return path
 

@@ -184,6 +184,17 @@ TOP_FAULTS = [
     ("front: {listen: '*:80'}", f"5:17: front.listen: '*' is no host; {LISTEN}"),
     ("front: {listen: '[::g]:80'}", f"5:17: front.listen: '[::g]:80' is no host:port; {LISTEN}"),
     ("front: {listen: '[1.2]:80'}", f"5:17: front.listen: '1.2' is no host; {LISTEN}"),
+    ("front: {url: }", "5:13: front.url: is empty; write url: https://models.example.org, or remove it"),
+    ("front: {url: models.example.org}", "5:14: front.url: must be an address like https://models.example.org"),
+    (
+        "front: {url: 'https://x/a>b'}",
+        "5:14: front.url: the path of the address must be plain words with slashes between; best leave it out",
+    ),
+    ("front: {url: 'https://x\\r\\nX: y'}", "5:14: front.url: must be an address like https://models.example.org"),
+    (
+        "front: {user: 'nobody; daemon off'}",
+        "5:15: front.user: 'nobody; daemon off' is no name of a user; write www-data",
+    ),
     ("front: {bucket: publik}", "5:17: front.bucket: 'publik' is not private or public; did you mean public?"),
     (
         "defaults: {name: x}",

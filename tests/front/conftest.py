@@ -49,9 +49,21 @@ def mirror(
         yield running
 
 
-def _front(kind: str, bucket: DirectoryBucket | S3Bucket, folder: Path) -> AbstractContextManager[Mirror]:
+@pytest.fixture(scope="session", params=["serve", "nginx"])
+def public_mirror(
+    request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mirror]:
+    """A running front that was told where clients find it."""
+    folder = tmp_path_factory.mktemp("public")
+    with _front(request.param, directory_bucket, folder, "https://models.example.org/hub") as running:
+        yield running
+
+
+def _front(
+    kind: str, bucket: DirectoryBucket | S3Bucket, folder: Path, public_url: str | None = None
+) -> AbstractContextManager[Mirror]:
     store = DirectoryStore(bucket.root) if isinstance(bucket, DirectoryBucket) else s3_store(bucket)
     if kind == "serve":
-        return by_serve(store)
+        return by_serve(store, public_url=public_url)
     need("nginx")
-    return by_nginx(store, NginxOptions(bucket), folder)
+    return by_nginx(store, NginxOptions(bucket, public_url=public_url), folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -113,16 +114,19 @@ def quoted(text: str) -> str:
 
 
 @contextmanager
-def by_serve(store: Store, refs_seconds: float = 0.2) -> Iterator[Mirror]:
-    with serving(make_app(store, refs_seconds=refs_seconds)) as url:
+def by_serve(store: Store, refs_seconds: float = 0.2, public_url: str | None = None) -> Iterator[Mirror]:
+    with serving(make_app(store, refs_seconds=refs_seconds, public_url=public_url)) as url:
         yield Mirror(url, store)
 
 
 @contextmanager
 def by_nginx(store: Store, options: NginxOptions, folder: Path) -> Iterator[Mirror]:
-    """Real nginx on the configuration as it is written, on a free port."""
-    port = free_port()
-    configuration = write_nginx(folder, replace(options, port=port))
+    """Real nginx on the configuration as it is written, on a free port.
+
+    The folders of a test are for their owner only: where that is root, its workers are root's, unless the test says.
+    """
+    port, owner = free_port(), "root" if os.geteuid() == 0 else None
+    configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
     with nginx(configuration, port) as running:
         yield Mirror(running.url, store)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.errors import StoreError
 from mirror_sync.ports import ByteStream, Stat, Store, Upload
 
 
@@ -19,7 +18,7 @@ class WatchedStore:
         self.read_keys: list[str] = []
         self.open = 0
         """Streams that were opened and not closed."""
-        self.fault: StoreError | None = None
+        self.fault: Exception | None = None
 
     def stat(self, key: str) -> Stat | None:
         self._fail()
@@ -44,6 +43,9 @@ class WatchedStore:
 
     def begin(self, key: str, size: int, token: str | None = None) -> Upload:
         return self._inner.begin(key, size, token)
+
+    def touch(self, key: str) -> None:
+        self._inner.touch(key)
 
     def sweep(self, older_than: float) -> int:
         return self._inner.sweep(older_than)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from mirror_sync.domain.digest import Sha256
@@ -11,6 +13,7 @@ from tests.front.mirrors import Mirror
 
 SMALL = b"# A card\n"
 LARGE = bytes(range(256)) * 8000  # 2 MB, more than one read and more than nginx keeps
+ENDLESS = [f"bytes={wanted}" for wanted in (f"0-{'9' * 5000}", f"{'9' * 5000}-", f"-{'9' * 5000}", f"3-{'9' * 20}")]
 
 
 def test_a_pinned_head_says_all_that_clients_want(mirror: Mirror) -> None:
@@ -105,17 +108,27 @@ def test_what_is_pinned_is_immutable_and_what_a_branch_leads_to_is_not(mirror: M
         ("a.svg", "application/octet-stream"),
         ("json", "application/octet-stream"),
         ("x.json/plain", "application/octet-stream"),
+        (".json", "application/octet-stream"),
+        ("x/.md", "application/octet-stream"),
+        (".hidden.md", "text/plain; charset=utf-8"),
+        ("a.json.", "application/octet-stream"),
+        ("a..json", "application/json"),
+        ("a.json b", "application/octet-stream"),
+        ("a.constructor", "application/octet-stream"),
+        ("a.__proto__", "application/octet-stream"),
+        ("a.valueOf", "application/octet-stream"),
+        ("a.hasOwnProperty", "application/octet-stream"),
     ],
 )
 def test_nothing_mirrored_is_a_page_that_runs(mirror: Mirror, name: str, media_type: str) -> None:
     repo = model(mirror.store)
     commit = repo.publish({name: b"<script>alert(1)</script>"})
     for revision in (commit, "main"):
-        reply = mirror.get(f"{repo.at}/resolve/{revision}/{name}")
+        reply = mirror.get(f"{repo.at}/resolve/{revision}/{quote(name)}")
         assert reply.header("Content-Type") == media_type
         assert reply.header("X-Content-Type-Options") == "nosniff"
         assert "sandbox" in (reply.header("Content-Security-Policy") or "")
-    assert mirror.head(f"{repo.at}/resolve/{commit}/{name}").header("Content-Type") == media_type
+    assert mirror.head(f"{repo.at}/resolve/{commit}/{quote(name)}").header("Content-Type") == media_type
 
 
 @pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
@@ -128,6 +141,7 @@ def test_nothing_mirrored_is_a_page_that_runs(mirror: Mirror, name: str, media_t
         ("-3", -3, None),
         ("2-99999999999", 2, None),
         ("-99999999999", 0, None),
+        ("2-9223372036854775807", 2, None),
     ],
 )
 def test_a_range_is_answered_with_its_bytes(
@@ -163,7 +177,9 @@ def test_a_range_that_is_not_one_range_of_bytes_brings_the_whole(mirror: Mirror,
         assert (reply.status, reply.body == body) == (200, True)
 
 
-@pytest.mark.parametrize("wanted", ["bytes=", "bytes=x-y", "bytes=5-2", "bytes=-", "bytes=0x1-2", "bytes=--1"])
+@pytest.mark.parametrize(
+    "wanted", ["bytes=", "bytes=x-y", "bytes=5-2", "bytes=-", "bytes=0x1-2", "bytes=--1", *ENDLESS]
+)
 def test_a_malformed_range_is_refused_or_ignored(mirror: Mirror, wanted: str) -> None:
     for body in (SMALL, LARGE):
         repo = model(mirror.store)

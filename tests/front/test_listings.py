@@ -120,6 +120,28 @@ def test_a_page_links_to_where_clients_find_the_front(mirror: Mirror) -> None:
     assert linked(X_Forwarded_Proto="javascript", X_Forwarded_Host='evil">') == f"<{mirror.url}"
 
 
+def test_what_a_client_said_of_the_host_is_in_no_answer_for_others(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish(many(2000))
+    for revision in ("main", commit):
+        for method in ("GET", "HEAD"):
+            target = f"{repo.api}/tree/{revision}?recursive=true"
+            reply = mirror.ask(method, target, {"X-Forwarded-Host": "elsewhere.example"})
+            assert "elsewhere" in (reply.header("Link") or "")
+            assert reply.header("Cache-Control") == "private, max-age=2"
+            assert reply.header("Vary") == "Host, X-Forwarded-Host, X-Forwarded-Proto"
+
+
+def test_a_public_url_is_where_all_links_lead_whatever_a_client_says(public_mirror: Mirror) -> None:
+    repo = model(public_mirror.store)
+    commit = repo.publish(many(2000))
+    target = f"{repo.api}/tree/{commit}?recursive=true"
+    for headers in ({}, {"X-Forwarded-Host": "elsewhere.example", "X-Forwarded-Proto": "http"}, {"Host": "other"}):
+        reply = public_mirror.ask("GET", target, headers)
+        assert (reply.header("Link") or "").startswith(f"<https://models.example.org/hub{repo.api}/tree/{commit}?")
+        assert (reply.header("Cache-Control"), reply.header("Vary")) == ("public, max-age=60", None)
+
+
 def test_a_listing_goes_on_with_the_snapshot_it_began_with_or_says_that_it_is_gone(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish(many(2000))
@@ -189,6 +211,15 @@ def test_paths_info_of_bad_json_is_refused(mirror: Mirror, body: bytes) -> None:
     repo.publish(SMALL_TREE)
     reply = mirror.ask("POST", f"{repo.api}/paths-info/main", {"Content-Type": "application/json"}, body)
     assert reply.status == 400
+
+
+@pytest.mark.parametrize("path", ["\\ud800", "z\\udc00", "\\udc00\\ud800", "\\u0000", "../z", "z" * 5000, "%7a"])
+def test_paths_info_of_a_path_that_no_file_can_have_finds_nothing(mirror: Mirror, path: str) -> None:
+    repo = model(mirror.store)
+    repo.publish(SMALL_TREE)
+    body = f'{{"paths":["{path}","z"]}}'.encode()
+    reply = mirror.ask("POST", f"{repo.api}/paths-info/main", {"Content-Type": "application/json"}, body)
+    assert (reply.status, [entry["path"] for entry in reply.json]) == (200, ["z"])
 
 
 def test_paths_info_takes_one_path_without_a_list(mirror: Mirror) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from dataclasses import replace
@@ -122,12 +121,12 @@ def test_options_that_cannot_be_written_are_refused(target: S3Bucket | Directory
     assert not (tmp_path / "nginx.conf").exists()
 
 
-def test_nginx_starts_for_an_ordinary_user(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        text = write_nginx(tmp_path, NginxOptions(PRIVATE, user="nobody")).read_text()
-        assert "\nuser nobody;\n" in text
-    else:
-        assert "\nuser " not in write_nginx(tmp_path, NginxOptions(PRIVATE)).read_text()
+@pytest.mark.parametrize(
+    "url", ["models.example.org", "https://a b", 'https://x">', "https://x/", "https://x?y", "https://u:p@x", ""]
+)
+def test_a_public_url_that_is_no_origin_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="public_url"):
+        write_nginx(tmp_path, NginxOptions(PRIVATE, public_url=url))
 
 
 def test_both_fronts_answer_every_route(tmp_path: Path) -> None:

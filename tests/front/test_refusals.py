@@ -134,6 +134,15 @@ def test_bytes_that_should_have_been_encoded_never_hang_a_front(mirror: Mirror, 
         assert 200 <= raw(mirror, request.encode("latin-1")) < 500, target
 
 
+@pytest.mark.parametrize("host", ["[", "]", "[::1", "a b", "x:99999999", "\x80", "", "x" * 5000])
+def test_an_odd_host_gets_a_clean_answer(mirror: Mirror, host: str) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"1"})
+    for target in (f"{repo.at}/resolve/main/f", f"{repo.api}/tree/main?recursive=true", "/acme/none/resolve/main/f"):
+        request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        assert 200 <= raw(mirror, request.encode("latin-1")) < 500, target
+
+
 def test_a_query_plays_no_part_in_finding_a_file(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish({"f": b"1"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -63,6 +65,29 @@ def test_a_client_that_goes_away_ends_the_read(tmp_path: Path) -> None:
         while store.open:
             assert time.monotonic() < limit, "the blob is still being read"
             time.sleep(0.05)
+
+
+def test_a_fault_of_ours_is_a_clean_refusal_that_the_log_explains_and_no_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = WatchedStore(DirectoryStore(tmp_path))
+    repo = model(store)
+    repo.publish({"f": b"1"})
+    with by_serve(store) as mirror:
+        parts = urlsplit(mirror.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        for fault, status in ((RuntimeError("a fault"), 500), (None, 200)):
+            store.fault = fault
+            connection.request("GET", f"{repo.at}/resolve/main/f")
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == status
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            if fault is not None:
+                assert json.loads(body) == {"error": answer.headers["X-Error-Message"]}
+                assert answer.headers["Cache-Control"] == "no-store"
+        connection.close()
+    assert "a fault" in caplog.text
 
 
 def test_every_stream_is_closed(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.manifest import RemoteFile
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.upstream import Resolved
 from mirror_sync.ports import ByteStream, Source
 from tests.standin import LFS, Content, Generated, Hub, Memory
 
@@ -41,6 +42,14 @@ def published(source: Source, repo: Repo = TINY) -> tuple[CommitId, dict[str, Re
     """The commit of main and its files by path."""
     commit = source.resolve(repo, "main").commit
     return commit, {file.path: file for file in source.list(repo, commit)}
+
+
+def listed(source: Source, pattern: str) -> list[Resolved]:
+    """The repos of a glob whose entries can all be read."""
+    found = [*source.search(RepoPattern.parse(pattern))]
+    resolved = [item for item in found if isinstance(item, Resolved)]
+    assert len(resolved) == len(found), found
+    return resolved
 
 
 def fill_hub(hub: Hub) -> None:

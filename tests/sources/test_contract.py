@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.digest import ContentHash, Sha256
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports import Source
 from mirror_sync.sources.directory import DirectorySource
@@ -18,7 +18,7 @@ from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
-from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, published, read
+from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
 from tests.standin import Hub
 
 DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
@@ -153,20 +153,19 @@ def test_a_history_begins_with_the_commit(any_source: Source) -> None:
 
 
 def test_a_glob_finds_the_repos_of_one_owner_and_kind(any_source: Source) -> None:
-    found = [*any_source.search(RepoPattern.parse("acme/*"))]
-    assert sorted(str(each.asked) for each in found) == ["acme/second", "acme/tiny"]
-    assert [str(each.asked) for each in any_source.search(RepoPattern.parse("dataset:acme/*"))] == ["dataset:acme/rows"]
-    assert [str(each.asked) for each in any_source.search(RepoPattern.parse("acme/t?ny"))] == ["acme/tiny"]
-    assert [*any_source.search(RepoPattern.parse("nobody/*"))] == []
+    assert sorted(str(each.asked) for each in listed(any_source, "acme/*")) == ["acme/second", "acme/tiny"]
+    assert [str(each.asked) for each in listed(any_source, "dataset:acme/*")] == ["dataset:acme/rows"]
+    assert [str(each.asked) for each in listed(any_source, "acme/t?ny")] == ["acme/tiny"]
+    assert listed(any_source, "nobody/*") == []
 
 
 def test_a_search_says_of_a_repo_what_resolving_it_says(any_source: Source) -> None:
-    for found in any_source.search(RepoPattern.parse("acme/*")):
+    for found in listed(any_source, "acme/*"):
         assert found == any_source.resolve(found.asked, "main")
 
 
 def test_a_pattern_without_a_wildcard_is_that_repo(any_source: Source) -> None:
-    assert [found.asked for found in any_source.search(RepoPattern.parse("acme/tiny"))] == [TINY]
+    assert [found.asked for found in listed(any_source, "acme/tiny")] == [TINY]
 
 
 def test_many_threads_read_at_once(any_source: Source) -> None:

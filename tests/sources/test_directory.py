@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import NotFoundOrPrivate, RevisionNotFound, Unreachable, UnsafePath
-from mirror_sync.sources.directory import DirectorySource
-from tests.sources.reading import FILES, TINY, fetched, fill_directory, published
+from mirror_sync.sources.directory import DirectorySource, _Snapshot
+from mirror_sync.sources.folder import Hashed
+from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_a_link_within_the_root_is_read_as_its_file(root: Path) -> None:
     assert fetched(source, TINY, commit, files["link.json"]) == b"{}"
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "../../../outside", "../second", "nothing"])
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../../outside", "../second", "nothing", "link"])
 def test_a_link_that_leads_elsewhere_is_refused(root: Path, target: str) -> None:
     (root.parent / "outside").write_text("secret")
     (root / "acme/tiny/link").symlink_to(target)
@@ -155,7 +158,7 @@ def test_a_disk_that_is_not_there_is_no_answer(root: Path) -> None:
 def test_folders_that_cannot_be_repos_are_not_found_by_a_glob(root: Path) -> None:
     for name in (".hidden", "two words", "a--b"):
         (root / "acme" / name).mkdir()
-    found = [each.asked.id for each in DirectorySource(root).search(RepoPattern.parse("acme/*"))]
+    found = [each.asked.id for each in listed(DirectorySource(root), "acme/*")]
     assert found == ["acme/second", "acme/tiny"]
 
 
@@ -172,8 +175,47 @@ def test_the_licence_is_read_from_the_card(root: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "# Tiny", "---\nlicense: mit", "---\n[: :\n---\n", "---\n- mit\n---\n", "---\na: &a [x]\nb: *a\n---\n"]
 )
-def test_a_card_that_cannot_be_read_states_nothing(root: Path, text: str) -> None:
+def test_text_that_is_no_card_states_nothing(root: Path, text: str) -> None:
     assert card(root, text) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"1{':1' * 300}.0",
+        f"1{':1' * 9000}",
+        "9" * 5000,
+        '"\\ud800"',
+        ".inf",
+        ".nan",
+        "2026-13-45",
+        '!!int ""',
+        "!!bool x",
+        "!!timestamp x",
+        "!!binary é",
+        "[" * 300,
+        "[" * 300 + "]" * 300,
+        "{[a]: b}",
+        "!!python/object:os.system x",
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_card_that_cannot_be_read_states_nothing(root: Path, value: str) -> None:
+    assert card(root, f"---\nlicense: mit\nx: {value}\n---\n") == {}
+
+
+@pytest.mark.parametrize(("modified", "year"), [(1e12, "9999"), (-1e10, "1970"), (1e9, "2001")])
+def test_a_file_of_any_age_has_a_date_that_can_be_written(modified: float, year: str) -> None:
+    file = Hashed(RemoteFile("a", 0, GitOid.of_blob(b"")), Sha256.of(b""), modified)
+    assert _Snapshot(CommitId("b" * 40), (file,)).date.startswith(year)  # few file systems keep such times
+
+
+def test_a_folder_that_cannot_be_read_does_not_hide_the_others_of_its_owner(root: Path) -> None:
+    (root / "acme/tiny/link").symlink_to("/etc/hostname")
+    good, bad = DirectorySource(root).search(RepoPattern.parse("acme/*"))
+    assert bad == TINY
+    assert isinstance(good, Resolved)
+    assert good.asked.id == "acme/second"
 
 
 def test_a_folder_without_a_card_states_nothing(root: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import BadAnswer, MirrorError, Unreachable, UnsafePath
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.transport import Transport
-from tests.sources.reading import TINY, fill_hub, published
+from tests.sources.reading import TINY, fill_hub, listed, published
 from tests.standin import Hub, faults
 
 SECRET = "hf_this-is-a-secret"
@@ -75,12 +76,13 @@ def test_every_spelling_of_a_revision_resolves(hub: Hub, source: HubSource, revi
     assert source.resolve(TINY, revision).commit == found.id
 
 
-def test_branches_and_tags_are_told_apart(hub: Hub, source: HubSource) -> None:
-    hub.model("acme/tiny").tag("v1").branch("dev")
+def test_branches_tags_and_conversions_are_told_apart(hub: Hub, source: HubSource) -> None:
+    hub.model("acme/tiny").tag("v1").branch("dev").commit({"x": "y"}, branch="refs/convert/parquet")
     assert {(ref.group, ref.name) for ref in source.refs(TINY)} == {
         ("branches", "main"),
         ("branches", "dev"),
         ("tags", "v1"),
+        ("converts", "parquet"),
     }
 
 
@@ -108,7 +110,7 @@ def test_a_list_of_repos_comes_in_pages_of_one_call_each(hub: Hub, source: HubSo
     hub.model("many/empty")
     hub.behaviour.list_page = 10
     hub.log.clear()
-    found = [*source.search(RepoPattern.parse("many/*"))]
+    found = listed(source, "many/*")
     assert len(found) == 25
     assert {"mit"} == set().union(*(each.terms.licenses for each in found))
     assert len(hub.log) == 3
@@ -118,7 +120,7 @@ def test_gated_and_private_repos_are_listed_as_such(hub: Hub, transport: Transpo
     hub.model("acme/tiny", gated="manual")
     hub.model("acme/second", private=True)
     source = HubSource(hub.url, hub.token(SECRET, private=["acme/second"]), transport)
-    found = {each.asked.id: each.terms for each in source.search(RepoPattern.parse("acme/*"))}
+    found = {each.asked.id: each.terms for each in listed(source, "acme/*")}
     assert found["acme/tiny"].gated
     assert found["acme/second"].private
 
@@ -244,13 +246,59 @@ def test_a_listing_that_goes_on_elsewhere_is_refused_and_the_token_stays(
     assert hub.calls(origin="cdn") == 0
 
 
-def test_a_redirect_elsewhere_does_not_take_the_token_along(hub: Hub, transport: Transport) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_an_answer_that_is_elsewhere_is_not_asked_for(hub: Hub, transport: Transport, status: int) -> None:
     source = HubSource(hub.url, hub.token(SECRET), transport)
-    hub.faults.add(faults.status(307, {"Location": f"{hub.cdn_url}/api"}), origin="hub")
-    with pytest.raises(MirrorError):
+    commit = source.resolve(TINY, "main").commit
+    hub.faults.add(faults.status(status, {"Location": f"{hub.cdn_url}/api"}), origin="hub")
+    for verb in (
+        lambda: source.resolve(TINY, "main"),
+        lambda: source.refs(TINY),
+        lambda: source.authorize(TINY),
+        lambda: [*source.list(TINY, commit)],
+        lambda: source.history(TINY, commit),
+        lambda: [*source.search(RepoPattern.parse("acme/*"))],
+        source.prove,
+    ):
+        with pytest.raises(BadAnswer, match="refused"):
+            verb()
+    assert hub.calls(origin="cdn") == 0
+
+
+HOSTILE = [
+    ("sha", b'"main"'),
+    ("sha", b"7"),
+    ("cardData", b'{"x":"cut emoji \\ud83d"}'),
+    ("cardData", b'{"\\ud83d":1}'),
+    ("cardData", b'{"license":"x\\udc00"}'),
+    ("cardData", b"[1]"),
+    ("cardData", b'{"x":1e999}'),
+    ("cardData", b'{"x":-1e999}'),
+    ("cardData", b'{"x":' + b"[" * 500 + b"]" * 500 + b"}"),
+    ("tags", b'["license:\\ud83d"]'),
+    ("tags", b'"mit"'),
+    ("lastModified", b'"\\ud83d"'),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE, ids=[f"{key} {value[:20]!r}" for key, value in HOSTILE])
+def test_one_bad_entry_of_a_list_is_a_repo_of_its_own_and_no_end_to_the_others(
+    hub: Hub, source: HubSource, key: str, value: bytes
+) -> None:
+    sound = {**INFO, "cardData": {"license": "mit"}, "lastModified": "x"}
+    marked = json.dumps([{**sound, key: "HOSTILE"}, {**sound, "id": "acme/second"}]).encode()
+    hub.faults.add(faults.status(200, {}, marked.replace(b'"HOSTILE"', value)), "/api/models")
+    bad, good = source.search(RepoPattern.parse("acme/*"))
+    assert bad == TINY
+    assert isinstance(good, Resolved)
+    assert good.asked.id == "acme/second"
+
+
+@pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity", b"9" * 5000])
+def test_what_is_no_json_is_no_answer(hub: Hub, source: HubSource, word: bytes) -> None:
+    hub.faults.add(faults.status(200, {}, json.dumps(INFO).encode().replace(b"{}", b'{"x":' + word + b"}")))
+    with pytest.raises(BadAnswer):
         source.resolve(TINY, "main")
-    assert hub.calls(origin="cdn") == 1
-    assert hub.leaks == []
 
 
 def test_pages_that_go_round_in_a_circle_end(hub: Hub, source: HubSource) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId, GitOid
 from mirror_sync.domain.manifest import RemoteFile
@@ -195,10 +197,43 @@ def test_a_connection_that_breaks_is_no_answer(world: Hub, transport: Transport,
         ({"RateLimit": '"api";r=3;t=55', "Retry-After": "2"}, 2),
         ({"RateLimit": '"api";r=0;t=55', "Retry-After": "2"}, 56),
         ({"RateLimit": "nonsense"}, None),
+        ({"RateLimit": f'"api";r=0;t={"9" * 5000}'}, None),
+        ({"RateLimit": f'"api";r={"0" * 5000};t=55'}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": "\u00b2"}, None),
+        ({"Retry-After": f"Fri, {'9' * 20} Dec 2026 00:00:00 GMT"}, None),
+        ({"Retry-After": f"Fri, 1 Dec {'9' * 5000} 00:00:00 GMT"}, None),
+        ({"Retry-After": "Fri, 1 Dec 2026 00:00:00 +9999999999999"}, None),
+        ({"Retry-After": "Fri, 1 Dec 2026 99:99:99 GMT"}, None),
     ],
 )
 def test_the_wait_is_what_the_answer_states(headers: dict[str, str], wait: float | None) -> None:
     assert retry_after(headers, now=1000.0) == wait
+
+
+@given(st.text(max_size=40) | st.text("0123456789 ,:;+-GMTFriDec()", max_size=60), st.sampled_from([429, 503, 404]))
+def test_any_words_of_any_refusal_are_an_error_of_ours(words: str, status: int) -> None:
+    headers = dict.fromkeys(("Retry-After", "RateLimit", "RateLimit-Policy", "X-Error-Code", "X-Error-Message"), words)
+    assert str(refusal(status, headers, Asked("https://hub.example", SECRET, TINY)))
+
+
+@every_verb
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"RateLimit": f'"api";r=0;t={"9" * 5000}'},
+        {"Retry-After": f"Fri, {'9' * 20} Dec 2026 00:00:00 GMT"},
+        {"Content-Type": "x", "RateLimit-Policy": f'"fixed window";"api";q={"9" * 5000};w={"9" * 5000}'},
+    ],
+    ids=["window", "date", "policy"],
+)
+def test_a_limit_stated_in_figures_without_sense_is_still_a_limit(
+    world: Hub, transport: Transport, verb: Verb, headers: dict[str, str]
+) -> None:
+    world.faults.add(faults.status(429, headers))
+    error = asking(world, transport, verb, None)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after is None
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pytest
 from mirror_sync.domain.digest import CommitId, GitOid
 from mirror_sync.domain.events import Event, Retrying
 from mirror_sync.domain.manifest import RemoteFile
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BadAnswer, Gated, IntegrityError, Interrupted, MirrorError, RateLimited, Unreachable
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, published, read
+from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, listed, published, read
 from tests.standin import Hub, faults
 
 LARGE, SMALL = "sub/model.safetensors", "config.json"
@@ -172,7 +172,7 @@ def test_a_listing_that_breaks_is_read_again_without_repeating_a_file(hub: Hub, 
 def test_a_search_that_breaks_is_made_again_without_repeating_a_repo(hub: Hub, wrapped: Wrapped) -> None:
     hub.behaviour.list_page = 1
     hub.faults.add(faults.refuse(), "/api/models", skip=1, times=1)
-    found = [each.asked.id for each in wrapped.source.search(RepoPattern.parse("acme/*"))]
+    found = [each.asked.id for each in listed(wrapped.source, "acme/*")]
     assert sorted(found) == ["acme/second", "acme/tiny"]
 
 

@@ -42,6 +42,12 @@ function settled(opened) {
             'Cache-Control': opened.pinned ? tables.CACHING.settled : tables.CACHING.moving};
 }
 
+// The headers of an answer with a link in it: one that was made from what a client said is not for others to see.
+function linked(link) {
+    return tables.PUBLIC_URL ? {Link: link}
+                             : {Link: link, 'Cache-Control': tables.CACHING.linked, 'Vary': tables.SAID};
+}
+
 // Whether the client holds what `etag` names. Our tags have no comma in them, so that others may be cut at theirs.
 function isCurrent(r, etag) {
     const held = (r.headersIn['If-None-Match'] || '').split(',').map((tag) => tag.trim());
@@ -93,4 +99,4 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, entryNotFound, pointerHeaders, refusal, refuse, send, sendBlob, sendJson, setHeaders, settled };
+export default { JSON_TYPE, entryNotFound, linked, pointerHeaders, refusal, refuse, send, sendBlob, sendJson, setHeaders, settled };

@@ -113,7 +113,7 @@ async function page(r, fields, opened, folder) {
     const number = cursor ? snapshots.resume(opened, cursor, end) : listing.firstShard(opened.root, folder);
     const headers = answers.settled(opened);
     if (number + 1 < end) {
-        headers.Link = '<' + pageUrl(r, fields, opened, number + 1) + '>; rel="next"';
+        Object.assign(headers, answers.linked('<' + pageUrl(r, fields, opened, number + 1) + '>; rel="next"'));
     }
     const text = await snapshots.shard(r, opened.root, number);
     sendEntries(r, opened, listing.below(text, folder), headers);
@@ -156,13 +156,19 @@ async function blobOf(r, opened, path) {
     if (!entry || entry.type !== 'file') {
         throw answers.entryNotFound(opened.commit);
     }
-    const suffix = path.slice(path.lastIndexOf('/') + 1).split('.').slice(1).pop() || '';
+    const suffix = suffixOf(path);
     const type = tables.MEDIA_TYPES[suffix.toLowerCase()];
     return {digest: entry.sha256, size: entry.size, commit: opened.commit, linked: true,
             etag: '"' + (entry.lfs ? entry.lfs.oid : entry.oid) + '"',
             type: type || tables.BINARY,
             location: type ? '/-/blob.' + suffix : '/-/blob',
             caching: opened.pinned ? tables.CACHING.immutable : tables.CACHING.moving};
+}
+
+// A name that only begins with a dot has none, as for nginx.
+function suffixOf(path) {
+    const name = path.slice(path.lastIndexOf('/') + 1), dot = name.lastIndexOf('.');
+    return dot > 0 ? name.slice(dot + 1) : '';
 }
 
 // So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.

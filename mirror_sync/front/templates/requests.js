@@ -51,8 +51,11 @@ function parsed(text) {
     }
 }
 
-// Where clients find this front, as the proxy before it says; '' (a relative link) when nothing usable does.
+// Where clients find this front: as the operator says, else as the proxy before it does; '' when nothing usable is said.
 function origin(r) {
+    if (tables.PUBLIC_URL) {
+        return tables.PUBLIC_URL;
+    }
     const forwarded = (r.headersIn['X-Forwarded-Proto'] || '').split(',')[0].trim().toLowerCase();
     const hosts = [(r.headersIn['X-Forwarded-Host'] || '').split(',')[0].trim(), r.headersIn.Host || ''];
     const host = hosts.filter((one) => HOST.test(one))[0];

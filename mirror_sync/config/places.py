@@ -1,0 +1,61 @@
+"""Where a target publishes, so written that one place is one text: two names of it would lock and prune it apart."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from mirror_sync.config import resolve
+from mirror_sync.config.findings import Finding, quoted
+from mirror_sync.config.settings import DirectoryTarget, Target
+from mirror_sync.config.sides import TargetEntry
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
+_ENTRY: TypeAdapter[TargetEntry] = TypeAdapter(TargetEntry)
+
+
+def place_of(target: Target) -> str:
+    """What two targets have in common when, and only when, they publish into one place. Links are followed."""
+    if isinstance(target, DirectoryTarget):
+        return f"file://{os.path.realpath(target.root)}"
+    return f"{_endpoint(target.endpoint_url)}/{target.bucket}/{target.prefix}"
+
+
+def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
+    """The targets of a file that are places of others; those with faults of their own are left out."""
+    first: dict[str, str] = {}
+    for name, place in _places(tree.get("targets"), base):
+        if place in first:
+            what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
+            yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
+        first.setdefault(place, name)
+
+
+def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
+    for name, entry in targets.items() if isinstance(targets, dict) else ():
+        try:
+            yield name, place_of(resolve.target(name, _ENTRY.validate_python(entry), base))
+        except ValidationError:
+            continue
+
+
+def _endpoint(url: str | None) -> str:
+    if url is None:
+        return "s3:/"
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")  # in small letters already
+    if _AWS.fullmatch(host):
+        return "s3:/"
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    shown = "127.0.0.1" if host in _LOOPBACK else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    return (
+        f"{parts.scheme}://{shown}{'' if port == _DEFAULT_PORTS[parts.scheme] else f':{port}'}{parts.path.rstrip('/')}"
+    )

@@ -1,0 +1,47 @@
+"""What stands in a request's body: only paths-info has one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from mirror_sync.front import answers
+from mirror_sync.front.answers import Refusal
+
+TRUE = ("true", "1")  # as clients spell it, in whatever letters
+
+
+def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
+    """The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON.
+
+    Half characters, which JSON can name, stand in no path.
+    """
+    try:
+        asked = _read_json(body) if "json" in content_type.lower() else _read_form(body)
+        paths = [asked["paths"]] if isinstance(asked["paths"], str) else list(asked["paths"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refusal(400, answers.BAD_BODY) from None
+    if not all(isinstance(path, str) for path in paths):
+        raise Refusal(400, answers.BAD_BODY)
+    return [path for path in paths if _is_text(path)], str(asked.get("expand", "")).lower() in TRUE
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
+    return document
+
+
+def _read_form(body: bytes) -> dict[str, Any]:
+    form = parse_qs(body.decode())
+    return {"paths": form.get("paths", []), "expand": form.get("expand", [""])[-1]}

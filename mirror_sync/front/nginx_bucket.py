@@ -1,0 +1,112 @@
+"""The bucket that nginx reads: where it is, as the templates and the njs modules are told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
+_NAME = re.compile(r"[A-Za-z0-9._\-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryBucket:
+    """A directory target, read by nginx's workers."""
+
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class S3Bucket:
+    """An S3 target. No `endpoint_url`: AWS's own for the region. No keys: the bucket is public and read unsigned.
+
+    `resolvers` are the DNS servers that nginx asks for the endpoint's name again and again, None for those of
+    /etc/resolv.conf; with () the name is looked up once, when nginx starts, and connections are kept.
+    """
+
+    bucket: str
+    endpoint_url: str | None = None
+    prefix: str = ""
+    region: str = "us-east-1"
+    addressing: Literal["path", "virtual"] = "path"
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    resolvers: tuple[str, ...] | None = None
+    ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def described(target: DirectoryBucket | S3Bucket) -> dict[str, Any]:
+    """What the templates need to know. ValueError for what cannot be written as a configuration."""
+    return _directory(target) if isinstance(target, DirectoryBucket) else _s3(target)
+
+
+def _directory(target: DirectoryBucket) -> dict[str, Any]:
+    return {"kind": "directory", "signed": False, "root": plain(target.root.absolute())}
+
+
+def _s3(target: S3Bucket) -> dict[str, Any]:
+    _check(target)
+    url = urlsplit(target.endpoint_url or f"https://s3.{target.region}.amazonaws.com")
+    host = url.hostname or ""
+    virtual = target.addressing == "virtual"
+    name = f"{target.bucket}.{host}" if virtual else host
+    port = url.port or (443 if url.scheme == "https" else 80)
+    resolvers = _resolvers(host) if target.resolvers is None else target.resolvers
+    parts = [*([] if virtual else [target.bucket]), *filter(None, target.prefix.split("/"))]
+    return {
+        "kind": "s3",
+        "signed": target.access_key is not None,
+        "scheme": url.scheme,
+        "region": target.region,
+        "server": address(host, port),
+        "server_name": name,
+        "authority": address(name, port) if resolvers else "bucket",
+        "host": address(name, url.port),
+        "base": "".join(f"/{quote(part, safe='')}" for part in parts) + "/",
+        "resolvers": [address(server, None) for server in resolvers],
+        "ca_bundle": str(target.ca_bundle),
+    }
+
+
+def _check(target: S3Bucket) -> None:
+    """ValueError for what nginx, or S3, would not take as it is meant."""
+    if (target.access_key is None) != (target.secret_key is None):
+        raise ValueError("an access key and a secret key go together")
+    if target.endpoint_url is not None and ENDPOINT.fullmatch(target.endpoint_url) is None:
+        raise ValueError(f"endpoint_url {target.endpoint_url!r}: write http://host:port or https://host")
+    for word in (target.bucket, target.region):
+        if _NAME.fullmatch(word) is None:
+            raise ValueError(f"{word!r} is no name of a bucket or a region")
+
+
+def _resolvers(host: str, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
+    """The system's name servers; none for a host that needs no looking up."""
+    if host == "localhost" or _is_ip(host) or not resolv_conf.exists():
+        return ()
+    lines = (line.split() for line in resolv_conf.read_text(errors="replace").splitlines())
+    return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and _is_ip(words[1]))
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def address(host: str, port: int | None) -> str:
+    """A host and a port, as a configuration or a URL has them."""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+def plain(path: Path) -> str:
+    """ValueError for a path with a `$`: nginx would take it for a variable, and has no way to write it otherwise."""
+    if "$" in str(path) or "\n" in str(path):
+        raise ValueError(f"{path}: nginx cannot use a path with '$' or a line feed")
+    return str(path)

@@ -1,0 +1,96 @@
+"""Two names for one place are a fault, however the place is spelled; two places are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_sync.config.places import place_of
+from mirror_sync.config.settings import DirectoryTarget, S3Target
+from tests.config.texts import LICENSES, UPSTREAMS, faults, settings
+
+SERVER = "http://127.0.0.1:9000"
+
+
+def text(*targets: str) -> str:
+    entries = "".join(f"  t{number}: {{{entry}}}\n" for number, entry in enumerate(targets))
+    return f"{UPSTREAMS}targets:\n{entries}{LICENSES}jobs: [{{name: one, repos: [a/b], target: t0}}]\n"
+
+
+def bucket(url: str, endpoint: str = "") -> str:
+    return f"url: '{url}', endpoint_url: '{endpoint}'"
+
+
+SAME = [
+    ("url: file:///srv/mirror", "url: /srv/mirror"),
+    ("url: /srv/mirror", "url: /srv/./x/../mirror/"),
+    ("url: ./mirror", "url: 'file:mirror'"),
+    ("url: /srv/mirror, grace: 1h", "url: /srv/mirror, grace: 2h"),
+    (bucket("s3://models", SERVER), bucket("s3://models/", f"{SERVER}/")),
+    (bucket("s3://models/a", SERVER), bucket("s3://models/a/", "http://LOCALHOST:9000")),
+    (bucket("s3://models", SERVER), bucket("s3://models", "http://[::1]:9000")),
+    (bucket("s3://models", "https://S3.Example.org"), bucket("s3://models", "https://s3.example.org:443")),
+    (bucket("s3://models", "http://s3.example.org"), bucket("s3://models", "http://s3.example.org:80")),
+    (bucket("s3://models"), bucket("s3://models", "https://s3.eu-central-1.amazonaws.com")),
+    (bucket("s3://models") + ", region: eu-central-1", bucket("s3://models") + ", region: us-east-1"),
+    (bucket("s3://models", SERVER) + ", addressing: path", bucket("s3://models", SERVER)),
+]
+DIFFERENT = [
+    ("url: /srv/mirror", "url: /srv/mirror2"),
+    ("url: /srv/mirror", "url: /srv/mirror/inside"),
+    ("url: /srv/mirror", "url: /srv/Mirror"),
+    (bucket("s3://models", SERVER), bucket("s3://models/a", SERVER)),
+    (bucket("s3://models/a", SERVER), bucket("s3://models/A", SERVER)),
+    (bucket("s3://models", SERVER), bucket("s3://others", SERVER)),
+    (bucket("s3://models", SERVER), bucket("s3://models", "http://127.0.0.1:9001")),
+    (bucket("s3://models", "https://s3.example.org"), bucket("s3://models", "http://s3.example.org")),
+    (bucket("s3://models", "https://x.example/a"), bucket("s3://models", "https://x.example/b")),
+    (bucket("s3://models"), bucket("s3://models", "https://s3.amazonaws.com.cn")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_one_place_under_two_names_is_a_fault_that_names_both(one: str, other: str) -> None:
+    (found,) = faults(text(one, other))
+    assert found.startswith("jobs.yaml:4:7: targets.t1: 't1' and 't0' are one place, '")
+    assert found.endswith("; keep one of them, and name it in all jobs")
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_two_places_are_two(one: str, other: str) -> None:
+    assert len(settings(text(one, other)).targets) == 2
+
+
+def test_every_further_name_is_told() -> None:
+    found = faults(text("url: /srv/a", "url: /srv/b", "url: /srv/a", "url: /srv/b", "url: /srv/a"))
+    assert [line.split(": ")[1] for line in found] == ["targets.t2", "targets.t3", "targets.t4"]
+
+
+def test_a_link_is_the_folder_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (found,) = faults(text(f"url: '{tmp_path}/real/x'", f"url: '{tmp_path}/link/x'"))
+    assert "'t1' and 't0' are one place" in found
+
+
+def test_a_target_with_faults_of_its_own_is_no_place() -> None:
+    (found,) = faults(text("url: /srv/a", "url: /srv/a, grace: x"))
+    assert "targets.t1.grace" in found
+
+
+labels = st.text("abcAB01", min_size=1, max_size=6)
+
+
+@given(labels, labels, labels, st.sampled_from(["", ":80", ":443", ":9000"]), st.booleans())
+def test_a_spelling_in_other_letters_is_the_same_host_but_no_other_bucket(
+    host: str, name: str, prefix: str, port: str, tls: bool
+) -> None:
+    url = f"{'https' if tls else 'http'}://{host}.example{port}"
+    one = S3Target("a", f"{name}-x", f"{prefix}/", url)
+    assert place_of(one) == place_of(S3Target("b", f"{name}-x", f"{prefix}/", url.replace(host, host.swapcase())))
+    assert place_of(one) != place_of(S3Target("b", f"{name}-y", f"{prefix}/", url))
+    assert place_of(one) != place_of(S3Target("b", f"{name}-x", "", url))
+    assert place_of(one) != place_of(DirectoryTarget("b", Path("/srv") / name))
