@@ -83,7 +83,8 @@ class LicensesEntry(Keys):
 
     allow: tuple[scalars.AllowedId, ...] | None = Field(
         default=None,
-        description="Hub licence ids that may be mirrored; other:<license_name> for one that the Hub does not know.",
+        description="Hub licence ids that may be mirrored; other:<license_name> for one that the Hub does not know, or "
+        "other:<license_name>@<license_link> for that text alone.",
         examples=[["apache-2.0", "mit"]],
     )
     review: tuple[scalars.LicenseId, ...] | None = Field(

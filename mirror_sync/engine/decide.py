@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from mirror_sync.domain.digest import Promise, Sha256
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.job import Job, rival
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile
-from mirror_sync.domain.plan import plan, unknown
+from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_one_size
+from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
-from mirror_sync.engine.decision import Base, Change, Edit, Settled, held, renamed
+from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, renamed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
-from mirror_sync.engine.index import learn_everything
+from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import DocumentError, Gated, KeyMissing, SelectionConflict
 from mirror_sync.ports import Source
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop."""
+
+    source: Source
+    target: Target
+    jobs: Sequence[Job]
+    go_on: Callable[[], None]
+
+
 class Decider:
-    """Decides for the tasks of a run; `jobs` are all of the configuration, to see rivals.
+    """Decides for the tasks of a run.
 
     `anew`: nothing that is published of the commit is believed, and every blob is looked up.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        target: Target,
-        jobs: Sequence[Job],
-        absences: Absences,
-        mapper: Mapper = map,
-        *,
-        anew: bool = False,
-    ) -> None:
-        self._source, self._target, self._jobs, self._mapper = source, target, jobs, mapper
-        self._absences, self._anew = absences, anew
+    def __init__(self, sides: Sides, absences: Absences, mapper: Mapper = map, *, anew: bool = False) -> None:
+        self._source, self._target, self._jobs, self._go_on = sides.source, sides.target, sides.jobs, sides.go_on
+        self._absences, self._mapper, self._anew = absences, mapper, anew
 
-    def look(self, task: Task) -> Settled | Resolved:
+    def look(self, task: Task) -> Settled | Seen:
         """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
 
-        A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError and StoreError.
+        A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
+        Interrupted.
         """
+        self._go_on()
         refs = read_refs(self._target.store, task.repo)
         frozen = self._absences.frozen(task, refs)
         if frozen is not None:
@@ -61,12 +65,21 @@ class Decider:
             return self._absences.settle(task, refs, error)
         return self._seen(task, refs, resolved)
 
-    def compare(self, task: Task, resolved: Resolved) -> Settled | Change:
+    def compare(self, task: Task, seen: Seen) -> Settled | Change:
         """List the commit and plan. The caller who will publish holds the repo's lock, so refs are read again.
 
-        Raises UpstreamError, StoreError, SelectionConflict, UnsafePath.
+        The upstream is asked again where somebody else has published since: what we saw may be older than that.
+        Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
         """
         refs = read_refs(self._target.store, task.repo)
+        if _is_stale(task, seen, refs):
+            found = self.look(replace(task, resolved=None))
+            if isinstance(found, Settled):
+                return found
+            seen, refs = found, found.refs
+        return self._compare_now(task, refs, seen.resolved)
+
+    def _compare_now(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
         self._refuse_rivals(task, refs, resolved)
         try:
             return self._unchanged(task, refs, resolved) or self._compare(task, refs, resolved)
@@ -75,17 +88,17 @@ class Decider:
                 raise
             return self._absences.settle(task, refs, error)
 
-    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Resolved:
+    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
         turned = self._absences.turned(task, refs, resolved)
         if turned is not None:
             return turned
-        verdict = task.job.policy.judge(task.repo, resolved.terms, whole=True)
+        verdict = _judge(task, resolved, whole=True)
         if verdict.allowed:
             settled = self._unchanged(task, refs, resolved)
         else:
             settled = _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
-        return resolved if settled is None else replace(settled, edit=Edit.between(refs, refs.noting(None)))
+        return Seen(resolved, refs) if settled is None else replace(settled, edit=Edit.between(refs, refs.noting(None)))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         root = self._root(refs, resolved.commit)
@@ -101,38 +114,52 @@ class Decider:
             return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
         if resolved.terms.gated:
             self._source.authorize(task.repo)
-        everything = list(self._source.list(task.repo, resolved.commit))
+        everything = self._list(task.repo, resolved.commit)
         desired = list(task.job.selection.filter(everything))
-        verdict = task.job.policy.judge(task.repo, resolved.terms, whole=len(desired) == len(everything))
+        expect_one_size(desired)
+        verdict = _judge(task, resolved, whole=len(desired) == len(everything))
         if not verdict.allowed:
             return _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
         base = None if self._anew else self._base(refs, task.revision)
         objection = self._objection(task, refs, base, desired, len(everything))
-        return _guarded(resolved, objection) if objection else self._change(resolved, verdict, base, desired)
+        if objection:
+            return _guarded(resolved, objection)
+        change = self._change(resolved, verdict, base, desired)
+        return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
+
+    def _list(self, repo: Repo, commit: CommitId) -> list[RemoteFile]:
+        files = []
+        for file in self._source.list(repo, commit):
+            self._go_on()
+            files.append(file)
+        return files
 
     def _change(self, resolved: Resolved, verdict: Verdict, base: Base | None, desired: Sequence[RemoteFile]) -> Change:
         current: Manifest = {} if base is None else base.manifest
-        present = self._present(unknown(current, desired))
+        there = present(self._target, unknown(current, desired), self._go_on, self._mapper)
         return Change(
             resolved=resolved,
             verdict=verdict,
             base=current,
-            plan=plan(current, desired, present),
-            present=present,
+            plan=plan(current, desired, there),
+            present=there,
             known_documents=frozenset() if base is None else frozenset(base.root.documents),
             files=len(desired),
+            size=sum(file.size for file in desired),
             relies_on=base,
         )
 
     def _another_name(self, task: Task, refs: Refs, resolved: Resolved, there: Base) -> Settled | Change:
         """The snapshot of the commit is published: only a ref must move onto it."""
-        if refs.commit_of(task.revision) not in (None, resolved.commit):
-            files = list(read_manifest(self._target.store, there.root, self._mapper).values())
-            base = self._base(refs, task.revision)
-            objection = self._objection(task, refs, base, files, len(files))
-            if objection:
-                return _guarded(resolved, objection)
-        return _only_a_ref(resolved, there)
+        if refs.commit_of(task.revision) in (None, resolved.commit):
+            return _only_a_ref(resolved, there, {})
+        files = read_manifest(self._target.store, there.root, self._mapper)
+        base = self._base(refs, task.revision)
+        objection = self._objection(task, refs, base, list(files.values()), len(files))
+        if objection:
+            return _guarded(resolved, objection)
+        before = base.manifest if base is not None and _replaces(task, refs, base) else {}
+        return _only_a_ref(resolved, there, {path: file for path, file in before.items() if path not in files})
 
     def _objection(
         self, task: Task, refs: Refs, base: Base | None, desired: Sequence[RemoteFile | MirroredFile], listed: int
@@ -141,7 +168,7 @@ class Decider:
 
         A changed selection is the operator's own wish, unless the upstream lists nothing at all.
         """
-        if base is None or base.digest != refs.root_of(task.revision):
+        if base is None or not _replaces(task, refs, base):
             return ""
         if base.root.selection != task.job.selection and listed:
             return ""
@@ -174,19 +201,25 @@ class Decider:
                 continue
         return None
 
-    def _present(self, files: Sequence[RemoteFile]) -> dict[Promise, Sha256]:
-        """Which of these contents the target holds: those whose digest is known and whose blob is really there."""
-        by_oid = [file.oid for file in files if file.sha256 is None]
-        if by_oid and not self._target.index.complete:
-            learn_everything(self._target, self._mapper)
-        known = self._target.index.known(by_oid)
-        named = {file.promise: (digest, file.size) for file in files if (digest := file.sha256 or known.get(file.oid))}
-        found = self._mapper(lambda item: (item[0], item[1][0], self._holds(*item[1])), named.items())
-        return {promise: digest for promise, digest, there in found if there}
 
-    def _holds(self, digest: Sha256, size: int) -> bool:
-        stat = self._target.store.stat(blob_key(digest))
-        return stat is not None and stat.size == size
+def _is_stale(task: Task, seen: Seen, refs: Refs) -> bool:
+    """Whether what was seen may be older than what is published: somebody published meanwhile, or since the listing."""
+    if _said(refs, task.revision) != _said(seen.refs, task.revision):
+        return True
+    return seen.resolved is task.resolved and refs.commit_of(task.revision) not in (None, seen.resolved.commit)
+
+
+def _said(refs: Refs, revision: str) -> tuple[CommitId | None, Gone | None]:
+    return refs.commit_of(revision), refs.gone
+
+
+def _replaces(task: Task, refs: Refs, base: Base | None) -> bool:
+    """Whether the base is what the same name stands for now, so that nobody finds its files there any more."""
+    return base is not None and base.digest == refs.root_of(task.revision)
+
+
+def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Verdict:
+    return task.job.policy.judge(task.repo, resolved.terms, whole=whole, named=task.job.spells_out(task.repo))
 
 
 def _guarded(resolved: Resolved, objection: str) -> Settled:
@@ -195,13 +228,21 @@ def _guarded(resolved: Resolved, objection: str) -> Settled:
 
 def _stopped(resolved: Resolved, verdict: Verdict, *, published: bool) -> Settled:
     if published:
-        return held(resolved.commit, verdict.reason, "license")
+        return held(resolved.commit, verdict.reason, verdict.code)
     outcome = RepoOutcome.HELD if verdict.outcome is Outcome.HELD else RepoOutcome.REFUSED
-    return Settled(outcome, resolved.commit, verdict.reason, "license")
+    return Settled(outcome, resolved.commit, verdict.reason, verdict.code)
 
 
-def _only_a_ref(resolved: Resolved, there: Base) -> Change:
-    nothing = plan({}, (), {})
+def _only_a_ref(resolved: Resolved, there: Base, leaving: Manifest) -> Change:
     return Change(
-        resolved, there.root.verdict, {}, nothing, {}, frozenset(), there.digest, there.root.files, relies_on=there
+        resolved=resolved,
+        verdict=there.root.verdict,
+        base={},
+        plan=Plan((), (), tuple(leaving.values()), len(leaving)),
+        present={},
+        known_documents=frozenset(),
+        root=there.digest,
+        files=there.root.files,
+        size=there.root.size,
+        relies_on=there,
     )

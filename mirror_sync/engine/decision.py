@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_sync.domain.digest import Promise, Sha256
-from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.manifest import Content, Manifest
 from mirror_sync.domain.plan import Plan
 from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Refs
@@ -40,6 +40,14 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A revision that has to be compared: what the upstream said of it, and what refs.json said then."""
+
+    resolved: Resolved
+    refs: Refs
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """The published snapshot that a commit is compared with; `digest` is that of its root."""
 
@@ -55,7 +63,9 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A commit to be published. `root` is set when its snapshot exists already and only a ref must move.
+    """A commit to be published, of `files` and `size` bytes in all.
+
+    `root` is set when its snapshot exists already and only a ref must move.
 
     `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own.
     """
@@ -64,11 +74,20 @@ class Change:
     verdict: Verdict
     base: Manifest
     plan: Plan
-    present: dict[Promise, Sha256]
+    present: dict[Content, Sha256]
     known_documents: frozenset[Sha256]
     root: Sha256 | None = None
     files: int = 0
+    size: int = 0
     relies_on: Base | None = None
+
+    @property
+    def reuse_files(self) -> int:
+        return self.files - len(self.plan.fetch)
+
+    @property
+    def reuse_bytes(self) -> int:
+        return self.size - self.plan.fetch_bytes
 
 
 def held(commit: str | None, why: str, code: str) -> Settled:

@@ -1,51 +1,110 @@
-"""Lets every content be brought once, however many repos of a run want it at the same time."""
+"""Lets every content be brought once, however many repos and jobs want it at the same time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from mirror_sync.domain.digest import Promise, Sha256
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.manifest import Content
+from mirror_sync.errors import Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A content that is stored: its digest, and its git id where that was computed on the way."""
+
+    digest: Sha256
+    oid: GitOid | None = None
 
 
 class Flights:
-    """Remembers, for one run into one target, which contents are on their way or have landed."""
+    """Remembers, for one target, which contents are on their way or have landed, for as long as anybody is at work."""
 
     def __init__(self) -> None:
-        self._flights: dict[Promise, Future[Sha256]] = {}
+        self._flights: dict[Content, Future[Landed]] = {}
         self._lock = threading.Lock()
         self._epoch: Hashable = None
+        self._at_work = 0
 
-    def share(self, promise: Promise, bring: Callable[[], Sha256]) -> tuple[Sha256, bool]:
-        """The digest, and whether this call brought it.
-
-        A failed flight is forgotten, so that the next who wants the content tries anew; those who waited fail with it.
-        """
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A run may share flights inside the block. What landed is forgotten when the last of them ends."""
         with self._lock:
-            flight = self._flights.get(promise)
-            if flight is None:
-                mine = self._flights[promise] = Future()
-        if flight is not None:
-            return flight.result(), False
+            self._at_work += 1
         try:
-            digest = bring()
-        except BaseException as error:
+            yield
+        finally:
             with self._lock:
-                self._flights.pop(promise, None)
-            mine.set_exception(error)
-            raise
-        mine.set_result(digest)
-        return digest, True
+                self._at_work -= 1
+                if not self._at_work:
+                    self._drop_landed()
+
+    def share(
+        self, content: Content, bring: Callable[[], Landed], is_there: Callable[[Landed], bool] = lambda landed: True
+    ) -> tuple[Landed, bool]:
+        """What landed, and whether this call brought it.
+
+        A flight that fails is forgotten: each of those who waited brings the content by itself, unless it was stopped.
+        `is_there` is asked of what has landed before, maybe long ago.
+        """
+        while True:
+            flight, mine = self._join(content)
+            if flight is mine:
+                return self._fly(content, mine, bring), True
+            landed = self._arrived(content, flight, is_there)
+            if landed is not None:
+                return landed, False
 
     def forget_landed(self) -> None:
         """What has landed may be gone again: the next who wants a content brings it anew."""
         with self._lock:
-            self._flights = {promise: flight for promise, flight in self._flights.items() if not flight.done()}
+            self._drop_landed()
 
     def enter(self, epoch: Hashable) -> None:
         """Say which epoch it is: what landed in another one is forgotten."""
         with self._lock:
             same, self._epoch = self._epoch in (None, epoch), epoch
-        if not same:
-            self.forget_landed()
+            if not same:
+                self._drop_landed()
+
+    def _join(self, content: Content) -> tuple[Future[Landed], Future[Landed]]:
+        """The flight of a content, and ours: the same where there was none."""
+        mine: Future[Landed] = Future()
+        with self._lock:
+            return self._flights.setdefault(content, mine), mine
+
+    def _fly(self, content: Content, mine: Future[Landed], bring: Callable[[], Landed]) -> Landed:
+        try:
+            landed = bring()
+        except BaseException as error:
+            self._forget(content, mine)  # before anybody who waits goes on, and looks again
+            mine.set_exception(error)
+            raise
+        mine.set_result(landed)
+        return landed
+
+    def _arrived(self, content: Content, flight: Future[Landed], is_there: Callable[[Landed], bool]) -> Landed | None:
+        """What somebody else's flight brought; None when it failed, or its freight is gone by now."""
+        before = flight.done()
+        error = flight.exception()
+        if isinstance(error, Interrupted):
+            raise Interrupted(str(error))
+        if error is not None:
+            return None
+        landed = flight.result()
+        if before and not is_there(landed):
+            self._forget(content, flight)
+            return None
+        return landed
+
+    def _forget(self, content: Content, flight: Future[Landed]) -> None:
+        with self._lock:
+            if self._flights.get(content) is flight:
+                del self._flights[content]
+
+    def _drop_landed(self) -> None:
+        self._flights = {content: flight for content, flight in self._flights.items() if not flight.done()}

@@ -6,16 +6,29 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
+from mirror_sync.engine.decision import Settled, failure
+from mirror_sync.engine.faults import settle
 from mirror_sync.engine.published import Mirrored
-from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, RevisionNotFound
+from mirror_sync.engine.site import Site
+from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
 DEFAULT_BRANCH = "main"
+
+
+class Named(NamedTuple):
+    """What reports call a piece of work."""
+
+    job: str
+    kind: Kind
+    repo: str
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +40,35 @@ class Task:
     revision: str
     resolved: Resolved | None = None
 
+    @property
+    def named(self) -> Named:
+        return Named(self.job.name, self.repo.kind, self.repo.id, self.revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """Something that a job names and that could not be expanded, with the reason."""
+    """Something that a job names and that could not be expanded; `found` says why."""
 
     job: Job
     pattern: RepoPattern
     revision: str
-    error: MirrorError
+    found: Settled
+
+    @property
+    def named(self) -> Named:
+        return Named(self.job.name, self.pattern.kind, self.pattern.glob, self.revision)
 
 
-def gather(job: Job, source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
+def gather(site: Site, run: str, job: Job) -> Iterator[Task | Unlisted]:
     """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
 
-    What a pattern names and the target publishes is a task also when the upstream lists it no more.
+    What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
+    nothing is asked any more, and what it would have been asked about is Unlisted.
     """
     seen: set[tuple[Repo, str]] = set()
+    expansion = _Expansion(site, run, job)
     for pattern in job.repos:
-        for item in _expand(job, pattern, source, mirrored):
+        for item in expansion.of(pattern):
             if isinstance(item, Task):
                 if (item.repo, item.revision) in seen:
                     continue
@@ -53,51 +76,77 @@ def gather(job: Job, source: Source, mirrored: Mirrored) -> Iterator[Task | Unli
             yield item
 
 
-def _expand(job: Job, pattern: RepoPattern, source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
-    if not pattern.is_glob:
-        yield from _revisions(job, pattern.repo, None, source, mirrored)
-        return
-    try:
-        listed = {resolved.asked: resolved for resolved in source.search(pattern)}
-        repos = [*listed, *(repo for repo in mirrored.matching(pattern) if repo not in listed)]
-        if not repos:
+class _Expansion:
+    """Expands the patterns of one job."""
+
+    def __init__(self, site: Site, run: str, job: Job) -> None:
+        self._site, self._run, self._job = site, run, job
+        self._source = site.sources[job.upstream]
+        self._mirrored = Mirrored(site.targets[job.target].store)
+        self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
+
+    def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
+        if not pattern.is_glob:
+            yield from self._revisions(pattern.repo, None)
+            return
+        try:
+            listed = self._search(pattern)
+        except Exception as error:  # whatever stops one pattern must not stop the others
+            yield self._unlisted(pattern, "*", error)
+            return
+        for repo, resolved in listed.items():
+            yield from self._revisions(repo, resolved)
+
+    def _search(self, pattern: RepoPattern) -> dict[Repo, Resolved | None]:
+        """What the upstream lists, and what is published already."""
+        self._site.go_on()
+        listed = dict(map(_entry, self._source.search(pattern)))
+        for repo in self._mirrored.matching(pattern):
+            listed.setdefault(repo, None)
+        if not listed:
             raise NotFoundOrPrivate(f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token")
-    except MirrorError as error:
-        yield Unlisted(job, pattern, "*", error)
-        return
-    for repo in repos:
-        yield from _revisions(job, repo, listed.get(repo), source, mirrored)
+        return listed
+
+    def _revisions(self, repo: Repo, resolved: Resolved | None) -> Iterator[Task | Unlisted]:
+        for revision in self._job.revisions:
+            if revision not in self._globs:
+                yield Task(self._job, repo, revision, resolved if revision == DEFAULT_BRANCH else None)
+        if self._globs:
+            yield from self._matching(repo)
+
+    def _matching(self, repo: Repo) -> Iterator[Task | Unlisted]:
+        pattern = RepoPattern(repo.kind, repo.id)
+        try:
+            self._site.go_on()
+            names = _names(repo, self._source, self._mirrored)
+        except Exception as error:  # as above
+            yield self._unlisted(pattern, ", ".join(self._globs), error)
+            return
+        for glob in self._globs:
+            found = [name for name in names if fnmatchcase(name, glob) and _is_full(name) == _is_full(glob)]
+            yield from (Task(self._job, repo, name) for name in found)
+            if not found:
+                missing = RevisionNotFound(f"no branch or tag of {repo} matches {glob}")
+                yield Unlisted(self._job, pattern, glob, failure(missing))
+
+    def _unlisted(self, pattern: RepoPattern, revision: str, error: Exception) -> Unlisted:
+        return Unlisted(self._job, pattern, revision, settle(self._site, self._run, pattern, error))
 
 
-def _revisions(
-    job: Job, repo: Repo, resolved: Resolved | None, source: Source, mirrored: Mirrored
-) -> Iterator[Task | Unlisted]:
-    globs = [revision for revision in job.revisions if _GLOB.search(revision)]
-    for revision in job.revisions:
-        if revision not in globs:
-            yield Task(job, repo, revision, resolved if revision == DEFAULT_BRANCH else None)
-    if globs:
-        yield from _matching(job, repo, globs, source, mirrored)
+def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
+    """A bare repo is listed, too: its own task says why it cannot be read."""
+    return (item, None) if isinstance(item, Repo) else (item.asked, item)
 
 
-def _matching(job: Job, repo: Repo, globs: list[str], source: Source, mirrored: Mirrored) -> Iterator[Task | Unlisted]:
-    pattern = RepoPattern(repo.kind, repo.id)
-    try:
-        names = _names(repo, source, mirrored)
-    except MirrorError as error:
-        yield Unlisted(job, pattern, ", ".join(globs), error)
-        return
-    for glob in globs:
-        found = [name for name in names if fnmatchcase(name, glob)]
-        yield from (Task(job, repo, name) for name in found)
-        if not found:
-            yield Unlisted(job, pattern, glob, RevisionNotFound(f"no branch or tag of {repo} matches {glob}"))
+def _is_full(name: str) -> bool:
+    """A conversion, which only goes by its full name, is mirrored for a glob that says so: refs/convert/*."""
+    return name.startswith("refs/")
 
 
 def _names(repo: Repo, source: Source, mirrored: Mirrored) -> list[str]:
     """The upstream's branches and tags; those that are published where the upstream no longer gives the repo."""
     try:
-        return [ref.name for ref in source.refs(repo)]
+        return [ref.ref if ref.group == "converts" else ref.name for ref in source.refs(repo)]
     except (NotFoundOrPrivate, Gated, Disabled):
         names = mirrored.names(repo)
         if not names:

@@ -1,30 +1,66 @@
-"""Rebuilds the index of a target's contents from what the target publishes, when the local copy was lost."""
+"""What a target holds, by git id: a cache, rebuilt from what the target publishes. Its faults cost a fetch, no repo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import Manifest, MirroredFile
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import Mapper, mirrored_repos, read_document, read_refs
 from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
 
 
-def learn_everything(target: Target, mapper: Mapper = map) -> None:
-    """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it)."""
+def known(
+    target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map
+) -> Mapping[GitOid, Sha256]:
+    """The digests of those contents that are known by their git id: none where the index cannot be used."""
+    with suppress(StoreError):
+        if not target.index.complete:
+            learn_everything(target, go_on, mapper)
+    try:
+        return target.index.known(oids)
+    except StoreError:
+        return {}
+
+
+def learn(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
+    """Remember contents that were proved and published, if the index can be used."""
+    with suppress(StoreError):
+        target.index.learn(pairs)
+
+
+def learn_everything(target: Target, go_on: Callable[[], None], mapper: Mapper = map) -> None:
+    """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it).
+
+    Raises StoreError where the index cannot be used, or the target cannot be read.
+    """
     walk = Walk(partial(read_document, target.store), _pass_over, mapper)
     for repo in mirrored_repos(target.store):
-        nodes = walk.repo(repo, read_refs(target.store, repo))
-        target.index.learn(_oids(node.file for node in nodes if node.file is not None))
+        found: list[MirroredFile] = []
+        for node in walk.repo(repo, _refs(target, repo)):
+            go_on()
+            if node.file is not None:
+                found.append(node.file)
+        target.index.learn(_oids(found))
     target.index.mark_complete()
 
 
 def git_oids(manifest: Manifest) -> dict[GitOid, Sha256]:
-    """What is known by git id; LFS files are known by SHA-256 already."""
+    """What a manifest says by git id; of LFS files it has the pointer's alone."""
     return _oids(manifest.values())
+
+
+def _refs(target: Target, repo: Repo) -> Refs:
+    try:
+        return read_refs(target.store, repo)
+    except DocumentError:
+        return Refs()
 
 
 def _oids(files: Iterable[MirroredFile]) -> dict[GitOid, Sha256]:

@@ -21,6 +21,7 @@ from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.engine.settle import Swept
+from mirror_sync.errors import BadAnswer, DocumentError
 from mirror_sync.ports import Store
 
 
@@ -38,12 +39,12 @@ class Snapshot:
 def publish_documents(store: Store, snapshot: Snapshot, known: frozenset[Sha256], mapper: Mapper = map) -> Sha256:
     """Write the documents of a snapshot and return the digest of its root; those in `known` are there already.
 
-    Raises StoreError; nothing is visible to a reader before `publish_refs`.
+    Raises StoreError, UnsafePath, and BadAnswer where the upstream's words cannot be written down; nothing is visible
+    to a reader before `publish_refs`.
     """
-    root, documents = _documents(snapshot)
+    top, documents = _written(snapshot)
     missing = {document.digest: document for document in documents if document.digest not in known}
     list(mapper(lambda document: _put(store, document), missing.values()))
-    top = root.encode()
     _put(store, top)  # last: a root never names what is not there
     return top.digest
 
@@ -73,6 +74,15 @@ def amend_refs(store: Store, repo: Repo, edit: Edit | None) -> None:
 
 def _put(store: Store, document: Document) -> None:
     store.put(blob_key(document.digest), document.body, document.digest)
+
+
+def _written(snapshot: Snapshot) -> tuple[Document, list[Document]]:
+    """The root, and all others. Nothing in them is ours but what the upstream said: it answers for it."""
+    try:
+        root, documents = _documents(snapshot)
+        return root.encode(), documents
+    except DocumentError as error:
+        raise BadAnswer(f"{snapshot.resolved.asked}: what the upstream says of it {error}") from error
 
 
 def _documents(snapshot: Snapshot) -> tuple[Root, list[Document]]:

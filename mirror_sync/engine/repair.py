@@ -12,6 +12,7 @@ from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.gather import Task
 from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.engine.run import open_bench
@@ -56,7 +57,7 @@ class Repair:
         remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
         try:
             bench = self._bench(target, place.repo)
-            digest = bench.transfer.bring(Origin(self._run, bench.source, place.repo, place.commit), remote)
+            digest = bench.transfer.bring(Origin(self._run, bench.source, place.repo, place.commit), remote).digest
         except MirrorError as error:
             return _why(error)
         return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
@@ -77,7 +78,8 @@ class Repair:
         task = Task(_as_selected(job, target, place), place.repo, place.commit)
         resolved = bench.source.resolve(place.repo, place.commit)
         with target.lock(place.repo):
-            report = bring_up_to_date(bench, task, resolved, Tally(), anew=True)
+            seen = Seen(resolved, read_refs(target.store, place.repo))
+            report = bring_up_to_date(bench, task, seen, Tally(), anew=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
     def _bench(self, target: Target, repo: Repo) -> Bench:

@@ -6,15 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.flights import Flights
+from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import ContentIndex, NoNotes, Source, Store, UploadNotes
 
 _SETTLE = 60.0  # seconds
+_MEMORY = 160 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Target:
     """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
-    write to a target must agree on it.
+    write to a target must agree on it. `flights` are what the jobs of this process bring there.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Target:
     lock: Callable[[Repo], AbstractContextManager[object]]
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
+    flights: Flights = field(default_factory=Flights, repr=False, compare=False)
 
     @property
     def settle(self) -> float:
@@ -40,7 +44,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once.
+    """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
+    jobs together.
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
     """
@@ -50,7 +55,7 @@ class Site:
     tell: Observer
     clock: Callable[[], datetime]
     stop: threading.Event
-    memory: int = 160 * 1024 * 1024
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 
-from mirror_sync.domain.digest import CommitId, Promise, Sha256
-from mirror_sync.domain.events import Crashed, RepoPlanned
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.events import RepoPlanned
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import Absences, Proof
-from mirror_sync.engine.decide import Decider
-from mirror_sync.engine.decision import Change, Settled, failure, internal_failure, renamed
-from mirror_sync.engine.flights import Flights
-from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
-from mirror_sync.engine.index import git_oids
+from mirror_sync.engine.decide import Decider, Sides
+from mirror_sync.engine.decision import Change, Seen, Settled, renamed
+from mirror_sync.engine.faults import settle
+from mirror_sync.engine.flights import Landed
+from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
+from mirror_sync.engine.index import git_oids, learn
+from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
 from mirror_sync.engine.room import expect_room
 from mirror_sync.engine.settle import Swept, Watch
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Origin, Transfer
-from mirror_sync.errors import Interrupted, MirrorError, RevisionNotFound
+from mirror_sync.errors import Interrupted, RevisionNotFound
 from mirror_sync.ports import Source
 
 _TRIES = 3  # of one repo, when prunes remove what it needs
@@ -44,13 +44,13 @@ class Bench:
     target: Target
     jobs: Sequence[Job]
     transfer: Transfer
-    flights: Flights
     files: Executor
     proof: Proof
 
     def decider(self, *, anew: bool = False) -> Decider:
         absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
-        return Decider(self.source, self.target, self.jobs, absences, self.files.map, anew=anew)
+        sides = Sides(self.source, self.target, self.jobs, self.site.go_on)
+        return Decider(sides, absences, self.files.map, anew=anew)
 
 
 @dataclass(slots=True)
@@ -76,11 +76,8 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
         report = _sync(bench, task, tally)
     except Interrupted:
         raise
-    except MirrorError as error:
-        report = report_of(task, failure(error))
-    except Exception as error:  # noqa: BLE001  a fault of ours in one repo must not stop the others
-        bench.site.tell(Crashed(bench.run, task.repo, traceback.format_exc()))
-        report = report_of(task, internal_failure(error))
+    except Exception as error:  # whatever stops one repo must not stop the others
+        report = report_of(task, settle(bench.site, bench.run, task.repo, error))
     return replace(
         report,
         seconds=round(time.monotonic() - started, 3),
@@ -89,12 +86,9 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
     )
 
 
-def report_of(task: Task, settled: Settled) -> RepoReport:
+def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
     return RepoReport(
-        job=task.job.name,
-        kind=task.repo.kind,
-        repo=task.repo.id,
-        revision=task.revision,
+        *item.named,
         outcome=settled.outcome,
         commit=settled.commit,
         reason=settled.reason,
@@ -115,20 +109,20 @@ def _sync(bench: Bench, task: Task, tally: Tally) -> RepoReport:
 
 
 def bring_up_to_date(
-    bench: Bench, task: Task, resolved: Resolved, tally: Tally, *, anew: bool = False, tries: int = _TRIES
+    bench: Bench, task: Task, seen: Seen, tally: Tally, *, anew: bool = False, tries: int = _TRIES
 ) -> RepoReport:
     """Compare, transfer, publish; again, believing nothing, where a prune was quicker. The caller holds the lock."""
     watch = Watch(bench.site, bench.target, task.repo, bench.files.map)
-    bench.flights.enter(watch.known)
+    bench.target.flights.enter(watch.known)
     try:
-        change = bench.decider(anew=anew).compare(task, resolved)
+        change = bench.decider(anew=anew).compare(task, seen)
         if not isinstance(change, Settled):
             return _carry_out(bench, task, change, tally, watch)
     except Swept:
         if tries == 1:
             raise
-        bench.flights.forget_landed()
-        return bring_up_to_date(bench, task, resolved, tally, anew=True, tries=tries - 1)
+        bench.target.flights.forget_landed()
+        return bring_up_to_date(bench, task, seen, tally, anew=True, tries=tries - 1)
     amend_refs(bench.target.store, task.repo, change.edit)
     return report_of(task, change)
 
@@ -136,15 +130,15 @@ def bring_up_to_date(
 def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
-    root = change.root or _bring_snapshot(bench, task, change, tally)
+    root, learned = (change.root, {}) if change.root else _bring_snapshot(bench, task, change, tally)
     bench.site.go_on()
     _publish(bench, task, change, (root, ref), watch)
+    learn(bench.target, learned)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files)
-    moved = change.plan.fetch_bytes + change.plan.reuse_bytes
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
-        reused_bytes=max(0, moved - tally.fetched_bytes),
+        reused_bytes=max(0, change.size - tally.fetched_bytes),
     )
 
 
@@ -171,8 +165,8 @@ def _announce(bench: Bench, task: Task, change: Change) -> None:
             commit=change.resolved.commit,
             fetch_files=len(plan.fetch),
             fetch_bytes=plan.fetch_bytes,
-            reuse_files=len(plan.reuse),
-            reuse_bytes=plan.reuse_bytes,
+            reuse_files=change.reuse_files,
+            reuse_bytes=change.reuse_bytes,
             delete_files=len(plan.delete),
         )
     )
@@ -192,10 +186,12 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 
 
-def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Sha256:
+def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> tuple[Sha256, dict[GitOid, Sha256]]:
+    """The digest of the new root, and what is known by git id once it is published."""
     expect_room(bench.target, change.plan.fetch)
-    proved = change.present | _bring_files(bench, task, change, tally)
-    manifest = carry_out(change.plan, change.base, proved)
+    brought = _bring_files(bench, task, change, tally)
+    proved = {content: landed.digest for content, landed in brought.items()}
+    manifest = carry_out(change.plan, change.base, change.present | proved)
     snapshot = Snapshot(
         resolved=change.resolved,
         manifest=manifest,
@@ -204,32 +200,36 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> S
         verdict=change.verdict,
     )
     root = publish_documents(bench.target.store, snapshot, change.known_documents, bench.files.map)
-    bench.target.index.learn(git_oids(manifest))
-    return root
+    also = {landed.oid: landed.digest for landed in brought.values() if landed.oid is not None}
+    return root, git_oids(manifest) | also
 
 
-def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Promise, Sha256]:
+def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
     origin = Origin(bench.run, bench.source, task.repo, change.resolved.commit)
 
-    def bring(file: RemoteFile) -> Sha256:
+    def bring(file: RemoteFile) -> Landed:
         bench.site.go_on()
-        digest, mine = bench.flights.share(file.promise, lambda: bench.transfer.bring(origin, file))
+        landed, mine = bench.target.flights.share(
+            file.content,
+            lambda: bench.transfer.bring(origin, file),
+            lambda landed: holds(bench.target, landed.digest, file.size),
+        )
         if mine:
             tally.add(file)
-        return digest
+        return landed
 
-    flights = {file.promise: bench.files.submit(bring, file) for file in change.plan.fetch}
+    flights = {file.content: bench.files.submit(bring, file) for file in change.plan.fetch}
     try:
         _wait_for_all(list(flights.values()))
     finally:
         for flight in flights.values():
             flight.cancel()
         wait(flights.values())
-    return {promise: flight.result() for promise, flight in flights.items()}
+    return {content: flight.result() for content, flight in flights.items()}
 
 
-def _wait_for_all(flights: Sequence[Future[Sha256]]) -> None:
+def _wait_for_all(flights: Sequence[Future[Landed]]) -> None:
     done, _ = wait(flights, return_when=FIRST_EXCEPTION)
     for flight in done:
         flight.result()

@@ -16,8 +16,8 @@ from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.events import FileFinished, FileStarted, Retrying
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.large import LargeFiles
-from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.reading import FileRead, Origin
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.errors import IntegrityError, Interrupted, MirrorError
@@ -30,12 +30,12 @@ _ATTEMPTS = 3  # wrong bytes may be a proxy's or a disk's fault of the moment
 class Transfer:
     """Brings files into one target. `parts` runs the ranges of large files; it is not the pool that calls `bring`."""
 
-    def __init__(self, site: Site, target: Target, memory: MemoryBudget, parts: Executor) -> None:
-        self._site, self._store, self._memory = site, target.store, memory
-        self._large_files = LargeFiles(target.store, target.notes, memory, parts)
+    def __init__(self, site: Site, target: Target, parts: Executor) -> None:
+        self._site, self._store, self._memory = site, target.store, site.memory
+        self._large_files = LargeFiles(target.store, target.notes, site.memory, parts)
 
-    def bring(self, origin: Origin, file: RemoteFile) -> Sha256:
-        """Fetch, prove and store a file; return its digest.
+    def bring(self, origin: Origin, file: RemoteFile) -> Landed:
+        """Fetch, prove and store a file; return what it turned out to be.
 
         Raises IntegrityError with the promised and the actual digest when the bytes stay wrong, UpstreamError,
         StoreError, Interrupted; in all these cases nothing is visible under the blob's key.
@@ -65,7 +65,7 @@ class Transfer:
         if isinstance(error, IntegrityError):
             self._site.tell(Retrying(error.path, error.code, str(error), state.attempt_number, 0.0))
 
-    def _bring_once(self, origin: Origin, file: RemoteFile) -> Sha256:
+    def _bring_once(self, origin: Origin, file: RemoteFile) -> Landed:
         read = FileRead(self._site, origin, file)
         try:
             return self._small(read) if file.size <= self._store.part_size else self._large(read)
@@ -77,14 +77,14 @@ class Transfer:
             read.take_back()
             raise
 
-    def _small(self, read: FileRead) -> Sha256:
+    def _small(self, read: FileRead) -> Landed:
         file = read.file
         with self._memory_for(file.size):
             body = memoryview(bytearray(file.size))
             read.range_into(body, 0)
-            digest = _prove(file, body)
-            self._store.put(blob_key(digest), body, digest)
-            return digest
+            landed = _prove(file, body)
+            self._store.put(blob_key(landed.digest), body, landed.digest)
+            return landed
 
     @contextmanager
     def _memory_for(self, size: int) -> Iterator[None]:
@@ -94,12 +94,12 @@ class Transfer:
         finally:
             self._memory.give_back(size)
 
-    def _large(self, read: FileRead) -> Sha256:
+    def _large(self, read: FileRead) -> Landed:
         # A large file without a promised SHA-256 has no key yet: it is hashed once on its way and brought under the
         # digest that this gives. Upstreams promise SHA-256 for all but small files, so this is rare.
         digest = read.file.sha256 or self._digest_of(read)
         self._large_files.bring(read, digest)
-        return digest
+        return Landed(digest)
 
     def _digest_of(self, read: FileRead) -> Sha256:
         content = ContentHash(read.file.size, read.file.promise)
@@ -115,11 +115,11 @@ class Transfer:
         return content.sha256
 
 
-def _prove(file: RemoteFile, body: memoryview) -> Sha256:
+def _prove(file: RemoteFile, body: memoryview) -> Landed:
     content = ContentHash(file.size, file.promise)
     content.update(body)
     _check(file, content)
-    return content.sha256
+    return Landed(content.sha256, content.oid)
 
 
 def _check(file: RemoteFile, content: ContentHash) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.digest import CommitId, ContentHash, GitOid, Sha256
+from mirror_sync.domain.digest import GIT_SIZED, CommitId, ContentHash, GitOid, Sha256
 
 
 @pytest.mark.parametrize("text", ["", "abc", "G" * 64, "A" * 64, "a" * 63, "a" * 64 + "\n", " " + "a" * 64])
@@ -42,3 +42,14 @@ def test_a_branch_name_is_no_commit_id() -> None:
     assert CommitId.matches("a" * 40)
     assert not CommitId.matches("main")
     assert not CommitId.matches("a" * 39)
+
+
+@given(st.binary())
+def test_a_file_that_may_go_by_its_git_id_elsewhere_is_known_by_it_too(body: bytes) -> None:
+    content = ContentHash(len(body), Sha256.of(body))
+    content.update(body)
+    assert (content.oid, content.actual, content.kept) == (GitOid.of_blob(body), Sha256.of(body), True)
+
+
+def test_a_file_too_large_for_git_is_hashed_once() -> None:
+    assert ContentHash(GIT_SIZED + 1, Sha256.of(b"")).oid is None

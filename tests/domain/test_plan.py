@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.plan import carry_out, plan, unknown
-from tests.domain.files import desired_of, manifest_of, remote, trees
+from tests.domain.files import desired_of, manifest_of, mirrored, remote, trees
 
 Tree = dict[str, tuple[bytes, bool]]
 
@@ -13,7 +14,7 @@ Tree = dict[str, tuple[bytes, bool]]
 def _fetched(actions: Any, wanted: Tree) -> dict[Any, Any]:
     """What carrying out the fetches of a plan proves."""
     truth = manifest_of(wanted)
-    return {file.promise: truth[file.path].sha256 for file in actions.fetch}
+    return {file.content: truth[file.path].sha256 for file in actions.fetch}
 
 
 @given(trees, trees)
@@ -28,10 +29,10 @@ def test_what_the_target_holds_is_never_fetched(a: Tree, b: Tree, data: st.DataO
     current, desired = manifest_of(a), desired_of(b)
     candidates = unknown(current, desired)
     present = {
-        file.promise: manifest_of(b)[file.path].sha256 for file in candidates if data.draw(st.booleans(), file.path)
+        file.content: manifest_of(b)[file.path].sha256 for file in candidates if data.draw(st.booleans(), file.path)
     }
     actions = plan(current, desired, present)
-    assert not {file.promise for file in actions.fetch} & (present.keys() | {f.promise for f in current.values()})
+    assert not {file.content for file in actions.fetch} & (present.keys() | {f.content for f in current.values()})
     assert carry_out(actions, current, present | _fetched(actions, b)) == manifest_of(b)
 
 
@@ -63,3 +64,20 @@ def test_a_manifest_with_an_unproved_file_cannot_be_made() -> None:
     actions = plan({}, [remote("a", b"x")], {})
     with pytest.raises(KeyError):
         carry_out(actions, {}, {})
+
+
+def test_a_held_digest_that_is_promised_with_another_size_is_not_taken_for_the_same() -> None:
+    held = mirrored("a", b"hello", lfs=True)
+    lie = RemoteFile("a", 7, held.oid, held.sha256, held.pointer_size)
+    actions = plan({"a": held}, [lie], {held.content: held.sha256})
+    assert (actions.fetch, actions.changes) == ((lie,), 1)
+
+
+@given(trees, trees)
+def test_beside_a_manifest_that_stays_nothing_is_removed(a: Tree, b: Tree) -> None:
+    actions = plan(manifest_of(a), desired_of(b), {}).beside()
+    assert actions.delete == ()
+    assert (actions.fetch, actions.reuse) == (
+        plan(manifest_of(a), desired_of(b), {}).fetch,
+        plan(manifest_of(a), desired_of(b), {}).reuse,
+    )

@@ -35,7 +35,7 @@ def _terms(*ids: str, tags: tuple[str, ...] | None = None, name: str | None = No
     ],
 )
 def test_the_verdict_and_its_reason(terms: Terms, outcome: str, reason: str) -> None:
-    verdict = POLICY.judge(REPO, terms, whole=True)
+    verdict = POLICY.judge(REPO, terms, whole=True, named=True)
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
 
 
@@ -43,31 +43,31 @@ def test_the_verdict_and_its_reason(terms: Terms, outcome: str, reason: str) -> 
     ("missing", "outcome"), [(Missing.ALLOW, "allowed"), (Missing.REVIEW, "held"), (Missing.REFUSE, "refused")]
 )
 def test_the_operator_decides_about_a_missing_licence(missing: Missing, outcome: str) -> None:
-    assert LicensePolicy(missing=missing).judge(REPO, Terms(), whole=True).outcome == outcome
+    assert LicensePolicy(missing=missing).judge(REPO, Terms(), whole=True, named=True).outcome == outcome
 
 
 def test_an_approval_by_name_lifts_a_hold_and_is_named_in_the_reason() -> None:
     policy = LicensePolicy(review=frozenset({"gemma"}), approved=(Approval(REPO, "Ada", "legal ticket 7"),))
-    verdict = policy.judge(REPO, _terms("gemma"), whole=True)
+    verdict = policy.judge(REPO, _terms("gemma"), whole=True, named=True)
     assert verdict.allowed
     assert verdict.reason == "approved by Ada: legal ticket 7 (licence gemma is in licenses.review)"
-    assert not policy.judge(Repo(Kind.MODEL, "acme/other"), _terms("gemma"), whole=True).allowed
+    assert not policy.judge(Repo(Kind.MODEL, "acme/other"), _terms("gemma"), whole=True, named=True).allowed
 
 
 def test_an_approval_lifts_no_refusal() -> None:
     policy = LicensePolicy(approved=(Approval(REPO, "Ada", "please"),))
-    assert policy.judge(REPO, _terms("gpl-3.0"), whole=True).outcome is Outcome.REFUSED
+    assert policy.judge(REPO, _terms("gpl-3.0"), whole=True, named=True).outcome is Outcome.REFUSED
 
 
 def test_other_on_the_review_list_stands_for_every_named_other() -> None:
     policy = LicensePolicy(review=frozenset({"other"}))
-    assert policy.judge(REPO, _terms("other", name="any", link="x"), whole=True).outcome is Outcome.HELD
+    assert policy.judge(REPO, _terms("other", name="any", link="x"), whole=True, named=True).outcome is Outcome.HELD
 
 
 def test_a_licence_for_whole_copies_only_refuses_a_selection_of_files() -> None:
     terms = _terms("cc-by-nd-4.0")
-    assert POLICY.judge(REPO, terms, whole=True).allowed
-    verdict = POLICY.judge(REPO, terms, whole=False)
+    assert POLICY.judge(REPO, terms, whole=True, named=True).allowed
+    verdict = POLICY.judge(REPO, terms, whole=False, named=True)
     assert verdict.outcome is Outcome.REFUSED
     assert "whole copies only" in verdict.reason
 
@@ -84,3 +84,74 @@ def test_tags_state_a_licence_behind_a_prefix() -> None:
     terms = terms_from_card({}, ("pytorch", "license:MIT", "region:us"), gated=True)
     assert terms.tags == {"mit"}
     assert terms.gated
+
+
+LINK = "https://acme.example/license/1.0"
+
+
+def _linked(listed: str, name: str, link: str | None) -> str:
+    policy = LicensePolicy(allow=frozenset({listed}))
+    return policy.judge(REPO, _terms("other", name=name, link=link), whole=True, named=True).outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "outcome"),
+    [
+        ("acme-1", LINK, "allowed"),
+        ("Acme-1", LINK.upper(), "allowed"),
+        ("acme-1", "https://evil.example/", "refused"),
+        ("acme-1", None, "held"),
+        ("acme-2", LINK, "refused"),
+        (f"acme-1@{LINK}", "x", "refused"),
+    ],
+)
+def test_an_entry_with_a_link_wants_this_link(name: str, link: str | None, outcome: str) -> None:
+    assert _linked(f"other:acme-1@{LINK}", name, link) == outcome
+
+
+@pytest.mark.parametrize(("link", "outcome"), [(LINK, "allowed"), ("LICENSE", "allowed"), (None, "held")])
+def test_an_entry_without_a_link_wants_any_link(link: str | None, outcome: str) -> None:
+    assert _linked("other:acme-1", "acme-1", link) == outcome
+
+
+def test_a_name_cannot_pretend_to_hold_the_link_of_an_entry() -> None:
+    for entry in ("other:acme-1", f"other:acme-1@{LINK}"):
+        assert _linked(entry, f"acme-1@{LINK}", LINK) == "refused"
+
+
+def test_a_licence_refused_for_its_link_alone_says_so() -> None:
+    policy = LicensePolicy(allow=frozenset({f"other:acme-1@{LINK}"}))
+    verdict = policy.judge(REPO, _terms("other", name="acme-1", link="x"), whole=True, named=True)
+    assert verdict.reason == "licence other:acme-1 is not in licenses.allow with this license_link"
+
+
+def test_an_entry_with_a_link_can_stand_under_review() -> None:
+    policy = LicensePolicy(review=frozenset({f"other:acme-1@{LINK}"}))
+    terms = [_terms("other", name="acme-1", link=link) for link in (LINK, "x")]
+    assert [policy.judge(REPO, term, whole=True, named=True).outcome for term in terms] == ["held", "refused"]
+
+
+PRIVATE = Terms(frozenset({"mit"}), private=True)
+
+
+def test_a_private_repo_is_held_unless_it_is_named() -> None:
+    verdict = POLICY.judge(REPO, PRIVATE, whole=True, named=False)
+    assert (verdict.outcome, verdict.code) == ("held", "private")
+    assert verdict.reason == "private: name it explicitly or approve it"
+    assert POLICY.judge(REPO, PRIVATE, whole=True, named=True).allowed
+    assert POLICY.judge(REPO, _terms("mit"), whole=True, named=False).allowed
+
+
+def test_an_approval_names_a_private_repo_and_its_reason_tells_every_doubt() -> None:
+    policy = LicensePolicy(review=frozenset({"gemma"}), approved=(Approval(REPO, "Ada", "ours"),))
+    terms = Terms(frozenset({"gemma"}), private=True)
+    verdict = policy.judge(REPO, terms, whole=True, named=False)
+    assert verdict.reason == (
+        "approved by Ada: ours (private: name it explicitly or approve it; licence gemma is in licenses.review)"
+    )
+    assert not policy.judge(Repo(Kind.MODEL, "acme/other"), terms, whole=True, named=False).allowed
+
+
+def test_a_private_repo_whose_licence_is_refused_stays_refused() -> None:
+    verdict = POLICY.judge(REPO, Terms(frozenset({"gpl-3.0"}), private=True), whole=True, named=False)
+    assert (verdict.outcome, verdict.code) == ("refused", "license")

@@ -93,3 +93,9 @@ def test_a_commit_goes_with_the_names_that_stand_for_it() -> None:
 def test_other_bytes_are_a_document_error_and_nothing_else(body: bytes) -> None:
     with pytest.raises(DocumentError):
         Refs.decode(body)
+
+
+def test_a_name_with_half_a_character_is_a_document_error() -> None:
+    refs = Refs((Ref("tags", "v\ud83d", "refs/tags/v\ud83d", CommitId("a" * 40)),))
+    with pytest.raises(DocumentError, match="cannot be written"):
+        refs.encode()

@@ -11,6 +11,7 @@ from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.selection import Selection
 from mirror_sync.domain.snapshot import (
     ENTRIES_PER_SHARD,
+    Document,
     Root,
     Shard,
     cut_shards,
@@ -181,3 +182,13 @@ def test_siblings_carry_sizes_and_digests_and_names_alone_in_a_very_large_repo()
         },
     ]
     assert siblings(_many(5001))[0] == {"rfilename": "folder-00/file-000000.txt"}
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("-inf"), float("nan"), "cut emoji \ud83d", {"\udfff": 1}, [{"deep": ["\ud800"]}]]
+)
+def test_what_json_cannot_hold_is_a_document_error_in_one_printable_line(value: object) -> None:
+    with pytest.raises(DocumentError, match="cannot be written as JSON") as caught:
+        Document.of_json({"card": value})
+    assert str(caught.value).isascii()
+    assert str(caught.value).isprintable()

@@ -1,41 +1,44 @@
 """One content, one transfer; bounded memory; both under many threads."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.engine.flights import Flights
+from mirror_sync.domain.manifest import Content
+from mirror_sync.engine.flights import Flights, Landed
 from mirror_sync.engine.memory import MemoryBudget
-from mirror_sync.errors import Unreachable
+from mirror_sync.errors import Interrupted, Unreachable
 
-WANTED = Sha256.of(b"x")
+WANTED = Content(Sha256.of(b"x"), 1)
+LANDED = Landed(Sha256.of(b"x"))
 
 
 def test_many_who_want_a_content_share_one_transfer() -> None:
     flights, calls, ready = Flights(), [], threading.Barrier(8)
 
-    def want(_: int) -> tuple[Sha256, bool]:
+    def want(_: int) -> tuple[Landed, bool]:
         ready.wait()
-        return flights.share(WANTED, lambda: calls.append(1) or WANTED)  # type: ignore[func-returns-value]
+        return flights.share(WANTED, lambda: calls.append(1) or LANDED)  # type: ignore[func-returns-value]
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(want, range(8)))
     assert calls == [1]
-    assert {digest for digest, _ in found} == {WANTED}
+    assert {landed for landed, _ in found} == {LANDED}
     assert sum(mine for _, mine in found) == 1
 
 
 def test_a_failed_transfer_is_tried_anew_by_the_next() -> None:
     flights = Flights()
 
-    def fail() -> Sha256:
+    def fail() -> Landed:
         raise Unreachable("down")
 
     with pytest.raises(Unreachable):
         flights.share(WANTED, fail)
-    assert flights.share(WANTED, lambda: WANTED) == (WANTED, True)
+    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
 
 
 def test_no_more_bytes_are_out_than_the_budget_allows() -> None:
@@ -62,3 +65,89 @@ def test_one_request_larger_than_the_budget_is_granted_alone() -> None:
     assert not budget.try_take(1)
     budget.give_back(1000)
     assert budget.try_take(1)
+
+
+def _while_flying(flights: Flights, error: Exception, want: Callable[[], tuple[Landed, bool]]) -> tuple[Landed, bool]:
+    """What `want` gives, called while somebody else's flight of the same content is under way, which then fails."""
+    flying, asked = threading.Event(), threading.Event()
+
+    def fail() -> Landed:
+        flying.set()
+        asked.wait()
+        raise error
+
+    with ThreadPoolExecutor(2) as pool:
+        theirs = pool.submit(flights.share, WANTED, fail)
+        flying.wait()
+        ours = pool.submit(want)
+        asked.set()
+        assert theirs.exception() is error
+        return ours.result()
+
+
+def test_a_flight_that_fails_is_no_failure_of_who_waited_for_it() -> None:
+    flights = Flights()
+    assert _while_flying(flights, Unreachable("their upstream"), lambda: flights.share(WANTED, lambda: LANDED)) == (
+        LANDED,
+        True,
+    )
+
+
+def test_who_waited_for_a_flight_that_was_stopped_is_stopped_too() -> None:
+    flights = Flights()
+    joined = threading.Event()
+
+    def fail() -> Landed:
+        joined.wait()
+        raise Interrupted("stopped")
+
+    def never() -> Landed:
+        raise AssertionError("brought after a stop")
+
+    with ThreadPoolExecutor(2) as pool:
+        theirs = pool.submit(flights.share, WANTED, fail)
+        while not theirs.running():
+            pass
+        ours = pool.submit(_wait_for, flights, never, joined)
+        with pytest.raises(Interrupted):
+            ours.result()
+        with pytest.raises(Interrupted):
+            theirs.result()
+
+
+def _wait_for(flights: Flights, bring: Callable[[], Landed], joined: threading.Event) -> tuple[Landed, bool]:
+    """Share a content whose flight is under way and ends once we have joined it."""
+    threading.Timer(0.2, joined.set).start()
+    return flights.share(WANTED, bring)
+
+
+def test_what_landed_before_is_looked_up_and_brought_again_when_it_is_gone() -> None:
+    flights = Flights()
+    flights.share(WANTED, lambda: LANDED)
+    assert flights.share(WANTED, lambda: LANDED, lambda landed: True) == (LANDED, False)
+    assert flights.share(WANTED, lambda: LANDED, lambda landed: False) == (LANDED, True)
+
+
+def test_what_landed_is_remembered_while_any_run_is_at_work_and_no_longer() -> None:
+    flights = Flights()
+    with flights.at_work():
+        with flights.at_work():
+            flights.share(WANTED, lambda: LANDED)
+        assert flights.share(WANTED, lambda: LANDED) == (LANDED, False)
+    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
+
+
+def test_another_epoch_forgets_what_landed_in_the_last() -> None:
+    flights = Flights()
+    flights.enter("one")
+    flights.share(WANTED, lambda: LANDED)
+    flights.enter("one")
+    assert flights.share(WANTED, lambda: LANDED) == (LANDED, False)
+    flights.enter("two")
+    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
+
+
+def test_one_digest_in_two_sizes_is_never_one_flight() -> None:
+    flights = Flights()
+    flights.share(WANTED, lambda: LANDED)
+    assert flights.share(Content(WANTED.promise, 2), lambda: LANDED) == (LANDED, True)

@@ -1,5 +1,9 @@
 """`plan` says what a sync would do, and does nothing."""
 
+import pytest
+
+from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.engine.run import REPOS_AT_ONCE
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 
@@ -35,3 +39,68 @@ def test_a_plan_gives_the_same_reasons_as_a_sync(hub: Hub, workshop: Workshop) -
     plans = {(plan.repo, plan.outcome, plan.reason) for plan in workshop.plan(wanted).repos}
     assert plans == {(repo.repo, repo.outcome, repo.reason) for repo in workshop.sync(wanted).repos}
     assert not workshop.plan(wanted).ok
+
+
+def test_a_ref_that_moves_alone_counts_its_files_as_reused_in_plan_and_sync(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({"a": b"12345", "b": b"1"})
+    workshop.sync(job("acme/x"))
+    repo.tag("v1")
+    tagged = job("acme/x", revisions=("v1",))
+    plan = workshop.plan_one(tagged)
+    report = workshop.sync_one(tagged)
+    assert (plan.fetch_files, plan.reuse_files, plan.reuse_bytes) == (0, 2, 6)
+    assert (report.fetched_files, report.reused_files, report.reused_bytes) == (0, 2, 6)
+    (planned,) = [event for event in workshop.events if isinstance(event, RepoPlanned)]
+    assert (planned.reuse_files, planned.reuse_bytes) == (2, 6)
+
+
+def test_a_new_name_removes_nothing_from_another(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({"a": b"1"})
+    repo.tag("v1", first)
+    repo.commit({"b": b"2"})
+    workshop.sync(job("acme/x"))
+    plan = workshop.plan_one(job("acme/x", revisions=("v1",)))
+    assert (plan.outcome, plan.remove_files, plan.remove_bytes) == ("published", 0, 0)
+
+
+def test_a_name_that_moves_onto_a_published_commit_removes_what_that_lacks(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    small = repo.commit({"a": b"1", "b": b"2"})
+    repo.tag("v0", small)
+    repo.commit({"c": b"333"})
+    workshop.sync(job("acme/x", revisions=("v0", "main")))
+    repo.branch("main", small)
+    plan = workshop.plan_one(job("acme/x"))
+    assert (plan.fetch_files, plan.reuse_files, plan.remove_files, plan.remove_bytes) == (0, 2, 1, 3)
+
+
+def test_a_plan_asks_nothing_after_a_stop(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    workshop.stop.set()
+    report = workshop.plan(job("acme/*"), job("acme/x", name="other"))
+    assert report.interrupted
+    assert report.repos == ()
+    assert len(hub.log) == 0
+
+
+@pytest.mark.parametrize("at", ["/api/models", "/refs", "/tree/"])
+def test_a_stop_in_the_middle_of_a_plan_ends_it_before_the_next_question(hub: Hub, workshop: Workshop, at: str) -> None:
+    for number in range(8):
+        hub.model(f"acme/m{number}", license="mit").commit({"a": b"%d" % number})
+    revisions = ("main", "v*") if at == "/refs" else ("main",)
+    hub.faults.before(lambda _: workshop.stop.set(), lambda request: at in request.path)
+    report = workshop.plan(job("acme/*", revisions=revisions), job("zoo/*", name="later"))
+    assert report.interrupted
+    assert report.repos == ()
+    assert len(hub.log.records(f"GET *{at}*")) <= REPOS_AT_ONCE
+    assert [record for record in hub.log if "author=zoo" in record.query] == []
+
+
+def test_what_a_stop_leaves_of_a_gathering_is_counted_as_left(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    hub.faults.before(lambda _: workshop.stop.set(), lambda request: "author=acme" in request.query_text)
+    report = workshop.sync(job("acme/*", "zoo/*"))
+    assert (report.interrupted, report.left, report.repos) == (True, 2, ())
+    assert len(hub.log) == 1

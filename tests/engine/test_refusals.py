@@ -1,5 +1,7 @@
 """Policy, gates and conflicts: what is not mirrored, and the reason that is given."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import Selection
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
+from tests.standin.answer import Answer, Request
+from tests.standin.content import Memory
 
 
 def test_a_refused_licence_transfers_nothing_and_is_no_failure(hub: Hub, workshop: Workshop) -> None:
@@ -151,3 +155,72 @@ def test_a_hostile_path_name_is_refused_and_nothing_is_written(hub: Hub, worksho
     report = workshop.sync_one(job("acme/evil"))
     assert (report.outcome, report.code) == ("failed", "unsafe-path")
     assert workshop.store.written == []
+
+
+def test_a_private_repo_is_never_published_by_a_glob(hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/secret", license="mit", private=True).commit({"a": b"1"})
+    hub.model("acme/open", license="mit").commit({"a": b"2"})
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_member", private=["acme/secret"]))
+    for _ in range(2):
+        reports = {report.repo: report for report in workshop.sync(job("acme/*")).repos}
+        assert reports["acme/open"].outcome in ("published", "unchanged")
+        secret = reports["acme/secret"]
+        assert (secret.outcome, secret.code) == ("held", "private")
+        assert secret.reason == "private: name it explicitly or approve it"
+        assert workshop.refs("acme/secret").snapshots == {}
+    assert workshop.plan_one(job("acme/s*")).outcome == "held"
+
+
+def test_a_private_repo_is_published_where_a_person_named_or_approved_it(hub: Hub, tmp_path: Path) -> None:
+    for name in ("acme/named", "acme/approved", "acme/neither"):
+        hub.model(name, license="mit", private=True).commit({"a": name.encode()})
+    token = hub.token("hf_member", private=["acme/named", "acme/approved", "acme/neither"])
+    workshop = Workshop(hub.url, tmp_path, token)
+    approval = Approval(Repo.parse("acme/approved"), "Ada", "ours")
+    wanted = job("acme/named", "acme/*", policy=LicensePolicy(frozenset({"mit"}), approved=(approval,)))
+    assert {report.repo: report.outcome for report in workshop.sync(wanted).repos} == {
+        "acme/named": "published",
+        "acme/approved": "published",
+        "acme/neither": "held",
+    }
+    assert "approved by Ada" in workshop.root("acme/approved").verdict.reason
+
+
+def test_a_private_repo_that_is_named_no_more_is_held_at_the_next_commit(hub: Hub, tmp_path: Path) -> None:
+    repo = hub.model("acme/secret", license="mit", private=True)
+    first = repo.commit({"a": b"1"})
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_member", private=["acme/secret"]))
+    workshop.sync(job("acme/secret"))
+    repo.commit({"a": b"2"})
+    report = workshop.sync_one(job("acme/*"))
+    assert (report.outcome, report.code) == ("held", "private")
+    assert report.reason.endswith("; the snapshot published before stays")
+    assert workshop.commit("acme/secret") == first
+
+
+def _promise_another_size(_: Request, answer: Answer) -> Answer:
+    """The listing says of `b` that it has 7 bytes."""
+    entries = json.loads(answer.body.read())  # type: ignore[attr-defined]
+    for entry in entries:
+        if entry["path"] == "b":
+            entry["size"] = entry["lfs"]["size"] = 7
+    return replace(answer, body=Memory(json.dumps(entries).encode()))
+
+
+def test_one_digest_with_two_sizes_in_one_listing_is_a_bad_answer(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": LFS(b"hello"), "b": LFS(b"hello")})
+    hub.faults.add(_promise_another_size, "*/tree/*")
+    report = workshop.sync_one(job("acme/x"))
+    assert (report.outcome, report.code) == ("failed", "bad-answer")
+    assert "with two sizes: 5 bytes at 'a' and 7 at 'b'" in report.reason
+    assert workshop.store.written == []
+
+
+def test_a_size_that_is_not_that_of_the_content_we_hold_is_never_published(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({"a": LFS(b"hello")})
+    workshop.sync(job("acme/x"))
+    repo.commit(rename={"a": "b"})
+    hub.faults.add(_promise_another_size, "*/tree/*")
+    assert workshop.sync_one(job("acme/x")).outcome == "failed"
+    assert workshop.commit("acme/x") == first

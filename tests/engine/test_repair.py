@@ -97,3 +97,27 @@ def test_without_repair_nothing_is_fetched_or_written(hub: Hub, mirror: Workshop
     assert fault.repair == ""
     assert len(hub.log) == 0
     assert mirror.store.written == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_new_commit_makes_a_lost_blob_neither_worse_nor_unhealable(hub: Hub, mirror: Workshop, damage: str) -> None:
+    """A sync trusts what a published snapshot names (decision 0006): one repair heals the old commit and the new."""
+    first = mirror.commit("acme/x")
+    assert first is not None
+    lost = mirror.path(Sha256.of(BIG.read()))
+    lost.unlink() if damage == "missing" else lost.write_bytes(b"rotten")
+    hub.model("acme/x").commit({"a": b"2"})
+    hub.log.clear()
+    assert mirror.sync_one(ACME).fetched_files == 1
+    (fault,) = mirror.verify().faults
+    assert fault.path == "sub/w"
+    assert [fault.path for fault in mirror.verify(ACME, repair=True).repaired] == ["sub/w"]
+    assert mirror.files("acme/x", first) == FILES
+    assert mirror.files("acme/x") == FILES | {"a": b"2"}
+
+
+def test_a_new_commit_that_changes_a_lost_file_is_whole(hub: Hub, mirror: Workshop) -> None:
+    mirror.path(Sha256.of(BIG.read())).unlink()
+    hub.model("acme/x").commit({"sub/w": LFS(b"new")})
+    assert mirror.sync_one(ACME).outcome == "published"
+    assert mirror.files("acme/x") == {"a": b"1", "sub/w": b"new"}
