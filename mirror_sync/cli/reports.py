@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import (
     PlanReport,
@@ -64,9 +65,16 @@ def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
         ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
     )
     parts.append(f"{_counts(repos)}. A sync would {done}.")
+    parts += map(_cost, report.costs)
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
+
+
+def _cost(cost: UpstreamCost) -> str:
+    calls = f"{counted(cost.api_calls, 'API call')} and {counted(cost.resolver_calls, 'file request')}"
+    wait = f"; its rate limit makes that take at least {in_time(cost.wait)}" if cost.wait else ""
+    return f"It would cost upstream {cost.upstream} about {calls}{wait}."
 
 
 def status_text(statuses: Sequence[RepoStatus], page: Page, now: datetime) -> str:

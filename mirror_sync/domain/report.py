@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 
 
@@ -97,14 +98,17 @@ class RepoPlan:
     reuse_bytes: int = 0
     remove_files: int = 0
     remove_bytes: int = 0
+    api_calls: int = 0
+    resolver_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """`interrupted`: repos that are not in `repos` would be looked at, too."""
+    """`interrupted`: repos that are not in `repos` would be looked at, too. `costs` has each upstream that is asked."""
 
     repos: tuple[RepoPlan, ...]
     interrupted: bool = False
+    costs: tuple[UpstreamCost, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -112,7 +116,9 @@ class PlanReport:
 
     def encode(self) -> dict[str, Any]:
         """The document of `plan --json`."""
-        return {"ok": self.ok, "interrupted": self.interrupted, "repos": [asdict(repo) for repo in self.repos]}
+        costs = [asdict(cost) for cost in self.costs]
+        repos = [asdict(repo) for repo in self.repos]
+        return {"ok": self.ok, "interrupted": self.interrupted, "costs": costs, "repos": repos}
 
 
 @dataclass(frozen=True, slots=True)

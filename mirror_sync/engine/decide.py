@@ -22,7 +22,7 @@ from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import DocumentError, Gated, KeyMissing, SelectionConflict
+from mirror_sync.errors import BadAnswer, DocumentError, Gated, KeyMissing, SelectionConflict
 from mirror_sync.ports import Source
 
 
@@ -124,6 +124,8 @@ class Decider:
         objection = self._objection(task, refs, base, desired, len(everything))
         if objection:
             return _guarded(resolved, objection)
+        if not everything:  # nothing published to guard; even so no commit of a hub is without a file
+            raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         change = self._change(resolved, verdict, base, desired)
         return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
 

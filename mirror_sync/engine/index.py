@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -14,6 +15,8 @@ from mirror_sync.engine.published import Mapper, mirrored_repos, read_document, 
 from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
+
+_LESSON = 64  # contents; a kill loses the memory of fewer
 
 
 def known(
@@ -33,6 +36,31 @@ def learn(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
     """Remember contents that were proved and published, if the index can be used."""
     with suppress(StoreError):
         target.index.learn(pairs)
+
+
+class Lessons:
+    """Learns what lands while a repo is brought, some at a time: a run that is killed has forgotten few of them."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._pairs: dict[GitOid, Sha256] = {}
+        self._lock = threading.Lock()
+
+    def add(self, oid: GitOid | None, digest: Sha256) -> None:
+        """Safe for many threads. None: a content whose git id nobody knows."""
+        with self._lock:
+            if oid is not None:
+                self._pairs[oid] = digest
+            if len(self._pairs) < _LESSON:
+                return
+        self.end()
+
+    def end(self) -> None:
+        """Learn what is left."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, {}
+        if pairs:
+            learn(self._target, pairs)
 
 
 def learn_everything(target: Target, go_on: Callable[[], None], mapper: Mapper = map) -> None:

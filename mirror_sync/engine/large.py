@@ -22,7 +22,7 @@ from mirror_sync.engine.reading import FileRead
 from mirror_sync.errors import IntegrityError, StoreError
 from mirror_sync.ports import Store, Upload, UploadNote, UploadNotes
 
-PARTS_IN_FLIGHT = 4  # of one file
+PARTS_IN_FLIGHT = 2  # of one file: one is fetched while one is stored; more would be lost by a kill
 _READ = 1024 * 1024  # bytes between two looks at the stop event
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TypeVar
 
+from mirror_sync.domain.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
@@ -54,7 +55,16 @@ def plan_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> PlanR
         if site.stop.is_set():
             break
         _plan_job(site, run, job, all_jobs, plans)
-    return PlanReport(tuple(plans), interrupted=site.stop.is_set())
+    return PlanReport(tuple(plans), site.stop.is_set(), tuple(_costs(site, jobs, plans)))
+
+
+def _costs(site: Site, jobs: Sequence[Job], plans: Sequence[RepoPlan]) -> Iterator[UpstreamCost]:
+    """By upstream, in the order of jobs; what is left of each budget is as its last answer said."""
+    upstreams = {job.name: job.upstream for job in jobs}
+    for name in dict.fromkeys(upstreams.values()):
+        mine = [plan for plan in plans if upstreams[plan.job] == name]
+        calls = Calls(sum(plan.api_calls for plan in mine), sum(plan.resolver_calls for plan in mine))
+        yield UpstreamCost(name, calls.api, calls.resolvers, least_wait(calls, site.sources[name].budget()))
 
 
 @contextmanager
@@ -91,7 +101,8 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
 def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: list[RepoPlan]) -> None:
     def work(item: Task | Unlisted) -> RepoPlan:
         site.go_on()
-        return _plan_of(item, item.found if isinstance(item, Unlisted) else _decide(site, run, decider, item))
+        found = item.found if isinstance(item, Unlisted) else _decide(site, run, decider, item)
+        return _plan_of(item, found, target.store.part_size)
 
     try:
         source, target = site.sources[job.upstream], site.targets[job.target]
@@ -100,7 +111,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
             decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
             _for_each(site, list(gather(site, run, job)), work, plans)
     except Exception as error:  # as above
-        plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
+        plans += [_plan_of(item, item.found, 1) for item in _all_of(site, run, job, error)]
 
 
 def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
@@ -145,9 +156,13 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
         return settle(site, run, task.repo, error)
 
 
-def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, found: Settled | Change, part_size: int) -> RepoPlan:
+    look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, Settled):
-        return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code)
+        return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
+    calls = look
+    if found.root is None:
+        calls += publishing(found.files, (file.size for file in found.plan.fetch), part_size)
     return RepoPlan(
         *item.named,
         outcome=RepoOutcome.PUBLISHED,
@@ -158,4 +173,6 @@ def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
         reuse_bytes=found.reuse_bytes,
         remove_files=len(found.plan.delete),
         remove_bytes=found.plan.delete_bytes,
+        api_calls=calls.api,
+        resolver_calls=calls.resolvers,
     )

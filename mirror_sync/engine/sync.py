@@ -21,7 +21,7 @@ from mirror_sync.engine.decision import Change, Seen, Settled, renamed
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
-from mirror_sync.engine.index import git_oids, learn
+from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
 from mirror_sync.engine.room import expect_room
@@ -200,13 +200,14 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> t
         verdict=change.verdict,
     )
     root = publish_documents(bench.target.store, snapshot, change.known_documents, bench.files.map)
-    also = {landed.oid: landed.digest for landed in brought.values() if landed.oid is not None}
-    return root, git_oids(manifest) | also
+    return root, git_oids(manifest)
 
 
 def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
     origin = Origin(bench.run, bench.source, task.repo, change.resolved.commit)
+
+    lessons = Lessons(bench.target)
 
     def bring(file: RemoteFile) -> Landed:
         bench.site.go_on()
@@ -215,6 +216,7 @@ def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict
             lambda: bench.transfer.bring(origin, file),
             lambda landed: holds(bench.target, landed.digest, file.size),
         )
+        lessons.add(landed.oid, landed.digest)
         if mine:
             tally.add(file)
         return landed
@@ -226,6 +228,7 @@ def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict
         for flight in flights.values():
             flight.cancel()
         wait(flights.values())
+        lessons.end()
     return {content: flight.result() for content, flight in flights.items()}
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.events import BytesFetched, FileFinished, FileStarted
+from mirror_sync.engine.index import Lessons
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
@@ -146,3 +147,32 @@ def test_a_429_is_waited_out_as_long_as_the_upstream_asks(hub: Hub, workshop: Wo
     assert workshop.sync_one(job("acme/x")).outcome == "published"
     assert workshop.waits
     assert max(workshop.waits) >= 7
+
+
+def test_a_first_listing_without_a_file_publishes_nothing(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    hub.faults.add(faults.empty_list(), "GET */tree/*", times=1)
+    report = workshop.sync_one(job("acme/x"))
+    assert (report.outcome, report.code) == ("failed", "bad-answer")
+    assert workshop.store.written == []
+    workshop.sync(job("acme/x"))
+    assert workshop.files("acme/x") == {"a": b"1"}
+
+
+def test_small_files_that_landed_in_a_run_that_failed_are_not_fetched_again(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({f"f{n:03}": b"%d" % n for n in range(200)})
+    hub.faults.add(faults.status(404), "GET */resolve/*/f199")
+    assert workshop.sync_one(job("acme/x", workers=1)).outcome == "failed"
+    hub.faults.clear()
+    hub.log.clear()
+    assert workshop.sync_one(job("acme/x")).outcome == "published"
+    assert hub.calls("GET", "*/resolve/*") == 1
+
+
+def test_what_landed_is_known_before_the_repo_is_published(workshop: Workshop) -> None:
+    """A killed run has no end: its lessons are learned some at a time."""
+    lessons = Lessons(workshop.site.targets["bucket"])
+    bodies = [b"%d" % number for number in range(100)]
+    for body in bodies:
+        lessons.add(GitOid.of_blob(body), Sha256.of(body))
+    assert len(workshop.index.known([GitOid.of_blob(body) for body in bodies])) == 64

@@ -1,0 +1,50 @@
+"""The jobs.yaml of a world: everything short, so that a round is short, and only keys that the program knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.chaos.actors import Machine, knows
+from tests.chaos.ledger import KEPT
+from tests.chaos.upstream import ALLOWED, REPOS, REVISIONS
+from tests.servers.ports import LOOPBACK, free_port
+
+GRACE = 8
+"""Seconds that a blob which nothing names stays. A prune, and a sync beside it, wait a part of it."""
+_TIMEOUTS = {"connect": "2s", "first_byte": "3s", "stall": "2s", "min_rate": "50KB/s", "over": "2s"}
+
+
+def write_jobs(machine: Machine, hub_url: str, target: Mapping[str, str]) -> None:
+    """Write a machine's configuration; JSON is YAML."""
+    folder = machine.config.parent
+    document = {
+        "version": 1,
+        "state_dir": str(folder / f"state-{machine.name}"),
+        "upstreams": {"hub": _upstream(hub_url)},
+        "targets": {"mirror": {**target, **_grace("BucketEntry" if "endpoint_url" in target else "FolderEntry")}},
+        "front": {"listen": f"{LOOPBACK}:{free_port()}"},
+        "defaults": {"upstream": "hub", "target": "mirror", "schedule": {"every": "2s"}, **_retention()},
+        "licenses": {"allow": [ALLOWED], "missing": "refuse"},
+        "jobs": [{"name": "all", "repos": [repo.in_jobs for repo in REPOS], "revisions": list(REVISIONS)}],
+        **_grace(""),
+    }
+    machine.config.write_text(json.dumps(document), encoding="utf-8")
+    machine.config.chmod(0o600)
+
+
+def _upstream(hub_url: str) -> dict[str, Any]:
+    timeouts = {"timeouts": _TIMEOUTS} if knows("HubEntry", "timeouts") else {}
+    return {"kind": "huggingface", "endpoints": [hub_url], **timeouts}
+
+
+def _grace(entry: str) -> dict[str, str]:
+    return {"grace": f"{GRACE}s"} if knows(entry, "grace") else {}
+
+
+def _retention() -> dict[str, Any]:
+    grace = _grace("DefaultsEntry")
+    if not knows("DefaultsEntry", "retention"):
+        return grace
+    return {**grace, "retention": {"snapshots": KEPT, "days": 0}}

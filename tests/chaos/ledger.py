@@ -1,0 +1,116 @@
+"""What the mirror has ever published, and whether it may miss any of it now."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.chaos.shelf import Shelf
+from tests.chaos.tally import LOST, MIXED
+from tests.chaos.truth import RepoName, Truth
+
+KEPT = 1
+"""Snapshots that the retention of jobs.yaml keeps of each repo at least; few, so that prunes have work."""
+FRONTS_LOOK = 3.0
+"""Seconds after which a front must have seen what is published; it remembers names for one."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """When something was first seen: the round, and monotonic seconds."""
+
+    round: int
+    moment: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """A repo's refs.json: the names with their commits, and the commits with the digests of their roots."""
+
+    names: Mapping[str, str]
+    roots: Mapping[str, str]
+
+
+@dataclass
+class Season:
+    """What the present round allows. `raced`: two machines write, so that what one of them has just published may be
+    dropped by the other, until the next run puts it back. `pruned`: what no name points to may go.
+    """
+
+    number: int = 0
+    raced: bool = False
+    pruned: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing that was published may go."""
+        return not (self.raced or self.pruned)
+
+
+@dataclass
+class Ledger:
+    """Remembers everything that was ever readable, and says what is missing. Safe for many threads."""
+
+    shelf: Shelf
+    truth: Truth
+    say: Callable[[str, str], None]
+    """Takes a kind of finding, and what was seen."""
+    season: Season = field(default_factory=Season)
+    raced: int = 0
+    """Commits and names that a race of two machines dropped in the round that published them."""
+    _commits: dict[RepoName, dict[str, Since]] = field(default_factory=dict)
+    _names: dict[RepoName, dict[str, Since]] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def look(self, repo: RepoName) -> Published:
+        """Read a repo's refs.json and compare it with all that was there before. Raises Unreadable.
+
+        Reading and comparing are one step, so that no older answer is compared with a newer one.
+        """
+        with self._lock:
+            now = self._read(repo)
+            self._compare(repo, "commit", self._commits.setdefault(repo, {}), set(now.roots), now)
+            self._compare(repo, "name", self._names.setdefault(repo, {}), set(now.names), now)
+            self._check_names(repo, now)
+            return now
+
+    def settled(self, repo: RepoName, name: str) -> bool:
+        """Whether a front must know a name or commit: fronts have looked since, and nothing may go now."""
+        with self._lock:
+            since = {**self._commits.get(repo, {}), **self._names.get(repo, {})}.get(name)
+            return since is not None and since.moment < time.monotonic() - FRONTS_LOOK and self.season.quiet
+
+    def _read(self, repo: RepoName) -> Published:
+        body = self.shelf.get(repo.refs_key)
+        if body is None:
+            return Published({}, {})
+        document = json.loads(body)
+        groups = ("branches", "tags", "converts", "pullRequests")
+        names = {ref["name"]: ref["targetCommit"] for group in groups for ref in document[group]}
+        return Published(names, document["snapshots"])
+
+    def _compare(self, repo: RepoName, what: str, known: dict[str, Since], there: set[str], now: Published) -> None:
+        for missing in sorted(known.keys() - there):
+            since = known.pop(missing)
+            if self.season.raced and since.round == self.season.number:
+                self.raced += 1
+            elif not self._let_go(what, now):
+                self.say(
+                    LOST, f"{repo.in_jobs}: {what} {missing}, published in round {since.round}, is not in refs.json"
+                )
+        for new in there - known.keys():
+            known[new] = Since(self.season.number, time.monotonic())
+
+    def _let_go(self, what: str, now: Published) -> bool:
+        """Retention may take a commit that no name points to; names stay."""
+        return self.season.pruned and what == "commit" and len(now.roots) >= KEPT
+
+    def _check_names(self, repo: RepoName, now: Published) -> None:
+        for name, commit in now.names.items():
+            if commit not in now.roots:
+                self.say(MIXED, f"{repo.in_jobs}: {name} points to {commit}, of which there is no snapshot")
+            elif commit not in self.truth.ever(repo, name):
+                self.say(MIXED, f"{repo.in_jobs}: {name} points to {commit}, where it never pointed upstream")

@@ -1,0 +1,156 @@
+"""One round: the upstream changes, faults are set, runs begin and are cut short, and now and then all is cleared."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tests.chaos.actors import PATIENCE, Ending, Machine, commands, finish, start
+from tests.chaos.shelf import Unreadable
+from tests.chaos.tally import STUCK, Finding
+from tests.chaos.upstream import REPOS, total
+from tests.chaos.verdicts import check_convergence, check_outcome
+from tests.chaos.world import World
+
+SYNC = ("sync", "--json", "--quiet")
+DAEMON = ("daemon", "--quiet")
+VERIFY = ("verify", "--json", "--quiet")
+PRUNE = ("prune", "--json", "--quiet")
+_LONGEST = 8.0
+_PRUNES = 25.0
+"""Seconds: a prune waits out the grace period."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What runs in a round: machines by number, with the words of the command line."""
+
+    name: str
+    weight: int
+    runs: tuple[tuple[int, tuple[str, ...]], ...]
+
+    @property
+    def raced(self) -> bool:
+        """Whether two machines write."""
+        return len({machine for machine, words in self.runs if words[0] != "verify"}) > 1
+
+    @property
+    def doubled(self) -> bool:
+        """Whether two machines fetch."""
+        return len({machine for machine, words in self.runs if words[0] in ("sync", "daemon")}) > 1
+
+    @property
+    def pruned(self) -> bool:
+        """Whether anything is removed."""
+        return any(words[0] == "prune" for _, words in self.runs)
+
+
+SCENES = (
+    Scene("a sync", 12, ((0, SYNC),)),
+    Scene("two machines", 3, ((0, SYNC), (1, SYNC))),
+    Scene("two syncs on one machine", 2, ((0, SYNC), (0, SYNC))),
+    Scene("a daemon", 1, ((0, DAEMON),)),
+    Scene("a verify beside a sync", 2, ((0, SYNC), (0, VERIFY))),
+    Scene("a prune beside a sync", 2, ((0, SYNC), (0, PRUNE))),
+    Scene("a prune on another machine", 2, ((0, SYNC), (1, PRUNE))),
+)
+
+
+def play(one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str = "") -> None:
+    """Play a round, and check all that can be checked when its runs have ended.
+
+    `only`: scenes with these words in their name.
+    """
+    season = one.ledger.season
+    season.number, dice = number, one.dice
+    changes = [one.upstream.change(terms=number > 2) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    scenes = [scene for scene in _possible() if only in scene.name]
+    scene = dice.choices(scenes, [scene.weight for scene in scenes])[0]
+    season.raced, season.pruned = scene.raced, scene.pruned
+    one.faulter.clear()
+    faults = one.faulter.draw(dice)
+    if dice.random() < 0.2:
+        one.hub.faults.before(lambda _: one.upstream.change(terms=False), "/api/*/tree/*")
+        faults.append("a change while it is read")
+    missing = _missing(one)
+    endings = [_ending(dice, words, scene, missing, last=last) for _, words in scene.runs]
+    tell(f"{scene.name} ({', '.join(map(str, endings))}); changes: {changes}; faults: {faults}")
+    _act(one, number, scene, endings, tell)
+    _settle(one, scene)
+    if last or dice.random() < 0.33:
+        _converge(one, number, tell, last=last)
+
+
+def _possible() -> list[Scene]:
+    known = commands()
+    return [scene for scene in SCENES if all(words[0] in known for _, words in scene.runs)]
+
+
+def _ending(dice: Random, words: tuple[str, ...], scene: Scene, missing: int, *, last: bool) -> Ending:
+    """By itself, by SIGKILL, or by SIGTERM. A killed prune comes last: its notice slows all later runs."""
+    longest = _PRUNES if scene.pruned else _LONGEST
+    if words[0] == "daemon":
+        longest = dice.uniform(1.5, 4)
+    sign = dice.choices((None, signal.SIGKILL, signal.SIGTERM), (4, 5, 1))[0]
+    if sign is None or (words[0] == "prune" and not last):
+        return Ending(None, longest)
+    seconds = dice.uniform(0.3, 2.5)
+    if words[0] == "sync" and missing and dice.random() < 0.7:
+        return Ending(sign, longest, dice.randrange(missing))
+    return Ending(sign, seconds)
+
+
+def _missing(one: World) -> int:
+    """Bytes of the contents that upstream's names lead to, and that nobody has asked for yet."""
+    truth = one.upstream.truth
+    pairs = ((repo, commit) for repo in REPOS for commit in set(truth.names(repo).values()))
+    contents = [content for repo, commit in pairs for content in (truth.files(repo, commit) or {}).values()]
+    return total(content for content in contents if content.sha256 not in one.traffic.sent)
+
+
+def _act(one: World, number: int, scene: Scene, endings: list[Ending], tell: Callable[[str], None]) -> None:
+    bytes_due = [ending.sent for ending in endings if ending.sent is not None]
+    one.meter.watch(min(bytes_due, default=1 << 62))
+    machines = [one.machines[index] for index, _ in scene.runs]
+    pairs = zip(machines, scene.runs, endings, strict=True)
+    outcomes = finish([start(machine, number, words, ending) for machine, (_, words), ending in pairs], one.meter)
+    one.tally.kills += sum(outcome.code == -signal.SIGKILL for outcome in outcomes)
+    for outcome in outcomes:
+        tell(f"{outcome}")
+        check_outcome(one, outcome)
+
+
+def _settle(one: World, scene: Scene) -> None:
+    """Everything published in this round is on record before the next begins."""
+    _count(one, doubled=scene.doubled)
+    try:
+        for repo in REPOS:
+            one.ledger.look(repo)
+        if scene.pruned:
+            one.traffic.removed({key.rpartition("/")[2] for key in one.shelf.keys("blobs/")})
+    except Unreadable as error:
+        one.ledger.say(STUCK, f"the target does not answer: {error}")
+    one.ledger.season.raced = one.ledger.season.pruned = False
+
+
+def _count(one: World, *, doubled: bool) -> None:
+    one.traffic.add(one.upstream.truth, one.hub.log.records(), one.ledger.season.number, doubled=doubled)
+    one.hub.log.clear()
+
+
+def _converge(one: World, number: int, tell: Callable[[str], None], *, last: bool) -> None:
+    """No faults, nothing in the way: the mirror is as the upstream, after one run."""
+    one.faulter.clear()
+    if last:
+        one.upstream.open_all()
+    machine: Machine = one.machines[0]
+    (outcome,) = finish([start(machine, number, SYNC, Ending(None, PATIENCE))], one.meter)
+    one.tally.converged += 1
+    tell(f"without faults, {outcome}")
+    check_outcome(one, outcome)
+    check_convergence(one, outcome)
+    _count(one, doubled=False)
+    for crash in one.hub.crashes:
+        one.tally.found(Finding(STUCK, one.number, number, f"the stand-in failed: {crash}"))

@@ -1,0 +1,122 @@
+"""A short chaos with fixed seeds, and the proof that its reader would have seen what must not be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.actors import PATIENCE, Ending, Outcome, finish, start
+from tests.chaos.game import Game
+from tests.chaos.inspector import judge, key_of
+from tests.chaos.rounds import SYNC
+from tests.chaos.tally import LOST, MIXED, WRONG, Tally, Traffic
+from tests.chaos.upstream import WEIGHTS
+from tests.chaos.verdicts import check_convergence, check_outcome
+from tests.chaos.world import World, unwatched
+from tests.servers.bucket import S3Server
+
+ROUNDS = 8
+NAMES = ("half", "once", "twice", "lied")
+
+
+def play(folder: Path, number: int, seed: int, server: S3Server | None) -> None:
+    game = Game(seed, folder, Tally(), verbose=True)
+    game.play(number, ROUNDS, server)
+    assert game.tally.findings == []
+    assert game.tally.kills
+    assert game.tally.converged
+    assert game.tally.checks
+
+
+def test_a_directory_target_keeps_the_promises_whatever_breaks(tmp_path: Path) -> None:
+    play(tmp_path, 0, 2, None)
+
+
+def test_a_bucket_keeps_the_promises_whatever_breaks(tmp_path: Path, radosgw: S3Server) -> None:
+    play(tmp_path, 1, 3, radosgw)
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A mirror of a world in which nothing goes wrong."""
+    with unwatched(0, 1, tmp_path_factory.mktemp("calm") / "world", None, Tally()) as (one, _):
+        (outcome,) = finish([start(one.machines[0], 0, SYNC, Ending(None, PATIENCE))], one.meter)
+        check_convergence(one, outcome)
+        assert one.tally.findings == []
+        yield one
+
+
+def _flip_a_byte(one: World, blob: Path) -> None:
+    body = bytearray(blob.read_bytes())
+    body[len(body) // 2] ^= 1
+    blob.write_bytes(body)
+
+
+def _remove(one: World, blob: Path) -> None:
+    blob.unlink()
+
+
+def _forget_the_commit(one: World, blob: Path) -> None:
+    _rewrite(one, lambda document: document["snapshots"].clear())
+
+
+def _name_another_tree(one: World, blob: Path) -> None:
+    other = json.loads((_mirror(one) / "hub/models/chaos--many/refs.json").read_text())["snapshots"]
+    (root,) = other.values()
+    _rewrite(one, lambda document: document["snapshots"].update(dict.fromkeys(document["snapshots"], root)))
+
+
+def _rewrite(one: World, change: Callable[[dict[str, dict[str, str]]], None]) -> None:
+    path = _mirror(one) / WEIGHTS.refs_key
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def _mirror(one: World) -> Path:
+    return one.folder / "mirror"
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [(_flip_a_byte, WRONG), (_remove, LOST), (_forget_the_commit, LOST), (_name_another_tree, MIXED)],
+)
+def test_what_must_not_be_is_seen(calm: World, harm: Callable[[World, Path], None], kind: str) -> None:
+    commit = calm.upstream.repo(WEIGHTS).head()
+    files = calm.upstream.truth.files(WEIGHTS, commit) or {}
+    blob = _mirror(calm) / key_of(files["model.safetensors"].sha256)
+    refs = _mirror(calm) / WEIGHTS.refs_key
+    before = blob.read_bytes(), refs.read_bytes()
+    calm.tally.findings.clear()
+    harm(calm, blob)
+    calm.ledger.look(WEIGHTS)
+    judge(calm.ledger, calm.inspector, WEIGHTS, commit)
+    blob.write_bytes(before[0])
+    refs.write_bytes(before[1])
+    assert kind in {finding.kind for finding in calm.tally.findings}
+
+
+def test_a_run_that_says_more_than_is_true_is_seen(calm: World, tmp_path: Path) -> None:
+    claim = {"kind": "model", "repo": WEIGHTS.id, "revision": "main", "outcome": "unchanged", "commit": "0" * 40}
+    out = tmp_path / "claim.out"
+    out.write_text(json.dumps({"ok": True, "interrupted": False, "repos": [claim]}))
+    calm.tally.findings.clear()
+    check_outcome(calm, Outcome("one", SYNC, 0.0, 0, signalled=False, out=out, seconds=1.0))
+    assert any("which it was not upstream" in finding.seen for finding in calm.tally.findings)
+    assert any("and the mirror has" in finding.seen for finding in calm.tally.findings)
+    assert any("not a word of" in finding.seen for finding in calm.tally.findings)
+
+
+def test_only_what_came_twice_counts_as_fetched_again() -> None:
+    traffic = Traffic({"half": 40, "once": 100, "twice": 150, "lied": 900}, dict.fromkeys(NAMES, 100), {"lied"})
+    assert (traffic.needed, traffic.again) == (240, 50)
+
+
+def test_what_a_prune_removed_may_come_anew() -> None:
+    traffic = Traffic({"half": 40, "once": 100, "twice": 150}, dict.fromkeys(NAMES, 100))
+    traffic.removed(present={"once"})
+    traffic.sent["twice"] = 100
+    assert (traffic.needed, traffic.again) == (340, 50)
