@@ -21,7 +21,6 @@ class Plan:
     fetch: tuple[RemoteFile, ...]
     reuse: tuple[RemoteFile, ...]
     delete: tuple[MirroredFile, ...]
-    changes: int  # desired paths that are new or differ, plus deleted ones
 
     @property
     def fetch_bytes(self) -> int:
@@ -37,7 +36,7 @@ class Plan:
 
     def beside(self) -> Plan:
         """The same, where the current manifest stays published under its own name: nothing leaves it."""
-        return replace(self, delete=(), changes=self.changes - len(self.delete))
+        return replace(self, delete=())
 
 
 def plan(current: Manifest, desired: Iterable[RemoteFile], present: Mapping[Content, Sha256]) -> Plan:
@@ -45,16 +44,14 @@ def plan(current: Manifest, desired: Iterable[RemoteFile], present: Mapping[Cont
     fetch: dict[Content, RemoteFile] = {}
     reuse: list[RemoteFile] = []
     gone = dict(current)
-    changes = 0
     held = {file.content for file in current.values()}
     for file in desired:
-        before = gone.pop(file.path, None)
-        changes += before is None or before.content != file.content
+        gone.pop(file.path, None)
         if file.content in held or file.content in present or file.content in fetch:
             reuse.append(file)
         else:
             fetch[file.content] = file
-    return Plan(tuple(fetch.values()), tuple(reuse), tuple(gone.values()), changes + len(gone))
+    return Plan(tuple(fetch.values()), tuple(reuse), tuple(gone.values()))
 
 
 def unknown(current: Manifest, desired: Collection[RemoteFile]) -> list[RemoteFile]:

@@ -163,11 +163,6 @@ class VerifyReport:
     def ok(self) -> bool:
         return not self.interrupted and not self.faults and not self.unreadable
 
-    @property
-    def unrepairable(self) -> tuple[BlobFault, ...]:
-        """Faults whose repair was tried in vain."""
-        return tuple(fault for fault in self.faults if fault.repair)
-
     def encode(self) -> dict[str, Any]:
         """The document of `verify --json`."""
         return {"ok": self.ok, **asdict(self)}

@@ -240,7 +240,7 @@ def _only_a_ref(resolved: Resolved, there: Base, leaving: Manifest) -> Change:
         resolved=resolved,
         verdict=there.root.verdict,
         base={},
-        plan=Plan((), (), tuple(leaving.values()), len(leaving)),
+        plan=Plan((), (), tuple(leaving.values())),
         present={},
         known_documents=frozenset(),
         root=there.digest,

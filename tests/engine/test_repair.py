@@ -79,7 +79,7 @@ def test_what_upstream_no_longer_has_is_said(hub: Hub, mirror: Workshop) -> None
     hub.remove("acme/x")
     report = mirror.verify(ACME, repair=True)
     assert not report.ok
-    assert len(report.unrepairable) == 2
+    assert len(report.faults) == 2
     assert all(fault.repair.startswith("the upstream no longer has it: not found") for fault in report.faults)
 
 
