@@ -35,9 +35,9 @@ def main() -> int:
     with _hub() as upstream:
         mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places()
         _say(2, f"mirror-sync sync {JOB}: fetch, prove by SHA-256, publish into {WORK / 'mirror'}")
-        _run([BIN / "mirror-sync", "sync", JOB], mirror)
+        _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
         _say(3, "Once more: nothing has changed, so nothing is fetched")
-        _run([BIN / "mirror-sync", "sync", JOB], mirror)
+        _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
     _say(4, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
     with _serving(mirror):
         folder = WORK / "downloaded"

@@ -28,6 +28,11 @@ _MAX_ID = 96
 
 
 def _split_kind(text: str) -> tuple[Kind, str]:
+    for meant, prefix in ((Kind.DATASET, "datasets/"), (Kind.MODEL, "models/")):
+        if text.startswith(prefix) and "/" in text.removeprefix(prefix):
+            raise ValueError(f"{text!r} is the path of a page; write {_spelled(meant, text.removeprefix(prefix))}")
+    if "://" in text:
+        raise ValueError(f"{text[:120]!r} is an address; write org/name, or dataset:org/name")
     kind, colon, rest = text.partition(":")
     if not colon:
         return Kind.MODEL, text
@@ -54,7 +59,7 @@ class Repo:
         return cls(*_split_kind(text))
 
     def __str__(self) -> str:
-        return self.id if self.kind is Kind.MODEL else f"{self.kind}:{self.id}"
+        return _spelled(self.kind, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +97,8 @@ class RepoPattern:
         return repo.kind is self.kind and fnmatchcase(repo.id, self.glob)
 
     def __str__(self) -> str:
-        return self.glob if self.kind is Kind.MODEL else f"{self.kind}:{self.glob}"
+        return _spelled(self.kind, self.glob)
+
+
+def _spelled(kind: Kind, name: str) -> str:
+    return name if kind is Kind.MODEL else f"{kind}:{name}"

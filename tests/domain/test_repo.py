@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,19 @@ def test_other_keys_name_nothing(key: str) -> None:
 )
 def test_a_bad_repo_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write org/name"):
+        Repo.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("https://huggingface.co/BAAI/bge", "'https://huggingface.co/BAAI/bge' is an address; write org/name, or "),
+        ("datasets/openai/gsm8k", "'datasets/openai/gsm8k' is the path of a page; write dataset:openai/gsm8k"),
+        ("models/acme/x", "'models/acme/x' is the path of a page; write acme/x"),
+    ],
+)
+def test_what_was_copied_from_a_browser_is_told_how_it_is_written(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         Repo.parse(text)
 
 
