@@ -11,6 +11,8 @@ MIB = 1024 * 1024
 PART_SIZE = 16 * MIB
 """Bytes of a part, unless the object is so large that it would have too many."""
 
+_LEAST = 5 * MIB  # S3's smallest part, the last excepted: the same page
+_FEWEST = 8  # parts of an object that has any: a kill costs those in flight, which should not be all of them
 _MOST_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 
@@ -23,9 +25,9 @@ class Parts:
 
     @classmethod
     def of(cls, size: int, part_size: int = PART_SIZE) -> Parts:
-        """Parts of `part_size` bytes, or of as many whole MiB more as keep their number at 10,000."""
-        needed = -(-size // _MOST_PARTS)
-        return cls(size, max(part_size, -(-needed // MIB) * MIB))
+        """Parts of `part_size` bytes; of whole MiB less where there would be few, or more to keep them at 10,000."""
+        small = min(part_size, max(_LEAST, _whole(-(-size // _FEWEST))))
+        return cls(size, max(small, _whole(-(-size // _MOST_PARTS))))
 
     def __len__(self) -> int:
         return max(1, -(-self.size // self.part_size))
@@ -46,3 +48,8 @@ class Parts:
         missing = [number for number in range(len(self)) if number not in put]
         if missing:
             raise StoreError(f"{key}: {len(missing)} of {len(self)} parts were never put, the first is {missing[0]}")
+
+
+def _whole(size: int) -> int:
+    """Rounded up to MiB."""
+    return -(-size // MIB) * MIB

@@ -135,6 +135,11 @@ class Upstream:
             self._open(repo)
         return f"{repo.in_jobs if repo else 'none'}"
 
+    def forbids(self, repo: RepoName, commit: str) -> bool:
+        """Whether the licence at a commit is one that no job allows: a commit keeps the card that it was made with."""
+        here = self.repo(repo)
+        return here.card_at(here.commits[commit]).get("license") != ALLOWED
+
     def _open(self, repo: RepoName) -> None:
         self.repo(repo).set(gated=False, disabled=False, license=ALLOWED)
         self.closed.pop(repo, None)
@@ -170,7 +175,7 @@ class Upstream:
         return {f"lfs/{self._name()}.bin": LFS(self.content(20_000, 2 * MIB)) for _ in range(count)}
 
     def _large(self) -> LFS:
-        return LFS(self.content(17 * MIB, 44 * MIB))
+        return LFS(self.content(17 * MIB, 128 * MIB))
 
     def _name(self) -> str:
         return f"{self.dice.randrange(1 << 32):08x}"

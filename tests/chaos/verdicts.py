@@ -101,7 +101,8 @@ def check_convergence(one: World, outcome: Outcome) -> None:
     for repo in REPOS:
         published = one.ledger.look(repo)
         for name, commit in followed(one, repo).items():
-            if repo not in one.upstream.closed and published.names.get(name) != commit:
+            shut = repo in one.upstream.closed or one.upstream.forbids(repo, commit)
+            if not shut and published.names.get(name) != commit:
                 _check_held(one, repo, name, published, held=(repo.id, name) in held)
         for commit in set(published.names.values()):
             judge(one.ledger, one.inspector, repo, commit)

@@ -19,14 +19,25 @@ def test_parts_add_up_to_the_object_and_all_but_the_last_are_alike(size: int) ->
 
 
 @given(SIZES)
-def test_there_are_at_most_ten_thousand_parts_of_whole_mebibytes(size: int) -> None:
+def test_there_are_at_most_ten_thousand_parts_of_whole_mebibytes_that_s3_takes(size: int) -> None:
     parts = Parts.of(size)
     assert 1 <= len(parts) <= 10_000
-    assert parts.part_size >= 16 * MIB
+    assert parts.part_size >= 5 * MIB
     assert parts.part_size % MIB == 0
 
 
 @given(SIZES)
-def test_parts_are_no_larger_than_they_need_to_be(size: int) -> None:
+def test_parts_are_larger_than_asked_for_only_where_there_would_be_too_many(size: int) -> None:
     part_size = Parts.of(size).part_size
-    assert part_size == 16 * MIB or (part_size - MIB) * 10_000 < size
+    assert part_size <= 16 * MIB or (part_size - MIB) * 10_000 < size
+
+
+@given(st.integers(16 * MIB + 1, 5 * 1024**4))
+def test_an_object_is_never_all_in_flight_at_once(size: int) -> None:
+    """A kill costs the parts in flight: of every object that is brought in parts there are some more."""
+    assert len(Parts.of(size)) > 3
+
+
+def test_the_sizes_in_between() -> None:
+    assert [Parts.of(size * MIB).part_size // MIB for size in (17, 40, 64, 100, 128, 1000)] == [5, 5, 8, 13, 16, 16]
+    assert Parts.of(4 * MIB, MIB).part_size == MIB, "a part size that was asked for is not made larger"
