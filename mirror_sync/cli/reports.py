@@ -51,7 +51,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     )
     parts.append(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}.")
     if report.interrupted:
-        parts.append(f"Stopped before the end: {_left(report)}run the same command again to go on.")
+        parts.append(f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on.")
     return "\n".join(parts)
 
 
@@ -169,10 +169,17 @@ def _left(report: RunReport) -> str:
 
 
 def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStatus]) -> str:
-    """12 repos: 1 failed, 3 published, 8 unchanged."""
-    counts = Counter(repo.outcome for repo in repos)
-    listed = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in reversed(RepoOutcome) if counts[outcome])
+    """12 repos: 1 failed, 8 unchanged, 3 published; of a plan: 3 to publish."""
+    order = tuple(reversed(RepoOutcome))
+    every: list[RepoReport | RepoPlan | RepoStatus] = sorted(repos, key=lambda repo: order.index(repo.outcome))
+    counts = Counter(map(_spoken, every))
+    listed = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     return f"{counted(len(repos), 'repo')}: {listed}" if listed else "No repos"
+
+
+def _spoken(repo: RepoReport | RepoPlan | RepoStatus) -> str:
+    planned = isinstance(repo, RepoPlan) and repo.outcome is RepoOutcome.PUBLISHED
+    return "to publish" if planned else repo.outcome
 
 
 def _worst_plans_first(repos: Iterable[RepoPlan]) -> list[RepoPlan]:

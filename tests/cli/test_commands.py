@@ -67,7 +67,7 @@ def test_plan_says_what_a_sync_would_do_and_writes_nothing(program: Program) -> 
     assert ended.out == (
         "WOULD    FETCH  BYTES  REUSE  REMOVE  REPO\n"
         "publish      2   26 B      0       0  acme/one@main (good)\n"
-        "1 repo: 1 published. A sync would fetch 2 files (26 B).\n"
+        "1 repo: 1 to publish. A sync would fetch 2 files (26 B).\n"
         "It would cost upstream local about 3 API calls and 2 file requests.\n"
     )
     assert not (program.folder / "mirror" / "hub").exists()
