@@ -1,0 +1,59 @@
+"""The whole life of a mirror in a real bucket: sync, verify, repair, retention and prune on radosgw."""
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.retention import Retention
+from mirror_sync.engine.prune import Prune
+from mirror_sync.stores.s3 import S3Options, S3Store
+from tests.engine.workshop import Workshop, job
+from tests.servers.bucket import S3Server
+from tests.standin import LFS, Hub
+
+OLD, NEW = b"old weights" * 1000, b"new weights" * 1000
+JOB = job("acme/x", retention=Retention(snapshots=1, age=timedelta(0)))
+
+
+@pytest.fixture
+def workshop(hub: Hub, radosgw: S3Server, tmp_path: Path) -> Workshop:
+    options = S3Options(radosgw.endpoint_url, access_key=radosgw.access_key, secret_key=radosgw.secret_key)
+    made = Workshop(hub.url, tmp_path, store=S3Store(radosgw.make_bucket(), "some/prefix", options))
+    hub.model("acme/x", license="mit").commit({"a": b"1", "w": LFS(OLD)})
+    assert made.sync(JOB).ok
+    return made
+
+
+def test_what_is_missing_or_changed_in_a_bucket_is_named_and_repaired(workshop: Workshop) -> None:
+    assert workshop.verify(JOB).ok
+    workshop.store.delete([blob_key(Sha256.of(b"1"))])
+    rotten = b"rotten" * 10
+    workshop.store.put(blob_key(Sha256.of(OLD)), rotten, Sha256.of(rotten))
+    report = workshop.verify(JOB)
+    assert {(fault.path, fault.sha256) for fault in report.faults} == {("a", Sha256.of(b"1")), ("w", Sha256.of(OLD))}
+    assert workshop.verify(JOB, repair=True).repaired
+    assert workshop.verify(JOB).ok
+    assert workshop.files("acme/x") == {"a": b"1", "w": OLD}
+
+
+def test_what_only_an_expired_snapshot_names_leaves_the_bucket_and_nothing_else(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x").commit({"w": LFS(NEW)})
+    time.sleep(1.1)  # a bucket's clock has seconds
+    assert workshop.sync(JOB).ok
+    time.sleep(1.1)
+    target = replace(workshop.site.targets["bucket"], grace=timedelta(0))
+    site = replace(workshop.site, targets={"bucket": target})
+    rehearsal = Prune(site, [JOB], dry_run=True).run()
+    assert Sha256.of(OLD) in workshop.blobs(), "a rehearsal removes nothing"
+    report = Prune(site, [JOB]).run()
+    assert report.ok, report.problems
+    assert report.blobs == rehearsal.blobs > 0
+    assert Sha256.of(OLD) not in workshop.blobs()
+    assert workshop.files("acme/x") == {"a": b"1", "w": NEW}
+    assert workshop.verify(JOB).ok
+    assert workshop.sync_one(JOB).outcome == "unchanged"
