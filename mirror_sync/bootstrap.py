@@ -30,7 +30,7 @@ from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
 from mirror_sync.observers.checkpoint import FileCheckpoint
-from mirror_sync.observers.history import History
+from mirror_sync.observers.history import History, RunRecord
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
@@ -126,6 +126,10 @@ class Mirror:
         """What is remembered of every repo of the jobs that exist now."""
         names = {job.name for job in self.settings.jobs}
         return tuple(status for status in self.history.latest() if status.job in names)
+
+    def last_run(self) -> RunRecord | None:
+        """The newest run that is remembered, of whichever jobs."""
+        return next(iter(self.history.runs(1)), None)
 
     def store(self, target: str) -> Store:
         """A target's store, as a front reads it. UsageError for a name that is none."""

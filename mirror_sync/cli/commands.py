@@ -141,13 +141,13 @@ def status(invocation: Invocation, as_json: Json = False) -> None:
     AGE is the time since a repo was last known to be as upstream has it.
     """
     with invocation.mirror() as mirror:
-        statuses = mirror.status()
+        statuses, last_run = mirror.status(), mirror.last_run()
     from mirror_sync.cli.reports import status_document, status_text
 
     if as_json:
-        invocation.print_json(status_document(statuses))
+        invocation.print_json(status_document(statuses, last_run))
     else:
-        invocation.print(status_text(statuses, invocation.page, datetime.now(UTC)))
+        invocation.print(status_text(statuses, last_run, invocation.page, datetime.now(UTC)))
 
 
 @app.command()

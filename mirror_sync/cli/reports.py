@@ -21,6 +21,7 @@ from mirror_sync.domain.report import (
     worst_first,
 )
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
+from mirror_sync.observers.history import RunRecord
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -77,7 +78,7 @@ def _cost(cost: UpstreamCost) -> str:
     return f"It would cost upstream {cost.upstream} about {calls}{wait}."
 
 
-def status_text(statuses: Sequence[RepoStatus], page: Page, now: datetime) -> str:
+def status_text(statuses: Sequence[RepoStatus], last_run: RunRecord | None, page: Page, now: datetime) -> str:
     if not statuses:
         return "Nothing is mirrored yet: run mirror-sync sync."
     order = tuple(RepoOutcome)
@@ -94,12 +95,20 @@ def status_text(statuses: Sequence[RepoStatus], page: Page, now: datetime) -> st
         )
         for status in sorted(statuses, key=lambda status: -order.index(status.outcome))
     ]
-    return f"{page.table(('STATE', 'COMMIT', 'AGE', 'FILES', 'REPO'), rows)}\n{_counts(statuses)}."
+    table = page.table(("STATE", "COMMIT", "AGE", "FILES", "REPO"), rows)
+    return f"{table}\n{_counts(statuses)}.{_last(last_run, now)}"
 
 
-def status_document(statuses: Sequence[RepoStatus]) -> dict[str, Any]:
+def _last(run: RunRecord | None, now: datetime) -> str:
+    return "" if run is None else f" The last run began {age(run.started, now)} ago: {run.state}."
+
+
+def status_document(statuses: Sequence[RepoStatus], last_run: RunRecord | None) -> dict[str, Any]:
     """The document of `status --json`."""
-    return {"repos": [asdict(status) for status in statuses]}
+    return {
+        "last_run": None if last_run is None else asdict(last_run),
+        "repos": [asdict(status) for status in statuses],
+    }
 
 
 def check_text(settings: Settings) -> str:

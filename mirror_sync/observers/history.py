@@ -101,7 +101,8 @@ class History:
         )
 
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
-        """The newest runs, newest first."""
+        """The newest runs, newest first; one whose process is gone was interrupted."""
+        self._write(self._bury_the_dead)
         query = "SELECT run, jobs, started, finished, state FROM runs ORDER BY started DESC, rowid DESC LIMIT ?"
         rows = self._read(query, limit)
         return tuple(

@@ -79,7 +79,9 @@ def test_status_shows_what_is_mirrored_and_why_not(program: Program) -> None:
     lines = program("status").out.splitlines()
     assert lines[0].split() == ["STATE", "COMMIT", "AGE", "FILES", "REPO"]
     assert [line.split()[0] for line in lines[1:6:2]] == ["failed", "refused", "published"]
-    assert lines[-1] == "3 repos: 1 failed, 1 refused, 1 published."
+    said = r"3 repos: 1 failed, 1 refused, 1 published\. The last run began \d+s ago: failed\."
+    assert re.fullmatch(said, lines[-1])
+    assert json.loads(program("status", "--json").out)["last_run"]["state"] == "failed"
 
 
 def test_verify_finds_a_byte_that_changed(program: Program) -> None:

@@ -37,7 +37,8 @@ def test_the_summary_of_an_interrupted_sync_says_what_is_left(program: Program) 
         child.send_signal(signal.SIGTERM)
         out, _ = child.communicate(timeout=PATIENCE)
     assert out.endswith(
-        "Stopped before the end: 7 repos left and 1 job not begun; what came is kept: run the same command again to go on.\n"
+        "Stopped before the end: 7 repos left and 1 job not begun; "
+        "what came is kept: run the same command again to go on.\n"
     )
 
 
