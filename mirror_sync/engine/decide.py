@@ -124,7 +124,7 @@ class Decider:
         objection = self._objection(task, refs, base, desired, len(everything))
         if objection:
             return _guarded(resolved, objection)
-        if not everything:  # nothing published to guard; even so no commit of a hub is without a file
+        if not everything and base is None:  # nothing published to guard; even so no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         change = self._change(resolved, verdict, base, desired)
         return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())

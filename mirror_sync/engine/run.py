@@ -61,7 +61,7 @@ def plan_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> PlanR
 def _costs(site: Site, jobs: Sequence[Job], plans: Sequence[RepoPlan]) -> Iterator[UpstreamCost]:
     """By upstream, in the order of jobs; what is left of each budget is as its last answer said."""
     upstreams = {job.name: job.upstream for job in jobs}
-    for name in dict.fromkeys(upstreams.values()):
+    for name in dict.fromkeys(name for name in upstreams.values() if name in site.sources):
         mine = [plan for plan in plans if upstreams[plan.job] == name]
         calls = Calls(sum(plan.api_calls for plan in mine), sum(plan.resolver_calls for plan in mine))
         yield UpstreamCost(name, calls.api, calls.resolvers, least_wait(calls, site.sources[name].budget()))

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.ports import Store
 from mirror_sync.stores.directory import DirectoryStore
-from mirror_sync.stores.parts import PART_SIZE
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.servers.bucket import S3Server
 
 MIB = 1024 * 1024
+PART_SIZE = 5 * MIB  # the least that S3 takes, so that an object of any size is cut into parts of just this
 _FRESH = multiprocessing.get_context("spawn")
 _PATIENCE = 60  # seconds, after which a child is hung
 
@@ -49,7 +49,7 @@ class Bucket:
 
 
 def options_of(server: S3Server) -> S3Options:
-    return S3Options(endpoint_url=server.endpoint_url, access_key=server.access_key, secret_key=server.secret_key)
+    return S3Options(server.endpoint_url, None, server.access_key, server.secret_key, part_size=PART_SIZE)
 
 
 def put(store: Store, key: str, body: bytes) -> None:

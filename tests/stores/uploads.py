@@ -145,7 +145,7 @@ class UploadContract:
         assert read(store, "a") == b"new"
 
     def test_memory_does_not_grow_with_the_object(self, place: Place, store: Store) -> None:
-        size = 64 * MIB
+        size = 12 * store.part_size
         grown = in_child(upload_with_one_buffer, place, "big", size)
         assert grown < 8 * MIB
         found = store.stat("big")
