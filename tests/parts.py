@@ -55,6 +55,14 @@ PARTS = {
             "the S3 target on a real server",
             programs=("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"),
         ),
+        Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
+        Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
+        Part(
+            "chromium",
+            ("chromium", "chromium-driver"),
+            "the catalogue in a real browser",
+            programs=("chromium", "chromedriver"),
+        ),
         Part("systemd", ("systemd",), "the checks of the systemd unit", programs=("systemd-analyze",)),
     ]
 }
