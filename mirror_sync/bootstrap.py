@@ -19,10 +19,12 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.engine.difference import difference
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
@@ -130,6 +132,10 @@ class Mirror:
     def last_run(self) -> RunRecord | None:
         """The newest run that is remembered, of whichever jobs."""
         return next(iter(self.history.runs(1)), None)
+
+    def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
+        """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
+        return difference(self.store(target), repo, before, after)
 
     def store(self, target: str) -> Store:
         """A target's store, as a front reads it. UsageError for a name that is none."""

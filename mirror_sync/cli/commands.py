@@ -152,6 +152,30 @@ def status(invocation: Invocation, as_json: Json = False) -> None:
 
 @app.command()
 @command
+def diff(
+    invocation: Invocation,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
+    before: Annotated[
+        str | None, typer.Argument(metavar="A", help="A branch, tag or commit; the one before B.")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(metavar="B", help="Likewise; main when left out.")] = None,
+    target: Target = None,
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two mirrored snapshots of a repo."""
+    from mirror_sync.cli.differing import diff_text, repo_of
+    from mirror_sync.cli.fronts import chosen
+
+    with invocation.mirror() as mirror:
+        found = mirror.diff(chosen(mirror.settings, target), repo_of(repo), before, after)
+    if as_json:
+        invocation.print_json(found.encode())
+    else:
+        invocation.print(diff_text(found, invocation.page))
+
+
+@app.command()
+@command
 def verify(
     invocation: Invocation,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,

@@ -18,6 +18,9 @@ _COLORS = {
     "faulty": 31,
     "unreadable": 33,
     "repaired": 32,
+    "added": 32,
+    "changed": 33,
+    "removed": 31,
 }  # SGR codes of ECMA-48; the words themselves carry the meaning
 
 

@@ -42,11 +42,12 @@ MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))
 
 
 class Recording:
-    """A Store that remembers which keys were written, in order."""
+    """A Store that remembers which keys were written and read, in order."""
 
     def __init__(self, store: Store) -> None:
         self.store, self.part_size = store, store.part_size
         self.written: list[str] = []
+        self.reads: list[str] = []
         self.before_put: Callable[[str], None] = lambda key: None
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
@@ -69,6 +70,7 @@ class Recording:
         return self.store.stat(key)
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
+        self.reads.append(key)
         return self.store.read(key, start, stop)
 
     def list(self, prefix: str) -> Iterator[Stat]:

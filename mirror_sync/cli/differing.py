@@ -1,0 +1,38 @@
+"""`diff`: its arguments, and its report as a person reads it."""
+
+from __future__ import annotations
+
+from mirror_sync.cli.reports import SHORT
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.difference import Difference, FileChange, Turn
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import UsageError
+from mirror_sync.observers.figures import counted, in_bytes
+
+
+def repo_of(text: str) -> Repo:
+    """UsageError for what is no repo."""
+    try:
+        return Repo.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def diff_text(found: Difference, page: Page) -> str:
+    rows = [Row((change.turn, *_sizes(change), change.path)) for change in found.changes]
+    parts = [page.table(("STATE", "BEFORE", "AFTER", "FILE"), rows)] if rows else []
+    turns = ", ".join(f"{found.count(turn):,} {turn}" for turn in Turn)
+    parts.append(
+        f"{found.repo} from {found.before[:SHORT]} to {found.after[:SHORT]}: {turns}, "
+        f"{counted(found.same, 'file')} as before; {_signed(found.growth)}."
+    )
+    return "\n".join(parts)
+
+
+def _sizes(change: FileChange) -> tuple[str, str]:
+    before, after = ("-" if side is None else in_bytes(side.size) for side in (change.before, change.after))
+    return before, after
+
+
+def _signed(growth: int) -> str:
+    return f"{in_bytes(abs(growth))} {'less' if growth < 0 else 'more'}"
