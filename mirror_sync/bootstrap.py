@@ -24,15 +24,19 @@ from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.engine.difference import difference
 from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
+from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.history import History, RunRecord
+from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
@@ -136,6 +140,15 @@ class Mirror:
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
         return difference(self.store(target), repo, before, after)
+
+    def traffic(self, target: str, logs: Sequence[str]) -> TrafficReport:
+        """Who reads a target, by the logs of its nginx; kept as traffic.json in the state folder for the catalogue."""
+        store = self.store(target)
+        traffic = Traffic(mirrored_repos(store))
+        unread = count_hits(lines_of(logs), traffic.add)
+        report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
+        keep_traffic(self.settings.state_dir, report)
+        return report
 
     def store(self, target: str) -> Store:
         """A target's store, as a front reads it. UsageError for a name that is none."""

@@ -235,6 +235,31 @@ def prune(
 
 @app.command()
 @command
+def traffic(
+    invocation: Invocation,
+    logs: Annotated[
+        list[str], typer.Argument(metavar="LOG...", help="Logs of the nginx front, also .gz; - for stdin.")
+    ],
+    target: Target = None,
+    as_json: Json = False,
+) -> None:
+    """Show who reads the mirror, what nobody reads, and what is asked for in vain.
+
+    A download is a file that was read from its first byte on. What is found also feeds the catalogue's charts.
+    """
+    from mirror_sync.cli.fronts import chosen
+    from mirror_sync.cli.reading import traffic_text
+
+    with invocation.mirror() as mirror:
+        report = mirror.traffic(chosen(mirror.settings, target), logs)
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        invocation.print(traffic_text(report, invocation.page, every=invocation.options.loudness > 0))
+
+
+@app.command()
+@command
 def serve(
     invocation: Invocation,
     host: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
+from mirror_sync.domain.traffic import Published
 from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports import Store, read_all
 
@@ -58,6 +60,15 @@ def published_at(store: Store, root: Sha256) -> float | None:
     """When a snapshot was published last, in seconds by the store's clock; None when its root is not there."""
     stat = store.stat(blob_key(root))
     return None if stat is None else stat.modified
+
+
+def published_snapshots(store: Store) -> Iterator[Published]:
+    """Every snapshot that the target publishes, and when it was published last. Raises StoreError."""
+    for repo in mirrored_repos(store):
+        for commit, root in read_refs(store, repo).snapshots.items():
+            at = published_at(store, root)
+            if at is not None:
+                yield Published(repo, commit, datetime.fromtimestamp(at, UTC))
 
 
 class Mirrored:

@@ -10,7 +10,20 @@ import pytest
 from mirror_sync.observers.log import Format
 from tests.cli.program import Program
 
-COMMANDS = ["check", "plan", "sync", "daemon", "status", "diff", "verify", "prune", "serve", "front", "front nginx"]
+COMMANDS = [
+    "check",
+    "plan",
+    "sync",
+    "daemon",
+    "status",
+    "diff",
+    "verify",
+    "prune",
+    "traffic",
+    "serve",
+    "front",
+    "front nginx",
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

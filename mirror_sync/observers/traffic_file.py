@@ -1,0 +1,28 @@
+"""What `traffic` found last, kept in the state folder: the catalogue draws its charts from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mirror_sync.domain.traffic import TrafficReport
+
+NAME = "traffic.json"
+
+
+def keep_traffic(folder: Path, report: TrafficReport) -> None:
+    """Replace what was kept. OSError when the folder cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{NAME}.new"
+    fresh.write_text(json.dumps(report.encode()), encoding="utf-8")
+    fresh.replace(folder / NAME)
+
+
+def kept_traffic(folder: Path) -> dict[str, Any] | None:
+    """What `TrafficReport.encode` gave; None where nothing was kept, or it cannot be read: charts can be missed."""
+    try:
+        kept = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) else None

@@ -1,0 +1,59 @@
+"""`traffic` shows who reads the mirror, and keeps it for the catalogue."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+
+NOW = datetime.now(UTC)
+
+
+def line(repo: str, client: str, days_ago: float = 0, status: int = 200) -> str:
+    at = (NOW - timedelta(days=days_ago)).isoformat(timespec="seconds")
+    return json.dumps({
+        "time": at, "client": client, "method": "GET", "uri": f"/{repo}/resolve/main/weights", "status": status,
+        "bytes": 2_000_000, "seconds": 0.1, "range": "", "commit": "", "agent": "curl",
+    })  # fmt: skip
+
+
+@pytest.fixture
+def log(program: Program) -> Path:
+    """A mirror of acme/one, and the log of its nginx."""
+    assert program("sync", "good").code == 0
+    path = program.folder / "access.log"
+    lines = [line("acme/one", "10.0.0.1"), line("acme/one", "10.0.0.2"), line("acme/wanted", "10.0.0.3", status=404)]
+    path.write_text("\n".join([*lines, "an old line"]) + "\n")
+    return path
+
+
+def test_a_table_of_reads_and_one_of_what_is_asked_for_in_vain(program: Program, log: Path) -> None:
+    ended = program("traffic", str(log))
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert [text.split() for text in lines[:4]] == [
+        ["DOWNLOADS", "BYTES", "CLIENTS", "REPO"],
+        ["2", "4.0", "MB", "2", "acme/one"],
+        ["MISSED", "CLIENTS", "NOT", "MIRRORED"],
+        ["1", "1", "acme/wanted"],
+    ]
+    assert lines[4] == "Snapshots that nobody reads cannot be told: the logs do not reach back 30 days."
+    assert lines[5] == "1 line not understood: not of a front's JSON log."
+    assert lines[6].endswith("UTC: 2 downloads, 4.0 MB, 2 clients, 1 repo.")
+
+
+def test_json_is_what_is_kept_for_the_catalogue(program: Program, log: Path) -> None:
+    shown = json.loads(program("traffic", str(log), "--json").out)
+    assert shown["misses"][0]["repo"] == "acme/wanted"
+    assert json.loads((program.folder / "state" / "traffic.json").read_text()) == shown
+
+
+def test_a_log_that_is_not_there_is_one_line(program: Program) -> None:
+    ended = program("traffic", "none.log")
+    assert ended.code != 0
+    assert "none.log" in ended.err
+    assert ended.err.count("\n") == 1

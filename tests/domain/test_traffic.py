@@ -1,0 +1,92 @@
+"""What the log of a front says of who reads the mirror."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.traffic import Hit, Published, Traffic, TrafficReport
+
+NOW = datetime(2026, 5, 31, 12, tzinfo=UTC)
+ONE, TWO, NONE = (Repo.parse(f"acme/{name}") for name in ("one", "two", "none"))
+OLD, NEW = (CommitId(digit * 40) for digit in "12")
+GIB = 1 << 30
+
+
+def hit(days_ago: float = 0, **said: object) -> Hit:
+    usual: dict[str, object] = {
+        "client": "10.0.0.1", "repo": ONE, "commit": NEW, "status": 200, "bytes": 100, "is_file": True, "begins": True
+    }  # fmt: skip
+    return Hit(at=NOW - timedelta(days=days_ago), **{**usual, **said})  # type: ignore[arg-type]
+
+
+def ago(repo: Repo, commit: CommitId, days: int) -> Published:
+    return Published(repo, commit, NOW - timedelta(days=days))
+
+
+def report(*hits: Hit, published: tuple[Published, ...] = ()) -> TrafficReport:
+    traffic = Traffic([ONE, TWO])
+    for each in hits:
+        traffic.add(each)
+    return traffic.report(published, NOW)
+
+
+def test_a_download_is_a_file_read_from_its_first_byte_on_and_bytes_are_all_that_was_sent() -> None:
+    found = report(hit(), hit(begins=False, status=206), hit(is_file=False, bytes=7), hit(client="10.0.0.2"))
+    reads = found.repos[ONE]
+    assert (reads.downloads, reads.bytes, len(reads.clients)) == (2, 307, 2)
+    assert found.days[date(2026, 5, 31)].downloads == 2
+
+
+@pytest.mark.parametrize("status", [304, 403, 404, 499, 500])
+def test_what_was_not_given_is_no_download(status: int) -> None:
+    assert report(hit(status=status)).repos == {}
+
+
+def test_a_miss_is_a_repo_that_is_not_mirrored_and_most_wanted_comes_first() -> None:
+    other = Repo.parse("dataset:acme/other")
+    asked = [hit(repo=NONE, status=404, client=str(number)) for number in range(3)]
+    found = report(*asked, hit(repo=other, status=404), hit(repo=other, status=404), hit(repo=ONE, status=404))
+    assert [(repo, miss.requests, len(miss.clients)) for repo, miss in found.misses.items()] == [
+        (NONE, 3, 3),
+        (other, 2, 1),
+    ]
+
+
+def test_a_snapshot_is_cold_when_nobody_read_it_for_thirty_days_and_it_is_not_younger() -> None:
+    published = (ago(ONE, OLD, 90), ago(ONE, NEW, 60), ago(TWO, NEW, 5))
+    found = report(hit(40, commit=OLD), hit(29), published=published)
+    assert found.cold == (published[0],)
+
+
+def test_logs_that_do_not_reach_back_far_enough_cannot_tell_what_is_cold() -> None:
+    assert report(hit(29), published=(Published(ONE, OLD, NOW - timedelta(days=90)),)).cold is None
+    assert report().cold is None
+
+
+def test_a_client_far_above_its_usual_is_told_and_a_busy_or_a_new_one_is_not() -> None:
+    hits = [hit(day, client=name, bytes=GIB) for day in (1, 2, 3) for name in ("surging", "busy")]
+    hits += [
+        hit(client="surging", bytes=11 * GIB),
+        hit(client="busy", bytes=9 * GIB),
+        hit(client="new", bytes=99 * GIB),
+    ]
+    [surge] = report(*hits).surges
+    assert (surge.client, surge.bytes, surge.usual) == ("surging", 11 * GIB, GIB)
+
+
+def test_the_order_of_lines_does_not_matter() -> None:
+    chance = random.Random(7)
+    hits = [
+        hit(chance.random() * 60, client=str(chance.randrange(5)), repo=chance.choice([ONE, TWO, NONE]),
+            status=chance.choice([200, 206, 404]), bytes=chance.randrange(10**10), commit=chance.choice([OLD, NEW]))
+        for _ in range(300)
+    ]  # fmt: skip
+    published = (Published(ONE, OLD, NOW - timedelta(days=90)), Published(TWO, NEW, NOW - timedelta(days=31)))
+    once = report(*hits, published=published).encode()
+    chance.shuffle(hits)
+    assert report(*hits, published=published).encode() == once

@@ -1,0 +1,105 @@
+"""The nginx front writes a log that `traffic` understands, line by line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.traffic import Hit
+from mirror_sync.front.access_log import count_hits, hit_of, lines_of
+from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+from mirror_sync.stores.directory import DirectoryStore
+from tests.front.bucket import model
+from tests.front.mirrors import by_nginx
+from tests.requirements import need
+
+LINE = {
+    "time": "2026-05-31T20:00:00+08:00", "client": "10.0.0.1", "method": "GET", "status": 200, "bytes": 5,
+    "uri": "/acme/one/resolve/main/a?download=true", "seconds": 0.01, "range": "", "commit": "a" * 40, "agent": "curl",
+}  # fmt: skip
+
+
+def line(**changes: object) -> str:
+    return json.dumps({**LINE, **changes})
+
+
+def test_nginx_logs_who_read_what_at_which_commit(tmp_path: Path) -> None:
+    need("nginx")
+    store = DirectoryStore(tmp_path / "bucket")
+    published, body = model(store), b"some weights"
+    commit = published.publish({"weights": body})
+    with by_nginx(store, NginxOptions(DirectoryBucket(tmp_path / "bucket")), tmp_path / "front") as mirror:
+        address = f"{published.at}/resolve/main/weights"
+        for _ in range(2):  # the second from nginx's own cache
+            assert mirror.get(address).status == 200
+        assert mirror.get(address, Range="bytes=1-2").status == 206
+        assert mirror.get("/acme/none/resolve/main/a").status == 404
+        assert mirror.get(published.api).status == 200
+    hits: list[Hit] = []
+    assert count_hits(lines_of([str(tmp_path / "front/logs/access.log")]), hits.append) == 0
+    repo, none = published.repo, Repo.parse("acme/none")
+    seen = [(hit.repo, hit.status, hit.is_file, hit.begins) for hit in hits]
+    assert seen == [
+        (repo, 200, True, True),
+        (repo, 200, True, True),
+        (repo, 206, True, False),
+        (none, 404, True, True),
+        (repo, 200, False, True),
+    ]
+    assert [hit.bytes for hit in hits[:3]] == [len(body), len(body), 2]
+    assert {hit.commit for hit in hits[:3]} == {commit}
+
+
+@pytest.mark.parametrize(
+    ("changes", "repo"),
+    [
+        ({}, "acme/one"),
+        ({"uri": "/datasets/acme/one/resolve/main/a"}, "dataset:acme/one"),
+        ({"uri": "/gpt2/resolve/main/a"}, "gpt2"),
+        ({"uri": "/api/datasets/acme/one/tree/main?recursive=true"}, "dataset:acme/one"),
+        ({"uri": "/spaces/acme/one/resolve/main/a"}, None),
+        ({"uri": "/blobs/sha256/ab/" + "ab" * 32}, None),
+        ({"uri": "/healthz"}, None),
+        ({"uri": "/"}, None),
+    ],
+)
+def test_the_repo_is_that_of_the_address(changes: dict[str, object], repo: str | None) -> None:
+    hit = hit_of(line(**changes))
+    assert (None if hit is None else str(hit.repo)) == repo
+
+
+@pytest.mark.parametrize(
+    ("said", "is_file", "begins"),
+    [
+        ({}, True, True),
+        ({"range": "bytes=0-99"}, True, True),
+        ({"range": "bytes=100-"}, True, False),
+        ({"method": "HEAD"}, False, True),
+        ({"uri": "/api/models/acme/one"}, False, True),
+    ],
+)
+def test_what_counts_as_a_download(said: dict[str, object], is_file: bool, begins: bool) -> None:
+    hit = hit_of(line(**said))
+    assert hit is not None
+    assert (hit.is_file, hit.begins) == (is_file, begins)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "{", "null", '{"uri": "/a/b/resolve/main/c"}', line(time="yesterday"), line(status="ok"), "[[" * 90_000]
+)
+def test_other_lines_are_counted_and_stop_nothing(bad: str) -> None:
+    hits: list[Hit] = []
+    assert count_hits([bad, line()], hits.append) == 1
+    assert len(hits) == 1
+
+
+def test_rotated_logs_are_read_compressed_or_not(tmp_path: Path) -> None:
+    (tmp_path / "access.log").write_text(line() + "\n")
+    with gzip.open(tmp_path / "access.log.1.gz", "wt") as file:
+        file.write(line() + "\n" + line() + "\n")
+    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+    assert len(list(lines_of(paths))) == 3
