@@ -22,6 +22,7 @@ from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.notices import Hooks
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.traffic import Traffic, TrafficReport
@@ -35,7 +36,9 @@ from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
+from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import History, RunRecord
+from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
@@ -45,6 +48,7 @@ from mirror_sync.stores.index import SqliteIndex
 from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
+_LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
 
 Made = TypeVar("Made")
@@ -78,6 +82,7 @@ class Mirror:
         self.settings = settings
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
+        self._courier = Courier(self.settings.hooks)
         self._history = _Once(lambda: History(self.settings.state_dir / "history.db"))
         self._assembled = _Once(self._assemble)
 
@@ -157,8 +162,13 @@ class Mirror:
             raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
         return open_store(self.settings.targets[target], unsigned=self.settings.front.bucket == "public")
 
+    def _notices(self) -> Observer:
+        """Before the history: what it remembers then is what was known before."""
+        return Notices(self.history.latest, self._courier)
+
     def close(self) -> None:
-        """Close the history, if it was opened."""
+        """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
+        self._courier.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
             self._history.made.close()
 
@@ -167,7 +177,7 @@ class Mirror:
         return self._assembled()
 
     def _assemble(self) -> Site:
-        tell = tell_all((self.history, *self._observers))
+        tell = tell_all((self._notices(), self.history, *self._observers))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
         return Site(
             sources={name: self._source(upstream, tell, budgets) for name, upstream in self.settings.upstreams.items()},
@@ -218,6 +228,11 @@ class Mirror:
             yield
         finally:
             lock.release()
+
+
+def _patience(hooks: Hooks) -> float:
+    """Seconds that the slowest hook may take."""
+    return max((hook.timeout.total_seconds() for each in hooks.values() for hook in each), default=0.0)
 
 
 def connections_of(jobs: Iterable[Job]) -> int:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from mirror_sync.config import scalars
+from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.gone import OnGone
@@ -220,6 +221,11 @@ class File(Keys):
         default_factory=FrontEntry,
         description="How the mirror is served.",
         examples=[{"listen": "127.0.0.1:8080"}],
+    )
+    on: OnEntry = Field(
+        default_factory=OnEntry,
+        description="Who is told when a repo's state changes.",
+        examples=[{"failed": [{"post": "${SLACK_URL}", "shape": "slack"}]}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

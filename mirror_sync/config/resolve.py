@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mirror_sync.config.addresses import Listen
+from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
 from mirror_sync.config.model import (
     CronEntry,
     DefaultsEntry,
@@ -32,6 +33,7 @@ from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, F
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.notices import Command, Hook, Hooks, Post, Turn
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
@@ -86,6 +88,18 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
 def front(entry: FrontEntry) -> FrontSettings:
     listen: Listen = entry.listen
     return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None)
+
+
+def hooks(entry: OnEntry) -> Hooks:
+    """By change; a change that nobody is told of is left out."""
+    named = {turn: tuple(map(_hook, getattr(entry, turn))) for turn in Turn}
+    return {turn: found for turn, found in named.items() if found}
+
+
+def _hook(entry: CommandEntry | PostEntry) -> Hook:
+    if isinstance(entry, CommandEntry):
+        return Command(entry.run, entry.timeout)
+    return Post(entry.post.get_secret_value(), entry.shape, entry.timeout)
 
 
 def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from mirror_sync.config import addresses, figures, times
@@ -86,6 +87,25 @@ def front(text: str) -> str:
     return addresses.front(text) if text else ""
 
 
+def argument(text: str) -> str:
+    """A word of a command line."""
+    if "\0" in text:
+        raise ValueError("holds a NUL, which no command line can")
+    return text
+
+
+def _hook_url(secret: SecretStr) -> SecretStr:
+    """The address of a webhook; it is never repeated."""
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("is no address; write https://hooks.example.org/...")
+    return secret
+
+
 def account(text: str) -> str:
     """The name of a user of the machine; empty for not given."""
     if text and _ACCOUNT.fullmatch(text) is None:
@@ -118,6 +138,7 @@ def hub_kind(value: object) -> object:
     return value
 
 
+HOOK_URL = AfterValidator(_hook_url)
 _VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, _from_text(name), _TEXT]
 Word = Annotated[str, _from_text(word), _TEXT]
@@ -128,6 +149,7 @@ DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, _from_text(partial(addresses.endpoint)), _TEXT]
 ServerUrl = Annotated[str, _from_text(server), _TEXT]
 FrontUrl = Annotated[str, _from_text(front), _TEXT]
+Argument = Annotated[str, _from_text(argument), _TEXT]
 Account = Annotated[str, _from_text(account), _TEXT]
 FolderUrl = Annotated[addresses.Folder, _from_text(addresses.folder), _TEXT]
 BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.notices import Hooks
 from mirror_sync.errors import Fault
 
 Addressing = Literal["path", "virtual", "auto"]
@@ -110,5 +111,6 @@ class Settings:
     targets: Mapping[str, Target]
     front: FrontSettings
     jobs: tuple[Job, ...]
+    hooks: Hooks = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[Fault, ...] = ()

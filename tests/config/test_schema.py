@@ -85,7 +85,10 @@ def test_the_manuals_files_are_without_faults(tmp_path: Path) -> None:
         rest = {key: value for key, value in yaml.safe_load(REST + JOBS).items() if key not in given}
         path = tmp_path / "jobs.yaml"
         path.write_text(f"{block}\n{yaml.safe_dump(rest) if rest else ''}", encoding="utf-8")
-        load(path, {"S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b", "TOKEN_FOLDER": str(tmp_path)})
+        load(
+            path,
+            {"S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b", "TOKEN_FOLDER": str(tmp_path), "SLACK_URL": "https://x.org/y"},
+        )
 
 
 def test_the_shipped_file_is_usable_as_it_is_and_short() -> None:

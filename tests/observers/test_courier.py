@@ -1,0 +1,158 @@
+"""Hooks get every notice, over real processes and sockets; what they do wrong is logged and harms nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from mirror_sync.domain.notices import Command, Notice, Post, Shape, Turn
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.observers.courier import Courier
+
+REPORT = RepoReport(
+    "models", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED, reason="no answer", code="unreachable"
+)
+NOTICE = Notice(Turn.FAILED, "2026-01-01T00:00:00Z", "run1", REPORT, RepoOutcome.PUBLISHED)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes POSTs; answers with `answers` in turn, the last one for ever."""
+
+    def __init__(self, *answers: tuple[int, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), _Taking)
+        self.answers = list(answers)
+        self.taken: list[tuple[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/secret-path"
+
+
+class _Taking(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.append((self.headers["Content-Type"], json.loads(body)))
+        answers = self.server.answers
+        status, said = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def receiver(*answers: tuple[int, bytes]) -> Iterator[Receiver]:
+    with Receiver(*answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def deliver(*hooks: Command | Post, notices: int = 1, patience: float = 60) -> list[Any]:
+    """The log of some notices brought to some hooks."""
+    with structlog.testing.capture_logs() as log:
+        courier = Courier({Turn.FAILED: hooks})
+        for _ in range(notices):
+            courier(NOTICE)
+        courier.close(patience)
+    return [(line["event"], line.get("reason", line.get("line", ""))) for line in log]
+
+
+def python(code: str, timeout: float = 30) -> Command:
+    return Command((sys.executable, "-c", code), timedelta(seconds=timeout))
+
+
+def test_a_command_reads_the_notice_and_its_output_is_logged(tmp_path: Path) -> None:
+    took = tmp_path / "took.json"
+    code = f"import sys; open({str(took)!r}, 'w').write(sys.stdin.read()); print('one'); print('two', file=sys.stderr)"
+    log = deliver(python(code))
+    assert sorted(log) == [("hook.done", ""), ("hook.output", "one"), ("hook.output", "two")]
+    said = json.loads(took.read_text())
+    assert (said["event"], said["repo"], said["reason"], said["before"]) == (
+        "failed", "acme/one", "no answer", "published"
+    )  # fmt: skip
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    code = f"import subprocess; subprocess.run(['sh', '-c', 'sleep 5; touch {late}'])"
+    log = deliver(python(code, timeout=0.5))
+    assert log == [("hook.failed", "took longer than 0.5 s, and was ended")]
+    assert not late.exists()
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"),
+    [
+        (python("raise SystemExit(3)"), "ended with code 3"),
+        (Command(("/no/such/program",)), "[Errno 2] No such file or directory: '/no/such/program'"),
+    ],
+)
+def test_a_command_that_fails_is_logged_and_the_next_one_runs(hook: Command, reason: str) -> None:
+    assert deliver(hook, python("")) == [("hook.failed", reason), ("hook.done", "")]
+
+
+def test_an_address_gets_the_body_of_its_shape() -> None:
+    with receiver((200, b'{"errcode": 0}')) as server:
+        assert deliver(Post(server.url, Shape.WECOM)) == [("hook.done", "")]
+    assert server.taken == [("application/json", {"msgtype": "text", "text": {"content": NOTICE.text}})]
+
+
+def test_an_address_that_is_ill_for_a_moment_is_asked_again() -> None:
+    with receiver((503, b""), (200, b"ok")) as server:
+        assert deliver(Post(server.url)) == [("hook.done", "")]
+    assert len(server.taken) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((404, b""), "answered 404"),
+        ((302, b""), "answered 302"),
+        ((200, b'{"errcode": 93000, "errmsg": "invalid"}'), "answered errcode 93000"),
+        ((200, b'{"code": 9499}'), "answered code 9499"),
+    ],
+)
+def test_a_refusal_is_logged_once_and_not_asked_again(answer: tuple[int, bytes], reason: str) -> None:
+    with receiver(answer) as server:
+        assert deliver(Post(server.url)) == [("hook.failed", reason)]
+    assert len(server.taken) == 1
+
+
+def test_an_address_that_nobody_listens_at_is_named_by_no_part_of_it() -> None:
+    [(event, reason)] = deliver(Post("http://127.0.0.1:1/secret-path"))
+    assert event == "hook.failed"
+    assert "secret-path" not in reason
+    assert "secret-path" not in repr(Post("http://127.0.0.1:1/secret-path"))
+
+
+def test_what_cannot_be_brought_before_the_end_is_dropped_and_logged() -> None:
+    log = deliver(python("import time; time.sleep(2)"), notices=3, patience=0.2)
+    assert log.count(("hook.dropped", "the program ends")) == 2
+
+
+def test_nobody_is_told_of_what_no_hook_asks_for() -> None:
+    with structlog.testing.capture_logs() as log:
+        courier = Courier({Turn.HELD: (python(""),)})
+        courier(NOTICE)
+        courier.close(1)
+    assert log == []
