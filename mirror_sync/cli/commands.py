@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 
@@ -26,7 +27,7 @@ front = typer.Typer(
     help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
 )
 
-Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True)]
+Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=completion.names_of_jobs)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
 
@@ -274,6 +275,18 @@ def serve(
     from mirror_sync.cli.fronts import serve_target
 
     serve_target(invocation, target, host, port)
+
+
+@app.command(name="completion")
+@command
+def complete(
+    invocation: Invocation, shell: Annotated[completion.Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish.")]
+) -> None:
+    """Print what makes a shell complete commands, options and names of jobs.
+
+    For bash: mirror-sync completion bash > /etc/bash_completion.d/mirror-sync
+    """
+    invocation.print(completion.script(shell))
 
 
 @front.command()

@@ -14,6 +14,7 @@ from mirror_sync.observers.redaction import harmless
 
 FAILED, MISUSED = 1, 2
 _BY_CTRL_C = 130
+COMPLETING = "_MIRROR_SYNC_COMPLETE"  # set by a shell that asks how a line could go on
 
 
 def main() -> None:
@@ -23,6 +24,10 @@ def main() -> None:
     invocation = Invocation()
     try:
         _survive_any_encoding()
+        if COMPLETING in os.environ:
+            from typer.completion import completion_init
+
+            completion_init()
         app(obj=invocation, prog_name="mirror-sync")
     except SystemExit as end:
         # typer's own code for Ctrl-C; nothing but 0, 1 and 2 leaves this program

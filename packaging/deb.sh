@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds dist/mirror-sync_VERSION_ARCH.deb: the program in an environment of its own under /opt/mirror-sync, the unit, its
+# user and folders, a jobs.yaml to begin with, man pages and completion. Needs dpkg-deb, python3-venv and the package index.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=${PYTHON:-python3}
+prefix=opt/mirror-sync
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+umask 022
+
+"$python" -m venv "$root/$prefix"
+"$root/$prefix/bin/python" -m pip install --quiet --disable-pip-version-check .
+version=$("$root/$prefix/bin/python" -c 'from importlib.metadata import version; print(version("mirror-sync"))')
+"$root/$prefix/bin/python" packaging/man.py "$root/usr/share/man/man1"
+gzip -9n "$root"/usr/share/man/man1/*.1
+mkdir -p "$root"/usr/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
+for pair in bash:bash-completion/completions/mirror-sync zsh:zsh/vendor-completions/_mirror-sync \
+    fish:fish/vendor_completions.d/mirror-sync.fish; do
+    "$root/$prefix/bin/mirror-sync" completion "${pair%%:*}" > "$root/usr/share/${pair#*:}"
+done
+"$root/$prefix/bin/python" -m pip uninstall --quiet --yes pip
+# what was written while building names the place where it was built
+grep -rlIZ "$root" "$root/$prefix" | xargs -0 --no-run-if-empty sed -i "s|$root/|/|g"
+find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install -D -m 644 systemd/mirror-sync.service "$root/lib/systemd/system/mirror-sync.service"
+install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
+install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
+install -D -m 644 README.md "$root/usr/share/doc/mirror-sync/README.md"
+install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
+sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
+    -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
+install -d "$root/usr/bin"
+ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
+
+install -d "$root/DEBIAN"
+echo /etc/mirror-sync/jobs.yaml > "$root/DEBIAN/conffiles"
+minor=$("$python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
+arch=$(dpkg --print-architecture)
+cat > "$root/DEBIAN/control" <<END
+Package: mirror-sync
+Version: $version
+Architecture: $arch
+Maintainer: mirror-sync <mirror-sync@localhost>
+Section: net
+Priority: optional
+Depends: python3 (>= $minor), python3 (<< ${minor%.*}.$((${minor#*.} + 1))~), systemd
+Suggests: nginx, libnginx-mod-http-js
+Description: mirror of AI models and datasets, proved by SHA-256
+ Keeps an organisation's own copy of models and datasets from the Hugging Face Hub in an S3-compatible bucket or a
+ directory: proved byte by byte, filtered by licence, served to unmodified clients.
+END
+install -m 755 packaging/postinst packaging/prerm "$root/DEBIAN/"
+mkdir -p dist
+dpkg-deb --root-owner-group --build "$root" "dist/mirror-sync_${version}_$arch.deb"
