@@ -70,7 +70,7 @@ def _costs(site: Site, jobs: Sequence[Job], plans: Sequence[RepoPlan]) -> Iterat
 @contextmanager
 def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[Bench]:
     """Two pools, since a file waits for its parts: one pool for both could fill up with files that wait."""
-    target, source = site.targets[job.target], site.sources[job.upstream]
+    target, source = site.targets[job.target], site.source(job)
     with (
         target.flights.at_work(),
         ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
@@ -105,7 +105,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         return _plan_of(item, found, target.store.part_size)
 
     try:
-        source, target = site.sources[job.upstream], site.targets[job.target]
+        source, target = site.source(job), site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
             decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
