@@ -17,6 +17,7 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
+from mirror_sync.engine.lanes import Lanes
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, report_of, sync_repo
 from mirror_sync.engine.transfer import Transfer
@@ -74,9 +75,10 @@ def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Itera
     with (
         target.flights.at_work(),
         ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
-        ThreadPoolExecutor(job.workers, "file") as files,
+        Lanes(job.workers, "file") as files,
     ):
-        yield Bench(run, site, source, target, all_jobs, Transfer(site, target, parts), files, Proof(source))
+        transfer, proof = Transfer(site, target, parts), Proof(source)
+        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof)
 
 
 def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
