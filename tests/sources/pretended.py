@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import heapq
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from mirror_sync.sources.pacing import Timing
+
+Passed = list[tuple[float, int]]  # when, how many bytes
 
 
 class PretendedClock:
@@ -56,3 +60,14 @@ class PretendedClock:
             self.seconds = max(self.seconds, due)
             self._awake = 1
             woken.set()
+
+
+class Sums:
+    """How many bytes passed within a time."""
+
+    def __init__(self, passed: Passed) -> None:
+        self.times = [when for when, _ in passed]
+        self._sums = [0, *accumulate(count for _, count in passed)]
+
+    def between(self, begin: float, end: float) -> int:
+        return self._sums[bisect_left(self.times, end)] - self._sums[bisect_left(self.times, begin)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
@@ -16,9 +15,8 @@ from hypothesis import strategies as st
 from mirror_sync.domain.bandwidth import Bandwidth, Limit, Window
 from mirror_sync.errors import Interrupted
 from mirror_sync.sources.pacing import Limiter, Timing
-from tests.sources.pretended import PretendedClock
+from tests.sources.pretended import Passed, PretendedClock, Sums
 
-Passed = list[tuple[float, int]]  # when, how many bytes
 OVER = 10.0  # seconds
 SLACK = 0.2  # seconds of a limit that may come at once
 
@@ -49,17 +47,6 @@ def ran(bandwidth: Bandwidth, start: datetime, readers: int, end: float, slow: S
     works = [reading(limiter, clock, end, passed) for _ in range(readers)]
     clock.run([*works, *(reading(limiter, clock, end, passed, slowness) for slowness in slow)])
     return sorted(passed)
-
-
-class Sums:
-    """How many bytes passed within a time."""
-
-    def __init__(self, passed: Passed) -> None:
-        self.times = [when for when, _ in passed]
-        self._sums = [0, *accumulate(count for _, count in passed)]
-
-    def between(self, begin: float, end: float) -> int:
-        return self._sums[bisect_left(self.times, end)] - self._sums[bisect_left(self.times, begin)]
 
 
 @pytest.mark.parametrize("readers", [1, 3, 64])
