@@ -27,7 +27,7 @@ def _line(who: str, bandwidth: Bandwidth, connections: int | None) -> Iterator[s
 
 
 def _bandwidth(bandwidth: Bandwidth) -> str:
-    zone = f" ({bandwidth.timezone})" if bandwidth.windows else ""
+    zone = f" ({bandwidth.zone})" if bandwidth.windows else ""
     return ", ".join([in_rate(bandwidth.limit), *map(_window, bandwidth.windows)]) + zone
 
 

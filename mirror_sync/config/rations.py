@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import UTC, time
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
@@ -59,7 +60,7 @@ class BandwidthEntry(Keys):
     @property
     def bandwidth(self) -> Bandwidth:
         windows = tuple(Window(*window.hours, window.limit, window.days) for window in self.windows or ())
-        return Bandwidth(self.limit, windows, self.timezone)
+        return Bandwidth(self.limit, windows, UTC if self.timezone == "UTC" else ZoneInfo(self.timezone))
 
     @model_validator(mode="after")
     def _ever_open(self) -> Self:

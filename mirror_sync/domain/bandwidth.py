@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 _AHEAD = 15  # days that are looked at for the next change: a week, though a change of the clock skipped a window in it
 _DAY = timedelta(days=1)
@@ -53,7 +52,7 @@ class Bandwidth:
 
     limit: Limit = None
     windows: tuple[Window, ...] = ()
-    timezone: str = "UTC"
+    zone: tzinfo = UTC
 
     @property
     def unlimited(self) -> bool:
@@ -72,27 +71,26 @@ class Bandwidth:
 
     def spell(self, instant: datetime) -> Spell:
         """The limit at an instant (which knows its zone). The zone's changes of the clock are followed."""
-        zone = UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
-        limit = self._at(instant, zone)
+        limit = self._at(instant)
         if not self.windows:
             return Spell(limit, None)
-        turns = sorted({turn for turn in self._turns(instant, zone) if turn > instant})
-        return Spell(limit, next((turn for turn in turns if self._at(turn, zone) != limit), None))
+        turns = sorted({turn for turn in self._turns(instant) if turn > instant})
+        return Spell(limit, next((turn for turn in turns if self._at(turn) != limit), None))
 
-    def _at(self, instant: datetime, zone: tzinfo) -> Limit:
-        wall = instant.astimezone(zone).replace(tzinfo=None)
+    def _at(self, instant: datetime) -> Limit:
+        wall = instant.astimezone(self.zone).replace(tzinfo=None)
         return next((window.limit for window in self.windows if window.holds(wall)), self.limit)
 
-    def _turns(self, instant: datetime, zone: tzinfo) -> Iterator[datetime]:
+    def _turns(self, instant: datetime) -> Iterator[datetime]:
         """All instants of the next days at which another limit may begin."""
         edges = {edge for window in self.windows for edge in (window.start, window.stop)}
-        first = instant.astimezone(zone).date() - _DAY
+        first = instant.astimezone(self.zone).date() - _DAY
         days = [first + count * _DAY for count in range(_AHEAD + 2)]
         for day in days:
             for edge in edges:
                 for fold in (0, 1):  # an hour that comes twice has every edge twice
-                    yield datetime.combine(day, edge, zone).replace(fold=fold).astimezone(UTC)
-        yield from _clock_changes(days, zone)
+                    yield datetime.combine(day, edge, self.zone).replace(fold=fold).astimezone(UTC)
+        yield from _clock_changes(days, self.zone)
 
 
 def _clock_changes(days: Iterable[date], zone: tzinfo) -> Iterator[datetime]:

@@ -19,7 +19,8 @@ class LimitedSource:
     """Holds the streams of another source to all of `limiters` at once; what is small, its other answers, passes.
 
     The waits are between reads, so that no time-out and no least rate of a connection counts them. Nothing is opened
-    in a pause, and what is open is closed, to be opened again where it stopped: a server ends what lies idle.
+    in a pause, and what is open is closed, to be opened again where it stopped: a server ends what lies idle. What a
+    server without ranges sends before the bytes that were wanted is thrown away below, and counts for nothing here.
     """
 
     def __init__(self, source: Source, limiters: Sequence[Limiter]) -> None:

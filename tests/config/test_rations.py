@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,7 +11,7 @@ from mirror_sync.domain.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 from tests.config.texts import JOBS, REST, fault, settings
 
 NIGHT = "limit: 200MB/s, windows: [{hours: '22:00-06:00', days: fri-mon, limit: 0}], timezone: Asia/Shanghai"
-NIGHTLY = Bandwidth(200_000_000, (Window(time(22), time(6), 0, frozenset({4, 5, 6, 0})),), "Asia/Shanghai")
+NIGHTLY = Bandwidth(200_000_000, (Window(time(22), time(6), 0, frozenset({4, 5, 6, 0})),), ZoneInfo("Asia/Shanghai"))
 
 
 def own(entry: str) -> Bandwidth:
