@@ -87,7 +87,7 @@ class Waits(threading.Event):
         return self.is_set()
 
 
-SLOW, FAST = {"limit": "100KB/s"}, {"limit": "100MB/s"}
+SLOW, FAST = {"limit": "50KB/s"}, {"limit": "100MB/s"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ SLOW, FAST = {"limit": "100KB/s"}, {"limit": "100MB/s"}
 def test_a_limit_of_all_jobs_and_one_of_a_job_hold_at_once(
     tmp_path: Path, top: Any, defaults: Any, own: Any, held: bool
 ) -> None:
-    """A file of a megabyte takes ten seconds at the slow limit: so long its last bytes are asked to wait."""
+    """A file of a megabyte takes twenty seconds at the slow limit: so long its last bytes are asked to wait."""
     repo = tmp_path / "upstream" / "acme" / "x"
     repo.mkdir(parents=True)
     (repo / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
