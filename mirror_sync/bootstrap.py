@@ -19,6 +19,7 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
@@ -43,6 +44,8 @@ from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.sources.pacing import Timing
+from mirror_sync.sources.ration import Ration
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
 from mirror_sync.stores.notes import SqliteNotes
@@ -179,18 +182,32 @@ class Mirror:
     def _assemble(self) -> Site:
         tell = tell_all((self._notices(), self.history, *self._observers))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
+        plain = {name: self._plain(upstream, budgets) for name, upstream in self.settings.upstreams.items()}
+        common = self._ration(self.settings.bandwidth, self.settings.connections)
+        rations = {job.name: self._ration(job.bandwidth, job.connections) for job in self.settings.jobs}
         return Site(
-            sources={name: self._source(upstream, tell, budgets) for name, upstream in self.settings.upstreams.items()},
+            sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
+            own={
+                job.name: self._source((rations[job.name] + common).on(plain[job.upstream]), tell)
+                for job in self.settings.jobs
+                if rations[job.name]
+            },
             targets={name: self._target(target) for name, target in self.settings.targets.items()},
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self.stop,
         )
 
-    def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:
+    def _plain(self, upstream: UpstreamSettings, budgets: Budgets) -> Source:
         jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
-        plain = _plain_source(upstream, budgets, connections_of(jobs))
-        return RetryingSource(plain, RetryPolicy(), tell, self._sleep, random.random)
+        return _plain_source(upstream, budgets, connections_of(jobs))
+
+    def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
+        return Ration.of(bandwidth, connections, Timing(self._sleep), partial(self._sleep, 0.0))
+
+    def _source(self, limited: Source, tell: Observer) -> Source:
+        """Repetitions stand outside the limits: who waits for the next try holds no connection."""
+        return RetryingSource(limited, RetryPolicy(), tell, self._sleep, random.random)
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from mirror_sync.errors import StoreDenied
 from mirror_sync.ports import read_all
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.servers.bucket import S3Server
+from tests.standin import LFS, Generated, Hub, faults
 
 STRAY = b"nothing refers to this"
 KEY = blob_key(Sha256.of(STRAY))
 
 
-def _mirror(folder: Path, target: dict[str, Any], **more: Any) -> Mirror:
+def _mirror(folder: Path, target: dict[str, Any], stop: threading.Event | None = None, **more: Any) -> Mirror:
     settings = {
         "version": 1,
         "state_dir": str(folder / "state"),
@@ -33,7 +36,7 @@ def _mirror(folder: Path, target: dict[str, Any], **more: Any) -> Mirror:
     }
     path = folder / "jobs.yaml"
     path.write_text(json.dumps(settings), encoding="utf-8")
-    return Mirror(load(path, {}))
+    return Mirror(load(path, {}), stop=stop)
 
 
 @pytest.mark.parametrize(("grace", "removed"), [("0s", 1), ("48h", 0)])
@@ -70,3 +73,89 @@ def test_a_front_reads_a_bucket_signed_unless_it_is_public(
     else:
         with pytest.raises(StoreDenied):
             read_all(store, KEY, 100)
+
+
+class Waits(threading.Event):
+    """A stop that never comes, for which nobody waits: only how long they would have is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.longest = max(self.longest, timeout or 0.0)
+        return self.is_set()
+
+
+SLOW, FAST = {"limit": "50KB/s"}, {"limit": "100MB/s"}
+
+
+@pytest.mark.parametrize(
+    ("top", "defaults", "own", "held"),
+    [
+        (None, None, None, False),
+        (FAST, FAST, FAST, False),
+        (SLOW, None, None, True),
+        (None, SLOW, None, True),
+        (None, None, SLOW, True),
+        (SLOW, None, FAST, True),
+        (FAST, None, SLOW, True),
+        (None, SLOW, FAST, False),
+        ({**FAST, "windows": [{"hours": "00:00-24:00", **SLOW}]}, None, None, True),
+    ],
+)
+def test_a_limit_of_all_jobs_and_one_of_a_job_hold_at_once(
+    tmp_path: Path, top: Any, defaults: Any, own: Any, held: bool
+) -> None:
+    """A file of a megabyte takes twenty seconds at the slow limit: so long its last bytes are asked to wait."""
+    repo = tmp_path / "upstream" / "acme" / "x"
+    repo.mkdir(parents=True)
+    (repo / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
+    (repo / "weights.bin").write_bytes(b"w" * 1_000_000)
+    job = {"name": "a", "repos": ["acme/x"], **({"bandwidth": own} if own else {})}
+    more = {"bandwidth": top} if top else {}
+    stop = Waits()
+    mirror = _mirror(
+        tmp_path,
+        {"url": str(tmp_path / "mirror")},
+        stop,
+        defaults={"bandwidth": defaults} if defaults else {},
+        jobs=[job],
+        **more,
+    )
+    assert mirror.sync().ok
+    assert (stop.longest > 5) is held
+    mirror.close()
+
+
+@pytest.mark.parametrize(
+    ("top", "own", "most"), [(2, [None, None], 2), (None, [1, 2], 3), (3, [1, None], 3), (1, [None, 8], 1)]
+)
+def test_connections_are_bounded_over_all_jobs_and_for_each(
+    hub: Hub, tmp_path: Path, top: int | None, own: list[int | None], most: int
+) -> None:
+    seen = _most_connections(hub, tmp_path, top, own)
+    assert 0 < seen <= most
+
+
+def test_without_a_bound_two_jobs_have_more_connections_than_a_few(hub: Hub, tmp_path: Path) -> None:
+    assert _most_connections(hub, tmp_path, None, [None, None]) > 4
+
+
+def _most_connections(hub: Hub, folder: Path, top: int | None, own: list[int | None]) -> int:
+    """Of the two origins the more, while two jobs run side by side whose downloads take a while each."""
+    jobs = []
+    for name, connections in zip("ab", own, strict=True):
+        small = {f"{number}.json": f'["{name}", {number}]' for number in range(8)}
+        large = {f"{number}.bin": LFS(Generated(1_200_000 + number + ord(name))) for number in range(4)}
+        hub.model(f"acme/{name}", license="mit").commit({**small, **large})
+        jobs.append({"name": name, "repos": [f"acme/{name}"], **({"connections": connections} if connections else {})})
+    hub.faults.add(faults.delay(0.1), lambda request: request.path.endswith((".json", ".bin")))
+    upstreams = {"local": {"kind": "huggingface", "endpoints": [hub.url]}}
+    more: dict[str, Any] = {"connections": top} if top else {}
+    mirror = _mirror(folder, {"url": str(folder / "mirror")}, upstreams=upstreams, jobs=jobs, **more)
+    with ThreadPoolExecutor(2) as threads:
+        reports = list(threads.map(lambda name: mirror.sync([name]), "ab"))
+    mirror.close()
+    assert all(report.ok for report in reports), [repo.reason for report in reports for repo in report.repos]
+    return max(hub.most_connections("hub"), hub.most_connections("cdn"))

@@ -18,7 +18,7 @@ class Shell(StrEnum):
 
 def script(shell: Shell) -> str:
     """What the shell is to load."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # a re-export
 
     from mirror_sync.cli.exits import COMPLETING
 

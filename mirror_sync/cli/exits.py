@@ -25,7 +25,7 @@ def main() -> None:
     try:
         _survive_any_encoding()
         if COMPLETING in os.environ:
-            from typer.completion import completion_init
+            from typer.completion import completion_init  # type: ignore[attr-defined]  # a re-export
 
             completion_init()
         app(obj=invocation, prog_name="mirror-sync")

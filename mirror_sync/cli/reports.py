@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mirror_sync.cli.rations import ration_lines
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
@@ -112,7 +113,7 @@ def status_document(statuses: Sequence[RepoStatus], last_run: RunRecord | None) 
 
 
 def check_text(settings: Settings) -> str:
-    """jobs.yaml: ok, 2 jobs (1 with a schedule), 12 repos, 1 target, 1 warning"""
+    """jobs.yaml: ok, 2 jobs (1 with a schedule), 12 repos, 1 target, 1 warning; a line more for each limit."""
     jobs = settings.jobs
     scheduled = sum(job.schedule is not None for job in jobs)
     parts = [
@@ -122,7 +123,7 @@ def check_text(settings: Settings) -> str:
     ]
     if settings.warnings:
         parts.append(counted(len(settings.warnings), "warning"))
-    return f"{settings.path.name}: ok, {', '.join(parts)}"
+    return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *ration_lines(settings)])
 
 
 def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:

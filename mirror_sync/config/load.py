@@ -67,6 +67,8 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, 
         targets={name: resolve.target(name, entry, base) for name, entry in file.targets.items()},
         front=resolve.front(file.front),
         hooks=resolve.hooks(file.on),
+        bandwidth=resolve.bandwidth(file.bandwidth),
+        connections=file.connections,
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
     )
 

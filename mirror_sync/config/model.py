@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag
 from mirror_sync.config import scalars
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
@@ -139,6 +140,16 @@ class JobKeys(Keys):
     workers: scalars.Workers | None = Field(
         default=None, description="How many files are in flight at once; 8 when left out.", examples=[8]
     )
+    connections: scalars.Connections | None = Field(
+        default=None,
+        description="How many requests and transfers a job has open at its upstream at once; no bound when left out.",
+        examples=[8],
+    )
+    bandwidth: BandwidthEntry | None = Field(
+        default=None,
+        description="How fast a job may read from the upstream, and when; as fast as it can when left out.",
+        examples=[{"limit": "100MB/s"}],
+    )
     schedule: ScheduleEntry | None = Field(
         default=None,
         description="When to run; left out, or manual beside a default: by hand only.",
@@ -226,6 +237,16 @@ class File(Keys):
         default_factory=OnEntry,
         description="Who is told when a repo's state changes.",
         examples=[{"failed": [{"post": "${SLACK_URL}", "shape": "slack"}]}],
+    )
+    connections: scalars.Connections | None = Field(
+        default=None,
+        description="How many requests and transfers all jobs together have open at once; no bound when left out.",
+        examples=[16],
+    )
+    bandwidth: BandwidthEntry | None = Field(
+        default=None,
+        description="How fast all jobs together may read from upstreams, and when; as fast as they can when left out.",
+        examples=[{"limit": "200MB/s", "windows": [{"hours": "08:00-20:00", "days": "mon-fri", "limit": "20MB/s"}]}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

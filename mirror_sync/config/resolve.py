@@ -19,6 +19,7 @@ from mirror_sync.config.model import (
     RetentionEntry,
     ScheduleEntry,
 )
+from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
@@ -30,6 +31,7 @@ from mirror_sync.config.settings import (
     Upstream,
 )
 from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry, TimeoutsEntry
+from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
@@ -127,8 +129,14 @@ def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy:
         workers=_first(entry.workers, defaults.workers, _WORKERS),
         guard=Guard(_first(entry.guard, defaults.guard, GuardEntry()).max_removed),
         on_gone=_first(entry.on_gone, defaults.on_gone, OnGone.KEEP),
+        connections=entry.connections if entry.connections is not None else defaults.connections,
+        bandwidth=bandwidth(entry.bandwidth or defaults.bandwidth),
         retention=_retention(_first(entry.retention, defaults.retention, RetentionEntry())),
     )
+
+
+def bandwidth(entry: BandwidthEntry | None) -> Bandwidth:
+    return Bandwidth() if entry is None else entry.bandwidth
 
 
 def _retention(entry: RetentionEntry) -> Retention:

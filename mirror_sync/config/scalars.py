@@ -20,13 +20,14 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 Read = TypeVar("Read")
 
 _MAX_WORKERS = 64
+_MAX_CONNECTIONS = 256
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,30}\$?")
-_TEXT = WithJsonSchema({"type": "string"})
+TEXT = WithJsonSchema({"type": "string"})
 
 
-def _from_text(read: Callable[[str], Read]) -> PlainValidator:
+def from_text(read: Callable[[str], Read]) -> PlainValidator:
     """Reads text, and nothing else."""
 
     def validate(value: object) -> Read:
@@ -113,11 +114,11 @@ def account(text: str) -> str:
     return text
 
 
-def workers(value: object) -> int:
+def several(value: object, most: int) -> int:
     """A whole number in bounds; as text when it came from a variable."""
     figure = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,4}", value) else value
-    if not isinstance(figure, int) or isinstance(figure, bool) or not 1 <= figure <= _MAX_WORKERS:
-        raise ValueError(f"must be a whole number from 1 to {_MAX_WORKERS}, like 8")
+    if not isinstance(figure, int) or isinstance(figure, bool) or not 1 <= figure <= most:
+        raise ValueError(f"must be a whole number from 1 to {most}, like 8")
     return figure
 
 
@@ -140,42 +141,47 @@ def hub_kind(value: object) -> object:
 
 HOOK_URL = AfterValidator(_hook_url)
 _VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
-Name = Annotated[str, _from_text(name), _TEXT]
-Word = Annotated[str, _from_text(word), _TEXT]
-Sentence = Annotated[str, _from_text(sentence), _TEXT]
-FilePath = Annotated[str, _from_text(path), _TEXT]
+Name = Annotated[str, from_text(name), TEXT]
+Word = Annotated[str, from_text(word), TEXT]
+Sentence = Annotated[str, from_text(sentence), TEXT]
+FilePath = Annotated[str, from_text(path), TEXT]
 HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]
-Endpoint = Annotated[str, _from_text(partial(addresses.endpoint)), _TEXT]
-ServerUrl = Annotated[str, _from_text(server), _TEXT]
-FrontUrl = Annotated[str, _from_text(front), _TEXT]
-Argument = Annotated[str, _from_text(argument), _TEXT]
-Account = Annotated[str, _from_text(account), _TEXT]
-FolderUrl = Annotated[addresses.Folder, _from_text(addresses.folder), _TEXT]
-BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]
-ListenAddress = Annotated[addresses.Listen, _from_text(addresses.listen), _TEXT]
-Interval = Annotated[timedelta, PlainValidator(times.interval), _TEXT]
-Duration = Annotated[timedelta, PlainValidator(times.duration), _TEXT]
-Rate = Annotated[int, PlainValidator(figures.rate), _TEXT]
-Share = Annotated[float, PlainValidator(figures.share), _TEXT]
-Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), _TEXT]  # some must be left for us
+Endpoint = Annotated[str, from_text(partial(addresses.endpoint)), TEXT]
+ServerUrl = Annotated[str, from_text(server), TEXT]
+FrontUrl = Annotated[str, from_text(front), TEXT]
+Argument = Annotated[str, from_text(argument), TEXT]
+Account = Annotated[str, from_text(account), TEXT]
+FolderUrl = Annotated[addresses.Folder, from_text(addresses.folder), TEXT]
+BucketUrl = Annotated[addresses.Bucket, from_text(addresses.bucket), TEXT]
+ListenAddress = Annotated[addresses.Listen, from_text(addresses.listen), TEXT]
+Interval = Annotated[timedelta, PlainValidator(times.interval), TEXT]
+Duration = Annotated[timedelta, PlainValidator(times.duration), TEXT]
+Rate = Annotated[int, PlainValidator(figures.rate), TEXT]
+Share = Annotated[float, PlainValidator(figures.share), TEXT]
+Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), TEXT]  # some must be left for us
 Count = Annotated[
     int,
     PlainValidator(figures.count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, _VARIABLE]}),
 ]
 Switch = Annotated[bool, PlainValidator(figures.switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, _VARIABLE]})]
-Crontab = Annotated[str, _from_text(times.crontab), _TEXT]
-Zone = Annotated[str, _from_text(times.zone), _TEXT]
-RepoGlob = Annotated[RepoPattern, _from_text(RepoPattern.parse), _TEXT]
-RepoId = Annotated[Repo, _from_text(Repo.parse), _TEXT]
-Revision = Annotated[str, _from_text(revision), _TEXT]
-PathGlob = Annotated[str, _from_text(pattern), _TEXT]
-LicenseId = Annotated[str, _from_text(license_id), _TEXT]
-AllowedId = Annotated[str, _from_text(allowed_id), _TEXT]
+Crontab = Annotated[str, from_text(times.crontab), TEXT]
+Zone = Annotated[str, from_text(times.zone), TEXT]
+RepoGlob = Annotated[RepoPattern, from_text(RepoPattern.parse), TEXT]
+RepoId = Annotated[Repo, from_text(Repo.parse), TEXT]
+Revision = Annotated[str, from_text(revision), TEXT]
+PathGlob = Annotated[str, from_text(pattern), TEXT]
+LicenseId = Annotated[str, from_text(license_id), TEXT]
+AllowedId = Annotated[str, from_text(allowed_id), TEXT]
 Workers = Annotated[
     int,
-    PlainValidator(workers),
+    PlainValidator(partial(several, most=_MAX_WORKERS)),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_WORKERS}, _VARIABLE]}),
+]
+Connections = Annotated[
+    int,
+    PlainValidator(partial(several, most=_MAX_CONNECTIONS)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_CONNECTIONS}, _VARIABLE]}),
 ]
 Version = Annotated[int, PlainValidator(version), WithJsonSchema({"const": 1})]

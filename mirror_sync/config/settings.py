@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.notices import Hooks
 from mirror_sync.errors import Fault
@@ -102,7 +103,8 @@ class FrontSettings:
 class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
-    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
+    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `bandwidth` and
+    `connections` hold for all jobs together, beside what each says itself.
     """
 
     path: Path
@@ -114,3 +116,5 @@ class Settings:
     hooks: Hooks = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[Fault, ...] = ()
+    bandwidth: Bandwidth = Bandwidth()
+    connections: int | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone, mildest
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.policy import LicensePolicy
@@ -37,7 +38,9 @@ Schedule = Every | Cron
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight."""
+    """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
+    `connections` the requests and transfers open at the upstream; None: as many as its threads make.
+    """
 
     name: str
     repos: tuple[RepoPattern, ...]
@@ -51,6 +54,8 @@ class Job:
     guard: Guard = Guard()
     on_gone: OnGone = OnGone.KEEP
     retention: Retention = Retention()
+    bandwidth: Bandwidth = Bandwidth()
+    connections: int | None = None
 
     def names(self, repo: Repo) -> bool:
         return any(pattern.matches(repo) for pattern in self.repos)

@@ -81,7 +81,7 @@ class _Expansion:
 
     def __init__(self, site: Site, run: str, job: Job) -> None:
         self._site, self._run, self._job = site, run, job
-        self._source = site.sources[job.upstream]
+        self._source = site.source(job)
         self._mirrored = Mirrored(site.targets[job.target].store)
         self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
 

@@ -17,6 +17,7 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
+from mirror_sync.engine.lanes import Lanes
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, report_of, sync_repo
 from mirror_sync.engine.transfer import Transfer
@@ -70,13 +71,14 @@ def _costs(site: Site, jobs: Sequence[Job], plans: Sequence[RepoPlan]) -> Iterat
 @contextmanager
 def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[Bench]:
     """Two pools, since a file waits for its parts: one pool for both could fill up with files that wait."""
-    target, source = site.targets[job.target], site.sources[job.upstream]
+    target, source = site.targets[job.target], site.source(job)
     with (
         target.flights.at_work(),
         ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
-        ThreadPoolExecutor(job.workers, "file") as files,
+        Lanes(job.workers, "file") as files,
     ):
-        yield Bench(run, site, source, target, all_jobs, Transfer(site, target, parts), files, Proof(source))
+        transfer, proof = Transfer(site, target, parts), Proof(source)
+        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof)
 
 
 def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
@@ -105,7 +107,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         return _plan_of(item, found, target.store.part_size)
 
     try:
-        source, target = site.sources[job.upstream], site.targets[job.target]
+        source, target = site.source(job), site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
             decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)

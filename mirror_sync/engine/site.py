@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.events import Observer
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
@@ -47,6 +48,8 @@ class Site:
     """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
     jobs together.
 
+    `sources` by upstream; `own` by job, the upstream of a job that has limits of its own.
+
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
     """
 
@@ -58,6 +61,11 @@ class Site:
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
+    own: Mapping[str, Source] = field(default_factory=dict)
+
+    def source(self, job: Job) -> Source:
+        """The upstream as the job may use it. KeyError for an upstream that is none."""
+        return self.own[job.name] if job.name in self.own else self.sources[job.upstream]
 
     def go_on(self) -> None:
         """Raise Interrupted when the run was asked to stop."""

@@ -36,7 +36,10 @@ _TRIES = 3  # of one repo, when prunes remove what it needs
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the repos of one job share in a run; `files` runs the files in flight, `jobs` are all configured ones."""
+    """What the repos of one job share in a run; `jobs` are all configured ones.
+
+    `files` runs the files in flight and all other short work, `large_files` those that come in parts.
+    """
 
     run: str
     site: Site
@@ -45,6 +48,7 @@ class Bench:
     jobs: Sequence[Job]
     transfer: Transfer
     files: Executor
+    large_files: Executor
     proof: Proof
 
     def decider(self, *, anew: bool = False) -> Decider:
@@ -221,7 +225,10 @@ def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict
             tally.add(file)
         return landed
 
-    flights = {file.content: bench.files.submit(bring, file) for file in change.plan.fetch}
+    def lane(file: RemoteFile) -> Executor:
+        return bench.files if file.size <= bench.target.store.part_size else bench.large_files
+
+    flights = {file.content: lane(file).submit(bring, file) for file in change.plan.fetch}
     try:
         _wait_for_all(list(flights.values()))
     finally:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mirror_sync.observers.log import Format
-from tests.cli.program import Program
+from tests.cli.program import CONFIG, Program
 
 COMMANDS = [
     "check",
@@ -98,3 +98,21 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_help_names_every_log_format(program: Program) -> None:
     shown = program("sync", "--help").out
     assert all(name in shown for name in Format)
+
+
+def test_check_reads_the_limits_back(program: Program) -> None:
+    limits = (
+        "connections: 16\nbandwidth: {limit: 200MB/s, timezone: Asia/Shanghai, windows: "
+        "[{hours: '08:00-20:00', days: mon-wed, limit: 20MiB/s}, {hours: '22:00-24:00', limit: 0}]}\n"
+    )
+    first, second = "{name: good, repos: [acme/one]", "{name: bad, repos: [acme/closed, acme/gone]"
+    config = CONFIG.replace(first, f"{first}, connections: 1").replace(second, f"{second}, bandwidth: {{limit: 5KB/s}}")
+    program.write(config + limits)
+    assert program("check").out.splitlines()[1:] == [
+        (
+            "all jobs: 200MB/s, 20MiB/s at 08:00-20:00 mon,tue,wed, a pause at 22:00-24:00 (Asia/Shanghai); "
+            "at most 16 connections"
+        ),
+        "job good: at most 1 connection",
+        "job bad: 5KB/s",
+    ]

@@ -164,14 +164,14 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, state_dir, upstreams, targets, front, on, defaults, licenses and jobs"
+            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, defaults, licenses and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, on, defaults, licenses and jobs"
+            "front, on, connections, bandwidth, defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
@@ -200,7 +200,7 @@ TOP_FAULTS = [
         "defaults: {name: x}",
         (
             "5:12: defaults.name: this key is not known; the keys here are upstream, target, workers, "
-            "schedule, revisions, include, exclude, guard, on_gone and retention"
+            "connections, bandwidth, schedule, revisions, include, exclude, guard, on_gone and retention"
         ),
     ),
     ("defaults: {upstream: hab}", "5:22: defaults.upstream: 'hab' is not under upstreams; upstreams has hub"),

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports import Source
+from mirror_sync.sources.connections import ConnectedSource, Connections
 from mirror_sync.sources.directory import DirectorySource
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.limited import LimitedSource
+from mirror_sync.sources.pacing import Limiter, Timing
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
 from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
@@ -25,7 +29,7 @@ DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
 CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
 
 
-@pytest.fixture(params=["hub", "resolve-cache", "directory", "retrying", "failover"])
+@pytest.fixture(params=["hub", "resolve-cache", "directory", "retrying", "failover", "limited", "connected"])
 def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
     if request.param == "directory":
         fill_directory(tmp_path)
@@ -35,6 +39,10 @@ def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transp
     fill_hub(hub)
     source = HubSource(hub.url, None, transport)
     match request.param:
+        case "limited":
+            yield LimitedSource(source, [Limiter(Bandwidth(10**12), Timing(Steps())) for _ in range(2)])
+        case "connected":
+            yield ConnectedSource(source, [Connections(count, lambda: None) for count in (4, 1)])
         case "retrying":
             yield RetryingSource(source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
         case "failover":

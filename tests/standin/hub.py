@@ -104,6 +104,10 @@ class Hub:
         """Return how many logged requests fit; ``*`` in ``path`` stands for anything."""
         return len(self.log.records(f"{method} {path}", origin))
 
+    def most_connections(self, origin: Origin) -> int:
+        """Return how many connections were open at once, at most, since it listens."""
+        return self._listeners[0 if origin == "hub" else 1].most
+
     @property
     def leaks(self) -> list[Record]:
         """Requests that brought a token to the CDN."""

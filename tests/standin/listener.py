@@ -24,6 +24,8 @@ class Listener:
         self._refuses = refuses
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
+        self.most = 0
+        """The most connections that were ever open at once."""
         self._lock = threading.Lock()
         self._socket = socket.create_server(address, backlog=_BACKLOG)
         self.host, self.port = address[0], int(self._socket.getsockname()[1])
@@ -63,6 +65,7 @@ class Listener:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._open.add(sock)
+            self.most = max(self.most, len(self._open))
         try:
             if not self._closing.is_set():
                 Connection(sock, self._origin, self._exchange, self._closing).run()

@@ -1,0 +1,47 @@
+"""The limits of jobs.yaml as a person reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirror_sync.config.settings import Settings
+from mirror_sync.domain.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_UNITS = (("MB", 1000**2), ("MiB", 1024**2), ("KB", 1000), ("KiB", 1024), ("B", 1))
+
+
+def ration_lines(settings: Settings) -> Iterator[str]:
+    """`all jobs: 200MB/s, 20MB/s at 08:00-20:00 mon,tue (UTC); at most 16 connections`, and so for each job."""
+    yield from _line("all jobs", settings.bandwidth, settings.connections)
+    for job in settings.jobs:
+        yield from _line(f"job {job.name}", job.bandwidth, job.connections)
+
+
+def _line(who: str, bandwidth: Bandwidth, connections: int | None) -> Iterator[str]:
+    parts = [] if bandwidth.unlimited else [_bandwidth(bandwidth)]
+    if connections is not None:
+        parts.append(f"at most {connections} connection{'s' if connections > 1 else ''}")
+    if parts:
+        yield f"{who}: {'; '.join(parts)}"
+
+
+def _bandwidth(bandwidth: Bandwidth) -> str:
+    zone = f" ({bandwidth.zone})" if bandwidth.windows else ""
+    return ", ".join([in_rate(bandwidth.limit), *map(_window, bandwidth.windows)]) + zone
+
+
+def _window(window: Window) -> str:
+    stop = "24:00" if window.stop.hour == window.stop.minute == 0 else f"{window.stop:%H:%M}"
+    days = "" if window.days == EVERY_DAY else " " + ",".join(_DAYS[day] for day in sorted(window.days))
+    return f"{in_rate(window.limit)} at {window.start:%H:%M}-{stop}{days}"
+
+
+def in_rate(limit: Limit) -> str:
+    """As jobs.yaml writes it."""
+    if limit is None:
+        return "unlimited"
+    if not limit:
+        return "a pause"
+    unit, size = next((unit, size) for unit, size in _UNITS if limit % size == 0)
+    return f"{limit // size}{unit}/s"

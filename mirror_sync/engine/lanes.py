@@ -1,0 +1,98 @@
+"""One pool of threads with two lanes, so that what is short need not wait for what takes hours, nor the other way."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from mirror_sync.domain.turns import Length, most_long, next_turn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A call that somebody waits for."""
+
+    length: Length
+    call: Callable[[], Any]
+    future: Future[Any]
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            found = self.call()
+        except BaseException as error:  # theirs who wait
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(found)
+
+
+class Lanes:
+    """At most `workers` calls at once, over both lanes, by the law of `turns`. A block of it ends when all work has."""
+
+    def __init__(self, workers: int, name: str) -> None:
+        self._most = {Length.SHORT: workers, Length.LONG: most_long(workers)}
+        self._idle = workers
+        self._pool = ThreadPoolExecutor(workers, name)
+        self._waiting: Mapping[Length, deque[_Work]] = {length: deque() for length in Length}
+        self._running = dict.fromkeys(Length, 0)
+        self._last = Length.LONG
+        self._changed = threading.Condition()
+        self.short, self.long = _Lane(self, Length.SHORT), _Lane(self, Length.LONG)
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not any(self._running.values()) and not any(self._waiting.values()))
+        self._pool.shutdown()
+
+    def start(self, work: _Work) -> None:
+        """Now, or when it is its turn."""
+        with self._changed:
+            self._waiting[work.length].append(work)
+            begun = self._next()
+        if begun is not None:
+            self._pool.submit(self._run, begun)
+
+    def _run(self, begun: _Work) -> None:
+        """One call after the other while there are any that may run."""
+        work: _Work | None = begun
+        while work is not None:
+            work.run()
+            with self._changed:
+                self._idle += 1
+                self._running[work.length] -= 1
+                work = self._next()
+                self._changed.notify_all()
+
+    def _next(self) -> _Work | None:
+        """The work whose turn it is, counted as running."""
+        waiting = [length for length in Length if self._waiting[length] and self._running[length] < self._most[length]]
+        length = next_turn(waiting, self._running, self._last) if self._idle else None
+        if length is None:
+            return None
+        self._idle -= 1
+        self._running[length] += 1
+        self._last = length
+        return self._waiting[length].popleft()
+
+
+class _Lane(Executor):
+    """One lane, as whoever runs calls on it sees it."""
+
+    def __init__(self, lanes: Lanes, length: Length) -> None:
+        self._lanes, self._length = lanes, length
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        self._lanes.start(_Work(self._length, lambda: fn(*args, **kwargs), future))
+        return future
