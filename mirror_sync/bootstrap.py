@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -21,8 +21,10 @@ from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
@@ -30,7 +32,7 @@ from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
 from mirror_sync.observers.checkpoint import FileCheckpoint
-from mirror_sync.observers.history import History, RunRecord
+from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
@@ -40,6 +42,7 @@ from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
+_ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
 
 Made = TypeVar("Made")
 
@@ -131,6 +134,29 @@ class Mirror:
         """The newest run that is remembered, of whichever jobs."""
         return next(iter(self.history.runs(1)), None)
 
+    def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
+        """What the history knows: every repo that a job still names, and the runs, newest first.
+
+        OSError when it can be neither read nor made.
+        """
+        jobs = {job.name: job for job in self.settings.jobs}
+        named = (status for status in self.history.latest() if status.job in jobs)
+        return tuple(status for status in named if _names(jobs[status.job], status)), self.history.runs(RUNS_KEPT)
+
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        """By upstream and kind of call, what its last answers left; empty before the first run."""
+        site = self._assembled.made
+        return {} if site is None else {name: source.budget() for name, source in site.sources.items()}
+
+    def probe(self, target: str) -> bool:
+        """Whether a target answers: one look for a key that need not be there."""
+        try:
+            self._site.targets[target].store.stat(_ANY_KEY)
+        except (StoreError, OSError) as error:
+            _log.debug("target.silent", target=target, reason=str(error))
+            return False
+        return True
+
     def store(self, target: str) -> Store:
         """A target's store, as a front reads it. UsageError for a name that is none."""
         if target not in self.settings.targets:
@@ -160,7 +186,7 @@ class Mirror:
 
     def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:
         jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
-        plain = _plain_source(upstream, budgets, connections_of(jobs))
+        plain = _plain_source(upstream, budgets, connections_of(jobs), tell)
         return RetryingSource(plain, RetryPolicy(), tell, self._sleep, random.random)
 
     def _sleep(self, seconds: float) -> None:
@@ -201,6 +227,13 @@ class Mirror:
             lock.release()
 
 
+def _names(job: Job, status: RepoStatus) -> bool:
+    try:
+        return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
+    except ValueError:
+        return False  # a pattern that could not be listed has a row, too
+
+
 def connections_of(jobs: Iterable[Job]) -> int:
     """As many connections to one host as these jobs can keep busy side by side."""
     return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
@@ -226,7 +259,7 @@ def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsig
     return S3Store(target.bucket, target.prefix, options)
 
 
-def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int) -> Source:
+def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
     if isinstance(upstream, DirectoryUpstream):
         from mirror_sync.sources.directory import DirectorySource
 
@@ -252,6 +285,7 @@ def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int
                 transport,
                 budget=budgets.of(endpoint, upstream.token, upstream.reserve),
                 allow_private=upstream.allow_private,
+                tell=tell,
             )
             for endpoint in upstream.endpoints
         ]

@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, Tag
 
 from mirror_sync.config import scalars
 from mirror_sync.config.keys import UNION, Keys
-from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
+from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
 
@@ -220,6 +220,11 @@ class File(Keys):
         default_factory=FrontEntry,
         description="How the mirror is served.",
         examples=[{"listen": "127.0.0.1:8080"}],
+    )
+    http: HttpEntry = Field(
+        default_factory=HttpEntry,
+        description="Where the daemon answers those that watch it.",
+        examples=[{"listen": "127.0.0.1:9108"}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

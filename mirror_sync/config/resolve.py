@@ -22,13 +22,22 @@ from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
+    HttpSettings,
     HubTimeouts,
     HubUpstream,
     S3Target,
     Target,
     Upstream,
 )
-from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry, TimeoutsEntry
+from mirror_sync.config.sides import (
+    BucketEntry,
+    DirectoryEntry,
+    FolderEntry,
+    FrontEntry,
+    HttpEntry,
+    HubEntry,
+    TimeoutsEntry,
+)
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
@@ -86,6 +95,10 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
 def front(entry: FrontEntry) -> FrontSettings:
     listen: Listen = entry.listen
     return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None)
+
+
+def http(entry: HttpEntry) -> HttpSettings | None:
+    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port)
 
 
 def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:

@@ -86,6 +86,14 @@ def front(text: str) -> str:
     return addresses.front(text) if text else ""
 
 
+def own_listen(text: str) -> addresses.Listen | None:
+    """Where the daemon's own HTTP listens; None for nowhere."""
+    try:
+        return None if text == "none" else addresses.listen(text, 9108)
+    except ValueError as error:
+        raise ValueError(f"{error}, or none") from error
+
+
 def account(text: str) -> str:
     """The name of a user of the machine; empty for not given."""
     if text and _ACCOUNT.fullmatch(text) is None:
@@ -132,6 +140,7 @@ Account = Annotated[str, _from_text(account), _TEXT]
 FolderUrl = Annotated[addresses.Folder, _from_text(addresses.folder), _TEXT]
 BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]
 ListenAddress = Annotated[addresses.Listen, _from_text(addresses.listen), _TEXT]
+OwnListen = Annotated[addresses.Listen | None, _from_text(own_listen), _TEXT]
 Interval = Annotated[timedelta, PlainValidator(times.interval), _TEXT]
 Duration = Annotated[timedelta, PlainValidator(times.duration), _TEXT]
 Rate = Annotated[int, PlainValidator(figures.rate), _TEXT]

@@ -98,10 +98,19 @@ class FrontSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where the daemon answers those that watch it."""
+
+    host: str = "127.0.0.1"
+    port: int = 9108
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
-    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
+    `http` None: the daemon answers nobody. `secrets` are all secret values that were met, for redaction; `warnings` do
+    not stop a run.
     """
 
     path: Path
@@ -112,3 +121,4 @@ class Settings:
     jobs: tuple[Job, ...]
     secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[Fault, ...] = ()
+    http: HttpSettings | None = HttpSettings()

@@ -164,14 +164,14 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, state_dir, upstreams, targets, front, defaults, licenses and jobs"
+            "version, state_dir, upstreams, targets, front, http, defaults, licenses and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, defaults, licenses and jobs"
+            "front, http, defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
