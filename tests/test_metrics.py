@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
-from mirror_sync.domain.events import ConfigRead, RunAborted, RunStarted
+from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunStarted
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.observers.history import History
 from mirror_sync.observers.ledger import JobOutcome
 from mirror_sync.observers.metrics import Metrics
@@ -302,3 +304,27 @@ def test_a_job_that_jobs_yaml_has_no_more_is_no_series_any_more(site: Site) -> N
     assert (site.value("config_last_reload_successful"), site.outcome) == (1, [])
     assert site.of_repo("repo_outcome", outcome="published") is None
     assert site.value("job_outcome", mirror_job="other", outcome="complete") == 0
+
+
+@dataclass(frozen=True)
+class Lagging(RepoReport):
+    """A report by who knows how far behind the upstream we were."""
+
+    lag_seconds: float | None = None
+
+
+def test_a_lag_that_a_report_states_is_shown_and_stays_after_a_failure(site: Site) -> None:
+    assert site.of_repo("repo_lag_seconds") is None
+    good = Lagging("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED, lag_seconds=42.0)
+    site.metrics(RepoFinished("run", good))
+    assert site.of_repo("repo_lag_seconds") == 42
+    site.metrics(RepoFinished("run", replace(good, outcome=RepoOutcome.FAILED, lag_seconds=None)))
+    assert site.of_repo("repo_lag_seconds") == 42
+
+
+def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:
+    for outcome in RepoOutcome:
+        report = Lagging("job", Kind.MODEL, "acme/one", "main", outcome, lag_seconds=1.0)
+        site.metrics(RepoFinished("run", report))
+        samples = [sample for family in site.metrics.registry.collect() for sample in family.samples]
+        assert sum("repo" in sample.labels for sample in samples) == 4

@@ -139,8 +139,8 @@ class Daemon:
         with self._changed:
             old, self._current = self._current, mirror
             self._retire(old)
+        self._watch.take(settings, mirror)  # before any of them can run
         self._timetable.replace(schedules)
-        self._watch.take(settings, mirror)
 
     def _beat(self) -> None:
         self._watch.pulse.beat()

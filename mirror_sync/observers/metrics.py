@@ -55,7 +55,8 @@ class Metrics:
     """
 
     def __init__(self, tally: Tally | None = None, now: Callable[[], float] = time.time) -> None:
-        disable_created_metrics()  # a second series for each counter that tells when it began
+        # else each counter has a second series, which tells when it began
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the package types most of itself
         self.registry = CollectorRegistry()
         self.ledger = Ledger(now)
         self.read: Callable[[], Readings] = Readings
