@@ -34,14 +34,14 @@ def make_app(
 ) -> Starlette:
     """`look` says how ready the daemon is; `more` are routes that others add.
 
-    Answers are made in threads, so that a long one holds up no other.
+    Answers are made in threads, so that a long one holds up no other; whether we live must not wait for a thread.
     """
 
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": content_type})
 
-    def healthz(_: Request) -> Response:
+    async def healthz(_: Request) -> Response:
         if pulse.alive:
             return PlainTextResponse("ok\n")
         return PlainTextResponse(f"no heartbeat of the scheduler for {pulse.age:.0f} s\n", _UNAVAILABLE)

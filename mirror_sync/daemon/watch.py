@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,9 +25,10 @@ from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import Settings
+    from mirror_sync.config.settings import Settings, Target
 
-_PROBED = 30.0  # seconds between two looks at the targets
+PROBED = 30.0  # seconds between two looks at the targets and disks
+PATIENCE = 60.0  # seconds after which a target that is asked and says nothing counts as one that does not answer
 
 _log = structlog.get_logger()
 
@@ -43,7 +44,10 @@ class Watched(Protocol):
 
 
 class Watch:
-    """Tells `metrics` and answers for it. `running` gives the names of the jobs whose runs go on."""
+    """Tells `metrics` and answers for it. `running` gives the names of the jobs whose runs go on.
+
+    Targets and disks are looked at in a thread of their own: one that hangs holds up no scrape.
+    """
 
     def __init__(
         self, metrics: Metrics, timetable: Timetable, running: Callable[[], Collection[str]], stop: threading.Event
@@ -51,6 +55,8 @@ class Watch:
         self.metrics, self.pulse = metrics, Pulse()
         self._timetable, self._running, self._stop = timetable, running, stop
         self._current: tuple[Settings, Watched] | None = None
+        self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
+        self._disks: dict[str, Disk] = {}
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: Watched) -> None:
@@ -67,16 +73,17 @@ class Watch:
         self.metrics(ConfigRead(None))
 
     def start(self) -> None:
-        threading.Thread(target=self._probe, name="probe", daemon=True).start()
+        threading.Thread(target=self._keep_looking, name="probe", daemon=True).start()
 
     def readiness(self) -> Readiness:
+        self._doubt()
         return readiness(self.metrics.ledger.page(), self._jobs(), self._stop)
 
     def readings(self) -> Readings:
         if self._current is None:
             return Readings()
-        settings, mirror = self._current
-        return Readings(self._jobs(), mirror.budgets(), dict(_disks(settings)), self.pulse.age)
+        self._doubt()
+        return Readings(self._jobs(), self._current[1].budgets(), dict(self._disks), self.pulse.age)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -94,14 +101,28 @@ class Watch:
             if job.name in states
         }
 
-    def _probe(self) -> None:
-        """Ask every target whether it is there, until the stop. One that hangs holds up nobody but this thread."""
+    def _keep_looking(self) -> None:
         while not self._stop.is_set():
             if self._current is not None:
-                settings, mirror = self._current
-                for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
-                    self.metrics(TargetProbed(name, mirror.probe(name)))
-            self._stop.wait(_PROBED)
+                self._look(*self._current)
+            self._stop.wait(PROBED)
+
+    def _look(self, settings: Settings, mirror: Watched) -> None:
+        """At the disk of the state folder, and at each target and its disk."""
+        disks = {"state_dir": disk_of(settings.state_dir)}
+        for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
+            self._asked = name, time.monotonic()
+            answered = mirror.probe(name)
+            if (folder := _folder_of(settings.targets[name])) is not None:
+                disks[f"target:{name}"] = disk_of(folder)
+            self._asked = None
+            self.metrics(TargetProbed(name, answered))
+        self._disks = {name: disk for name, disk in disks.items() if disk is not None}
+
+    def _doubt(self) -> None:
+        asked = self._asked
+        if asked is not None and time.monotonic() - asked[1] > PATIENCE:
+            self.metrics(TargetProbed(asked[0], answered=False))
 
 
 def overdue(job: Job, state: JobState, now: float) -> float:
@@ -118,17 +139,20 @@ def overdue(job: Job, state: JobState, now: float) -> float:
     return 0.0 if due is None else max(0.0, now - due.timestamp())
 
 
-def _disks(settings: Settings) -> Iterator[tuple[str, Disk]]:
+def disk_of(folder: Path) -> Disk | None:
+    """None when the system will not say: the series ends then, and the target's own says that it is down."""
+    try:
+        found = os.statvfs(_existing(folder))
+    except OSError:
+        return None
+    free = found.f_bavail * found.f_frsize
+    return Disk(free, (found.f_blocks - found.f_bfree) * found.f_frsize + free)
+
+
+def _folder_of(target: Target) -> Path | None:
     from mirror_sync.config.settings import DirectoryTarget
 
-    places = {f"target:{name}": it.root for name, it in settings.targets.items() if isinstance(it, DirectoryTarget)}
-    for name, folder in {"state_dir": settings.state_dir, **places}.items():
-        try:
-            found = os.statvfs(_existing(folder))
-        except OSError:
-            continue  # the series ends, and disk alerts with it; the target's own says that it is down
-        free = found.f_bavail * found.f_frsize
-        yield name, Disk(free, (found.f_blocks - found.f_bfree) * found.f_frsize + free)
+    return target.root if isinstance(target, DirectoryTarget) else None
 
 
 def _existing(folder: Path) -> Path:

@@ -32,7 +32,8 @@ class Families(Collector):
         return ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        page, readings = self._ledger.page(), self._read()
+        readings = self._read()  # which may tell the ledger something
+        page = self._ledger.page()
         yield from _repos(page)
         yield from _jobs(page)
         yield from _schedule(readings)
@@ -185,7 +186,7 @@ def _targets(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "target_up",
         "1 when a target answered the last time it was asked, which happens twice a minute.",
-        (((name,), float(up)) for name, up in sorted(page.up.items())),
+        (((name,), float(page.up[name])) for name in targets if name in page.up),
         ("target",),
     )
 

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,15 +16,21 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mirror_sync.config.load import load
+from mirror_sync.daemon import watch
 from mirror_sync.daemon.health import LONGEST, Pulse, Readiness, readiness
 from mirror_sync.daemon.http import make_app
-from mirror_sync.daemon.watch import overdue
+from mirror_sync.daemon.timetable import Timetable
+from mirror_sync.daemon.watch import Watch, overdue
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.report import RepoStatus
+from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.front.serve import serving
+from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.ledger import JobOutcome, JobState, Page
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Due
-from tests.daemon.living import living, write_jobs
+from tests.daemon.living import PATIENCE, living, write_jobs
 from tests.servers.ports import free_port
 
 HOURLY = "name: hourly, schedule: {every: 1h}"
@@ -63,7 +70,6 @@ def test_a_daemon_answers_while_it_lives_also_after_a_reload(tmp_path: Path) -> 
         assert status == 200
         assert value(text, "mirror_sync_job_outcome", mirror_job="hourly", outcome="complete") == 1
         assert value(text, "mirror_sync_stored_files_total", mirror_job="hourly") == 1
-        assert value(text, "mirror_sync_disk_free_bytes", disk="target:disk") > 0
         assert value(text, "mirror_sync_job_next_run_timestamp_seconds", mirror_job="hourly") > time.time()
         assert get(port, "/healthz") == (200, "ok\n")
         write_jobs(tmp_path, DAILY, listen="127.0.0.1:1")
@@ -90,6 +96,13 @@ def test_a_daemon_is_ready_once_its_jobs_have_run_and_remembers_that(tmp_path: P
             while "it was not asked yet" in text:
                 status, text = get(port, "/readyz")
             assert (status, json.loads(text)) == (200, {"ready": True, "missing": {}})
+            text = get(port, "/metrics")[1]
+            assert value(text, "mirror_sync_target_up", target="disk") == 1
+            while "mirror_sync_disk_free_bytes{" not in text:
+                text = get(port, "/metrics")[1]
+            for disk in ("target:disk", "state_dir"):
+                free, size = (value(text, f"mirror_sync_disk_{name}_bytes", disk=disk) for name in ("free", "size"))
+                assert 0 < free < size
             daemon.signal(signal.SIGTERM)
             assert daemon.wait() == 0
 
@@ -175,6 +188,38 @@ def test_it_is_ready_when_what_was_due_has_run_and_the_targets_answer(
     assert readiness(page, {"a": due}, stop).missing == missing
     stop.set()
     assert readiness(page, {"a": due}, stop).missing == {"daemon": "it is stopping", **missing}
+
+
+class Hanging:
+    """A mirror one of whose targets never answers, until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
+        raise OSError("no state folder")
+
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        return {}
+
+    def probe(self, target: str) -> bool:
+        self.asked.set()
+        return self.let_go.wait(PATIENCE)
+
+
+def test_a_target_that_hangs_counts_as_down_and_holds_up_no_scrape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 0.0)
+    metrics, stop, mirror = Metrics(), threading.Event(), Hanging()
+    watching = Watch(metrics, Timetable(lambda _: None), frozenset, stop)
+    watching.take(load(write_jobs(tmp_path, HOURLY), {}), mirror)
+    watching.start()
+    assert mirror.asked.wait(PATIENCE)
+    up = metrics.registry.get_sample_value("mirror_sync_target_up", {"target": "disk"})
+    assert (up, watching.readiness().missing["target disk"]) == (0, "it does not answer")
+    mirror.let_go.set()
+    stop.set()
 
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
