@@ -313,13 +313,16 @@ class Lagging(RepoReport):
     lag_seconds: float | None = None
 
 
-def test_a_lag_that_a_report_states_is_shown_and_stays_after_a_failure(site: Site) -> None:
+def test_a_lag_stands_until_the_next_publication_whatever_comes_between(site: Site) -> None:
     assert site.of_repo("repo_lag_seconds") is None
     good = Lagging("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED, lag_seconds=42.0)
     site.metrics(RepoFinished("run", good))
     assert site.of_repo("repo_lag_seconds") == 42
-    site.metrics(RepoFinished("run", replace(good, outcome=RepoOutcome.FAILED, lag_seconds=None)))
-    assert site.of_repo("repo_lag_seconds") == 42
+    for outcome in set(RepoOutcome) - {RepoOutcome.PUBLISHED}:
+        site.metrics(RepoFinished("run", replace(good, outcome=outcome, lag_seconds=None)))
+        assert site.of_repo("repo_lag_seconds") == 42
+    site.metrics(RepoFinished("run", replace(good, lag_seconds=None)))
+    assert site.of_repo("repo_lag_seconds") is None
 
 
 def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:

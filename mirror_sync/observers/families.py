@@ -78,7 +78,7 @@ def _repos(page: Page) -> Iterator[GaugeMetricFamily]:
     )
     yield _gauge(
         "repo_lag_seconds",
-        "By how much what is published is behind its upstream; no series while nobody can say.",
+        "How long readers waited for the commit that was published last; no series while nobody can say.",
         ((key, state.lag) for key, state in repos),
         _REPO,
     )

@@ -145,9 +145,10 @@ class Ledger:
         key = RepoKey(report.job, report.kind, report.repo, report.revision)
         now, before = self._now(), self._repos.get(key)
         if report.outcome in _GOOD:
-            state = RepoState(
-                report.outcome, report.code, now, now, lag_of(report), files=report.files, bytes=report.bytes
-            )
+            # a lag is that of a publication, and stands until the next one
+            old = before if before is not None and report.outcome is RepoOutcome.UNCHANGED else None
+            lag = lag_of(report) if old is None else old.lag
+            state = RepoState(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
         elif before is None:
             state = RepoState(report.outcome, report.code, now)
         else:
@@ -180,8 +181,8 @@ class Ledger:
         self._repos = {key: state for key, state in self._repos.items() if key.job in self._jobs}
 
 
-def lag_of(report: RepoReport) -> float | None:
-    """Seconds by which what is published is behind its upstream; None where nobody can say."""
+def lag_of(report: RepoReport | RepoStatus) -> float | None:
+    """Seconds that readers waited for the commit that was published last; None where nobody can say."""
     return getattr(report, "lag_seconds", None)
 
 
@@ -202,6 +203,7 @@ def _recalled(status: RepoStatus) -> RepoState:
         status.code,
         attempt=seconds_of(status.last_attempt) if status.last_attempt else 0.0,
         success=seconds_of(status.last_success) if status.last_success else None,
+        lag=lag_of(status),
         files=status.files,
         bytes=status.bytes,
     )
