@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,10 +23,12 @@ from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Observer, tell_all
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.notices import Hooks
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.traffic import Traffic, TrafficReport
+from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.engine.difference import difference
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
@@ -38,7 +40,7 @@ from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageE
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
-from mirror_sync.observers.history import History, RunRecord
+from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord
 from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Source, Store
@@ -53,6 +55,7 @@ from mirror_sync.stores.notes import SqliteNotes
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
+_ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
 
 Made = TypeVar("Made")
 
@@ -158,6 +161,29 @@ class Mirror:
         keep_traffic(self.settings.state_dir, report)
         return report
 
+    def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
+        """What the history knows: every repo that a job still names, and the runs, newest first.
+
+        OSError when it can be neither read nor made.
+        """
+        jobs = {job.name: job for job in self.settings.jobs}
+        named = (status for status in self.history.latest() if status.job in jobs)
+        return tuple(status for status in named if _names(jobs[status.job], status)), self.history.runs(RUNS_KEPT)
+
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        """By upstream and kind of call, what its last answers left; empty before the first run."""
+        site = self._assembled.made
+        return {} if site is None else {name: source.budget() for name, source in site.sources.items()}
+
+    def probe(self, target: str) -> bool:
+        """Whether a target answers: one look for a key that need not be there."""
+        try:
+            self._site.targets[target].store.stat(_ANY_KEY)
+        except (StoreError, OSError) as error:
+            _log.debug("target.silent", target=target, reason=str(error))
+            return False
+        return True
+
     def store(self, target: str) -> Store:
         """A target's store, as a front reads it. UsageError for a name that is none."""
         if target not in self.settings.targets:
@@ -182,7 +208,7 @@ class Mirror:
     def _assemble(self) -> Site:
         tell = tell_all((self._notices(), self.history, *self._observers))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
-        plain = {name: self._plain(upstream, budgets) for name, upstream in self.settings.upstreams.items()}
+        plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self.settings.upstreams.items()}
         common = self._ration(self.settings.bandwidth, self.settings.connections)
         rations = {job.name: self._ration(job.bandwidth, job.connections) for job in self.settings.jobs}
         return Site(
@@ -198,9 +224,9 @@ class Mirror:
             stop=self.stop,
         )
 
-    def _plain(self, upstream: UpstreamSettings, budgets: Budgets) -> Source:
+    def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
         jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
-        return _plain_source(upstream, budgets, connections_of(jobs))
+        return _plain_source(upstream, budgets, connections_of(jobs), tell)
 
     def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
         return Ration.of(bandwidth, connections, Timing(self._sleep), partial(self._sleep, 0.0))
@@ -252,6 +278,13 @@ def _patience(hooks: Hooks) -> float:
     return max((hook.timeout.total_seconds() for each in hooks.values() for hook in each), default=0.0)
 
 
+def _names(job: Job, status: RepoStatus) -> bool:
+    try:
+        return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
+    except ValueError:
+        return False  # a pattern that could not be listed has a row, too
+
+
 def connections_of(jobs: Iterable[Job]) -> int:
     """As many connections to one host as these jobs can keep busy side by side."""
     return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
@@ -277,7 +310,7 @@ def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsig
     return S3Store(target.bucket, target.prefix, options)
 
 
-def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int) -> Source:
+def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
     if isinstance(upstream, DirectoryUpstream):
         from mirror_sync.sources.directory import DirectorySource
 
@@ -303,6 +336,7 @@ def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int
                 transport,
                 budget=budgets.of(endpoint, upstream.token, upstream.reserve),
                 allow_private=upstream.allow_private,
+                tell=tell,
             )
             for endpoint in upstream.endpoints
         ]

@@ -118,16 +118,19 @@ def daemon(invocation: Invocation) -> None:
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
     from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.metrics import Metrics
     from mirror_sync.observers.plain import PlainProgress
     from mirror_sync.observers.tally import Tally
 
     invocation.start_log()
     tally = Tally()
+    metrics = Metrics(tally)
     with PlainProgress(tally):
         clean = run_daemon(
             invocation.settings,
-            lambda settings, stop: Mirror(settings, observers=(log_event, tally), stop=stop),
+            lambda settings, stop: Mirror(settings, observers=(log_event, tally, metrics), stop=stop),
             os.environ,
+            metrics,
         )
     if not clean:
         # a transfer does not let go: what is published is complete at every moment, so leave it

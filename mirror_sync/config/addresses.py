@@ -126,13 +126,14 @@ def bucket(text: str) -> Bucket:
     return Bucket(name, f"{prefix}/" if prefix else "")
 
 
-def listen(text: str) -> Listen:
-    """`host:port`, `[::1]:port`."""
+def listen(text: str, port: int = 8080) -> Listen:
+    """`host:port`, `[::1]:port`; `port` is that of the example in a message."""
+    example = f"write 127.0.0.1:{port}, or 0.0.0.0:{port} for all interfaces"
     match = _LISTEN.fullmatch(text)
-    port = int(match["port"]) if match else 0
-    if match is None or not 1 <= port <= 65535:  # noqa: PLR2004  the largest port
-        raise ValueError(f"{quoted(text)} is no host:port; write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces")
+    found = int(match["port"]) if match else 0
+    if match is None or not 1 <= found <= 65535:  # noqa: PLR2004  the largest port
+        raise ValueError(f"{quoted(text)} is no host:port; {example}")
     host = match["host"].strip("[]")
     if not (_is_ipv6(host) if match["host"].startswith("[") else _HOST.fullmatch(host)):
-        raise ValueError(f"{quoted(host)} is no host; write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces")
-    return Listen(host, port)
+        raise ValueError(f"{quoted(host)} is no host; {example}")
+    return Listen(host, found)

@@ -69,6 +69,7 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, 
         hooks=resolve.hooks(file.on),
         bandwidth=resolve.bandwidth(file.bandwidth),
         connections=file.connections,
+        http=resolve.http(file.http),
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
     )
 

@@ -16,7 +16,7 @@ from mirror_sync.config import scalars
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.rations import BandwidthEntry
-from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
+from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
 
@@ -247,6 +247,11 @@ class File(Keys):
         default=None,
         description="How fast all jobs together may read from upstreams, and when; as fast as they can when left out.",
         examples=[{"limit": "200MB/s", "windows": [{"hours": "08:00-20:00", "days": "mon-fri", "limit": "20MB/s"}]}],
+    )
+    http: HttpEntry = Field(
+        default_factory=HttpEntry,
+        description="Where the daemon answers those that watch it.",
+        examples=[{"listen": "127.0.0.1:9108"}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

@@ -24,13 +24,22 @@ from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
+    HttpSettings,
     HubTimeouts,
     HubUpstream,
     S3Target,
     Target,
     Upstream,
 )
-from mirror_sync.config.sides import BucketEntry, DirectoryEntry, FolderEntry, FrontEntry, HubEntry, TimeoutsEntry
+from mirror_sync.config.sides import (
+    BucketEntry,
+    DirectoryEntry,
+    FolderEntry,
+    FrontEntry,
+    HttpEntry,
+    HubEntry,
+    TimeoutsEntry,
+)
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
@@ -102,6 +111,10 @@ def _hook(entry: CommandEntry | PostEntry) -> Hook:
     if isinstance(entry, CommandEntry):
         return Command(entry.run, entry.timeout)
     return Post(entry.post.get_secret_value(), entry.shape, entry.timeout)
+
+
+def http(entry: HttpEntry) -> HttpSettings | None:
+    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port)
 
 
 def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:

@@ -107,6 +107,14 @@ def _hook_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def own_listen(text: str) -> addresses.Listen | None:
+    """Where the daemon's own HTTP listens; None for nowhere."""
+    try:
+        return None if text == "none" else addresses.listen(text, 9108)
+    except ValueError as error:
+        raise ValueError(f"{error}, or none") from error
+
+
 def account(text: str) -> str:
     """The name of a user of the machine; empty for not given."""
     if text and _ACCOUNT.fullmatch(text) is None:
@@ -155,6 +163,7 @@ Account = Annotated[str, from_text(account), TEXT]
 FolderUrl = Annotated[addresses.Folder, from_text(addresses.folder), TEXT]
 BucketUrl = Annotated[addresses.Bucket, from_text(addresses.bucket), TEXT]
 ListenAddress = Annotated[addresses.Listen, from_text(addresses.listen), TEXT]
+OwnListen = Annotated[addresses.Listen | None, from_text(own_listen), TEXT]
 Interval = Annotated[timedelta, PlainValidator(times.interval), TEXT]
 Duration = Annotated[timedelta, PlainValidator(times.duration), TEXT]
 Rate = Annotated[int, PlainValidator(figures.rate), TEXT]

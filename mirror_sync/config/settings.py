@@ -100,11 +100,19 @@ class FrontSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where the daemon answers those that watch it."""
+
+    host: str = "127.0.0.1"
+    port: int = 9108
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
-    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `bandwidth` and
-    `connections` hold for all jobs together, beside what each says itself.
+    `bandwidth` and `connections` hold for all jobs together, beside what each says itself. `http` None: the daemon
+    answers nobody. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
     """
 
     path: Path
@@ -118,3 +126,4 @@ class Settings:
     warnings: tuple[Fault, ...] = ()
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
+    http: HttpSettings | None = HttpSettings()

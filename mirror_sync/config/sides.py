@@ -202,3 +202,14 @@ class FrontEntry(Keys):
         description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
         examples=["www-data"],
     )
+
+
+class HttpEntry(Keys):
+    """The daemon's own HTTP: metrics and health, for machines that watch it."""
+
+    listen: scalars.OwnListen = Field(
+        default=Listen("127.0.0.1", 9108),
+        description="host:port that the daemon answers /metrics, /healthz and /readyz on; none for nowhere.",
+        examples=["127.0.0.1:9108"],
+        json_schema_extra={"default": "127.0.0.1:9108"},
+    )

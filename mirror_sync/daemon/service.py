@@ -5,28 +5,34 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from mirror_sync.daemon.health import BEAT
+from mirror_sync.daemon.http import answering, make_app
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.triggers import trigger_of
+from mirror_sync.daemon.watch import Watch, Watched
+from mirror_sync.domain.events import RunAborted
 from mirror_sync.domain.job import Schedule
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.observers.figures import counted
+from mirror_sync.observers.metrics import Metrics
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import Settings
+    from mirror_sync.config.settings import HttpSettings, Settings
 
 GRACE = 8.0  # seconds that running syncs get to end cleanly
 
 _log = structlog.get_logger()
 
 
-class Syncs(Protocol):
+class Syncs(Watched, Protocol):
     """What the daemon needs of a mirror. Safe for several threads."""
 
     def sync(self, names: Sequence[str] = ()) -> RunReport: ...
@@ -40,14 +46,15 @@ Load = Callable[[], "Settings"]
 MakeMirror = Callable[["Settings", threading.Event], Syncs]
 
 
-def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str]) -> bool:
-    """Run until SIGTERM or SIGINT; must be called in the main thread.
+def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str], metrics: Metrics | None = None) -> bool:
+    """Run until SIGTERM or SIGINT; must be called in the main thread. Mirrors must tell `metrics` what happens.
 
-    Returns whether every sync ended in time. ConfigError when the first jobs.yaml has faults, or no scheduled job.
+    Returns whether every sync ended in time. ConfigError when the first jobs.yaml has faults, or no scheduled job;
+    OSError when http.listen cannot be had.
     """
-    with caught(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as came:
-        daemon = Daemon(load, make_mirror, Notifier(environ))
-        daemon.start()
+    with caught(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as came, ExitStack() as stack:
+        daemon = Daemon(load, make_mirror, Notifier(environ), metrics or Metrics())
+        daemon.start(stack)
         for number in came:
             if number != signal.SIGHUP:
                 break
@@ -58,7 +65,7 @@ def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str]) 
 class Daemon:
     """Jobs on their schedules, over a mirror that a reload exchanges."""
 
-    def __init__(self, load: Load, make_mirror: MakeMirror, notifier: Notifier) -> None:
+    def __init__(self, load: Load, make_mirror: MakeMirror, notifier: Notifier, metrics: Metrics) -> None:
         self._load, self._make_mirror, self._notifier = load, make_mirror, notifier
         self._stop = threading.Event()
         self._timetable = Timetable(self._sync)
@@ -67,12 +74,20 @@ class Daemon:
         self._running: dict[str, Syncs] = {}
         self._current: Syncs | None = None
         self._retired: list[Syncs] = []
+        self._watch = Watch(metrics, self._timetable, self._names_running, self._stop)
+        self._http: HttpSettings | None = None
 
-    def start(self) -> None:
-        self._take(self._load())
-        if self._notifier.beat is not None:
-            self._timetable.beat(self._notifier.beat, self._notifier.alive)
+    def start(self, stack: ExitStack) -> None:
+        """`stack` ends what answers over HTTP. OSError when that cannot listen: then no job has run yet."""
+        settings = self._load()
+        self._take(settings)
+        self._http = settings.http
+        if settings.http is not None:
+            app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness)
+            _log.info("http.listening", url=stack.enter_context(answering(app, settings.http)))
+        self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
+        self._watch.start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
@@ -81,13 +96,18 @@ class Daemon:
         """Read jobs.yaml again; with faults everything stays as it was."""
         self._notifier.reloading()
         try:
-            self._take(self._load())
+            settings = self._load()
+            self._take(settings)
+            if settings.http != self._http:
+                _log.warning("config.warning", reason="http.listen has changed: it is read again at the next start")
             _log.info("daemon.reloaded", status=self._status())
         except ConfigError as error:
+            self._watch.refuse()
             for fault in error.faults:
                 _log.error("config.fault", reason=str(fault))
             _log.error("daemon.not-reloaded", reason="jobs.yaml has faults; the jobs stay as they were")
         except (MirrorError, OSError) as error:
+            self._watch.refuse()
             _log.error("daemon.not-reloaded", reason=f"{error}; the jobs stay as they were")
         self._tell_status(self._notifier.ready)
 
@@ -119,7 +139,17 @@ class Daemon:
         with self._changed:
             old, self._current = self._current, mirror
             self._retire(old)
+        self._watch.take(settings, mirror)  # before any of them can run
         self._timetable.replace(schedules)
+
+    def _beat(self) -> None:
+        self._watch.pulse.beat()
+        if self._notifier.beat is not None:
+            self._notifier.alive()
+
+    def _names_running(self) -> frozenset[str]:
+        with self._changed:
+            return frozenset(self._running)
 
     def _sync(self, name: str) -> None:
         """Run one job; whatever happens, the next time it is tried again."""
@@ -132,8 +162,10 @@ class Daemon:
         try:
             mirror.sync([name])
         except (MirrorError, OSError) as error:
+            self._watch.metrics(RunAborted(name, error.code if isinstance(error, MirrorError) else "os"))
             _log.error("job.failed", job=name, reason=str(error), exc_info=True)
         except Exception as error:
+            self._watch.metrics(RunAborted(name, "internal"))
             _log.error("job.failed", job=name, reason=f"internal error: {type(error).__name__}: {error}", exc_info=True)
         finally:
             with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -73,11 +74,15 @@ class Timetable:
 
     def next_run(self) -> tuple[str, datetime] | None:
         """The job that is due next, and when, in UTC."""
-        due = [(entry.next_run_time, entry.id) for entry in self._scheduler.get_jobs("default") if entry.next_run_time]
-        if not due:
-            return None
-        when, name = min(due)
-        return name, when.astimezone(UTC)
+        return min(self.next_runs().items(), key=itemgetter(1), default=None)
+
+    def next_runs(self) -> dict[str, datetime]:
+        """When each job is due next, in UTC."""
+        return {
+            entry.id: entry.next_run_time.astimezone(UTC)
+            for entry in self._scheduler.get_jobs("default")
+            if entry.next_run_time
+        }
 
     def _add(self, name: str, schedule: Schedule, position: int) -> None:
         first = {"next_run_time": datetime.now(UTC) + timedelta(seconds=position * _SPREAD)}

@@ -6,6 +6,8 @@ either is enough. (Weekdays, which APScheduler counts from Monday, come by name.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
@@ -25,6 +27,13 @@ def trigger_of(schedule: Schedule) -> BaseTrigger:
             return IntervalTrigger(seconds=seconds, jitter=schedule.jitter.total_seconds() or None, timezone="UTC")
         case Cron():
             return _cron(schedule)
+
+
+def due_after(schedule: Schedule, since: datetime) -> datetime | None:
+    """The latest moment at which a job that ran at `since` should run again; None for never."""
+    exact = trigger_of(replace(schedule, jitter=timedelta(0)))
+    due: datetime | None = exact.get_next_fire_time(since, since)
+    return None if due is None else due + schedule.jitter
 
 
 def _cron(schedule: Cron) -> BaseTrigger:

@@ -68,12 +68,28 @@ class BytesFetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Disproved:
+    """The bytes of one attempt at a file were not the promised ones; nothing of them is stored."""
+
+    run: str
+    repo: Repo
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileFinished:
+    """A file is on its way no more, however that ended. `error` None and not `interrupted`: proved and stored."""
+
     run: str
     repo: Repo
     path: str
     size: int
-    error: str | None = None  # None: proved and stored
+    error: str | None = None
+    interrupted: bool = False
+
+    @property
+    def stored(self) -> bool:
+        return self.error is None and not self.interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,42 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """One request to an upstream's `endpoint` was answered, or was not.
+
+    `kind` is api or resolvers, as the Hub counts them, or elsewhere: where an answer had sent us. `result` is the class
+    of the answer's status (2xx to 5xx), 429, or none.
+    """
+
+    endpoint: str
+    kind: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAborted:
+    """A run of a job ended by an exception and not with a report; `code` is that of an error, or internal."""
+
+    job: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRead:
+    """jobs.yaml was read. `jobs` are those that are scheduled from now on; None: it has faults, all stays as it was."""
+
+    jobs: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProbed:
+    """Whether a target answered just now."""
+
+    target: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """How far a verification came, counted from its beginning, which may be an earlier process's."""
 
@@ -122,11 +174,16 @@ Event = (
     | RepoPlanned
     | FileStarted
     | BytesFetched
+    | Disproved
     | FileFinished
     | Retrying
     | Crashed
     | RepoFinished
     | RunFinished
+    | Called
+    | RunAborted
+    | ConfigRead
+    | TargetProbed
     | Verified
 )
 Observer = Callable[[Event], None]

@@ -21,7 +21,10 @@ class RepoOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RepoReport:
-    """One revision of one repo in one run. `code` is `reason` in a word: an error's code, `license`, or empty."""
+    """One revision of one repo in one run. `code` is `reason` in a word: an error's code, `license`, or empty.
+
+    `files` and `bytes` count all that the published snapshot holds.
+    """
 
     job: str
     kind: Kind
@@ -37,6 +40,7 @@ class RepoReport:
     reused_files: int = 0
     reused_bytes: int = 0
     seconds: float = 0.0
+    bytes: int = 0
 
     @property
     def failed(self) -> bool:
@@ -222,6 +226,7 @@ class RepoStatus:
     last_attempt: str | None
     last_success: str | None
     code: str = ""
+    bytes: int = 0
 
 
 def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:

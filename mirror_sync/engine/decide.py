@@ -106,7 +106,7 @@ class Decider:
             return None
         if root.selection != task.job.selection:
             return None
-        return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files)
+        return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files, root.size)
 
     def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
         root = None if self._anew else self._root(refs, resolved.commit)

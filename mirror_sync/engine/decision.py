@@ -36,6 +36,7 @@ class Settled:
     reason: str
     code: str
     files: int = 0
+    size: int = 0  # bytes of all files
     edit: Edit | None = None
 
 

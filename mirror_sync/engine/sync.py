@@ -98,6 +98,7 @@ def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
         reason=settled.reason,
         code=settled.code,
         files=settled.files,
+        bytes=settled.size,
     )
 
 
@@ -138,7 +139,9 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     bench.site.go_on()
     _publish(bench, task, change, (root, ref), watch)
     learn(bench.target, learned)
-    settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files)
+    settled = Settled(
+        RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files, change.size
+    )
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 import tenacity
 
 from mirror_sync.domain.digest import ContentHash, Sha256
-from mirror_sync.domain.events import FileFinished, FileStarted, Retrying
+from mirror_sync.domain.events import Disproved, FileFinished, FileStarted, Retrying
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.large import LargeFiles
 from mirror_sync.engine.reading import FileRead, Origin
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.errors import IntegrityError, Interrupted, MirrorError
+from mirror_sync.errors import IntegrityError, Interrupted
 
 __all__ = ["Origin", "Transfer"]
 
@@ -41,16 +41,17 @@ class Transfer:
         StoreError, Interrupted; in all these cases nothing is visible under the blob's key.
         """
         self._site.tell(FileStarted(origin.run, origin.repo, file.path, file.size))
-        error: str | None = None
+        error, interrupted = None, False
         try:
             return self._retrying()(self._bring_once, origin, file)
         except Interrupted:
-            raise  # the file has not failed: the run was stopped
-        except MirrorError as caught:
-            error = str(caught)
+            interrupted = True  # the file has not failed: the run was stopped
+            raise
+        except BaseException as caught:
+            error = str(caught) or type(caught).__name__
             raise
         finally:
-            self._site.tell(FileFinished(origin.run, origin.repo, file.path, file.size, error))
+            self._site.tell(FileFinished(origin.run, origin.repo, file.path, file.size, error, interrupted))
 
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
@@ -71,6 +72,7 @@ class Transfer:
             return self._small(read) if file.size <= self._store.part_size else self._large(read)
         except IntegrityError:
             read.take_back()
+            self._site.tell(Disproved(origin.run, origin.repo, file.path))
             origin.source.distrust(origin.repo, origin.commit, file)
             raise
         except BaseException:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
 from mirror_sync.domain.events import (
     BytesFetched,
+    Called,
+    ConfigRead,
     Crashed,
+    Disproved,
     Event,
     FileFinished,
     FileStarted,
@@ -16,8 +20,10 @@ from mirror_sync.domain.events import (
     RepoPlanned,
     ReposListed,
     Retrying,
+    RunAborted,
     RunFinished,
     RunStarted,
+    TargetProbed,
     Verified,
 )
 from mirror_sync.domain.repo import Kind
@@ -32,15 +38,18 @@ _LEVELS = {
     RepoOutcome.FAILED: "error",
 }
 
+# counts, and what who tells it logs in words of its own
+_UNSPOKEN = (BytesFetched, Called, ConfigRead, Disproved, RunAborted, TargetProbed, Verified)
+
 
 def log_event(event: Event) -> None:
     """An observer: logs the event. Bytes are counted elsewhere; a line for each chunk or blob tells nobody anything."""
-    if not isinstance(event, BytesFetched | Verified):
+    if not isinstance(event, _UNSPOKEN):
         level, name, fields = line_of(event)
         getattr(structlog.get_logger(), level)(name, **fields)
 
 
-def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR0911  one line for each kind of event
+def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  one line for each kind of event
     """Level, event name and fields."""
     match event:
         case RunStarted():
@@ -62,10 +71,8 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
         case RunFinished():
             return _run_finished(event.report)
-        case BytesFetched():
-            return "debug", "file.bytes", _file(event) | {"bytes": event.count}
-        case Verified():
-            return "debug", "verified", {"blobs": event.blobs, "bytes": event.bytes, "faults": event.faults}
+        case _:
+            return "debug", type(event).__name__.lower(), asdict(event)
 
 
 def _plan(event: RepoPlanned) -> dict[str, Any]:
@@ -82,11 +89,13 @@ def _plan(event: RepoPlanned) -> dict[str, Any]:
     }
 
 
-def _file(event: FileStarted | BytesFetched | FileFinished) -> dict[str, Any]:
+def _file(event: FileStarted | FileFinished) -> dict[str, Any]:
     return {"repo": str(event.repo), "path": event.path, "run": event.run}
 
 
 def _file_finished(event: FileFinished) -> tuple[str, str, dict[str, Any]]:
+    if event.interrupted:
+        return "debug", "file.interrupted", _file(event)
     if event.error is None:
         return "debug", "file.stored", _file(event) | {"bytes": event.size}
     return "warning", "file.failed", _file(event) | {"reason": event.error}

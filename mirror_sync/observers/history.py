@@ -31,12 +31,13 @@ RUNS_KEPT = 10_000
 _REMEMBER = """
 INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
-    iif(:success IS NULL, 0, :files), :at, :success, :code
+    iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes)
 )
 ON CONFLICT DO UPDATE SET
     outcome = excluded.outcome, reason = excluded.reason, code = excluded.code, last_attempt = excluded.last_attempt,
     commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
     files = iif(:success IS NULL, files, excluded.files),
+    bytes = iif(:success IS NULL, bytes, excluded.bytes),
     last_success = ifnull(excluded.last_success, last_success)
 """
 
@@ -153,7 +154,7 @@ class History:
             "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
             "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
-            "code": report.code,
+            "code": report.code, "bytes": report.bytes,
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 2
+SCHEMA = 3
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -21,7 +21,7 @@ CREATE INDEX runs_by_start ON runs (started);
 CREATE TABLE repos (
     job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
     outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
-    last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '',
+    last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, kind, repo, revision)
 ) WITHOUT ROWID;
 CREATE TABLE changes (
@@ -38,7 +38,8 @@ _MIGRATIONS = {
     1: """
     ALTER TABLE repos ADD COLUMN code TEXT NOT NULL DEFAULT '';
     ALTER TABLE changes ADD COLUMN code TEXT NOT NULL DEFAULT '';
-    """
+    """,
+    2: "ALTER TABLE repos ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;",
 }
 
 _log = structlog.get_logger("mirror_sync.history")

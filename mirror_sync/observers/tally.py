@@ -137,7 +137,7 @@ class Tally:
             self._in_flight[repo, event.path] = (event.size, 0, self._clock())
             return
         self._in_flight.pop((repo, event.path), None)
-        if event.error is None:
+        if event.stored:
             self._files_done += 1
             if repo in self._owed:
                 files, size = self._owed[repo]

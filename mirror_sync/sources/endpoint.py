@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from urllib3 import BaseHTTPResponse
 
+from mirror_sync.domain.events import Called, Observer
 from mirror_sync.errors import BadAnswer
 from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.budget import Bucket, Budget
@@ -17,6 +18,7 @@ from mirror_sync.sources.unpacking import Unpacked
 
 HOPS = 5  # redirects of one request
 _CHUNK = 64 * 1024  # bytes
+_TOO_MANY = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CACHE = "/api/resolve-cache/"  # below the API by its name, a file by the Hub's counting
 
@@ -32,9 +34,16 @@ class Endpoint:
     """
 
     def __init__(
-        self, url: str, token: str | None, transport: Transport, budget: Budget, *, allow_private: bool = False
+        self,
+        url: str,
+        token: str | None,
+        transport: Transport,
+        budget: Budget,
+        *,
+        allow_private: bool = False,
+        tell: Observer = lambda _: None,
     ) -> None:
-        self.url, self.budget = url.rstrip("/"), budget
+        self.url, self.budget, self._tell = url.rstrip("/"), budget, tell
         self._token, self._transport, self._allow_private = token or None, transport, allow_private
 
     def is_home(self, url: str) -> bool:
@@ -75,12 +84,22 @@ class Endpoint:
 
     def _open(self, url: str, headers: dict[str, str], *, trusted: bool) -> BaseHTTPResponse:
         if not self.is_home(url):
-            return self._transport.open(url, headers, public_only=not trusted)
-        self.budget.take(self._bucket(url))
+            return self._call("elsewhere", url, headers, public_only=not trusted)
+        bucket = self._bucket(url)
+        self.budget.take(bucket)
         own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        answer = self._transport.open(url, {**headers, **own})
+        answer = self._call(bucket, url, {**headers, **own})
         self.budget.learn(answer.headers)
         return answer
+
+    def _call(self, kind: str, url: str, headers: dict[str, str], *, public_only: bool = False) -> BaseHTTPResponse:
+        result = "none"
+        try:
+            answer = self._transport.open(url, headers, public_only=public_only)
+            result = "429" if answer.status == _TOO_MANY else f"{answer.status // 100}xx"
+            return answer
+        finally:
+            self._tell(Called(self.url, kind, result))
 
     def _bucket(self, url: str) -> Bucket:
         path = urlsplit(url).path.removeprefix(urlsplit(self.url).path)

@@ -12,6 +12,7 @@ from huggingface_hub import HfApi, get_session, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
@@ -60,11 +61,12 @@ class HubSource:
         *,
         budget: Budget | None = None,
         allow_private: bool = False,
+        tell: Observer = lambda _: None,
     ) -> None:
         install_session()
         self._token = token or None
         budget = budget or Budget(endpoint)
-        self._line = Endpoint(endpoint, self._token, transport, budget, allow_private=allow_private)
+        self._line = Endpoint(endpoint, self._token, transport, budget, allow_private=allow_private, tell=tell)
         self._endpoint = self._line.url
         self._slip = Slip(self._line)
         self._headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}  # in small letters, to replace the library's

@@ -25,6 +25,7 @@ def write_jobs(machine: Machine, hub_url: str, target: Mapping[str, str]) -> Non
         "upstreams": {"hub": _upstream(hub_url)},
         "targets": {"mirror": {**target, **_grace("BucketEntry" if "endpoint_url" in target else "FolderEntry")}},
         "front": {"listen": f"{LOOPBACK}:{free_port()}"},
+        **({"http": {"listen": "none"}} if knows("", "http") else {}),
         "defaults": {"upstream": "hub", "target": "mirror", "schedule": {"every": "2s"}, **_retention()},
         "licenses": {"allow": [ALLOWED], "missing": "refuse"},
         "jobs": [{"name": "all", "repos": [repo.in_jobs for repo in REPOS], "revisions": list(REVISIONS)}],

@@ -164,19 +164,22 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, defaults, licenses and jobs"
+            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, defaults, licenses "
+            "and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, defaults, licenses and jobs"
+            "front, on, connections, bandwidth, http, defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
     ("state_dir: ['x']", "5:12: state_dir: must be text, not a list; write state_dir: ./var/state"),
     ("state_dir:", "5:11: state_dir: is empty; write state_dir: ./var/state"),
+    ("http: off", '5:7: http: must be a mapping, not text; write http: {listen: "127.0.0.1:9108"}'),
+    ("http: {listen: off}", f"5:16: http.listen: 'off' is no host:port; {LISTEN.replace('8080', '9108')}, or none"),
     ("front: []", '5:8: front: must be a mapping, not a list; write front: {listen: "127.0.0.1:8080"}'),
     ("front: {listen: '8080'}", f"5:17: front.listen: '8080' is no host:port; {LISTEN}"),
     ("front: {listen: 'a:0'}", f"5:17: front.listen: 'a:0' is no host:port; {LISTEN}"),

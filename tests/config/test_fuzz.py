@@ -39,6 +39,7 @@ def sound() -> dict[str, Any]:
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": ["https://x.org"], "token": "${SECRET}"}},
         "targets": {"it": {"url": "s3://bucket", "access_key": SECRET, "secret_key": "${SECRET}"}},
         "front": {"listen": "localhost:80"},
+        "http": {"listen": "none"},
         "defaults": {"workers": 2, "schedule": {"every": "6h", "jitter": "5m"}},
         "licenses": {"allow": ["mit"], "approved": [{"repo": "a/b", "by": "x", "why": "y"}]},
         "jobs": [{"name": "one", "repos": ["a/b"], "licenses": {"allow": ["mit"]}}, {"name": "two", "repos": ["a/*"]}],

@@ -12,6 +12,7 @@ from mirror_sync.config.settings import (
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
+    HttpSettings,
     HubTimeouts,
     HubUpstream,
     S3Target,
@@ -171,6 +172,19 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
 )
 def test_front(entry: str, wanted: FrontSettings) -> None:
     assert settings(f"{REST}{JOBS}front: {{{entry}}}\n").front == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", HttpSettings("127.0.0.1", 9108)),
+        ("http: {}", HttpSettings("127.0.0.1", 9108)),
+        ("http: {listen: '[::]:9000'}", HttpSettings("::", 9000)),
+        ("http: {listen: none}", None),
+    ],
+)
+def test_http(text: str, wanted: HttpSettings | None) -> None:
+    assert settings(f"{REST}{JOBS}{text}\n" if text else REST + JOBS).http == wanted
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,11 @@ def living(command: Sequence[str], folder: Path, **environ: str) -> Iterator[Liv
             process.kill()
 
 
-def write_jobs(folder: Path, *jobs: str) -> Path:
-    """A jobs.yaml with a directory upstream, one small repo in it, and the given entries of `jobs`."""
+def write_jobs(folder: Path, *jobs: str, listen: str = "none") -> Path:
+    """A jobs.yaml with a directory upstream, one small repo in it, and the given entries of `jobs`.
+
+    `listen`: where the daemon's HTTP is to be found.
+    """
     repo = folder / "upstream" / "acme" / "one"
     repo.mkdir(parents=True, exist_ok=True)
     (repo / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
@@ -109,7 +112,7 @@ def write_jobs(folder: Path, *jobs: str) -> Path:
     path.write_text(
         f"version: 1\nstate_dir: state\nupstreams:\n  local: {{kind: directory, url: 'file://{folder}/upstream'}}\n"
         f"targets:\n  disk: {{url: 'file://{folder}/mirror'}}\ndefaults: {{upstream: local, target: disk}}\n"
-        f"licenses: {{allow: [mit]}}\njobs:\n{entries}",
+        f"http: {{listen: '{listen}'}}\nlicenses: {{allow: [mit]}}\njobs:\n{entries}",
         encoding="utf-8",
     )
     return path

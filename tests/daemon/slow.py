@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
-from mirror_sync.domain.report import RunReport
+from mirror_sync.domain.report import RepoStatus, RunReport
+from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.log import Lines, LogStyle, start_log
 from mirror_sync.observers.redaction import Redaction
 
@@ -30,6 +32,15 @@ class SlowMirror:
 
     def sweep(self) -> None:
         raise LookupError("no broom")
+
+    def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
+        return (), ()
+
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        return {}
+
+    def probe(self, target: str) -> bool:
+        return True
 
     def close(self) -> None:
         self._say("closed")

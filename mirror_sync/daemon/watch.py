@@ -1,0 +1,160 @@
+"""What the daemon knows of itself for those that watch it: read at a scrape, and twice a minute from the targets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from mirror_sync.daemon.health import Pulse, Readiness, readiness
+from mirror_sync.daemon.timetable import Timetable
+from mirror_sync.daemon.triggers import due_after
+from mirror_sync.domain.events import ConfigRead, TargetProbed
+from mirror_sync.domain.job import Cron, Every, Job
+from mirror_sync.domain.report import RepoStatus
+from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.observers.history import RunRecord
+from mirror_sync.observers.ledger import JobState
+from mirror_sync.observers.metrics import Metrics
+from mirror_sync.observers.readings import Disk, Due, Readings
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings, Target
+
+PROBED = 30.0  # seconds between two looks at the targets and disks
+PATIENCE = 60.0  # seconds after which a target that is asked and says nothing counts as one that does not answer
+
+_log = structlog.get_logger()
+
+
+class Watched(Protocol):
+    """What is looked at of a mirror. Safe for several threads; `remembered` raises OSError."""
+
+    def remembered(self) -> tuple[Sequence[RepoStatus], Sequence[RunRecord]]: ...
+
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]: ...
+
+    def probe(self, target: str) -> bool: ...
+
+
+class Watch:
+    """Tells `metrics` and answers for it. `running` gives the names of the jobs whose runs go on.
+
+    Targets and disks are looked at in a thread of their own: one that hangs holds up no scrape.
+    """
+
+    def __init__(
+        self, metrics: Metrics, timetable: Timetable, running: Callable[[], Collection[str]], stop: threading.Event
+    ) -> None:
+        self.metrics, self.pulse = metrics, Pulse()
+        self._timetable, self._running, self._stop = timetable, running, stop
+        self._current: tuple[Settings, Watched] | None = None
+        self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
+        self._disks: dict[str, Disk] = {}
+        metrics.read = self.readings
+
+    def take(self, settings: Settings, mirror: Watched) -> None:
+        """From now on this mirror is watched, and the jobs of these settings."""
+        self._current = settings, mirror
+        self.metrics(ConfigRead(tuple(job.name for job in settings.jobs if job.schedule is not None)))
+        try:
+            self.metrics.ledger.remember(*mirror.remembered())
+        except OSError as error:
+            _log.warning("metrics.nothing-remembered", reason=str(error))
+
+    def refuse(self) -> None:
+        """jobs.yaml was read and cannot be used."""
+        self.metrics(ConfigRead(None))
+
+    def start(self) -> None:
+        threading.Thread(target=self._keep_looking, name="probe", daemon=True).start()
+
+    def readiness(self) -> Readiness:
+        self._doubt()
+        return readiness(self.metrics.ledger.page(), self._jobs(), self._stop)
+
+    def readings(self) -> Readings:
+        if self._current is None:
+            return Readings()
+        self._doubt()
+        return Readings(self._jobs(), self._current[1].budgets(), dict(self._disks), self.pulse.age)
+
+    def _jobs(self) -> dict[str, Due]:
+        if self._current is None:
+            return {}
+        next_runs, running = self._timetable.next_runs(), self._running()
+        states = self.metrics.ledger.page().jobs
+        return {
+            job.name: Due(
+                target=job.target,
+                running=job.name in running,
+                next_run=next_runs[job.name].timestamp() if job.name in next_runs else None,
+                overdue=overdue(job, states[job.name], time.time()),
+            )
+            for job in self._current[0].jobs
+            if job.name in states
+        }
+
+    def _keep_looking(self) -> None:
+        while not self._stop.is_set():
+            if self._current is not None:
+                self._look(*self._current)
+            self._stop.wait(PROBED)
+
+    def _look(self, settings: Settings, mirror: Watched) -> None:
+        """At the disk of the state folder, and at each target and its disk."""
+        disks = {"state_dir": disk_of(settings.state_dir)}
+        for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
+            self._asked = name, time.monotonic()
+            answered = mirror.probe(name)
+            if (folder := _folder_of(settings.targets[name])) is not None:
+                disks[f"target:{name}"] = disk_of(folder)
+            self._asked = None
+            self.metrics(TargetProbed(name, answered))
+        self._disks = {name: disk for name, disk in disks.items() if disk is not None}
+
+    def _doubt(self) -> None:
+        asked = self._asked
+        if asked is not None and time.monotonic() - asked[1] > PATIENCE:
+            self.metrics(TargetProbed(asked[0], answered=False))
+
+
+def overdue(job: Job, state: JobState, now: float) -> float:
+    """Seconds since the moment at which the job should have run after its last complete run began; 0 in time."""
+    since = datetime.fromtimestamp(state.success_start or state.first_seen, UTC)
+    due: datetime | None
+    match job.schedule:
+        case Every() if state.success is None:
+            due = since  # such a job runs at the start
+        case Every() | Cron() as schedule:
+            due = due_after(schedule, since)
+        case None:
+            due = None
+    return 0.0 if due is None else max(0.0, now - due.timestamp())
+
+
+def disk_of(folder: Path) -> Disk | None:
+    """None when the system will not say: the series ends then, and the target's own says that it is down."""
+    try:
+        found = os.statvfs(_existing(folder))
+    except OSError:
+        return None
+    free = found.f_bavail * found.f_frsize
+    return Disk(free, (found.f_blocks - found.f_bfree) * found.f_frsize + free)
+
+
+def _folder_of(target: Target) -> Path | None:
+    from mirror_sync.config.settings import DirectoryTarget
+
+    return target.root if isinstance(target, DirectoryTarget) else None
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it: it is made when something is written to it."""
+    return next((place for place in (folder, *folder.parents) if place.exists()), folder)

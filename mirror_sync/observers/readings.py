@@ -1,0 +1,36 @@
+"""What is read at the moment of a scrape, since no event tells of it: clocks, disks, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirror_sync.domain.upstream import BudgetState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a job runs next, in seconds since 1970, and for how many seconds a complete run has been missing."""
+
+    target: str
+    running: bool = False
+    next_run: float | None = None
+    overdue: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """In bytes, as `df` counts: `size` is what is used and what we may still use."""
+
+    free: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one."""
+
+    jobs: Mapping[str, Due] = field(default_factory=dict)
+    budgets: Mapping[str, Mapping[str, BudgetState]] = field(default_factory=dict)
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    heartbeat: float = 0.0

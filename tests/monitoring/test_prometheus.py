@@ -1,0 +1,78 @@
+"""A real Prometheus watches a real daemon: alerts are silent while all is well, and fire when something breaks."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.living import living
+from tests.requirements import need
+from tests.servers.ports import free_port
+from tests.servers.prometheus import Prometheus, prometheus
+from tests.standin import LFS, Hub
+
+RULES = Path(__file__).parents[2] / "monitoring" / "alerts.yml"
+TOKEN = "hf_watched"
+PATIENCE = 25
+"""Seconds until the test gives up; nothing is measured."""
+
+
+def hasty_rules() -> str:
+    """The shipped rules, with shorter times: what takes minutes in a life takes seconds in a test."""
+    text = re.sub(r"for: \d+m", "for: 1s", RULES.read_text(encoding="utf-8"))
+    return text.replace("> 300 +", "> 2 +")
+
+
+def write_jobs(folder: Path, hub: Hub, port: int) -> Path:
+    document = {
+        "state_dir": str(folder / "state"),
+        "http": {"listen": f"127.0.0.1:{port}"},
+        "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url], "token": TOKEN}},
+        "targets": {"disk": {"url": str(folder / "mirror")}},
+        "licenses": {"allow": ["mit"]},
+        "jobs": [{"name": "models", "repos": ["acme/one"], "schedule": {"every": "2s"}}],
+    }
+    path = folder / "jobs.yaml"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def until(watching: Prometheus, holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"firing: {watching.firing()}\n{watching.child.tail()}"
+        time.sleep(0.2)
+
+
+def fires(watching: Prometheus, names: Collection[str]) -> None:
+    until(watching, lambda: watching.firing().keys() >= set(names))
+
+
+@pytest.mark.timeout(60)
+def test_alerts_fire_when_the_upstream_refuses_us_and_end_when_it_no_longer_does(hub: Hub, tmp_path: Path) -> None:
+    need("prometheus")
+    hub.token(TOKEN, user="ada")
+    hub.model("acme/one", license="mit").commit({"weights.bin": LFS(b"w" * 1000)})
+    port = free_port()
+    command = ["-m", "mirror_sync", "--config", str(write_jobs(tmp_path, hub, port)), "daemon"]
+    with prometheus(port, hasty_rules()) as watching:
+        fires(watching, ["MirrorSyncWatchdog", "MirrorSyncAbsent"])
+        with living(command, tmp_path) as daemon:
+            daemon.until_logged("event=run.finished")
+            until(watching, lambda: watching.query('mirror_sync_job_outcome{outcome="complete"} == 1') != [])
+            until(watching, lambda: watching.firing().keys() <= {"MirrorSyncWatchdog", "MirrorSyncStorageFull"})
+            assert watching.query("mirror_sync_stored_bytes_total")[0][1] >= 1000
+
+            hub.world.tokens.clear()
+            fires(watching, ["MirrorSyncJobFailing", "MirrorSyncTokenRejected", "MirrorSyncLag"])
+            (failing,) = watching.firing()["MirrorSyncJobFailing"]
+            assert (failing["mirror_job"], failing["outcome"], failing["job"]) == ("models", "failed", "mirror-sync")
+
+            hub.token(TOKEN, user="ada")
+            until(watching, lambda: watching.firing().keys() <= {"MirrorSyncWatchdog", "MirrorSyncStorageFull"})
+        fires(watching, ["MirrorSyncAbsent"])
