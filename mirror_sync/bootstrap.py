@@ -304,6 +304,7 @@ def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsig
         access_key=target.access_key or "",
         secret_key=target.secret_key or "",
         addressing=target.addressing,
+        sign_parts=target.sign_parts,
         max_connections=connections,
         unsigned=unsigned,
     )

@@ -19,6 +19,7 @@ from mirror_sync.ports import read_all
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub, faults
+from tests.stores.scripted import Answer, scripted
 
 STRAY = b"nothing refers to this"
 KEY = blob_key(Sha256.of(STRAY))
@@ -159,3 +160,15 @@ def _most_connections(hub: Hub, folder: Path, top: int | None, own: list[int | N
     mirror.close()
     assert all(report.ok for report in reports), [repo.reason for report in reports for repo in report.repos]
     return max(hub.most_connections("hub"), hub.most_connections("cdn"))
+
+
+@pytest.mark.parametrize("signs", [True, False])
+def test_the_parts_of_a_bucket_are_signed_where_its_target_says_so(tmp_path: Path, signs: bool) -> None:
+    """Over plain http too: the second hash of every byte is the operator's to ask for."""
+    begun = Answer(body=b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+    with scripted(lambda asked: begun if asked.method == "POST" else Answer(headers={"ETag": '"e"'})) as server:
+        keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
+        target = {"url": "s3://models", "endpoint_url": server.endpoint_url, "sign_parts": signs, **keys}
+        _mirror(tmp_path, target).store("it").begin(KEY, len(STRAY)).put(0, STRAY)
+    (part,) = [asked for asked in server.asked if asked.method == "PUT"]
+    assert part.headers["x-amz-content-sha256"] == (Sha256.of(STRAY) if signs else "UNSIGNED-PAYLOAD")

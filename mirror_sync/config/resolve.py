@@ -93,6 +93,7 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
         access_key=entry.access_key.get_secret_value() or None if entry.access_key else None,
         secret_key=entry.secret_key.get_secret_value() or None if entry.secret_key else None,
         addressing=entry.addressing,
+        sign_parts=entry.sign_parts,
     )
 
 

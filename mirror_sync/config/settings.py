@@ -77,6 +77,7 @@ class S3Target:
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     addressing: Addressing = "auto"
+    sign_parts: bool = False
     grace: timedelta = timedelta(hours=48)
 
 

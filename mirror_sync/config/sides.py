@@ -119,7 +119,7 @@ class FolderEntry(PrunedKeys):
     """A directory to publish into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoint_url", "region", "access_key", "secret_key", "addressing"),
+        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts"),
         "this key is for s3:// targets; remove it, or write url: s3://bucket",
     )
 
@@ -154,6 +154,11 @@ class BucketEntry(PrunedKeys):
         default="auto",
         description="Where the bucket's name stands in a request: path, virtual (in the host name) or auto.",
         examples=["path"],
+    )
+    sign_parts: scalars.Switch = Field(
+        default=False,
+        description="Whether the parts of large files are hashed once more, so that the store refuses changed ones.",
+        examples=[False],
     )
 
 

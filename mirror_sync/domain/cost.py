@@ -37,13 +37,12 @@ LOOK = Calls(api=1)
 """An unchanged repo."""
 
 
-def publishing(files: int, fetch: Iterable[int], part_size: int) -> Calls:
-    """The least that a changed repo of `files` files costs beyond a look: its listing, its history, its ranges.
+def publishing(files: int, fetch: Iterable[int]) -> Calls:
+    """The least that a changed repo of `files` files costs beyond a look: its listing, its history, its files.
 
-    `fetch` gives the sizes in bytes of what must be fetched, in ranges of `part_size` bytes.
+    `fetch` gives the sizes in bytes of what must be fetched: one call each, whatever the size.
     """
-    ranges = sum(max(1, ceil(size / part_size)) for size in fetch if size)
-    return Calls(api=max(1, ceil(files / _PAGE)) + 1, resolvers=ranges)
+    return Calls(api=max(1, ceil(files / _PAGE)) + 1, resolvers=sum(1 for size in fetch if size))
 
 
 def least_wait(calls: Calls, budget: Mapping[str, BudgetState]) -> float:

@@ -22,8 +22,14 @@ from mirror_sync.engine.reading import FileRead
 from mirror_sync.errors import IntegrityError, StoreError
 from mirror_sync.ports import Store, Upload, UploadNote, UploadNotes
 
-PARTS_IN_FLIGHT = 2  # of one file: one is fetched while one is stored; more would be lost by a kill
+_FEWEST, _MOST = 2, 4  # parts in flight of one file: one is fetched while one is stored, and two wait for answers
+_AT_RISK = 8  # of so many parts, one in flight: a kill loses them
 _READ = 1024 * 1024  # bytes between two looks at the stop event
+
+
+def in_flight(parts: int) -> int:
+    """How many parts of a file of `parts` are on their way at once: an eighth, or two."""
+    return max(_FEWEST, min(_MOST, parts // _AT_RISK))
 
 
 class LargeFiles:
@@ -58,7 +64,8 @@ class Part:
 
     number: int
     body: memoryview
-    done: Future[None]
+    fetched: Future[None]
+    put: Future[None]
 
 
 class _Flow:
@@ -86,12 +93,14 @@ class _Flow:
     def run(self, running: RunningSha256, digest: Sha256) -> None:
         """Bring and hash all parts but those kept."""
         size, part_size = self._read.file.size, self._upload.part_size
+        count = -(-size // part_size)
         self._page.write(self._upload, self._upload.kept, running, 0)
         try:
-            for number in range(self._upload.kept, -(-size // part_size)):
+            for number in range(self._upload.kept, count):
+                while len(self._window) >= in_flight(count):
+                    self._finish(running)
                 length = min(part_size, size - number * part_size)
-                self._make_room(length, running)
-                self._window.append(self._start(number, length))
+                self._window.append(self._start(number, self._buffer(length, running)))
             while self._window:
                 self._finish(running)
         finally:
@@ -99,41 +108,45 @@ class _Flow:
         if running.digest != digest:
             raise IntegrityError(self._read.file.path, digest, running.digest)
 
-    def _make_room(self, size: int, running: RunningSha256) -> None:
-        """Take `size` bytes; wait for others only when holding none, else two large files could wait for each other."""
-        while len(self._window) >= PARTS_IN_FLIGHT:
-            self._finish(running)
-        while not self._memory.try_take(size):
+    def _buffer(self, size: int, running: RunningSha256) -> memoryview:
+        """Wait for others only when holding nothing, else two large files could wait for each other."""
+        while (body := self._memory.try_take(size)) is None:
             if not self._window:
                 return self._memory.take(size)
             self._finish(running)
-        return None
+        return body
 
-    def _start(self, number: int, length: int) -> Part:
-        body = memoryview(bytearray(length))
+    def _start(self, number: int, body: memoryview) -> Part:
+        fetched: Future[None] = Future()
 
         def run() -> None:
-            self._read.range_into(body, number * self._upload.part_size)
+            try:
+                self._read.range_into(body, number * self._upload.part_size)
+            except BaseException as error:
+                fetched.set_exception(error)
+                raise
+            fetched.set_result(None)
             self._upload.put(number, body)
 
-        return Part(number, body, self._parts.submit(run))
+        return Part(number, body, fetched, self._parts.submit(run))
 
     def _finish(self, running: RunningSha256) -> None:
-        """Wait for the oldest part, hash and note it: parts arrive in any order, a digest needs them in theirs."""
-        part = self._window.popleft()
-        try:
-            part.done.result()
-            running.update(part.body)
-        finally:
-            self._memory.give_back(len(part.body))
+        """Hash the oldest part while it is put, then note it: parts come in any order, a digest needs theirs."""
+        part = self._window[0]
+        part.fetched.result()
+        running.update(part.body)
+        part.put.result()
+        self._window.popleft()
+        self._memory.give_back(part.body)
         self._page.write(self._upload, part.number + 1, running, len(part.body))
 
     def _drop(self) -> None:
+        """What is left when a part failed; nobody else waits for these."""
         for part in self._window:
-            part.done.cancel()
-        wait([part.done for part in self._window])
+            part.put.cancel()
+        wait([part.put for part in self._window])
         for part in self._window:
-            self._memory.give_back(len(part.body))
+            self._memory.give_back(part.body)
 
 
 def _hash_of_kept(read: FileRead, upload: Upload, note: UploadNote | None) -> RunningSha256 | None:

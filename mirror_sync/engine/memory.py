@@ -1,35 +1,63 @@
-"""A budget of bytes that many threads share, so that memory stays bounded whatever the files' sizes."""
+"""Buffers that many threads share, their bytes counted, so that memory stays bounded whatever the files' sizes."""
 
 from __future__ import annotations
 
 import threading
 
+_SHARED = 1024 * 1024  # bytes: smaller buffers are sooner made than looked for
+
 
 class MemoryBudget:
-    """Counts bytes out and in. One request larger than the whole budget is granted when nothing else is out."""
+    """Lends buffers of together at most `size` bytes. One that is larger is lent when nothing else is out.
+
+    A buffer that came back is lent again: the kernel would clear each new page of it, a tenth of a second for a GiB.
+    When nothing is out, nothing is held.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._out = 0
+        self._idle: list[bytearray] = []
         self._changed = threading.Condition()
 
-    def try_take(self, size: int) -> bool:
+    def try_take(self, size: int) -> memoryview | None:
+        """A buffer of `size` bytes, whatever they are; None when there is no room for it now."""
         with self._changed:
             return self._take_if_free(size)
 
-    def take(self, size: int) -> None:
-        """Wait until `size` bytes are free. Never call it while holding bytes that only the caller can give back."""
+    def take(self, size: int) -> memoryview:
+        """Wait for a buffer of `size` bytes. Never call it while holding one that only the caller can give back."""
         with self._changed:
-            while not self._take_if_free(size):
+            while (body := self._take_if_free(size)) is None:
                 self._changed.wait()
+            return body
 
-    def give_back(self, size: int) -> None:
+    def give_back(self, body: memoryview) -> None:
+        """`body` is what was lent, and is not used again."""
+        whole = body.obj
+        assert isinstance(whole, bytearray)  # noqa: S101  for the type checker: `_fitting` made it
         with self._changed:
-            self._out -= size
+            self._out -= len(whole)
+            if len(whole) >= _SHARED:
+                self._idle.append(whole)
+            if not self._out:
+                self._idle.clear()
             self._changed.notify_all()
 
-    def _take_if_free(self, size: int) -> bool:
+    def _take_if_free(self, size: int) -> memoryview | None:
         if self._out and self._out + size > self._size:
-            return False
-        self._out += size
-        return True
+            return None
+        whole = self._fitting(size)
+        self._out += len(whole)
+        return memoryview(whole)[:size]
+
+    def _fitting(self, size: int) -> bytearray:
+        """An idle buffer that is no larger than need be, else a new one, for which idle ones make room."""
+        room = self._size - self._out
+        lengths = [len(whole) for whole in self._idle]
+        for at, length in enumerate(lengths):
+            if size <= length <= min(2 * size, room):
+                return self._idle.pop(at)
+        while self._idle and sum(map(len, self._idle)) + size > room:
+            self._idle.pop(0)
+        return bytearray(size)

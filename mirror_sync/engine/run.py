@@ -104,7 +104,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
     def work(item: Task | Unlisted) -> RepoPlan:
         site.go_on()
         found = item.found if isinstance(item, Unlisted) else _decide(site, run, decider, item)
-        return _plan_of(item, found, target.store.part_size)
+        return _plan_of(item, found)
 
     try:
         source, target = site.source(job), site.targets[job.target]
@@ -113,7 +113,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
             decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
             _for_each(site, list(gather(site, run, job)), work, plans)
     except Exception as error:  # as above
-        plans += [_plan_of(item, item.found, 1) for item in _all_of(site, run, job, error)]
+        plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
 
 
 def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
@@ -158,13 +158,13 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
         return settle(site, run, task.repo, error)
 
 
-def _plan_of(item: Task | Unlisted, found: Settled | Change, part_size: int) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, Settled):
         return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if found.root is None:
-        calls += publishing(found.files, (file.size for file in found.plan.fetch), part_size)
+        calls += publishing(found.files, (file.size for file in found.plan.fetch))
     return RepoPlan(
         *item.named,
         outcome=RepoOutcome.PUBLISHED,

@@ -81,20 +81,19 @@ class Transfer:
 
     def _small(self, read: FileRead) -> Landed:
         file = read.file
-        with self._memory_for(file.size):
-            body = memoryview(bytearray(file.size))
+        with self._buffer(file.size) as body:
             read.range_into(body, 0)
             landed = _prove(file, body)
             self._store.put(blob_key(landed.digest), body, landed.digest)
             return landed
 
     @contextmanager
-    def _memory_for(self, size: int) -> Iterator[None]:
-        self._memory.take(size)
+    def _buffer(self, size: int) -> Iterator[memoryview]:
+        body = self._memory.take(size)
         try:
-            yield
+            yield body
         finally:
-            self._memory.give_back(size)
+            self._memory.give_back(body)
 
     def _large(self, read: FileRead) -> Landed:
         # A large file without a promised SHA-256 has no key yet: it is hashed once on its way and brought under the
@@ -106,8 +105,7 @@ class Transfer:
     def _digest_of(self, read: FileRead) -> Sha256:
         content = ContentHash(read.file.size, read.file.promise)
         size = self._store.part_size
-        with self._memory_for(size):
-            body = memoryview(bytearray(size))
+        with self._buffer(size) as body:
             for start in range(0, read.file.size, size):
                 part = body[: min(size, read.file.size - start)]
                 read.range_into(part, start)

@@ -72,12 +72,17 @@ class Body:
             self._expect_end()
         return count
 
+    @property
+    def complete(self) -> bool:
+        """Whether every wanted byte came, and nothing else."""
+        return not (self._left or self._skip) and self._ends
+
     def close(self) -> None:
         """Give the connection back when nothing is left on it, close it otherwise."""
-        if self._left or self._skip or not self._ends:
-            discard(self._answer)
-        else:
+        if self.complete:
             self._answer.release_conn()
+        else:
+            discard(self._answer)
 
     def _read(self, buffer: memoryview) -> int:
         count = self._receive(buffer)

@@ -24,7 +24,7 @@ from mirror_sync.errors import BadAnswer
 from mirror_sync.sources.network import Timeouts
 
 _ADDRESSES = 4  # of a name that are tried: each may cost a whole connect time-out
-_ENOUGH = 256 * 1024  # bytes of one read that are worth the way up
+_ENOUGH = 1024 * 1024  # bytes of one read that are worth the way up
 _LINGER = 0.01  # seconds that a read may stay for more than the first bytes
 _BUFFER = 64 * 1024  # bytes read ahead with the headers; beyond it the caller's own buffer is filled
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from urllib3 import BaseHTTPResponse
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
 from mirror_sync.ports import ByteStream
+from mirror_sync.sources.addresses import Address, Addresses
 from mirror_sync.sources.body import Body, Empty, Wanted
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
@@ -29,12 +31,27 @@ class _ExpiredError(Exception):
     """A signed address that no longer opens."""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to a hub's bytes: its endpoint, and where it has redirected to."""
+
+    endpoint: Endpoint
+    addresses: Addresses
+
+
+def place_of(asked: Asked, file: RemoteFile) -> str:
+    """The address by which the Hub names a file's bytes."""
+    return f"{asked.page}/resolve/{asked.revision}/{quote(file.path)}"
+
+
 class Download:
     """The bytes [start, stop) of a file at a commit."""
 
-    def __init__(self, endpoint: Endpoint, asked: Asked, file: RemoteFile, start: int, stop: int) -> None:
-        self._endpoint, self._asked, self._file = endpoint, asked, file
+    def __init__(self, way: Way, asked: Asked, file: RemoteFile, start: int, stop: int) -> None:
+        self._endpoint, self._addresses = way.endpoint, way.addresses
+        self._asked, self._file = asked, file
         self._wanted = Wanted(start, min(stop, file.size), file.size)
+        self._place = place_of(asked, file)
 
     @contextmanager
     def open(self) -> Iterator[ByteStream]:
@@ -47,26 +64,41 @@ class Download:
             yield body
         finally:
             body.close()
+            if not body.complete:
+                self._addresses.forget(self._place)
 
     def _begin(self) -> Body:
+        known = None if self._wanted.whole else self._addresses.find(self._place)
+        if known is not None:
+            try:
+                return self._follow(known)
+            except _ExpiredError:
+                pass  # it served other ranges: nothing is said against those that are signed now
         try:
-            return self._follow()
+            return self._follow(Address(self._place))
         except _ExpiredError:
             pass  # signed addresses expire: the Hub signs a new one
         try:
-            return self._follow()
+            return self._follow(Address(self._place))
         except _ExpiredError as error:
             raise Unreachable(f"{self._asked.page}: {error} refuses even freshly signed addresses") from error
 
-    def _follow(self) -> Body:
-        place = f"{self._asked.page}/resolve/{self._asked.revision}/{quote(self._file.path)}"
+    def _follow(self, address: Address) -> Body:
+        """Remembers where the bytes were found for the other ranges of the file, and forgets what fails."""
         headers = {} if self._wanted.whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
-        url, answer = self._endpoint.get(self._asked, place, headers, self._check_promises)
         try:
-            return self._body(url, answer)
+            found, answer = self._endpoint.get(self._asked, address, headers, self._check_promises)
+            try:
+                body = self._body(found.url, answer)
+            except BaseException:
+                self._endpoint.finish(answer, found.url)
+                raise
         except BaseException:
-            self._endpoint.finish(answer, url)
+            self._addresses.forget(self._place)
             raise
+        if not self._wanted.whole and not self._endpoint.is_home(found.url):
+            self._addresses.keep(self._place, found)
+        return body
 
     def _check_promises(self, url: str, answer: BaseHTTPResponse) -> None:
         """The Hub's own words about the file must be those of its listing."""

@@ -9,6 +9,7 @@ from urllib3 import BaseHTTPResponse
 
 from mirror_sync.domain.events import Called, Observer
 from mirror_sync.errors import BadAnswer
+from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.budget import Bucket, Budget
 from mirror_sync.sources.hub_errors import Asked, bad_answer
@@ -51,20 +52,26 @@ class Endpoint:
         return origin_of(url) == origin_of(self.url)
 
     def get(
-        self, asked: Asked, url: str, headers: dict[str, str], look: Look = lambda *_: None, *, stay: bool = False
-    ) -> tuple[str, BaseHTTPResponse]:
+        self,
+        asked: Asked,
+        address: Address,
+        headers: dict[str, str],
+        look: Look = lambda *_: None,
+        *,
+        stay: bool = False,
+    ) -> tuple[Address, BaseHTTPResponse]:
         """The last answer of a chain of redirects, its body unread, and its address.
 
         `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
-        trusted = True
+        url, trusted = address.url, address.trusted
         for _ in range(HOPS + 1):
             answer = self._open(url, headers, trusted=trusted)
             try:
                 look(url, answer)
                 if answer.status not in _REDIRECTS:
-                    return url, answer
+                    return Address(url, trusted), answer
                 target = self._next(asked, url, answer, stay=stay)
                 trusted = self._allow_private or self._transport.came_from_inside(answer, url)
             except BaseException:

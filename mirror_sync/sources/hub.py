@@ -20,6 +20,7 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
+from mirror_sync.sources.addresses import Addresses
 from mirror_sync.sources.answers import (
     PROPERTIES,
     UNREADABLE,
@@ -32,7 +33,7 @@ from mirror_sync.sources.answers import (
     resolved_of,
 )
 from mirror_sync.sources.budget import Budget
-from mirror_sync.sources.download import Download
+from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
 from mirror_sync.sources.session import SLIP, Slip, install_session
@@ -67,6 +68,7 @@ class HubSource:
         self._token = token or None
         budget = budget or Budget(endpoint)
         self._line = Endpoint(endpoint, self._token, transport, budget, allow_private=allow_private, tell=tell)
+        self._addresses = Addresses()
         self._endpoint = self._line.url
         self._slip = Slip(self._line)
         self._headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}  # in small letters, to replace the library's
@@ -147,12 +149,14 @@ class HubSource:
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
     ) -> AbstractContextManager[ByteStream]:
-        """One call to the endpoint, and one to wherever it redirects to."""
+        """One call to the endpoint, and one to where it redirects to; the next range of a file goes there at once."""
         asked = self._asked(repo, commit, file.path)
-        return Download(self._line, asked, file, start, file.size if stop is None else stop).open()
+        way = Way(self._line, self._addresses)
+        return Download(way, asked, file, start, file.size if stop is None else stop).open()
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
-        """There is no elsewhere."""
+        """There is no elsewhere but where the hub redirects to now."""
+        self._addresses.forget(place_of(self._asked(repo, commit, file.path), file))
 
     def budget(self) -> Mapping[str, BudgetState]:
         """What the endpoint's answers have said of its limits."""

@@ -19,6 +19,7 @@ from huggingface_hub import constants, set_client_factory
 from urllib3 import BaseHTTPResponse
 
 from mirror_sync.errors import BadAnswer
+from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.endpoint import Endpoint, read_whole
 from mirror_sync.sources.hub_errors import Asked, refusal
 from mirror_sync.sources.network import spoken_origin, trusted
@@ -74,7 +75,9 @@ def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
     url, endpoint = str(request.url), slip.endpoint
     _check_origin(url, endpoint)
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
-    url, answer = endpoint.get(Asked(endpoint.url), url, {**headers, "Accept-Encoding": ENCODINGS}, stay=True)
+    headers["Accept-Encoding"] = ENCODINGS
+    address, answer = endpoint.get(Asked(endpoint.url), Address(url), headers, stay=True)
+    url = address.url
     if answer.status in _REPEATED_BY_LIBRARY:
         endpoint.finish(answer, url)
         raise refusal(answer.status, answer.headers, Asked(endpoint.url))

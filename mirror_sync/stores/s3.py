@@ -89,7 +89,7 @@ class S3Store:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
         name, parts = self._name(key), Parts.of(size, self.part_size)
         begun = Begun(self._client, self._bucket, name, "", (self._where, key))
-        signs = self._options.signs_parts
+        signs = self._options.sign_parts
         with store_errors(self._where, key):
             kept = None if token is None else s3_resume.go_on(begun, parts, token, signs=signs)
             if kept is not None:

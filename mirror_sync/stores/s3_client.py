@@ -42,11 +42,7 @@ class S3Options:
     read_timeout: float = 60  # seconds without a byte
     attempts: int = 3  # of one call, the first included
     unsigned: bool = False  # no credentials at all: reads a public bucket
-    sign_parts: bool | None = None  # hash every part into its signature; None: only where TLS does not guard it
-
-    @property
-    def signs_parts(self) -> bool:
-        return (self.endpoint_url or "").startswith("http://") if self.sign_parts is None else self.sign_parts
+    sign_parts: bool = False  # hash every part once more, into its signature: decision 0007
 
     @property
     def where(self) -> str:

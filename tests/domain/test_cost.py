@@ -6,9 +6,9 @@ from mirror_sync.domain.upstream import BudgetState
 MIB = 1024 * 1024
 
 
-def test_a_changed_repo_costs_its_pages_its_history_and_a_call_for_each_range() -> None:
-    assert publishing(3, [0, 10, 16 * MIB, 40 * MIB], 16 * MIB) == Calls(api=2, resolvers=1 + 1 + 3)
-    assert publishing(2500, [], 16 * MIB) == Calls(api=4, resolvers=0)
+def test_a_changed_repo_costs_its_pages_its_history_and_a_call_for_each_file() -> None:
+    assert publishing(3, [0, 10, 16 * MIB, 40 * MIB]) == Calls(api=2, resolvers=3)
+    assert publishing(2500, []) == Calls(api=4, resolvers=0)
 
 
 @pytest.mark.parametrize(

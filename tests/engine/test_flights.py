@@ -1,6 +1,8 @@
 """One content, one transfer; bounded memory; both under many threads."""
 
+import random
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +16,7 @@ from mirror_sync.errors import Interrupted, Unreachable
 
 WANTED = Content(Sha256.of(b"x"), 1)
 LANDED = Landed(Sha256.of(b"x"))
+MIB = 1024 * 1024
 
 
 def test_many_who_want_a_content_share_one_transfer() -> None:
@@ -46,13 +49,13 @@ def test_no_more_bytes_are_out_than_the_budget_allows() -> None:
 
     def work(size: int) -> None:
         nonlocal out, peak
-        budget.take(size)
+        body = budget.take(size)
         with lock:
             out += size
             peak = max(peak, out)
         with lock:
             out -= size
-        budget.give_back(size)
+        budget.give_back(body)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, [30, 70, 10, 100, 55, 45] * 50))
@@ -61,10 +64,39 @@ def test_no_more_bytes_are_out_than_the_budget_allows() -> None:
 
 def test_one_request_larger_than_the_budget_is_granted_alone() -> None:
     budget = MemoryBudget(10)
-    budget.take(1000)
+    body = budget.take(1000)
     assert not budget.try_take(1)
-    budget.give_back(1000)
+    budget.give_back(body)
     assert budget.try_take(1)
+
+
+def test_a_buffer_that_came_back_is_lent_again_where_it_fits() -> None:
+    budget = MemoryBudget(64 * MIB)
+    held, body = budget.take(MIB), budget.take(8 * MIB)
+    whole = body.obj
+    budget.give_back(body)
+    smaller = budget.take(5 * MIB)
+    assert smaller.obj is whole
+    assert len(smaller) == 5 * MIB
+    budget.give_back(smaller)
+    assert budget.take(2 * MIB).obj is not whole, "a small body would hold a large buffer"
+    budget.give_back(held)
+
+
+def test_buffers_that_are_lent_and_that_wait_for_it_stay_within_the_budget_together() -> None:
+    budget, chance = MemoryBudget(32 * MIB), random.Random(7)
+    tracemalloc.start()
+    try:
+        held = [budget.take(MIB)]
+        for _ in range(300):
+            if (body := budget.try_take(chance.randrange(MIB, 12 * MIB))) is not None:
+                held.append(body)
+            elif len(held) > 1:
+                budget.give_back(held.pop(chance.randrange(1, len(held))))
+            del body
+        assert tracemalloc.get_traced_memory()[1] <= 33 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 def _while_flying(flights: Flights, error: Exception, want: Callable[[], tuple[Landed, bool]]) -> tuple[Landed, bool]:

@@ -14,7 +14,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.events import BytesFetched, Retrying
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.engine import midstate
-from mirror_sync.engine.large import PARTS_IN_FLIGHT
+from mirror_sync.engine.large import in_flight
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.ports import Store
 from tests.engine.workshop import PART, Workshop, job
@@ -23,6 +23,7 @@ from tests.standin import LFS, Generated, Hub, faults
 from tests.stores.places import Bucket, Folder, Place, child, options_of
 
 PARTS = 24
+IN_FLIGHT = in_flight(PARTS)
 SMALLEST = 5 * PART  # bytes: what a bucket takes as a part that is not the last
 BACK = -60.0  # an age that everything has
 KILLS = 4
@@ -98,7 +99,7 @@ class TestKilled:
         assert kills, "each run was quicker than its killer"
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert digest_of(again.store, blob_key(promised(big))) == promised(big)
-        assert fetched(hub) - big.size <= kills * PARTS_IN_FLIGHT * again.store.part_size
+        assert fetched(hub) - big.size <= kills * IN_FLIGHT * again.store.part_size
         assert again.notes.stale(BACK) == ()
 
     def test_killed_after_its_last_part_it_only_ends(
@@ -122,7 +123,7 @@ class TestFailed:
         _fail(hub, again)
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert digest_of(again.store, blob_key(promised(big))) == promised(big)
-        assert fetched(hub) - big.size <= PARTS_IN_FLIGHT * again.store.part_size
+        assert fetched(hub) - big.size <= IN_FLIGHT * again.store.part_size
         assert again.store.sweep(BACK) == 0
 
     def test_a_stop_costs_the_parts_in_flight(self, hub: Hub, again: Workshop, big: Generated) -> None:
@@ -131,7 +132,7 @@ class TestFailed:
         assert again.sync(job("acme/x")).interrupted
         again.stop.clear()
         assert again.sync_one(job("acme/x")).outcome == "published"
-        assert fetched(hub) - big.size <= PARTS_IN_FLIGHT * PART
+        assert fetched(hub) - big.size <= IN_FLIGHT * PART
 
     def test_what_is_gone_on_with_counts_as_fetched_once(self, hub: Hub, again: Workshop, big: Generated) -> None:
         offer(hub, big)
@@ -252,7 +253,7 @@ class TestWithoutMidstate:
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert digest_of(again.store, blob_key(promised(big))) == promised(big)
         anew = isinstance(place, Bucket)
-        assert fetched(hub) == big.size if anew else fetched(hub) <= big.size - refetched + PARTS_IN_FLIGHT * PART
+        assert fetched(hub) == big.size if anew else fetched(hub) <= big.size - refetched + IN_FLIGHT * PART
         assert again.store.sweep(BACK) == 0
 
     def test_a_changed_prefix_is_detected_at_the_end(
@@ -278,7 +279,7 @@ def _killed(_: object) -> None:
 
 def _fail(hub: Hub, shop: Workshop) -> None:
     """A run that the upstream ends after some parts."""
-    hub.faults.add(faults.status(503), "GET *", origin="cdn", skip=3 * PARTS_IN_FLIGHT)
+    hub.faults.add(faults.status(503), "GET *", origin="cdn", skip=3 * IN_FLIGHT)
     report = shop.sync_one(job("acme/x"))
     assert (report.outcome, report.code) == ("failed", "unreachable")
     hub.faults.clear()

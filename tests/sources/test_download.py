@@ -65,6 +65,39 @@ def test_an_expired_address_is_signed_anew_once(hub: Hub, listed: Facts) -> None
     assert (hub.calls(origin="hub"), hub.calls(origin="cdn")) == (2, 2)
 
 
+def test_further_ranges_of_a_file_go_where_the_first_was_found(hub: Hub, listed: Facts) -> None:
+    """A hub of which each range is asked runs out of calls: 70 GB are four thousand ranges."""
+    whole = FILES[LARGE].read()
+    assert [get(listed, LARGE, at, at + 10) for at in (0, 10, 20)] == [whole[at : at + 10] for at in (0, 10, 20)]
+    assert (hub.calls(origin="hub"), hub.calls(origin="cdn")) == (1, 3)
+
+
+def test_an_address_that_expires_between_two_ranges_is_signed_anew(hub: Hub, listed: Facts) -> None:
+    get(listed, LARGE, 0, 10)
+    hub.faults.add(faults.status(403), origin="cdn", times=1)
+    assert get(listed, LARGE, 10, 20) == FILES[LARGE].read()[10:20]
+    assert (hub.calls(origin="hub"), hub.calls(origin="cdn")) == (2, 3)
+
+
+def test_an_address_that_failed_is_not_gone_back_to(hub: Hub, listed: Facts) -> None:
+    for fault in (faults.status(503), faults.cut(5)):
+        get(listed, LARGE, 0, 10)
+        hub.log.clear()
+        hub.faults.add(fault, origin="cdn", times=1)
+        with pytest.raises(UpstreamError):
+            get(listed, LARGE, 10, 20)
+        assert get(listed, LARGE, 10, 20) == FILES[LARGE].read()[10:20]
+        assert (hub.calls(origin="hub"), hub.calls(origin="cdn")) == (1, 2)
+
+
+def test_a_file_whose_bytes_proved_wrong_is_asked_of_the_hub_again(hub: Hub, listed: Facts) -> None:
+    source, commit, files = listed
+    get(listed, LARGE, 0, 10)
+    source.distrust(TINY, commit, files[LARGE])
+    get(listed, LARGE, 0, 10)
+    assert hub.calls(origin="hub") == 2
+
+
 def test_an_address_that_never_opens_is_no_answer(hub: Hub, listed: Facts) -> None:
     hub.faults.add(faults.status(403), origin="cdn")
     with pytest.raises(Unreachable, match="freshly signed"):
