@@ -39,7 +39,7 @@ class Endpoint:
 
     def is_home(self, url: str) -> bool:
         """Whether an address is the endpoint's own origin."""
-        return origin_of(url) == origin_of(self.url)
+        return url.startswith(f"{self.url}/") or origin_of(url) == origin_of(self.url)
 
     def get(
         self, asked: Asked, url: str, headers: dict[str, str], look: Look = lambda *_: None, *, stay: bool = False

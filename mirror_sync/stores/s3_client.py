@@ -58,10 +58,10 @@ class S3Options:
 
 @dataclass(frozen=True)
 class Access:
-    """A client, and what it takes from the environment: `trusted` are certificates as botocore names them."""
+    """A client, and what else it found: `trusted` is a file of certificates, None for botocore's own."""
 
     client: S3Client
-    trusted: str | Literal[True]
+    trusted: str | None
     credentials: Credentials | None = field(repr=False)
 
     def keys(self) -> ReadOnlyCredentials | None:
@@ -73,7 +73,7 @@ def open_access(options: S3Options) -> Access:
     """What a bucket is reached with. Where no keys are given, they are those that the client finds as well."""
     session = botocore.session.get_session()
     client = make_client(options, session)
-    trusted = _trusted() or session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    trusted = _trusted() or session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None
     if options.unsigned:
         return Access(client, trusted, None)
     if options.access_key:

@@ -11,20 +11,10 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+
+from botocore.credentials import ReadOnlyCredentials
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-
-
-class Keys(Protocol):
-    """Credentials as they stand at one moment: what botocore calls frozen."""
-
-    @property
-    def access_key(self) -> str: ...
-    @property
-    def secret_key(self) -> str: ...
-    @property
-    def token(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +26,7 @@ class Put:
     payload: str
 
 
-def signed_headers(put: Put, region: str, keys: Keys, now: str) -> Mapping[str, str]:
+def signed_headers(put: Put, region: str, keys: ReadOnlyCredentials, now: str) -> Mapping[str, str]:
     """The headers that belong on the request, but for `host`. `now` in UTC as 20260131T235959Z."""
     scope = f"{now[:8]}/{region}/s3/aws4_request"
     headers = {"host": put.host, "x-amz-content-sha256": put.payload, "x-amz-date": now}

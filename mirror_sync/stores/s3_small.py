@@ -113,7 +113,7 @@ class ShortWay:
     def _server(self, place: SplitResult) -> Server:
         tls = None
         if place.scheme == "https":
-            tls = ssl.create_default_context(cafile=get_cert_path(self._access.trusted))
+            tls = ssl.create_default_context(cafile=self._access.trusted or get_cert_path(verify=True))
         options = self._options
         port = place.port or _PORTS[place.scheme]
         return Server(place.hostname or "", port, tls, options.connect_timeout, options.read_timeout)
