@@ -23,7 +23,7 @@ from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
 from mirror_sync.stores.s3_client import Access, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import code_of, no_bucket, refused_each, store_errors
-from mirror_sync.stores.s3_small import ShortWay
+from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
 
 if TYPE_CHECKING:
@@ -60,11 +60,19 @@ class S3Store:
         name = self._name(key)
         try:
             with store_errors(self._where, key):
-                found = self._client.head_object(Bucket=self._bucket, Key=name)
+                access, short_way = self._opened
+
+                def send() -> Stated:
+                    found = access.client.head_object(Bucket=self._bucket, Key=name)
+                    return found["ContentLength"], found["LastModified"].timestamp()
+
+                stated = short_way.stat(name, send)
         except KeyMissing:
+            stated = None
+        if stated is None:
             self._expect_bucket()
             return None
-        return Stat(key, found["ContentLength"], found["LastModified"].timestamp())
+        return Stat(key, *stated)
 
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[Incoming]:

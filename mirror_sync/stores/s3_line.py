@@ -1,4 +1,4 @@
-"""Open connections to one server, for requests whose answers are short: HTTP/1.1 as far as a PUT needs it.
+"""Open connections to one server, for requests whose answers are short: HTTP/1.1 as far as PUT and HEAD need it.
 
 http.client reads the headers of an answer by the parser for e-mail, which alone costs more than sending a small object.
 Here an answer is understood if it is plain; every other one is an error, after which somebody else may ask again.
@@ -27,6 +27,14 @@ class Server:
     read_timeout: float
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`fields` are the headers by their names in small letters."""
+
+    status: int
+    fields: Mapping[str, str]
+
+
 class Lines:
     """Keeps at most `most` idle connections to a server. Safe for many threads."""
 
@@ -34,14 +42,17 @@ class Lines:
         self._server = server
         self._idle: deque[socket.socket] = deque(maxlen=most)
 
-    def put(self, target: str, headers: Mapping[str, str], body: bytes | bytearray | memoryview) -> int:
-        """The status of the answer. OSError when it does not come, ValueError when it is not a plain one."""
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | bytearray | memoryview = b""
+    ) -> Answer:
+        """The answer, without its body. OSError when it does not come, ValueError when it is not a plain one."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"PUT {target} HTTP/1.1\r\n{fields}content-length: {memoryview(body).nbytes}\r\n\r\n"
+        length = f"content-length: {memoryview(body).nbytes}\r\n" if method == "PUT" else ""
+        head = f"{method} {target} HTTP/1.1\r\n{fields}{length}\r\n"
         sock = self._take()
         try:
             sock.sendall(b"".join((head.encode("latin-1"), body)))  # in one piece: a server wakes up once
-            status, reusable = _read_answer(sock)
+            answer, reusable = _read_answer(sock, bodiless=method == "HEAD")
         except BaseException:
             sock.close()
             raise
@@ -49,7 +60,7 @@ class Lines:
             self._give_back(sock)
         else:
             sock.close()
-        return status
+        return answer
 
     def close(self) -> None:
         """Close those that are idle."""
@@ -83,8 +94,8 @@ class Lines:
         return sock
 
 
-def _read_answer(sock: socket.socket) -> tuple[int, bool]:
-    """The status, and whether the connection may serve again: the answer is read to its end, and nothing follows."""
+def _read_answer(sock: socket.socket, *, bodiless: bool) -> tuple[Answer, bool]:
+    """The answer, and whether the connection may serve again: the answer is read to its end, and nothing follows."""
     got = sock.recv(_HEAD)
     while _END not in got:
         more = sock.recv(_HEAD)
@@ -97,10 +108,10 @@ def _read_answer(sock: socket.socket) -> tuple[int, bool]:
     if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdecimal():
         raise ValueError("an answer that is not HTTP")
     fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return int(status[:3]), version == "HTTP/1.1" and _ends(fields, rest)
+    whole = not rest if bodiless else _is_whole(fields, rest)
+    stays = version == "HTTP/1.1" and fields.get("connection", "keep-alive").lower() == "keep-alive"
+    return Answer(int(status[:3]), fields), whole and stays
 
 
-def _ends(fields: Mapping[str, str], rest: bytes) -> bool:
-    """Whether a connection is known to be at the end of its answer, and to stay open."""
-    whole = fields.get("content-length") == str(len(rest)) and "transfer-encoding" not in fields
-    return whole and fields.get("connection", "keep-alive").lower() == "keep-alive"
+def _is_whole(fields: Mapping[str, str], body: bytes) -> bool:
+    return fields.get("content-length") == str(len(body)) and "transfer-encoding" not in fields

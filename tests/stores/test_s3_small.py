@@ -19,7 +19,7 @@ from botocore.credentials import ReadOnlyCredentials
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.stores.s3 import S3Options, S3Store
-from mirror_sync.stores.s3_signing import Put, signed_headers
+from mirror_sync.stores.s3_signing import Signed, signed_headers
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK
 from tests.stores.contract import ODD_KEYS
@@ -70,7 +70,7 @@ class TestSignature:
             plain = replace(options(server.endpoint_url), access_key="", secret_key="", region="eu-west-7")
             put(S3Store("b", "pre", plain), key, b"x")
         (sent,) = server.asked
-        place = Put(sent.headers["host"], sent.target, Sha256.of(b"x"))
+        place = Signed("PUT", sent.headers["host"], sent.target, Sha256.of(b"x"))
         ours = signed_headers(place, "eu-west-7", keys, sent.headers["x-amz-date"])
         assert ours["x-amz-content-sha256"] == sent.headers["x-amz-content-sha256"]
         assert ours.get("x-amz-security-token") == sent.headers.get("x-amz-security-token")
@@ -155,6 +155,54 @@ class TestWay:
         with pytest.raises(StoreUnavailable, match="XAmzContentSHA256Mismatch"):
             store.put("k", b"changed", Sha256.of(b"promised"))
         assert store.stat("k") is None
+
+
+class TestLooking:
+    stated = Answer(headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:10 GMT", "Content-Length": "12"})
+
+    def test_what_is_there_and_what_is_not(self) -> None:
+        with after(self.stated, Answer(404), STORED, self.stated) as (server, store):
+            # the third answer is about the bucket, since a missing object might be a missing bucket
+            found = [store.stat("k"), store.stat("none"), store.stat("k")]
+        assert [stat and (stat.key, stat.size, stat.modified) for stat in found] == [
+            ("k", 12, 1767225610.0),
+            None,
+            ("k", 12, 1767225610.0),
+        ]
+        heads = [asked for asked in server.asked if asked.target != "/b"]
+        assert [(asked.method, asked.target) for asked in heads] == [
+            ("HEAD", f"/b/{key}") for key in ("k", "none", "k")
+        ]
+        assert [BOTO in asked.headers for asked in heads] == [False] * 3
+
+    def test_one_look_of_boto3_shows_the_way_also_where_nothing_is(self) -> None:
+        with scripted(lambda asked: STORED if asked.method == "PUT" or asked.target == "/b" else Answer(404)) as server:
+            store = S3Store("b", "", options(server.endpoint_url))
+            assert [store.stat("k"), store.stat("k")] == [None, None]
+            put(store, "k", b"x")
+        assert [(asked.method, BOTO in asked.headers) for asked in server.asked if asked.target != "/b"] == [
+            ("HEAD", True),
+            ("HEAD", False),
+            ("PUT", False),
+        ]
+
+    def test_an_answer_that_says_too_little_is_asked_of_boto3(self) -> None:
+        with after(Answer(503), self.stated) as (server, store):
+            found = store.stat("k")
+        assert found is not None
+        assert found.size == 12
+        assert by_boto3(server) == [False, True]
+
+    def test_a_real_server_says_of_every_key_what_boto3_says(self, radosgw: S3Server) -> None:
+        bucket = radosgw.make_bucket()
+        store = S3Store(bucket, "", options_of(radosgw))
+        for key in ODD_KEYS:
+            put(store, key, key.encode())
+        for key in ODD_KEYS:
+            told = radosgw.client().head_object(Bucket=bucket, Key=key)
+            found = store.stat(key)
+            assert found is not None
+            assert (found.size, found.modified) == (told["ContentLength"], told["LastModified"].timestamp())
 
 
 class TestFaults:
