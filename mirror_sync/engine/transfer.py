@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-import tenacity
-
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.events import Disproved, FileFinished, FileStarted, Retrying
 from mirror_sync.domain.keys import blob_key
@@ -43,7 +41,7 @@ class Transfer:
         self._site.tell(FileStarted(origin.run, origin.repo, file.path, file.size))
         error, interrupted = None, False
         try:
-            return self._retrying()(self._bring_once, origin, file)
+            return self._bring_again(origin, file)
         except Interrupted:
             interrupted = True  # the file has not failed: the run was stopped
             raise
@@ -53,18 +51,13 @@ class Transfer:
         finally:
             self._site.tell(FileFinished(origin.run, origin.repo, file.path, file.size, error, interrupted))
 
-    def _retrying(self) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(IntegrityError),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            before_sleep=self._tell_retry,
-            reraise=True,
-        )
-
-    def _tell_retry(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, IntegrityError):
-            self._site.tell(Retrying(error.path, error.code, str(error), state.attempt_number, 0.0))
+    def _bring_again(self, origin: Origin, file: RemoteFile) -> Landed:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return self._bring_once(origin, file)
+            except IntegrityError as error:
+                self._site.tell(Retrying(error.path, error.code, str(error), attempt, 0.0))
+        return self._bring_once(origin, file)
 
     def _bring_once(self, origin: Origin, file: RemoteFile) -> Landed:
         read = FileRead(self._site, origin, file)

@@ -49,7 +49,7 @@ class Endpoint:
 
     def is_home(self, url: str) -> bool:
         """Whether an address is the endpoint's own origin."""
-        return origin_of(url) == origin_of(self.url)
+        return url.startswith(f"{self.url}/") or origin_of(url) == origin_of(self.url)
 
     def get(
         self,

@@ -108,6 +108,13 @@ class RetryingSource:
         return self._source.budget()
 
     def _again(self, what: str, call: Callable[[], _T]) -> _T:
+        """The machinery of repeating is too dear for each of many calls: it begins where the first one has failed."""
+        try:
+            return call()
+        except MirrorError as error:
+            return self._repeat(what, _after(error, call))
+
+    def _repeat(self, what: str, call: Callable[[], _T]) -> _T:
         def wait(state: RetryCallState) -> float:
             return self._policy.wait(state.attempt_number, _error_of(state), self._random())
 
@@ -148,23 +155,9 @@ class _Resuming(AbstractContextManager[ByteStream]):
         self._drop()
 
     def readinto(self, buffer: memoryview) -> int:
-        try:
-            count = self._read(buffer)
-        except MirrorError as error:  # the machinery of repeating is too dear for each of a file's many reads
-            count = self._again(self._after(error, buffer))
+        count = self._again(lambda: self._read(buffer))
         self._position += count
         return count
-
-    def _after(self, error: MirrorError, buffer: memoryview) -> Callable[[], int]:
-        """The read whose first attempt has failed already."""
-        failed = [error]
-
-        def call() -> int:
-            if failed:
-                raise failed.pop()
-            return self._read(buffer)
-
-        return call
 
     def _read(self, buffer: memoryview) -> int:
         if self._stream is None:
@@ -183,6 +176,18 @@ class _Resuming(AbstractContextManager[ByteStream]):
     def _drop(self) -> None:
         self._stream = None
         self._opened.close()
+
+
+def _after(error: MirrorError, call: Callable[[], _T]) -> Callable[[], _T]:
+    """The call whose first attempt has failed already."""
+    failed = [error]
+
+    def again() -> _T:
+        if failed:
+            raise failed.pop()
+        return call()
+
+    return again
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:

@@ -19,6 +19,7 @@ from mirror_sync.sources.places import is_public, names_private
 
 USER_AGENT = f"mirror-sync/{version('mirror-sync')}; hf_hub/{version('huggingface_hub')}"
 _HOSTS = 16  # pools kept open; a CDN has a few names
+_ORIGINS = 1024  # hosts whose proxy is remembered
 _SHORT = 64 * 1024  # bytes that are sooner read than a connection is made
 _SHORT_WHILE = 1.0  # seconds that reading them may take
 
@@ -27,7 +28,8 @@ class Transport:
     """Connections for many threads; `connections` is how many stay open to one host, `clock` in seconds, `public` says
     of an IP address whether it is one of the open internet.
 
-    HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE are honoured as they stand when it is made and used.
+    SSL_CERT_FILE is honoured as it stands when it is made, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY as they
+    stand when a host is first connected to.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Transport:
         self.timeouts = timeouts or Timeouts()
         self._connections, self._clock, self._public = connections, clock, public
         self._tls = trusted()
+        self._proxies: dict[tuple[str, str, int], str | None] = {}
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
@@ -50,11 +53,11 @@ class Transport:
         `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
         is looked at; through a proxy, which resolves names itself, only what a name says by itself.
         """
-        proxy = proxy_for(url)
+        proxy = self._proxy(url)
         if public_only and proxy is not None and names_private(origin_of(url)[1], self._public):
             raise BadAnswer(f"a redirect to {origin_of(url)[1]}, which is not on the open internet: refused")
         try:
-            return self._pool(proxy, public_only=public_only and proxy is None).request(
+            return self._pool(proxy, public_only=public_only and proxy is None).urlopen(
                 "GET",
                 url,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
@@ -72,7 +75,7 @@ class Transport:
 
     def came_from_inside(self, answer: urllib3.BaseHTTPResponse, url: str) -> bool:
         """Whether a server that is not on the open internet answered; behind a proxy, by its name."""
-        return names_private(origin_of(url)[1], self._public) if proxy_for(url) else not self._public(peer(answer))
+        return names_private(origin_of(url)[1], self._public) if self._proxy(url) else not self._public(peer(answer))
 
     def finish(self, answer: urllib3.BaseHTTPResponse, url: str) -> None:
         """Have done with an answer whose body does not matter: a short one is read, so that its connection serves
@@ -90,6 +93,15 @@ class Transport:
         with self._lock:
             for pool in self._pools.values():
                 pool.clear()
+
+    def _proxy(self, url: str) -> str | None:
+        """Looked up once for each host: to read the whole environment takes longer than to ask for a small file."""
+        origin = origin_of(url)
+        if origin not in self._proxies:
+            if len(self._proxies) >= _ORIGINS:
+                self._proxies.clear()
+            self._proxies[origin] = proxy_for(url)
+        return self._proxies[origin]
 
     def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
         with self._lock:

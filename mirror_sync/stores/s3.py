@@ -21,8 +21,9 @@ from mirror_sync.stores import s3_resume
 from mirror_sync.stores.names import check_key, check_prefix
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
-from mirror_sync.stores.s3_client import S3Options, checked, make_client
+from mirror_sync.stores.s3_client import Access, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import code_of, no_bucket, refused_each, store_errors
+from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class S3Store:
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
         self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
         self._lock = threading.Lock()
-        self._made: S3Client | None = None
+        self._made: tuple[Access, ShortWay] | None = None
         self._bucket_seen = False
         self.part_size = self._options.part_size
 
@@ -59,11 +60,19 @@ class S3Store:
         name = self._name(key)
         try:
             with store_errors(self._where, key):
-                found = self._client.head_object(Bucket=self._bucket, Key=name)
+                access, short_way = self._opened
+
+                def send() -> Stated:
+                    found = access.client.head_object(Bucket=self._bucket, Key=name)
+                    return found["ContentLength"], found["LastModified"].timestamp()
+
+                stated = short_way.stat(name, send)
         except KeyMissing:
+            stated = None
+        if stated is None:
             self._expect_bucket()
             return None
-        return Stat(key, found["ContentLength"], found["LastModified"].timestamp())
+        return Stat(key, *stated)
 
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[Incoming]:
@@ -83,7 +92,12 @@ class S3Store:
         """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
         name = self._name(key)
         with store_errors(self._where, key):
-            self._client.put_object(Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest))
+            access, short_way = self._opened
+
+            def send() -> object:
+                return access.client.put_object(Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest))
+
+            short_way.put(name, body, digest, send)
 
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
@@ -131,10 +145,15 @@ class S3Store:
 
     @property
     def _client(self) -> S3Client:
+        return self._opened[0].client
+
+    @property
+    def _opened(self) -> tuple[Access, ShortWay]:
         with self._lock:
             if self._made is None:
                 with store_errors(self._where):
-                    self._made = make_client(self._options)
+                    access = open_access(self._options)
+                    self._made = access, ShortWay(access, self._options)
             return self._made
 
     def _name(self, key: str) -> str:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import boto3
 import botocore.auth
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.stores.parts import PART_SIZE
@@ -50,9 +52,34 @@ class S3Options:
         return self.endpoint_url or (f"https://s3.{self.region}.amazonaws.com" if self.region else "AWS")
 
 
-def make_client(options: S3Options) -> S3Client:
+@dataclass(frozen=True)
+class Access:
+    """A client, and what else it found: `trusted` is a file of certificates, None for botocore's own."""
+
+    client: S3Client
+    trusted: str | None
+    credentials: Credentials | None = field(repr=False)
+
+    def keys(self) -> ReadOnlyCredentials | None:
+        """The keys as they are now: those of a role are renewed when they are about to end. What botocore raises."""
+        return None if self.credentials is None else self.credentials.get_frozen_credentials()
+
+
+def open_access(options: S3Options) -> Access:
+    """What a bucket is reached with. Where no keys are given, they are those that the client finds as well."""
+    session = botocore.session.get_session()
+    client = make_client(options, session)
+    trusted = _trusted() or session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    if options.unsigned:
+        return Access(client, trusted, None)
+    if options.access_key:
+        return Access(client, trusted, Credentials(options.access_key, options.secret_key))
+    return Access(client, trusted, session.get_credentials())
+
+
+def make_client(options: S3Options, session: botocore.session.Session | None = None) -> S3Client:
     """A client that is safe for many threads. Proxies are taken from the environment by botocore."""
-    client = boto3.session.Session().client(
+    client = boto3.session.Session(botocore_session=session).client(
         "s3",
         endpoint_url=options.endpoint_url,
         region_name=options.region,

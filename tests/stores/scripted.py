@@ -25,20 +25,24 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """`cut` closes the connection after so many bytes of the body, which its length still promises."""
+    """`cut` closes the connection after so many bytes of the body, which its length still promises; `raw` is sent in
+    place of all else, and the connection closed.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Scripted:
-    """A running server, and all that it was asked."""
+    """A running server, all that it was asked, and the client's end of each connection."""
 
     endpoint_url: str
     asked: list[Asked]
+    connections: list[tuple[str, int]]
 
 
 def fault(code: str, status: int, message: str = "because") -> Answer:
@@ -50,29 +54,40 @@ def fault(code: str, status: int, message: str = "because") -> Answer:
 def scripted(script: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Answers every request as the script says, for as long as the block lasts."""
     asked: list[Asked] = []
-    server = ThreadingHTTPServer((LOOPBACK, 0), _handler(script, asked))
+    connections: list[tuple[str, int]] = []
+    server = ThreadingHTTPServer((LOOPBACK, 0), _handler(script, asked, connections))
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield Scripted(f"{'https' if tls else 'http'}://{LOOPBACK}:{server.server_address[1]}", asked)
+        yield Scripted(f"{'https' if tls else 'http'}://{LOOPBACK}:{server.server_address[1]}", asked, connections)
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def _handler(script: Callable[[Asked], Answer], asked: list[Asked]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    script: Callable[[Asked], Answer], asked: list[Asked], connections: list[tuple[str, int]]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            connections.append(self.client_address)
+            super().setup()
 
         def _respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked.append(Asked(self.command, self.path, headers, body))
             answer = script(asked[-1])
+            if answer.raw is not None:
+                self.wfile.write(answer.raw)
+                self.close_connection = True
+                return
             self.send_response_only(answer.status)  # no date but the script's
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
