@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 
 
 class ByteStream(Protocol):
@@ -36,6 +36,14 @@ class Source(Protocol):
         """The repos that a glob stands for, each resolved at its default branch `main`.
 
         A bare repo is listed, too, but its entry cannot be read: `resolve` says why.
+        """
+        ...
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        """What lists tell of these repos, all of one kind and owner, in fewer calls than asking for each.
+
+        It costs one call more than it saves, at the worst. A repo that is not found may be renamed, hidden, gone, or
+        too deep in a long list: only `resolve` says.
         """
         ...
 

@@ -57,6 +57,9 @@ class Decider:
         frozen = self._absences.frozen(task, refs)
         if frozen is not None:
             return frozen
+        known = None if task.head is None else self._seen(task, refs, task.head)
+        if isinstance(known, Settled):
+            return known
         try:
             resolved = task.resolved or self._source.resolve(task.repo, task.revision)
         except GONE as error:
@@ -73,7 +76,7 @@ class Decider:
         """
         refs = read_refs(self._target.store, task.repo)
         if _is_stale(task, seen, refs):
-            found = self.look(replace(task, resolved=None))
+            found = self.look(replace(task, resolved=None, head=None))
             if isinstance(found, Settled):
                 return found
             seen, refs = found, found.refs

@@ -159,6 +159,7 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
 def _plan_of(item: Task | Unlisted, found: Settled | Change, part_size: int) -> RepoPlan:
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, Settled):
+        look = Calls() if isinstance(item, Task) and item.head is not None else look
         return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if found.root is None:
