@@ -36,6 +36,7 @@ from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.looks import SqliteLooks
 from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
@@ -178,6 +179,7 @@ class Mirror:
             notes=SqliteNotes(state / "uploads.db", place),
             lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
             grace=target.grace,
+            looks=SqliteLooks(state / "looks.db", place),
         )
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
@@ -92,11 +92,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock."""
+    """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock.
+
+    `md5` is said to be that of its bytes, in hexadecimal, where the store's listings say so: compare it with theirs.
+    """
 
     key: str
     size: int
     modified: float
+    md5: str | None = field(default=None, compare=False)
 
 
 class Upload(Protocol):
@@ -214,6 +218,26 @@ class ContentIndex(Protocol):
         ...
 
     def mark_complete(self) -> None: ...
+
+
+class Looks(Protocol):
+    """What was read of small objects of a target: a cache, local to a machine, which may forget everything."""
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        """What was remembered last under a name; None when that was of another version."""
+        ...
+
+    def remember(self, name: str, version: str, body: bytes) -> None: ...
+
+
+class NoLooks:
+    """Implements `Looks` by remembering nothing: everything is read again."""
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        return None
+
+    def remember(self, name: str, version: str, body: bytes) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)

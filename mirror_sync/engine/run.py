@@ -17,6 +17,7 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
+from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, report_of, sync_repo
 from mirror_sync.engine.transfer import Transfer
@@ -76,7 +77,8 @@ def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Itera
         ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
         ThreadPoolExecutor(job.workers, "file") as files,
     ):
-        yield Bench(run, site, source, target, all_jobs, Transfer(site, target, parts), files, Proof(source))
+        transfer, glance = Transfer(site, target, parts), Glance(target, site.clock)
+        yield Bench(run, site, source, target, all_jobs, transfer, files, Proof(source), glance)
 
 
 def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
@@ -90,7 +92,9 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
 
     try:
         with open_bench(site, run, job, all_jobs) as bench:
-            return _for_each(site, _gather(site, run, job), work, repos)
+            items = _gather(site, run, job)
+            bench.glance.over({item.repo for item in items if isinstance(item, Task)})
+            return _for_each(site, items, work, repos)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(site, run, job, error):
             repos.append(report_of(item, item.found))
@@ -108,8 +112,10 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         source, target = site.sources[job.upstream], site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
-            _for_each(site, list(gather(site, run, job)), work, plans)
+            glance, items = Glance(target, site.clock), list(gather(site, run, job))
+            decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
+            glance.over({item.repo for item in items if isinstance(item, Task)})
+            _for_each(site, items, work, plans)
     except Exception as error:  # as above
         plans += [_plan_of(item, item.found, 1) for item in _all_of(site, run, job, error)]
 

@@ -14,7 +14,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import ContentIndex, NoNotes, Source, Store, UploadNotes
+from mirror_sync.ports import ContentIndex, Looks, NoLooks, NoNotes, Source, Store, UploadNotes
 
 _SETTLE = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
@@ -22,7 +22,8 @@ _MEMORY = 160 * 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with.
+    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
+    `looks` spare reading what has not changed.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `flights` are what the jobs of this process bring there.
@@ -34,6 +35,7 @@ class Target:
     lock: Callable[[Repo], AbstractContextManager[object]]
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
+    looks: Looks = NoLooks()
     flights: Flights = field(default_factory=Flights, repr=False, compare=False)
 
     @property

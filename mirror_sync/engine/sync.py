@@ -21,6 +21,7 @@ from mirror_sync.engine.decision import Change, Seen, Settled, renamed
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
+from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
@@ -46,10 +47,11 @@ class Bench:
     transfer: Transfer
     files: Executor
     proof: Proof
+    glance: Glance
 
     def decider(self, *, anew: bool = False) -> Decider:
         absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
-        sides = Sides(self.source, self.target, self.jobs, self.site.go_on)
+        sides = Sides(self.source, self.target, self.jobs, self.site.go_on, self.glance)
         return Decider(sides, absences, self.files.map, anew=anew)
 
 
@@ -148,7 +150,8 @@ def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | N
     relies_on = None if base is None else base.digest
 
     def put() -> None:
-        publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
+        refs = publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
+        bench.glance.learn(task.repo, task.revision, refs, Facts(task.job.selection, change.files, bench.site.clock()))
 
     granted = frozenset[Sha256]() if base is None else base.digests
     watch.publish((change.resolved.commit, root), None if change.root else granted, put)
