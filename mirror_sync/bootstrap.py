@@ -157,6 +157,7 @@ class Mirror:
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self.stop,
+            looked=self.history.looked,
         )
 
     def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:

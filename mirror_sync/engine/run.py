@@ -19,7 +19,7 @@ from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.site import Site
-from mirror_sync.engine.sync import Bench, report_of, sync_repo
+from mirror_sync.engine.sync import Bench, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer import Transfer
 from mirror_sync.errors import Interrupted
 
@@ -86,7 +86,7 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
 
     def work(item: Task | Unlisted) -> RepoReport:
         site.go_on()
-        report = report_of(item, item.found) if isinstance(item, Unlisted) else sync_repo(bench, item)
+        report = report_of(item, item.found) if isinstance(item, Unlisted) else with_lag(site, sync_repo(bench, item))
         site.tell(RepoFinished(run, report))
         return report
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.events import Observer
+from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
@@ -49,7 +51,8 @@ class Site:
     """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
     jobs together.
 
-    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
+    look at what a report is about.
     """
 
     sources: Mapping[str, Source]
@@ -60,6 +63,7 @@ class Site:
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
+    looked: Callable[[RepoReport], Look | None] = lambda report: None
 
     def go_on(self) -> None:
         """Raise Interrupted when the run was asked to stop."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
@@ -55,6 +57,14 @@ class Bench:
         return Decider(sides, absences, self.files.map, anew=anew)
 
 
+class Brought(NamedTuple):
+    """The digest of a root that can be published, what is known by git id then, and the commit's date."""
+
+    root: Sha256
+    learned: Mapping[GitOid, Sha256]
+    committed: str
+
+
 @dataclass(slots=True)
 class Tally:
     """What one repo moved; counted by many threads."""
@@ -86,6 +96,13 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
         fetched_files=tally.fetched_files,
         fetched_bytes=tally.fetched_bytes,
     )
+
+
+def with_lag(site: Site, report: RepoReport) -> RepoReport:
+    """For whoever remembers earlier looks: the machine that runs the job, wherever the repo was synced."""
+    if report.published is None or report.commit is None:
+        return report
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, site.looked(report)))
 
 
 def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
@@ -132,16 +149,26 @@ def bring_up_to_date(
 def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
-    root, learned = (change.root, {}) if change.root else _bring_snapshot(bench, task, change, tally)
+    root, learned, committed = _there(change) or _bring_snapshot(bench, task, change, tally)
     bench.site.go_on()
     _publish(bench, task, change, (root, ref), watch)
+    published = bench.site.now()
     learn(bench.target, learned)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files)
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
         reused_bytes=max(0, change.size - tally.fetched_bytes),
+        committed=committed if moment(committed) else None,
+        published=published,
     )
+
+
+def _there(change: Change) -> Brought | None:
+    """The snapshot of a commit that is published under another name."""
+    if change.root is None or change.relies_on is None:
+        return None
+    return Brought(change.root, {}, change.relies_on.root.last.get("date", ""))
 
 
 def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | None], watch: Watch) -> None:
@@ -189,8 +216,7 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 
 
-def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> tuple[Sha256, dict[GitOid, Sha256]]:
-    """The digest of the new root, and what is known by git id once it is published."""
+def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
     expect_room(bench.target, change.plan.fetch)
     brought = _bring_files(bench, task, change, tally)
     proved = {content: landed.digest for content, landed in brought.items()}
@@ -203,7 +229,7 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> t
         verdict=change.verdict,
     )
     root = publish_documents(bench.target.store, snapshot, change.known_documents, bench.files.map)
-    return root, git_oids(manifest)
+    return Brought(root, git_oids(manifest), snapshot.history[0].date)
 
 
 def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:
