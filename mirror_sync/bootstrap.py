@@ -50,6 +50,7 @@ from mirror_sync.sources.pacing import Timing
 from mirror_sync.sources.ration import Ration
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.looks import SqliteLooks
 from mirror_sync.stores.notes import SqliteNotes
 
 _LOCK_POLL = 0.2  # seconds between two looks at the stop event
@@ -222,6 +223,7 @@ class Mirror:
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self.stop,
+            looked=self.history.looked,
         )
 
     def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
@@ -250,6 +252,7 @@ class Mirror:
             notes=SqliteNotes(state / "uploads.db", place),
             lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
             grace=target.grace,
+            looks=SqliteLooks(state / "looks.db", place),
         )
 
     @contextmanager

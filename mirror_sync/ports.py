@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
@@ -12,7 +12,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 
 
 class ByteStream(Protocol):
@@ -36,6 +36,14 @@ class Source(Protocol):
         """The repos that a glob stands for, each resolved at its default branch `main`.
 
         A bare repo is listed, too, but its entry cannot be read: `resolve` says why.
+        """
+        ...
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        """What lists tell of these repos, all of one kind and owner, in fewer calls than asking for each.
+
+        It costs one call more than it saves, at the worst. A repo that is not found may be renamed, hidden, gone, or
+        too deep in a long list: only `resolve` says.
         """
         ...
 
@@ -84,11 +92,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock."""
+    """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock.
+
+    `md5` is said to be that of its bytes, in hexadecimal, where the store's listings say so: compare it with theirs.
+    """
 
     key: str
     size: int
     modified: float
+    md5: str | None = field(default=None, compare=False)
 
 
 class Upload(Protocol):
@@ -206,6 +218,26 @@ class ContentIndex(Protocol):
         ...
 
     def mark_complete(self) -> None: ...
+
+
+class Looks(Protocol):
+    """What was read of small objects of a target: a cache, local to a machine, which may forget everything."""
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        """What was remembered last under a name; None when that was of another version."""
+        ...
+
+    def remember(self, name: str, version: str, body: bytes) -> None: ...
+
+
+class NoLooks:
+    """Implements `Looks` by remembering nothing: everything is read again."""
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        return None
+
+    def remember(self, name: str, version: str, body: bytes) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)

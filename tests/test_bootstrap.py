@@ -15,7 +15,11 @@ from mirror_sync.bootstrap import Mirror, connections_of
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import read_refs
 from mirror_sync.observers.history import History
+from mirror_sync.stores.directory import DirectoryStore
 
 CONFIG = """\
 version: 1
@@ -114,3 +118,25 @@ def test_a_target_that_cannot_be_swept_is_a_warning_and_the_others_are_swept(
     ]
     assert not left.exists()
     mirror.close()
+
+
+def test_what_was_published_is_remembered_with_its_lag_and_not_read_again(settings: Settings, tmp_path: Path) -> None:
+    readme = tmp_path / "upstream" / "acme" / "one" / "README.md"
+    mirror = Mirror(settings)
+    mirror.sync()
+    readme.write_text("---\nlicense: mit\n---\nmore\n", encoding="utf-8")
+    (report,) = mirror.sync().repos
+    (status,) = mirror.status()
+    assert report.lag_seconds is not None
+    assert (status.committed, status.published, status.lag_seconds) == (
+        report.committed,
+        report.published,
+        report.lag_seconds,
+    )
+    refs = read_refs(DirectoryStore(tmp_path / "mirror"), Repo.parse("acme/one"))
+    root = refs.root_of("main")
+    assert root is not None
+    (tmp_path / "mirror" / blob_key(root)).unlink()
+    assert [repo.outcome for repo in mirror.sync().repos] == ["unchanged"]
+    (tmp_path / "state" / "looks.db").unlink()
+    assert [repo.outcome for repo in Mirror(settings).sync().repos] == ["published"]

@@ -306,16 +306,9 @@ def test_a_job_that_jobs_yaml_has_no_more_is_no_series_any_more(site: Site) -> N
     assert site.value("job_outcome", mirror_job="other", outcome="complete") == 0
 
 
-@dataclass(frozen=True)
-class Lagging(RepoReport):
-    """A report by who knows how far behind the upstream we were."""
-
-    lag_seconds: float | None = None
-
-
 def test_a_lag_stands_until_the_next_publication_whatever_comes_between(site: Site) -> None:
     assert site.of_repo("repo_lag_seconds") is None
-    good = Lagging("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED, lag_seconds=42.0)
+    good = RepoReport("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED, lag_seconds=42.0)
     site.metrics(RepoFinished("run", good))
     assert site.of_repo("repo_lag_seconds") == 42
     for outcome in set(RepoOutcome) - {RepoOutcome.PUBLISHED}:
@@ -327,7 +320,7 @@ def test_a_lag_stands_until_the_next_publication_whatever_comes_between(site: Si
 
 def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:
     for outcome in RepoOutcome:
-        report = Lagging("job", Kind.MODEL, "acme/one", "main", outcome, lag_seconds=1.0)
+        report = RepoReport("job", Kind.MODEL, "acme/one", "main", outcome, lag_seconds=1.0)
         site.metrics(RepoFinished("run", report))
         samples = [sample for family in site.metrics.registry.collect() for sample in family.samples]
         assert sum("repo" in sample.labels for sample in samples) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
@@ -11,7 +11,7 @@ from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone, mildest
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.policy import LicensePolicy
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 
@@ -56,13 +56,22 @@ class Job:
     retention: Retention = Retention()
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
+    # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
+    _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
+    _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        globs = tuple(pattern for pattern in self.repos if pattern.is_glob)
+        spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in self.repos if not pattern.is_glob)
+        object.__setattr__(self, "_globs", globs)
+        object.__setattr__(self, "_spelled_out", spelled_out)
 
     def names(self, repo: Repo) -> bool:
-        return any(pattern.matches(repo) for pattern in self.repos)
+        return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
 
     def spells_out(self, repo: Repo) -> bool:
         """Whether the job names the repo itself, rather than by a glob."""
-        return any(not pattern.is_glob and pattern.matches(repo) for pattern in self.repos)
+        return (repo.kind, repo.id) in self._spelled_out
 
     def follows(self, revision: str) -> bool:
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)

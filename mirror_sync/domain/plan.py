@@ -66,5 +66,10 @@ def carry_out(done: Plan, current: Manifest, proved: Mapping[Content, Sha256]) -
     KeyError when a content was neither held, present nor fetched: such a manifest must never be published.
     """
     held: dict[Content, Sha256] = {file.content: file.sha256 for file in current.values()} | dict(proved)
-    files = [file.proved(held[file.content]) for file in (*done.fetch, *done.reuse)]
-    return {file.path: file for file in files}
+    return {file.path: _proved(file, current.get(file.path), held[file.content]) for file in (*done.fetch, *done.reuse)}
+
+
+def _proved(file: RemoteFile, before: MirroredFile | None, digest: Sha256) -> MirroredFile:
+    """The very object where nothing has changed: of a hundred thousand files nearly all stay as they were."""
+    proved = file.proved(digest)
+    return before if before is not None and before == proved else proved

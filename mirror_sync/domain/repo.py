@@ -58,6 +58,11 @@ class Repo:
         """`org/name` is a model, `dataset:org/name` a dataset."""
         return cls(*_split_kind(text))
 
+    @property
+    def owner(self) -> str:
+        """Empty for a few old models."""
+        return self.id.rpartition("/")[0]
+
     def __str__(self) -> str:
         return _spelled(self.kind, self.id)
 

@@ -24,6 +24,8 @@ class RepoReport:
     """One revision of one repo in one run. `code` is `reason` in a word: an error's code, `license`, or empty.
 
     `files` and `bytes` count all that the published snapshot holds.
+    Of what the run published: `committed` is the commit's date by the upstream, `published` when readers got it here,
+    `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
     """
 
     job: str
@@ -41,6 +43,9 @@ class RepoReport:
     reused_bytes: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    committed: str | None = None
+    published: str | None = None
+    lag_seconds: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -213,7 +218,10 @@ class PruneReport:
 
 @dataclass(frozen=True, slots=True)
 class RepoStatus:
-    """What is known of one revision of one repo of one job; times are ISO 8601 in UTC, None for never."""
+    """What is known of one revision of one repo of one job; times are ISO 8601 in UTC, None for never.
+
+    `committed`, `published` and `lag_seconds` are those of the last publication: see `RepoReport`.
+    """
 
     job: str
     kind: Kind
@@ -227,6 +235,9 @@ class RepoStatus:
     last_success: str | None
     code: str = ""
     bytes: int = 0
+    committed: str | None = None
+    published: str | None = None
+    lag_seconds: float | None = None
 
 
 def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:

@@ -31,6 +31,8 @@ class Selection:
         return _any_matches(path, self.include) and not _any_matches(path, self.exclude)
 
     def filter(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+        if self == Selection():
+            return iter(files)
         return (file for file in files if self.wants(file.path))
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ from mirror_sync.errors import DocumentError, UnsafePath
 ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
 FULL_SIBLINGS = 5000  # files; see `siblings`
 FORMAT = 1
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # dumps would make one a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def sort_key(path: str) -> str:
 
 def encode_json(value: Any) -> str:
     """Compact JSON, in raw UTF-8, as JavaScript's JSON.stringify writes it. ValueError for NaN and Infinity."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def entry_of(file: MirroredFile) -> dict[str, Any]:

@@ -31,6 +31,17 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Heads:
+    """What lists of an owner's repos told of some of them at `main`, and how many calls that took.
+
+    `found` have no `described`: they are enough to see that nothing has moved, and not to publish what has.
+    """
+
+    found: tuple[Resolved, ...] = ()
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetState:
     """What is left of one window: calls `remaining` of `quota`, and `resets_in` seconds until all are there again."""
 

@@ -19,6 +19,7 @@ from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
 from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, renamed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
+from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
@@ -34,6 +35,7 @@ class Sides:
     target: Target
     jobs: Sequence[Job]
     go_on: Callable[[], None]
+    glance: Glance
 
 
 class Decider:
@@ -44,7 +46,7 @@ class Decider:
 
     def __init__(self, sides: Sides, absences: Absences, mapper: Mapper = map, *, anew: bool = False) -> None:
         self._source, self._target, self._jobs, self._go_on = sides.source, sides.target, sides.jobs, sides.go_on
-        self._absences, self._mapper, self._anew = absences, mapper, anew
+        self._absences, self._mapper, self._anew, self._glance = absences, mapper, anew, sides.glance
 
     def look(self, task: Task) -> Settled | Seen:
         """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
@@ -52,11 +54,16 @@ class Decider:
         A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
         Interrupted.
         """
+        return self._look(task, self._glance.refs(task.repo))
+
+    def _look(self, task: Task, refs: Refs) -> Settled | Seen:
         self._go_on()
-        refs = read_refs(self._target.store, task.repo)
         frozen = self._absences.frozen(task, refs)
         if frozen is not None:
             return frozen
+        known = None if task.head is None else self._seen(task, refs, task.head)
+        if isinstance(known, Settled):
+            return known
         try:
             resolved = task.resolved or self._source.resolve(task.repo, task.revision)
         except GONE as error:
@@ -73,10 +80,10 @@ class Decider:
         """
         refs = read_refs(self._target.store, task.repo)
         if _is_stale(task, seen, refs):
-            found = self.look(replace(task, resolved=None))
+            found = self._look(replace(task, resolved=None, head=None), refs)
             if isinstance(found, Settled):
                 return found
-            seen, refs = found, found.refs
+            seen = found
         return self._compare_now(task, refs, seen.resolved)
 
     def _compare_now(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
@@ -101,10 +108,11 @@ class Decider:
         return Seen(resolved, refs) if settled is None else replace(settled, edit=Edit.between(refs, refs.noting(None)))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
-        root = self._root(refs, resolved.commit)
-        if self._anew or root is None or refs.commit_of(task.revision) != resolved.commit:
+        digest = refs.root_of(task.revision)
+        if self._anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
             return None
-        if root.selection != task.job.selection:
+        root = self._glance.root(task.repo, task.revision, digest)
+        if root is None or root.selection != task.job.selection:
             return None
         return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files, root.size)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import NamedTuple
 
 from mirror_sync.domain.job import Job
@@ -13,6 +14,7 @@ from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import Settled, failure
 from mirror_sync.engine.faults import settle
+from mirror_sync.engine.heads import heads_of
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate, RevisionNotFound
@@ -33,12 +35,16 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One revision of one repo to bring up to date; `resolved` where a listing has answered already."""
+    """One revision of one repo to bring up to date; `resolved` where a listing has answered already.
+
+    `head` is what a listing told in passing: enough where nothing has moved.
+    """
 
     job: Job
     repo: Repo
     revision: str
     resolved: Resolved | None = None
+    head: Resolved | None = None
 
     @property
     def named(self) -> Named:
@@ -87,7 +93,7 @@ class _Expansion:
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
         if not pattern.is_glob:
-            yield from self._revisions(pattern.repo, None)
+            yield from self._spelled_out(pattern.repo)
             return
         try:
             listed = self._search(pattern)
@@ -96,6 +102,24 @@ class _Expansion:
             return
         for repo, resolved in listed.items():
             yield from self._revisions(repo, resolved)
+
+    @cached_property
+    def _heads(self) -> Mapping[Repo, Resolved]:
+        """What is known of the repos that the job spells out, beside the owners whose repos are listed anyway."""
+        if DEFAULT_BRANCH not in self._job.revisions:
+            return {}
+        listed = {(pattern.kind, pattern.owner) for pattern in self._job.repos if pattern.is_glob}
+        named = [pattern.repo for pattern in self._job.repos if not pattern.is_glob]
+        return heads_of(
+            self._site, self._run, self._source, [repo for repo in named if (repo.kind, repo.owner) not in listed]
+        )
+
+    def _spelled_out(self, repo: Repo) -> Iterator[Task | Unlisted]:
+        for item in self._revisions(repo, None):
+            if isinstance(item, Task) and item.revision == DEFAULT_BRANCH:
+                yield replace(item, head=self._heads.get(repo))
+            else:
+                yield item
 
     def _search(self, pattern: RepoPattern) -> dict[Repo, Resolved | None]:
         """What the upstream lists, and what is published already."""

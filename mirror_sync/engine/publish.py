@@ -13,7 +13,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.policy import Verdict
-from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import Selection
 from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
@@ -51,8 +51,8 @@ def publish_documents(store: Store, snapshot: Snapshot, known: frozenset[Sha256]
 
 def publish_refs(
     store: Store, repo: Repo, snapshot: tuple[Resolved, Sha256], ref: Ref | None, relies_on: Sha256 | None = None
-) -> None:
-    """Move a ref onto a snapshot with one PUT. The caller holds the repo's lock.
+) -> Refs:
+    """Move a ref onto a snapshot with one PUT, and return what stands there now. The caller holds the repo's lock.
 
     Raises Swept when `relies_on`, the root of a snapshot that the new one shares blobs with, is no longer published.
     """
@@ -60,7 +60,9 @@ def publish_refs(
     refs = read_refs(store, repo)
     if relies_on is not None and relies_on not in refs.snapshots.values():
         raise Swept(repo, ())
-    put_refs(store, repo, refs.with_snapshot(resolved.commit, root, ref))
+    after = refs.with_snapshot(resolved.commit, root, ref)
+    put_refs(store, repo, after)
+    return after
 
 
 def amend_refs(store: Store, repo: Repo, edit: Edit | None) -> None:

@@ -17,9 +17,10 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
+from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.lanes import Lanes
 from mirror_sync.engine.site import Site
-from mirror_sync.engine.sync import Bench, report_of, sync_repo
+from mirror_sync.engine.sync import Bench, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer import Transfer
 from mirror_sync.errors import Interrupted
 
@@ -77,8 +78,8 @@ def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Itera
         ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
         Lanes(job.workers, "file") as files,
     ):
-        transfer, proof = Transfer(site, target, parts), Proof(source)
-        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof)
+        transfer, proof, glance = Transfer(site, target, parts), Proof(source), Glance(target, site.clock)
+        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof, glance)
 
 
 def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
@@ -86,13 +87,15 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
 
     def work(item: Task | Unlisted) -> RepoReport:
         site.go_on()
-        report = report_of(item, item.found) if isinstance(item, Unlisted) else sync_repo(bench, item)
+        report = report_of(item, item.found) if isinstance(item, Unlisted) else with_lag(site, sync_repo(bench, item))
         site.tell(RepoFinished(run, report))
         return report
 
     try:
         with open_bench(site, run, job, all_jobs) as bench:
-            return _for_each(site, _gather(site, run, job), work, repos)
+            items = _gather(site, run, job)
+            bench.glance.over({item.repo for item in items if isinstance(item, Task)})
+            return _for_each(site, items, work, repos)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(site, run, job, error):
             repos.append(report_of(item, item.found))
@@ -110,8 +113,10 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         source, target = site.source(job), site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            decider = Decider(Sides(source, target, all_jobs, site.go_on), absences, documents.map)
-            _for_each(site, list(gather(site, run, job)), work, plans)
+            glance, items = Glance(target, site.clock), list(gather(site, run, job))
+            decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
+            glance.over({item.repo for item in items if isinstance(item, Task)})
+            _for_each(site, items, work, plans)
     except Exception as error:  # as above
         plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
 
@@ -161,6 +166,7 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
 def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, Settled):
+        look = Calls() if isinstance(item, Task) and item.head is not None else look
         return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if found.root is None:

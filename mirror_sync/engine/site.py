@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.events import Observer
+from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import ContentIndex, NoNotes, Source, Store, UploadNotes
+from mirror_sync.ports import ContentIndex, Looks, NoLooks, NoNotes, Source, Store, UploadNotes
 
 _SETTLE = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
@@ -23,7 +25,8 @@ _MEMORY = 160 * 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with.
+    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
+    `looks` spare reading what has not changed.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `flights` are what the jobs of this process bring there.
@@ -35,6 +38,7 @@ class Target:
     lock: Callable[[Repo], AbstractContextManager[object]]
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
+    looks: Looks = NoLooks()
     flights: Flights = field(default_factory=Flights, repr=False, compare=False)
 
     @property
@@ -50,7 +54,8 @@ class Site:
 
     `sources` by upstream; `own` by job, the upstream of a job that has limits of its own.
 
-    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
+    look at what a report is about.
     """
 
     sources: Mapping[str, Source]
@@ -62,6 +67,7 @@ class Site:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
     own: Mapping[str, Source] = field(default_factory=dict)
+    looked: Callable[[RepoReport], Look | None] = lambda report: None
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""

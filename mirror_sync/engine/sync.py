@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
@@ -21,6 +23,7 @@ from mirror_sync.engine.decision import Change, Seen, Settled, renamed
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
+from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
@@ -50,11 +53,20 @@ class Bench:
     files: Executor
     large_files: Executor
     proof: Proof
+    glance: Glance
 
     def decider(self, *, anew: bool = False) -> Decider:
         absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
-        sides = Sides(self.source, self.target, self.jobs, self.site.go_on)
+        sides = Sides(self.source, self.target, self.jobs, self.site.go_on, self.glance)
         return Decider(sides, absences, self.files.map, anew=anew)
+
+
+class Brought(NamedTuple):
+    """The digest of a root that can be published, what is known by git id then, and the commit's date."""
+
+    root: Sha256
+    learned: Mapping[GitOid, Sha256]
+    committed: str
 
 
 @dataclass(slots=True)
@@ -88,6 +100,13 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
         fetched_files=tally.fetched_files,
         fetched_bytes=tally.fetched_bytes,
     )
+
+
+def with_lag(site: Site, report: RepoReport) -> RepoReport:
+    """For whoever remembers earlier looks: the machine that runs the job, wherever the repo was synced."""
+    if report.published is None or report.commit is None:
+        return report
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, site.looked(report)))
 
 
 def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
@@ -135,9 +154,10 @@ def bring_up_to_date(
 def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
-    root, learned = (change.root, {}) if change.root else _bring_snapshot(bench, task, change, tally)
+    root, learned, committed = _there(change) or _bring_snapshot(bench, task, change, tally)
     bench.site.go_on()
     _publish(bench, task, change, (root, ref), watch)
+    published = bench.site.now()
     learn(bench.target, learned)
     settled = Settled(
         RepoOutcome.PUBLISHED, change.resolved.commit, renamed(change.resolved), "", change.files, change.size
@@ -146,7 +166,16 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
         reused_bytes=max(0, change.size - tally.fetched_bytes),
+        committed=committed if moment(committed) else None,
+        published=published,
     )
+
+
+def _there(change: Change) -> Brought | None:
+    """The snapshot of a commit that is published under another name."""
+    if change.root is None or change.relies_on is None:
+        return None
+    return Brought(change.root, {}, change.relies_on.root.last.get("date", ""))
 
 
 def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | None], watch: Watch) -> None:
@@ -155,7 +184,10 @@ def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | N
     relies_on = None if base is None else base.digest
 
     def put() -> None:
-        publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
+        refs = publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
+        bench.glance.learn(
+            task.repo, task.revision, refs, Facts(task.job.selection, change.files, change.size, bench.site.clock())
+        )
 
     granted = frozenset[Sha256]() if base is None else base.digests
     watch.publish((change.resolved.commit, root), None if change.root else granted, put)
@@ -193,8 +225,7 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 
 
-def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> tuple[Sha256, dict[GitOid, Sha256]]:
-    """The digest of the new root, and what is known by git id once it is published."""
+def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
     expect_room(bench.target, change.plan.fetch)
     brought = _bring_files(bench, task, change, tally)
     proved = {content: landed.digest for content, landed in brought.items()}
@@ -207,7 +238,7 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> t
         verdict=change.verdict,
     )
     root = publish_documents(bench.target.store, snapshot, change.known_documents, bench.files.map)
-    return root, git_oids(manifest)
+    return Brought(root, git_oids(manifest), snapshot.history[0].date)
 
 
 def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:

@@ -126,6 +126,8 @@ def _repo(report: RepoReport) -> dict[str, Any]:
             "reused_files": report.reused_files,
             "reused_bytes": report.reused_bytes,
         }
+    if report.lag_seconds is not None:
+        fields["lag_seconds"] = report.lag_seconds
     return {**fields, "seconds": round(report.seconds, 1)}
 
 

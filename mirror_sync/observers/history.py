@@ -21,29 +21,43 @@ from typing import Any
 import structlog
 
 from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.observers.history_file import open_or_set_aside
 
 RUNS_KEPT = 10_000
 
-# The commit, the files and the last success are those of what is published, also after a failure.
+# The commit, the files and the last success are those of what is published, also after a failure. A look counts from
+# the start of its run: what was asked for when is not told.
 _REMEMBER = """
 INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
-    iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes)
+    iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes),
+    :committed, :published, :lag_seconds,
+    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run))
 )
 ON CONFLICT DO UPDATE SET
     outcome = excluded.outcome, reason = excluded.reason, code = excluded.code, last_attempt = excluded.last_attempt,
     commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
     files = iif(:success IS NULL, files, excluded.files),
     bytes = iif(:success IS NULL, bytes, excluded.bytes),
-    last_success = ifnull(excluded.last_success, last_success)
+    last_success = ifnull(excluded.last_success, last_success),
+    committed = iif(:published IS NULL, committed, excluded.committed),
+    published = ifnull(excluded.published, published),
+    lag_seconds = iif(:published IS NULL, lag_seconds, excluded.lag_seconds),
+    last_look = ifnull(excluded.last_look, last_look)
 """
 
 _CHANGED = """
 INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, :commit, :reason, :files,
-    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds, :code)
+    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds, :code, :committed, :published, :lag_seconds)
+"""
+
+_LATEST = """
+SELECT job, kind, repo, revision, outcome, commit_id, reason, files, last_attempt, last_success, code,
+    bytes, committed, published, lag_seconds
+FROM repos ORDER BY job, kind, repo, revision
 """
 
 _log = structlog.get_logger("mirror_sync.history")
@@ -95,11 +109,20 @@ class History:
 
     def latest(self) -> tuple[RepoStatus, ...]:
         """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
-        rows = self._read("SELECT * FROM repos ORDER BY job, kind, repo, revision")
+        rows = self._read(_LATEST)
         return tuple(
             RepoStatus(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
             for job, kind, repo, revision, outcome, *rest in rows
         )
+
+    def looked(self, report: RepoReport) -> Look | None:
+        """The last look at what a report is about, before it is told; None when it is not known."""
+        query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        try:
+            rows = self._read(query, report.job, report.kind, report.repo, report.revision)
+        except OSError:  # as with all that is written: a gap, and no end to a run
+            return None
+        return next((Look(at, commit) for at, commit in rows if at and commit), None)
 
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
         """The newest runs, newest first; one whose process is gone was interrupted."""
@@ -154,7 +177,8 @@ class History:
             "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
             "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
-            "code": report.code, "bytes": report.bytes,
+            "code": report.code, "bytes": report.bytes, "committed": report.committed, "published": report.published,
+            "lag_seconds": report.lag_seconds,
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)

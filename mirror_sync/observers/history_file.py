@@ -22,13 +22,15 @@ CREATE TABLE repos (
     job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
     outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
     last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
+    committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT,
     PRIMARY KEY (job, kind, repo, revision)
 ) WITHOUT ROWID;
 CREATE TABLE changes (
     job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
     run TEXT NOT NULL, outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
     fetched_files INTEGER NOT NULL, fetched_bytes INTEGER NOT NULL, reused_files INTEGER NOT NULL,
-    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL, code TEXT NOT NULL DEFAULT ''
+    reused_bytes INTEGER NOT NULL, seconds REAL NOT NULL, code TEXT NOT NULL DEFAULT '',
+    committed TEXT, published TEXT, lag_seconds REAL
 );
 CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
 """
@@ -39,7 +41,16 @@ _MIGRATIONS = {
     ALTER TABLE repos ADD COLUMN code TEXT NOT NULL DEFAULT '';
     ALTER TABLE changes ADD COLUMN code TEXT NOT NULL DEFAULT '';
     """,
-    2: "ALTER TABLE repos ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;",
+    2: """
+    ALTER TABLE repos ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE repos ADD COLUMN committed TEXT;
+    ALTER TABLE repos ADD COLUMN published TEXT;
+    ALTER TABLE repos ADD COLUMN lag_seconds REAL;
+    ALTER TABLE repos ADD COLUMN last_look TEXT;
+    ALTER TABLE changes ADD COLUMN committed TEXT;
+    ALTER TABLE changes ADD COLUMN published TEXT;
+    ALTER TABLE changes ADD COLUMN lag_seconds REAL;
+    """,
 }
 
 _log = structlog.get_logger("mirror_sync.history")

@@ -147,7 +147,7 @@ class Ledger:
         if report.outcome in _GOOD:
             # a lag is that of a publication, and stands until the next one
             old = before if before is not None and report.outcome is RepoOutcome.UNCHANGED else None
-            lag = lag_of(report) if old is None else old.lag
+            lag = report.lag_seconds if old is None else old.lag
             state = RepoState(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
         elif before is None:
             state = RepoState(report.outcome, report.code, now)
@@ -181,11 +181,6 @@ class Ledger:
         self._repos = {key: state for key, state in self._repos.items() if key.job in self._jobs}
 
 
-def lag_of(report: RepoReport | RepoStatus) -> float | None:
-    """Seconds that readers waited for the commit that was published last; None where nobody can say."""
-    return getattr(report, "lag_seconds", None)
-
-
 def seconds_of(at: str) -> float:
     """ISO 8601 to seconds since 1970."""
     return datetime.fromisoformat(at).timestamp()
@@ -203,7 +198,7 @@ def _recalled(status: RepoStatus) -> RepoState:
         status.code,
         attempt=seconds_of(status.last_attempt) if status.last_attempt else 0.0,
         success=seconds_of(status.last_success) if status.last_success else None,
-        lag=lag_of(status),
+        lag=status.lag_seconds,
         files=status.files,
         bytes=status.bytes,
     )

@@ -30,6 +30,8 @@ PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.DATASET: (*_COMMON, "citation", "description", "paperswithcode_id"),
 }
 """What we ask of a repo, in lists and alone: all that clients want in an info answer, and no counters."""
+HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
+"""What we ask of repos in a list that shall only tell which of them have moved."""
 UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
@@ -60,6 +62,12 @@ def resolved_of(asked: Repo, item: Any) -> Resolved:
         terms=_terms_of(item),
         described=described,
     )
+
+
+def head_of(asked: Repo, item: Any) -> Resolved:
+    """An item of a list, without its description."""
+    item = _typed(item, dict)
+    return Resolved(asked, Repo(asked.kind, _text(item["id"])), CommitId(_text(item["sha"])), _terms_of(item))
 
 
 def file_of(entry: Any) -> RemoteFile | None:

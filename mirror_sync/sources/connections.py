@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from mirror_sync.domain.digest import CommitId
@@ -13,7 +13,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.turns import Length, next_turn
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
 
 _LONG = 1024 * 1024  # bytes of one fetch, from which on it is long: then it is they that take time, not the asking
@@ -75,6 +75,10 @@ class ConnectedSource:
     def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         with self._connected():
             yield from self._source.search(pattern)
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        with self._connected():
+            return self._source.heads(repos)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         with self._connected():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import (
     FileNotFound,
     NotFoundOrPrivate,
@@ -83,6 +83,10 @@ class DirectorySource:
             repo = _repo_named(pattern, name)
             if repo is not None and pattern.matches(repo):
                 yield self._resolved(repo)
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        """None: a folder answers no sooner when it is asked for with others."""
+        return Heads()
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """Reads every file that is new or has changed since the last call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import TypeVar
@@ -13,7 +13,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import BadAnswer, IntegrityError, MirrorError, Unreachable, UpstreamError
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.arrivals import TooSlow
@@ -53,6 +53,9 @@ class FailoverSource:
     def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """Falls over at the first repo; a later error leaves, and the next call asks another source first."""
         return self._stream(lambda source: source.search(pattern))
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return self._ask(lambda source: source.heads(repos))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         return self._ask(lambda source: source.resolve(repo, revision))

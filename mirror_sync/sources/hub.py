@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,12 +17,13 @@ from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.addresses import Addresses
 from mirror_sync.sources.answers import (
+    HEADS,
     PROPERTIES,
     UNREADABLE,
     commits_of,
@@ -37,6 +39,7 @@ from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
 from mirror_sync.sources.session import SLIP, Slip, install_session
+from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
 
 DEFAULT_BRANCH = "main"
@@ -71,6 +74,7 @@ class HubSource:
         self._addresses = Addresses()
         self._endpoint = self._line.url
         self._slip = Slip(self._line)
+        self._barren: dict[tuple[Kind, str], int] = {}  # owners: of how many repos their list told too little
         self._headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}  # in small letters, to replace the library's
         self._api = HfApi(endpoint=self._endpoint, token=False, headers=self._headers)  # the line adds the token
 
@@ -84,13 +88,29 @@ class HubSource:
             return
         asked = self._asked()
         with self._asking(asked):
-            for item in self._owned(pattern):
+            pages = self._owned(pattern.kind, pattern.owner, expand=PROPERTIES[pattern.kind])
+            for item in chain.from_iterable(pages):
                 repo = _repo_of(pattern, item)
                 if repo is None or not pattern.matches(repo):
                     continue
                 # a repo without a commit has nothing to mirror
                 if item.get("sha") is not None:
                     yield _listed(repo, item)
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
+        kind, owner = next((repo.kind, repo.owner) for repo in repos)
+        thrift = Thrift(repos)
+        if len(repos) <= self._barren.get((kind, owner), 1):
+            return thrift.heads
+        with self._asking(self._asked()):
+            for page in self._owned(kind, owner, expand=HEADS, sort="downloads"):
+                thrift.count(page)
+                if not thrift.goes_on:
+                    break
+        if thrift.lost:
+            self._barren[kind, owner] = len(repos)
+        return thrift.heads
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """One call; a second one when a renamed repo's redirect forgets the revision."""
@@ -122,7 +142,8 @@ class HubSource:
         asked = self._asked(repo, commit)
         seen: set[str] = set()
         with self._asking(asked):
-            for count, entry in enumerate(self._pages(f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)):
+            pages = self._pages(f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)
+            for count, entry in enumerate(chain.from_iterable(pages)):
                 if count >= _ENTRIES:
                     raise bad_answer(asked, f"a commit of more than {_ENTRIES:,} entries")
                 file = file_of(entry)
@@ -185,12 +206,11 @@ class HubSource:
         hf_raise_for_status(answer)
         return answer
 
-    def _owned(self, pattern: RepoPattern) -> Iterator[Any]:
-        query = {"author": pattern.owner, "limit": _PAGE, "expand": PROPERTIES[pattern.kind]}
-        return self._pages(f"/api/{pattern.kind.plural}", query)
+    def _owned(self, kind: Kind, owner: str, **query: Any) -> Iterator[Sequence[Any]]:
+        return self._pages(f"/api/{kind.plural}", {"author": owner, "limit": _PAGE, **query})
 
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
-        """The items of all pages of a list. huggingface_hub would go round in a circle for ever."""
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+        """The items of a list, page by page. huggingface_hub would go round in a circle for ever."""
         url: str | None = f"{self._endpoint}{path}?{urlencode(query, doseq=True)}"
         seen: set[str] = set()
         while url is not None:
@@ -198,7 +218,7 @@ class HubSource:
                 raise ValueError("a list whose pages go round in a circle")
             seen.add(url)
             answer = self._get_url(url)
-            yield from items_of(json_of(answer.content))
+            yield items_of(json_of(answer.content))
             url = answer.links.get("next", {}).get("url")
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from mirror_sync.domain.digest import CommitId
@@ -10,7 +10,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.pacing import Limiter
 
@@ -28,6 +28,9 @@ class LimitedSource:
 
     def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         return self._source.search(pattern)
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return self._source.heads(repos)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         return self._source.resolve(repo, revision)

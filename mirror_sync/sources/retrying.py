@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,7 +16,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports import ByteStream, Source
 
@@ -70,6 +70,9 @@ class RetryingSource:
     def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """Read whole before the first is given, so that a repeated call repeats nothing."""
         yield from self._again(f"search {pattern}", lambda: [*self._source.search(pattern)])
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return self._again("list repos", lambda: self._source.heads(repos))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         return self._again(f"resolve {repo}", lambda: self._source.resolve(repo, revision))

@@ -178,7 +178,8 @@ class S3Store:
             for page in pages:
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
-                    yield Stat(key, found["Size"], found["LastModified"].timestamp())
+                    tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted
+                    yield Stat(key, found["Size"], found["LastModified"].timestamp(), tag)
 
     def _check_deleted(self, answer: DeleteObjectsOutputTypeDef) -> None:
         """One error for the first key that was not removed; a key that was not there is none."""

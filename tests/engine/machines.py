@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from mirror_sync.domain.policy import Terms
 from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import PruneReport, RepoReport
-from mirror_sync.domain.upstream import BudgetState, Commit, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, read_document, read_refs
 from mirror_sync.engine.run import sync_jobs
@@ -141,6 +141,9 @@ class Upstream:
 
     def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
         return (self.resolve(repo, "main") for repo in list(self.commits) if pattern.matches(repo))
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return Heads()
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         commit = self._find(repo, revision)[0]

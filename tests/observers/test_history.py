@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.observers.history import History, RunState
@@ -122,6 +124,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from mirror_sync.domain.events import RepoFinished, RunStarted
+from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.observers.history import History
@@ -248,3 +251,47 @@ def test_a_place_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "history.sqlite3").mkdir()
     with pytest.raises(OSError, match="unable to open"):
         History(tmp_path / "history.sqlite3")
+
+
+def published(commit: str, run: str, lag: float | None = None) -> RepoFinished:
+    report = outcome(RepoOutcome.PUBLISHED, commit=commit).report
+    at = "2026-01-01T00:00:09Z"
+    return RepoFinished(run, replace(report, committed="2025-12-31T00:00:00.000Z", published=at, lag_seconds=lag))
+
+
+def test_how_fresh_the_last_publication_was_stays_known(path: Path) -> None:
+    history = opened(path)
+    history(published("c" * 40, "run-1", 12.5))
+    history(outcome(RepoOutcome.UNCHANGED))
+    history(outcome(RepoOutcome.FAILED, commit=None))
+    (status,) = history.latest()
+    assert (status.committed, status.published, status.lag_seconds) == (
+        "2025-12-31T00:00:00.000Z",
+        "2026-01-01T00:00:09Z",
+        12.5,
+    )
+    history(published("d" * 40, "run-2"))
+    assert history.latest()[0].lag_seconds is None, "of another publication nobody can say"
+
+
+def test_the_last_look_is_the_start_of_the_last_run_that_succeeded(path: Path) -> None:
+    history = opened(path)
+    report = outcome(RepoOutcome.PUBLISHED).report
+    assert history.looked(report) is None
+    for run, at, result in (
+        ("run-1", "2026-01-01T00:00:00Z", RepoOutcome.PUBLISHED),
+        ("run-2", "2026-01-02T00:00:00Z", RepoOutcome.UNCHANGED),
+        ("run-3", "2026-01-03T00:00:00Z", RepoOutcome.FAILED),
+        ("run-4", "2026-01-04T00:00:00Z", RepoOutcome.HELD),
+    ):
+        history(RunStarted(run, ("job",), at))
+        history(RepoFinished(run, replace(report, outcome=result)))
+    assert history.looked(report) == Look("2026-01-02T00:00:00Z", "c" * 40)
+    assert history.looked(replace(report, revision="v1")) is None
+
+
+def test_a_history_that_can_no_longer_be_read_knows_no_look(path: Path) -> None:
+    history = opened(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE repos")
+    assert history.looked(outcome(RepoOutcome.PUBLISHED).report) is None

@@ -172,6 +172,15 @@ def test_a_search_says_of_a_repo_what_resolving_it_says(any_source: Source) -> N
         assert found == any_source.resolve(found.asked, "main")
 
 
+def test_a_head_says_of_a_repo_what_resolving_it_says_without_its_description(any_source: Source) -> None:
+    wanted = [TINY, Repo.parse("acme/second"), Repo.parse("acme/nope")]
+    heads = any_source.heads(wanted)
+    assert {head.asked for head in heads.found} <= set(wanted[:2])
+    assert heads.calls <= len(heads.found) + 1
+    for head in heads.found:
+        assert head == replace(any_source.resolve(head.asked, "main"), described={})
+
+
 def test_a_pattern_without_a_wildcard_is_that_repo(any_source: Source) -> None:
     assert [found.asked for found in listed(any_source, "acme/tiny")] == [TINY]
 
