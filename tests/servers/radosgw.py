@@ -6,36 +6,51 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.bucket import S3Server
 from tests.servers.ceph import Cluster, cluster
-from tests.servers.child import child
+from tests.servers.child import child, run
 from tests.servers.ports import LOOPBACK, answers, free_port
 
 
+@dataclass(frozen=True)
+class Gateway(S3Server):
+    """A radosgw and the cluster under it."""
+
+    cluster: Cluster = field(kw_only=True, repr=False)
+
+    def remove(self, bucket: str) -> None:
+        """Removes a bucket with all that is in it, before it returns: nothing is left to the garbage collector."""
+        words = ["bucket", "rm", f"--bucket={bucket}", "--purge-objects", "--bypass-gc", "--max-concurrent-ios=64"]
+        run(self.cluster.command("radosgw-admin", "-n", "client.admin", *words), 300)
+
+
 @contextmanager
-def radosgw() -> Iterator[S3Server]:
+def radosgw(disk: Path | None = None) -> Iterator[Gateway]:
     """Runs radosgw, with one user, for as long as the block lasts; all it stored is gone afterwards.
 
-    Raises ServerError, with the end of the log, when a part of it does not start.
+    Objects are kept in memory, or on disk in this empty folder, which stays. Raises ServerError, with the end of the
+    log, when a part of it does not start.
     """
     # A short path: the names of unix sockets inside it may have 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="rgw-", ignore_cleanup_errors=True) as folder, cluster(Path(folder)) as one:
+    with tempfile.TemporaryDirectory(prefix="rgw-", ignore_cleanup_errors=True) as folder, ExitStack() as running:
+        one = running.enter_context(cluster(Path(folder), disk))
         port = free_port()
         frontend = f"beast endpoint={LOOPBACK}:{port}"
         command = one.command("radosgw", "-f", "-n", "client.admin", f"--rgw-frontends={frontend}")
-        with child(command, one.root / "radosgw.out") as running:
-            running.wait_until(lambda: answers(port), 60)
-            yield _with_user(one, port)
+        server = running.enter_context(child(command, one.root / "radosgw.out"))
+        server.wait_until(lambda: answers(port), 60)
+        yield _with_user(one, port)
 
 
-def _with_user(one: Cluster, port: int) -> S3Server:
+def _with_user(one: Cluster, port: int) -> Gateway:
     access, secret = f"test-{secrets.token_hex(4)}", secrets.token_hex(16)
     keys = ["--access-key", access, "--secret-key", secret]
     one.run("radosgw-admin", "-n", "client.admin", "user", "create", "--uid=tests", "--display-name=tests", *keys)
-    return S3Server(f"http://{LOOPBACK}:{port}", access, secret)
+    return Gateway(f"http://{LOOPBACK}:{port}", access, secret, cluster=one)
 
 
 if __name__ == "__main__":

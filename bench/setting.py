@@ -1,0 +1,63 @@
+"""What all workloads of a run share: a work folder, the number of rounds, and a radosgw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers.radosgw import Gateway, radosgw
+
+
+@dataclass
+class Setting:
+    """A run's surroundings, for as long as the block lasts."""
+
+    work: Path
+    """A folder on the disk that is measured; a workload may use any new folder in it and removes it."""
+    rounds: int
+    _running: ExitStack = field(default_factory=ExitStack)
+    _gateway: Gateway | None = None
+
+    def gateway(self) -> Gateway:
+        """A radosgw whose objects are on the work folder's disk."""
+        if self._gateway is None:
+            self._gateway = self._running.enter_context(radosgw(self.fresh("objects")))
+        return self._gateway
+
+    def close_gateway(self) -> None:
+        """End the radosgw and forget what it holds; the next to ask gets a new one."""
+        self._running.close()
+        self._gateway = None
+        shutil.rmtree(self.work / "objects", ignore_errors=True)
+
+    def fresh(self, name: str) -> Path:
+        """Return a folder of the work folder, empty."""
+        folder = self.work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_gateway()
+
+
+def settle() -> None:
+    """Write out what the last contestant left in the page cache, so that the next does not pay for it."""
+    os.sync()
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    sys.stdout.write(f"bench: {text}\n")
+    sys.stdout.flush()

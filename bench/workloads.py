@@ -1,0 +1,13 @@
+"""All workloads by the name that `WORKLOADS=` takes, in the order of the run.
+
+To add one: a function that takes the `Setting` and returns a `Section`. The run fills in its name, date and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.setting import Setting
+from bench.table import Section
+
+WORKLOADS: dict[str, Callable[[Setting], Section]] = {}
