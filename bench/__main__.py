@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     # As Ctrl-C does: every server is ended before this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    options.work.mkdir(parents=True, exist_ok=True)
+    for folder in (options.work, options.results):
+        folder.mkdir(parents=True, exist_ok=True)
     results = load(options.results / "results.json", machine(options.work), versions())
     with Setting(options.work.resolve(), options.rounds) as setting:
         for name in options.workloads:

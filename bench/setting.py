@@ -30,11 +30,12 @@ class Setting:
             self._gateway = self._running.enter_context(radosgw(self.fresh("objects")))
         return self._gateway
 
-    def close_gateway(self) -> None:
-        """End the radosgw and forget what it holds; the next to ask gets a new one."""
+    def clear(self) -> None:
+        """End the radosgw and remove all files; the next workload begins with nothing."""
         self._running.close()
         self._gateway = None
-        shutil.rmtree(self.work / "objects", ignore_errors=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
 
     def fresh(self, name: str) -> Path:
         """Return a folder of the work folder, empty."""
@@ -49,7 +50,7 @@ class Setting:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close_gateway()
+        self.clear()
 
 
 def settle() -> None:

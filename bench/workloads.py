@@ -6,8 +6,13 @@ To add one: a function that takes the `Setting` and returns a `Section`. The run
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from bench import transfers
 from bench.setting import Setting
 from bench.table import Section
 
-WORKLOADS: dict[str, Callable[[Setting], Section]] = {}
+WORKLOADS: dict[str, Callable[[Setting], Section]] = {
+    one.name: partial(transfers.run, transfer=one)
+    for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.MIXED)
+}
