@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class Batch:
     size: int
     """Bytes of each."""
     names: str
+    sparse: bool = False
+    """Zeros that take no room, instead of random bytes."""
 
     def paths(self) -> Iterator[str]:
         """Yield the names of all."""
@@ -56,26 +58,31 @@ class Repo:
 
 def make_repo(name: str, batches: Sequence[Batch], root: Path) -> Repo:
     """Write a repo with a card and these batches into an empty folder."""
-    card = Batch(1, len(CARD), "README.md")
-    files = {path: _make(root, path, card.size, card=True) for path in card.paths()}
-    files |= {path: _make(root, path, batch.size) for batch in batches for path in batch.paths()}
+    files = {"README.md": _made(root, root / "plain" / "README.md", [CARD])}
+    for batch in batches:
+        for path in batch.paths():
+            files[path] = _made(root, root / "plain" / path, _pieces(batch), sparse=batch.sparse)
     return Repo(name, root, files)
 
 
-def _make(root: Path, path: str, size: int, *, card: bool = False) -> Made:
-    file = root / "plain" / path
+def _pieces(batch: Batch) -> Iterator[bytes]:
+    for start in range(0, batch.size, MIB):
+        length = min(MIB, batch.size - start)
+        yield bytes(length) if batch.sparse else os.urandom(length)
+
+
+def _made(root: Path, file: Path, pieces: Iterable[bytes], *, sparse: bool = False) -> Made:
+    """Writes a file, and gives it its second name: the one that signed URLs lead to."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     with file.open("wb") as sink:
-        for start in range(0, size, MIB):
-            piece = CARD if card else os.urandom(min(MIB, size - start))
+        for piece in pieces:
             digest.update(piece)
-            sink.write(piece)
-    return _offered(root, file, Made(size, digest.hexdigest()))
-
-
-def _offered(root: Path, file: Path, made: Made) -> Made:
-    """Gives a file its second name: the one that signed URLs lead to."""
+            size += len(piece)
+            if not sparse:
+                sink.write(piece)
+        sink.truncate(size)
+    made = Made(size, digest.hexdigest())
     name = root / "repos" / made.sha256[:2] / made.sha256[2:4] / made.sha256
     name.parent.mkdir(parents=True, exist_ok=True)
     if not name.exists():

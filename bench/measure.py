@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +53,8 @@ class Command:
 
 def measured(command: Command, log: Path, limit: float = 900) -> Cost:
     """Run a command to its end. Raises CommandError when it fails or `limit` seconds have passed."""
-    _adopt_orphans()
     words = [str(word) for word in command.words]
-    with log.open("wb") as sink:
+    with log.open("wb") as sink, _adopting_orphans():
         began = time.monotonic()
         running = subprocess.Popen(
             words,
@@ -69,8 +68,8 @@ def measured(command: Command, log: Path, limit: float = 900) -> Cost:
         with _Watch(running.pid) as watch, _Deadline(running.pid, limit):
             _, status, usage = os.wait4(running.pid, 0)
             seconds = time.monotonic() - began
+        cpu = usage.ru_utime + usage.ru_stime + _orphans_cpu(running.pid)
     running.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime + _orphans_cpu(running.pid)
     if running.returncode != 0:
         said = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise CommandError(f"{' '.join(words)} ended with {running.returncode} after {seconds:.1f} s:\n{said}")
@@ -141,9 +140,15 @@ def _memory(pid: int) -> tuple[int, int]:
     return found["VmRSS"], found["VmHWM"]
 
 
-def _adopt_orphans() -> None:
+@contextmanager
+def _adopting_orphans() -> Iterator[None]:
     """Makes this process the parent of grandchildren whose parent ends first, so that their time is not lost."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    kernel = ctypes.CDLL(None)
+    kernel.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        kernel.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _orphans_cpu(group: int) -> float:
