@@ -17,6 +17,7 @@ from bench.places import ROOT
 from bench.setting import Setting, say
 from bench.table import load, save
 from bench.workloads import WORKLOADS
+from tests.parts import absent
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     # As Ctrl-C does: every server is ended before this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for part in absent(["nginx", "radosgw", "aria2"]):
+        lacks = f"missing: {', '.join(part.missing())}; on Debian: apt-get install {' '.join(part.packages)}"
+        raise SystemExit(f"bench: {lacks}")
     for folder in (options.work, options.results):
         folder.mkdir(parents=True, exist_ok=True)
     results = load(options.results / "results.json", machine(options.work), versions())

@@ -24,6 +24,8 @@ TUNED = (
     *("--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum", "--s3-use-unsigned-payload", "true"),
 )
 """rclone's best to S3 here."""
+TUNED_FOLDER = ("--transfers", "16", "--checkers", "16", "--no-traverse", "--no-check-dest")
+"""rclone's best to a folder here."""
 
 SNAPSHOT = (
     "import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1], local_dir=sys.argv[2])"

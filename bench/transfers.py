@@ -22,7 +22,11 @@ TO_BUCKET: tuple[Turn, ...] = (
     turns.rclone_to_bucket(turns.DEFAULT, ()),
     turns.two_steps,
 )
-TO_FOLDER: tuple[Turn, ...] = (turns.ours_to_folder, turns.rclone_to_folder)
+TO_FOLDER: tuple[Turn, ...] = (
+    turns.ours_to_folder,
+    turns.rclone_to_folder(turns.TUNED, competitors.TUNED_FOLDER),
+    turns.rclone_to_folder(turns.DEFAULT),
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,9 @@ def _bucket(tuned: float, default: float, two_step: float) -> tuple[Faster, ...]
     return tuple(Faster(other, "S3", times) for other, times in named.items())
 
 
-def _folder(**times: float) -> tuple[Faster, ...]:
-    named = {"rclone": turns.PLAIN, "snapshot": turns.SNAPSHOT, "aria2": turns.ARIA}
-    return tuple(Faster(named[other], "directory", value) for other, value in times.items())
+def _folder(rclone: float, snapshot: float, aria2: float | None = None) -> tuple[Faster, ...]:
+    named = {turns.TUNED: rclone, turns.DEFAULT: rclone, turns.SNAPSHOT: snapshot, turns.ARIA: aria2}
+    return tuple(Faster(other, "directory", times) for other, times in named.items() if times is not None)
 
 
 LARGE = Transfer(

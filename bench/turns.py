@@ -16,7 +16,7 @@ from bench.upstream import Upstream
 from tests.servers.radosgw import Gateway
 
 OURS = "mirror-sync"
-TUNED, DEFAULT, PLAIN = "rclone tuned", "rclone default", "rclone"
+TUNED, DEFAULT = "rclone tuned", "rclone default"
 SNAPSHOT, ARIA = "snapshot_download", "aria2c + sha256sum"
 BY_RCLONE, BY_S5CMD = f"{SNAPSHOT}, then rclone", f"{SNAPSHOT}, then s5cmd"
 
@@ -108,7 +108,11 @@ def to_folder(name: str, command: Callable[[Upstream, Path], Command]) -> Turn:
     return turn
 
 
-rclone_to_folder = to_folder(PLAIN, lambda upstream, folder: competitors.rclone(upstream, None, str(folder)))
+def rclone_to_folder(name: str, flags: tuple[str, ...] = ()) -> Turn:
+    """``rclone copy`` from the CDN into a folder, with these flags."""
+    return to_folder(name, lambda upstream, folder: competitors.rclone(upstream, None, str(folder), flags))
+
+
 aria2_to_folder = to_folder(ARIA, competitors.aria2)
 
 

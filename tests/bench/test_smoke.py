@@ -15,15 +15,15 @@ from bench.places import BIN
 from bench.setting import Setting
 from bench.table import Results, markdown
 from bench.transfers import Faster, Transfer
-from bench.turns import OURS, PLAIN, Turn, WrongResult
+from bench.turns import DEFAULT, OURS, Turn, WrongResult
 from tests.requirements import need
 
 TINY = Transfer(
     "tiny",
     "A few files",
     (Batch(3, 5000, "samples/{:05}.npy"), Batch(3, 700, "configs/{:05}.json")),
-    (turns.ours_to_folder, turns.rclone_to_folder),
-    (Faster(PLAIN, "directory", 0.0001),),
+    (turns.ours_to_folder, turns.rclone_to_folder(DEFAULT)),
+    (Faster(DEFAULT, "directory", 0.0001),),
     memory=100_000,
 )
 
@@ -43,7 +43,7 @@ def only(turn: Turn) -> Transfer:
 
 def test_everybody_takes_a_turn_and_is_judged(setting: Setting) -> None:
     found = transfers.run(setting, TINY)
-    assert {(row[""], row["to"]) for row in found.rows} == {(OURS, "directory"), (PLAIN, "directory")}
+    assert {(row[""], row["to"]) for row in found.rows} == {(OURS, "directory"), (DEFAULT, "directory")}
     assert [verdict.met for verdict in found.verdicts] == [True, True]
     assert len(found.raw) == 2
     results = Results({}, {})
