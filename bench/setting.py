@@ -21,11 +21,15 @@ class Setting:
     work: Path
     """A folder on the disk that is measured; a workload may use any new folder in it and removes it."""
     rounds: int
+    given: Gateway | None = None
+    """A radosgw that runs already and goes on running; one of our own when there is none."""
     _running: ExitStack = field(default_factory=ExitStack)
     _gateway: Gateway | None = None
 
     def gateway(self) -> Gateway:
-        """A radosgw whose objects are on the work folder's disk."""
+        """A radosgw; our own keeps its objects on the work folder's disk."""
+        if self.given is not None:
+            return self.given
         if self._gateway is None:
             self._gateway = self._running.enter_context(radosgw(self.fresh("objects")))
         return self._gateway
@@ -45,6 +49,7 @@ class Setting:
         return folder
 
     def __enter__(self) -> Self:
+        self.work.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(

@@ -16,12 +16,17 @@ from bench.upstream import Upstream, upstream
 
 To = Literal["S3", "directory"]
 
-TO_BUCKET: tuple[Turn, ...] = (
-    turns.ours_to_bucket,
-    turns.rclone_to_bucket(turns.TUNED, competitors.TUNED),
-    turns.rclone_to_bucket(turns.DEFAULT, ()),
-    turns.two_steps,
-)
+
+def to_bucket(flags: tuple[str, ...]) -> tuple[Turn, ...]:
+    """Everybody who fills a bucket; rclone's tuned form with these flags."""
+    return (
+        turns.ours_to_bucket,
+        turns.rclone_to_bucket(turns.TUNED, flags),
+        turns.rclone_to_bucket(turns.DEFAULT, ()),
+        turns.two_steps(flags),
+    )
+
+
 TO_FOLDER: tuple[Turn, ...] = (
     turns.ours_to_folder,
     turns.rclone_to_folder(turns.TUNED, competitors.TUNED_FOLDER),
@@ -143,7 +148,7 @@ LARGE = Transfer(
     "large",
     "One file of 2 GiB",
     (Batch(1, 2 * GIB, "model-{:05}.safetensors"),),
-    (*TO_BUCKET, *TO_FOLDER, turns.aria2_to_folder),
+    (*to_bucket(competitors.TUNED), *TO_FOLDER, turns.aria2_to_folder),
     (*_bucket(1.3, 1.6, 2.5), *_folder(rclone=0.9, snapshot=3, aria2=2)),
     cpu=1.2,
 )
@@ -151,14 +156,14 @@ MEDIUM = Transfer(
     "medium",
     "200 files of 10 MiB",
     (Batch(200, 10 * MIB, "model-{:05}.safetensors"),),
-    (*TO_BUCKET, *TO_FOLDER, turns.aria2_to_folder),
+    (*to_bucket(competitors.TUNED), *TO_FOLDER, turns.aria2_to_folder),
     (*_bucket(1.0, 1.0, 2), *_folder(rclone=0.9, snapshot=3, aria2=2)),
 )
 SMALL = Transfer(
     "small",
     "5,000 files of 4 KiB",
     (Batch(5000, 4096, "samples/{:05}.npy"),),
-    (*TO_BUCKET, *TO_FOLDER),
+    (*to_bucket(competitors.TUNED_SMALL), *TO_FOLDER),
     (*_bucket(1.1, 2, 3), *_folder(rclone=1.0, snapshot=5)),
 )
 MIXED = Transfer(
@@ -169,6 +174,6 @@ MIXED = Transfer(
         Batch(60, 4 * MIB, "adapters/{:03}.safetensors"),
         Batch(2000, 4096, "configs/{:04}.json"),
     ),
-    TO_BUCKET,
+    to_bucket(competitors.TUNED),
     (),
 )

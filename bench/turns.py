@@ -21,6 +21,10 @@ SNAPSHOT, ARIA = "snapshot_download", "aria2c + sha256sum"
 BY_RCLONE, BY_S5CMD = f"{SNAPSHOT}, then rclone", f"{SNAPSHOT}, then s5cmd"
 
 
+Upload = Callable[[Path, Gateway, str], Command]
+"""What brings a folder into a bucket."""
+
+
 class WrongResult(RuntimeError):
     """A contestant ended well but its target does not hold what it should."""
 
@@ -116,23 +120,27 @@ def rclone_to_folder(name: str, flags: tuple[str, ...] = ()) -> Turn:
 aria2_to_folder = to_folder(ARIA, competitors.aria2)
 
 
-def two_steps(place: Place) -> Mapping[str, Cost]:
-    """``snapshot_download`` to disk, and from there to S3: by rclone, and by s5cmd."""
-    folder = place.folder / "files"
-    first = place.run(competitors.snapshot_download(place.upstream, folder, place.folder / "home"))
-    if place.check:
-        _check_copy(SNAPSHOT, place.upstream.repo.files, _folder_sizes(folder))
-    costs = {f"{SNAPSHOT} > directory": first}
-    uploads: dict[str, Callable[[Gateway, str], Command]] = {
-        BY_RCLONE: lambda gateway, bucket: competitors.rclone(folder, gateway, bucket, competitors.TUNED),
-        BY_S5CMD: lambda gateway, bucket: competitors.s5cmd(folder, gateway, bucket),
+def two_steps(flags: tuple[str, ...]) -> Turn:
+    """``snapshot_download`` to disk, and from there to S3: by rclone with these flags, and by s5cmd."""
+    uploads: dict[str, Upload] = {
+        BY_RCLONE: lambda folder, gateway, bucket: competitors.rclone(folder, gateway, bucket, flags),
+        BY_S5CMD: competitors.s5cmd,
     }
-    for name, upload in uploads.items():
-        with place.bucket() as (gateway, bucket):
-            costs[f"{name} > S3"] = first.then(place.run(upload(gateway, bucket)))
-            if place.check:
-                _check_copy(name, place.upstream.repo.files, _bucket_sizes(gateway, bucket))
-    return costs
+
+    def turn(place: Place) -> Mapping[str, Cost]:
+        folder = place.folder / "files"
+        first = place.run(competitors.snapshot_download(place.upstream, folder, place.folder / "home"))
+        if place.check:
+            _check_copy(SNAPSHOT, place.upstream.repo.files, _folder_sizes(folder))
+        costs = {f"{SNAPSHOT} > directory": first}
+        for name, upload in uploads.items():
+            with place.bucket() as (gateway, bucket):
+                costs[f"{name} > S3"] = first.then(place.run(upload(folder, gateway, bucket)))
+                if place.check:
+                    _check_copy(name, place.upstream.repo.files, _bucket_sizes(gateway, bucket))
+        return costs
+
+    return turn
 
 
 def _check_copy(name: str, wanted: Mapping[str, Made], found: Mapping[str, int]) -> None:
