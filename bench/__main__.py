@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.machine import machine, versions
+from bench.machine import commit, machine, versions
 from bench.places import ROOT
 from bench.setting import Setting, say
 from bench.table import load, save
@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             began, when = time.monotonic(), datetime.now(UTC)
             section = WORKLOADS[name](setting)
             took = time.monotonic() - began
-            results.add(replace(section, name=name, when=f"{when:%Y-%m-%d %H:%M} UTC", took=took))
+            measured = {"name": name, "when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": commit(), "took": took}
+            results.add(replace(section, **measured))
             save(results, options.results)
             say(f"{name}: {took:.0f} s")
     shutil.rmtree(options.work, ignore_errors=True)

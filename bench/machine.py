@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.places import BIN
+from bench.places import BIN, ROOT
 from tests.parts import find_program
 
 
@@ -34,6 +34,15 @@ def versions() -> dict[str, str]:
         "ceph": _said("ceph-osd", "--version"),
     }
     return {"python": platform.python_version(), **packages, **programs}
+
+
+def commit() -> str:
+    """The commit that is measured, and whether files differ from it; empty outside of a clone."""
+    git = find_program("git")
+    if git is None:
+        return ""
+    words = [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
 def _said(program: str, word: str) -> str:

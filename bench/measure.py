@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -65,7 +66,7 @@ def measured(command: Command, log: Path, limit: float = 900) -> Cost:
             env={**os.environ, **(command.environment or {})},
             start_new_session=True,  # its process group is its tree
         )
-        with _Watch(running.pid) as watch, _Deadline(running.pid, limit):
+        with _ended_with_us(running.pid), _Watch(running.pid) as watch, _Deadline(running.pid, limit):
             _, status, usage = os.wait4(running.pid, 0)
             seconds = time.monotonic() - began
         cpu = usage.ru_utime + usage.ru_stime + _orphans_cpu(running.pid)
@@ -104,7 +105,7 @@ class _Deadline:
     """Ends a process group when time is up."""
 
     def __init__(self, group: int, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._end, (group,))
+        self._timer = threading.Timer(seconds, _end, (group,))
         self._timer.daemon = True
 
     def __enter__(self) -> None:
@@ -113,10 +114,20 @@ class _Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    @staticmethod
-    def _end(group: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(group, 9)
+
+@contextmanager
+def _ended_with_us(group: int) -> Iterator[None]:
+    """Ends a process group when the block is left by Ctrl-C or the like: it has a session of its own."""
+    try:
+        yield
+    except BaseException:
+        _end(group)
+        raise
+
+
+def _end(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def tree(root: int) -> Iterator[int]:

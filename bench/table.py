@@ -33,6 +33,8 @@ class Section:
     """Every single measurement."""
     when: str = ""
     """Start, UTC; set by the run."""
+    commit: str = ""
+    """What was measured; set by the run."""
     took: float = 0.0
     """Seconds with all set-up; set by the run."""
 
@@ -110,7 +112,9 @@ def _facts(facts: Mapping[str, str]) -> str:
 def _summary(results: Results) -> str:
     judged = [(section, verdict) for section in results.sections.values() for verdict in section.verdicts]
     missed = [(section, verdict) for section, verdict in judged if not verdict.met]
-    lines = [f"Targets met: {len(judged) - len(missed)} of {len(judged)}.{' Missed:' if missed else ''}"]
+    minutes = sum(section.took for section in results.sections.values()) / 60
+    lines = [f"Figures are medians of N rounds; peak memory is the highest of all. All took {minutes:.0f} minutes.", ""]
+    lines += [f"Targets met: {len(judged) - len(missed)} of {len(judged)}.{' Missed:' if missed else ''}"]
     if missed:
         lines.append("")
     lines += [f"- {section.name}: {one.what} {one.measured}, wanted {one.wanted}" for section, one in missed]
@@ -118,7 +122,7 @@ def _summary(results: Results) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    facts = f"N = {section.rounds}; run on {section.when}; took {section.took:.0f} s with set-up."
+    facts = f"N = {section.rounds}; run on {section.when} at {section.commit}; took {section.took:.0f} s with set-up."
     verdicts = [
         {"target": one.what, "wanted": one.wanted, "measured": one.measured, "": "met" if one.met else "**missed**"}
         for one in section.verdicts

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from bench.measure import Command, CommandError, Cost, measured, tree
+from bench.places import ROOT
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass"
 
@@ -55,6 +58,42 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
     with pytest.raises(CommandError, match="ended with -9"):
         measured(Command(["sh", "-c", "sleep 300 & sleep 300"]), tmp_path / "log", limit=0.5)
     assert set(tree(os.getpid())) == before
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; from pathlib import Path; from bench.measure import Command, measured\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+        "here = Path(sys.argv[1])\n"
+        "measured(Command(['sh', '-c', 'echo $$ > pid; exec sleep 300'], folder=here), here / 'log')"
+    )
+    found = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=found) as run:
+        child = _number_in(tmp_path / "pid")
+        run.terminate()
+    assert run.returncode == 1
+    assert not _runs(child)
+
+
+def _number_in(file: Path) -> int:
+    for _ in range(600):
+        if file.exists() and file.read_text().endswith("\n"):
+            return int(file.read_text())
+        time.sleep(0.05)
+    raise AssertionError(f"{file} was not written")
+
+
+def _runs(pid: int) -> bool:
+    """Does it run? Who has ended but was not waited for does not."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_two_steps_cost_the_time_of_both_and_the_memory_of_the_bigger() -> None:
