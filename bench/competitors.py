@@ -18,21 +18,21 @@ from bench.upstream import Upstream
 from tests.servers.bucket import S3Server
 
 _EMPTY_TARGET = ("--no-traverse", "--no-check-dest")
-_BARE_PUT = (
+BARE_PUT = (
     *("--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum", "--s3-use-unsigned-payload", "true"),
     *_EMPTY_TARGET,
 )
+"""Leaves out the calls and hashes that an empty target and a trusted network do not need."""
 TUNED = (
     *("--transfers", "8", "--checkers", "16", "--s3-upload-cutoff", "64M"),
     *("--multi-thread-streams", "8", "--multi-thread-cutoff", "64M", "--multi-thread-chunk-size", "32M"),
     *("--s3-chunk-size", "32M", "--s3-upload-concurrency", "8"),
-    *_BARE_PUT,
+    *BARE_PUT,
 )
-"""rclone's best to S3 for files of megabytes. Tried with one file of 1 GiB: 2, 4 and 8 streams, chunks of 16, 32 and
-64 MiB, signed and unsigned bodies."""
-TUNED_SMALL = ("--transfers", "32", "--checkers", "16", *_BARE_PUT)
-"""rclone's best to S3 for files of kilobytes. Tried with 1,500 of them: 8, 16, 32 and 64 transfers, with and without
-HEAD requests to the CDN (without them it does not know sizes, and uploads each file in parts)."""
+"""rclone's best to S3 for files of megabytes: the first of those that `bench.tuning` tries."""
+TUNED_SMALL = ("--transfers", "32", "--checkers", "16", *BARE_PUT)
+"""rclone's best to S3 for files of kilobytes: the first of those that `bench.tuning` tries. Without HEAD requests to
+the CDN it does not know sizes, and uploads each file in parts."""
 TUNED_FOLDER = ("--transfers", "16", "--checkers", "16", *_EMPTY_TARGET)
 """rclone's best to a folder here."""
 

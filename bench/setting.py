@@ -32,6 +32,7 @@ class Setting:
             return self.given
         if self._gateway is None:
             self._gateway = self._running.enter_context(radosgw(self.fresh("objects")))
+            _wake(self._gateway)
         return self._gateway
 
     def clear(self) -> None:
@@ -56,6 +57,15 @@ class Setting:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
+
+
+def _wake(gateway: Gateway) -> None:
+    """The first upload and the first of parts make radosgw create pools; no contestant is to wait for that."""
+    client, bucket = gateway.client(), gateway.make_bucket("warm")
+    client.put_object(Bucket=bucket, Key="once", Body=b"once")
+    upload = client.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    client.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"once")
+    client.abort_multipart_upload(Bucket=bucket, Key="parts", UploadId=upload)
 
 
 def settle() -> None:

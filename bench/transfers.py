@@ -129,8 +129,10 @@ def _verdicts(transfer: Transfer, middles: dict[str, Middle], size: int) -> list
     if transfer.cpu is not None and ours_to_s3:
         target = Target("to S3: our CPU", "at most", transfer.cpu, " s/GiB")
         verdicts.append(target.judge(per_gib(ours_to_s3.cpu_seconds, size)))
-    peak = max(one.peak_rss for name, one in middles.items() if name.startswith(turns.OURS))
-    verdicts.append(Target("our peak memory", "at most", transfer.memory, " MiB").judge(peak / MIB))
+    peaks = [one.peak_rss for name, one in middles.items() if name.startswith(turns.OURS)]
+    if peaks:
+        target = Target("our peak memory", "at most", transfer.memory, " MiB")
+        verdicts.append(target.judge(max(peaks) / MIB))
     return verdicts
 
 
