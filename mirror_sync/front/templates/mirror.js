@@ -4,6 +4,7 @@
 import answers from 'answers.js';
 import listing from 'listing.js';
 import requests from 'requests.js';
+import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
@@ -212,4 +213,5 @@ function unsatisfiable(r) {
 
 const ANSWERS = {healthz, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
 
-export default { answer, badBucket, noBlob, pointer, unsatisfiable };
+export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
+                 pointer, unsatisfiable: slices.never(unsatisfiable) };
