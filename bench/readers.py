@@ -1,8 +1,9 @@
 """What a front costs its readers: the same blob from plain nginx, from the nginx front and from ``mirror-sync serve``.
 
-Every server has answered everything once before it is measured. Contestants take turns; what is said is the median of
-the rounds. A ratio is the front's rate against that of the plain nginx which does the same: reads files, passes a
-bucket's objects on, or has them in its cache.
+Servers take turns, the order changes from round to round, and each answers the same for a moment before it is measured;
+what is said is the median of the rounds. A ratio is the front's rate against that of the plain nginx which does the
+same: reads files, passes a bucket's objects on, or has them in its cache. The ratio by CPU is that of the CPU seconds
+which the two take for the same; it is the steadier of the two where others use the machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import shutil
 import urllib.request
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from typing import Literal
 
 from bench.figures import MIB, Target, Verdict
 from bench.readers_client import Ask, Outcome, run_load
-from bench.readers_servers import LARGE, SMALL, Content, front, plain_files, plain_proxy, publish, serve
+from bench.readers_servers import LARGE, SMALL, Content, Running, front, plain_files, plain_proxy, publish, serve
 from bench.setting import Setting, say
 from bench.table import Row, Section
 from mirror_sync.front.nginx import DirectoryBucket, S3Bucket
@@ -30,6 +32,9 @@ CLIENTS = (1, 10, 100)
 CACHE = 8 << 30  # bytes that a front over S3 may keep
 LATEST_MS = 2.0  # of what a client asks about files, half of the time, with nobody else there
 _SECONDS = {"directory": 0.7, "S3, kept": 0.7, "S3, passed on": 1.0}
+_CROWD_SECONDS = 3.0  # radosgw reads 16 MiB for each of its clients before it sends a byte
+_WARM_SECONDS = 0.15
+_IDLE = 0.05  # seconds in which a bucket with nothing else to do gives a small object
 _METADATA_SECONDS = 0.3
 _MINUTE = 60
 
@@ -77,8 +82,12 @@ class Server:
 
     name: Literal["plain", "front", "serve"]
     where: str
-    url: str
+    running: Running
     prefix: str = ""
+
+    @property
+    def url(self) -> str:
+        return self.running.url
 
     def asks(self, read: Read, content: Content) -> list[Ask]:
         return read.asks(content, prefix=self.prefix, by_key=self.name == "plain")
@@ -86,14 +95,30 @@ class Server:
 
 @dataclass
 class Tally:
-    """All outcomes, by what was measured."""
+    """All outcomes, by what was measured: where, what, with how many clients, from whom."""
 
     found: dict[tuple[str, str, int, str], list[Outcome]] = field(default_factory=dict)
+    cpu: dict[tuple[str, str, int, str], float] = field(default_factory=lambda: defaultdict(float))
 
-    def add(self, where: str, what: str, clients: int, name: str, outcome: Outcome) -> None:
-        if outcome.errors:
-            raise RuntimeError(f"{where}, {what}, {clients} clients, {name}: {outcome.errors[:3]}")
-        self.found.setdefault((where, what, clients, name), []).append(outcome)
+    def measure(self, server: Server, what: str, asks: Sequence[Ask], clients: int, seconds: float) -> None:
+        """Raises RuntimeError for any answer that is not the expected one."""
+        key = (server.where, what, clients, server.name)
+        warm = run_load(server.url, asks, min(clients, 10), _WARM_SECONDS)
+        before = server.running.cpu_seconds()
+        outcome = run_load(server.url, asks, clients, seconds)
+        self.cpu[key] += server.running.cpu_seconds() - before
+        if warm.errors + outcome.errors:
+            raise RuntimeError(f"{key}: {(warm.errors + outcome.errors)[:3]}")
+        self.found.setdefault(key, []).append(outcome)
+
+    def cpu_ratio(self, where: str, read: Read, clients: int) -> float | None:
+        """The CPU seconds of plain nginx against those of the front, for the same; None when it cannot be told."""
+        costs = []
+        for name in ("plain", "front"):
+            key = (where, read.name, clients, name)
+            done = sum(len(one.latencies) if read.unit == "1/s" else one.body_bytes for one in self.found[key])
+            costs.append(self.cpu[key] / done if done else 0.0)
+        return costs[0] / costs[1] if all(costs) else None
 
     def rate(self, where: str, read: Read, clients: int, name: str) -> float | None:
         """The median of the rounds; None when it was not measured."""
@@ -117,7 +142,7 @@ def readers(setting: Setting) -> Section:
             _prove(server, content)
         for number in range(setting.rounds):
             say(f"readers: round {number + 1} of {setting.rounds}")
-            _round(servers, content, tally)
+            _round(number, servers, content, tally)
     shutil.rmtree(setting.work / "readers")
     lines = [_line(tally, where, read, clients) for where in _SECONDS for read in READS for clients in CLIENTS]
     lines += [_metadata_line(tally, where, what) for where in ("directory", "S3, kept") for what in _metadata(content)]
@@ -136,7 +161,7 @@ def readers_minute(setting: Setting) -> Section:
     """For a minute a hundred clients ask a front over S3 for all that clients ask for."""
     with ExitStack() as running:
         bucket, content = _bucket(setting)
-        url = running.enter_context(front(bucket, setting.fresh("readers") / "front", CACHE))
+        url = running.enter_context(front(bucket, setting.fresh("readers") / "front", CACHE)).url
         asks = [one for read in READS[1:] for one in read.asks(content)[:100]]
         asks += list(_metadata(content).values())
         outcome = run_load(url, asks, 100, _MINUTE)
@@ -202,19 +227,36 @@ def _prove(server: Server, content: Content) -> None:
                 raise RuntimeError(f"{server}: {ask.target} is not what was published")
 
 
-def _round(servers: Sequence[Server], content: Content, tally: Tally) -> None:
-    for where, seconds in _SECONDS.items():
+def _round(number: int, servers: Sequence[Server], content: Content, tally: Tally) -> None:
+    turns = servers[::-1] if number % 2 else servers
+    for where in _SECONDS:
+        own = [server for server in turns if server.where == where]
         for read in READS:
             for clients in CLIENTS:
-                for server in servers:
-                    if server.where == where:
-                        outcome = run_load(server.url, server.asks(read, content), clients, seconds)
-                        tally.add(where, read.name, clients, server.name, outcome)
+                for server in own:
+                    _measure(tally, server, read, content, clients)
+                    if where == "S3, passed on":
+                        _await_idle(next(one for one in own if one.name == "plain"), content)
     for what, ask in _metadata(content).items():
-        for server in servers:
+        for server in turns:
             if server.name != "plain":
-                outcome = run_load(server.url, [ask], 1, _METADATA_SECONDS)
-                tally.add(server.where, what, 1, server.name, outcome)
+                tally.measure(server, what, [ask], 1, _METADATA_SECONDS)
+
+
+def _measure(tally: Tally, server: Server, read: Read, content: Content, clients: int) -> None:
+    crowd = server.where == "S3, passed on" and clients == CLIENTS[-1]
+    if crowd and server.name == "serve":
+        return  # it takes long to say that a process in Python is no place for a crowd
+    seconds = _CROWD_SECONDS if crowd and read.length > MIB else _SECONDS[server.where]
+    tally.measure(server, read.name, server.asks(read, content), clients, seconds)
+
+
+def _await_idle(proxy: Server, content: Content) -> None:
+    """A bucket goes on for a while for clients who have left; the next server is not to wait for them."""
+    ask = Ask(content.small_at(by_key=True)[0], size=SMALL)
+    for _ in range(50):
+        if max(run_load(proxy.url, [ask], 1, _IDLE).latencies, default=1.0) < _IDLE:
+            return
 
 
 def _metadata(content: Content) -> dict[str, Ask]:
@@ -237,6 +279,7 @@ def _line(tally: Tally, where: str, read: Read, clients: int) -> tuple[Row, Verd
         "plain nginx": _shown(plain),
         "nginx front": _shown(ours),
         "ratio": f"{ratio:.2f}",
+        "ratio by CPU": _shown(tally.cpu_ratio(where, read, clients)),
         "p50 ms, plain": _shown(tally.p50(where, read.name, clients, "plain")),
         "p50 ms, front": _shown(tally.p50(where, read.name, clients, "front")),
         "serve": _shown(served),
@@ -254,6 +297,7 @@ def _metadata_line(tally: Tally, where: str, what: str) -> tuple[Row, Verdict]:
         "plain nginx": "-",
         "nginx front": _shown(took),
         "ratio": "-",
+        "ratio by CPU": "-",
         "p50 ms, plain": "-",
         "p50 ms, front": _shown(took),
         "serve": _shown(served),

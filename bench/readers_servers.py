@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.measure import tree
 from bench.places import BIN
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key
@@ -51,6 +52,7 @@ _PROXY_FRAME = """
     proxy_cache_path {folder}/cache keys_zone=objects:10m max_size=8g use_temp_path=off;
     upstream bucket {{ server {server}; keepalive 64; }}
     proxy_http_version 1.1;
+    proxy_set_header Host {server};
     proxy_set_header Connection "";
 """
 _PROXY = """
@@ -92,49 +94,67 @@ def publish(store: Store) -> Content:
     large = b"".join(source.randbytes(1 << 20) for _ in range(LARGE >> 20))
     repo = model(store, "bench/readers")
     files = {f"part/{number:04}.bin": small[number % SMALL_FILES] for number in range(PATHS)}
-    commit = repo.publish({**files, "large.bin": large})
+    commit = repo.publish({**files, "large.bin": large}, commit=CommitId("1" * 40))
     return Content(repo, commit, Sha256.of(large), tuple(map(Sha256.of, small)))
 
 
-@contextmanager
-def plain_files(root: Path, folder: Path) -> Iterator[str]:
-    """Nginx as anybody would set it up over a directory; gives its URL."""
-    with _plain(folder, "", f"root {root};") as url:
-        yield url
+@dataclass(frozen=True)
+class Running:
+    """A server under load."""
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What it and its workers have used so far."""
+        fields = (_stat(pid) for pid in tree(self.pid))
+        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5)'s stat after the name."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 @contextmanager
-def plain_proxy(bucket: S3Bucket, folder: Path) -> Iterator[str]:
+def plain_files(root: Path, folder: Path) -> Iterator[Running]:
+    """Nginx as anybody would set it up over a directory."""
+    with _plain(folder, "", f"root {root};") as running:
+        yield running
+
+
+@contextmanager
+def plain_proxy(bucket: S3Bucket, folder: Path) -> Iterator[Running]:
     """Nginx as anybody would set it up before a public bucket; under ``/cached`` it keeps what it has read."""
     server = (bucket.endpoint_url or "").removeprefix("http://")
     frame = _PROXY_FRAME.format(folder=folder, server=server)
-    with _plain(folder, frame, _PROXY.format(bucket=bucket.bucket)) as url:
-        yield url
+    with _plain(folder, frame, _PROXY.format(bucket=bucket.bucket)) as running:
+        yield running
 
 
 @contextmanager
-def _plain(folder: Path, frame: str, locations: str) -> Iterator[str]:
+def _plain(folder: Path, frame: str, locations: str) -> Iterator[Running]:
     folder.mkdir()
     port, user = free_port(), "user root;" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
     values = {"folder": folder, "user": user, "host": LOOPBACK, "port": port}
     configuration.write_text(_PLAIN.format(**values, frame=frame, locations=locations))
     with nginx(configuration, port) as running:
-        yield running.url
+        yield Running(running.url, running.child.pid)
 
 
 @contextmanager
-def front(target: DirectoryBucket | S3Bucket, folder: Path, cache_size: int) -> Iterator[str]:
-    """Nginx as ``mirror-sync front nginx`` sets it up; gives its URL."""
+def front(target: DirectoryBucket | S3Bucket, folder: Path, cache_size: int) -> Iterator[Running]:
+    """Nginx as ``mirror-sync front nginx`` sets it up."""
     port, owner = free_port(), "root" if os.geteuid() == 0 else None
     configuration = write_nginx(folder, NginxOptions(target, port=port, user=owner, cache_size=cache_size))
     with nginx(configuration, port) as running:
-        yield running.url
+        yield Running(running.url, running.child.pid)
 
 
 @contextmanager
-def serve(target: DirectoryBucket | S3Bucket, folder: Path) -> Iterator[str]:
-    """``mirror-sync serve``; gives its URL."""
+def serve(target: DirectoryBucket | S3Bucket, folder: Path) -> Iterator[Running]:
+    """``mirror-sync serve``."""
     folder.mkdir()
     port, jobs = free_port(), folder / "jobs.yaml"
     document = {
@@ -149,7 +169,7 @@ def serve(target: DirectoryBucket | S3Bucket, folder: Path) -> Iterator[str]:
     command: list[str | Path] = [BIN / "mirror-sync", "-c", jobs, "serve", "--port", str(port)]
     with child(command, folder / "log") as running:
         running.wait_until(lambda: answers(port), 30)
-        yield f"http://{LOOPBACK}:{port}"
+        yield Running(f"http://{LOOPBACK}:{port}", running.pid)
 
 
 def _target(target: DirectoryBucket | S3Bucket) -> dict[str, str]:

@@ -134,6 +134,7 @@ BucketUrl = Annotated[addresses.Bucket, _from_text(addresses.bucket), _TEXT]
 ListenAddress = Annotated[addresses.Listen, _from_text(addresses.listen), _TEXT]
 Interval = Annotated[timedelta, PlainValidator(times.interval), _TEXT]
 Duration = Annotated[timedelta, PlainValidator(times.duration), _TEXT]
+Size = Annotated[int, PlainValidator(figures.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
 Rate = Annotated[int, PlainValidator(figures.rate), _TEXT]
 Share = Annotated[float, PlainValidator(figures.share), _TEXT]
 Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), _TEXT]  # some must be left for us

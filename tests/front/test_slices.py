@@ -36,8 +36,10 @@ def bucket(tmp_path: Path) -> Iterator[Recorder]:
 
 @pytest.fixture(params=["private", "public"])
 def options(request: pytest.FixtureRequest, bucket: Recorder) -> NginxOptions:
-    keys = {"access_key": "key", "secret_key": "secret"} if request.param == "private" else {}
-    return NginxOptions(S3Bucket(BUCKET, bucket.url, **keys))
+    public = S3Bucket(BUCKET, bucket.url)
+    return NginxOptions(
+        replace(public, access_key="key", secret_key="secret") if request.param == "private" else public
+    )
 
 
 @pytest.fixture
