@@ -133,7 +133,7 @@ class Tally:
         return median(times) if times else None
 
 
-def readers(setting: Setting) -> Section:
+def run(setting: Setting) -> Section:
     """Whole files, ranges, small files and metadata, with 1, 10 and 100 clients, over a directory and over S3."""
     tally = Tally()
     with ExitStack() as running:
@@ -157,7 +157,7 @@ def readers(setting: Setting) -> Section:
     )
 
 
-def readers_minute(setting: Setting) -> Section:
+def run_minute(setting: Setting) -> Section:
     """For a minute a hundred clients ask a front over S3 for all that clients ask for."""
     with ExitStack() as running:
         bucket, content = _bucket(setting)
@@ -181,14 +181,14 @@ def readers_minute(setting: Setting) -> Section:
 def _bucket(setting: Setting) -> tuple[S3Bucket, Content]:
     gateway = setting.gateway()
     bucket = S3Bucket(
-        "readers",
+        gateway.make_bucket(),
         endpoint_url=gateway.endpoint_url,
         region=gateway.region,
         access_key=gateway.access_key,
         secret_key=gateway.secret_key,
     )
-    gateway.make_bucket(bucket.bucket)
-    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::readers/*"}
+    objects = f"arn:aws:s3:::{bucket.bucket}/*"
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}
     policy = {"Version": "2012-10-17", "Statement": [statement]}  # plain nginx signs nothing
     gateway.client().put_bucket_policy(Bucket=bucket.bucket, Policy=json.dumps(policy))
     return bucket, publish(s3_store(bucket))
