@@ -25,6 +25,7 @@ from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
 __all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
 
 POINTER_SECONDS = 10
+SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
@@ -144,6 +145,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
+        "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region")},
     }
 
@@ -161,9 +163,14 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
+        "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
     }
+
+
+def _is_sliced(options: NginxOptions) -> bool:
+    return isinstance(options.target, S3Bucket) and options.cache_size > 0
 
 
 def _own_address(host: str) -> str:

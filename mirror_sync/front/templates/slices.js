@@ -4,6 +4,10 @@
 import signing from 'signing.js';
 import tables from 'tables.js';
 
+function wanted(size) {
+    return tables.SLICED_FROM !== null && size >= tables.SLICED_FROM;
+}
+
 // The head of an answer, or of a later slice, is about to be sent.
 function begun(r) {
     r.variables.blob_begun = '1';
@@ -18,4 +22,4 @@ function never(answer) {
     return (r) => r.variables.blob_begun && !r.headersOut['Content-Range'] ? r.return(444) : answer(r);
 }
 
-export default { begun, never };
+export default { begun, never, wanted };
