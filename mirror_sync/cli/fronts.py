@@ -52,7 +52,9 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
 
     front = settings.front
     bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
-    return NginxOptions(bucket, host=front.host, port=front.port, user=front.user, public_url=front.url)
+    return NginxOptions(
+        bucket, host=front.host, port=front.port, user=front.user, public_url=front.url, cache_size=front.cache
+    )
 
 
 def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:

@@ -7,7 +7,9 @@ import re
 from mirror_sync.config.findings import quoted
 
 _RATE = re.compile(r"(?P<count>[0-9]{1,9}) ?(?P<unit>B|KB|MB|KiB|MiB)/s")
-_UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
+_SIZE = re.compile(r"(?P<count>[0-9]{1,6}) ?(?P<unit>[MGT]i?B)")
+_UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
+_UNITS |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SHARE = re.compile(r"(?P<percent>[0-9]{1,3}) ?%")
 _WHOLE = 100
 
@@ -17,6 +19,16 @@ def rate(value: object) -> int:
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{_shown(value)} is no rate; write 500B/s, 10KB/s or 1MB/s")
+    return int(match["count"]) * _UNITS[match["unit"]]
+
+
+def size(value: object) -> int:
+    """`16GiB`: bytes, in MB, GB, TB (1000) or MiB, GiB, TiB (1024); `0` is none."""
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{_shown(value)} is no size; write 500MB, 16GiB or 0")
     return int(match["count"]) * _UNITS[match["unit"]]
 
 

@@ -99,7 +99,7 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
 
 def front(entry: FrontEntry) -> FrontSettings:
     listen: Listen = entry.listen
-    return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None)
+    return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None, entry.cache)
 
 
 def hooks(entry: OnEntry) -> Hooks:

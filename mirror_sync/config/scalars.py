@@ -166,6 +166,7 @@ ListenAddress = Annotated[addresses.Listen, from_text(addresses.listen), TEXT]
 OwnListen = Annotated[addresses.Listen | None, from_text(own_listen), TEXT]
 Interval = Annotated[timedelta, PlainValidator(times.interval), TEXT]
 Duration = Annotated[timedelta, PlainValidator(times.duration), TEXT]
+Size = Annotated[int, PlainValidator(figures.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
 Rate = Annotated[int, PlainValidator(figures.rate), TEXT]
 Share = Annotated[float, PlainValidator(figures.share), TEXT]
 Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), TEXT]  # some must be left for us

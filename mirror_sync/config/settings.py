@@ -90,7 +90,8 @@ class FrontSettings:
     """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`).
 
     `url`: the address at which clients find it, None for what each request says. `user`: who runs nginx's workers when
-    root starts it, None for the owner of its folder, or an ordinary user in place of root.
+    root starts it, None for the owner of its folder, or an ordinary user in place of root. `cache`: bytes in which
+    nginx keeps large files of a bucket.
     """
 
     host: str = "127.0.0.1"
@@ -98,6 +99,7 @@ class FrontSettings:
     bucket: Access = "private"
     url: str | None = None
     user: str | None = None
+    cache: int = 16 << 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,12 @@ class FrontEntry(Keys):
         description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
         examples=["www-data"],
     )
+    cache: scalars.Size = Field(
+        default=16 << 30,
+        description="The room on its disk in which the generated nginx keeps large files of an s3:// target; 0: none.",
+        examples=["200GiB"],
+        json_schema_extra={"default": "16GiB"},
+    )
 
 
 class HttpEntry(Keys):

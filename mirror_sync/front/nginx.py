@@ -25,8 +25,11 @@ from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
 __all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
 
 POINTER_SECONDS = 10
+SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
+SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
+CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
-_SCRIPTS = ("answers.js", "bucket.js", "listing.js", "mirror.js", "requests.js", "signing.js", "snapshots.js")
+_MODULES = ("answers", "bucket", "listing", "mirror", "requests", "signing", "slices", "snapshots")  # in JavaScript
 _FOLDERS = ("logs", "temp", "cache")
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
@@ -43,6 +46,7 @@ _HIDDEN = (
 class NginxOptions:
     """`user` runs the workers when nginx is started by root; None: the owner of the folder that is written to, in place
     of root www-data or nobody. Links lead to `public_url`; None: to where each client says that it found us.
+    `cache_size`, in bytes, bounds what is kept of large files of an S3 target; 0 keeps none.
     """
 
     target: DirectoryBucket | S3Bucket
@@ -51,6 +55,7 @@ class NginxOptions:
     refs_seconds: int = 1
     user: str | None = None
     public_url: str | None = None
+    cache_size: int = CACHE_SIZE
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -105,7 +110,7 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
         keep_trailing_newline=True,
     )
     templates.filters.update(json=json.dumps, quoted=_quoted)
-    for name in _SCRIPTS:
+    for name in (f"{module}.js" for module in _MODULES):
         yield name, templates.get_template(name).render()
     yield "tables.js", templates.get_template("tables.js.j2").render(_tables(options, bucket))
     configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
@@ -140,6 +145,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
+        "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region")},
     }
 
@@ -157,7 +163,14 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
+        "sliced": _is_sliced(options),
+        "cache_size": options.cache_size,
+        "slice_size": SLICE_SIZE,
     }
+
+
+def _is_sliced(options: NginxOptions) -> bool:
+    return isinstance(options.target, S3Bucket) and options.cache_size > 0
 
 
 def _own_address(host: str) -> str:

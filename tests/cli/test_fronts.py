@@ -7,6 +7,8 @@ import re
 import signal
 from urllib.request import urlopen
 
+import pytest
+
 from tests.cli.program import CONFIG, PATIENCE, Program
 
 S3 = """\
@@ -55,6 +57,14 @@ def test_the_keys_of_a_private_bucket_stand_in_a_file_of_their_own(program: Prog
     assert json.loads(keys.read_text(encoding="utf-8")) == {"access_key": "KEY", "secret_key": "very-secret"}
     assert keys.stat().st_mode & 0o777 == 0o600
     assert "very-secret" not in (program.folder / "front" / "nginx.conf").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("cache", "kept"), [("200GiB", ["214748364800"]), ("0", [])])
+def test_the_room_for_large_files_is_what_jobs_yaml_says(program: Program, cache: str, kept: list[str]) -> None:
+    program.write(CONFIG.replace("targets:\n", f"targets:\n{S3}") + f"front: {{cache: {cache}}}\n")
+    assert program("front", "nginx", "-o", "front", "--target", "bucket").code == 0
+    text = (program.folder / "front" / "nginx.conf").read_text(encoding="utf-8")
+    assert re.findall(r"keys_zone=slices:\S+ max_size=(\d+)", text) == kept
 
 
 def test_a_private_bucket_without_keys_cannot_be_served_by_nginx(program: Program) -> None:

@@ -198,6 +198,8 @@ TOP_FAULTS = [
         "front: {user: 'nobody; daemon off'}",
         "5:15: front.user: 'nobody; daemon off' is no name of a user; write www-data",
     ),
+    ("front: {cache: 16}", "5:16: front.cache: '16' is no size; write 500MB, 16GiB or 0"),
+    ("front: {cache: 1GiB/s}", "5:16: front.cache: '1GiB/s' is no size; write 500MB, 16GiB or 0"),
     ("front: {bucket: publik}", "5:17: front.bucket: 'publik' is not private or public; did you mean public?"),
     (
         "defaults: {name: x}",

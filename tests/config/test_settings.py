@@ -169,6 +169,10 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
         ("url: ''", FrontSettings()),
         ("user: www-data", FrontSettings(user="www-data")),
         ("user: ''", FrontSettings()),
+        ("cache: 200 GiB", FrontSettings(cache=200 << 30)),
+        ("cache: 500MB", FrontSettings(cache=500_000_000)),
+        ("cache: 0", FrontSettings(cache=0)),
+        ("cache: '0'", FrontSettings(cache=0)),
     ],
 )
 def test_front(entry: str, wanted: FrontSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 BUCKET = "recorded"
+_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,13 @@ class Asked:
 
 @dataclass
 class Recorder:
-    """A bucket over a directory. `status`, when set, is the answer to everything."""
+    """A bucket over a directory. `status`, when set, is the answer to everything, `faults` to a range of a key."""
 
     root: Path
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     status: int | None = None
+    faults: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def asked_keys(self) -> list[str]:
         return [one.key for one in self.asked]
@@ -60,9 +63,16 @@ class _Answering(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.recorder.asked.append(Asked(self.command, key, headers))
         file = self.recorder.root / key
-        status = self.recorder.status or (200 if file.is_file() else 404)
+        wanted = headers.get("range", "")
+        status = self.recorder.status or self.recorder.faults.get((key, wanted)) or (200 if file.is_file() else 404)
         body = file.read_bytes() if status == 200 else b"<Error><Code>Odd</Code></Error>"
+        size, found = len(body), _RANGE.fullmatch(wanted)
+        if status == 200 and found is not None:
+            first, last = int(found[1]), min(int(found[2]), size - 1)
+            status, body = (206, body[first : last + 1]) if first <= last else (416, b"")
         self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", '"of-the-bucket"')

@@ -71,6 +71,16 @@ def test_documents_and_small_files_are_asked_for_once(recorded: Recorded) -> Non
     assert len(blobs) == len(set(blobs)) == 3  # a root, a shard, a file
 
 
+def test_a_head_of_a_document_leaves_nothing_behind_but_what_its_get_answers(recorded: Recorded) -> None:
+    commit = recorded.repo.publish(FILES)
+    for target in (recorded.repo.api, f"{recorded.repo.api}/commits/main", f"{recorded.repo.api}/tree/{commit}"):
+        head = recorded.mirror.head(target)
+        whole = recorded.mirror.get(target)
+        assert (head.status, whole.status) == (200, 200)
+        assert whole.json
+        assert head.header("Content-Length") == str(len(whole.body))
+
+
 def test_a_head_of_a_file_costs_the_bucket_nothing_but_documents(recorded: Recorded) -> None:
     commit = recorded.repo.publish(FILES)
     recorded.mirror.head(f"{recorded.repo.at}/resolve/{commit}/big.bin")

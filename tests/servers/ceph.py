@@ -17,7 +17,22 @@ from tests.servers.child import child, run
 from tests.servers.ports import LOOPBACK, free_ports
 
 STORE_BYTES = 6 << 30
-"""What the object store may hold. It lives in memory, of which it takes only what is written to it."""
+"""What an object store in memory may hold; it takes only what is written to it, and keeps it."""
+DISK_BYTES = 24 << 30
+"""What an object store on disk may hold: the size of a sparse file."""
+
+IN_MEMORY = f"""
+osd objectstore = memstore
+memstore device bytes = {STORE_BYTES}
+"""
+ON_DISK = f"""
+osd objectstore = bluestore
+bluestore block size = {DISK_BYTES}
+bluestore debug enforce settings = ssd
+osd memory target = {1 << 30}
+osd op num shards = 4
+"""
+"""A virtual disk often says that it spins; bluestore would then spare it writes at the cost of time."""
 
 CONFIGURATION = """
 [global]
@@ -57,9 +72,8 @@ mon osd backfillfull ratio = 0.98
 mon data = {root}/mon
 mon cluster log file = {root}/cluster.log
 [osd.0]
-osd data = {root}/osd
-osd objectstore = memstore
-memstore device bytes = {store}
+osd data = {objects}
+{store}
 osd class load list = *
 osd class default list = *
 osd op num threads per shard = 1
@@ -94,10 +108,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster(root: Path) -> Iterator[Cluster]:
-    """A cluster in an empty folder, for as long as the block lasts. Raises ServerError with the daemon's log."""
+def cluster(root: Path, disk: Path | None = None) -> Iterator[Cluster]:
+    """A cluster in an empty folder, for as long as the block lasts. Raises ServerError with the daemon's log.
+
+    Objects are kept in memory, or by bluestore in the folder `disk`, which is empty.
+    """
     one = Cluster(root)
-    _configure(one)
+    _configure(one, disk)
     with ExitStack() as running:
         monitor = running.enter_context(child(one.command("ceph-mon", "-f", "-i", "a"), root / "mon.a.out"))
         monitor.wait_until((root / "mon.a.asok").exists, 15)
@@ -107,14 +124,17 @@ def cluster(root: Path) -> Iterator[Cluster]:
         yield one
 
 
-def _configure(one: Cluster) -> None:
+def _configure(one: Cluster, disk: Path | None) -> None:
     root = one.root
+    objects, store = (root / "osd", IN_MEMORY) if disk is None else (disk.resolve(), ON_DISK)
     msgr2, msgr1 = free_ports(2)
     fsid = str(uuid.uuid4())
-    text = CONFIGURATION.format(fsid=fsid, host=LOOPBACK, msgr1=msgr1, msgr2=msgr2, root=root, store=STORE_BYTES)
+    text = CONFIGURATION.format(
+        fsid=fsid, host=LOOPBACK, msgr1=msgr1, msgr2=msgr2, root=root, objects=objects, store=store
+    )
     (root / "ceph.conf").write_text(text, encoding="utf-8")
-    for folder in ("mon", "osd", "rgw"):
-        (root / folder).mkdir()
+    for folder in (root / "mon", objects, root / "rgw"):
+        folder.mkdir(exist_ok=True)
     _make_keys(root)
     addresses = f"[v2:{LOOPBACK}:{msgr2},v1:{LOOPBACK}:{msgr1}]"
     run([program("monmaptool"), "--create", "--addv", "a", addresses, "--fsid", fsid, root / "monmap"])

@@ -20,6 +20,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.standin", description="A stand-in for the Hugging Face Hub.")
     parser.add_argument("--port", type=int, default=0, help="port of the Hub (default: any free one)")
     parser.add_argument("--cdn-port", type=int, default=0, help="port of the CDN (default: any free one)")
+    parser.add_argument("--cdn-url", default="", metavar="URL", help="a CDN of your own: /repos/<2>/<2>/<SHA-256>")
     parser.add_argument("--repo", action="append", default=[], type=Path, metavar="SPEC.yaml", help="repos from a file")
     parser.add_argument("--folder", action="append", default=[], metavar="[dataset:]ORG/NAME=DIR[,license=ID]")
     parser.add_argument("--steerable", action="store_true", help="obey POST /__control__")
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals = {signal.SIGTERM, signal.SIGINT}
     # Blocked before any thread starts, so that only this one takes them.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    hub = Hub(port=options.port, cdn_port=options.cdn_port, steerable=options.steerable)
+    hub = Hub(port=options.port, cdn_port=options.cdn_port, cdn_url=options.cdn_url, steerable=options.steerable)
     for spec in options.repo:
         add_spec(hub, spec)
     for folder in options.folder:

@@ -28,8 +28,15 @@ class Hub:
     """
 
     def __init__(
-        self, *, port: int = 0, cdn_port: int = 0, cdn_host: str = "localhost", steerable: bool = False
+        self,
+        *,
+        port: int = 0,
+        cdn_port: int = 0,
+        cdn_host: str = "localhost",
+        cdn_url: str = "",
+        steerable: bool = False,
     ) -> None:
+        """Set it up; with `cdn_url`, redirects lead to that CDN, which is not ours and checks no signature."""
         self.world = World()
         self.faults = Faults()
         self.log = Log()
@@ -37,6 +44,7 @@ class Hub:
         self.crashes: list[str] = []
         """Tracebacks of the stand-in's own faults; a test that trusts its answers finds none."""
         self._addresses = (("127.0.0.1", port), (cdn_host, cdn_port))
+        self._cdn_url = cdn_url
         self._steerable = steerable
         self._listeners: list[Listener] = []
 
@@ -46,7 +54,7 @@ class Hub:
         self._listeners = [first]
         second = Listener("cdn", cdn_address, self._exchange, lambda: self.faults.refuses("cdn"))
         self._listeners.append(second)
-        self.world.hub_url, self.world.cdn_url = first.url, second.url
+        self.world.hub_url, self.world.cdn_url = first.url, self._cdn_url or second.url
         # Entered again, it comes back where it was.
         self._addresses = ((first.host, first.port), (second.host, second.port))
         return self

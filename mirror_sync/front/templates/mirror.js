@@ -4,6 +4,7 @@
 import answers from 'answers.js';
 import listing from 'listing.js';
 import requests from 'requests.js';
+import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
@@ -161,7 +162,7 @@ async function blobOf(r, opened, path) {
     return {digest: entry.sha256, size: entry.size, commit: opened.commit, linked: true,
             etag: '"' + (entry.lfs ? entry.lfs.oid : entry.oid) + '"',
             type: type || tables.BINARY,
-            location: type ? '/-/blob.' + suffix : '/-/blob',
+            location: slices.wanted(entry.size) ? '/-/slices' : type ? '/-/blob.' + suffix : '/-/blob',
             caching: opened.pinned ? tables.CACHING.immutable : tables.CACHING.moving};
 }
 
@@ -179,13 +180,14 @@ function redirectToCommit(r, fields, opened) {
 
 // ---- what nginx's own locations ask
 
-// Where the blob of a pinned file is, in headers, for nginx to keep a while; 204 sends the question to `answer`.
+// Where the blob of a pinned file is, in headers, for nginx to keep a while; 403 stands for one that is sent in slices, 204
+// sends the question to `answer`.
 async function pointer(r) {
     try {
         const found = match(r.variables.request_uri.split('?')[0]);
         const opened = await snapshots.open(r, found.fields);
         const blob = await blobOf(r, opened, requests.decoded(found.fields.path));
-        answers.send(r, 200, answers.pointerHeaders(blob), '');
+        answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});
     }
@@ -212,4 +214,5 @@ function unsatisfiable(r) {
 
 const ANSWERS = {healthz, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
 
-export default { answer, badBucket, noBlob, pointer, unsatisfiable };
+export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
+                 pointer, unsatisfiable: slices.never(unsatisfiable) };

@@ -9,6 +9,7 @@ import tables from 'tables.js';
 const crypto = require('crypto');
 
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';  // SHA-256 of nothing
+const RENEW = 60000;  // milliseconds
 const SIGNED_HEADERS = 'host;x-amz-content-sha256;x-amz-date';
 
 // Now, as 20261120T080000Z.
@@ -44,8 +45,19 @@ function forDocument(key) {
 }
 
 // For the blob of a request, as variables: there is one, and it is signed only when nginx's cache does not have it.
-function blobDate() {
+function blobDate(r) {
+    r.variables.blob_signed = String(Date.now());
     return now();
+}
+
+// nginx keeps a variable as long as the request lasts, S3 takes a signature for 15 minutes.
+function renew(r) {
+    const v = r.variables;
+    if (v.blob_signed && Date.now() - Number(v.blob_signed) > RENEW) {
+        v.blob_date = blobDate(r);
+        v.blob_scope = blobScope(r);
+        v.blob_signature = blobSignature(r);
+    }
 }
 
 function blobScope(r) {
@@ -60,4 +72,4 @@ function accessKey() {
     return credentials.access_key;
 }
 
-export default { accessKey, blobDate, blobScope, blobSignature, forDocument };
+export default { accessKey, blobDate, blobScope, blobSignature, forDocument, renew };

@@ -1,0 +1,19 @@
+"""All workloads by the name that `WORKLOADS=` takes, in the order of the run.
+
+To add one: a function that takes the `Setting` and returns a `Section`. The run fills in its name, date and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from bench import huge, one_of_many, readers, transfers, unchanged
+from bench.setting import Setting
+from bench.table import Section
+
+WORKLOADS: dict[str, Callable[[Setting], Section]] = {
+    one.name: partial(transfers.run, transfer=one)
+    for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.MIXED)
+} | {"unchanged": unchanged.run, "one-of-many": one_of_many.run, "huge": huge.run}
+WORKLOADS |= {"readers": readers.run, "readers-minute": readers.run_minute}
