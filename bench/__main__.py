@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -25,7 +24,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ours and others, side by side.")
     parser.add_argument("--workloads", type=_names, default=list(WORKLOADS), help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--work", type=Path, default=ROOT / "var" / "bench", help="a folder on the disk to measure on")
+    parser.add_argument("--work", type=Path, default=ROOT / "var", help="a folder on the disk to measure on")
     parser.add_argument("--results", type=Path, default=ROOT / "bench", help="the folder of RESULTS.md")
     return parser.parse_args(argv)
 
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in (options.work, options.results):
         folder.mkdir(parents=True, exist_ok=True)
     results = load(options.results / "results.json", machine(options.work), versions())
-    with Setting(options.work.resolve(), options.rounds) as setting:
+    with Setting(options.work.resolve() / "bench", options.rounds) as setting:
         for name in options.workloads:
             say(f"{name}:")
             began, when = time.monotonic(), datetime.now(UTC)
@@ -51,7 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             results.add(replace(section, **measured))
             save(results, options.results)
             say(f"{name}: {took:.0f} s")
-    shutil.rmtree(options.work, ignore_errors=True)
     return 0
 
 

@@ -19,7 +19,7 @@ class Setting:
     """A run's surroundings, for as long as the block lasts."""
 
     work: Path
-    """A folder on the disk that is measured; a workload may use any new folder in it and removes it."""
+    """A folder of our own on the disk that is measured: all that is in it is removed, in the end the folder, too."""
     rounds: int
     given: Gateway | None = None
     """A radosgw that runs already and goes on running; one of our own when there is none."""
@@ -40,7 +40,7 @@ class Setting:
         self._running.close()
         self._gateway = None
         shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True)
+        self.work.mkdir(parents=True, exist_ok=True)
 
     def fresh(self, name: str) -> Path:
         """Return a folder of the work folder, empty."""
@@ -57,6 +57,7 @@ class Setting:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
+        shutil.rmtree(self.work, ignore_errors=True)
 
 
 def _wake(gateway: Gateway) -> None:

@@ -33,25 +33,21 @@ def files(count: int, *more: str) -> Flags:
     return ("--transfers", str(count), "--checkers", "16", "--s3-upload-cutoff", "64M", *BARE_PUT, *more)
 
 
-SIGNED = ("--s3-use-unsigned-payload", "false")
 CANDIDATES: Mapping[str, tuple[Batch, Mapping[str, Flags]]] = {
     "large": (
         Batch(1, GIB, "model-{:05}.safetensors"),
         {f"{count} streams of {chunk}": streams(count, chunk) for count in (2, 4, 8) for chunk in ("16M", "32M", "64M")}
-        | {"8 streams of 32M, signed": (*streams(8, "32M"), *SIGNED), "no streams": ("--multi-thread-streams", "0")},
+        | {"no streams": ("--multi-thread-streams", "0", *BARE_PUT)},
     ),
     "medium": (
         Batch(100, 10 * MIB, "model-{:05}.safetensors"),
         {f"{count} files": files(count) for count in (4, 8, 16)}
-        | {
-            "8 files, signed": files(8, *SIGNED),
-            "8 files in parts": files(8, "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M"),
-        },
+        | {"8 files in parts": files(8, "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M")},
     ),
     "small": (
         Batch(1500, 4096, "samples/{:05}.npy"),
         {f"{count} files": files(count) for count in (8, 16, 32, 64)}
-        | {"32 files, no HEAD": files(32, "--http-no-head"), "32 files, signed": files(32, *SIGNED)},
+        | {"32 files, no HEAD": files(32, "--http-no-head")},
     ),
 }
 
@@ -61,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.tuning", description="rclone's best flags on this machine.")
     parser.add_argument("workload", choices=CANDIDATES)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=ROOT / "var" / "tuning")
+    parser.add_argument("--work", type=Path, default=ROOT / "var", help="a folder on the disk to measure on")
     options = parser.parse_args(argv)
     batch, candidates = CANDIDATES[options.workload]
     chosen = competitors.TUNED_SMALL if options.workload == "small" else competitors.TUNED
     everybody = {**candidates, "default": (), "chosen": chosen}
     tried = tuple(turns.rclone_to_bucket(name, flags) for name, flags in everybody.items())
-    with Setting(options.work.resolve(), options.rounds) as setting:
+    with Setting(options.work.resolve() / "tuning", options.rounds) as setting:
         transfer = Transfer("tuning", options.workload, (batch,), tried, wanted=())
         say(f"rclone, {options.workload}, medians of {options.rounds}\n{table(transfers.run(setting, transfer).rows)}")
     return 0
