@@ -19,10 +19,11 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
-from mirror_sync.domain.events import Observer, tell_all
+from mirror_sync.domain.events import Event, Observer, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.engine.crew import Crew
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
@@ -72,6 +73,7 @@ class Mirror:
         self.settings = settings
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
+        self._overhears: list[Observer] = []
         self._history = _Once(lambda: History(self.settings.state_dir / "history.db"))
         self._assembled = _Once(self._assemble)
 
@@ -138,6 +140,25 @@ class Mirror:
             raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
         return open_store(self.settings.targets[target], unsigned=self.settings.front.bucket == "public")
 
+    def work(self, errands: int, on_ready: Callable[[str], None]) -> None:
+        """Be a worker of the scheduler that jobs.yaml names, `errands` at once, until SIGTERM or SIGINT.
+
+        Must be called in the main thread. `on_ready` gets the worker's address. UsageError where jobs.yaml names no
+        scheduler; ClusterError when none answers, or when it is lost.
+        """
+        if self.settings.engine is None:
+            raise UsageError(
+                f"{self.settings.path.name} names no scheduler; write engine: {{kind: dask, address: ...}}"
+            )
+        from mirror_sync.cluster.link import import_distributed
+
+        import_distributed()
+        from mirror_sync.cluster.worker import Post, WorkerProcess
+
+        process = WorkerProcess(self.settings.engine.address, Post(self._site, sides_of(self.settings), errands))
+        self._overhears.append(process.overhear)
+        process.run(on_ready)
+
     def close(self) -> None:
         """Close the history, if it was opened."""
         if self._history.made is not None:
@@ -148,7 +169,7 @@ class Mirror:
         return self._assembled()
 
     def _assemble(self) -> Site:
-        tell = tell_all((self.history, *self._observers))
+        tell = tell_all((self.history, *self._observers, self._overheard))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
         return Site(
             sources={name: self._source(upstream, tell, budgets) for name, upstream in self.settings.upstreams.items()},
@@ -156,7 +177,20 @@ class Mirror:
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self.stop,
+            crew=self._crew(),
         )
+
+    def _crew(self) -> Crew | None:
+        engine = self.settings.engine
+        if engine is None:
+            return None
+        from mirror_sync.cluster.crew import DaskCrew
+
+        return DaskCrew(engine.address, engine.wait, sides_of(self.settings))
+
+    def _overheard(self, event: Event) -> None:
+        for observer in self._overhears:
+            observer(event)
 
     def _source(self, upstream: UpstreamSettings, tell: Observer, budgets: Budgets) -> Source:
         jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
@@ -199,6 +233,13 @@ class Mirror:
             yield
         finally:
             lock.release()
+
+
+def sides_of(settings: Settings) -> dict[str, str]:
+    """What each upstream and target is, without secrets, in a word: other machines must mean the same by a name."""
+    named = {f"upstream {name}": repr(side) for name, side in settings.upstreams.items()}
+    named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
+    return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}
 
 
 def connections_of(jobs: Iterable[Job]) -> int:

@@ -66,6 +66,7 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, 
         upstreams=upstreams,
         targets={name: resolve.target(name, entry, base) for name, entry in file.targets.items()},
         front=resolve.front(file.front),
+        engine=resolve.engine(file.engine),
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
     )
 

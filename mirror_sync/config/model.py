@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from mirror_sync.config import scalars
+from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.sides import FrontEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.gone import OnGone
@@ -220,6 +221,11 @@ class File(Keys):
         default_factory=FrontEntry,
         description="How the mirror is served.",
         examples=[{"listen": "127.0.0.1:8080"}],
+    )
+    engine: EngineEntry = Field(
+        default_factory=EngineEntry,
+        description="Who brings changed repos up to date; this process alone when left out.",
+        examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mirror_sync.config.addresses import Listen
+from mirror_sync.config.engines import WAIT, EngineEntry
 from mirror_sync.config.model import (
     CronEntry,
     DefaultsEntry,
@@ -19,6 +20,7 @@ from mirror_sync.config.model import (
     ScheduleEntry,
 )
 from mirror_sync.config.settings import (
+    DaskEngine,
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
@@ -86,6 +88,13 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
 def front(entry: FrontEntry) -> FrontSettings:
     listen: Listen = entry.listen
     return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None)
+
+
+def engine(entry: EngineEntry) -> DaskEngine | None:
+    """None for threads."""
+    if entry.kind != "dask" or entry.address is None:
+        return None
+    return DaskEngine(entry.address, (entry.wait or WAIT).total_seconds())
 
 
 def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:

@@ -98,10 +98,19 @@ class FrontSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DaskEngine:
+    """The workers at a Dask scheduler. `wait`: seconds that changed repos wait for one when there is none."""
+
+    address: str
+    wait: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
-    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
+    `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `engine`: None for the
+    threads of this process.
     """
 
     path: Path
@@ -112,3 +121,4 @@ class Settings:
     jobs: tuple[Job, ...]
     secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[Fault, ...] = ()
+    engine: DaskEngine | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.repo import Repo
@@ -15,6 +16,9 @@ from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import ContentIndex, NoNotes, Source, Store, UploadNotes
+
+if TYPE_CHECKING:
+    from mirror_sync.engine.crew import Crew
 
 _SETTLE = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
@@ -45,7 +49,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Site:
     """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
-    jobs together.
+    jobs together. `crew` brings changed repos up to date; None for the threads of this process.
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None.
     """
@@ -58,6 +62,7 @@ class Site:
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
+    crew: Crew | None = None
 
     def go_on(self) -> None:
         """Raise Interrupted when the run was asked to stop."""
