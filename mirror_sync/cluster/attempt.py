@@ -1,38 +1,22 @@
-"""The worker's side of an errand: a bench whose notes, lessons and events go to the coordinator."""
+"""A worker's turn at an errand: what it says to the coordinator, and what it asks."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
 from dataclasses import replace
 
-from mirror_sync.cluster.messages import (
-    Answer,
-    Asked,
-    Claim,
-    Claimed,
-    Learned,
-    Lookup,
-    Message,
-    Noted,
-    Released,
-    Told,
-)
-from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.cluster.messages import Answer, Asked, Claim, Lookup, Message, Told
 from mirror_sync.domain.events import BytesFetched, Event
-from mirror_sync.engine.sync import Bench
-from mirror_sync.errors import Interrupted, StoreUnavailable
-from mirror_sync.ports import UploadNote
+from mirror_sync.errors import Interrupted
 
 _PATIENCE = 30.0  # seconds for an answer
 _LOOK = 0.2  # seconds between two looks at the stop event
 _QUIET = 0.25  # seconds within which arrivals of bytes are told together
-_AT_ONCE = 500  # git ids in one question
 
 
 class Questions:
@@ -95,78 +79,14 @@ class Attempt:
 
     def ask(self, question: Claim | Lookup) -> Answer:
         """None when nobody answers. Interrupted after a stop."""
-        return self._questions.ask(lambda number: self.say(Asked(number, question)), self._go_on)
+        return self._questions.ask(lambda number: self.say(Asked(number, question)), self.go_on)
+
+    def go_on(self) -> None:
+        """Raise Interrupted after a stop."""
+        if self.stop.is_set():
+            raise Interrupted("stopped before the end")
 
     def _flush(self) -> None:
         fetched, self._fetched, self._since = self._fetched, {}, time.monotonic()
         for event in fetched.values():
             self._post(Told(event))
-
-    def _go_on(self) -> None:
-        if self.stop.is_set():
-            raise Interrupted("stopped while waiting for the coordinator")
-
-    def at(self, bench: Bench) -> Bench:
-        """This bench for this attempt: its pools, sources, stores and memory are shared with all others."""
-        site = replace(bench.site, tell=self.tell, stop=self.stop)
-        target = replace(bench.target, notes=FarNotes(self), index=FarIndex(self))
-        return replace(bench, site=site, target=target, transfer=bench.transfer.at(site, target))
-
-
-class FarNotes:
-    """Implements `ports.UploadNotes` by those of the coordinator: a claim holds for all workers."""
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-        self._found: dict[str, UploadNote | None] = {}
-
-    @contextmanager
-    def claim(self, key: str) -> Iterator[bool]:
-        answer = self._attempt.ask(Claim(key))
-        if not isinstance(answer, Claimed) or not answer.mine:
-            yield False
-            return
-        self._found[key] = answer.note
-        try:
-            yield True
-        finally:
-            self._found.pop(key, None)
-            self._attempt.say(Released(key))
-
-    def load(self, key: str) -> UploadNote | None:
-        """What came with the claim; nothing is known of other keys."""
-        return self._found.get(key)
-
-    def save(self, key: str, note: UploadNote) -> None:
-        self._attempt.say(Noted(key, note))
-
-    def forget(self, key: str) -> None:
-        self._attempt.say(Noted(key, None))
-
-    def stale(self, older_than: float) -> tuple[str, ...]:
-        return ()  # the coordinator sweeps
-
-
-class FarIndex:
-    """Implements `ports.ContentIndex` by the coordinator's, which it has made complete."""
-
-    complete = True
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        found: dict[GitOid, Sha256] = {}
-        wanted = list(oids)
-        for start in range(0, len(wanted), _AT_ONCE):
-            answer = self._attempt.ask(Lookup(tuple(wanted[start : start + _AT_ONCE])))
-            if not isinstance(answer, Mapping):
-                raise StoreUnavailable("the coordinator does not answer what it knows by git id")
-            found.update(answer)
-        return found
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._attempt.say(Learned(dict(pairs)))
-
-    def mark_complete(self) -> None:
-        pass

@@ -76,7 +76,7 @@ class _Office:
         self._numbers = itertools.count()
         self._learning, self._halting = threading.Lock(), threading.Lock()
         self._halted = False
-        self._link = Link(address, self._receive)
+        self._link = Link(address, self._receive, wait)
         self._turnstile = _Turnstile(self._link, address, wait)
 
     def complete_index(self, site: Site, target: Target) -> None:
@@ -108,16 +108,16 @@ class _Office:
 
     def _send_out(self, site: Site, desk: Desk, errand: Errand, sides: Mapping[str, str]) -> object:
         """What a worker made of it. Interrupted after a stop, when the worker had time to end."""
+        deaths = 0
         while True:
             parcel = Parcel(self._link.name, f"{self._link.name}-errand-{next(self._numbers)}", errand, sides)
             self._desks[parcel.key] = desk
             try:
                 return self._await(site, parcel, self._link.submit(parcel))
-            except WorkersDied:
-                if desk.attempts >= ATTEMPTS:
-                    raise ClusterError(
-                        f"{desk.attempts} workers died at this repo, the last one at {desk.worker}; its log says why"
-                    ) from None
+            except WorkersDied as error:
+                deaths += error.deaths
+                if deaths >= ATTEMPTS:
+                    raise WorkersDied(deaths, error.worker) from error
             finally:
                 del self._desks[parcel.key]
 

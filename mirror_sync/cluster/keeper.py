@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mirror_sync.cluster.messages import (
     Answer,
@@ -20,7 +20,7 @@ from mirror_sync.cluster.messages import (
     Released,
     Told,
 )
-from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted, RepoPlanned, Retrying
+from mirror_sync.domain.events import Event, FileFinished, FileStarted, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.sync import Bench
@@ -30,12 +30,6 @@ Reply = Callable[[str, int, Answer], None]  # to the worker of this address, of 
 
 LOST = "worker-lost"
 """The cause of a Retrying that tells of a worker's death."""
-
-
-@dataclass(slots=True)
-class _Landed:
-    files: int = 0
-    bytes: int = 0
 
 
 class Desk:
@@ -54,7 +48,8 @@ class Desk:
         self._claims: dict[str, ExitStack] = {}
         self._open: dict[str, FileStarted] = {}
         self._planned = self._closed = False
-        self._landed, self._earlier = _Landed(), _Landed()
+        self._landed: dict[str, int] = {}  # what this attempt has brought: path -> bytes
+        self._earlier: dict[str, int] = {}  # what others had
         self._lock = threading.Lock()
 
     def take(self, letter: Letter) -> None:
@@ -76,13 +71,13 @@ class Desk:
     def complete(self, report: RepoReport) -> RepoReport:
         """The report of the last attempt as one of the errand: what earlier ones brought was fetched, not reused."""
         with self._lock:
-            earlier = self._earlier
+            earlier = [size for path, size in self._earlier.items() if path not in self._landed]
         return replace(
             report,
-            fetched_files=report.fetched_files + earlier.files,
-            fetched_bytes=report.fetched_bytes + earlier.bytes,
-            reused_files=max(0, report.reused_files - earlier.files),
-            reused_bytes=max(0, report.reused_bytes - earlier.bytes),
+            fetched_files=report.fetched_files + len(earlier),
+            fetched_bytes=report.fetched_bytes + sum(earlier),
+            reused_files=max(0, report.reused_files - len(earlier)),
+            reused_bytes=max(0, report.reused_bytes - sum(earlier)),
         )
 
     def close(self) -> None:
@@ -106,9 +101,8 @@ class Desk:
             claim.close()
         self._open.clear()
         self._claims.clear()
-        self._earlier.files += self._landed.files
-        self._earlier.bytes += self._landed.bytes
-        self._landed = _Landed()
+        self._earlier |= self._landed
+        self._landed = {}
 
     def _act(self, message: Told | Noted | Released | Learned | Asked | Begun) -> None:
         match message:
@@ -153,8 +147,5 @@ class Desk:
             case FileFinished(path=path, size=size, error=error):
                 self._open.pop(path, None)
                 if error is None:
-                    self._landed.files += 1
-                    self._landed.bytes += size
-            case BytesFetched():
-                pass
+                    self._landed[path] = size
         self._bench.site.tell(event)

@@ -20,7 +20,7 @@ _NAME = "mirror-sync"
 
 def resource(of_version: str | None = None) -> str:
     """What our workers offer one of for each errand they take at once, and no other process does."""
-    return f"{_NAME} {of_version or version(_NAME)}"
+    return f"{_NAME}-{of_version or version(_NAME)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,16 @@ class Crowd:
 class Link:
     """A connection that is open from its making until `close`. Raises ClusterError from every verb but `close`.
 
-    `receive` gets the letters of all workers in one thread, those of each worker in the order of sending.
+    `receive` gets the letters of all workers in one thread, those of each worker in the order of sending. `patience`:
+    seconds within which a scheduler must answer.
     """
 
-    def __init__(self, address: str, receive: Callable[[Letter], None]) -> None:
+    def __init__(self, address: str, receive: Callable[[Letter], None], patience: float = CONNECT) -> None:
         self._address = address
         quieten()
         distributed = import_distributed()
         try:
-            self._client = distributed.Client(address, timeout=CONNECT, set_as_default=False, name=_NAME)
+            self._client = distributed.Client(address, timeout=min(patience, CONNECT), set_as_default=False, name=_NAME)
         except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
         self._repliers = ThreadPoolExecutor(_REPLIERS, "reply")
@@ -57,10 +58,12 @@ class Link:
             raise self._lost(error) from error
         slots, others = 0, set()
         for worker in found:
+            if worker["status"] != "running":
+                continue
             for name, count in worker["resources"].items():
                 if name == resource():
                     slots += int(count)
-                elif name.startswith(f"{_NAME} "):
+                elif name.startswith(f"{_NAME}-"):
                     others.add(f"{worker['host']} has {name}")
         return Crowd(slots, tuple(sorted(others)))
 
@@ -111,9 +114,10 @@ class Link:
             done.set_result(decode(out.result(timeout=CONNECT)))
         except CancelledError as error:
             done.set_exception(self._lost(error))
-        except Exception as error:  # Dask's own, or what the code of this program failed with on the worker
-            killed = type(error).__name__ == "KilledWorker"
-            done.set_exception(WorkersDied(str(error)) if killed else self._lost(error))
+        except import_distributed().scheduler.KilledWorker as error:
+            done.set_exception(WorkersDied(error.allowed_failures + 1, error.last_worker.address))
+        except Exception as error:  # as above, or a fault of this program on the worker
+            done.set_exception(self._lost(error))
         finally:
             out.release()
 
@@ -122,7 +126,11 @@ class Link:
 
 
 class WorkersDied(ClusterError):
-    """Dask has given an errand up, since every worker that took it died."""
+    """Dask has given an errand up, since so many workers that took it died, the last at `worker`."""
+
+    def __init__(self, deaths: int, worker: str) -> None:
+        super().__init__(f"{deaths} workers died at this repo, the last one at {worker}; its log says why")
+        self.deaths, self.worker = deaths, worker
 
 
 def import_distributed() -> Any:

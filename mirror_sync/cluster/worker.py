@@ -6,10 +6,11 @@ import asyncio
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import Status, Worker, WorkerPlugin, get_worker
 
 from mirror_sync.cluster.link import quieten, resource
 from mirror_sync.cluster.messages import Letter, Parcel, decode, encode
@@ -20,6 +21,7 @@ from mirror_sync.errors import ClusterError
 
 GRACE = 8.0  # seconds that errands get to end cleanly
 CONNECT = 30  # seconds
+_LOOK = 0.05  # seconds between two looks at what is left
 _PLUGIN = "mirror-sync"
 
 
@@ -125,6 +127,14 @@ class WorkerProcess:
         self._post.site.stop.set()  # wakes who waits for a rate limit
         if not asked.done():
             raise ClusterError(f"the Dask scheduler at {self._address} was lost")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._leave(worker), GRACE)
+        await worker.close(executor_wait=False)
+
+    async def _leave(self, worker: Worker) -> None:
+        """Ends what goes on, and waits until its coordinators have what came of it."""
+        worker.status = Status.paused  # nothing more is given to us
         if self._plugin.workplace is not None:
             await asyncio.to_thread(self._plugin.workplace.leave, "the worker has stopped", GRACE)
-        await worker.close(executor_wait=False)
+        while worker.state.tasks:
+            await asyncio.sleep(_LOOK)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mirror_sync.cluster.attempt import Attempt, Questions
+from mirror_sync.cluster.far import bench_from_afar
 from mirror_sync.cluster.messages import Answer, Begun, GivenBack, Letter, Message, Parcel, Refused
 from mirror_sync.domain.events import Event, Retrying
 from mirror_sync.domain.job import Job
@@ -131,7 +132,7 @@ class Workplace:
     def _carry_out(self, parcel: Parcel, attempt: Attempt) -> RepoReport:
         errand = parcel.errand
         with self._benches.of(errand.run, errand.task.job) as shared:
-            return run_errand(replace(attempt.at(shared), jobs=errand.jobs), errand)
+            return run_errand(replace(bench_from_afar(shared, attempt), jobs=errand.jobs), errand)
 
 
 class _Benches:

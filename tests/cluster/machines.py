@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,25 +17,25 @@ from typing import Any
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.domain.events import Event
+from mirror_sync.domain.report import RunReport
 from tests.servers.child import Child, child
 from tests.servers.ports import LOOPBACK, answers, free_port
 
 ROOT = Path(__file__).parents[2]
-_PATIENCE = 60  # seconds until a process is given up
+PATIENCE = 120  # seconds until a process is given up; nothing is measured
+_SCHEDULER = ("-m", "distributed.cli.dask_scheduler", "--host", LOOPBACK, "--no-dashboard", "--no-show")
 
 
-class Machines:
-    """What runs while the block lasts. `said` is what jobs.yaml says beside the engine and the state folder."""
+class Scheduler:
+    """A Dask scheduler as operators start it."""
 
-    def __init__(self, folder: Path, **said: Any) -> None:
-        self.folder, self._said = folder, said
-        self.port = free_port()
-        self._stack = ExitStack()
-        self._count = 0
-        self.events: list[Event] = []
-        self.stop = threading.Event()
+    def __init__(self, folder: Path) -> None:
+        self._log, self._port, self._stack = folder / "scheduler.log", free_port(), ExitStack()
 
-    def __enter__(self) -> Machines:
+    def __enter__(self) -> Scheduler:
+        command = [sys.executable, *_SCHEDULER, "--port", str(self._port)]
+        self.child = self._stack.enter_context(child(command, self._log))
+        self.child.wait_until(lambda: answers(self._port), PATIENCE)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -39,43 +43,81 @@ class Machines:
 
     @property
     def address(self) -> str:
-        return f"tcp://{LOOPBACK}:{self.port}"
+        return f"tcp://{LOOPBACK}:{self._port}"
 
-    def config(self, name: str, engine: Mapping[str, Any] | None = None, **changes: Any) -> Path:
+
+class Machines:
+    """A coordinator in this process and workers in others. `said` is what jobs.yaml says beside its engine."""
+
+    def __init__(self, folder: Path, address: str, secrets: Mapping[str, str], said: Mapping[str, Any]) -> None:
+        self._folder, self.address, self._secrets, self._said = folder, address, secrets, said
+        self._stack = ExitStack()
+        self._count = 0
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def config(self, name: str, **changes: Any) -> Path:
         """A machine's jobs.yaml, with a state folder of its own."""
-        folder = self.folder / name
+        folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        chosen = {"kind": "dask", "address": self.address, "wait": "20s"} if engine is None else dict(engine)
+        engine = {"kind": "dask", "address": self.address, "wait": "1m"}
+        said = {"state_dir": "state", "engine": engine, **self._said, **changes}
         path = folder / "jobs.yaml"
-        path.write_text(json.dumps({"state_dir": "state", "engine": chosen, **self._said, **changes}), encoding="utf-8")
+        path.write_text(json.dumps(said), encoding="utf-8")
         return path
-
-    def scheduler(self) -> Child:
-        one = self._start("scheduler", "-m", "distributed.cli.dask_scheduler", *_SCHEDULER, "--port", str(self.port))
-        one.wait_until(lambda: answers(self.port), _PATIENCE)
-        return one
 
     def worker(self, *arguments: str, **changes: Any) -> Child:
         """One that is ready to take errands."""
         self._count += 1
         path = self.config(f"worker-{self._count}", **changes)
-        one = self._start(path.parent.name, "-m", "mirror_sync", "worker", "--config", str(path), *arguments)
-        one.wait_until(lambda: "is ready" in one.tail(), _PATIENCE)
+        one = self.start(path.parent.name, "-m", "mirror_sync", "worker", "--config", str(path), *arguments)
+        one.wait_until(lambda: "is ready" in one.tail(), PATIENCE)
         return one
 
+    def start(self, name: str, *command: str) -> Child:
+        """A process of Python with the secrets of a machine, until the end of the test."""
+        environment = {"PYTHONPATH": str(ROOT), **self._secrets}
+        return self._stack.enter_context(child([sys.executable, *command], self._folder / f"{name}.log", environment))
+
     @contextmanager
-    def coordinator(self, engine: Mapping[str, Any] | None = None, **changes: Any) -> Iterator[Mirror]:
-        """In this process; what it is told is in `events`."""
-        settings = load(self.config("coordinator", engine, **changes), {})
+    def coordinator(self, **changes: Any) -> Iterator[Mirror]:
+        """What it is told is in `events`; `stop` stops it."""
+        settings = load(self.config("coordinator", **changes), self._secrets)
         mirror = Mirror(settings, observers=(self.events.append,), stop=self.stop)
         try:
             yield mirror
         finally:
             mirror.close()
 
-    def _start(self, name: str, *command: str) -> Child:
-        log = self.folder / f"{name}.log"
-        return self._stack.enter_context(child([sys.executable, *command], log, {"PYTHONPATH": str(ROOT)}))
+    def sync(self, **changes: Any) -> RunReport:
+        with self.coordinator(**changes) as mirror:
+            return mirror.sync()
+
+    @contextmanager
+    def syncing(self, **changes: Any) -> Iterator[Future[RunReport]]:
+        """A sync that goes on beside the block."""
+        with self.coordinator(**changes) as mirror, ThreadPoolExecutor(1) as runs:
+            try:
+                yield runs.submit(mirror.sync)
+            except BaseException:
+                self.stop.set()
+                raise
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
 
 
-_SCHEDULER = ("--host", LOOPBACK, "--no-dashboard", "--no-show")
+def kill(one: Child) -> None:
+    """As the kernel does when memory is short."""
+    os.kill(one.pid, signal.SIGKILL)
+    wait_until(lambda: one.ended() is not None)
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < limit, "it never came"
+        time.sleep(0.02)
