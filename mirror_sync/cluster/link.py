@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import structlog
+
 from mirror_sync.cluster.messages import Answer, Letter, Parcel, decode, encode
 from mirror_sync.errors import ClusterError
 
 CONNECT = 10.0  # seconds
 _REPLIERS = 4
 _NAME = "mirror-sync"
+
+_log = structlog.get_logger("mirror_sync.cluster")
 
 
 def resource(of_version: str | None = None) -> str:
@@ -47,8 +51,9 @@ class Link:
         except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
         self._repliers = ThreadPoolExecutor(_REPLIERS, "reply")
+        self._inbox = ThreadPoolExecutor(1, "letters")  # Dask's own thread must not wait for our disk
         self.name: str = self._client.id
-        self._client.subscribe_topic(self.name, lambda event: _deliver(event, receive))
+        self._client.subscribe_topic(self.name, lambda event: self._deliver(event, receive))
 
     def crowd(self) -> Crowd:
         """Who is there now."""
@@ -78,7 +83,8 @@ class Link:
             )
         except Exception as error:  # as above
             raise self._lost(error) from error
-        out.add_done_callback(lambda out: self._end(out, done))
+        # after all letters that the worker sent before
+        out.add_done_callback(lambda out: self._inbox.submit(self._end, out, done))
         return done
 
     def cancel(self, futures: Iterable[str]) -> None:
@@ -99,9 +105,16 @@ class Link:
         self._repliers.submit(self._reply, worker, number, encode(answer))
 
     def close(self) -> None:
-        self._repliers.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._repliers, self._inbox):
+            pool.shutdown(wait=False, cancel_futures=True)
         with suppress(Exception):
             self._client.close(CONNECT)
+
+    def _deliver(self, event: tuple[float, object], receive: Callable[[Letter], None]) -> None:
+        _, body = event
+        if isinstance(body, bytes):  # Dask itself tells of clients under their names, too
+            with suppress(RuntimeError):  # closed meanwhile
+                self._inbox.submit(_read, body, receive)
 
     def _reply(self, worker: str, number: int, body: bytes) -> None:
         from mirror_sync.cluster.worker import hear
@@ -148,12 +161,13 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _deliver(event: tuple[float, object], receive: Callable[[Letter], None]) -> None:
-    _, body = event
-    if isinstance(body, bytes):  # Dask itself tells of clients under their names, too
+def _read(body: bytes, receive: Callable[[Letter], None]) -> None:
+    try:
         letter = decode(body)
-        if isinstance(letter, Letter):
-            receive(letter)
+        assert isinstance(letter, Letter)  # noqa: S101  workers send nothing else
+        receive(letter)
+    except Exception:  # one letter that is lost must not cost those after it
+        _log.exception("letter.lost")
 
 
 def _future(client: Any, key: str) -> Any:

@@ -42,4 +42,4 @@ def faults(entry: EngineEntry) -> Iterator[Finding]:
         yield Finding(("engine", "address"), "is missing; write address: tcp://scheduler:8786")
     for key in ("address", "wait"):
         if entry.kind == "threads" and getattr(entry, key) is not None:
-            yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask")
+            yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask", key=True)

@@ -10,7 +10,7 @@ import pytest
 from mirror_sync.observers.log import Format
 from tests.cli.program import Program
 
-COMMANDS = ["check", "plan", "sync", "daemon", "status", "verify", "prune", "serve", "front", "front nginx"]
+COMMANDS = ["check", "plan", "sync", "daemon", "worker", "status", "verify", "prune", "serve", "front", "front nginx"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

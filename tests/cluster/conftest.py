@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,14 @@ def make(
     """Machines that mirror all of `acme` from the stand-in, at the scheduler of this address."""
     made: list[Machines] = []
 
-    def machines(address: str) -> Machines:
+    def machines(address: str, environment: Mapping[str, str] | None = None) -> Machines:
         said = {
-            "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url]}},
+            "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url], "token": "${HF_TOKEN:-}"}},
             "targets": {"mirror": target},
             "licenses": {"allow": ["mit"]},
             "jobs": [{"name": "job", "repos": ["acme/*"]}],
         }
-        made.append(Machines(tmp_path, address, secrets, said))
+        made.append(Machines(tmp_path, address, {**secrets, **(environment or {})}, said))
         return made[-1]
 
     yield machines

@@ -29,12 +29,13 @@ _SCHEDULER = ("-m", "distributed.cli.dask_scheduler", "--host", LOOPBACK, "--no-
 class Scheduler:
     """A Dask scheduler as operators start it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: str = "tcp", environment: Mapping[str, str] | None = None) -> None:
         self._log, self._port, self._stack = folder / "scheduler.log", free_port(), ExitStack()
+        self._protocol, self._environment = protocol, environment
 
     def __enter__(self) -> Scheduler:
-        command = [sys.executable, *_SCHEDULER, "--port", str(self._port)]
-        self.child = self._stack.enter_context(child(command, self._log))
+        command = [sys.executable, *_SCHEDULER, "--port", str(self._port), "--protocol", self._protocol]
+        self.child = self._stack.enter_context(child(command, self._log, self._environment))
         self.child.wait_until(lambda: answers(self._port), PATIENCE)
         return self
 
@@ -43,7 +44,7 @@ class Scheduler:
 
     @property
     def address(self) -> str:
-        return f"tcp://{LOOPBACK}:{self._port}"
+        return f"{self._protocol}://{LOOPBACK}:{self._port}"
 
 
 class Machines:
@@ -69,17 +70,18 @@ class Machines:
         path.write_text(json.dumps(said), encoding="utf-8")
         return path
 
-    def worker(self, *arguments: str, **changes: Any) -> Child:
-        """One that is ready to take errands."""
+    def worker(self, *arguments: str, secrets: Mapping[str, str] | None = None, **changes: Any) -> Child:
+        """One that is ready to take errands; with the secrets of all unless it has its own."""
         self._count += 1
         path = self.config(f"worker-{self._count}", **changes)
-        one = self.start(path.parent.name, "-m", "mirror_sync", "worker", "--config", str(path), *arguments)
+        command = ("-m", "mirror_sync", "worker", "--config", str(path), *arguments)
+        one = self.start(path.parent.name, *command, secrets=secrets)
         one.wait_until(lambda: "is ready" in one.tail(), PATIENCE)
         return one
 
-    def start(self, name: str, *command: str) -> Child:
+    def start(self, name: str, *command: str, secrets: Mapping[str, str] | None = None) -> Child:
         """A process of Python with the secrets of a machine, until the end of the test."""
-        environment = {"PYTHONPATH": str(ROOT), **self._secrets}
+        environment = {"PYTHONPATH": str(ROOT), **(self._secrets if secrets is None else secrets)}
         return self._stack.enter_context(child([sys.executable, *command], self._folder / f"{name}.log", environment))
 
     @contextmanager
