@@ -160,31 +160,31 @@ class _Turnstile:
         self._out = 0
         self._crowd, self._seen = Crowd(0), 0.0
         self._somebody = time.monotonic()  # when there was a worker last
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     @contextmanager
     def passed(self, site: Site) -> Iterator[None]:
         """Waits for a free worker. ClusterError when there is none at all for long, Interrupted after a stop."""
-        while not self._pass():
-            site.pause(_LOOK)
+        with self._changed:
+            while not self._free():
+                self._changed.wait(_LOOK)
+                site.go_on()
+            self._out += 1
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._out -= 1
+                self._changed.notify()
 
     def expect_somebody(self) -> None:
         """ClusterError when no worker has been there for long."""
-        with self._lock:
+        with self._changed:
             self._look()
 
-    def _pass(self) -> bool:
-        with self._lock:
-            self._look()
-            if self._out >= self._crowd.slots:
-                return False
-            self._out += 1
-            return True
+    def _free(self) -> bool:
+        self._look()
+        return self._out < self._crowd.slots
 
     def _look(self) -> None:
         now = time.monotonic()
