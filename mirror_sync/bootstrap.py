@@ -21,7 +21,7 @@ from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.difference import Difference
-from mirror_sync.domain.events import Observer, tell_all
+from mirror_sync.domain.events import Event, Observer, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.notices import Hooks
@@ -29,6 +29,7 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.engine.crew import Crew
 from mirror_sync.engine.difference import difference
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
@@ -90,6 +91,7 @@ class Mirror:
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
         self._courier = Courier(self.settings.hooks)
+        self._overhears: list[Observer] = []
         self._history = _Once(lambda: History(self.settings.state_dir / "history.db"))
         self._assembled = _Once(self._assemble)
 
@@ -196,6 +198,25 @@ class Mirror:
         """Before the history: what it remembers then is what was known before."""
         return Notices(self.history.latest, self._courier)
 
+    def work(self, errands: int, on_ready: Callable[[str], None]) -> None:
+        """Be a worker of the scheduler that jobs.yaml names, `errands` at once, until SIGTERM or SIGINT.
+
+        Must be called in the main thread. `on_ready` gets the worker's address. UsageError where jobs.yaml names no
+        scheduler; ClusterError when none answers, or when it is lost.
+        """
+        if self.settings.engine is None:
+            raise UsageError(
+                f"{self.settings.path.name} names no scheduler; write engine: {{kind: dask, address: ...}}"
+            )
+        from mirror_sync.cluster.link import import_distributed
+
+        import_distributed()
+        from mirror_sync.cluster.worker import Post, WorkerProcess
+
+        process = WorkerProcess(self.settings.engine.address, Post(self._site, sides_of(self.settings), errands))
+        self._overhears.append(process.overhear)
+        process.run(on_ready)
+
     def close(self) -> None:
         """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
         self._courier.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
@@ -207,7 +228,7 @@ class Mirror:
         return self._assembled()
 
     def _assemble(self) -> Site:
-        tell = tell_all((self._notices(), self.history, *self._observers))
+        tell = tell_all((self._notices(), self.history, *self._observers, self._overheard))
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
         plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self.settings.upstreams.items()}
         common = self._ration(self.settings.bandwidth, self.settings.connections)
@@ -224,7 +245,20 @@ class Mirror:
             clock=partial(datetime.now, UTC),
             stop=self.stop,
             looked=self.history.looked,
+            crew=self._crew(),
         )
+
+    def _crew(self) -> Crew | None:
+        engine = self.settings.engine
+        if engine is None:
+            return None
+        from mirror_sync.cluster.crew import DaskCrew
+
+        return DaskCrew(engine.address, engine.wait, sides_of(self.settings))
+
+    def _overheard(self, event: Event) -> None:
+        for observer in self._overhears:
+            observer(event)
 
     def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
         jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
@@ -286,6 +320,13 @@ def _names(job: Job, status: RepoStatus) -> bool:
         return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
     except ValueError:
         return False  # a pattern that could not be listed has a row, too
+
+
+def sides_of(settings: Settings) -> dict[str, str]:
+    """What each upstream and target is, without secrets, in a word: other machines must mean the same by a name."""
+    named = {f"upstream {name}": repr(side) for name, side in settings.upstreams.items()}
+    named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
+    return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}
 
 
 def connections_of(jobs: Iterable[Job]) -> int:

@@ -21,6 +21,7 @@
     │   ├── StoreFull           no space, quota
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
+    ├── ClusterError            no other machine could carry out a piece of work        (retryable)
     ├── SelectionConflict       two jobs want one commit of one target with different files
     └── Interrupted             the run was asked to stop
 
@@ -172,6 +173,11 @@ class KeyMissing(StoreError):
 
 class DocumentError(MirrorError):
     code = "document"
+
+
+class ClusterError(MirrorError):
+    code = "cluster"
+    retryable = True
 
 
 class SelectionConflict(MirrorError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -135,6 +136,28 @@ def daemon(invocation: Invocation) -> None:
     if not clean:
         # a transfer does not let go: what is published is complete at every moment, so leave it
         os._exit(1)
+
+
+@app.command()
+@command
+def worker(
+    invocation: Invocation,
+    errands: Annotated[
+        int, typer.Option("--repos", metavar="COUNT", min=1, max=64, help="How many repos this worker has at once.")
+    ] = 4,
+) -> None:
+    """Bring repos up to date for a daemon or a sync on another machine.
+
+    Works for the Dask scheduler that jobs.yaml names under engine, with the secrets of this machine. SIGTERM ends it
+    cleanly: another worker goes on with what it had begun.
+    """
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.observers.event_log import log_event
+
+    invocation.start_log()
+    mirror = Mirror(invocation.settings(), observers=(log_event,), stop=invocation.stop)
+    mirror.work(errands, lambda address: invocation.say(f"worker {address} is ready"))
+    _leave()
 
 
 @app.command()
@@ -306,6 +329,12 @@ def nginx(
 
 
 app.add_typer(front, name="front")
+
+
+def _leave() -> None:
+    """A transfer may not let go: what is published is complete at every moment, and the rest is another worker's."""
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _end(ok: bool) -> None:

@@ -68,6 +68,16 @@ def front(text: str) -> str:
     return found
 
 
+def scheduler(text: str) -> str:
+    """`tcp://host:port`, or `tls://` the same."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"tcp", "tls"} or not _sound_host(parts) or not parts.port:
+        raise ValueError("must be an address like tcp://scheduler:8786, or tls://scheduler:8786")
+    if "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be no more than tcp://, the host and the port; Dask's certificates are said to Dask")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _split(text: str) -> SplitResult | None:
     if not text.isascii() or not text.isprintable() or " " in text:
         return None

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from mirror_sync.config import resolve
+from mirror_sync.config import engines, resolve
 from mirror_sync.config.clashes import Numbered, clashes, repetitions
 from mirror_sync.config.findings import Finding, Trail, listed, meant, quoted, spoken
 from mirror_sync.config.keys import Keys
@@ -29,6 +29,7 @@ class Draft:
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
     defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
     licenses: LicensesEntry
+    engine: engines.EngineEntry
     jobs: tuple[tuple[int, JobEntry], ...]
 
     @classmethod
@@ -44,6 +45,7 @@ class Draft:
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
             defaults=_sound(DefaultsEntry, defaults),
             licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
+            engine=_sound(engines.EngineEntry, tree.get("engine", {})) or engines.EngineEntry(),
             jobs=tuple((index, entry) for index, entry in entries if entry is not None),
         )
 
@@ -75,6 +77,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _doubled(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
+    yield from engines.faults(draft.engine)
     yield from _undecided(("licenses",), draft.licenses)
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:

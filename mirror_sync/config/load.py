@@ -70,6 +70,7 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, 
         bandwidth=resolve.bandwidth(file.bandwidth),
         connections=file.connections,
         http=resolve.http(file.http),
+        engine=resolve.engine(file.engine),
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
     )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from mirror_sync.config import scalars
+from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.rations import BandwidthEntry
@@ -252,6 +253,11 @@ class File(Keys):
         default_factory=HttpEntry,
         description="Where the daemon answers those that watch it.",
         examples=[{"listen": "127.0.0.1:9108"}],
+    )
+    engine: EngineEntry = Field(
+        default_factory=EngineEntry,
+        description="Who brings changed repos up to date; this process alone when left out.",
+        examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

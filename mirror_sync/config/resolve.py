@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mirror_sync.config.addresses import Listen
+from mirror_sync.config.engines import WAIT, EngineEntry
 from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
 from mirror_sync.config.model import (
     CronEntry,
@@ -21,6 +22,7 @@ from mirror_sync.config.model import (
 )
 from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.settings import (
+    DaskEngine,
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
@@ -116,6 +118,13 @@ def _hook(entry: CommandEntry | PostEntry) -> Hook:
 
 def http(entry: HttpEntry) -> HttpSettings | None:
     return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port)
+
+
+def engine(entry: EngineEntry) -> DaskEngine | None:
+    """None for threads."""
+    if entry.kind != "dask" or entry.address is None:
+        return None
+    return DaskEngine(entry.address, (entry.wait or WAIT).total_seconds())
 
 
 def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) -> Value | None:

@@ -111,11 +111,20 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DaskEngine:
+    """The workers at a Dask scheduler. `wait`: seconds that changed repos wait for one when there is none."""
+
+    address: str
+    wait: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
     `bandwidth` and `connections` hold for all jobs together, beside what each says itself. `http` None: the daemon
     answers nobody. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
+    `engine`: None for the threads of this process.
     """
 
     path: Path
@@ -130,3 +139,4 @@ class Settings:
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
     http: HttpSettings | None = HttpSettings()
+    engine: DaskEngine | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from mirror_sync.domain.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
@@ -92,15 +92,22 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
         return report
 
     try:
-        with open_bench(site, run, job, all_jobs) as bench:
+        with _crew_at_work(site) as at_once, open_bench(site, run, job, all_jobs) as bench:
             items = _gather(site, run, job)
             bench.glance.over({item.repo for item in items if isinstance(item, Task)})
-            return _for_each(site, items, work, repos)
+            return _for_each(site, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(site, run, job, error):
             repos.append(report_of(item, item.found))
             site.tell(RepoFinished(run, repos[-1]))
         return 0
+
+
+@contextmanager
+def _crew_at_work(site: Site) -> Iterator[int]:
+    """Yields how many repos of a job are worked on at once. Raises ClusterError when there is nobody to do it."""
+    with nullcontext() if site.crew is None else site.crew.at_work(site):
+        yield REPOS_AT_ONCE if site.crew is None else site.crew.at_once
 
 
 def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: list[RepoPlan]) -> None:
@@ -134,10 +141,11 @@ def _for_each(
     items: Sequence[Task | Unlisted],
     work: Callable[[Task | Unlisted], Result],
     results: list[Result],
+    at_once: int = REPOS_AT_ONCE,
 ) -> int:
     """Adds the results, in the order of finishing; returns how many were left undone because of a stop."""
     left = 0
-    with ThreadPoolExecutor(REPOS_AT_ONCE, "repo") as repos:
+    with ThreadPoolExecutor(at_once, "repo") as repos:
         for done in as_completed([repos.submit(work, item) for item in items]):
             try:
                 results.append(done.result())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.freshness import Look
@@ -18,6 +19,9 @@ from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import ContentIndex, Looks, NoLooks, NoNotes, Source, Store, UploadNotes
+
+if TYPE_CHECKING:
+    from mirror_sync.engine.crew import Crew
 
 _SETTLE = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
@@ -50,7 +54,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Site:
     """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
-    jobs together.
+    jobs together. `crew` brings changed repos up to date; None for the threads of this process.
 
     `sources` by upstream; `own` by job, the upstream of a job that has limits of its own.
 
@@ -66,6 +70,7 @@ class Site:
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
+    crew: Crew | None = None
     own: Mapping[str, Source] = field(default_factory=dict)
     looked: Callable[[RepoReport], Look | None] = lambda report: None
 

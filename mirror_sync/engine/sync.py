@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from mirror_sync.domain.plan import carry_out
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.absence import Absences, Proof
+from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Seen, Settled, renamed
 from mirror_sync.engine.faults import settle
@@ -34,6 +35,7 @@ from mirror_sync.engine.transfer import Origin, Transfer
 from mirror_sync.errors import Interrupted, RevisionNotFound
 from mirror_sync.ports import Source
 
+LOOKS_AT_ONCE = 4  # of a job, at its upstream and target
 _TRIES = 3  # of one repo, when prunes remove what it needs
 
 
@@ -54,6 +56,7 @@ class Bench:
     large_files: Executor
     proof: Proof
     glance: Glance
+    looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
 
     def decider(self, *, anew: bool = False) -> Decider:
         absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
@@ -82,14 +85,31 @@ class Tally:
             self.fetched_files += 1
             self.fetched_bytes += file.size
 
+    def take(self, report: RepoReport) -> RepoReport:
+        """Count what somebody else moved."""
+        with self._lock:
+            self.fetched_files += report.fetched_files
+            self.fetched_bytes += report.fetched_bytes
+        return report
+
 
 def sync_repo(bench: Bench, task: Task) -> RepoReport:
     """Carry out one task. Every failure becomes a report with its reason; only Interrupted leaves."""
+    return _reported(bench, task, lambda tally: _sync(bench, task, tally))
+
+
+def run_errand(bench: Bench, errand: Errand) -> RepoReport:
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Raises likewise."""
+    task = errand.task
+    return _reported(bench, task, lambda tally: bring_up_to_date(bench, task, errand.seen, tally))
+
+
+def _reported(bench: Bench, task: Task, work: Callable[[Tally], RepoReport]) -> RepoReport:
     started = time.monotonic()
     tally = Tally()
     try:
         bench.site.go_on()
-        report = _sync(bench, task, tally)
+        report = work(tally)
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
@@ -122,10 +142,13 @@ def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
 
 
 def _sync(bench: Bench, task: Task, tally: Tally) -> RepoReport:
-    found = bench.decider().look(task)
+    with bench.looks:
+        found = bench.decider().look(task)
     if not isinstance(found, Settled):
         with bench.target.lock(task.repo):
-            return bring_up_to_date(bench, task, found, tally)
+            if bench.site.crew is None:
+                return bring_up_to_date(bench, task, found, tally)
+            return tally.take(bench.site.crew.bring(bench, Errand.of(bench, task, found)))
     if found.edit is not None:
         with bench.target.lock(task.repo):
             amend_refs(bench.target.store, task.repo, found.edit)

@@ -29,8 +29,12 @@ class Transfer:
     """Brings files into one target. `parts` runs the ranges of large files; it is not the pool that calls `bring`."""
 
     def __init__(self, site: Site, target: Target, parts: Executor) -> None:
-        self._site, self._store, self._memory = site, target.store, site.memory
+        self._site, self._store, self._memory, self._parts = site, target.store, site.memory, parts
         self._large_files = LargeFiles(target.store, target.notes, site.memory, parts)
+
+    def at(self, site: Site, target: Target) -> Transfer:
+        """One that shares the ranges' pool with this one."""
+        return Transfer(site, target, self._parts)
 
     def bring(self, origin: Origin, file: RemoteFile) -> Landed:
         """Fetch, prove and store a file; return what it turned out to be.

@@ -15,6 +15,7 @@ COMMANDS = [
     "plan",
     "sync",
     "daemon",
+    "worker",
     "status",
     "diff",
     "verify",

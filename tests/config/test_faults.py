@@ -9,6 +9,7 @@ from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, fault, 
 # Each case is one wrong line in a file that is right otherwise; the messages begin with the column, or line and column.
 PATH = "the path of the address must not contain // or /., nor end in /api; leave it out"
 HOST = "must be an address like https://huggingface.co"
+SCHEDULER = "must be an address like tcp://scheduler:8786, or tls://scheduler:8786"
 LISTEN = "write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces"
 UPSTREAM_FAULTS = [
     ("{}", "17: upstreams.it.kind: is missing; write kind: huggingface"),
@@ -164,15 +165,15 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, defaults, licenses "
-            "and jobs"
+            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, defaults, "
+            "licenses and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, defaults, licenses and jobs"
+            "front, on, connections, bandwidth, http, engine, defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
@@ -201,6 +202,18 @@ TOP_FAULTS = [
     ("front: {cache: 16}", "5:16: front.cache: '16' is no size; write 500MB, 16GiB or 0"),
     ("front: {cache: 1GiB/s}", "5:16: front.cache: '1GiB/s' is no size; write 500MB, 16GiB or 0"),
     ("front: {bucket: publik}", "5:17: front.bucket: 'publik' is not private or public; did you mean public?"),
+    ("engine: {kind: dusk}", "5:16: engine.kind: 'dusk' is not threads or dask; did you mean dask?"),
+    ("engine: {kind: dask}", "5:9: engine.address: is missing; write address: tcp://scheduler:8786"),
+    ("engine: {wait: 1m}", "5:10: engine.wait: this key is for kind: dask; remove it, or write kind: dask"),
+    ("engine: {kind: dask, address: 'scheduler:8786'}", f"5:31: engine.address: {SCHEDULER}"),
+    ("engine: {kind: dask, address: 'tcp://scheduler'}", f"5:31: engine.address: {SCHEDULER}"),
+    (
+        "engine: {kind: dask, address: 'tls://me:x@s:1'}",
+        (
+            "5:31: engine.address: must be no more than tcp://, the host and the port; "
+            "Dask's certificates are said to Dask"
+        ),
+    ),
     (
         "defaults: {name: x}",
         (

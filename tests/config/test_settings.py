@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.config.settings import (
+    DaskEngine,
     DirectoryTarget,
     DirectoryUpstream,
     FrontSettings,
@@ -190,6 +191,19 @@ def test_front(entry: str, wanted: FrontSettings) -> None:
 )
 def test_http(text: str, wanted: HttpSettings | None) -> None:
     assert settings(f"{REST}{JOBS}{text}\n" if text else REST + JOBS).http == wanted
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ("", None),
+        ("engine: {kind: threads}", None),
+        ("engine: {kind: dask, address: 'tcp://s:8786'}", DaskEngine("tcp://s:8786", 60.0)),
+        ("engine: {kind: dask, address: 'tls://[::1]:1', wait: 90m}", DaskEngine("tls://[::1]:1", 5400.0)),
+    ],
+)
+def test_engine(entry: str, wanted: DaskEngine | None) -> None:
+    assert settings(f"{REST}{JOBS}{entry}\n").engine == wanted
 
 
 @pytest.mark.parametrize(

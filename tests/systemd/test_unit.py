@@ -6,39 +6,45 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.parts import program
 from tests.requirements import need
 
 FOLDER = Path(__file__).parents[2] / "systemd"
-UNIT = FOLDER / "mirror-sync.service"
+UNITS = sorted(FOLDER.glob("*.service"))
 INSTALLED = "/opt/mirror-sync/bin/mirror-sync"
+EACH = pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program(command[0]), *command[1:]], capture_output=True, text=True, check=False)
 
 
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+@EACH
+def test_systemd_finds_no_fault_in_the_unit(unit: Path, tmp_path: Path) -> None:
     need("systemd")
-    text = UNIT.read_text(encoding="utf-8")
+    text = unit.read_text(encoding="utf-8")
     assert INSTALLED in text
-    copy = tmp_path / UNIT.name
+    copy = tmp_path / unit.name
     # the program need not be installed where the unit expects it, but something must be there
     copy.write_text(text.replace(INSTALLED, "/bin/true"), encoding="utf-8")
     checked = run("systemd-analyze", "verify", str(copy))
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-def test_the_unit_is_exposed_by_two_of_ten_at_most() -> None:
+@EACH
+def test_the_unit_is_exposed_by_two_of_ten_at_most(unit: Path) -> None:
     need("systemd")
-    judged = run("systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNIT))
+    judged = run("systemd-analyze", "security", "--offline=yes", "--no-pager", str(unit))
     overall = re.search(r"Overall exposure level for \S+: ([0-9.]+)", judged.stdout)
     assert overall is not None, judged.stderr
     assert float(overall[1]) <= 2.0
 
 
-def test_the_unit_needs_no_capability_and_runs_as_its_own_user() -> None:
-    lines = UNIT.read_text(encoding="utf-8").splitlines()
+@EACH
+def test_the_unit_needs_no_capability_and_runs_as_its_own_user(unit: Path) -> None:
+    lines = unit.read_text(encoding="utf-8").splitlines()
     for line in ("User=mirror-sync", "CapabilityBoundingSet=", "NoNewPrivileges=yes", "StateDirectory=mirror-sync"):
         assert line in lines
 

@@ -1,0 +1,199 @@
+"""The coordinator: hands errands to the workers of a Dask scheduler, as many as they take at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+
+from mirror_sync.cluster.keeper import Desk
+from mirror_sync.cluster.link import Crowd, Link, WorkersDied, resource
+from mirror_sync.cluster.messages import GivenBack, Letter, Parcel, Refused
+from mirror_sync.domain.report import RepoReport
+from mirror_sync.engine import index
+from mirror_sync.engine.crew import Errand
+from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.sync import Bench
+from mirror_sync.errors import ClusterError, Interrupted
+
+ATTEMPTS = 4  # at one errand, when each of its workers dies
+_RETURNS = 100  # of one errand, by workers that are stopped in order: only a fault of ours makes it so many
+_PAUSE = 0.5  # seconds before an errand that was given back goes out again
+_LOOK = 0.2  # seconds between two looks at the stop event
+_CENSUS = 1.0  # seconds that a look at who is there holds good
+GRACE = 6.0  # seconds that errands get to end after a stop
+
+
+class DaskCrew:
+    """Implements `engine.crew.Crew`. Connected while somebody is at work, so that a scheduler may rest meanwhile.
+
+    `wait`: seconds that errands wait for a worker when there is none. `sides` tell, by name, what each upstream and
+    target of our jobs.yaml is, secrets left out: a worker where they are others takes no errand.
+    """
+
+    at_once = 256  # threads here, each waiting for an errand or for a worker that is free
+
+    def __init__(self, address: str, wait: float, sides: Mapping[str, str]) -> None:
+        self._address, self._wait, self._sides = address, wait, sides
+        self._office: _Office | None = None
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def at_work(self, site: Site) -> Iterator[None]:
+        with self._lock:
+            if self._office is None:
+                self._office = _Office(self._address, self._wait)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                last = self._office if not self._users else None
+                if last is not None:
+                    self._office = None
+            if last is not None:
+                last.close()
+
+    def bring(self, bench: Bench, errand: Errand) -> RepoReport:
+        office = self._office
+        assert office is not None  # noqa: S101  the caller is at work
+        office.complete_index(bench.site, bench.target)
+        names = (f"upstream {errand.task.job.upstream}", f"target {errand.task.job.target}")
+        return office.bring(bench, errand, {name: self._sides[name] for name in names})
+
+
+class _Office:
+    """What is shared by all errands that are out while somebody is at work."""
+
+    def __init__(self, address: str, wait: float) -> None:
+        self._desks: dict[str, Desk] = {}
+        self._numbers = itertools.count()
+        self._learning, self._halting = threading.Lock(), threading.Lock()
+        self._halted = False
+        self._link = Link(address, self._receive, wait)
+        self._turnstile = _Turnstile(self._link, address, wait)
+
+    def complete_index(self, site: Site, target: Target) -> None:
+        """Workers ask us what the target holds by git id: a walk of it, once, that several errands must not share."""
+        with self._learning:
+            index.known(target, (), site.go_on)
+
+    def bring(self, bench: Bench, errand: Errand, sides: Mapping[str, str]) -> RepoReport:
+        """`sides` are the names of the errand's upstream and target, with what these are here."""
+        desk = Desk(bench, errand, self._link.reply)
+        try:
+            for _ in range(_RETURNS):
+                with self._turnstile.passed(bench.site):
+                    outcome = self._send_out(bench.site, desk, errand, sides)
+                match outcome:
+                    case RepoReport():
+                        return desk.complete(outcome)
+                    case Refused(why):
+                        raise ClusterError(why)
+                    case GivenBack(why):
+                        desk.given_back(why)
+                bench.site.pause(_PAUSE)
+            raise ClusterError(f"{_RETURNS} workers gave the repo back")
+        finally:
+            desk.close()
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _send_out(self, site: Site, desk: Desk, errand: Errand, sides: Mapping[str, str]) -> object:
+        """What a worker made of it. Interrupted after a stop, when the worker had time to end."""
+        deaths = 0
+        while True:
+            parcel = Parcel(self._link.name, f"{self._link.name}-errand-{next(self._numbers)}", errand, sides)
+            self._desks[parcel.key] = desk
+            try:
+                return self._await(site, parcel, self._link.submit(parcel))
+            except WorkersDied as error:
+                deaths += error.deaths
+                if deaths >= ATTEMPTS:
+                    raise WorkersDied(deaths, error.worker) from error
+            finally:
+                del self._desks[parcel.key]
+
+    def _await(self, site: Site, parcel: Parcel, out: Future[object]) -> object:
+        until = None
+        while True:
+            try:
+                return out.result(_LOOK)
+            except CancelledError as error:
+                raise Interrupted("the errand was called back") from error
+            except FutureTimeout:
+                if out.done():
+                    raise
+            if site.stop.is_set() and until is None:
+                until = time.monotonic() + GRACE
+                self._halt()
+            elif until is not None and time.monotonic() > until:
+                self._link.cancel([parcel.key])
+                raise Interrupted("a worker did not end in time")
+            else:
+                self._turnstile.expect_somebody()
+
+    def _halt(self) -> None:
+        with self._halting:
+            first, self._halted = not self._halted, True
+        if first:
+            self._link.halt()
+
+    def _receive(self, letter: Letter) -> None:
+        desk = self._desks.get(letter.key)
+        if desk is not None:
+            desk.take(letter)
+
+
+class _Turnstile:
+    """Lets as many errands out as workers take at once; their number may change at any moment."""
+
+    def __init__(self, link: Link, address: str, wait: float) -> None:
+        self._link, self._address, self._wait = link, address, wait
+        self._out = 0
+        self._crowd, self._seen = Crowd(0), 0.0
+        self._somebody = time.monotonic()  # when there was a worker last
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def passed(self, site: Site) -> Iterator[None]:
+        """Waits for a free worker. ClusterError when there is none at all for long, Interrupted after a stop."""
+        with self._changed:
+            while not self._free():
+                self._changed.wait(_LOOK)
+                site.go_on()
+            self._out += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._out -= 1
+                self._changed.notify()
+
+    def expect_somebody(self) -> None:
+        """ClusterError when no worker has been there for long."""
+        with self._changed:
+            self._look()
+
+    def _free(self) -> bool:
+        self._look()
+        return self._out < self._crowd.slots
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._seen < _CENSUS and self._crowd.slots:
+            return
+        if now - self._seen >= _LOOK:
+            self._crowd, self._seen = self._link.crowd(), now
+        if self._crowd.slots:
+            self._somebody = now
+        elif now - self._somebody > self._wait:
+            others = f"; {', '.join(self._crowd.others)}: install one version everywhere" if self._crowd.others else ""
+            raise ClusterError(f"no worker with {resource()} is at {self._address} for {self._wait:g} s{others}")

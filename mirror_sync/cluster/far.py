@@ -1,0 +1,135 @@
+"""What a worker has of its coordinator: the notes, the index and the flights of the errand's target, from afar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from mirror_sync.cluster.attempt import Attempt
+from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.manifest import Content
+from mirror_sync.engine.flights import Flights, Landed
+from mirror_sync.engine.sync import Bench
+from mirror_sync.errors import StoreUnavailable
+from mirror_sync.ports import UploadNote
+
+_AT_ONCE = 500  # git ids in one question
+_WORTH = 8 * 1024 * 1024  # bytes; for a smaller content two workers may be on the way at once
+_PAUSE = 0.5  # seconds between two tries for a content that another worker brings
+
+
+def bench_from_afar(bench: Bench, attempt: Attempt) -> Bench:
+    """This bench for one attempt: its pools, sources, stores and memory are shared with all others."""
+    site = replace(bench.site, tell=attempt.tell, stop=attempt.stop)
+    flights = FarFlights(bench.target.flights, attempt)
+    target = replace(bench.target, notes=FarNotes(attempt), index=FarIndex(attempt), flights=flights)
+    return replace(bench, site=site, target=target, transfer=bench.transfer.at(site, target))
+
+
+class FarNotes:
+    """Implements `ports.UploadNotes` by those of the coordinator: a claim holds for all workers."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._found: dict[str, UploadNote | None] = {}
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        answer = self._attempt.ask(Claim(key))
+        if not isinstance(answer, Claimed) or not answer.mine:
+            yield False
+            return
+        self._found[key] = answer.note
+        try:
+            yield True
+        finally:
+            self._found.pop(key, None)
+            self._attempt.say(Released(key))
+
+    def load(self, key: str) -> UploadNote | None:
+        """What came with the claim; nothing is known of other keys."""
+        return self._found.get(key)
+
+    def save(self, key: str, note: UploadNote) -> None:
+        self._attempt.say(Noted(key, note))
+
+    def forget(self, key: str) -> None:
+        self._attempt.say(Noted(key, None))
+
+    def stale(self, older_than: float) -> tuple[str, ...]:
+        return ()  # the coordinator sweeps
+
+
+class FarIndex:
+    """Implements `ports.ContentIndex` by the coordinator's, which it has made complete."""
+
+    complete = True
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        found: dict[GitOid, Sha256] = {}
+        wanted = list(oids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            answer = self._attempt.ask(Lookup(tuple(wanted[start : start + _AT_ONCE])))
+            if not isinstance(answer, Mapping):
+                raise StoreUnavailable("the coordinator does not answer what it knows by git id")
+            found.update(answer)
+        return found
+
+    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._attempt.say(Learned(dict(pairs)))
+
+    def mark_complete(self) -> None:
+        pass
+
+
+class FarFlights(Flights):
+    """Flights that take off once among all workers, where the content is worth the question."""
+
+    def __init__(self, here: Flights, attempt: Attempt) -> None:
+        super().__init__()
+        self._here, self._attempt = here, attempt
+
+    def share(
+        self, content: Content, bring: Callable[[], Landed], is_there: Callable[[Landed], bool] = lambda landed: True
+    ) -> tuple[Landed, bool]:
+        if content.size < _WORTH or not isinstance(content.promise, Sha256):
+            return self._here.share(content, bring, is_there)
+        brought = False
+        expected = Landed(content.promise)
+
+        def alone() -> Landed:
+            nonlocal brought
+            with self._turn(f"flight {content.promise}") as waited:
+                if waited and is_there(expected):
+                    return expected
+                brought = True
+                return bring()
+
+        landed, mine = self._here.share(content, alone, is_there)
+        return landed, mine and brought
+
+    def forget_landed(self) -> None:
+        self._here.forget_landed()
+
+    def enter(self, epoch: Hashable) -> None:
+        self._here.enter(epoch)
+
+    @contextmanager
+    def _turn(self, key: str) -> Iterator[bool]:
+        """Whether another worker had to be waited for. Without an answer nobody is: at worst two bring the same."""
+        waited = False
+        while True:
+            answer = self._attempt.ask(Claim(key))
+            if not isinstance(answer, Claimed) or answer.mine:
+                break
+            waited = True
+            self._attempt.stop.wait(_PAUSE)
+        try:
+            yield waited
+        finally:
+            self._attempt.say(Released(key))

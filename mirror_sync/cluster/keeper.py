@@ -1,0 +1,151 @@
+"""The coordinator's side of an errand that is out: keeps what the worker notes and learns, and answers what it asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+from mirror_sync.cluster.messages import (
+    Answer,
+    Asked,
+    Begun,
+    Claim,
+    Claimed,
+    Learned,
+    Letter,
+    Lookup,
+    Noted,
+    Released,
+    Told,
+)
+from mirror_sync.domain.events import Event, FileFinished, FileStarted, RepoPlanned, Retrying
+from mirror_sync.domain.report import RepoReport
+from mirror_sync.engine.crew import Errand
+from mirror_sync.engine.sync import Bench
+from mirror_sync.errors import StoreError
+
+Reply = Callable[[str, int, Answer], None]  # to the worker of this address, of the question with this number
+
+LOST = "worker-lost"
+"""The cause of a Retrying that tells of a worker's death."""
+
+
+class Desk:
+    """One errand that is out. Messages come from one thread, `close` from another.
+
+    Only the newest attempt is listened to: a worker that was given up for dead cannot spoil what its successor notes.
+    """
+
+    def __init__(self, bench: Bench, errand: Errand, reply: Reply) -> None:
+        self._bench, self._errand, self._reply = bench, errand, reply
+        self._target = bench.target
+        self._attempt = ""
+        self.worker = ""
+        """The address of the worker that has it, or had it last; empty before the first."""
+        self.attempts = 0
+        self._claims: dict[str, ExitStack] = {}
+        self._open: dict[str, FileStarted] = {}
+        self._planned = self._closed = False
+        self._landed: dict[str, int] = {}  # what this attempt has brought: path -> bytes
+        self._earlier: dict[str, int] = {}  # what others had
+        self._lock = threading.Lock()
+
+    def take(self, letter: Letter) -> None:
+        """Act on what a worker says."""
+        with self._lock:
+            if self._closed:
+                return
+            if isinstance(letter.message, Begun):
+                self._begin(letter.attempt, letter.message.worker)
+            elif letter.attempt == self._attempt:
+                self._act(letter.message)
+
+    def given_back(self, why: str) -> None:
+        """The worker has stopped in order."""
+        with self._lock:
+            self._end_attempt(why)
+            self._attempt = ""
+
+    def complete(self, report: RepoReport) -> RepoReport:
+        """The report of the last attempt as one of the errand: what earlier ones brought was fetched, not reused."""
+        with self._lock:
+            earlier = [size for path, size in self._earlier.items() if path not in self._landed]
+        return replace(
+            report,
+            fetched_files=report.fetched_files + len(earlier),
+            fetched_bytes=report.fetched_bytes + sum(earlier),
+            reused_files=max(0, report.reused_files - len(earlier)),
+            reused_bytes=max(0, report.reused_bytes - sum(earlier)),
+        )
+
+    def close(self) -> None:
+        """Listen no more, and give back what the errand had claimed."""
+        with self._lock:
+            self._end_attempt("the errand is over")
+            self._closed = True
+
+    def _begin(self, attempt: str, worker: str) -> None:
+        if self._attempt:
+            cause = f"worker {self.worker} was lost; {worker} goes on with what it had noted"
+            self._end_attempt(cause)
+            self._bench.site.tell(Retrying(str(self._errand.task.repo), LOST, cause, self.attempts, 0.0))
+        self._attempt, self.worker = attempt, worker
+        self.attempts += 1
+
+    def _end_attempt(self, why: str) -> None:
+        for file in self._open.values():
+            self._bench.site.tell(FileFinished(file.run, file.repo, file.path, file.size, why, interrupted=True))
+        for claim in self._claims.values():
+            claim.close()
+        self._open.clear()
+        self._claims.clear()
+        self._earlier |= self._landed
+        self._landed = {}
+
+    def _act(self, message: Told | Noted | Released | Learned | Asked | Begun) -> None:
+        match message:
+            case Told(event):
+                self._tell(event)
+            case Noted(key, note) if key in self._claims:
+                with suppress(StoreError):  # a note that cannot be kept costs a later resume
+                    self._target.notes.forget(key) if note is None else self._target.notes.save(key, note)
+            case Released(key) if key in self._claims:
+                self._claims.pop(key).close()
+            case Learned(pairs):
+                with suppress(StoreError):  # as above
+                    self._target.index.learn(pairs)
+            case Asked(number, question):
+                self._reply(self.worker, number, self._answer(question))
+
+    def _answer(self, question: Claim | Lookup) -> Answer:
+        """None where the state folder cannot be used: the worker does without."""
+        with suppress(StoreError):
+            if isinstance(question, Lookup):
+                return self._target.index.known(question.oids)
+            return self._claim(question.key)
+        return None
+
+    def _claim(self, key: str) -> Claimed:
+        with ExitStack() as claim:
+            if key in self._claims or not claim.enter_context(self._target.notes.claim(key)):
+                return Claimed(mine=False)
+            note = self._target.notes.load(key)
+            self._claims[key] = claim.pop_all()
+        return Claimed(mine=True, note=note)
+
+    def _tell(self, event: Event) -> None:
+        """A second attempt plans what is left, which was counted when the first one planned."""
+        match event:
+            case RepoPlanned():
+                again, self._planned = self._planned, True
+                if again:
+                    return
+            case FileStarted(path=path):
+                self._open[path] = event
+            case FileFinished(path=path, size=size, error=error, interrupted=interrupted):
+                self._open.pop(path, None)
+                if error is None and not interrupted:
+                    self._landed[path] = size
+        self._bench.site.tell(event)

@@ -1,0 +1,179 @@
+"""The coordinator's connection to a Dask scheduler: the only file of this side that knows Dask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from mirror_sync.cluster.messages import Answer, Letter, Parcel, decode, encode
+from mirror_sync.errors import ClusterError
+
+CONNECT = 10.0  # seconds
+_REPLIERS = 4
+_NAME = "mirror-sync"
+
+_log = structlog.get_logger("mirror_sync.cluster")
+
+
+def resource(of_version: str | None = None) -> str:
+    """What our workers offer one of for each errand they take at once, and no other process does."""
+    return f"{_NAME}-{of_version or version(_NAME)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who is at the scheduler: the errands that our workers take at once, and what other versions are there."""
+
+    slots: int
+    others: tuple[str, ...] = ()
+
+
+class Link:
+    """A connection that is open from its making until `close`. Raises ClusterError from every verb but `close`.
+
+    `receive` gets the letters of all workers in one thread, those of each worker in the order of sending. `patience`:
+    seconds within which a scheduler must answer.
+    """
+
+    def __init__(self, address: str, receive: Callable[[Letter], None], patience: float = CONNECT) -> None:
+        self._address = address
+        quieten()
+        distributed = import_distributed()
+        try:
+            self._client = distributed.Client(address, timeout=min(patience, CONNECT), set_as_default=False, name=_NAME)
+        except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
+            raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
+        self._repliers = ThreadPoolExecutor(_REPLIERS, "reply")
+        self._inbox = ThreadPoolExecutor(1, "letters")  # Dask's own thread must not wait for our disk
+        self.name: str = self._client.id
+        self._client.subscribe_topic(self.name, lambda event: self._deliver(event, receive))
+
+    def crowd(self) -> Crowd:
+        """Who is there now."""
+        try:
+            found = self._client.scheduler_info()["workers"].values()
+        except Exception as error:  # Dask says a lost scheduler in many ways
+            raise self._lost(error) from error
+        slots, others = 0, set()
+        for worker in found:
+            if worker["status"] != "running":
+                continue
+            for name, count in worker["resources"].items():
+                if name == resource():
+                    slots += int(count)
+                elif name.startswith(f"{_NAME}-"):
+                    others.add(f"{worker['host']} has {name}")
+        return Crowd(slots, tuple(sorted(others)))
+
+    def submit(self, parcel: Parcel) -> Future[object]:
+        """What the worker returns. ClusterError when workers died of it, or when the scheduler is lost."""
+        from mirror_sync.cluster.worker import take_up
+
+        done: Future[object] = Future()
+        try:
+            out = self._client.submit(
+                take_up, encode(parcel), key=parcel.key, pure=False, retries=0, resources={resource(): 1}
+            )
+        except Exception as error:  # as above
+            raise self._lost(error) from error
+        # after all letters that the worker sent before
+        out.add_done_callback(lambda out: self._inbox.submit(self._end, out, done))
+        return done
+
+    def cancel(self, futures: Iterable[str]) -> None:
+        """Nobody waits for these errands any more: they end where they are, and those not begun are not begun."""
+        keys = list(futures)
+        with suppress(Exception):  # a scheduler that is lost has forgotten them already
+            self._client.cancel([_future(self._client, key) for key in keys], force=True)
+
+    def halt(self) -> None:
+        """All errands of ours end, keeping what was put."""
+        from mirror_sync.cluster.worker import halt
+
+        with suppress(Exception):
+            self._client.run(halt, self.name, on_error="ignore")
+
+    def reply(self, worker: str, number: int, answer: Answer) -> None:
+        """Answer a question, some time soon. A worker that is gone does not miss it."""
+        self._repliers.submit(self._reply, worker, number, encode(answer))
+
+    def close(self) -> None:
+        for pool in (self._repliers, self._inbox):
+            pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(Exception):
+            self._client.close(CONNECT)
+
+    def _deliver(self, event: tuple[float, object], receive: Callable[[Letter], None]) -> None:
+        _, body = event
+        if isinstance(body, bytes):  # Dask itself tells of clients under their names, too
+            with suppress(RuntimeError):  # closed meanwhile
+                self._inbox.submit(_read, body, receive)
+
+    def _reply(self, worker: str, number: int, body: bytes) -> None:
+        from mirror_sync.cluster.worker import hear
+
+        with suppress(Exception):
+            self._client.run(hear, number, body, workers=[worker], on_error="ignore")
+
+    def _end(self, out: Any, done: Future[object]) -> None:
+        try:
+            done.set_result(decode(out.result(timeout=CONNECT)))
+        except CancelledError as error:
+            done.set_exception(self._lost(error))
+        except import_distributed().scheduler.KilledWorker as error:
+            done.set_exception(WorkersDied(error.allowed_failures + 1, error.last_worker.address))
+        except Exception as error:  # as above, or a fault of this program on the worker
+            done.set_exception(self._lost(error))
+        finally:
+            out.release()
+
+    def _lost(self, error: BaseException) -> ClusterError:
+        return ClusterError(f"the Dask scheduler at {self._address} was lost: {_reason(error)}")
+
+
+class WorkersDied(ClusterError):
+    """Dask has given an errand up, since so many workers that took it died, the last at `worker`."""
+
+    def __init__(self, deaths: int, worker: str) -> None:
+        super().__init__(f"{deaths} workers died at this repo, the last one at {worker}; its log says why")
+        self.deaths, self.worker = deaths, worker
+
+
+def import_distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise ClusterError("engine: {kind: dask} needs the extra: pip install 'mirror-sync[cluster]'") from error
+    return distributed
+
+
+def quieten() -> None:
+    """What Dask logs of lost connections is said by us in one line."""
+    import_distributed()  # it sets its own level
+    for name in ("distributed", "distributed.client", "distributed.worker", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _read(body: bytes, receive: Callable[[Letter], None]) -> None:
+    try:
+        letter = decode(body)
+        assert isinstance(letter, Letter)  # noqa: S101  workers send nothing else
+        receive(letter)
+    except Exception:  # one letter that is lost must not cost those after it
+        _log.exception("letter.lost")
+
+
+def _future(client: Any, key: str) -> Any:
+    return import_distributed().Future(key, client)
+
+
+def _reason(error: BaseException) -> str:
+    first, _, _ = (str(error) or type(error).__name__).partition("\n")
+    return first

@@ -1,0 +1,124 @@
+"""What a worker and the coordinator tell each other about an errand that is out.
+
+A worker sends `Letter`s, which arrive in the order of sending: what is in them when a worker dies is not lost. Answers
+to `Asked` go back by the worker's address. Both sides run the same version, so pickles of these classes will do.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.events import Event
+from mirror_sync.engine.crew import Errand
+from mirror_sync.ports import UploadNote
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An errand on its way to a worker. `sides` tell, by name, what its upstream and its target are there."""
+
+    sender: str
+    key: str
+    errand: Errand
+    sides: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A worker has taken the errand up; what an earlier attempt says from now on counts no more."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """How far an upload got; None: it is over, and its note is to be forgotten."""
+
+    key: str
+    note: UploadNote | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The claim on a key is given back."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    pairs: Mapping[GitOid, Sha256]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """May this attempt note the upload of a key?"""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Which of these contents are known by their git ids?"""
+
+    oids: tuple[GitOid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The worker waits for the answer with this number."""
+
+    number: int
+    question: Claim | Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """`mine`: nobody else may bring this content now. `note`: how far an earlier upload of it got."""
+
+    mine: bool
+    note: UploadNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """In place of a report: the worker stopped, and what it had not finished is noted. `why` in a few words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """In place of a report: this worker must not carry the errand out, in one line."""
+
+    why: str
+
+
+Message = Begun | Told | Noted | Released | Learned | Asked
+Answer = Claimed | Mapping[GitOid, Sha256] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`key` names the errand, `attempt` the worker's turn at it."""
+
+    key: str
+    attempt: str
+    message: Message
+
+
+def encode(message: object) -> bytes:
+    return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def decode(body: bytes) -> object:
+    """Of what a member of our own cluster has encoded: whoever may speak to the scheduler may run code on all of it."""
+    return pickle.loads(body)  # noqa: S301  Dask itself carries nothing else

@@ -1,0 +1,165 @@
+"""What a worker process has: a site of its own, and the errands that it is at."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from mirror_sync.cluster.attempt import Attempt, Questions
+from mirror_sync.cluster.far import bench_from_afar
+from mirror_sync.cluster.messages import Answer, Begun, GivenBack, Letter, Message, Parcel, Refused
+from mirror_sync.domain.events import Event, Retrying
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.report import RepoReport
+from mirror_sync.engine.run import open_bench
+from mirror_sync.engine.site import Site
+from mirror_sync.engine.sync import Bench, run_errand
+from mirror_sync.errors import Interrupted
+
+Send = Callable[[str, Letter], None]  # to the coordinator of this name
+
+_log = structlog.get_logger("mirror_sync.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    parcel: Parcel
+    attempt: Attempt
+
+
+class Workplace:
+    """Runs errands, several at once, until it is left. Safe for many threads.
+
+    `sides` tell what each upstream and target of this machine's jobs.yaml is; `address` is the worker's own.
+    """
+
+    def __init__(self, site: Site, sides: Mapping[str, str], send: Send, address: str) -> None:
+        self._site, self._sides, self._send, self._address = site, sides, send, address
+        self.questions = Questions()
+        self._benches = _Benches(site)
+        self._turns: dict[str, _Turn] = {}
+        self._halted: set[str] = set()
+        self._left = ""
+        self._quiet = threading.Condition()
+
+    def run(self, parcel: Parcel) -> RepoReport | GivenBack | Refused:
+        """Carry one errand out. What goes wrong with its repo is in the report."""
+        if wrong := self._stranger(parcel):
+            return Refused(wrong)
+        task = parcel.errand.task
+        with self._turn(parcel) as attempt:
+            if attempt is None:
+                return GivenBack(self._left or "its coordinator has stopped")
+            _log.info("errand.started", job=task.job.name, repo=str(task.repo), revision=task.revision)
+            try:
+                report = self._carry_out(parcel, attempt)
+            except Interrupted:
+                _log.info("errand.given-back", job=task.job.name, repo=str(task.repo), revision=task.revision)
+                return GivenBack(self._left or "it was stopped")
+            _log.info("errand.finished", job=task.job.name, repo=str(task.repo), outcome=report.outcome)
+            return report
+
+    def overhear(self, event: Event) -> None:
+        """An observer of what is told of no errand: each coordinator with errands here hears of retried calls."""
+        if isinstance(event, Retrying):
+            with self._quiet:
+                turns = {turn.parcel.sender: turn.attempt for turn in self._turns.values()}
+            for attempt in turns.values():
+                attempt.tell(event)
+
+    def drop(self, key: str) -> None:
+        """Nobody wants this errand any more."""
+        with self._quiet:
+            self._stop(lambda parcel: parcel.key == key)
+
+    def halt(self, sender: str) -> None:
+        """A coordinator has stopped: its errands end, keeping what was put, and none of it begins any more."""
+        with self._quiet:
+            self._halted.add(sender)
+            self._stop(lambda parcel: parcel.sender == sender)
+
+    def leave(self, why: str, seconds: float) -> bool:
+        """All errands end, keeping what was put, and none begins any more; whether they did within so many seconds."""
+        with self._quiet:
+            self._left = why
+            self._stop(lambda parcel: True)
+            return self._quiet.wait_for(lambda: not self._turns, seconds)
+
+    def _stop(self, which: Callable[[Parcel], bool]) -> None:
+        for turn in self._turns.values():
+            if which(turn.parcel):
+                turn.attempt.stop.set()
+
+    def answer(self, number: int, answer: Answer) -> None:
+        self.questions.answer(number, answer)
+
+    def _stranger(self, parcel: Parcel) -> str:
+        """Why this machine must not touch the errand; empty when it may."""
+        for name, side in parcel.sides.items():
+            if name not in self._sides:
+                return f"worker {self._address} has no {name} in its jobs.yaml; give all machines the same file"
+            if self._sides[name] != side:
+                return f"worker {self._address} has another {name} in its jobs.yaml; give all machines the same file"
+        return ""
+
+    @contextmanager
+    def _turn(self, parcel: Parcel) -> Iterator[Attempt | None]:
+        """None when nothing of this sender, or at all, is begun here any more."""
+        number = uuid.uuid4().hex
+
+        def post(message: Message) -> None:
+            self._send(parcel.sender, Letter(parcel.key, number, message))
+
+        attempt = Attempt(post, self.questions)
+        with self._quiet:
+            if self._left or parcel.sender in self._halted:
+                attempt.stop.set()
+            else:
+                self._turns[number] = _Turn(parcel, attempt)
+                attempt.say(Begun(self._address))
+        try:
+            yield None if attempt.stop.is_set() else attempt
+        finally:
+            with self._quiet:
+                self._turns.pop(number, None)
+                self._quiet.notify_all()
+
+    def _carry_out(self, parcel: Parcel, attempt: Attempt) -> RepoReport:
+        errand = parcel.errand
+        with self._benches.of(errand.run, errand.task.job) as shared:
+            return run_errand(replace(bench_from_afar(shared, attempt), jobs=errand.jobs), errand)
+
+
+class _Benches:
+    """The errands of one job in one run share a bench, so that `workers` bounds the job's files in flight here."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._open: dict[tuple[str, str], tuple[Bench, ExitStack]] = {}
+        self._users: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, run: str, job: Job) -> Iterator[Bench]:
+        key = (run, job.name)
+        with self._lock:
+            if key not in self._open:
+                stack = ExitStack()
+                self._open[key] = (stack.enter_context(open_bench(self._site, run, job, ())), stack)
+            self._users[key] = self._users.get(key, 0) + 1
+            bench, stack = self._open[key]
+        try:
+            yield bench
+        finally:
+            with self._lock:
+                self._users[key] -= 1
+                last = not self._users[key]
+                if last:
+                    del self._users[key], self._open[key]
+            if last:
+                stack.close()

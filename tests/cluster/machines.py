@@ -1,0 +1,125 @@
+"""A coordinator, a Dask scheduler and workers: separate processes over loopback, one jobs.yaml for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mirror_sync.bootstrap import Mirror
+from mirror_sync.config.load import load
+from mirror_sync.domain.events import Event
+from mirror_sync.domain.report import RunReport
+from tests.servers.child import Child, child
+from tests.servers.ports import LOOPBACK, answers, free_port
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120  # seconds until a process is given up; nothing is measured
+_SCHEDULER = ("-m", "distributed.cli.dask_scheduler", "--host", LOOPBACK, "--no-dashboard", "--no-show")
+
+
+class Scheduler:
+    """A Dask scheduler as operators start it."""
+
+    def __init__(self, folder: Path, protocol: str = "tcp", environment: Mapping[str, str] | None = None) -> None:
+        self._log, self._port, self._stack = folder / "scheduler.log", free_port(), ExitStack()
+        self._protocol, self._environment = protocol, environment
+
+    def __enter__(self) -> Scheduler:
+        command = [sys.executable, *_SCHEDULER, "--port", str(self._port), "--protocol", self._protocol]
+        self.child = self._stack.enter_context(child(command, self._log, self._environment))
+        self.child.wait_until(lambda: answers(self._port), PATIENCE)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    @property
+    def address(self) -> str:
+        return f"{self._protocol}://{LOOPBACK}:{self._port}"
+
+
+class Machines:
+    """A coordinator in this process and workers in others. `said` is what jobs.yaml says beside its engine."""
+
+    def __init__(self, folder: Path, address: str, secrets: Mapping[str, str], said: Mapping[str, Any]) -> None:
+        self._folder, self.address, self._secrets, self._said = folder, address, secrets, said
+        self._stack = ExitStack()
+        self._count = 0
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def config(self, name: str, **changes: Any) -> Path:
+        """A machine's jobs.yaml, with a state folder of its own."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        engine = {"kind": "dask", "address": self.address, "wait": "1m"}
+        said = {"state_dir": "state", "engine": engine, **self._said, **changes}
+        path = folder / "jobs.yaml"
+        path.write_text(json.dumps(said), encoding="utf-8")
+        return path
+
+    def worker(self, *arguments: str, secrets: Mapping[str, str] | None = None, **changes: Any) -> Child:
+        """One that is ready to take errands; with the secrets of all unless it has its own."""
+        self._count += 1
+        path = self.config(f"worker-{self._count}", **changes)
+        command = ("-m", "mirror_sync", "worker", "--config", str(path), *arguments)
+        one = self.start(path.parent.name, *command, secrets=secrets)
+        one.wait_until(lambda: "is ready" in one.tail(), PATIENCE)
+        return one
+
+    def start(self, name: str, *command: str, secrets: Mapping[str, str] | None = None) -> Child:
+        """A process of Python with the secrets of a machine, until the end of the test."""
+        environment = {"PYTHONPATH": str(ROOT), **(self._secrets if secrets is None else secrets)}
+        return self._stack.enter_context(child([sys.executable, *command], self._folder / f"{name}.log", environment))
+
+    @contextmanager
+    def coordinator(self, **changes: Any) -> Iterator[Mirror]:
+        """What it is told is in `events`; `stop` stops it."""
+        settings = load(self.config("coordinator", **changes), self._secrets)
+        mirror = Mirror(settings, observers=(self.events.append,), stop=self.stop)
+        try:
+            yield mirror
+        finally:
+            mirror.close()
+
+    def sync(self, **changes: Any) -> RunReport:
+        with self.coordinator(**changes) as mirror:
+            return mirror.sync()
+
+    @contextmanager
+    def syncing(self, **changes: Any) -> Iterator[Future[RunReport]]:
+        """A sync that goes on beside the block."""
+        with self.coordinator(**changes) as mirror, ThreadPoolExecutor(1) as runs:
+            try:
+                yield runs.submit(mirror.sync)
+            except BaseException:
+                self.stop.set()
+                raise
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def kill(one: Child) -> None:
+    """As the kernel does when memory is short."""
+    os.kill(one.pid, signal.SIGKILL)
+    wait_until(lambda: one.ended() is not None)
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < limit, "it never came"
+        time.sleep(0.02)

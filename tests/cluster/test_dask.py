@@ -1,0 +1,208 @@
+"""A job whose repos are brought by workers: the same report as without them, whoever dies."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Callable
+from functools import partial
+from os import kill as send
+from typing import Any
+
+import pytest
+
+from mirror_sync.cluster.keeper import LOST
+from mirror_sync.domain.events import FileFinished, RepoPlanned, Retrying
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.engine.large import in_flight
+from tests.cluster.machines import Machines, Scheduler, kill, wait_until
+from tests.servers.child import Child
+from tests.standin import LFS, Generated, Hub, Small, faults
+
+MIB = 1024 * 1024
+BIG = 40 * MIB
+PART = 5 * MIB  # of such a file
+THREADS = {"engine": {"kind": "threads"}}
+
+EVERYWHERE = pytest.mark.parametrize("target", ["directory", "radosgw"], indirect=True)
+
+
+def offer(hub: Hub, name: str = "acme/x", seed: int = 1) -> None:
+    files: dict[str, LFS | Small] = {
+        "big": LFS(Generated(BIG, seed)),
+        "config.json": Small(f'{{"is": {seed}}}'.encode()),
+    }
+    hub.model(name, license="mit").commit(files)
+
+
+def fetched(hub: Hub) -> int:
+    """Bytes of large files that the stand-in has sent."""
+    return sum(record.sent for record in hub.log.records("GET *", origin="cdn"))
+
+
+def is_busy(worker: Child) -> bool:
+    return "errand.started" in worker.tail()
+
+
+def plain(report: RunReport) -> list[RepoReport]:
+    """What does not differ between two runs of the same."""
+    return sorted((dataclasses.replace(repo, seconds=0.0) for repo in report.repos), key=lambda repo: repo.repo)
+
+
+@EVERYWHERE
+def test_the_report_is_that_of_threads(hub: Hub, machines: Machines, target: dict[str, Any]) -> None:
+    offer(hub)
+    offer(hub, "acme/y", seed=2)
+    hub.model("acme/closed", license="cc-by-nc-4.0").commit({"a": Small(b"a")})
+    elsewhere = {"mirror": {**target, "url": f"{target['url']}/elsewhere"}}
+    here = machines.sync(**THREADS, targets=elsewhere, state_dir="here")
+    machines.worker()
+    machines.worker()
+    assert plain(machines.sync()) == plain(here)
+    assert fetched(hub) == 2 * 2 * BIG
+    assert {repo.outcome for repo in machines.sync().repos} == {RepoOutcome.UNCHANGED, RepoOutcome.REFUSED}
+
+
+@EVERYWHERE
+def test_a_worker_that_is_killed_costs_the_parts_in_flight(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    workers = [machines.worker(), machines.worker()]
+    with machines.syncing() as run:
+        wait_until(lambda: fetched(hub) > BIG // 4)
+        first, second = sorted(workers, key=is_busy, reverse=True)
+        kill(first)
+        hub.faults.clear()
+        (repo,) = run.result().repos
+    assert (repo.outcome, repo.fetched_files, repo.fetched_bytes) == ("published", 2, BIG + len(b'{"is": 1}'))
+    assert fetched(hub) - BIG <= in_flight(BIG // PART) * PART
+    assert [event.cause for event in machines.told(Retrying)] == [LOST]
+    assert len(machines.told(RepoPlanned)) == 1
+    assert "errand.finished" in second.tail()
+    assert machines.sync(**THREADS).count(RepoOutcome.UNCHANGED) == 1
+
+
+def test_a_worker_that_is_stopped_gives_its_errands_back(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    workers = [machines.worker(), machines.worker()]
+    with machines.syncing() as run:
+        wait_until(lambda: fetched(hub) > BIG // 4)
+        first, _ = sorted(workers, key=is_busy, reverse=True)
+        send(first.pid, signal.SIGTERM)
+        wait_until(lambda: first.ended() is not None)
+        hub.faults.clear()
+        assert run.result().ok
+    assert first.ended() == 0
+    assert fetched(hub) - BIG <= in_flight(BIG // PART) * PART
+    assert machines.told(Retrying) == []
+
+
+def test_a_stop_ends_what_is_out_and_the_next_run_goes_on(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    offer(hub, "acme/y", seed=2)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    machines.worker("--repos", "1")
+    with machines.syncing() as run:
+        wait_until(lambda: fetched(hub) > BIG // 4)
+        machines.stop.set()
+        report = run.result()
+    assert (report.interrupted, report.left, report.repos) == (True, 2, ())
+    machines.stop.clear()
+    hub.faults.clear()
+    assert machines.sync().count(RepoOutcome.PUBLISHED) == 2
+    assert fetched(hub) - 2 * BIG <= in_flight(BIG // PART) * PART
+
+
+def test_workers_go_on_for_a_coordinator_that_was_killed_and_came_back(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    worker = machines.worker()
+    first = machines.start("first", "-m", "mirror_sync", "sync", "--config", str(machines.config("coordinator")))
+    wait_until(lambda: fetched(hub) > BIG // 4)
+    kill(first)
+    wait_until(lambda: "errand.given-back" in worker.tail())
+    hub.faults.clear()
+    assert machines.sync().ok
+    assert fetched(hub) - BIG <= in_flight(BIG // PART) * PART
+
+
+def test_a_content_of_two_repos_is_fetched_once_by_whichever_worker(hub: Hub, machines: Machines) -> None:
+    for name in ("acme/x", "acme/y", "acme/z"):
+        offer(hub, name)
+    hub.faults.add(faults.trickle(10 * MIB), "GET *", origin="cdn")
+    machines.worker("--repos", "1")
+    machines.worker("--repos", "1")
+    report = machines.sync()
+    assert report.ok
+    assert fetched(hub) == BIG
+    assert sum(repo.fetched_bytes for repo in report.repos if repo.fetched_bytes > BIG - 1) // BIG == 1
+    assert all(event.error is None for event in machines.told(FileFinished))
+
+
+class TestNobody:
+    """What cannot be carried out fails with one line that says why, and the next run tries again."""
+
+    def test_no_scheduler(self, hub: Hub, make: Callable[..., Machines]) -> None:
+        offer(hub)
+        machines = make("tcp://127.0.0.1:9")
+        report = machines.sync(engine={"kind": "dask", "address": machines.address, "wait": "1s"})
+        (repo,) = report.repos
+        assert (repo.outcome, repo.code) == ("failed", "cluster")
+        assert "no Dask scheduler answers at tcp://127.0.0.1:9" in repo.reason
+        assert "\n" not in repo.reason
+
+    def test_no_worker(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        (repo,) = machines.sync(engine={"kind": "dask", "address": machines.address, "wait": "1s"}).repos
+        assert (repo.outcome, repo.code) == ("failed", "cluster")
+        assert f"no worker with mirror-sync-0.1.0 is at {machines.address} for 1 s" in repo.reason
+        machines.worker()
+        assert machines.sync().ok
+
+    def test_workers_of_another_version(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        stranger = ("--resources", "mirror-sync-0.0.9=4", "--no-nanny", "--no-dashboard")
+        log = machines.start("stranger", "-m", "distributed.cli.dask_worker", machines.address, *stranger)
+        wait_until(lambda: "Registered to" in log.tail())
+        (repo,) = machines.sync(engine={"kind": "dask", "address": machines.address, "wait": "1s"}).repos
+        assert repo.outcome == "failed"
+        assert "127.0.0.1 has mirror-sync-0.0.9: install one version everywhere" in repo.reason
+
+    def test_a_worker_with_another_target_of_that_name(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        machines.worker(targets={"mirror": {"url": "file:///nowhere"}})
+        (repo,) = machines.sync().repos
+        assert repo.outcome == "failed"
+        assert "has another target mirror in its jobs.yaml" in repo.reason
+
+    def test_a_repo_that_kills_every_worker(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        hub.faults.add(faults.trickle(1 * MIB), "GET *", origin="cdn")
+        with machines.syncing() as run:
+            for _ in range(4):
+                worker = machines.worker()
+                wait_until(partial(is_busy, worker))
+                kill(worker)
+            (repo,) = run.result().repos
+        assert (repo.outcome, repo.code) == ("failed", "cluster")
+        assert repo.reason.startswith("4 workers died at this repo, the last one at tcp://127.0.0.1:")
+
+
+def test_a_scheduler_that_is_lost_costs_the_run_and_its_workers_end(
+    hub: Hub, make: Callable[..., Machines], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    offer(hub)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    with Scheduler(tmp_path_factory.mktemp("mortal")) as scheduler:
+        machines = make(scheduler.address)
+        worker = machines.worker()
+        with machines.syncing() as run:
+            wait_until(lambda: fetched(hub) > BIG // 4)
+            kill(scheduler.child)
+            (repo,) = run.result().repos
+    assert (repo.outcome, repo.code) == ("failed", "cluster")
+    assert "scheduler" in repo.reason
+    wait_until(lambda: worker.ended() is not None)
+    assert worker.ended() == 1
+    assert "was lost" in worker.tail()

@@ -1,0 +1,179 @@
+"""What the coordinator believes of workers, and what a worker has of it: messages handed over without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.cluster.attempt import Attempt, Questions
+from mirror_sync.cluster.far import FarIndex, FarNotes
+from mirror_sync.cluster.keeper import Desk
+from mirror_sync.cluster.messages import Answer, Begun, Letter, Message, decode, encode
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.engine.crew import Errand
+from mirror_sync.engine.decision import Seen
+from mirror_sync.engine.gather import Task
+from mirror_sync.engine.run import open_bench
+from mirror_sync.engine.sync import Bench
+from mirror_sync.errors import Interrupted
+from mirror_sync.ports import UploadNote
+from mirror_sync.stores.notes import SqliteNotes
+from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
+from tests.engine.workshop import job
+
+KEY = "blobs/sha256/aa/some"
+NOTE = UploadNote("token", b"state")
+REPO = Repo.parse("acme/x")
+
+
+@dataclass
+class Worker:
+    """One at a desk: what it says arrives at once, and so do the answers."""
+
+    desk: Desk
+    name: str
+    questions: Questions = field(default_factory=Questions)
+
+    def begin(self) -> Attempt:
+        attempt = Attempt(self._post, self.questions)
+        attempt.say(Begun(self.name))
+        return attempt
+
+    def _post(self, message: Message) -> None:
+        self.desk.take(Letter("key", self.name, message))
+
+
+class Coordinator:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.workers: dict[str, Worker] = {}
+        self.errand = Errand.of(bench, Task(job("acme/x"), REPO, "main"), _seen())
+
+    def desk(self) -> Desk:
+        return Desk(self.bench, self.errand, self._reply)
+
+    def worker(self, desk: Desk, name: str) -> Attempt:
+        self.workers[name] = Worker(desk, name)
+        return self.workers[name].begin()
+
+    def _reply(self, worker: str, number: int, answer: Answer) -> None:
+        self.workers[worker].questions.answer(number, answer)
+
+
+def _seen() -> Seen:
+    upstream = Upstream()
+    upstream.commit("acme/x", {"a": b"a"})
+    return Seen(upstream.resolve(REPO, "main"), refs_of(Shelf(Clock()), "acme/x"))
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path, events: list[Event]) -> Iterator[Coordinator]:
+    site = Machine(Upstream(), Shelf(Clock())).site
+    target = replace(site.targets["bucket"], notes=SqliteNotes(tmp_path / "uploads.db", "bucket"))
+    site = replace(site, tell=events.append, targets={"bucket": target})
+    with open_bench(site, "run", job("acme/x"), [job("acme/x")]) as bench:
+        yield Coordinator(bench)
+
+
+def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> None:
+    desk = coordinator.desk()
+    first = FarNotes(coordinator.worker(desk, "first"))
+    first.save(KEY, UploadNote("of no claim", b""))
+    with first.claim(KEY) as mine:
+        assert (mine, first.load(KEY)) == (True, None)
+        first.save(KEY, NOTE)
+        second = FarNotes(coordinator.worker(desk, "second"))
+        with second.claim(KEY) as theirs:
+            assert (theirs, second.load(KEY)) == (True, NOTE)
+            second.forget(KEY)
+    assert coordinator.bench.target.notes.load(KEY) is None
+
+
+def test_a_claim_holds_for_all_errands_until_it_or_the_errand_ends(coordinator: Coordinator) -> None:
+    one, other = coordinator.desk(), coordinator.desk()
+    first, second = (FarNotes(coordinator.worker(desk, name)) for desk, name in ((one, "a"), (other, "b")))
+    with first.claim(KEY) as mine:
+        assert mine
+        with second.claim(KEY) as theirs:
+            assert not theirs
+    with second.claim(KEY) as theirs:
+        assert theirs
+        other.close()
+        with first.claim(KEY) as mine:
+            assert mine
+
+
+def test_a_worker_given_up_for_dead_changes_nothing_any_more(coordinator: Coordinator, events: list[Event]) -> None:
+    desk = coordinator.desk()
+    dead = coordinator.worker(desk, "dead")
+    notes = FarNotes(dead)
+    with notes.claim(KEY):
+        with FarNotes(coordinator.worker(desk, "new")).claim(KEY) as mine:
+            assert mine
+            notes.save(KEY, NOTE)
+            dead.tell(FileStarted("run", REPO, "late", 1))
+            dead.stop.set()
+            with pytest.raises(Interrupted), notes.claim("another"):
+                pass
+        assert coordinator.bench.target.notes.load(KEY) is None
+    assert not [event for event in events if isinstance(event, FileStarted)]
+
+
+def test_what_earlier_attempts_brought_was_fetched_once_and_not_reused(
+    coordinator: Coordinator, events: list[Event]
+) -> None:
+    desk = coordinator.desk()
+    first = coordinator.worker(desk, "first")
+    for path, size in (("a", 10), ("b", 20)):
+        first.tell(FileFinished("run", REPO, path, size))
+    first.tell(FileStarted("run", REPO, "c", 30))
+    second = coordinator.worker(desk, "second")
+    for path, size in (("b", 20), ("c", 30)):  # the git id of b was forgotten
+        second.tell(FileFinished("run", REPO, path, size))
+    last = RepoReport("job", REPO.kind, "acme/x", "main", RepoOutcome.PUBLISHED, files=4)
+    report = desk.complete(replace(last, fetched_files=2, fetched_bytes=50, reused_files=2, reused_bytes=15))
+    assert (report.fetched_files, report.fetched_bytes, report.reused_files, report.reused_bytes) == (3, 60, 1, 5)
+    ends = [(event.path, event.error is None) for event in events if isinstance(event, FileFinished)]
+    assert ends == [("a", True), ("b", True), ("c", False), ("b", True), ("c", True)]
+
+
+def test_what_one_worker_learns_all_know(coordinator: Coordinator) -> None:
+    desk, other = coordinator.desk(), coordinator.desk()
+    pairs = {GitOid.of_blob(body): Sha256.of(body) for body in (b"%d" % number for number in range(1200))}
+    FarIndex(coordinator.worker(desk, "a")).learn(pairs)
+    asked = [*pairs, GitOid.of_blob(b"unknown")]
+    assert FarIndex(coordinator.worker(other, "b")).known(asked) == pairs
+
+
+def test_arrivals_of_bytes_are_told_together_and_before_the_end_of_their_file(
+    coordinator: Coordinator, events: list[Event]
+) -> None:
+    attempt = coordinator.worker(coordinator.desk(), "a")
+    for _ in range(1000):
+        attempt.tell(BytesFetched("run", REPO, "a", 5))
+    attempt.tell(FileFinished("run", REPO, "a", 5000))
+    assert isinstance(events[-1], FileFinished)
+    arrivals = [event.count for event in events if isinstance(event, BytesFetched)]
+    assert sum(arrivals) == 5000
+    assert len(arrivals) < 1000
+
+
+def test_an_errand_travels_whole_and_is_looked_at_as_before(coordinator: Coordinator) -> None:
+    """A listing's answer is told from one of its own by identity."""
+    resolved = coordinator.errand.seen.resolved
+    errand = replace(coordinator.errand, task=replace(coordinator.errand.task, resolved=resolved))
+    travelled = decode(encode(errand))
+    assert travelled == errand
+    assert isinstance(travelled, Errand)
+    assert travelled.seen.resolved is travelled.task.resolved

@@ -1,0 +1,84 @@
+"""Who may speak, and with whose secrets."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.cluster.machines import Machines, Scheduler, wait_until
+from tests.servers.ports import LOOPBACK
+from tests.standin import Hub, Small
+
+CONFIG = "DASK_DISTRIBUTED__COMM__"
+
+
+@pytest.mark.parametrize(("secrets", "outcome"), [({}, "failed"), ({"HF_TOKEN": "theirs"}, "published")])
+def test_a_worker_reads_upstream_with_its_own_token_alone(
+    hub: Hub, make: Callable[..., Machines], scheduler: Scheduler, secrets: dict[str, str], outcome: str
+) -> None:
+    hub.token("ours", approved=["acme/x"])
+    hub.token("theirs", approved=["acme/x"])
+    hub.model("acme/x", license="mit", gated="auto").commit({"a": Small(b"a")})
+    machines = make(scheduler.address, {"HF_TOKEN": "ours"})
+    machines.worker(secrets=secrets)
+    (repo,) = machines.sync().repos
+    assert (repo.outcome, repo.code) == (outcome, "gated" if outcome == "failed" else "")
+
+
+def test_with_tls_only_those_with_a_certificate_take_part(
+    hub: Hub, make: Callable[..., Machines], tmp_path: Path
+) -> None:
+    hub.model("acme/x", license="mit").commit({"a": Small(b"a")})
+    environment = certified(tmp_path)
+    with Scheduler(tmp_path, "tls", environment) as scheduler:
+        machines = make(scheduler.address, environment)
+        machines.worker()
+        path = str(machines.config("coordinator"))
+        ended = machines.start("coordinator", "-m", "mirror_sync", "sync", "--json", "--quiet", "--config", path)
+        wait_until(lambda: ended.ended() is not None)
+        assert ended.ended() == 0
+        assert json.loads(ended.log.read_text())["repos"][0]["outcome"] == "published"
+        stranger = machines.start("stranger", "-m", "mirror_sync", "sync", "--config", path, secrets={})
+        hub.model("acme/y", license="mit").commit({"b": Small(b"b")})
+        wait_until(lambda: stranger.ended() is not None)
+        assert stranger.ended() == 1
+        assert f"no Dask scheduler answers at {scheduler.address}" in stranger.log.read_text()
+
+
+def certified(folder: Path) -> dict[str, str]:
+    """What Dask is told of a certificate that stands for all of a cluster."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = folder / "certificate.pem", folder / "key.pem"
+    encoding = serialization.Encoding.PEM
+    certificate.write_bytes(signed.public_bytes(encoding))
+    secret.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    said = {f"{CONFIG}REQUIRE_ENCRYPTION": "True", f"{CONFIG}TLS__CA_FILE": str(certificate)}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        said |= {f"{CONFIG}TLS__{role}__CERT": str(certificate), f"{CONFIG}TLS__{role}__KEY": str(secret)}
+    return said
+
+
+def test_without_the_extra_one_line_says_what_to_install(hub: Hub, make: Callable[..., Machines]) -> None:
+    machines = make("tcp://127.0.0.1:9")
+    program = "import sys; sys.modules['distributed'] = None; from mirror_sync.cli import main; main()"
+    ended = machines.start("bare", "-c", program, "worker", "--config", str(machines.config("bare-worker")))
+    wait_until(lambda: ended.ended() is not None)
+    assert ended.ended() == 1
+    assert ended.log.read_text().endswith("needs the extra: pip install 'mirror-sync[cluster]'\n")
