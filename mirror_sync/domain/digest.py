@@ -57,7 +57,9 @@ Promise = Sha256 | GitOid
 """What an upstream promises about a file's content: SHA-256 (LFS, Xet) or the git blob id (small files)."""
 
 
-GIT_SIZED = 10 * 1024 * 1024  # bytes: upstreams want LFS for larger files, so that none goes by its git id
+GIT_SIZED = (
+    1024 * 1024
+)  # bytes: what upstreams keep without LFS is mostly smaller; a second hash of all else is a waste
 
 
 class ContentHash:

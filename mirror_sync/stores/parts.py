@@ -12,6 +12,7 @@ PART_SIZE = 16 * MIB
 """Bytes of a part, unless the object is so large that it would have too many."""
 
 _LEAST = 5 * MIB  # S3's smallest part, the last excepted: the same page
+_HUGE = 64  # parts, from which on they are twice as large: fewer calls, and what a kill costs stays a small share
 _FEWEST = 8  # parts of an object that has any: a kill costs those in flight, which should not be all of them
 _MOST_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
@@ -25,7 +26,9 @@ class Parts:
 
     @classmethod
     def of(cls, size: int, part_size: int = PART_SIZE) -> Parts:
-        """Parts of `part_size` bytes; of whole MiB less where there would be few, or more to keep them at 10,000."""
+        """Parts of `part_size` bytes; of whole MiB less where there would be few, twice that or more where many."""
+        if size >= _HUGE * part_size:
+            part_size *= 2
         small = min(part_size, max(_LEAST, _whole(-(-size // _FEWEST))))
         return cls(size, max(small, _whole(-(-size // _MOST_PARTS))))
 
