@@ -140,6 +140,15 @@ def test_a_content_of_two_repos_is_fetched_once_by_whichever_worker(hub: Hub, ma
     assert all(event.error is None for event in machines.told(FileFinished))
 
 
+def test_a_jobs_limits_hold_as_the_coordinator_has_them(hub: Hub, machines: Machines) -> None:
+    """A worker reads its own jobs.yaml when it starts: what changes later travels with the errand."""
+    hub.model("acme/x", license="mit").commit({f"{number}.bin": LFS(Generated(1 * MIB, number)) for number in range(8)})
+    hub.faults.add(faults.delay(0.2), "GET *", origin="cdn")
+    machines.worker()
+    assert machines.sync(jobs=[{"name": "job", "repos": ["acme/*"], "connections": 1}]).ok
+    assert hub.most_connections("cdn") == 1
+
+
 class TestNobody:
     """What cannot be carried out fails with one line that says why, and the next run tries again."""
 
