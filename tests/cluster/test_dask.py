@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from os import kill as send
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.keeper import LOST
-from mirror_sync.domain.events import FileFinished, RepoPlanned, Retrying
+from mirror_sync.domain.events import Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.large import in_flight
 from tests.cluster.machines import Machines, Scheduler, kill, wait_until
@@ -61,6 +62,15 @@ def test_the_report_is_that_of_threads(hub: Hub, machines: Machines, target: dic
     assert plain(machines.sync()) == plain(here)
     assert fetched(hub) == 2 * 2 * BIG
     assert {repo.outcome for repo in machines.sync().repos} == {RepoOutcome.UNCHANGED, RepoOutcome.REFUSED}
+
+
+def test_what_workers_ask_of_an_upstream_is_told_where_it_is_counted(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    machines.worker()
+    assert machines.sync().ok
+    calls = Counter((event.kind, event.result) for event in machines.told(Called))
+    assert calls["resolvers", "3xx"] + calls["resolvers", "2xx"] == hub.calls("GET", "*/resolve/*")
+    assert calls["elsewhere", "2xx"] == hub.calls("GET", origin="cdn")
 
 
 @EVERYWHERE
