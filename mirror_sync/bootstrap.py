@@ -48,7 +48,7 @@ from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.pacing import Timing
-from mirror_sync.sources.ration import Ration
+from mirror_sync.sources.ration import Ration, Rations
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
 from mirror_sync.stores.looks import SqliteLooks
@@ -232,14 +232,15 @@ class Mirror:
         budgets = Budgets(Waiting(self._sleep, random.random, tell))
         plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self.settings.upstreams.items()}
         common = self._ration(self.settings.bandwidth, self.settings.connections)
-        rations = {job.name: self._ration(job.bandwidth, job.connections) for job in self.settings.jobs}
+        rations = Rations(self._ration)
+
+        def own(job: Job) -> Source | None:  # as the job says, which may be another machine's
+            ration = rations.of(job)
+            return self._source((ration + common).on(plain[job.upstream]), tell) if ration else None
+
         return Site(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
-            own={
-                job.name: self._source((rations[job.name] + common).on(plain[job.upstream]), tell)
-                for job in self.settings.jobs
-                if rations[job.name]
-            },
+            own=own,
             targets={name: self._target(target) for name, target in self.settings.targets.items()},
             tell=tell,
             clock=partial(datetime.now, UTC),

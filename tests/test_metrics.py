@@ -12,9 +12,9 @@ import pytest
 
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
-from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunStarted
+from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.observers.history import History
 from mirror_sync.observers.ledger import JobOutcome
 from mirror_sync.observers.metrics import Metrics
@@ -271,6 +271,15 @@ def test_a_new_process_remembers_what_the_one_before_it_knew(site: Site, tmp_pat
     assert [(key, row.outcome, row.code, row.files, row.bytes) for key, row in after.repos.items()] == [
         (key, row.outcome, row.code, row.files, row.bytes) for key, row in before.repos.items()
     ]
+
+
+def test_of_two_runs_that_began_in_one_second_the_later_one_is_remembered(site: Site) -> None:
+    at, failed = "2026-01-01T00:00:00Z", RepoReport("job", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED)
+    for run, repos in (("first", ()), ("second", (failed,))):
+        site.mirror.history(RunStarted(run, ("job",), at))
+        site.mirror.history(RunFinished(RunReport(run, at, at, repos)))
+    site.metrics.ledger.remember(*site.mirror.remembered())
+    assert site.outcome == ["failed"]
 
 
 def test_a_run_whose_process_was_killed_is_interrupted_to_the_next_one(site: Site) -> None:

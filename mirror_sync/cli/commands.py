@@ -146,10 +146,10 @@ def worker(
         int, typer.Option("--repos", metavar="COUNT", min=1, max=64, help="How many repos this worker has at once.")
     ] = 4,
 ) -> None:
-    """Bring repos up to date for a daemon or a sync on another machine.
+    """Bring repos up to date for another machine.
 
-    Works for the Dask scheduler that jobs.yaml names under engine, with the secrets of this machine. SIGTERM ends it
-    cleanly: another worker goes on with what it had begun.
+    Works for a daemon or a sync at the Dask scheduler that jobs.yaml names under engine, with the secrets of this
+    machine. SIGTERM ends it cleanly: another worker goes on with what it had begun.
     """
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.observers.event_log import log_event
@@ -264,15 +264,14 @@ def prune(
 @command
 def traffic(
     invocation: Invocation,
-    logs: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="Logs of the nginx front, also .gz; - for stdin.")
-    ],
+    logs: Annotated[list[str], typer.Argument(metavar="LOG", help="Logs of the nginx front, also .gz; - for stdin.")],
     target: Target = None,
     as_json: Json = False,
 ) -> None:
-    """Show who reads the mirror, what nobody reads, and what is asked for in vain.
+    """Show who reads the mirror, and what nobody reads.
 
-    A download is a file that was read from its first byte on. What is found also feeds the catalogue's charts.
+    Also what is asked for in vain. A download is a file that was read from its first byte on. What is found feeds the
+    catalogue's charts, too.
     """
     from mirror_sync.cli.fronts import chosen
     from mirror_sync.cli.reading import traffic_text
@@ -308,9 +307,9 @@ def serve(
 def complete(
     invocation: Invocation, shell: Annotated[completion.Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish.")]
 ) -> None:
-    """Print what makes a shell complete commands, options and names of jobs.
+    """Print what makes a shell complete our commands.
 
-    For bash: mirror-sync completion bash > /etc/bash_completion.d/mirror-sync
+    Options and names of jobs, too. For bash: mirror-sync completion bash > /etc/bash_completion.d/mirror-sync
     """
     invocation.print(completion.script(shell))
 

@@ -1,4 +1,4 @@
-"""What a worker has of its coordinator: the notes, the index and the flights of the errand's target, from afar."""
+"""What a worker has of its coordinator: the notes, index, looks and flights of the errand's target, from afar."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mirror_sync.cluster.attempt import Attempt
-from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released
+from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released, Remembered
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import Content
 from mirror_sync.engine.flights import Flights, Landed
+from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.sync import Bench
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports import UploadNote
@@ -24,8 +25,10 @@ def bench_from_afar(bench: Bench, attempt: Attempt) -> Bench:
     """This bench for one attempt: its pools, sources, stores and memory are shared with all others."""
     site = replace(bench.site, tell=attempt.tell, stop=attempt.stop)
     flights = FarFlights(bench.target.flights, attempt)
-    target = replace(bench.target, notes=FarNotes(attempt), index=FarIndex(attempt), flights=flights)
-    return replace(bench, site=site, target=target, transfer=bench.transfer.at(site, target))
+    notes, index, looks = FarNotes(attempt), FarIndex(attempt), FarLooks(attempt)
+    target = replace(bench.target, notes=notes, index=index, looks=looks, flights=flights)
+    glance = Glance(target, site.clock)
+    return replace(bench, site=site, target=target, transfer=bench.transfer.at(site, target), glance=glance)
 
 
 class FarNotes:
@@ -85,6 +88,19 @@ class FarIndex:
 
     def mark_complete(self) -> None:
         pass
+
+
+class FarLooks:
+    """Implements `ports.Looks` by those of the coordinator, who looks at the repo in the next run."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        return None  # a worker compares with what is there
+
+    def remember(self, name: str, version: str, body: bytes) -> None:
+        self._attempt.say(Remembered(name, version, body))
 
 
 class FarFlights(Flights):

@@ -16,8 +16,10 @@ from mirror_sync.cluster.messages import (
     Learned,
     Letter,
     Lookup,
+    Message,
     Noted,
     Released,
+    Remembered,
     Told,
 )
 from mirror_sync.domain.events import Event, FileFinished, FileStarted, RepoPlanned, Retrying
@@ -104,7 +106,7 @@ class Desk:
         self._earlier |= self._landed
         self._landed = {}
 
-    def _act(self, message: Told | Noted | Released | Learned | Asked | Begun) -> None:
+    def _act(self, message: Message) -> None:
         match message:
             case Told(event):
                 self._tell(event)
@@ -116,6 +118,9 @@ class Desk:
             case Learned(pairs):
                 with suppress(StoreError):  # as above
                     self._target.index.learn(pairs)
+            case Remembered(name, version, body):
+                with suppress(StoreError):  # as above: it is read again
+                    self._target.looks.remember(name, version, body)
             case Asked(number, question):
                 self._reply(self.worker, number, self._answer(question))
 

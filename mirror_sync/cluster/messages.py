@@ -59,6 +59,15 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was read or published of a small object of the target, as `ports.Looks` has it."""
+
+    name: str
+    version: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """May this attempt note the upload of a key?"""
 
@@ -102,7 +111,7 @@ class Refused:
     why: str
 
 
-Message = Begun | Told | Noted | Released | Learned | Asked
+Message = Begun | Told | Noted | Released | Learned | Remembered | Asked
 Answer = Claimed | Mapping[GitOid, Sha256] | None
 
 

@@ -13,7 +13,7 @@ import structlog
 from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.far import bench_from_afar
 from mirror_sync.cluster.messages import Answer, Begun, GivenBack, Letter, Message, Parcel, Refused
-from mirror_sync.domain.events import Event, Retrying
+from mirror_sync.domain.events import Called, Event, Retrying
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.run import open_bench
@@ -65,8 +65,8 @@ class Workplace:
             return report
 
     def overhear(self, event: Event) -> None:
-        """An observer of what is told of no errand: each coordinator with errands here hears of retried calls."""
-        if isinstance(event, Retrying):
+        """An observer of what is told of no errand: each coordinator with errands here hears of calls and retries."""
+        if isinstance(event, Called | Retrying):
             with self._quiet:
                 turns = {turn.parcel.sender: turn.attempt for turn in self._turns.values()}
             for attempt in turns.values():

@@ -56,7 +56,7 @@ class Site:
     """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
     jobs together. `crew` brings changed repos up to date; None for the threads of this process.
 
-    `sources` by upstream; `own` by job, the upstream of a job that has limits of its own.
+    `sources` by upstream; `own` gives a job that has limits of its own its upstream, None to all others.
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about.
@@ -71,12 +71,13 @@ class Site:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
     crew: Crew | None = None
-    own: Mapping[str, Source] = field(default_factory=dict)
+    own: Callable[[Job], Source | None] = lambda job: None
     looked: Callable[[RepoReport], Look | None] = lambda report: None
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""
-        return self.own[job.name] if job.name in self.own else self.sources[job.upstream]
+        own = self.own(job)
+        return self.sources[job.upstream] if own is None else own
 
     def go_on(self) -> None:
         """Raise Interrupted when the run was asked to stop."""

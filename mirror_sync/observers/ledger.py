@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -104,14 +104,14 @@ class Ledger:
         with self._lock:
             return Page(dict(self._jobs), dict(self._repos), dict(self._up), self._config_sound, self._config_read)
 
-    def remember(self, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> None:
+    def remember(self, statuses: Iterable[RepoStatus], runs: Sequence[RunRecord]) -> None:
         """Take in what the history knows of jobs that nothing is known of yet; `runs` newest first."""
         with self._lock:
             fresh = {name for name, state in self._jobs.items() if state.attempt is None}
             for status in statuses:
                 if status.job in fresh:
                     self._repos[RepoKey(status.job, status.kind, status.repo, status.revision)] = _recalled(status)
-            for run in sorted(runs, key=lambda run: run.started):
+            for run in reversed(runs):  # not sorted again: of two within a second only the history knows the later
                 for job in fresh.intersection(run.jobs):
                     self._jobs[job] = _after(self._jobs[job], run)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from mirror_sync.domain.bandwidth import Bandwidth
+from mirror_sync.domain.job import Job
 from mirror_sync.ports import Source
 from mirror_sync.sources.connections import ConnectedSource, Connections
 from mirror_sync.sources.limited import LimitedSource
@@ -39,3 +41,19 @@ class Ration:
         if self.connections:
             source = ConnectedSource(source, self.connections)
         return LimitedSource(source, self.limiters) if self.limiters else source
+
+
+class Rations:
+    """Gives each job its own ration, always the same one while its limits are the same. Safe for many threads."""
+
+    def __init__(self, make: Callable[[Bandwidth, int | None], Ration]) -> None:
+        self._make = make
+        self._made: dict[tuple[str, Bandwidth, int | None], Ration] = {}
+        self._lock = threading.Lock()
+
+    def of(self, job: Job) -> Ration:
+        key = (job.name, job.bandwidth, job.connections)
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = self._make(job.bandwidth, job.connections)
+            return self._made[key]

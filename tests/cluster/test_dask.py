@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from os import kill as send
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.keeper import LOST
-from mirror_sync.domain.events import FileFinished, RepoPlanned, Retrying
+from mirror_sync.domain.events import Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.large import in_flight
 from tests.cluster.machines import Machines, Scheduler, kill, wait_until
@@ -45,8 +46,9 @@ def is_busy(worker: Child) -> bool:
 
 
 def plain(report: RunReport) -> list[RepoReport]:
-    """What does not differ between two runs of the same."""
-    return sorted((dataclasses.replace(repo, seconds=0.0) for repo in report.repos), key=lambda repo: repo.repo)
+    """What does not differ between two runs of the same: all but how long it took, and when it was."""
+    timeless = (dataclasses.replace(one, seconds=0.0, published=one.published and "then") for one in report.repos)
+    return sorted(timeless, key=lambda repo: repo.repo)
 
 
 @EVERYWHERE
@@ -61,6 +63,15 @@ def test_the_report_is_that_of_threads(hub: Hub, machines: Machines, target: dic
     assert plain(machines.sync()) == plain(here)
     assert fetched(hub) == 2 * 2 * BIG
     assert {repo.outcome for repo in machines.sync().repos} == {RepoOutcome.UNCHANGED, RepoOutcome.REFUSED}
+
+
+def test_what_workers_ask_of_an_upstream_is_told_where_it_is_counted(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    machines.worker()
+    assert machines.sync().ok
+    calls = Counter((event.kind, event.result) for event in machines.told(Called))
+    assert calls["resolvers", "3xx"] + calls["resolvers", "2xx"] == hub.calls("GET", "*/resolve/*")
+    assert calls["elsewhere", "2xx"] == hub.calls("GET", origin="cdn")
 
 
 @EVERYWHERE
@@ -138,6 +149,15 @@ def test_a_content_of_two_repos_is_fetched_once_by_whichever_worker(hub: Hub, ma
     assert fetched(hub) == BIG
     assert sum(repo.fetched_bytes for repo in report.repos if repo.fetched_bytes > BIG - 1) // BIG == 1
     assert all(event.error is None for event in machines.told(FileFinished))
+
+
+def test_a_jobs_limits_hold_as_the_coordinator_has_them(hub: Hub, machines: Machines) -> None:
+    """A worker reads its own jobs.yaml when it starts: what changes later travels with the errand."""
+    hub.model("acme/x", license="mit").commit({f"{number}.bin": LFS(Generated(1 * MIB, number)) for number in range(8)})
+    hub.faults.add(faults.delay(0.2), "GET *", origin="cdn")
+    machines.worker()
+    assert machines.sync(jobs=[{"name": "job", "repos": ["acme/*"], "connections": 1}]).ok
+    assert hub.most_connections("cdn") == 1
 
 
 class TestNobody:

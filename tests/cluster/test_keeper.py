@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.cluster.attempt import Attempt, Questions
-from mirror_sync.cluster.far import FarIndex, FarNotes
+from mirror_sync.cluster.far import FarIndex, FarLooks, FarNotes, bench_from_afar
 from mirror_sync.cluster.keeper import Desk
 from mirror_sync.cluster.messages import Answer, Begun, Letter, Message, decode, encode
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted
+from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.gather import Task
+from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.run import open_bench
-from mirror_sync.engine.sync import Bench
+from mirror_sync.engine.sync import Bench, run_errand
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import UploadNote
+from mirror_sync.stores.looks import SqliteLooks
 from mirror_sync.stores.notes import SqliteNotes
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
@@ -79,7 +82,9 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def coordinator(tmp_path: Path, events: list[Event]) -> Iterator[Coordinator]:
-    site = Machine(Upstream(), Shelf(Clock())).site
+    upstream = Upstream()
+    upstream.commit("acme/x", {"a": b"a"})
+    site = Machine(upstream, Shelf(Clock())).site
     target = replace(site.targets["bucket"], notes=SqliteNotes(tmp_path / "uploads.db", "bucket"))
     site = replace(site, tell=events.append, targets={"bucket": target})
     with open_bench(site, "run", job("acme/x"), [job("acme/x")]) as bench:
@@ -154,6 +159,21 @@ def test_what_one_worker_learns_all_know(coordinator: Coordinator) -> None:
     FarIndex(coordinator.worker(desk, "a")).learn(pairs)
     asked = [*pairs, GitOid.of_blob(b"unknown")]
     assert FarIndex(coordinator.worker(other, "b")).known(asked) == pairs
+
+
+def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    """And what the worker itself remembers of an earlier job is not asked."""
+    theirs, ours = SqliteLooks(tmp_path / "worker.db", "bucket"), SqliteLooks(tmp_path / "looks.db", "bucket")
+    coordinator.bench = replace(coordinator.bench, target=replace(coordinator.bench.target, looks=ours))
+    attempt = coordinator.worker(coordinator.desk(), "a")
+    there = replace(coordinator.bench, target=replace(coordinator.bench.target, looks=theirs))
+    assert run_errand(bench_from_afar(there, attempt), coordinator.errand).outcome is RepoOutcome.PUBLISHED
+    root = read_refs(coordinator.bench.target.store, REPO).root_of("main") or ""
+    assert ours.recall(f"{refs_key(REPO)}@main", root) is not None
+    assert theirs.recall(f"{refs_key(REPO)}@main", root) is None
+    assert FarLooks(attempt).recall(f"{refs_key(REPO)}@main", root) is None
 
 
 def test_arrivals_of_bytes_are_told_together_and_before_the_end_of_their_file(

@@ -101,7 +101,7 @@ def test_large_files_advance_together_rather_than_one_after_the_other(hub: Hub, 
                 together.append(changed.wait_for(lambda: len(begun) == len(files), PATIENCE))
         return answer
 
-    hub.faults.add(wait, lambda request: "/resolve/" in request.path and request.path.endswith(".bin"))
+    hub.faults.add(wait, "GET *", origin="cdn")
     assert workshop.sync_one(job("acme/x", workers=8)).outcome == "published"
     assert len(together) > 10
     assert all(together), "one file waited for another"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.bandwidth import Bandwidth, Window
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.turns import Length
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import Source
@@ -19,7 +20,7 @@ from mirror_sync.sources.directory import DirectorySource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.limited import LimitedSource
 from mirror_sync.sources.pacing import Limiter, Timing
-from mirror_sync.sources.ration import Ration
+from mirror_sync.sources.ration import Ration, Rations
 from mirror_sync.sources.transport import Transport
 from tests.sources.pretended import Passed, PretendedClock, Sums
 from tests.sources.raw import QUICK
@@ -142,3 +143,13 @@ def test_without_limits_there_is_no_wrapper(tmp_path: Path) -> None:
         Ration.of(Bandwidth(None, (Window(time(1), time(2), 5000),)), None, timing, lambda: None).on(source),
         LimitedSource,
     )
+
+
+def test_a_job_has_one_ration_until_its_limits_change() -> None:
+    """Two runs of a job share its limit; another machine's jobs.yaml may be newer than ours."""
+    rations = Rations(lambda bandwidth, connections: Ration.of(bandwidth, connections, Timing(Steps()), lambda: None))
+    job = Job("a", (), "hub", "bucket", bandwidth=Bandwidth(5000), connections=2)
+    assert rations.of(job) is rations.of(replace(job, workers=3))
+    assert rations.of(replace(job, bandwidth=Bandwidth(6000))) is not rations.of(job)
+    assert rations.of(replace(job, name="b")) is not rations.of(job)
+    assert not rations.of(replace(job, bandwidth=Bandwidth(), connections=None))
