@@ -14,6 +14,7 @@ import typer
 from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
+from mirror_sync.cli.watching import Watching, repeat, seconds_of
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
@@ -160,21 +161,30 @@ def worker(
     _leave()
 
 
-@app.command()
+@app.command(cls=Watching)
 @command
-def status(invocation: Invocation, as_json: Json = False) -> None:
+def status(
+    invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
+    ] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show what is mirrored, how old it is, and why not.
 
-    AGE is the time since a repo was last known to be as upstream has it.
+    AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
     """
-    with invocation.mirror() as mirror:
-        statuses, last_run = mirror.status(), mirror.last_run()
-    from mirror_sync.cli.reports import status_document, status_text
+    from mirror_sync.cli.asking import asked, shown
 
-    if as_json:
-        invocation.print_json(status_document(statuses, last_run))
-    else:
-        invocation.print(status_text(statuses, last_run, invocation.page, datetime.now(UTC)))
+    question = asked(repo, as_json=as_json, every=invocation.options.loudness > 0)
+    with invocation.mirror(None) as mirror:
+        if watch is None:
+            invocation.print(shown(question, mirror, invocation))
+        else:
+            repeat(invocation, lambda: shown(question, mirror, invocation), seconds_of(watch), invocation.stop)
 
 
 @app.command()

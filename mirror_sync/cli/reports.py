@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.cli.rations import ration_lines
 from mirror_sync.cli.tables import Page, Row
@@ -21,8 +20,7 @@ from mirror_sync.domain.report import (
     RunReport,
     worst_first,
 )
-from mirror_sync.observers.figures import age, counted, in_bytes, in_time
-from mirror_sync.observers.history import RunRecord
+from mirror_sync.observers.figures import counted, in_bytes, in_time
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -77,39 +75,6 @@ def _cost(cost: UpstreamCost) -> str:
     calls = f"{counted(cost.api_calls, 'API call')} and {counted(cost.resolver_calls, 'file request')}"
     wait = f"; its rate limit makes that take at least {in_time(cost.wait)}" if cost.wait else ""
     return f"It would cost upstream {cost.upstream} about {calls}{wait}."
-
-
-def status_text(statuses: Sequence[RepoStatus], last_run: RunRecord | None, page: Page, now: datetime) -> str:
-    if not statuses:
-        return "Nothing is mirrored yet: run mirror-sync sync."
-    order = tuple(RepoOutcome)
-    rows = [
-        Row(
-            (
-                status.outcome,
-                (status.commit or "-")[:SHORT],
-                age(status.last_success, now),
-                f"{status.files:,}",
-                _name(status),
-            ),
-            status.reason,
-        )
-        for status in sorted(statuses, key=lambda status: -order.index(status.outcome))
-    ]
-    table = page.table(("STATE", "COMMIT", "AGE", "FILES", "REPO"), rows)
-    return f"{table}\n{_counts(statuses)}.{_last(last_run, now)}"
-
-
-def _last(run: RunRecord | None, now: datetime) -> str:
-    return "" if run is None else f" The last run began {age(run.started, now)} ago: {run.state}."
-
-
-def status_document(statuses: Sequence[RepoStatus], last_run: RunRecord | None) -> dict[str, Any]:
-    """The document of `status --json`."""
-    return {
-        "last_run": None if last_run is None else asdict(last_run),
-        "repos": [asdict(status) for status in statuses],
-    }
 
 
 def check_text(settings: Settings) -> str:

@@ -73,17 +73,6 @@ def test_plan_says_what_a_sync_would_do_and_writes_nothing(program: Program) -> 
     assert not (program.folder / "mirror" / "hub").exists()
 
 
-def test_status_shows_what_is_mirrored_and_why_not(program: Program) -> None:
-    assert program("status").out == "Nothing is mirrored yet: run mirror-sync sync.\n"
-    program("sync")
-    lines = program("status").out.splitlines()
-    assert lines[0].split() == ["STATE", "COMMIT", "AGE", "FILES", "REPO"]
-    assert [line.split()[0] for line in lines[1:6:2]] == ["failed", "refused", "published"]
-    said = r"3 repos: 1 failed, 1 refused, 1 published\. The last run began \d+s ago: failed\."
-    assert re.fullmatch(said, lines[-1])
-    assert json.loads(program("status", "--json").out)["last_run"]["state"] == "failed"
-
-
 def test_verify_finds_a_byte_that_changed(program: Program) -> None:
     program("sync", "good")
     whole = program("verify")
