@@ -33,6 +33,8 @@ def scope_of(sample: str, since: str | None, rate: str | None, now: datetime, *,
 
 
 def verify_text(report: VerifyReport, page: Page) -> str:
+    if report.repos == 0 and not report.unreadable and not report.interrupted:
+        return "Nothing to verify: no target publishes anything yet; run mirror-sync sync, or look at url of targets."
     rows = list(_rows(report))
     parts = [page.table(("STATE", "REPO"), rows)] if rows else []
     if report.resumed:

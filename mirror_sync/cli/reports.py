@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,12 +20,14 @@ from mirror_sync.domain.report import (
     RunReport,
     worst_first,
 )
+from mirror_sync.errors import Unreachable
 from mirror_sync.observers.figures import counted, in_bytes, in_time
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
 SHORT = 8  # digits of a commit id that are enough to tell two apart
+_PROXY = "if only a proxy leads there, set HTTPS_PROXY"
 _QUIET = (RepoOutcome.UNCHANGED,)
 
 
@@ -91,7 +93,21 @@ def check_text(settings: Settings) -> str:
     return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *ration_lines(settings)])
 
 
-def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
+def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str]:
+    """The reason of each; what an endpoint that does not answer comes to is said where it is met first."""
+    told: set[str] = set()
+    for repo in repos:
+        if repo.code != Unreachable.code:
+            yield repo.reason
+        elif repo.reason in told:
+            yield "as above"
+        else:
+            hint = "" if told or "://" not in repo.reason else f"; {_PROXY}"
+            told.add(repo.reason)
+            yield f"{repo.reason}{hint}"
+
+
+def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:
     rows = [
         Row(
             (
@@ -102,14 +118,14 @@ def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
                 f"{repo.reused_files:,}",
                 _name(repo),
             ),
-            repo.reason,
+            reason,
         )
-        for repo in repos
+        for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
     return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows)
 
 
-def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
+def _plan_table(repos: Sequence[RepoPlan], page: Page) -> str:
     rows = [
         Row(
             (
@@ -120,9 +136,9 @@ def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
                 f"{repo.remove_files:,}",
                 _name(repo),
             ),
-            repo.reason,
+            reason,
         )
-        for repo in repos
+        for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
     return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows)
 

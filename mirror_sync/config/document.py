@@ -45,7 +45,8 @@ def read(path: Path) -> Document:
     try:
         text = read_text(path)
     except ValueError as error:
-        raise _alone(path, str(error)) from None
+        hint = "" if path.exists() else "; name it with -c FILE, or in $MIRROR_SYNC_CONFIG"
+        raise _alone(path, f"{error}{hint}") from None
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
         found = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"

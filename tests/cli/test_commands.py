@@ -24,7 +24,7 @@ def test_check_names_every_fault_on_a_line_of_its_own(program: Program) -> None:
 def test_a_missing_configuration_is_exit_code_2(program: Program) -> None:
     ended = program("-c", "none.yaml", "sync")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "none.yaml:1:1: there is no such file\n"
+    assert ended.err == "none.yaml:1:1: there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG\n"
 
 
 def test_check_writes_a_json_schema(program: Program) -> None:
