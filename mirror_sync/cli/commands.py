@@ -119,18 +119,18 @@ def daemon(invocation: Invocation) -> None:
     """
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
-    from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.event_log import EventLog
     from mirror_sync.observers.metrics import Metrics
     from mirror_sync.observers.plain import PlainProgress
     from mirror_sync.observers.tally import Tally
 
     invocation.start_log()
-    tally = Tally()
+    tally, log = Tally(), EventLog()
     metrics = Metrics(tally)
     with PlainProgress(tally):
         clean = run_daemon(
             invocation.settings,
-            lambda settings, stop: Mirror(settings, observers=(log_event, tally, metrics), stop=stop),
+            lambda settings, stop: Mirror(settings, observers=(log, tally, metrics), stop=stop),
             os.environ,
             metrics,
         )
@@ -153,10 +153,10 @@ def worker(
     cleanly: another worker goes on with what it had begun.
     """
     from mirror_sync.bootstrap import Mirror
-    from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.event_log import EventLog
 
     invocation.start_log()
-    mirror = Mirror(invocation.settings(), observers=(log_event,), stop=invocation.stop)
+    mirror = Mirror(invocation.settings(), observers=(EventLog(),), stop=invocation.stop)
     mirror.work(errands, lambda address: invocation.say(f"worker {address} is ready"))
     _leave()
 

@@ -65,13 +65,13 @@ class Invocation:
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
         """
         from mirror_sync.bootstrap import Mirror
-        from mirror_sync.observers.event_log import log_event
+        from mirror_sync.observers.event_log import EventLog
 
         self.start_log()
         settings = self.settings()
         tally = Tally()
         with ExitStack() as stack:
-            mirror = Mirror(settings, observers=(log_event, tally), stop=self.stop)
+            mirror = Mirror(settings, observers=(EventLog(), tally), stop=self.stop)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
             if doing is not None:
