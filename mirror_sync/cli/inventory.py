@@ -239,7 +239,7 @@ def _never(job: Job, known: Sequence[RepoStatus], last: RunRecord | None) -> Ite
 
 def _why_never(job: Job, last: RunRecord | None) -> str:
     if last is not None and last.state is RunState.RUNNING:
-        return "not looked at yet: a run goes on"
+        return "not done yet: a run goes on"
     if last is not None and last.state is RunState.INTERRUPTED:
         return "never looked at: the last run of the job was interrupted before it came to this"
     if job.schedule is None:

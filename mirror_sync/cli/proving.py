@@ -41,7 +41,7 @@ def verify_text(report: VerifyReport, page: Page) -> str:
         parts.append("Went on where an interrupted verify had stopped; its part is counted in.")
     if report.sampled < 1:
         parts.append(f"A sample of {100 * report.sampled:.4g}%: {counted(report.skipped, 'blob')} left out.")
-    parts.append(f"Verified {_seen(report)}: {_verdict(report)}.")
+    parts.append(page.sentence(f"Verified {_seen(report)}: {_verdict(report)}."))
     if report.interrupted:
         parts.append("Stopped before the end: run the same command again to go on.")
     return "\n".join(parts)

@@ -51,9 +51,10 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
         ("fetched", sum(repo.fetched_files for repo in repos), sum(repo.fetched_bytes for repo in repos)),
         ("reused", sum(repo.reused_files for repo in repos), sum(repo.reused_bytes for repo in repos)),
     )
-    parts.append(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}.")
+    parts.append(page.sentence(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}."))
     if report.interrupted:
-        parts.append(f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on.")
+        words = f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on."
+        parts.append(page.sentence(words))
     return "\n".join(parts)
 
 
@@ -66,8 +67,8 @@ def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
         ("reuse", sum(repo.reuse_files for repo in repos), sum(repo.reuse_bytes for repo in repos)),
         ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
     )
-    parts.append(f"{_counts(repos)}. A sync would {done}.")
-    parts += map(_cost, report.costs)
+    parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
+    parts += map(page.sentence, map(_cost, report.costs))
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
@@ -122,7 +123,7 @@ def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:
         )
         for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
-    return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows)
+    return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows, dispensable=("REUSED", "FILES"))
 
 
 def _plan_table(repos: Sequence[RepoPlan], page: Page) -> str:
@@ -140,7 +141,7 @@ def _plan_table(repos: Sequence[RepoPlan], page: Page) -> str:
         )
         for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
-    return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows)
+    return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows, dispensable=("REMOVE", "REUSE"))
 
 
 def spoken_repo(kind: Kind, repo: str) -> str:

@@ -15,7 +15,7 @@ from mirror_sync.observers.figures import age, counted, in_bytes, in_time
 from mirror_sync.observers.history import ChangeRecord, RunRecord, RunState
 
 _HEADER = ("STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST RUN", "NEXT RUN", "JOB", "REPO")
-_DISPENSABLE = ("FILES", "COMMIT", "BYTES", "LAST RUN", "JOB", "NEXT RUN", "AGE")
+_DISPENSABLE = ("FILES", "BYTES", "LAST RUN", "COMMIT", "JOB", "NEXT RUN", "AGE")
 _CHANGES_HEADER = ("OUTCOME", "TIME", "COMMIT", "FETCHED", "BYTES", "REUSED", "LAG", "REVISION")
 _DISPENSABLE_CHANGES = ("REUSED", "BYTES", "LAG", "FETCHED")
 _CHANGES_SHOWN = 30
