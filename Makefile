@@ -30,7 +30,7 @@ system: $(INSTALLED)
 check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict mirror_sync packaging tests bench
+	$(BIN)/mypy --strict mirror_sync packaging tests bench docs
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) system check ## Install what the tests need, check, and run every test

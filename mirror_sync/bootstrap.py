@@ -92,7 +92,7 @@ class Mirror:
         self._observers = tuple(observers)
         self._courier = Courier(self.settings.hooks)
         self._overhears: list[Observer] = []
-        self._history = _Once(lambda: History(self.settings.state_dir / "history.db"))
+        self._history = _Once(lambda: History(self.settings.state_dir / "history.db", places=places_of(settings)))
         self._assembled = _Once(self._assemble)
 
     @property
@@ -146,10 +146,6 @@ class Mirror:
         """What is remembered of every repo of the jobs that exist now."""
         names = {job.name for job in self.settings.jobs}
         return tuple(status for status in self.history.latest() if status.job in names)
-
-    def last_run(self) -> RunRecord | None:
-        """The newest run that is remembered, of whichever jobs."""
-        return next(iter(self.history.runs(1)), None)
 
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
@@ -321,6 +317,11 @@ def _names(job: Job, status: RepoStatus) -> bool:
         return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
     except ValueError:
         return False  # a pattern that could not be listed has a row, too
+
+
+def places_of(settings: Settings) -> dict[str, str]:
+    """Where each job publishes: the same text for the same place, however its target is named."""
+    return {job.name: place_of(settings.targets[job.target]) for job in settings.jobs}
 
 
 def sides_of(settings: Settings) -> dict[str, str]:

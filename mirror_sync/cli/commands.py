@@ -14,6 +14,7 @@ import typer
 from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
+from mirror_sync.cli.watching import Watching, repeat, seconds_of
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
@@ -118,18 +119,18 @@ def daemon(invocation: Invocation) -> None:
     """
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
-    from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.event_log import EventLog
     from mirror_sync.observers.metrics import Metrics
     from mirror_sync.observers.plain import PlainProgress
     from mirror_sync.observers.tally import Tally
 
     invocation.start_log()
-    tally = Tally()
+    tally, log = Tally(), EventLog()
     metrics = Metrics(tally)
     with PlainProgress(tally):
         clean = run_daemon(
             invocation.settings,
-            lambda settings, stop: Mirror(settings, observers=(log_event, tally, metrics), stop=stop),
+            lambda settings, stop: Mirror(settings, observers=(log, tally, metrics), stop=stop),
             os.environ,
             metrics,
         )
@@ -152,29 +153,38 @@ def worker(
     machine. SIGTERM ends it cleanly: another worker goes on with what it had begun.
     """
     from mirror_sync.bootstrap import Mirror
-    from mirror_sync.observers.event_log import log_event
+    from mirror_sync.observers.event_log import EventLog
 
     invocation.start_log()
-    mirror = Mirror(invocation.settings(), observers=(log_event,), stop=invocation.stop)
+    mirror = Mirror(invocation.settings(), observers=(EventLog(),), stop=invocation.stop)
     mirror.work(errands, lambda address: invocation.say(f"worker {address} is ready"))
     _leave()
 
 
-@app.command()
+@app.command(cls=Watching)
 @command
-def status(invocation: Invocation, as_json: Json = False) -> None:
+def status(
+    invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
+    ] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show what is mirrored, how old it is, and why not.
 
-    AGE is the time since a repo was last known to be as upstream has it.
+    AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
     """
-    with invocation.mirror() as mirror:
-        statuses, last_run = mirror.status(), mirror.last_run()
-    from mirror_sync.cli.reports import status_document, status_text
+    from mirror_sync.cli.asking import asked, shown
 
-    if as_json:
-        invocation.print_json(status_document(statuses, last_run))
-    else:
-        invocation.print(status_text(statuses, last_run, invocation.page, datetime.now(UTC)))
+    question = asked(repo, as_json=as_json, every=invocation.options.loudness > 0)
+    with invocation.mirror(None) as mirror:
+        if watch is None:
+            invocation.print(shown(question, mirror, invocation))
+        else:
+            repeat(invocation, lambda: shown(question, mirror, invocation), seconds_of(watch), invocation.stop)
 
 
 @app.command()

@@ -22,10 +22,11 @@ def diff_text(found: Difference, page: Page) -> str:
     rows = [Row((change.turn, *_sizes(change), change.path)) for change in found.changes]
     parts = [page.table(("STATE", "BEFORE", "AFTER", "FILE"), rows)] if rows else []
     turns = ", ".join(f"{found.count(turn):,} {turn}" for turn in Turn)
-    parts.append(
+    words = (
         f"{found.repo} from {found.before[:SHORT]} to {found.after[:SHORT]}: {turns}, "
         f"{counted(found.same, 'file')} as before; {_signed(found.growth)}."
     )
+    parts.append(page.sentence(words))
     return "\n".join(parts)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def serve_target(invocation: Invocation, target: str | None, host: str | None, port: int | None) -> None:
     """Serve until SIGTERM or Ctrl-C. OSError when the address is taken."""
     from mirror_sync.bootstrap import Mirror
+    from mirror_sync.config.settings import DirectoryTarget
+    from mirror_sync.domain.keys import HUB
     from mirror_sync.front.app import make_app
     from mirror_sync.front.serve import serve
 
@@ -24,7 +26,11 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
     mirror = Mirror(settings)
     name = chosen(settings, target)
 
+    place = settings.targets[name]
+
     def tell(url: str) -> None:
+        if isinstance(place, DirectoryTarget) and not (place.root / HUB).is_dir():
+            invocation.say(f"target {name} publishes nothing yet in {place.root}: run mirror-sync sync")
         invocation.say(f"target {name} is served at {url}: set HF_ENDPOINT={url}")
 
     front = settings.front

@@ -59,27 +59,33 @@ class Invocation:
         start_log(LogStyle(options.log_format, level, options.debug), self.lines, self.redaction)
 
     @contextmanager
-    def mirror(self, doing: str = "") -> Iterator[Mirror]:
+    def mirror(self, doing: str | None = "") -> Iterator[Mirror]:
         """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once.
 
-        `doing` is what a terminal shows until there are figures.
+        `doing` is what a terminal shows until there are figures; None shows no progress at all.
         """
         from mirror_sync.bootstrap import Mirror
-        from mirror_sync.observers.event_log import log_event
+        from mirror_sync.observers.event_log import EventLog
 
         self.start_log()
         settings = self.settings()
         tally = Tally()
         with ExitStack() as stack:
-            mirror = Mirror(settings, observers=(log_event, tally), stop=self.stop)
+            mirror = Mirror(settings, observers=(EventLog(), tally), stop=self.stop)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
-            stack.enter_context(self._progress(tally, doing))
+            if doing is not None:
+                stack.enter_context(self._progress(tally, doing))
             yield mirror
 
     def print(self, text: str) -> None:
         """Put text on stdout, at once: BrokenPipeError when its reader has gone."""
         sys.stdout.write(f"{self.redaction.text(text)}\n")
+        sys.stdout.flush()
+
+    def draw(self, text: str) -> None:
+        """Put text with control sequences of our own on a terminal's stdout, as it is."""
+        sys.stdout.write(self.redaction.text(text))
         sys.stdout.flush()
 
     def print_json(self, document: Any) -> None:
@@ -96,6 +102,11 @@ class Invocation:
         """How text on stdout is laid out: wrapped and coloured where a person looks on."""
         width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
         return Page(width, in_color(sys.stdout))
+
+    @property
+    def height(self) -> int:
+        """Lines of the terminal on stdout."""
+        return os.get_terminal_size(sys.stdout.fileno()).lines
 
     def _progress(self, tally: Tally, doing: str) -> AbstractContextManager[object]:
         if self._watched:

@@ -33,13 +33,15 @@ def scope_of(sample: str, since: str | None, rate: str | None, now: datetime, *,
 
 
 def verify_text(report: VerifyReport, page: Page) -> str:
+    if report.repos == 0 and not report.unreadable and not report.interrupted:
+        return "Nothing to verify: no target publishes anything yet; run mirror-sync sync, or look at url of targets."
     rows = list(_rows(report))
     parts = [page.table(("STATE", "REPO"), rows)] if rows else []
     if report.resumed:
         parts.append("Went on where an interrupted verify had stopped; its part is counted in.")
     if report.sampled < 1:
         parts.append(f"A sample of {100 * report.sampled:.4g}%: {counted(report.skipped, 'blob')} left out.")
-    parts.append(f"Verified {_seen(report)}: {_verdict(report)}.")
+    parts.append(page.sentence(f"Verified {_seen(report)}: {_verdict(report)}."))
     if report.interrupted:
         parts.append("Stopped before the end: run the same command again to go on.")
     return "\n".join(parts)

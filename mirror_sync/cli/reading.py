@@ -18,7 +18,7 @@ def traffic_text(report: TrafficReport, page: Page, *, every: bool) -> str:
     parts = list(filter(None, (_reads(report, page, limit), _misses(report, page, limit))))
     parts += _surges(report)
     parts += _cold(report, page, limit)
-    return "\n".join([*parts, *_end(report)])
+    return "\n".join([*parts, *map(page.sentence, _end(report))])
 
 
 def _reads(report: TrafficReport, page: Page, limit: int | None) -> str:

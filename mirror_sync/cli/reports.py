@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.cli.rations import ration_lines
 from mirror_sync.cli.tables import Page, Row
@@ -21,13 +20,14 @@ from mirror_sync.domain.report import (
     RunReport,
     worst_first,
 )
-from mirror_sync.observers.figures import age, counted, in_bytes, in_time
-from mirror_sync.observers.history import RunRecord
+from mirror_sync.errors import Unreachable
+from mirror_sync.observers.figures import counted, in_bytes, in_time
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
 SHORT = 8  # digits of a commit id that are enough to tell two apart
+_PROXY = "if only a proxy leads there, set HTTPS_PROXY"
 _QUIET = (RepoOutcome.UNCHANGED,)
 
 
@@ -51,9 +51,10 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
         ("fetched", sum(repo.fetched_files for repo in repos), sum(repo.fetched_bytes for repo in repos)),
         ("reused", sum(repo.reused_files for repo in repos), sum(repo.reused_bytes for repo in repos)),
     )
-    parts.append(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}.")
+    parts.append(page.sentence(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}."))
     if report.interrupted:
-        parts.append(f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on.")
+        words = f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on."
+        parts.append(page.sentence(words))
     return "\n".join(parts)
 
 
@@ -66,8 +67,8 @@ def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
         ("reuse", sum(repo.reuse_files for repo in repos), sum(repo.reuse_bytes for repo in repos)),
         ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
     )
-    parts.append(f"{_counts(repos)}. A sync would {done}.")
-    parts += map(_cost, report.costs)
+    parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
+    parts += map(page.sentence, map(_cost, report.costs))
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
@@ -77,39 +78,6 @@ def _cost(cost: UpstreamCost) -> str:
     calls = f"{counted(cost.api_calls, 'API call')} and {counted(cost.resolver_calls, 'file request')}"
     wait = f"; its rate limit makes that take at least {in_time(cost.wait)}" if cost.wait else ""
     return f"It would cost upstream {cost.upstream} about {calls}{wait}."
-
-
-def status_text(statuses: Sequence[RepoStatus], last_run: RunRecord | None, page: Page, now: datetime) -> str:
-    if not statuses:
-        return "Nothing is mirrored yet: run mirror-sync sync."
-    order = tuple(RepoOutcome)
-    rows = [
-        Row(
-            (
-                status.outcome,
-                (status.commit or "-")[:SHORT],
-                age(status.last_success, now),
-                f"{status.files:,}",
-                _name(status),
-            ),
-            status.reason,
-        )
-        for status in sorted(statuses, key=lambda status: -order.index(status.outcome))
-    ]
-    table = page.table(("STATE", "COMMIT", "AGE", "FILES", "REPO"), rows)
-    return f"{table}\n{_counts(statuses)}.{_last(last_run, now)}"
-
-
-def _last(run: RunRecord | None, now: datetime) -> str:
-    return "" if run is None else f" The last run began {age(run.started, now)} ago: {run.state}."
-
-
-def status_document(statuses: Sequence[RepoStatus], last_run: RunRecord | None) -> dict[str, Any]:
-    """The document of `status --json`."""
-    return {
-        "last_run": None if last_run is None else asdict(last_run),
-        "repos": [asdict(status) for status in statuses],
-    }
 
 
 def check_text(settings: Settings) -> str:
@@ -126,7 +94,21 @@ def check_text(settings: Settings) -> str:
     return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *ration_lines(settings)])
 
 
-def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
+def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str]:
+    """The reason of each; what an endpoint that does not answer comes to is said where it is met first."""
+    told: set[str] = set()
+    for repo in repos:
+        if repo.code != Unreachable.code:
+            yield repo.reason
+        elif repo.reason in told:
+            yield "as above"
+        else:
+            hint = "" if told or "://" not in repo.reason else f"; {_PROXY}"
+            told.add(repo.reason)
+            yield f"{repo.reason}{hint}"
+
+
+def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:
     rows = [
         Row(
             (
@@ -137,14 +119,14 @@ def _sync_table(repos: Iterable[RepoReport], page: Page) -> str:
                 f"{repo.reused_files:,}",
                 _name(repo),
             ),
-            repo.reason,
+            reason,
         )
-        for repo in repos
+        for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
-    return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows)
+    return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows, dispensable=("REUSED", "FILES"))
 
 
-def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
+def _plan_table(repos: Sequence[RepoPlan], page: Page) -> str:
     rows = [
         Row(
             (
@@ -155,11 +137,11 @@ def _plan_table(repos: Iterable[RepoPlan], page: Page) -> str:
                 f"{repo.remove_files:,}",
                 _name(repo),
             ),
-            repo.reason,
+            reason,
         )
-        for repo in repos
+        for repo, reason in zip(repos, _told_once(repos), strict=True)
     ]
-    return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows)
+    return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows, dispensable=("REMOVE", "REUSE"))
 
 
 def spoken_repo(kind: Kind, repo: str) -> str:

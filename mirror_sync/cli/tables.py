@@ -11,6 +11,10 @@ from mirror_sync.observers.redaction import harmless
 _GAP, _INDENT = "  ", "    "
 _COLORS = {
     "failed": 31,
+    "gated": 33,
+    "gone": 33,
+    "elsewhere": 33,
+    "never": 36,
     "held": 33,
     "refused": 35,
     "published": 32,
@@ -39,16 +43,33 @@ class Page:
     width: int | None = None
     colored: bool = False
 
-    def table(self, header: Sequence[str], rows: Iterable[Row]) -> str:
-        """Cells between the first and the last are figures, aligned to the right."""
+    def table(
+        self, header: Sequence[str], rows: Iterable[Row], *, dispensable: Sequence[str] = (), words: Sequence[str] = ()
+    ) -> str:
+        """Cells between the first and the last are figures, aligned to the right, but for columns of `words`.
+
+        Where lines would be wider than the page, `dispensable` columns are left out, those named first.
+        """
         rows = [Row(tuple(map(harmless, row.cells)), harmless(row.note)) for row in rows]
-        columns = zip(header, *(row.cells for row in rows), strict=True)
+        columns = list(zip(header, *(row.cells for row in rows), strict=True))
         widths = [max(map(len, column)) for column in columns]
-        lines = [_aligned(header, widths)]
+        shape = [
+            (at, -widths[at] if header[at] in words else widths[at]) for at in self._kept(header, widths, dispensable)
+        ]
+        lines = [_aligned(header, shape)]
         for row in rows:
-            lines.append(self._tinted(row.cells[0], _aligned(row.cells, widths)))
+            lines.append(self._tinted(row.cells[0], _aligned(row.cells, shape)))
             lines += self._wrapped(row.note) if row.note else []
         return "\n".join(lines)
+
+    def _kept(self, header: Sequence[str], widths: Sequence[int], dispensable: Sequence[str]) -> list[int]:
+        """The places of the columns that the page has room for."""
+        kept = list(range(len(header)))
+        for name in dispensable:
+            if self.width is None or sum(widths[at] + len(_GAP) for at in kept) - len(_GAP) <= self.width:
+                break
+            kept.remove(header.index(name))
+        return kept
 
     def _tinted(self, state: str, line: str) -> str:
         color = _COLORS.get(state)
@@ -56,21 +77,25 @@ class Page:
             return line
         return f"\x1b[{color}m{state}\x1b[0m{line[len(state) :]}"
 
-    def _wrapped(self, note: str) -> list[str]:
+    def sentence(self, text: str) -> str:
+        """A line of its own below a table, as many lines as the page needs for it."""
+        return "\n".join(self._wrapped(harmless(text), ""))
+
+    def _wrapped(self, note: str, indent: str = _INDENT) -> list[str]:
         if self.width is None:
-            return [_INDENT + note]
+            return [indent + note]
         return textwrap.wrap(
             note,
             max(self.width, 40),
-            initial_indent=_INDENT,
-            subsequent_indent=_INDENT,
+            initial_indent=indent,
+            subsequent_indent=indent,
             break_long_words=False,
             break_on_hyphens=False,
         )
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *figures, last = cells
-    width, *rest = widths[:-1]
-    parts = [first.ljust(width), *(cell.rjust(size) for cell, size in zip(figures, rest, strict=True)), last]
-    return _GAP.join(parts).rstrip()
+def _aligned(cells: Sequence[str], shape: Sequence[tuple[int, int]]) -> str:
+    """`shape` has the place of each column and its width, negative where it is aligned to the left."""
+    (first, width), *middle, (last, _) = shape
+    figures = (cells[at].rjust(size) if size > 0 else cells[at].ljust(-size) for at, size in middle)
+    return _GAP.join([cells[first].ljust(width), *figures, cells[last]]).rstrip()

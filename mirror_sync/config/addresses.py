@@ -140,9 +140,11 @@ def listen(text: str, port: int = 8080) -> Listen:
     """`host:port`, `[::1]:port`; `port` is that of the example in a message."""
     example = f"write 127.0.0.1:{port}, or 0.0.0.0:{port} for all interfaces"
     match = _LISTEN.fullmatch(text)
-    found = int(match["port"]) if match else 0
-    if match is None or not 1 <= found <= 65535:  # noqa: PLR2004  the largest port
+    if match is None:
         raise ValueError(f"{quoted(text)} is no host:port; {example}")
+    found = int(match["port"])
+    if not 1 <= found <= 65535:  # noqa: PLR2004  the largest port
+        raise ValueError(f"{found} is no port, which is 1 to 65535; {example}")
     host = match["host"].strip("[]")
     if not (_is_ipv6(host) if match["host"].startswith("[") else _HOST.fullmatch(host)):
         raise ValueError(f"{quoted(host)} is no host; {example}")

@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from mirror_sync.config.files import read_text
+from mirror_sync.config.files import MISSING, read_text
 from mirror_sync.config.findings import Findings, Place, Trail, quoted
 from mirror_sync.errors import ConfigError, Fault
 
@@ -45,7 +45,8 @@ def read(path: Path) -> Document:
     try:
         text = read_text(path)
     except ValueError as error:
-        raise _alone(path, str(error)) from None
+        hint = "; name it with -c FILE, or in $MIRROR_SYNC_CONFIG" if str(error) == MISSING else ""
+        raise _alone(path, f"{error}{hint}") from None
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
         found = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"

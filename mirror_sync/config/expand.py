@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mirror_sync.config.findings import Findings, Trail
 
+_SECRET = re.compile(r"TOKEN|SECRET|KEY|PASSWORD", re.IGNORECASE)
 _DOLLAR = re.compile(r"\$(?:(?P<literal>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})?")
 
 
@@ -50,8 +51,15 @@ class Expansion:
         if not value and default is not None:
             return str(default)
         if value is None:
-            raise ValueError(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
+            raise ValueError(f"the variable {name} is not set; {_remedy(name)}")
         if not value.isprintable():
             raise ValueError(f"the variable {name} holds control characters or is not UTF-8; set it to plain text")
         self.used[trail] = (*self.used.get(trail, ()), value)
         return value
+
+
+def _remedy(name: str) -> str:
+    """No default is right for a secret but an empty one, which stands for none."""
+    if _SECRET.search(name):
+        return f"export it, or write it into the file that the unit reads; ${{{name}:-}} does without"
+    return f"set it, or write ${{{name}:-default}}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MISSING = "there is no such file"
 _MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -13,7 +14,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ValueError("there is no such file") from None
+        raise ValueError(MISSING) from None
     except IsADirectoryError:
         raise ValueError("this is a directory, not a file") from None
     except OSError as error:

@@ -78,6 +78,16 @@ def _number(day: str) -> int:
     return int(day) if day.isdigit() else _WEEKDAYS.index(day)
 
 
+# What clocks show and no list of zones knows; of several places, one that many mean.
+_ABBREVIATED = {
+    "CEST": "Europe/Berlin", "EEST": "Europe/Athens", "WEST": "Europe/Lisbon", "BST": "Europe/London",
+    "MSK": "Europe/Moscow", "IST": "Asia/Kolkata", "CST": "Asia/Shanghai, or America/Chicago", "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong", "JST": "Asia/Tokyo", "KST": "Asia/Seoul", "AEST": "Australia/Sydney",
+    "EDT": "America/New_York", "CDT": "America/Chicago", "MDT": "America/Denver", "PST": "America/Los_Angeles",
+    "PDT": "America/Los_Angeles",
+}  # fmt: skip
+
+
 def zone(name: str) -> str:
     """The name of an IANA time zone that this machine knows."""
     try:
@@ -88,6 +98,8 @@ def zone(name: str) -> str:
             return "UTC"
         if not known:
             raise ValueError("this machine has no time zones; install tzdata, or write UTC") from None
+        if name.upper() in _ABBREVIATED:
+            raise ValueError(f"{quoted(name)} is no IANA time zone; write {_ABBREVIATED[name.upper()]}") from None
         hint = meant(name, {zone.lower() for zone in known})
         near = next((zone for zone in sorted(known) if hint and zone.lower() in hint), "")
         right = f"did you mean {near}?" if near else "write an IANA name like Asia/Shanghai, or UTC"

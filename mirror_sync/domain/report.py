@@ -220,7 +220,8 @@ class PruneReport:
 class RepoStatus:
     """What is known of one revision of one repo of one job; times are ISO 8601 in UTC, None for never.
 
-    `committed`, `published` and `lag_seconds` are those of the last publication: see `RepoReport`.
+    `committed`, `published` and `lag_seconds` are those of the last publication: see `RepoReport`. `place` is where the
+    commit was published, empty where that is not known.
     """
 
     job: str
@@ -238,6 +239,7 @@ class RepoStatus:
     committed: str | None = None
     published: str | None = None
     lag_seconds: float | None = None
+    place: str = ""
 
 
 def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict
 from typing import Any
 
@@ -47,6 +48,30 @@ def log_event(event: Event) -> None:
     if not isinstance(event, _UNSPOKEN):
         level, name, fields = line_of(event)
         getattr(structlog.get_logger(), level)(name, **fields)
+
+
+class EventLog:
+    """Logs events, and adds the runs that go on to those that name none: of several, any may be meant.
+
+    Safe for many threads.
+    """
+
+    def __init__(self) -> None:
+        self._runs: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            with self._lock:
+                self._runs = (*self._runs, event.run)
+        elif isinstance(event, RunFinished):
+            with self._lock:
+                self._runs = tuple(run for run in self._runs if run != event.report.run)
+        if isinstance(event, Retrying) and self._runs:
+            level, name, fields = line_of(event)
+            getattr(structlog.get_logger(), level)(name, **fields, run=",".join(self._runs))
+        else:
+            log_event(event)
 
 
 def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  one line for each kind of event

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -35,7 +35,7 @@ INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
     iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes),
     :committed, :published, :lag_seconds,
-    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run))
+    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place)
 )
 ON CONFLICT DO UPDATE SET
     outcome = excluded.outcome, reason = excluded.reason, code = excluded.code, last_attempt = excluded.last_attempt,
@@ -46,7 +46,8 @@ ON CONFLICT DO UPDATE SET
     committed = iif(:published IS NULL, committed, excluded.committed),
     published = ifnull(excluded.published, published),
     lag_seconds = iif(:published IS NULL, lag_seconds, excluded.lag_seconds),
-    last_look = ifnull(excluded.last_look, last_look)
+    last_look = ifnull(excluded.last_look, last_look),
+    place = iif(:success IS NULL, place, excluded.place)
 """
 
 _CHANGED = """
@@ -56,8 +57,14 @@ INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, 
 
 _LATEST = """
 SELECT job, kind, repo, revision, outcome, commit_id, reason, files, last_attempt, last_success, code,
-    bytes, committed, published, lag_seconds
+    bytes, committed, published, lag_seconds, place
 FROM repos ORDER BY job, kind, repo, revision
+"""
+
+_CHANGES = """
+SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, files, fetched_files, fetched_bytes,
+    reused_files, reused_bytes, seconds, committed, published, lag_seconds
+FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
 _log = structlog.get_logger("mirror_sync.history")
@@ -81,6 +88,34 @@ class RunRecord:
     state: RunState
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """What one run made of a revision of a repo that was not so before; times are ISO 8601 in UTC.
+
+    `run` is the run's id, as in the log. The other fields are those of its `RepoReport`.
+    """
+
+    job: str
+    kind: Kind
+    repo: str
+    revision: str
+    outcome: RepoOutcome
+    at: str
+    run: str
+    commit: str | None
+    reason: str
+    code: str
+    files: int
+    fetched_files: int
+    fetched_bytes: int
+    reused_files: int
+    reused_bytes: int
+    seconds: float
+    committed: str | None
+    published: str | None
+    lag_seconds: float | None
+
+
 def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -89,11 +124,11 @@ class History:
     """An observer that remembers runs and outcomes. Safe for many threads and several processes.
 
     Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
-    and a gap in the history, never a run.
+    and a gap in the history, never a run. `places` says of each job where it publishes.
     """
 
-    def __init__(self, path: Path, now: Callable[[], str] = _utc_now) -> None:
-        self._path, self._now = path, now
+    def __init__(self, path: Path, now: Callable[[], str] = _utc_now, places: Mapping[str, str] | None = None) -> None:
+        self._path, self._now, self._places = path, now, places or {}
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = open_or_set_aside(path)
@@ -132,6 +167,14 @@ class History:
         return tuple(
             RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state))
             for run, jobs, started, finished, state in rows
+        )
+
+    def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
+        """What became of a repo in every job, newest first. OSError when the file cannot be read."""
+        rows = self._read(_CHANGES, kind, repo, limit)
+        return tuple(
+            ChangeRecord(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
+            for job, kind, repo, revision, outcome, *rest in rows
         )
 
     def close(self) -> None:
@@ -178,7 +221,7 @@ class History:
             "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
             "code": report.code, "bytes": report.bytes, "committed": report.committed, "published": report.published,
-            "lag_seconds": report.lag_seconds,
+            "lag_seconds": report.lag_seconds, "place": self._places.get(report.job, ""),
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 3
+SCHEMA = 4
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -22,7 +22,7 @@ CREATE TABLE repos (
     job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
     outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
     last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
-    committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT,
+    committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT, place TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, kind, repo, revision)
 ) WITHOUT ROWID;
 CREATE TABLE changes (
@@ -50,6 +50,9 @@ _MIGRATIONS = {
     ALTER TABLE changes ADD COLUMN committed TEXT;
     ALTER TABLE changes ADD COLUMN published TEXT;
     ALTER TABLE changes ADD COLUMN lag_seconds REAL;
+    """,
+    3: """
+    ALTER TABLE repos ADD COLUMN place TEXT NOT NULL DEFAULT '';
     """,
 }
 

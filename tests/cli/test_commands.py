@@ -24,7 +24,7 @@ def test_check_names_every_fault_on_a_line_of_its_own(program: Program) -> None:
 def test_a_missing_configuration_is_exit_code_2(program: Program) -> None:
     ended = program("-c", "none.yaml", "sync")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "none.yaml:1:1: there is no such file\n"
+    assert ended.err == "none.yaml:1:1: there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG\n"
 
 
 def test_check_writes_a_json_schema(program: Program) -> None:
@@ -71,17 +71,6 @@ def test_plan_says_what_a_sync_would_do_and_writes_nothing(program: Program) -> 
         "It would cost upstream local about 3 API calls and 2 file requests.\n"
     )
     assert not (program.folder / "mirror" / "hub").exists()
-
-
-def test_status_shows_what_is_mirrored_and_why_not(program: Program) -> None:
-    assert program("status").out == "Nothing is mirrored yet: run mirror-sync sync.\n"
-    program("sync")
-    lines = program("status").out.splitlines()
-    assert lines[0].split() == ["STATE", "COMMIT", "AGE", "FILES", "REPO"]
-    assert [line.split()[0] for line in lines[1:6:2]] == ["failed", "refused", "published"]
-    said = r"3 repos: 1 failed, 1 refused, 1 published\. The last run began \d+s ago: failed\."
-    assert re.fullmatch(said, lines[-1])
-    assert json.loads(program("status", "--json").out)["last_run"]["state"] == "failed"
 
 
 def test_verify_finds_a_byte_that_changed(program: Program) -> None:

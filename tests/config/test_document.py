@@ -60,7 +60,7 @@ def test_a_missing_file_a_directory_and_a_huge_one_are_plain_faults(tmp_path: Pa
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * (4 * 1024 * 1024 + 1))
     for path, message in (
-        (tmp_path / "none.yaml", "there is no such file"),
+        (tmp_path / "none.yaml", "there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG"),
         (tmp_path, "this is a directory, not a file"),
         (huge, "the file is larger than 4 MiB"),
         (huge / "below", "the file cannot be read: Not a directory"),

@@ -183,8 +183,8 @@ TOP_FAULTS = [
     ("http: {listen: off}", f"5:16: http.listen: 'off' is no host:port; {LISTEN.replace('8080', '9108')}, or none"),
     ("front: []", '5:8: front: must be a mapping, not a list; write front: {listen: "127.0.0.1:8080"}'),
     ("front: {listen: '8080'}", f"5:17: front.listen: '8080' is no host:port; {LISTEN}"),
-    ("front: {listen: 'a:0'}", f"5:17: front.listen: 'a:0' is no host:port; {LISTEN}"),
-    ("front: {listen: 'a:70000'}", f"5:17: front.listen: 'a:70000' is no host:port; {LISTEN}"),
+    ("front: {listen: 'a:0'}", f"5:17: front.listen: 0 is no port, which is 1 to 65535; {LISTEN}"),
+    ("front: {listen: 'a:70000'}", f"5:17: front.listen: 70000 is no port, which is 1 to 65535; {LISTEN}"),
     ("front: {listen: '*:80'}", f"5:17: front.listen: '*' is no host; {LISTEN}"),
     ("front: {listen: '[::g]:80'}", f"5:17: front.listen: '[::g]:80' is no host:port; {LISTEN}"),
     ("front: {listen: '[1.2]:80'}", f"5:17: front.listen: '1.2' is no host; {LISTEN}"),
@@ -338,6 +338,10 @@ JOB_FAULTS = [
         "41: schedule.timezone: 'Mars' is no time zone; write an IANA name like Asia/Shanghai, or UTC",
     ),
     (
+        "schedule: {cron: '0 3 * * *', timezone: CEST}",
+        "41: schedule.timezone: 'CEST' is no IANA time zone; write Europe/Berlin",
+    ),
+    (
         "schedule: {cron: '0 3 * * *', timezone: ../UTC}",
         "41: schedule.timezone: '../UTC' is no time zone; write an IANA name like Asia/Shanghai, or UTC",
     ),
@@ -403,6 +407,13 @@ def test_variables_that_cannot_be_put_in_are_faults_at_their_place() -> None:
     control = "the variable BELL holds control characters or is not UTF-8; set it to plain text"
     for value, message in (
         ("${NOPE}", "the variable NOPE is not set; set it, or write ${NOPE:-default}"),
+        (
+            "${NOPE_KEY}",
+            (
+                "the variable NOPE_KEY is not set; export it, or write it into the file that the unit reads; "
+                "${NOPE_KEY:-} does without"
+            ),
+        ),
         ("a$b", lone),
         ("${", lone),
         ("${A-b}", lone),

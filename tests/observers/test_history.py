@@ -295,3 +295,26 @@ def test_a_history_that_can_no_longer_be_read_knows_no_look(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE repos")
     assert history.looked(outcome(RepoOutcome.PUBLISHED).report) is None
+
+
+def test_what_became_of_a_repo_is_read_newest_first_with_the_run_that_did_it(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.FAILED, commit=None, reason="no answer"))
+    history(outcome(RepoOutcome.PUBLISHED))
+    history(
+        replace(outcome(RepoOutcome.PUBLISHED), report=replace(outcome(RepoOutcome.PUBLISHED).report, repo="acme/b"))
+    )
+    changes = history.changes(Kind.MODEL, "acme/one")
+    assert [(change.outcome, change.reason) for change in changes] == [("published", ""), ("failed", "no answer")]
+    assert {change.run for change in changes} == {"run-1"}
+    assert history.changes(Kind.DATASET, "acme/one") == ()
+
+
+def test_where_a_commit_was_published_is_remembered_also_after_a_failure_elsewhere(path: Path) -> None:
+    first = History(path, places={"job": "file:///old"})
+    first(outcome(RepoOutcome.PUBLISHED))
+    moved = History(path, places={"job": "file:///new"})
+    moved(outcome(RepoOutcome.FAILED, commit=None, reason="no answer"))
+    assert moved.latest()[0].place == "file:///old"
+    moved(outcome(RepoOutcome.PUBLISHED))
+    assert moved.latest()[0].place == "file:///new"

@@ -30,11 +30,12 @@ from mirror_sync.domain.events import (
     Retrying,
     RunAborted,
     RunFinished,
+    RunStarted,
     TargetProbed,
     Verified,
 )
 from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.observers.event_log import line_of, log_event
+from mirror_sync.observers.event_log import EventLog, line_of, log_event
 from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, in_journal, start_log
 from mirror_sync.observers.redaction import SHOWN, Redaction, harmless
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
@@ -97,6 +98,17 @@ def test_every_kind_of_event_has_its_line_but_bytes_and_single_blobs_have_none()
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == sum(not isinstance(event, UNSPOKEN) for event in EVENTS)
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
+
+
+def test_a_repetition_names_the_runs_that_go_on() -> None:
+    stream = written(LogStyle(Format.JSON))
+    log, again = EventLog(), Retrying("resolve acme/one", "unreachable", "no answer", 1, 1.0)
+    for event in (again, RunStarted("run-1", ("a",), ""), again, RunStarted("run-2", ("b",), ""), again):
+        log(event)
+    log(RunFinished(RunReport("run-1", "", "", ())))
+    log(again)
+    said = [line.get("run") for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "retrying"]
+    assert said == [None, "run-1", "run-1,run-2", "run-2"]
 
 
 @pytest.mark.parametrize(

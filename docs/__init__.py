@@ -1,0 +1,1 @@
+"""The manual, and the script that writes the page of it that the code dictates."""

@@ -1,0 +1,171 @@
+"""Writes events.md from the code: `python -m docs.events > docs/events.md`.
+
+Names, levels and fields are read from the calls that log, and from what the domain's events are logged as. What each
+event means stands here; one without a meaning, or a meaning without an event, stops this.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror_sync.domain import events
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.observers.event_log import line_of
+
+_PACKAGE = Path(__file__).parents[1] / "mirror_sync"
+_LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
+_LOGS = frozenset({"_log", "log"})
+_REPO = Repo(Kind.MODEL, "org/name")
+
+_MEANINGS = {
+    "checkpoint.not-written": "`verify` goes on, and would begin anew after an interrupt.",
+    "config.fault": "A fault of `jobs.yaml`, at a reload.",
+    "config.warning": "Something in `jobs.yaml` that is allowed and is perhaps not meant.",
+    "daemon.not-reloaded": "`jobs.yaml` cannot be used; the jobs stay as they were.",
+    "daemon.reloaded": "`jobs.yaml` was read again.",
+    "daemon.started": "The daemon runs; `status` says what is due next.",
+    "daemon.stopped": "The daemon has ended; as an error when a sync did not end in time.",
+    "daemon.stopping": "SIGTERM came.",
+    "errand.finished": "A worker has brought a repo up to date.",
+    "errand.given-back": "A worker stops, and another one goes on with the repo.",
+    "errand.started": "A worker begins with a repo.",
+    "file.failed": "A file could not be brought or proved; nothing of it is published.",
+    "file.interrupted": "A file was on its way when the run was stopped; what came is gone on with.",
+    "file.started": "A file is on its way.",
+    "file.stored": "A file is proved by SHA-256 and stored.",
+    "history.not-written": "A fault of the disk: a gap in what `status` knows, and no end to the run.",
+    "history.set-aside": "The history could not be read; a new one is begun, the old one kept beside it.",
+    "hook.done": "A hook was told.",
+    "hook.dropped": "A hook was not told, since too much waited for it, or the program ended.",
+    "hook.failed": "A hook could not be told.",
+    "hook.output": "A line that a hook's command wrote.",
+    "http.listening": "Where `/metrics`, `/healthz` and `/readyz` are answered.",
+    "internal-error": "The traceback of a fault of this program itself, which stopped one repo.",
+    "job.failed": "A run ended without a report; the job runs again at its next time.",
+    "job.listed": "A job's patterns are expanded: so many repos and revisions.",
+    "letter.lost": "A message between the daemon and a worker could not be read.",
+    "library": "What a library logs; `name` is its logger.",
+    "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
+    "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
+    "repo.failed": "A repo could not be brought up to date; what was published before stays.",
+    "repo.held": "Policy, the guard or an upstream that no longer gives the repo: what was published before stays.",
+    "repo.planned": "A repo has changed; what is fetched and what is here already.",
+    "repo.published": "Readers get the new snapshot from now on.",
+    "repo.refused": "Policy does not allow the repo: nothing of it is mirrored.",
+    "repo.unchanged": "A repo is as upstream has it.",
+    "retrying": "A call to an upstream failed and is repeated after `wait` seconds. Of several runs, any may be meant.",
+    "run.finished": "The end of a run, with its counts; an error when a repo failed.",
+    "run.interrupted": "A run was asked to stop; the next one goes on with it.",
+    "run.started": "The beginning of a run; `run` is its id in all its lines, in `status --json` and in the history.",
+    "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
+    "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
+    "target.silent": "A target did not answer the daemon's look.",
+}
+_FIELDS = {
+    **dict.fromkeys(("hook.done", "hook.dropped", "hook.failed", "hook.output"), ("hook", "on", "repo", "run")),
+    "progress": ("repos", "files", "fetched", "rate", "left", "blobs", "verified", "faults"),
+}
+
+
+@dataclass
+class Entry:
+    """An event as it is logged; several places may log it."""
+
+    levels: set[str] = field(default_factory=set)
+    fields: dict[str, None] = field(default_factory=dict)
+
+
+def page() -> str:
+    """The text of events.md. ValueError when events and meanings differ."""
+    entries = _entries()
+    if entries.keys() != _MEANINGS.keys():
+        raise ValueError(f"without a meaning, or without an event: {sorted(entries.keys() ^ _MEANINGS.keys())}")
+    rows = [_row(name, entries[name]) for name in sorted(entries)]
+    return "\n".join([_HEAD, "| event | level | fields | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _row(name: str, entry: Entry) -> str:
+    fields = ", ".join(f"`{each}`" for each in entry.fields)
+    return f"| `{name}` | {', '.join(sorted(entry.levels))} | {fields} | {_MEANINGS[name]} |"
+
+
+def _entries() -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    for name, level, fields in [*_called(), *_told()]:
+        entry = entries.setdefault(name, Entry())
+        entry.levels.add(level)
+        entry.fields |= dict.fromkeys((*fields, *_FIELDS.get(name, ())))
+    return entries
+
+
+def _called() -> Iterator[tuple[str, str, list[str]]]:
+    """Name, level and fields of every call in the code that logs an event by its name."""
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_log(node.func.value):
+                at = node.func.attr == "log"  # log(level, name, ...)
+                name = node.args[at] if len(node.args) > at else None
+                level = "as the library says" if at else _LEVELS.get(node.func.attr)
+                if level and isinstance(name, ast.Constant) and " " not in str(name.value):
+                    yield (
+                        str(name.value),
+                        level,
+                        [word.arg for word in node.keywords if word.arg and word.arg != "exc_info"],
+                    )
+
+
+def _is_log(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Attribute) and value.func.attr == "get_logger"
+    return isinstance(value, ast.Name) and value.id in _LOGS
+
+
+def _told() -> Iterator[tuple[str, str, list[str]]]:
+    for event in _samples():
+        level, name, fields = line_of(event)
+        extra = ["run"] if isinstance(event, events.Retrying) else []
+        yield name, level, [*fields, *extra]
+
+
+def _samples() -> Iterator[events.Event]:
+    """One of each kind that is logged, with all that it can say."""
+    yield events.RunStarted("1", ("job",), "")
+    yield events.ReposListed("1", "job", 1)
+    yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
+    yield events.FileStarted("1", _REPO, "file", 1)
+    yield events.FileFinished("1", _REPO, "file", 1)
+    yield events.FileFinished("1", _REPO, "file", 1, error="why")
+    yield events.FileFinished("1", _REPO, "file", 1, interrupted=True)
+    yield events.Retrying("what", "cause", "why", 1, 1.0)
+    yield events.Crashed("1", _REPO, "trace")
+    for outcome in RepoOutcome:
+        good = outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+        why = ("", "") if good else ("why", "code")
+        lag = 1.0 if outcome is RepoOutcome.PUBLISHED else None
+        report = RepoReport("job", Kind.MODEL, "org/name", "main", outcome, "c", *why, lag_seconds=lag)
+        yield events.RepoFinished("1", report)
+        yield events.RunFinished(RunReport("1", "", "", (report,)))
+    yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
+
+
+_HEAD = """# Events of the log
+
+Written by `python -m docs.events`; a test keeps it true to the code.
+
+Every line of the log is an event's name and its fields, on stderr: `key=value` in files and the journal, coloured on a
+terminal, one JSON object a line with `--log-format json`. Under systemd each line has its priority, so that
+`journalctl -u mirror-sync -p warning` shows what needs a look. `debug` lines need `-v`. No secret and no control
+character is ever written.
+
+All that one run did: `journalctl -u mirror-sync | grep run=ID`, with the id that `status --json` and the changes of
+`status REPO --json` name.
+"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

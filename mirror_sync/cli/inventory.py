@@ -1,0 +1,284 @@
+"""What jobs.yaml asks for, beside what is known of it: whether the mirror is complete, and for each gap, why not.
+
+Pure: what the history remembers and what a target publishes are given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from mirror_sync.daemon.triggers import due_after
+from mirror_sync.domain.gone import PRIVATE
+from mirror_sync.domain.job import Every, Job
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.report import RepoOutcome, RepoStatus
+from mirror_sync.domain.selection import Selection
+from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
+from mirror_sync.observers.figures import in_time
+from mirror_sync.observers.history import RunRecord, RunState
+
+_GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
+_UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
+_LATE = timedelta(minutes=10)  # a run that waits for its turn behind others is not late yet
+
+
+class State(StrEnum):
+    """Of a line; what needs a person comes first."""
+
+    FAILED = "failed"
+    GATED = "gated"  # the upstream wants a token that was granted access
+    GONE = "gone"  # upstream no longer gives it; what was published before stays
+    HELD = "held"
+    REFUSED = "refused"
+    ELSEWHERE = "elsewhere"  # published into what was the job's target before
+    NEVER = "never"  # no run has looked at it
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+
+    @property
+    def mirrored(self) -> bool:
+        return self in (State.PUBLISHED, State.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One revision of one repo that a job asks for, or a pattern that no run has listed.
+
+    Times are ISO 8601 in UTC, None for never; the other fields are those of `RepoStatus`.
+    """
+
+    state: State
+    job: str
+    kind: Kind
+    repo: str
+    revision: str
+    outcome: RepoOutcome | None = None
+    commit: str | None = None
+    reason: str = ""
+    code: str = ""
+    files: int = 0
+    bytes: int = 0
+    last_attempt: str | None = None
+    last_success: str | None = None
+    committed: str | None = None
+    published: str | None = None
+    lag_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job: `next_run` None when it is run by hand only, or begins with the daemon; `due` when it should have begun.
+
+    `notes` are sentences for a person.
+    """
+
+    name: str
+    target: str
+    scheduled: bool
+    next_run: datetime | None
+    due: bool
+    last_run: RunRecord | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`notes` concern more than one job. `unnamed` is remembered and asked for by no job any more."""
+
+    lines: tuple[Line, ...]
+    jobs: tuple[JobLine, ...]
+    last_run: RunRecord | None
+    unnamed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mirrored(self) -> int:
+        return sum(line.state.mirrored for line in self.lines)
+
+    @property
+    def complete(self) -> bool:
+        return self.mirrored == len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known here. `runs`: newest first; `places`: where each job publishes now."""
+
+    statuses: Sequence[RepoStatus]
+    runs: Sequence[RunRecord]
+    places: Mapping[str, str]
+
+
+def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Inventory:
+    """A line for all that is asked for, the worst first."""
+    lines: list[Line] = []
+    named = 0
+    job_lines: list[JobLine] = []
+    for job in jobs:
+        mine = [status for status in memory.statuses if status.job == job.name]
+        known = [status for status in mine if _asks_for(job, status, mine)]
+        named += sum(map(_is_repo, known))
+        last = next((run for run in memory.runs if job.name in run.jobs), None)
+        lines += [_line(status, memory.places.get(job.name, "")) for status in known]
+        lines += _never(job, known, last)
+        job_lines.append(_job_line(job, last, now))
+    unnamed = sum(map(_is_repo, memory.statuses)) - named
+    return Inventory(tuple(_sorted(lines)), tuple(job_lines), next(iter(memory.runs), None), unnamed)
+
+
+def unread(inventory: Inventory) -> list[Line]:
+    """What the history does not know: a target may publish it all the same."""
+    return [line for line in inventory.lines if line.state is State.NEVER]
+
+
+def with_found(inventory: Inventory, found: Iterable[Line], notes: Sequence[str]) -> Inventory:
+    """The lines of what a target was found to publish in place of those that say `never`."""
+    lines = {(line.job, line.kind, line.repo, line.revision): line for line in found}
+    filled = {(job, RepoPattern(kind, repo)) for job, kind, repo, _ in lines}
+    kept = [
+        line
+        for line in inventory.lines
+        if (line.job, line.kind, line.repo, line.revision) not in lines
+        and not (line.state is State.NEVER and _is_filled(line, filled))
+    ]
+    return replace(inventory, lines=tuple(_sorted([*kept, *lines.values()])), notes=(*inventory.notes, *notes))
+
+
+def narrowed(inventory: Inventory, pattern: RepoPattern) -> Inventory:
+    """Only the lines of the repos that a pattern names."""
+    lines = tuple(
+        line for line in inventory.lines if line.kind is pattern.kind and fnmatchcase(line.repo, pattern.glob)
+    )
+    names = {line.job for line in lines}
+    jobs = tuple(job for job in inventory.jobs if job.name in names)
+    return replace(inventory, lines=lines, jobs=jobs, unnamed=0)
+
+
+def _is_filled(line: Line, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
+    """A pattern of which repos were found; that there may be more nobody can know without asking upstream."""
+    pattern = RepoPattern(line.kind, line.repo)
+    return pattern.is_glob and any(
+        job == line.job and pattern.matches(Repo(found.kind, found.glob)) for job, found in filled
+    )
+
+
+def _sorted(lines: Iterable[Line]) -> list[Line]:
+    order = tuple(State)
+    return sorted(lines, key=lambda line: (order.index(line.state), line.job, line.kind, line.repo, line.revision))
+
+
+def _is_repo(status: RepoStatus) -> bool:
+    return not RepoPattern(status.kind, status.repo).is_glob
+
+
+def _asks_for(job: Job, status: RepoStatus, mine: Iterable[RepoStatus]) -> bool:
+    """What could not be expanded has a row, too, which is no longer true when a later run could."""
+    pattern = RepoPattern(status.kind, status.repo)
+    if not (pattern in job.repos if pattern.is_glob else job.names(pattern.repo)):
+        return False
+    if _is_expanded(status):
+        return job.follows(status.revision)
+    return not any(_shows_expanded(job, other, status) for other in mine if _is_expanded(other))
+
+
+def _shows_expanded(job: Job, other: RepoStatus, status: RepoStatus) -> bool:
+    """Whether a row can only be there since what `status` could not expand was expanded later."""
+    pattern, repo = RepoPattern(status.kind, status.repo), Repo(other.kind, other.repo)
+    if (other.last_attempt or "") <= (status.last_attempt or "") or not pattern.matches(repo):
+        return False
+    if pattern.is_glob:
+        return not job.spells_out(repo)
+    return any(fnmatchcase(other.revision, wanted) for wanted in status.revision.split(", "))
+
+
+def _is_expanded(status: RepoStatus) -> bool:
+    """A row of a repo and a revision, not of a pattern for either, or of several."""
+    return _is_repo(status) and _UNEXPANDED.search(status.revision) is None
+
+
+def _line(status: RepoStatus, place: str) -> Line:
+    state, reason = _state(status), status.reason
+    if state.mirrored and status.place and place and status.place != place:
+        state = State.ELSEWHERE
+        reason = f"published into {status.place}; the job's target is another one now, where the next run publishes it"
+    return Line(
+        state, status.job, status.kind, status.repo, status.revision, status.outcome, status.commit, reason,
+        status.code, status.files, status.bytes, status.last_attempt, status.last_success,
+        status.committed, status.published, status.lag_seconds,
+    )  # fmt: skip
+
+
+def _state(status: RepoStatus) -> State:
+    if status.code == Gated.code:
+        return State.GATED
+    if status.outcome is RepoOutcome.HELD and status.code in _GONE:
+        return State.GONE
+    return State(status.outcome)
+
+
+def _never(job: Job, known: Sequence[RepoStatus], last: RunRecord | None) -> Iterator[Line]:
+    """What a job names and nothing is remembered of."""
+    seen: dict[RepoPattern, set[str]] = {}
+    for status in known:
+        seen.setdefault(RepoPattern(status.kind, status.repo), set()).update(status.revision.split(", "))
+    repos = [pattern.repo for pattern in seen if not pattern.is_glob]
+    why = _why_never(job, last)
+    for pattern in job.repos:
+        names = seen.get(pattern, set())
+        if pattern.is_glob and (names or any(map(pattern.matches, repos))):
+            continue
+        for wanted in (", ".join(job.revisions),) if pattern.is_glob else job.revisions:
+            if not any(fnmatchcase(name, wanted) for name in names):
+                yield Line(State.NEVER, job.name, pattern.kind, pattern.glob, wanted, reason=why)
+
+
+def _why_never(job: Job, last: RunRecord | None) -> str:
+    if last is not None and last.state is RunState.RUNNING:
+        return "not done yet: a run goes on"
+    if last is not None and last.state is RunState.INTERRUPTED:
+        return "never looked at: the last run of the job was interrupted before it came to this"
+    if job.schedule is None:
+        return f"never looked at, and the job has no schedule: run mirror-sync sync {job.name}"
+    return f"never looked at: the daemon runs the job on its schedule; mirror-sync sync {job.name} does it now"
+
+
+def _job_line(job: Job, last: RunRecord | None, now: datetime) -> JobLine:
+    next_run, due = _next_run(job, last, now)
+    return JobLine(
+        job.name,
+        job.target,
+        job.schedule is not None,
+        next_run,
+        due,
+        last,
+        tuple(_notes(job, last, now, late=due)),
+    )
+
+
+def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime | None, bool]:
+    """When the job is due next, and whether it has been for a while. An interval counts from the start of a run."""
+    if job.schedule is None:
+        return None, False
+    if last is None:
+        return (None, False) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), False)
+    due = due_after(job.schedule, datetime.fromisoformat(last.started))
+    running = last.state is RunState.RUNNING
+    late = due is not None and due + _LATE < now and not running
+    if due is not None and due < now and not isinstance(job.schedule, Every):
+        due = due_after(job.schedule, now)
+    return due, late
+
+
+def _notes(job: Job, last: RunRecord | None, now: datetime, *, late: bool) -> Iterator[str]:
+    if late and last is not None:
+        ago = in_time((now - datetime.fromisoformat(last.started)).total_seconds())
+        yield f"job {job.name} is late: it last began {ago} ago; does the daemon run? systemctl status mirror-sync"
+    if last is not None and last.state is RunState.INTERRUPTED:
+        yield f"job {job.name}: its last run was interrupted; mirror-sync sync {job.name} goes on with it"
+    if job.selection != Selection():
+        yield f"job {job.name} mirrors a part of each repo: {job.selection}"

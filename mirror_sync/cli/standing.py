@@ -1,0 +1,128 @@
+"""`status`: the inventory as a person, or a script, reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from mirror_sync.cli.inventory import Inventory, JobLine, Line, State
+from mirror_sync.cli.reports import SHORT, spoken_repo
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.observers.figures import age, counted, in_bytes, in_time
+from mirror_sync.observers.history import ChangeRecord, RunRecord, RunState
+
+_HEADER = ("STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST RUN", "NEXT RUN", "JOB", "REPO")
+_DISPENSABLE = ("FILES", "BYTES", "LAST RUN", "COMMIT", "JOB", "NEXT RUN", "AGE")
+_CHANGES_HEADER = ("OUTCOME", "TIME", "COMMIT", "FETCHED", "BYTES", "REUSED", "LAG", "REVISION")
+_DISPENSABLE_CHANGES = ("REUSED", "BYTES", "LAG", "FETCHED")
+_CHANGES_SHOWN = 30
+
+
+def status_text(inventory: Inventory, page: Page, now: datetime) -> str:
+    if not inventory.lines:
+        return "jobs.yaml asks for nothing: its jobs name no repos."
+    jobs = {job.name: job for job in inventory.jobs}
+    rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in inventory.lines]
+    parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))]
+    parts += map(page.sentence, [*_notes(inventory), _summary(inventory, now)])
+    return "\n".join(parts)
+
+
+def status_document(inventory: Inventory) -> dict[str, Any]:
+    """The document of `status --json`."""
+    return {
+        "complete": inventory.complete,
+        "mirrored": inventory.mirrored,
+        "asked_for": len(inventory.lines),
+        "unnamed": inventory.unnamed,
+        "notes": list(inventory.notes),
+        "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
+        "jobs": [_job_document(job) for job in inventory.jobs],
+        "repos": [asdict(line) for line in inventory.lines],
+    }
+
+
+def history_text(changes: Sequence[ChangeRecord], page: Page, *, every: bool) -> str:
+    """What became of one repo, newest first."""
+    shown = changes if every else changes[:_CHANGES_SHOWN]
+    if not shown:
+        return "No run has looked at it yet."
+    table = page.table(_CHANGES_HEADER, map(_change, shown), dispensable=_DISPENSABLE_CHANGES)
+    left = len(changes) - len(shown)
+    return f"{table}\nand {left:,} older: -v shows all" if left else table
+
+
+def _cells(line: Line, job: JobLine, now: datetime) -> tuple[str, ...]:
+    held = line.commit is not None
+    return (
+        line.state,
+        (line.commit or "-")[:SHORT],
+        age(line.last_success, now),
+        f"{line.files:,}" if held else "-",
+        in_bytes(line.bytes) if held else "-",
+        age(line.last_attempt, now),
+        _next(job, now),
+        line.job,
+        f"{spoken_repo(line.kind, line.repo)}@{line.revision}",
+    )
+
+
+def _next(job: JobLine, now: datetime) -> str:
+    if not job.scheduled:
+        return "by hand"
+    if job.last_run is not None and job.last_run.state is RunState.RUNNING:
+        return "runs now"
+    if job.next_run is None:
+        return "at start"  # of the daemon
+    seconds = (job.next_run - now).total_seconds()
+    return f"in {in_time(seconds)}" if seconds > 0 else "due"
+
+
+def _notes(inventory: Inventory) -> Iterator[str]:
+    by_hand = [job.name for job in inventory.jobs if not job.scheduled]
+    if by_hand:
+        yield f"without a schedule, by hand only: {', '.join(by_hand)}"
+    yield from (note for job in inventory.jobs for note in job.notes)
+    if inventory.unnamed:
+        yield f"{counted(inventory.unnamed, 'repo')} that no job names any more: remembered, and not shown"
+    yield from inventory.notes
+
+
+def _summary(inventory: Inventory, now: datetime) -> str:
+    """complete: 1 of 3 repos, 1.2 MB; not: 1 failed, 1 refused. The last run began 3s ago: failed."""
+    lines = inventory.lines
+    several = len({(line.job, line.kind, line.repo) for line in lines}) < len(lines)
+    size = in_bytes(sum(line.bytes for line in lines if line.state.mirrored))
+    missing = Counter(line.state for line in lines if not line.state.mirrored)
+    listed = ", ".join(f"{missing[state]:,} {state}" for state in State if missing[state])
+    what = counted(len(lines), "revision" if several else "repo")
+    last = "" if inventory.last_run is None else f" {_last(inventory.last_run, now)}"
+    return f"complete: {inventory.mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
+
+
+def _last(run: RunRecord, now: datetime) -> str:
+    if run.state is RunState.RUNNING:
+        return f"A run goes on since {age(run.started, now)}."
+    return f"The last run began {age(run.started, now)} ago: {run.state}."
+
+
+def _job_document(job: JobLine) -> dict[str, Any]:
+    return asdict(job) | {"next_run": None if job.next_run is None else f"{job.next_run:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _change(change: ChangeRecord) -> Row:
+    lag = "-" if change.lag_seconds is None else in_time(change.lag_seconds)
+    cells = (
+        change.outcome,
+        change.at.replace("T", " "),
+        (change.commit or "-")[:SHORT],
+        f"{change.fetched_files:,}",
+        in_bytes(change.fetched_bytes),
+        f"{change.reused_files:,}",
+        lag,
+        f"{change.revision} ({change.job})",
+    )
+    return Row(cells, change.reason)

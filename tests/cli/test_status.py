@@ -1,0 +1,166 @@
+"""`status`: what is mirrored, what is not and why, also when nothing local is left; and what became of one repo."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.cli.tables import Page, Row
+from mirror_sync.cli.watching import on_screen, with_figure
+from tests.cli.program import CONFIG, PATIENCE, Program
+
+HEADER = ["STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST", "RUN", "NEXT", "RUN", "JOB", "REPO"]
+
+
+def test_status_shows_what_is_mirrored_and_why_not(program: Program) -> None:
+    program("sync")
+    lines = program("status").out.splitlines()
+    assert lines[0].split() == HEADER
+    assert [line.split()[0] for line in lines[1:6:2]] == ["failed", "refused", "published"]
+    said = r"complete: 1 of 3 repos, \d+ B; not: 1 failed, 1 refused\. The last run began \d+s ago: failed\."
+    assert re.fullmatch(said, lines[-1])
+
+
+def test_status_before_the_first_run_names_all_that_is_asked_for(program: Program) -> None:
+    said = program("status").out
+    assert [line.split()[0] for line in said.splitlines()[1:7:2]] == ["never"] * 3
+    assert "run mirror-sync sync good" in said
+    assert said.endswith("complete: 0 of 3 repos, 0 B; not: 3 never.\n")
+
+
+def test_status_as_json_says_the_same_to_a_script(program: Program) -> None:
+    program("sync")
+    document = json.loads(program("status", "--json").out)
+    assert (document["complete"], document["mirrored"], document["asked_for"]) == (False, 1, 3)
+    assert document["last_run"]["state"] == "failed"
+    assert {job["name"]: job["scheduled"] for job in document["jobs"]} == {"good": False, "bad": False}
+    assert [repo["state"] for repo in document["repos"]] == ["failed", "refused", "published"]
+
+
+def test_what_is_published_is_known_when_all_that_is_local_is_lost(program: Program) -> None:
+    program("sync")
+    before = json.loads(program("status", "--json").out)["repos"][-1]
+    shutil.rmtree(program.folder / "state")
+    document = json.loads(program("status", "--json").out)
+    (found,) = [repo for repo in document["repos"] if repo["repo"] == "acme/one"]
+    for key in ("commit", "files", "bytes", "state"):
+        assert found[key] == before[key]
+    assert "read from target disk, since nothing is remembered here" in document["notes"][0]
+
+
+def test_repos_of_a_pattern_are_found_on_the_target_too(program: Program) -> None:
+    program("sync")
+    shutil.rmtree(program.folder / "state")
+    program.write(CONFIG.replace("[acme/one]", '["acme/o*"]').replace("- {name: bad", "- {name: other"))
+    states = {repo["repo"]: repo["state"] for repo in json.loads(program("status", "--json").out)["repos"]}
+    assert states == {"acme/one": "published", "acme/closed": "never", "acme/gone": "never"}
+
+
+def test_a_target_that_cannot_be_read_is_a_note_and_no_failure(program: Program) -> None:
+    program.write(CONFIG.replace("file://FOLDER/mirror", "file://FOLDER/upstream/acme/one/README.md"))
+    ended = program("status")
+    assert ended.code == 0
+    assert "complete: 0 of 3 repos" in ended.out
+
+
+def test_a_job_that_was_given_another_target_is_not_complete(program: Program) -> None:
+    program("sync", "good")
+    program.write(CONFIG.replace("FOLDER/mirror", "FOLDER/elsewhere"))
+    (line, *_) = json.loads(program("status", "acme/one", "--json").out)["repos"]
+    assert line["state"] == "elsewhere"
+    assert str(program.folder / "mirror") in line["reason"]
+    program("sync", "good")
+    assert json.loads(program("status", "acme/one", "--json").out)["complete"] is True
+
+
+def test_a_repo_has_a_history_newest_first(program: Program) -> None:
+    program("sync", "good")
+    program.add_repo("acme/one", weights="123456")
+    program("sync", "good")
+    changes = json.loads(program("status", "acme/one", "--json").out)["changes"]
+    assert [(change["outcome"], change["fetched_bytes"] > 0) for change in changes] == [("published", True)] * 2
+    assert changes[0]["commit"] != changes[1]["commit"]
+    table = program("status", "acme/one").out.partition("\n\n")[2].splitlines()
+    assert table[0].split() == ["OUTCOME", "TIME", "COMMIT", "FETCHED", "BYTES", "REUSED", "LAG", "REVISION"]
+    assert [line.split()[3] for line in table[1:]] == [change["commit"][:8] for change in changes]
+
+
+def test_a_pattern_shows_the_lines_of_its_repos(program: Program) -> None:
+    program("sync")
+    assert "complete: 1 of 3 repos" in program("status", "acme/*").out
+    assert "acme/closed" not in program("status", "acme/o*").out
+
+
+def test_a_repo_that_nobody_names_is_bad_usage(program: Program) -> None:
+    for name, said in (("acme/none", "no job of jobs.yaml names acme/none"), ("a b", "no repo id")):
+        ended = program("status", name)
+        assert (ended.code, said in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (["--watch"], ["--watch", "2"]),
+        (["--watch", "5"], ["--watch", "5"]),
+        (["--watch", "acme/one"], ["--watch", "2", "acme/one"]),
+        (["--watch", "--json"], ["--watch", "2", "--json"]),
+        ([], []),
+    ],
+)
+def test_watch_may_stand_without_a_figure(args: list[str], meant: list[str]) -> None:
+    assert with_figure(args) == meant
+
+
+def test_watch_repeats_until_it_is_stopped(program: Program) -> None:
+    with program.started("status", "--watch", "0.2") as child:
+        assert child.stdout is not None
+        seen = 0
+        while seen < 3:
+            seen += child.stdout.readline().startswith("complete: ")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(PATIENCE) == 0
+
+
+def test_watch_on_a_terminal_draws_in_place(program: Program) -> None:
+    ours, theirs = pty.openpty()
+    with program.started("status", "--watch", "0.2", streams=theirs) as child:
+        os.close(theirs)
+        seen = b""
+        until = time.monotonic() + PATIENCE
+        while seen.count(b"complete: ") < 3 and time.monotonic() < until:
+            seen += os.read(ours, 4096)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(PATIENCE) == 0
+    os.close(ours)
+    assert seen.count(b"\x1b[H") >= 3
+
+
+def test_a_page_is_never_higher_than_the_screen_and_keeps_its_last_line() -> None:
+    drawn = on_screen("\n".join(map(str, range(100))), height=10)
+    lines = re.sub(r"\x1b\[[HJK]", "", drawn).splitlines()
+    assert lines == [*map(str, range(7)), "... 92 more lines", "99"]
+    assert re.sub(r"\x1b\[[HJK]", "", on_screen("one\ntwo", height=10)) == "one\ntwo\n"
+
+
+def test_columns_that_matter_less_are_left_out_where_the_page_is_narrow() -> None:
+    rows = [Row(("failed", "12,000", "3d", "acme/one"))]
+    header = ("STATE", "FILES", "AGE", "REPO")
+    dispensable = ("FILES", "AGE")
+    widths = {None: header, 80: header, 25: ("STATE", "AGE", "REPO"), 10: ("STATE", "REPO")}
+    for width, kept in widths.items():
+        table = Page(width).table(header, rows, dispensable=dispensable)
+        assert tuple(table.splitlines()[0].split()) == kept
+
+
+def test_status_needs_no_folder_to_be_there_first(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    program.write()
+    assert program("status").code == 0
