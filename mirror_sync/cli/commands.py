@@ -7,13 +7,16 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
+
+if TYPE_CHECKING:
+    from mirror_sync.domain.report import RunReport
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
@@ -100,22 +103,28 @@ def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
     """
     with invocation.mirror() as mirror:
         report = mirror.sync(jobs or ())
-    if as_json:
-        invocation.print_json(report.encode())
-    else:
-        from mirror_sync.cli.reports import sync_text
-
-        invocation.print(sync_text(report, invocation.page, every=invocation.options.loudness > 0))
-    _end(report.ok)
+    _show_run(invocation, report, as_json=as_json)
 
 
 @app.command()
 @command
-def daemon(invocation: Invocation) -> None:
+def daemon(
+    invocation: Invocation,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run every job that has a schedule once, now, and end as sync does.")
+    ] = False,
+) -> None:
     """Run every job on its schedule.
 
     Jobs with an interval also run at the start. SIGHUP reads jobs.yaml again, SIGTERM ends cleanly.
     """
+    if once:
+        from mirror_sync.cli.operating import sync_scheduled
+
+        with invocation.mirror() as mirror:
+            report = sync_scheduled(mirror)
+        _show_run(invocation, report)
+        return
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
     from mirror_sync.observers.event_log import log_event
@@ -136,6 +145,27 @@ def daemon(invocation: Invocation) -> None:
     if not clean:
         # a transfer does not let go: what is published is complete at every moment, so leave it
         os._exit(1)
+
+
+@app.command()
+@command
+def trigger(
+    invocation: Invocation,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB|REPO", help="A job, or org/name or dataset:org/name.", autocompletion=completion.names_of_jobs
+        ),
+    ],
+) -> None:
+    """Have the daemon start a job now, or a single repo.
+
+    A repo starts in every job that names it. What waits already is not started twice.
+    Needs the daemon's own user, on its machine.
+    """
+    from mirror_sync.cli.operating import trigger_now
+
+    trigger_now(invocation, name)
 
 
 @app.command()
@@ -335,6 +365,16 @@ def _leave() -> None:
     """A transfer may not let go: what is published is complete at every moment, and the rest is another worker's."""
     sys.stdout.flush()
     os._exit(0)
+
+
+def _show_run(invocation: Invocation, report: RunReport, *, as_json: bool = False) -> None:
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.reports import sync_text
+
+        invocation.print(sync_text(report, invocation.page, every=invocation.options.loudness > 0))
+    _end(report.ok)
 
 
 def _end(ok: bool) -> None:

@@ -16,6 +16,7 @@ COMMANDS = [
     "sync",
     "daemon",
     "worker",
+    "trigger",
     "status",
     "diff",
     "verify",
