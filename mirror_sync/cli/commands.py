@@ -30,6 +30,7 @@ app = typer.Typer(
 front = typer.Typer(
     help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
 )
+webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
 
 Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=completion.names_of_jobs)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
@@ -358,7 +359,34 @@ def nginx(
     write_for_nginx(invocation, target, directory)
 
 
+@webhooks.command(name="create")
+@command
+def create(
+    invocation: Invocation,
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="Where the hub reaches the daemon's /webhook, from outside.")
+    ],
+) -> None:
+    """Have the hub tell the daemon of every change of a repo.
+
+    Once for all repos of jobs.yaml; again after new ones were added.
+    """
+    from mirror_sync.cli.webhooks import create_webhooks
+
+    create_webhooks(invocation, url)
+
+
+@webhooks.command(name="list")
+@command
+def show(invocation: Invocation) -> None:
+    """Show the webhooks of the token's account."""
+    from mirror_sync.cli.webhooks import list_webhooks
+
+    list_webhooks(invocation)
+
+
 app.add_typer(front, name="front")
+app.add_typer(webhooks, name="webhooks")
 
 
 def _leave() -> None:

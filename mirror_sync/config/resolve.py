@@ -117,7 +117,8 @@ def _hook(entry: CommandEntry | PostEntry) -> Hook:
 
 
 def http(entry: HttpEntry) -> HttpSettings | None:
-    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port)
+    secret = entry.webhook_secret.get_secret_value() if entry.webhook_secret else ""
+    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port, secret or None)
 
 
 def engine(entry: EngineEntry) -> DaskEngine | None:

@@ -94,9 +94,10 @@ class Runs:
             raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
         return begun
 
-    def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
-        """Likewise; empty where no job names it."""
-        return tuple(self._ask(job, repo) for job in self._jobs() if job.names(repo))
+    def ask_repo(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
+        """Likewise; empty where no job names it, or none that does follows any of `revisions`, where some are given."""
+        jobs = [job for job in self._jobs() if job.names(repo)]
+        return tuple(self._ask(job, repo) for job in jobs if not revisions or any(map(job.follows, revisions)))
 
     def end(self, grace: float) -> bool:
         """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""

@@ -19,13 +19,16 @@ from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.triggers import trigger_of
 from mirror_sync.daemon.watch import Watch
+from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.job import Schedule
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.observers.figures import counted
 from mirror_sync.observers.metrics import Metrics
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import Settings
+    from starlette.routing import BaseRoute
+
+    from mirror_sync.config.settings import HttpSettings, Settings
 
 GRACE = 8.0  # seconds that running syncs get to end cleanly
 
@@ -70,7 +73,9 @@ class Daemon:
         self._take(settings)
         self._first = settings
         if settings.http is not None:
-            app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness)
+            app = make_app(
+                self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, self._routes(settings.http)
+            )
             _log.info("http.listening", url=stack.enter_context(answering(app, settings.http)))
         stack.enter_context(controlled(settings.state_dir, self._runs.ask))
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
@@ -79,6 +84,11 @@ class Daemon:
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
+
+    def _routes(self, http: HttpSettings) -> list[BaseRoute]:
+        if http.webhook_secret is None:
+            return []
+        return [webhook_route(http.webhook_secret, self._runs.ask_repo, self._watch.metrics.webhooks)]
 
     def reload(self) -> None:
         """Read jobs.yaml again; with faults everything stays as it was."""

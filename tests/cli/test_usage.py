@@ -25,6 +25,9 @@ COMMANDS = [
     "serve",
     "front",
     "front nginx",
+    "webhooks",
+    "webhooks create",
+    "webhooks list",
 ]
 
 
