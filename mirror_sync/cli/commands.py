@@ -33,6 +33,7 @@ front = typer.Typer(
 webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
 
 Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=completion.names_of_jobs)]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=completion.names_of_jobs)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
 
@@ -74,6 +75,9 @@ def check(
     from mirror_sync.cli.reports import check_text
 
     invocation.print(check_text(settings))
+    from mirror_sync.cli.operating import print_pauses
+
+    print_pauses(invocation, settings)
 
 
 @app.command()
@@ -171,6 +175,33 @@ def trigger(
 
 @app.command()
 @command
+def pause(
+    invocation: Invocation,
+    job: Job,
+    length: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long, like 2h; else for good.")
+    ] = None,
+) -> None:
+    """Have the daemon not start a job, until it is resumed.
+
+    A run that goes on is not stopped. mirror-sync sync JOB runs it all the same.
+    """
+    from mirror_sync.cli.operating import pause_job
+
+    pause_job(invocation, job, length)
+
+
+@app.command()
+@command
+def resume(invocation: Invocation, job: Job) -> None:
+    """End the pause of a job: it runs when it is due next."""
+    from mirror_sync.cli.operating import resume_job
+
+    resume_job(invocation, job)
+
+
+@app.command()
+@command
 def worker(
     invocation: Invocation,
     errands: Annotated[
@@ -205,7 +236,10 @@ def status(invocation: Invocation, as_json: Json = False) -> None:
     if as_json:
         invocation.print_json(status_document(statuses, last_run))
     else:
+        from mirror_sync.cli.operating import print_pauses
+
         invocation.print(status_text(statuses, last_run, invocation.page, datetime.now(UTC)))
+        print_pauses(invocation, mirror.settings)
 
 
 @app.command()

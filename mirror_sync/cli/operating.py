@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from mirror_sync.bootstrap import Mirror
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.config.times import interval
 from mirror_sync.daemon.asked import words
 from mirror_sync.daemon.control import ask_daemon
+from mirror_sync.daemon.pauses import Pauses, pause_lines
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.config.settings import Settings
 
 
 def sync_scheduled(mirror: Mirror) -> RunReport:
@@ -15,7 +23,44 @@ def sync_scheduled(mirror: Mirror) -> RunReport:
     names = [job.name for job in mirror.settings.jobs if job.schedule is not None]
     if not names:
         raise UsageError(f"{mirror.settings.path.name}: no job has a schedule; run mirror-sync sync")
-    return mirror.sync(names)
+    paused = Pauses(mirror.settings.state_dir).all()
+    left = [name for name in names if name not in paused]
+    if not left:
+        raise UsageError("; ".join(pause_lines(paused)))
+    return mirror.sync(left)
+
+
+def pause_job(invocation: Invocation, job: str, length: str | None) -> None:
+    """UsageError for no job, and for no duration."""
+    settings = _having(invocation, job)
+    try:
+        until = None if length is None else datetime.now(UTC) + interval(length)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from error
+    Pauses(settings.state_dir).pause(job, until)
+    invocation.print("\n".join(pause_lines({job: until})))
+
+
+def resume_job(invocation: Invocation, job: str) -> None:
+    """UsageError for no job."""
+    was = Pauses(_having(invocation, job).state_dir).resume(job)
+    invocation.print(f"job {job}: {'runs again when it is due' if was else 'was not paused'}")
+
+
+def print_pauses(invocation: Invocation, settings: Settings) -> None:
+    """Of the jobs that there are."""
+    names = {job.name for job in settings.jobs}
+    paused = {job: end for job, end in Pauses(settings.state_dir).all().items() if job in names}
+    if paused:
+        invocation.print("\n".join(pause_lines(paused)))
+
+
+def _having(invocation: Invocation, job: str) -> Settings:
+    settings = invocation.settings()
+    names = [one.name for one in settings.jobs]
+    if job not in names:
+        raise UsageError(f"{settings.path.name} has no job {job!r}; it has: {', '.join(names)}")
+    return settings
 
 
 def trigger_now(invocation: Invocation, name: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from mirror_sync.daemon.asked import Begun, Lane, State, Waiting
+from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.daemon.watch import Watched
 from mirror_sync.domain.events import Observer, RunAborted
 from mirror_sync.domain.job import Job
@@ -36,6 +37,12 @@ class Syncs(Watched, Protocol):
     def sweep(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def _is_open(job: Job) -> bool:
+    hours = job.schedule.only if job.schedule else None
+    now = datetime.now(UTC)
+    return hours is None or hours.opens(now) == now
 
 
 class Runs:
@@ -76,8 +83,21 @@ class Runs:
             return sorted(map(str, self._running))
 
     def due(self, name: str) -> None:
-        """Run a job, in this thread; not where it runs already. Whatever happens, it can be tried again."""
-        self._run(Lane(name, whole=True), asked=False)
+        """Run a job, in this thread; not where it runs already. Whatever happens, it can be tried again.
+
+        It ends with its hours. A time that comes late, outside of them, waits for the next ones; so does a paused job.
+        """
+        with self._changed:
+            jobs = () if self._current is None else self._current[0].jobs
+        job = next((job for job in jobs if job.name == name), None)
+        if job is None or self._is_paused(name):
+            return
+        now = datetime.now(UTC)
+        until = job.schedule.only.closes(now) if job.schedule and job.schedule.only else None
+        if until is not None and until <= now:
+            _log.info("job.not-started", job=name, reason="it comes late, outside of its hours")
+            return
+        self._run(Lane(name, whole=True), asked=False, until=until)
 
     def ask(self, text: str) -> tuple[Begun, ...]:
         """Start the job of that name, or the repo in every job that names it. UsageError where there is none."""
@@ -94,10 +114,21 @@ class Runs:
             raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
         return begun
 
-    def ask_repo(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
-        """Likewise; empty where no job names it, or none that does follows any of `revisions`, where some are given."""
+    def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
+        """Likewise; empty where no job names it."""
+        return tuple(self._ask(job, repo) for job in self._jobs() if job.names(repo))
+
+    def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
+        """A repo may have changed: as above, for jobs that are within their hours, if they have any.
+
+        Where `revisions` are given, for jobs that follow one of them.
+        """
         jobs = [job for job in self._jobs() if job.names(repo)]
-        return tuple(self._ask(job, repo) for job in jobs if not revisions or any(map(job.follows, revisions)))
+        return tuple(
+            self._ask(job, repo) if _is_open(job) else Begun(job.name, str(repo), State.CLOSED)
+            for job in jobs
+            if not revisions or any(map(job.follows, revisions))
+        )
 
     def end(self, grace: float) -> bool:
         """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""
@@ -113,7 +144,16 @@ class Runs:
                 raise UsageError("the daemon is stopping")
             return self._current[0].jobs
 
+    def _is_paused(self, job: str) -> bool:
+        with self._changed:
+            if self._current is None or job not in Pauses(self._current[0].state_dir).all():
+                return False
+        _log.info("job.not-started", job=job, reason="it is paused")
+        return True
+
     def _ask(self, job: Job, repo: Repo | None) -> Begun:
+        if self._is_paused(job.name):
+            return Begun(job.name, None if repo is None else str(repo), State.PAUSED)
         return Begun(job.name, None if repo is None else str(repo), self._put(job, repo))
 
     def _put(self, job: Job, repo: Repo | None) -> State:
@@ -132,7 +172,7 @@ class Runs:
         except RuntimeError:  # the pool is shut down: so is the daemon
             _log.info("job.not-started", job=lane.job, reason="the daemon is stopping")
 
-    def _run(self, lane: Lane, *, asked: bool = True) -> None:
+    def _run(self, lane: Lane, *, asked: bool = True, until: datetime | None = None) -> None:
         with self._changed:
             nothing = asked and not self._waiting.holds(lane)
             if nothing or self._current is None or self._stop.is_set() or lane in self._running:
@@ -141,7 +181,7 @@ class Runs:
             repos = self._waiting.take(lane)
         self._on_change()
         try:
-            mirror.sync([lane.job], None if lane.whole else repos)
+            mirror.sync([lane.job], None if lane.whole else repos, until)
         except (MirrorError, OSError) as error:
             self._fail(lane, error.code if isinstance(error, MirrorError) else "os", str(error))
         except Exception as error:

@@ -88,7 +88,7 @@ class Daemon:
     def _routes(self, http: HttpSettings) -> list[BaseRoute]:
         if http.webhook_secret is None:
             return []
-        return [webhook_route(http.webhook_secret, self._runs.ask_repo, self._watch.metrics.webhooks)]
+        return [webhook_route(http.webhook_secret, self._runs.hint, self._watch.metrics.webhooks)]
 
     def reload(self) -> None:
         """Read jobs.yaml again; with faults everything stays as it was."""

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone, mildest
 from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.policy import LicensePolicy
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
@@ -18,19 +19,21 @@ from mirror_sync.domain.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Run again this long after the start of the last run."""
+    """Run again this long after the start of the last run. What is due outside of `only` waits for its next hours."""
 
     interval: timedelta
     jitter: timedelta = timedelta(0)
+    only: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Run at the times of a five-field crontab expression, in an IANA time zone."""
+    """Run at the times of a five-field crontab expression, in an IANA time zone; `only` as above."""
 
     expression: str
     timezone: str = "UTC"
     jitter: timedelta = timedelta(0)
+    only: Hours | None = None
 
 
 Schedule = Every | Cron

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
@@ -61,3 +62,36 @@ def test_a_trigger_starts_jobs_that_have_a_schedule_and_jobs_that_have_none(prog
         daemon.until_logged("event=daemon.started")
         assert program("trigger", name).out == f"job {name}: started\n"
         daemon.until_logged("event=run.finished")
+
+
+def test_a_pause_is_shown_by_check_and_status_until_it_is_resumed(program: Program) -> None:
+    program.write(SCHEDULED)
+    ended = program("pause", "good")
+    assert (ended.code, ended.out) == (0, "job good is paused until mirror-sync resume\n")
+    assert program("check").out.endswith(ended.out)
+    assert program("status").out.endswith(ended.out)
+    once = program("daemon", "--once")
+    assert (once.code, once.out) == (2, "")
+    assert program("resume", "good").out == "job good: runs again when it is due\n"
+    assert program("resume", "good").out == "job good: was not paused\n"
+    assert "paused" not in program("check").out
+
+
+def test_a_pause_of_some_time_says_until_when(program: Program) -> None:
+    assert re.fullmatch(
+        r"job good is paused until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", program("pause", "good", "--for", "2h").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["pause", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad"),
+        (["resume", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad"),
+        (["pause", "good", "--for", "2"], "'2' is no duration; write 6h, 90m, 1d12h or 30s"),
+        (["pause", "good", "--for", "0s"], "'0s' is no time at all; write 6h, 90m, 1d12h or 30s"),
+    ],
+)
+def test_a_pause_of_nothing_is_bad_usage(program: Program, arguments: list[str], reason: str) -> None:
+    ended = program(*arguments)
+    assert (ended.code, ended.out, ended.err) == (2, "", f"mirror-sync: {reason}\n")

@@ -17,6 +17,8 @@ COMMANDS = [
     "daemon",
     "worker",
     "trigger",
+    "pause",
+    "resume",
     "status",
     "diff",
     "verify",
