@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -35,6 +36,7 @@ from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.stopping import Until
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
@@ -107,9 +109,19 @@ class Mirror:
                 raise UsageError(f"{self.settings.path.name} has no job {name!r}; it has: {', '.join(known)}")
         return tuple(job for job in self.settings.jobs if not names or job.name in names)
 
-    def sync(self, names: Sequence[str] = ()) -> RunReport:
-        """Bring the named jobs' repos up to date. What fails is in the report."""
-        return sync_jobs(self._site, self.jobs(names), self.settings.jobs)
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport:
+        """Bring the named jobs' repos up to date: all of them, or `repos` alone. What fails is in the report.
+
+        A run that goes on at `until` is stopped as by `stop`: what came is kept, and the report says what is left.
+        """
+        only = None if repos is None else frozenset(repos)
+        jobs = self.jobs(names) if only is None else tuple(replace(job, only=only) for job in self.jobs(names))
+        site = self._site
+        if until is not None:
+            site = replace(site, stop=Until(self.stop, until, site.clock))
+        return sync_jobs(site, jobs, self.settings.jobs)
 
     def plan(self, names: Sequence[str] = ()) -> PlanReport:
         """What a sync would do; writes nothing to a target."""

@@ -13,7 +13,7 @@ import pytest
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.observers.history import History
 from mirror_sync.observers.ledger import JobOutcome
@@ -333,3 +333,11 @@ def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:
         site.metrics(RepoFinished("run", report))
         samples = [sample for family in site.metrics.registry.collect() for sample in family.samples]
         assert sum("repo" in sample.labels for sample in samples) == 4
+
+
+def test_a_run_of_single_repos_says_nothing_of_the_whole_job(site: Site, tmp_path: Path) -> None:
+    site.mirror.sync([], [Repo.parse("acme/one")])
+    assert site.of_repo("repo_outcome", outcome="published") == 1
+    assert (site.outcome, site.of_job("job_last_success_timestamp_seconds")) == ([], None)
+    assert site.of_job("job_repos_pending") == 0
+    assert [run.jobs for run in site.mirror.history.runs()] == [()], "nor does it to a new process"

@@ -10,6 +10,7 @@ from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import completed
 from mirror_sync.cli.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.operating import paused_now
 from mirror_sync.cli.standing import history_text, status_document, status_text
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
@@ -45,7 +46,7 @@ def shown(question: Question, mirror: Mirror, invocation: Invocation) -> str:
         document["changes"] = [asdict(change) for change in changes]
         parts = [*(parts if inventory.lines else ()), history_text(changes, invocation.page, every=question.every)]
     if not question.as_json:
-        return "\n\n".join(parts)
+        return "\n\n".join(filter(None, (*parts, paused_now(mirror.settings))))
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
 
 

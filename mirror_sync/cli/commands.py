@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
+
+if TYPE_CHECKING:
+    from mirror_sync.domain.report import RunReport
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
@@ -28,8 +31,10 @@ app = typer.Typer(
 front = typer.Typer(
     help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
 )
+webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
 
 Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=completion.names_of_jobs)]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=completion.names_of_jobs)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
 
@@ -71,6 +76,10 @@ def check(
     from mirror_sync.cli.reports import check_text
 
     invocation.print(check_text(settings))
+    from mirror_sync.cli.operating import paused_now
+
+    if paused := paused_now(settings):
+        invocation.print(paused)
 
 
 @app.command()
@@ -101,22 +110,28 @@ def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
     """
     with invocation.mirror() as mirror:
         report = mirror.sync(jobs or ())
-    if as_json:
-        invocation.print_json(report.encode())
-    else:
-        from mirror_sync.cli.reports import sync_text
-
-        invocation.print(sync_text(report, invocation.page, every=invocation.options.loudness > 0))
-    _end(report.ok)
+    _show_run(invocation, report, as_json=as_json)
 
 
 @app.command()
 @command
-def daemon(invocation: Invocation) -> None:
+def daemon(
+    invocation: Invocation,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run every job that has a schedule once, now, and end as sync does.")
+    ] = False,
+) -> None:
     """Run every job on its schedule.
 
     Jobs with an interval also run at the start. SIGHUP reads jobs.yaml again, SIGTERM ends cleanly.
     """
+    if once:
+        from mirror_sync.cli.operating import sync_scheduled
+
+        with invocation.mirror() as mirror:
+            report = sync_scheduled(mirror)
+        _show_run(invocation, report)
+        return
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
     from mirror_sync.observers.event_log import EventLog
@@ -137,6 +152,54 @@ def daemon(invocation: Invocation) -> None:
     if not clean:
         # a transfer does not let go: what is published is complete at every moment, so leave it
         os._exit(1)
+
+
+@app.command()
+@command
+def trigger(
+    invocation: Invocation,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB|REPO", help="A job, or org/name or dataset:org/name.", autocompletion=completion.names_of_jobs
+        ),
+    ],
+) -> None:
+    """Have the daemon start a job now, or a single repo.
+
+    A repo starts in every job that names it. What waits already is not started twice.
+    Needs the daemon's own user, on its machine.
+    """
+    from mirror_sync.cli.operating import trigger_now
+
+    trigger_now(invocation, name)
+
+
+@app.command()
+@command
+def pause(
+    invocation: Invocation,
+    job: Job,
+    length: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long, like 2h; else for good.")
+    ] = None,
+) -> None:
+    """Have the daemon not start a job, until it is resumed.
+
+    A run that goes on is not stopped. mirror-sync sync JOB runs it all the same.
+    """
+    from mirror_sync.cli.operating import pause_job
+
+    pause_job(invocation, job, length)
+
+
+@app.command()
+@command
+def resume(invocation: Invocation, job: Job) -> None:
+    """End the pause of a job: it runs when it is due next."""
+    from mirror_sync.cli.operating import resume_job
+
+    resume_job(invocation, job)
 
 
 @app.command()
@@ -337,13 +400,50 @@ def nginx(
     write_for_nginx(invocation, target, directory)
 
 
+@webhooks.command(name="create")
+@command
+def create(
+    invocation: Invocation,
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="Where the hub reaches the daemon's /webhook, from outside.")
+    ],
+) -> None:
+    """Have the hub tell the daemon of every change of a repo.
+
+    Once for all repos of jobs.yaml; again after new ones were added.
+    """
+    from mirror_sync.cli.webhooks import create_webhooks
+
+    create_webhooks(invocation, url)
+
+
+@webhooks.command(name="list")
+@command
+def show(invocation: Invocation) -> None:
+    """Show the webhooks of the token's account."""
+    from mirror_sync.cli.webhooks import list_webhooks
+
+    list_webhooks(invocation)
+
+
 app.add_typer(front, name="front")
+app.add_typer(webhooks, name="webhooks")
 
 
 def _leave() -> None:
     """A transfer may not let go: what is published is complete at every moment, and the rest is another worker's."""
     sys.stdout.flush()
     os._exit(0)
+
+
+def _show_run(invocation: Invocation, report: RunReport, *, as_json: bool = False) -> None:
+    if as_json:
+        invocation.print_json(report.encode())
+    else:
+        from mirror_sync.cli.reports import sync_text
+
+        invocation.print(sync_text(report, invocation.page, every=invocation.options.loudness > 0))
+    _end(report.ok)
 
 
 def _end(ok: bool) -> None:

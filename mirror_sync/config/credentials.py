@@ -10,7 +10,7 @@ from mirror_sync.config import addresses
 from mirror_sync.config.files import read_text
 from mirror_sync.config.findings import Finding, Trail
 
-_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post"})
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
 _MASK = "***"
 _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
 

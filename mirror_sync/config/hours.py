@@ -9,7 +9,7 @@ from datetime import time
 
 from mirror_sync.config.figures import rate
 from mirror_sync.config.findings import meant, quoted
-from mirror_sync.domain.bandwidth import Limit
+from mirror_sync.domain.bandwidth import EVERY_DAY, Limit, Window
 
 UNLIMITED = "unlimited"
 _LEAST = 1000  # bytes a second
@@ -48,6 +48,21 @@ def hours(text: str) -> tuple[time, time]:
     if match["start"] == match["stop"]:
         raise ValueError(f"{quoted(text)} is no time at all; write 00:00-24:00 for a whole day")
     return start, stop
+
+
+def only(value: object) -> tuple[Window, ...]:
+    """`01:00-06:00`, `22:00-06:00 mon-fri`, or a list of these."""
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    if not items or texts != items:
+        raise ValueError('must be hours; write "01:00-06:00", or "22:00-06:00 mon-fri"')
+    return tuple(map(_window, texts))
+
+
+def _window(text: str) -> Window:
+    first, _, rest = text.strip().partition(" ")
+    start, stop = hours(first)
+    return Window(start, stop, None, days(rest) if rest.strip() else EVERY_DAY)
 
 
 def _time(text: str) -> time | None:

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from mirror_sync.config import scalars
+from mirror_sync.config import hours, scalars
 from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
+from mirror_sync.domain.bandwidth import Window
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
 
+OnlyText = Annotated[
+    tuple[Window, ...],
+    PlainValidator(hours.only),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 _BESIDE = "stands beside every, where only one can be; remove it or every"
 
 
 class EveryEntry(Keys):
     """Run again some time after the last start."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}", "timezone": "this key is for cron; remove it"}
+    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}"}
 
     every: scalars.Interval = Field(
         description="The time from one start to the next: days, hours, minutes, seconds.", examples=["6h"]
@@ -38,6 +44,20 @@ class EveryEntry(Keys):
         examples=["5m"],
         json_schema_extra={"default": "0s"},
     )
+    only: OnlyText | None = Field(
+        default=None,
+        description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
+        examples=["01:00-06:00 mon-fri"],
+    )
+    timezone: scalars.Zone | None = Field(
+        default=None, description="The IANA time zone that only is meant in.", examples=["Asia/Shanghai"]
+    )
+
+    @model_validator(mode="after")
+    def _zone_of_something(self) -> Self:
+        if self.timezone is not None and self.only is None:
+            raise ValueError("timezone is for cron, or for only; remove it")
+        return self
 
 
 class CronEntry(Keys):
@@ -47,13 +67,18 @@ class CronEntry(Keys):
         description="minute hour day month weekday, as crontab writes them.", examples=["0 3 * * *"]
     )
     timezone: scalars.Zone = Field(
-        default="UTC", description="The IANA time zone that cron is meant in.", examples=["Asia/Shanghai"]
+        default="UTC", description="The IANA time zone that cron and only are meant in.", examples=["Asia/Shanghai"]
     )
     jitter: scalars.Duration = Field(
         default=timedelta(0),
         description="Start at random up to this much later, so that many jobs do not start at once.",
         examples=["5m"],
         json_schema_extra={"default": "0s"},
+    )
+    only: OnlyText | None = Field(
+        default=None,
+        description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
+        examples=["01:00-06:00 mon-fri"],
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from mirror_sync.config.addresses import Listen
 from mirror_sync.config.engines import WAIT, EngineEntry
@@ -45,6 +46,7 @@ from mirror_sync.config.sides import (
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.notices import Command, Hook, Hooks, Post, Turn
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
@@ -117,7 +119,8 @@ def _hook(entry: CommandEntry | PostEntry) -> Hook:
 
 
 def http(entry: HttpEntry) -> HttpSettings | None:
-    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port)
+    secret = entry.webhook_secret.get_secret_value() if entry.webhook_secret else ""
+    return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port, secret or None)
 
 
 def engine(entry: EngineEntry) -> DaskEngine | None:
@@ -175,10 +178,15 @@ def _first(said: Value | None, default: Value | None, otherwise: Value) -> Value
 def _schedule(entry: ScheduleEntry | None) -> Schedule | None:
     match entry:
         case EveryEntry():
-            return Every(entry.every, entry.jitter)
+            return Every(entry.every, entry.jitter, _hours(entry))
         case CronEntry():
-            return Cron(entry.cron, entry.timezone, entry.jitter)
+            return Cron(entry.cron, entry.timezone, entry.jitter, _hours(entry))
     return None  # left out, or manual
+
+
+def _hours(entry: EveryEntry | CronEntry) -> Hours | None:
+    zone = entry.timezone or "UTC"
+    return None if entry.only is None else Hours(entry.only, UTC if zone == "UTC" else ZoneInfo(zone))
 
 
 def policy(common: LicensesEntry, own: LicensesEntry | None) -> LicensePolicy:

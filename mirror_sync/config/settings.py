@@ -104,10 +104,11 @@ class FrontSettings:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """Where the daemon answers those that watch it."""
+    """Where the daemon answers those that watch it. `webhook_secret`: None where it takes no webhooks."""
 
     host: str = "127.0.0.1"
     port: int = 9108
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,3 +224,8 @@ class HttpEntry(Keys):
         examples=["127.0.0.1:9108"],
         json_schema_extra={"default": "127.0.0.1:9108"},
     )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret that the hub's webhooks bring, best as ${NAME:-}; left out or empty, none is taken.",
+        examples=["${WEBHOOK_SECRET:-}"],
+    )

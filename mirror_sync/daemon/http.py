@@ -3,6 +3,7 @@
 GET /metrics   200, the text format or OpenMetrics, as Accept says
 GET /healthz   200 while the scheduler lives, else 503: restart it
 GET /readyz    200 when it serves its purpose, else 503 with the reasons as JSON: a person may have to look
+POST /webhook  where jobs.yaml has a secret for it: see webhook.py
 """
 
 from __future__ import annotations

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
+from mirror_sync.daemon.control import controlled
 from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, make_app
 from mirror_sync.daemon.notify import Notifier
+from mirror_sync.daemon.runs import Runs, Syncs
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.triggers import trigger_of
-from mirror_sync.daemon.watch import Watch, Watched
-from mirror_sync.domain.events import RunAborted
+from mirror_sync.daemon.watch import Watch
+from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.job import Schedule
-from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.observers.figures import counted
 from mirror_sync.observers.metrics import Metrics
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from mirror_sync.config.settings import HttpSettings, Settings
 
 GRACE = 8.0  # seconds that running syncs get to end cleanly
 
 _log = structlog.get_logger()
-
-
-class Syncs(Watched, Protocol):
-    """What the daemon needs of a mirror. Safe for several threads."""
-
-    def sync(self, names: Sequence[str] = ()) -> RunReport: ...
-
-    def sweep(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 Load = Callable[[], "Settings"]
@@ -68,23 +61,23 @@ class Daemon:
     def __init__(self, load: Load, make_mirror: MakeMirror, notifier: Notifier, metrics: Metrics) -> None:
         self._load, self._make_mirror, self._notifier = load, make_mirror, notifier
         self._stop = threading.Event()
-        self._timetable = Timetable(self._sync)
-        self._changed = threading.Condition()
+        self._runs = Runs(self._stop, metrics, lambda: self._tell_status(notifier.status))
+        self._timetable = Timetable(self._runs.due)
         self._telling = threading.Lock()
-        self._running: dict[str, Syncs] = {}
-        self._current: Syncs | None = None
-        self._retired: list[Syncs] = []
-        self._watch = Watch(metrics, self._timetable, self._names_running, self._stop)
-        self._http: HttpSettings | None = None
+        self._watch = Watch(metrics, self._timetable, self._runs.names, self._stop)
+        self._first: Settings | None = None
 
     def start(self, stack: ExitStack) -> None:
         """`stack` ends what answers over HTTP. OSError when that cannot listen: then no job has run yet."""
         settings = self._load()
         self._take(settings)
-        self._http = settings.http
+        self._first = settings
         if settings.http is not None:
-            app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness)
+            app = make_app(
+                self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, self._routes(settings.http)
+            )
             _log.info("http.listening", url=stack.enter_context(answering(app, settings.http)))
+        stack.enter_context(controlled(settings.state_dir, self._runs.ask))
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
         self._watch.start()
@@ -92,14 +85,18 @@ class Daemon:
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
 
+    def _routes(self, http: HttpSettings) -> list[BaseRoute]:
+        if http.webhook_secret is None:
+            return []
+        return [webhook_route(http.webhook_secret, self._runs.hint, self._watch.metrics.webhooks)]
+
     def reload(self) -> None:
         """Read jobs.yaml again; with faults everything stays as it was."""
         self._notifier.reloading()
         try:
             settings = self._load()
             self._take(settings)
-            if settings.http != self._http:
-                _log.warning("config.warning", reason="http.listen has changed: it is read again at the next start")
+            self._warn_of_what_stays(settings)
             _log.info("daemon.reloaded", status=self._status())
         except ConfigError as error:
             self._watch.refuse()
@@ -114,16 +111,14 @@ class Daemon:
     def end(self, grace: float) -> bool:
         """Stop all syncs cleanly within `grace` seconds; returns whether they all did."""
         self._notifier.stopping()
-        _log.info("daemon.stopping", running=sorted(self._running))
+        _log.info("daemon.stopping", running=self._runs.lanes())
         self._stop.set()
         self._timetable.stop()
-        with self._changed:
-            clean = self._changed.wait_for(lambda: not self._running, grace)
-            self._retire(self._current)
+        clean = self._runs.end(grace)
         if clean:
             _log.info("daemon.stopped")
         else:
-            _log.error("daemon.stopped", reason="a sync did not end in time", running=sorted(self._running))
+            _log.error("daemon.stopped", reason="a sync did not end in time", running=self._runs.lanes())
         return clean
 
     def _take(self, settings: Settings) -> None:
@@ -136,9 +131,7 @@ class Daemon:
         for warning in settings.warnings:
             _log.warning("config.warning", reason=str(warning))
         mirror = self._make_mirror(settings, self._stop)
-        with self._changed:
-            old, self._current = self._current, mirror
-            self._retire(old)
+        self._runs.take(settings, mirror)
         self._watch.take(settings, mirror)  # before any of them can run
         self._timetable.replace(schedules)
 
@@ -147,50 +140,21 @@ class Daemon:
         if self._notifier.beat is not None:
             self._notifier.alive()
 
-    def _names_running(self) -> frozenset[str]:
-        with self._changed:
-            return frozenset(self._running)
-
-    def _sync(self, name: str) -> None:
-        """Run one job; whatever happens, the next time it is tried again."""
-        with self._changed:
-            mirror = self._current
-            if mirror is None or self._stop.is_set():
-                return
-            self._running[name] = mirror
-        self._tell_status(self._notifier.status)
-        try:
-            mirror.sync([name])
-        except (MirrorError, OSError) as error:
-            self._watch.metrics(RunAborted(name, error.code if isinstance(error, MirrorError) else "os"))
-            _log.error("job.failed", job=name, reason=str(error), exc_info=True)
-        except Exception as error:
-            self._watch.metrics(RunAborted(name, "internal"))
-            _log.error("job.failed", job=name, reason=f"internal error: {type(error).__name__}: {error}", exc_info=True)
-        finally:
-            with self._changed:
-                del self._running[name]
-                self._retire(None)
-                self._changed.notify_all()
-            self._tell_status(self._notifier.status)
+    def _warn_of_what_stays(self, settings: Settings) -> None:
+        for key in ("http", "state_dir"):
+            if getattr(settings, key) != getattr(self._first, key):
+                _log.warning(
+                    "config.warning", reason=f"{key} has changed: the daemon answers where it did until the next start"
+                )
 
     def _sweep(self) -> None:
         """Once, beside the jobs: what transfers have left that nobody went on with only takes up space."""
-        with self._changed:
-            mirror = self._current
+        mirror = self._runs.mirror
         try:
             if mirror is not None:
                 mirror.sweep()
         except Exception as error:
             _log.error("sweep.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
-
-    def _retire(self, mirror: Syncs | None) -> None:
-        """Close mirrors that are no longer current, as soon as nothing runs on them."""
-        if mirror is not None:
-            self._retired.append(mirror)
-        for old in [old for old in self._retired if old not in self._running.values()]:
-            self._retired.remove(old)
-            old.close()
 
     def _tell_status(self, tell: Callable[[str], None]) -> None:
         """What was found out last is said last, whichever threads tell."""
@@ -199,8 +163,7 @@ class Daemon:
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        with self._changed:
-            running = ", ".join(sorted(self._running))
+        running = ", ".join(self._runs.lanes())
         due = self._timetable.next_run()
         waits = f"next {due[0]} at {due[1]:%Y-%m-%d %H:%M:%S} UTC" if due else "no job is due"
         return f"running {running}; {waits}" if running else waits

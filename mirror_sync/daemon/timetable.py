@@ -23,7 +23,8 @@ _OURS = "ours"  # the store and executor of the heartbeat, whose name no job can
 class Timetable:
     """Calls `run(name)` when a job is due: never twice at once for one name, once for times that were missed.
 
-    A job with an interval runs first at the start; after that, and with a crontab expression, at its times.
+    A job with an interval runs first at the start, or when its hours begin; after that, and with a crontab
+    expression, at its times.
     """
 
     def __init__(self, run: Callable[[str], None]) -> None:
@@ -85,7 +86,8 @@ class Timetable:
         }
 
     def _add(self, name: str, schedule: Schedule, position: int) -> None:
-        first = {"next_run_time": datetime.now(UTC) + timedelta(seconds=position * _SPREAD)}
+        now = datetime.now(UTC) + timedelta(seconds=position * _SPREAD)
+        first = {"next_run_time": now if schedule.only is None else schedule.only.opens(now)}
         self._scheduler.add_job(
             self._run,
             trigger_of(schedule),

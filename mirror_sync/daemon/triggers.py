@@ -16,17 +16,35 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from mirror_sync.config.times import crontab
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Schedule
 
 
 def trigger_of(schedule: Schedule) -> BaseTrigger:
     """ValueError for an expression that is no crontab expression."""
+    if schedule.only is not None:
+        whenever = replace(schedule, jitter=timedelta(0), only=None)
+        return _Within(trigger_of(whenever), schedule.only, schedule.jitter)
     match schedule:
         case Every():
             seconds = max(round(schedule.interval.total_seconds()), 1)
             return IntervalTrigger(seconds=seconds, jitter=schedule.jitter.total_seconds() or None, timezone="UTC")
         case Cron():
             return _cron(schedule)
+
+
+class _Within(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """The times of another trigger; those outside of the hours come when these begin, up to `jitter` later."""
+
+    def __init__(self, whenever: BaseTrigger, only: Hours, jitter: timedelta) -> None:
+        self._whenever, self._only, self._jitter = whenever, only, jitter
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        due = self._whenever.get_next_fire_time(previous_fire_time, now)
+        if due is None:
+            return None
+        late = self._apply_jitter(self._only.opens(due), self._jitter.total_seconds() or None, now)
+        return self._only.opens(late)
 
 
 def due_after(schedule: Schedule, since: datetime) -> datetime | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
+from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.triggers import due_after
 from mirror_sync.domain.events import ConfigRead, TargetProbed
@@ -90,12 +91,13 @@ class Watch:
             return {}
         next_runs, running = self._timetable.next_runs(), self._running()
         states = self.metrics.ledger.page().jobs
+        paused = Pauses(self._current[0].state_dir).all()
         return {
             job.name: Due(
                 target=job.target,
                 running=job.name in running,
                 next_run=next_runs[job.name].timestamp() if job.name in next_runs else None,
-                overdue=overdue(job, states[job.name], time.time()),
+                overdue=0.0 if job.name in paused else overdue(job, states[job.name], time.time()),
             )
             for job in self._current[0].jobs
             if job.name in states
@@ -130,8 +132,8 @@ def overdue(job: Job, state: JobState, now: float) -> float:
     since = datetime.fromtimestamp(state.success_start or state.first_seen, UTC)
     due: datetime | None
     match job.schedule:
-        case Every() if state.success is None:
-            due = since  # such a job runs at the start
+        case Every() as schedule if state.success is None:  # such a job runs at the start
+            due = since if schedule.only is None else schedule.only.opens(since)
         case Every() | Cron() as schedule:
             due = due_after(schedule, since)
         case None:

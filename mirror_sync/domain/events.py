@@ -17,11 +17,12 @@ from mirror_sync.domain.report import RepoReport, RunReport
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """`at` is ISO 8601 in UTC."""
+    """`at` is ISO 8601 in UTC. A `partial` run is of single repos: it says nothing of how its jobs are."""
 
     run: str
     jobs: tuple[str, ...]
     at: str
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone, mildest
 from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.policy import LicensePolicy
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
@@ -18,19 +19,21 @@ from mirror_sync.domain.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Run again this long after the start of the last run."""
+    """Run again this long after the start of the last run. What is due outside of `only` waits for its next hours."""
 
     interval: timedelta
     jitter: timedelta = timedelta(0)
+    only: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Run at the times of a five-field crontab expression, in an IANA time zone."""
+    """Run at the times of a five-field crontab expression, in an IANA time zone; `only` as above."""
 
     expression: str
     timezone: str = "UTC"
     jitter: timedelta = timedelta(0)
+    only: Hours | None = None
 
 
 Schedule = Every | Cron
@@ -40,6 +43,7 @@ Schedule = Every | Cron
 class Job:
     """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
     `connections` the requests and transfers open at the upstream; None: as many as its threads make.
+    `only`: the repos that a run was asked for, of those that the job names; None: all of them.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Job:
     retention: Retention = Retention()
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
+    only: frozenset[Repo] | None = None
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
@@ -65,6 +70,13 @@ class Job:
         spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in self.repos if not pattern.is_glob)
         object.__setattr__(self, "_globs", globs)
         object.__setattr__(self, "_spelled_out", spelled_out)
+
+    @property
+    def asked(self) -> tuple[RepoPattern, ...]:
+        """What a run has to expand."""
+        if self.only is None:
+            return self.repos
+        return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
 
     def names(self, repo: Repo) -> bool:
         return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)

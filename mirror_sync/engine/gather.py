@@ -73,7 +73,7 @@ def gather(site: Site, run: str, job: Job) -> Iterator[Task | Unlisted]:
     """
     seen: set[tuple[Repo, str]] = set()
     expansion = _Expansion(site, run, job)
-    for pattern in job.repos:
+    for pattern in job.asked:
         for item in expansion.of(pattern):
             if isinstance(item, Task):
                 if (item.repo, item.revision) in seen:
@@ -108,8 +108,8 @@ class _Expansion:
         """What is known of the repos that the job spells out, beside the owners whose repos are listed anyway."""
         if DEFAULT_BRANCH not in self._job.revisions:
             return {}
-        listed = {(pattern.kind, pattern.owner) for pattern in self._job.repos if pattern.is_glob}
-        named = [pattern.repo for pattern in self._job.repos if not pattern.is_glob]
+        listed = {(pattern.kind, pattern.owner) for pattern in self._job.asked if pattern.is_glob}
+        named = [pattern.repo for pattern in self._job.asked if not pattern.is_glob]
         return heads_of(
             self._site, self._run, self._source, [repo for repo in named if (repo.kind, repo.owner) not in listed]
         )

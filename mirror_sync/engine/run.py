@@ -33,7 +33,8 @@ Result = TypeVar("Result")
 def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunReport:
     """Bring the repos of `jobs` up to date, one job after the other. Raises nothing that a repo caused."""
     run, started = uuid.uuid4().hex[:12], site.now()
-    site.tell(RunStarted(run, tuple(job.name for job in jobs), started))
+    partial = any(job.only is not None for job in jobs)
+    site.tell(RunStarted(run, tuple(job.name for job in jobs), started, partial))
     repos: list[RepoReport] = []
     left = jobs_left = 0
     ended = False
@@ -158,7 +159,7 @@ def _for_each(
 def _all_of(site: Site, run: str, job: Job, error: Exception) -> list[Unlisted]:
     """A job that failed as a whole."""
     revisions = ", ".join(job.revisions)
-    return [Unlisted(job, pattern, revisions, settle(site, run, pattern, error)) for pattern in job.repos]
+    return [Unlisted(job, pattern, revisions, settle(site, run, pattern, error)) for pattern in job.asked]
 
 
 def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Change:

@@ -198,7 +198,8 @@ class History:
 
     def _start(self, event: RunStarted) -> None:
         self._bury_the_dead()
-        row = (event.run, json.dumps(event.jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
+        jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
+        row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
         self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?)", row)
         self._connection.execute(
             "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",

@@ -111,7 +111,7 @@ class Ledger:
             for status in statuses:
                 if status.job in fresh:
                     self._repos[RepoKey(status.job, status.kind, status.repo, status.revision)] = _recalled(status)
-            for run in reversed(runs):  # not sorted again: of two within a second only the history knows the later
+            for run in reversed(tuple(runs)):  # of two that began in one second, too, the newer one is told last
                 for job in fresh.intersection(run.jobs):
                     self._jobs[job] = _after(self._jobs[job], run)
 
@@ -120,9 +120,9 @@ class Ledger:
             match event:
                 case RepoFinished():
                     self._finish_repo(event.report)
-                case ReposListed():
+                case ReposListed() if event.job in self._runs.get(event.run, ()):
                     self._change(event.job, pending=event.repos)
-                case RunStarted():
+                case RunStarted() if not event.partial:
                     self._runs[event.run] = event.jobs
                     for job in event.jobs:
                         self._change(job, attempt=seconds_of(event.at))

@@ -34,6 +34,7 @@ from mirror_sync.observers.tally import Tally
 
 # what a retry can be for: errors that are retryable, and the budget's own word
 CAUSES = ("unreachable", "rate-limited", "rate-limit-budget", "bad-answer", "integrity", "target-unavailable")
+WEBHOOKS = ("started", "merged", "ignored", "refused")
 _BY_JOB = (
     ("fetched_bytes", "Bytes that came from upstreams, also those of attempts that were thrown away."),
     ("discarded_bytes", "Bytes that came and were thrown away, as their attempt failed or was interrupted."),
@@ -68,6 +69,7 @@ class Metrics:
         self._calls = self._counter(
             "upstream_calls", "Requests to upstreams by kind and class of answer.", "endpoint", "kind", "result"
         )
+        self.webhooks = self._counter("webhooks", "Webhooks that came, by what was done about them.", "outcome")
         self._in_flight = Gauge(
             "mirror_sync_transfers_in_flight", "Files on their way.", ["mirror_job"], registry=self.registry
         )
@@ -104,6 +106,8 @@ class Metrics:
         for cause in CAUSES:
             self._retries.labels(cause)
             self._waits.labels(cause)
+        for outcome in WEBHOOKS:
+            self.webhooks.labels(outcome)
         build = Gauge("mirror_sync_build_info", "1, and which version runs.", ["version"], registry=self.registry)
         build.labels(version("mirror-sync")).set(1)
         start = Gauge("mirror_sync_start_timestamp_seconds", "When this process began.", registry=self.registry)

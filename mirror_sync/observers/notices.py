@@ -24,15 +24,18 @@ class Notices:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._remember(frozenset(event.jobs))
+                self._remember(frozenset(event.jobs), event.partial)
             case RepoFinished():
                 self._tell(event.run, event.report)
 
-    def _remember(self, jobs: frozenset[str]) -> None:
-        """Of the jobs that begin, and of no others: those may be under way, with states newer than what is written."""
+    def _remember(self, jobs: frozenset[str], partial: bool) -> None:
+        """Of the jobs that begin, and of no others: those may be under way, with states newer than what is written.
+
+        So may be a job that single repos are asked of: of that, what is not known yet.
+        """
         states = {_key(status): State(status.outcome, status.code) for status in self._known() if status.job in jobs}
         with self._lock:
-            self._states |= states
+            self._states = states | self._states if partial else self._states | states
 
     def _tell(self, run: str, report: RepoReport) -> None:
         key = _key(report)

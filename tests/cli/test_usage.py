@@ -17,6 +17,9 @@ COMMANDS = [
     "sync",
     "daemon",
     "worker",
+    "trigger",
+    "pause",
+    "resume",
     "status",
     "diff",
     "verify",
@@ -26,6 +29,9 @@ COMMANDS = [
     "completion",
     "front",
     "front nginx",
+    "webhooks",
+    "webhooks create",
+    "webhooks list",
 ]
 
 

@@ -309,7 +309,19 @@ JOB_FAULTS = [
         "schedule: {every: 6h, cron: '0 3 * * *'}",
         "23: schedule.cron: cron stands beside every, where only one can be; remove it or every",
     ),
-    ("schedule: {every: 6h, timezone: UTC}", "23: schedule.timezone: this key is for cron; remove it"),
+    ("schedule: {every: 6h, timezone: UTC}", "11: schedule: timezone is for cron, or for only; remove it"),
+    (
+        "schedule: {every: 6h, only: 1am}",
+        "29: schedule.only: '1am' are no hours; write 08:00-20:00, or 22:00-06:00 for a night",
+    ),
+    (
+        "schedule: {every: 6h, only: '01:00-06:00 weekdays'}",
+        "29: schedule.only: 'weekdays' is no day; write mon-fri, or sat,sun",
+    ),
+    (
+        "schedule: {every: 6h, only: []}",
+        '29: schedule.only: must be hours; write "01:00-06:00", or "22:00-06:00 mon-fri"',
+    ),
     ("schedule: {every: 6h, jiter: 5m}", "23: schedule.jiter: this key is not known; did you mean jitter?"),
     ("schedule: {every: 6 hours}", f"19: schedule.every: '6 hours' is no duration; {DURATION}"),
     ("schedule: {every: 12h1d}", f"19: schedule.every: '12h1d' is no duration; {DURATION}"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,14 +22,21 @@ from mirror_sync.config.settings import (
     Target,
     Upstream,
 )
+from mirror_sync.domain.bandwidth import Window
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Job
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
+
+NIGHTS = (
+    Window(time(22), time(6), None, frozenset({0, 1})),
+    Window(time(0), time(0), None, frozenset({6})),
+)
 
 
 def upstream(entry: str, folder: Path, **environ: str) -> Upstream:
@@ -216,6 +224,11 @@ def test_engine(entry: str, wanted: DaskEngine | None) -> None:
             "schedule: {cron: '0 3 * * mon', timezone: Asia/Shanghai, jitter: 5m}",
             Cron("0 3 * * mon", "Asia/Shanghai", timedelta(minutes=5)),
         ),
+        (
+            "schedule: {every: 6h, only: ['22:00-06:00 mon, tue', '00:00-24:00 sun'], timezone: Asia/Shanghai}",
+            Every(timedelta(hours=6), only=Hours(NIGHTS, ZoneInfo("Asia/Shanghai"))),
+        ),
+        ("schedule: {cron: '0 3 * * *', only: '22:00-06:00 mon,tue'}", Cron("0 3 * * *", only=Hours(NIGHTS[:1]))),
         ("schedule: manual", None),
         ("workers: 1", None),
     ],

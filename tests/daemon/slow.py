@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoStatus, RunReport
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.observers.history import RunRecord
@@ -24,8 +26,10 @@ class SlowMirror:
     def __init__(self, stop: threading.Event, polite: bool) -> None:
         self._stop = stop if polite else threading.Event()
 
-    def sync(self, names: Sequence[str] = ()) -> RunReport:
-        self._say(f"sync {' '.join(names)}")
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport:
+        self._say(" ".join(["sync", *names, *sorted(map(str, repos or ()))]))
         self._stop.wait()
         self._say(f"ended {' '.join(names)}")
         return RunReport("run", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", (), interrupted=True)

@@ -74,7 +74,7 @@ def test_a_daemon_answers_while_it_lives_also_after_a_reload(tmp_path: Path) -> 
         assert get(port, "/healthz") == (200, "ok\n")
         write_jobs(tmp_path, DAILY, listen="127.0.0.1:1")
         daemon.signal(signal.SIGHUP)
-        daemon.until_logged("http.listen has changed")
+        daemon.until_logged("http has changed")
         assert value(get(port, "/metrics")[1], "mirror_sync_runs_total", mirror_job="daily") in (0, 1)
         path.write_text("nonsense: 1", encoding="utf-8")
         daemon.signal(signal.SIGHUP)

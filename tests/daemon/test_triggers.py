@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from apscheduler.triggers.base import BaseTrigger
 
-from mirror_sync.daemon.triggers import trigger_of
+from mirror_sync.daemon.triggers import due_after, trigger_of
+from mirror_sync.domain.bandwidth import Window
+from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every
 
 # a Thursday
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
-def firings(trigger: BaseTrigger, count: int) -> list[str]:
+def firings(trigger: BaseTrigger, count: int, last: datetime | None = None) -> list[str]:
     """The next times, as weekday, day and time in UTC."""
     times: list[datetime] = []
-    last, now = None, NOW
+    now = NOW
     for _ in range(count):
         last = trigger.get_next_fire_time(last, now)
         assert last is not None
         times.append(last)
         now = last + timedelta(seconds=1)
-    return [time.astimezone(UTC).strftime("%a %d %H:%M") for time in times]
+    return [one.astimezone(UTC).strftime("%a %d %H:%M") for one in times]
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,23 @@ def test_an_interval_counts_from_the_last_time() -> None:
 def test_what_is_no_crontab_expression_is_a_value_error(expression: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         trigger_of(Cron(expression))
+
+
+NIGHT = Hours((Window(time(1), time(6), None),))
+
+
+def test_what_is_due_outside_of_the_hours_comes_once_when_they_begin() -> None:
+    hourly = Every(timedelta(hours=2), only=NIGHT)
+    assert firings(trigger_of(hourly), 4, NOW) == ["Fri 02 01:00", "Fri 02 03:00", "Fri 02 05:00", "Sat 03 01:00"]
+    assert firings(trigger_of(Cron("30 5,12 * * *", only=NIGHT)), 3) == ["Fri 02 01:00", "Fri 02 05:30", "Sat 03 01:00"]
+
+
+def test_jitter_counts_from_the_beginning_of_the_hours() -> None:
+    trigger = trigger_of(Every(timedelta(hours=2), timedelta(minutes=30), only=NIGHT))
+    times = {firings(trigger, 1, NOW)[0] for _ in range(50)}
+    assert len(times) > 1
+    assert all(one.startswith("Fri 02 01:") for one in times)
+
+
+def test_a_job_is_not_overdue_while_its_hours_have_not_begun() -> None:
+    assert due_after(Every(timedelta(hours=2), only=NIGHT), NOW) == datetime(2026, 1, 2, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ from .api import VERBS, paths_info, repo_info, whoami
 from .listing import list_repos
 from .resolve import resolve, resolve_cache
 from .settings import Kind
+from .webhooks import organization, webhooks
 from .world import World
 
 _KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset"}
@@ -24,6 +25,10 @@ def answer(world: World, request: Request) -> Answer:
         match segments:
             case ["api", "whoami-v2"]:
                 return whoami(world, request)
+            case ["api", "settings", "webhooks"]:
+                return webhooks(world, request)
+            case ["api", "organizations", owner, "overview"]:
+                return organization(world, request, owner)
             case ["api", "resolve-cache", kinds, *rest] if kinds in _KINDS and len(rest) > 2:
                 repo_id, tail = _split_id(rest, lambda segment: len(segment) == 40)
                 return resolve_cache(world, request, _KINDS[kinds], repo_id, _place(tail))

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from .repo import Repo
 from .settings import Kind
@@ -69,6 +69,9 @@ class World:
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     tokens: dict[str, Token] = field(default_factory=dict)
+    orgs: set[str] = field(default_factory=set)
+    """Owners that are organisations; all others are users."""
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
     offered: dict[str, File] = field(default_factory=dict)
     """What the CDN can serve, by SHA-256: every file a signed URL was given for."""
     _repos: dict[tuple[Kind, str], Repo] = field(default_factory=dict)

@@ -1,0 +1,66 @@
+"""What is asked of the daemon, or done in its place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.config.times import interval
+from mirror_sync.daemon.asked import words
+from mirror_sync.daemon.control import ask_daemon
+from mirror_sync.daemon.pauses import Pauses, pause_lines
+from mirror_sync.domain.report import RunReport
+from mirror_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.config.settings import Settings
+
+
+def sync_scheduled(mirror: Mirror) -> RunReport:
+    """Every job that has a schedule, once. UsageError where none has."""
+    names = [job.name for job in mirror.settings.jobs if job.schedule is not None]
+    if not names:
+        raise UsageError(f"{mirror.settings.path.name}: no job has a schedule; run mirror-sync sync")
+    paused = Pauses(mirror.settings.state_dir).all()
+    left = [name for name in names if name not in paused]
+    if not left:
+        raise UsageError("; ".join(pause_lines(paused)))
+    return mirror.sync(left)
+
+
+def pause_job(invocation: Invocation, job: str, length: str | None) -> None:
+    """UsageError for no job, and for no duration."""
+    settings = _having(invocation, job)
+    try:
+        until = None if length is None else datetime.now(UTC) + interval(length)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from error
+    Pauses(settings.state_dir).pause(job, until)
+    invocation.print("\n".join(pause_lines({job: until})))
+
+
+def resume_job(invocation: Invocation, job: str) -> None:
+    """UsageError for no job."""
+    was = Pauses(_having(invocation, job).state_dir).resume(job)
+    invocation.print(f"job {job}: {'runs again when it is due' if was else 'was not paused'}")
+
+
+def paused_now(settings: Settings) -> str:
+    """A line for each job that there is and that is paused; empty for none."""
+    names = {job.name for job in settings.jobs}
+    return "\n".join(pause_lines({job: end for job, end in Pauses(settings.state_dir).all().items() if job in names}))
+
+
+def _having(invocation: Invocation, job: str) -> Settings:
+    settings = invocation.settings()
+    names = [one.name for one in settings.jobs]
+    if job not in names:
+        raise UsageError(f"{settings.path.name} has no job {job!r}; it has: {', '.join(names)}")
+    return settings
+
+
+def trigger_now(invocation: Invocation, name: str) -> None:
+    """ConnectionError where no daemon runs; UsageError for what no job is or names."""
+    invocation.print(words(ask_daemon(invocation.settings().state_dir, {"trigger": name})))

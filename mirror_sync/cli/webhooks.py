@@ -1,0 +1,66 @@
+"""`webhooks`: what the Hub tells the daemon of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.errors import UsageError
+from mirror_sync.observers.figures import counted
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import HubUpstream, Settings
+
+
+def create_webhooks(invocation: Invocation, url: str) -> None:
+    """For all repos of all jobs; what is watched already is left as it is. UsageError without a secret or a token."""
+    from mirror_sync.sources.webhooks import Webhooks
+
+    settings = invocation.settings()
+    secret = settings.http.webhook_secret if settings.http else None
+    if secret is None:
+        raise UsageError(f"{settings.path.name} takes no webhooks; write http: {{webhook_secret: ${{WEBHOOK_SECRET}}}}")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook")
+    for upstream, token in _hubs(settings):
+        found = Webhooks(upstream.endpoints[0], token).watch(url, secret, _patterns(settings, upstream))
+        names = ", ".join(f"{one.type} {one.name}" for one in found)
+        invocation.print(
+            f"{upstream.name}: {f'{url} is told of {names} now' if found else f'{url} is told of all already'}"
+        )
+
+
+def list_webhooks(invocation: Invocation) -> None:
+    """UsageError without a token."""
+    from mirror_sync.sources.webhooks import Webhooks
+
+    for upstream, token in _hubs(invocation.settings()):
+        found = Webhooks(upstream.endpoints[0], token).list()
+        invocation.print(f"{upstream.name}: {counted(len(found), 'webhook')}")
+        for webhook in found:
+            off = " (switched off)" if webhook.disabled else ""
+            names = ", ".join(f"{one.type} {one.name}" for one in sorted(webhook.watched))
+            invocation.print(f"  {webhook.url or 'no address'}{off}: {names}")
+
+
+def _hubs(settings: Settings) -> Iterator[tuple[HubUpstream, str]]:
+    """Those that jobs read from, with their tokens."""
+    from mirror_sync.config.settings import HubUpstream
+
+    used = [settings.upstreams[name] for name in dict.fromkeys(job.upstream for job in settings.jobs)]
+    hubs = [upstream for upstream in used if isinstance(upstream, HubUpstream)]
+    if not hubs:
+        raise UsageError(f"no job of {settings.path.name} reads from an upstream of kind: huggingface")
+    for upstream in hubs:
+        if not upstream.token:
+            raise UsageError(
+                f"upstream {upstream.name} has no token, and webhooks belong to an account: write its token"
+            )
+    yield from ((upstream, upstream.token or "") for upstream in hubs)
+
+
+def _patterns(settings: Settings, upstream: HubUpstream) -> list[RepoPattern]:
+    return [pattern for job in settings.jobs if job.upstream == upstream.name for pattern in job.repos]

@@ -1,0 +1,83 @@
+"""What others have asked for and what became of it: whole jobs, or single repos of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from mirror_sync.domain.repo import Repo
+
+
+class Lane(NamedTuple):
+    """Where a run goes: one at a time for all of a job, and one beside it for single repos."""
+
+    job: str
+    whole: bool
+
+    def __str__(self) -> str:
+        return self.job if self.whole else f"{self.job} (single repos)"
+
+
+class State(StrEnum):
+    STARTED = "started"
+    WAITS = "waits"  # until the run that goes on has ended
+    MERGED = "merged"  # with one that waits already
+    PAUSED = "paused"  # by a person: nothing is started
+    CLOSED = "closed"  # outside of the hours of the job: nothing is started
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a request came to in one job; `repo` None for all of the job."""
+
+    job: str
+    repo: str | None
+    state: State
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What was asked for and has not begun. For one thread at a time."""
+
+    _whole: set[str] = field(default_factory=set)
+    _repos: dict[str, set[Repo]] = field(default_factory=dict)
+
+    def add(self, job: str, repo: Repo | None) -> bool:
+        """False when it waits already."""
+        if job in self._whole:
+            return False
+        if repo is None:
+            self._whole.add(job)
+            return True
+        repos = self._repos.setdefault(job, set())
+        new = repo not in repos
+        repos.add(repo)
+        return new
+
+    def holds(self, lane: Lane) -> bool:
+        return lane.job in (self._whole if lane.whole else self._repos)
+
+    def take(self, lane: Lane) -> frozenset[Repo]:
+        """The repos that waited; a run of the whole job brings them, too."""
+        if lane.whole:
+            self._whole.discard(lane.job)
+        return frozenset(self._repos.pop(lane.job, ()))
+
+    def keep(self, jobs: Collection[str]) -> None:
+        """Forget what was asked of other jobs."""
+        self._whole.intersection_update(jobs)
+        self._repos = {job: repos for job, repos in self._repos.items() if job in jobs}
+
+
+def words(begun: Iterable[Begun]) -> str:
+    """A line for each, for a person."""
+    said = {
+        State.STARTED: "started",
+        State.WAITS: "runs already; it starts again when that has ended",
+        State.MERGED: "waits already, and runs only once",
+        State.PAUSED: "is paused: nothing is started; see mirror-sync resume",
+        State.CLOSED: "is outside of its hours: nothing is started",
+    }
+    return "\n".join(f"job {one.job}{f', {one.repo}' if one.repo else ''}: {said[one.state]}" for one in begun)

@@ -1,0 +1,138 @@
+"""How other programs of this machine ask the daemon for something: one line of JSON, and one in answer.
+
+The socket lies in the state folder, and only its owner may connect. {"trigger": "JOB or REPO"} is answered with
+{"begun": [{"job": ..., "repo": ..., "state": ...}]}, or with {"error": "why not"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+from filelock import FileLock, Timeout
+
+from mirror_sync.daemon.asked import Begun, State
+from mirror_sync.errors import MirrorError, UsageError
+
+SOCKET, _LOCK = "daemon.sock", "daemon.lock"
+MOST = 4096  # bytes of a request
+_MOST_ANSWER = 1024 * 1024  # bytes
+_PATIENCE = 5.0  # seconds that the other end gets
+_LAST = 1.0  # seconds that a request gets when the daemon ends
+_OWNER_ONLY = 0o600
+
+Trigger = Callable[[str], tuple[Begun, ...]]
+_log = structlog.get_logger()
+
+
+@contextmanager
+def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
+    """Answer in a thread for as long as the block lasts.
+
+    Where that cannot be, or another daemon has this folder, it is logged: the schedules do not need it.
+    """
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(_listener(folder, stack))
+        except Timeout:
+            _log.warning(
+                "control.off", reason=f"another daemon uses {folder}; it answers trigger, and this one does not"
+            )
+        except OSError as error:
+            _log.warning("control.off", reason=f"{folder / SOCKET}: {error.strerror or error}; trigger will not work")
+        else:
+            thread = threading.Thread(target=_answer_all, args=(listener, trigger), name="control", daemon=True)
+            thread.start()
+            stack.callback(_end, listener, thread)
+        yield
+
+
+def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Begun, ...]:
+    """Ask the daemon that has this state folder. ConnectionError when there is none; UsageError when it refuses."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, _short(folder) as path:
+            line.settimeout(_PATIENCE)
+            line.connect(path)
+            line.sendall(json.dumps(request).encode() + b"\n")
+            answer = json.loads(_line(line, _MOST_ANSWER))
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ConnectionError(f"no daemon runs with state_dir {folder}; start one with mirror-sync daemon") from None
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"the daemon at {folder / SOCKET} does not answer: {error}") from error
+    if "error" in answer:
+        raise UsageError(str(answer["error"]))
+    return tuple(Begun(one["job"], one["repo"], State(one["state"])) for one in answer["begun"])
+
+
+def _listener(folder: Path, stack: ExitStack) -> socket.socket:
+    """A socket that a killed daemon has left is replaced: the lock says that it is dead."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(FileLock(folder / _LOCK, timeout=0, thread_local=False, is_singleton=False))
+    (folder / SOCKET).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short(folder) as path:
+            listener.bind(path)
+        (folder / SOCKET).chmod(_OWNER_ONLY)  # before anybody can connect
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    stack.callback((folder / SOCKET).unlink, missing_ok=True)
+    return listener
+
+
+@contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """A path to the socket that fits in the 107 bytes of unix(7), however deep the folder lies."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def _end(listener: socket.socket, thread: threading.Thread) -> None:
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+    thread.join(_LAST)
+
+
+def _answer_all(listener: socket.socket, trigger: Trigger) -> None:
+    with suppress(OSError):  # the listener was shut down
+        while True:
+            line, _ = listener.accept()
+            with line, suppress(OSError):
+                line.settimeout(_PATIENCE)
+                line.sendall(json.dumps(_answer(line, trigger)).encode() + b"\n")
+
+
+def _answer(line: socket.socket, trigger: Trigger) -> dict[str, Any]:
+    try:
+        request = json.loads(_line(line, MOST))
+        return {"begun": [asdict(begun) for begun in trigger(str(request["trigger"]))]}
+    except (ValueError, KeyError, TypeError):
+        return {"error": f'a request is one line of JSON of at most {MOST} bytes: {{"trigger": "JOB or REPO"}}'}
+    except MirrorError as error:
+        return {"error": str(error)}
+
+
+def _line(line: socket.socket, most: int) -> bytes:
+    """Up to the end of the line. ValueError when it is longer; TimeoutError."""
+    came = b""
+    while not came.endswith(b"\n"):
+        if len(came) > most:
+            raise ValueError("the line is too long")
+        part = line.recv(65536)
+        if not part:
+            break
+        came += part
+    return came

@@ -1,0 +1,213 @@
+"""The runs of the daemon: those that are due, and those that somebody asks for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from mirror_sync.daemon.asked import Begun, Lane, State, Waiting
+from mirror_sync.daemon.pauses import Pauses
+from mirror_sync.daemon.watch import Watched
+from mirror_sync.domain.events import Observer, RunAborted
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RunReport
+from mirror_sync.errors import MirrorError, UsageError
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+
+AT_ONCE = 4  # runs that were asked for, beside those that are due
+
+_log = structlog.get_logger()
+
+
+class Syncs(Watched, Protocol):
+    """What the daemon needs of a mirror. Safe for several threads."""
+
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport: ...
+
+    def sweep(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _is_open(job: Job) -> bool:
+    hours = job.schedule.only if job.schedule else None
+    now = datetime.now(UTC)
+    return hours is None or hours.opens(now) == now
+
+
+class Runs:
+    """Safe for many threads. A job runs once at a time as a whole, and once beside that for single repos.
+
+    `tell` gets the runs that end without a report; `on_change` is called when one has begun or ended.
+    """
+
+    def __init__(self, stop: threading.Event, tell: Observer, on_change: Callable[[], None]) -> None:
+        self._stop, self._tell, self._on_change = stop, tell, on_change
+        self._changed = threading.Condition()
+        self._running: dict[Lane, Syncs] = {}
+        self._waiting = Waiting()
+        self._current: tuple[Settings, Syncs] | None = None
+        self._retired: list[Syncs] = []
+        self._pool = ThreadPoolExecutor(AT_ONCE, "asked")
+
+    @property
+    def mirror(self) -> Syncs | None:
+        with self._changed:
+            return None if self._current is None else self._current[1]
+
+    def take(self, settings: Settings, mirror: Syncs) -> None:
+        """From now on runs begin on this mirror, with these jobs."""
+        with self._changed:
+            old, self._current = self._current, (settings, mirror)
+            self._waiting.keep({job.name for job in settings.jobs})
+            self._retire(None if old is None else old[1])
+
+    def names(self) -> frozenset[str]:
+        """The jobs that something runs of."""
+        with self._changed:
+            return frozenset(lane.job for lane in self._running)
+
+    def lanes(self) -> list[str]:
+        """What runs, for a person."""
+        with self._changed:
+            return sorted(map(str, self._running))
+
+    def due(self, name: str) -> None:
+        """Run a job, in this thread; not where it runs already. Whatever happens, it can be tried again.
+
+        It ends with its hours. A time that comes late, outside of them, waits for the next ones; so does a paused job.
+        """
+        with self._changed:
+            jobs = () if self._current is None else self._current[0].jobs
+        job = next((job for job in jobs if job.name == name), None)
+        if job is None or self._is_paused(name):
+            return
+        now = datetime.now(UTC)
+        until = job.schedule.only.closes(now) if job.schedule and job.schedule.only else None
+        if until is not None and until <= now:
+            _log.info("job.not-started", job=name, reason="it comes late, outside of its hours")
+            return
+        self._run(Lane(name, whole=True), asked=False, until=until)
+
+    def ask(self, text: str) -> tuple[Begun, ...]:
+        """Start the job of that name, or the repo in every job that names it. UsageError where there is none."""
+        named = {job.name: job for job in self._jobs()}
+        if text in named:
+            return (self._ask(named[text], None),)
+        try:
+            repo = Repo.parse(text) if "/" in text or ":" in text else None
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        begun = () if repo is None else self.ask_repo(repo)
+        if not begun:
+            known = f"; it has: {', '.join(named)}" if repo is None else ""
+            raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
+        return begun
+
+    def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
+        """Likewise; empty where no job names it."""
+        return tuple(self._ask(job, repo) for job in self._jobs() if job.names(repo))
+
+    def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
+        """A repo may have changed: as above, for jobs that are within their hours, if they have any.
+
+        Where `revisions` are given, for jobs that follow one of them.
+        """
+        jobs = [job for job in self._jobs() if job.names(repo)]
+        return tuple(
+            self._ask(job, repo) if _is_open(job) else Begun(job.name, str(repo), State.CLOSED)
+            for job in jobs
+            if not revisions or any(map(job.follows, revisions))
+        )
+
+    def end(self, grace: float) -> bool:
+        """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._changed:
+            clean = self._changed.wait_for(lambda: not self._running, grace)
+            self._retire(None if self._current is None else self._current[1])
+        return clean
+
+    def _jobs(self) -> Sequence[Job]:
+        with self._changed:
+            if self._current is None or self._stop.is_set():
+                raise UsageError("the daemon is stopping")
+            return self._current[0].jobs
+
+    def _is_paused(self, job: str) -> bool:
+        with self._changed:
+            if self._current is None or job not in Pauses(self._current[0].state_dir).all():
+                return False
+        _log.info("job.not-started", job=job, reason="it is paused")
+        return True
+
+    def _ask(self, job: Job, repo: Repo | None) -> Begun:
+        if self._is_paused(job.name):
+            return Begun(job.name, None if repo is None else str(repo), State.PAUSED)
+        return Begun(job.name, None if repo is None else str(repo), self._put(job, repo))
+
+    def _put(self, job: Job, repo: Repo | None) -> State:
+        lane = Lane(job.name, whole=repo is None)
+        with self._changed:
+            if not self._waiting.add(job.name, repo):
+                return State.MERGED
+            if lane in self._running:
+                return State.WAITS
+        self._begin(lane)
+        return State.STARTED
+
+    def _begin(self, lane: Lane) -> None:
+        try:
+            self._pool.submit(self._run, lane)
+        except RuntimeError:  # the pool is shut down: so is the daemon
+            _log.info("job.not-started", job=lane.job, reason="the daemon is stopping")
+
+    def _run(self, lane: Lane, *, asked: bool = True, until: datetime | None = None) -> None:
+        with self._changed:
+            nothing = asked and not self._waiting.holds(lane)
+            if nothing or self._current is None or self._stop.is_set() or lane in self._running:
+                return
+            mirror = self._running[lane] = self._current[1]
+            repos = self._waiting.take(lane)
+        self._on_change()
+        try:
+            mirror.sync([lane.job], None if lane.whole else repos, until)
+        except (MirrorError, OSError) as error:
+            self._fail(lane, error.code if isinstance(error, MirrorError) else "os", str(error))
+        except Exception as error:
+            self._fail(lane, "internal", f"internal error: {type(error).__name__}: {error}")
+        finally:
+            self._end(lane)
+
+    def _fail(self, lane: Lane, code: str, reason: str) -> None:
+        """Within an except clause."""
+        self._tell(RunAborted(lane.job, code))
+        _log.error("job.failed", job=lane.job, reason=reason, exc_info=True)
+
+    def _end(self, lane: Lane) -> None:
+        with self._changed:
+            del self._running[lane]
+            again = self._waiting.holds(lane) and not self._stop.is_set()
+            self._retire(None)
+            self._changed.notify_all()
+        self._on_change()
+        if again:
+            self._begin(lane)
+
+    def _retire(self, mirror: Syncs | None) -> None:
+        """Close mirrors that are no longer current, as soon as nothing runs on them."""
+        if mirror is not None:
+            self._retired.append(mirror)
+        for old in [old for old in self._retired if old not in self._running.values()]:
+            self._retired.remove(old)
+            old.close()

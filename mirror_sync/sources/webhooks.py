@@ -1,0 +1,78 @@
+"""The webhooks of an account of the Hub: which there are, and one more for what none of them watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from huggingface_hub import HfApi, WebhookInfo
+from huggingface_hub.errors import HfHubHTTPError
+
+from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.errors import UpstreamError
+
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Watched:
+    """`type` is model, dataset, org or user."""
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    id: str
+    url: str
+    watched: frozenset[Watched]
+    disabled: bool
+
+
+class Webhooks:
+    """Of the account whose token this is. UpstreamError when the Hub does not do what is asked."""
+
+    def __init__(self, endpoint: str, token: str) -> None:
+        self._endpoint, self._api = endpoint, HfApi(endpoint=endpoint, token=token)
+
+    def list(self) -> tuple[Webhook, ...]:
+        try:
+            return tuple(map(_webhook, self._api.list_webhooks()))
+        except Exception as error:  # the client's own errors, and those of its transport, have no common root
+            raise self._failure(error) from error
+
+    def watch(self, url: str, secret: str, patterns: Iterable[RepoPattern]) -> Sequence[Watched]:
+        """Have the Hub tell `url` of all that `patterns` name; returns what it was not told of before."""
+        known = {
+            one for webhook in self.list() if webhook.url == url and not webhook.disabled for one in webhook.watched
+        }
+        try:
+            missing = sorted({self._watched(pattern) for pattern in patterns} - known)
+            if missing:
+                items = [{"type": one.type, "name": one.name} for one in missing]
+                self._api.create_webhook(url=url, watched=list(items), domains=["repo"], secret=secret)
+        except Exception as error:  # as above
+            raise self._failure(error) from error
+        return missing
+
+    def _watched(self, pattern: RepoPattern) -> Watched:
+        """All of an owner for a glob: the Hub knows no other."""
+        if not pattern.is_glob:
+            return Watched(pattern.kind, pattern.glob)
+        try:
+            self._api.get_organization_overview(pattern.owner)
+        except HfHubHTTPError as error:
+            if error.response.status_code != _NOT_FOUND:
+                raise
+            return Watched("user", pattern.owner)
+        return Watched("org", pattern.owner)
+
+    def _failure(self, error: Exception) -> UpstreamError:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        return UpstreamError(f"webhooks of {self._endpoint}: {first}")
+
+
+def _webhook(found: WebhookInfo) -> Webhook:
+    watched = frozenset(Watched(item.type, item.name) for item in found.watched)
+    return Webhook(found.id, found.url or "", watched, found.disabled)
