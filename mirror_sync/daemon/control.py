@@ -119,10 +119,15 @@ def _answer(line: socket.socket, trigger: Trigger) -> dict[str, Any]:
     try:
         request = json.loads(_line(line, MOST))
         return {"begun": [asdict(begun) for begun in trigger(str(request["trigger"]))]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {"error": f'a request is one line of JSON of at most {MOST} bytes: {{"trigger": "JOB or REPO"}}'}
     except MirrorError as error:
         return {"error": str(error)}
+    except OSError:  # the other end has gone, or says nothing
+        raise
+    except Exception as error:  # the next request must be answered all the same
+        _log.error("control.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
+        return {"error": f"internal error: {type(error).__name__}"}
 
 
 def _line(line: socket.socket, most: int) -> bytes:

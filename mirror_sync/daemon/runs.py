@@ -191,7 +191,8 @@ class Runs:
 
     def _fail(self, lane: Lane, code: str, reason: str) -> None:
         """Within an except clause."""
-        self._tell(RunAborted(lane.job, code))
+        if lane.whole:  # single repos say nothing of how their job is
+            self._tell(RunAborted(lane.job, code))
         _log.error("job.failed", job=lane.job, reason=reason, exc_info=True)
 
     def _end(self, lane: Lane) -> None:

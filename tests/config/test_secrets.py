@@ -27,6 +27,12 @@ def test_every_secret_is_known_for_redaction_with_the_variables_in_it(tmp_path: 
     assert found.secrets == ("hf_from_file", "pre-hf_1234", "fallback", "hf_1234", "AKIA")
 
 
+def test_the_secret_of_webhooks_is_a_secret() -> None:
+    found = settings(f"http: {{webhook_secret: '${{S}}'}}\n{REST}{JOBS}", S=SECRET)
+    assert found.secrets == (SECRET,)
+    assert SECRET not in repr(found)
+
+
 def test_no_repr_shows_a_secret() -> None:
     found = settings(SIDES.format(token=SECRET, access=SECRET, secret=SECRET) + LICENSES + JOBS)
     hub, bucket = found.upstreams["hub"], found.targets["s3"]

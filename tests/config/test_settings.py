@@ -194,6 +194,8 @@ def test_front(entry: str, wanted: FrontSettings) -> None:
         ("", HttpSettings("127.0.0.1", 9108)),
         ("http: {}", HttpSettings("127.0.0.1", 9108)),
         ("http: {listen: '[::]:9000'}", HttpSettings("::", 9000)),
+        ("http: {webhook_secret: whsec-1234}", HttpSettings(webhook_secret="whsec-1234")),
+        ("http: {webhook_secret: '${NOT_SET:-}'}", HttpSettings()),
         ("http: {listen: none}", None),
     ],
 )

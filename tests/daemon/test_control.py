@@ -74,7 +74,7 @@ def test_what_no_job_is_or_names_is_refused_in_one_line(tmp_path: Path, name: st
         states(tmp_path, name)
 
 
-@pytest.mark.parametrize("request_", [b"\n", b"[]\n", b'{"trigger": 1', b"\xff\n", b"{" * (MOST + 1), b""])
+@pytest.mark.parametrize("request_", [b"\n", b"[]\n", b'{"trigger": 1', b"\xff\n", b"{" * (MOST + 1), b"[" * MOST, b""])
 def test_a_request_that_is_none_is_refused_and_the_next_one_answered(tmp_path: Path, request_: bytes) -> None:
     with slow(tmp_path), socket.socket(socket.AF_UNIX) as line:
         line.connect(str(tmp_path / "state" / SOCKET))

@@ -1,0 +1,99 @@
+"""The daemon keeps to the hours of its jobs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mirror_sync.bootstrap import Mirror
+from mirror_sync.config.load import load
+from mirror_sync.config.settings import Settings
+from mirror_sync.daemon.asked import State
+from mirror_sync.daemon.runs import Runs
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RunReport
+from tests.daemon.living import Manager, living, write_jobs
+from tests.daemon.test_control import states
+
+ONE = Repo.parse("acme/one")
+
+
+def hours(start: timedelta, stop: timedelta) -> str:
+    """From one time to another, counted from now."""
+    now = datetime.now(UTC)
+    return f"{now + start:%H:%M}-{now + stop:%H:%M}"
+
+
+CLOSED = hours(timedelta(hours=2), timedelta(hours=3))
+OPEN = hours(timedelta(hours=-1), timedelta(hours=2))
+
+
+def test_a_job_outside_of_its_hours_waits_and_a_trigger_does_not(tmp_path: Path) -> None:
+    path = write_jobs(
+        tmp_path, f"name: night, schedule: {{every: 1h, only: '{CLOSED}'}}", "name: day, schedule: {every: 1h}"
+    )
+    manager = Manager(str(tmp_path / "notify"))
+    with living(["-m", "tests.daemon.slow", str(path), "polite"], tmp_path, NOTIFY_SOCKET=manager.address) as daemon:
+        manager.until("READY")
+        assert daemon.line() == "sync day", "the job before it waits"
+        assert states(tmp_path, "night") == {"night": State.STARTED}
+        assert daemon.line() == "sync night"
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+    manager.close()
+
+
+class Noting(Mirror):
+    """Says when it would have to end."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.ends: list[datetime | None] = []
+
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport:
+        self.ends.append(until)
+        return super().sync(names, repos, until)
+
+
+def runs_of(folder: Path, only: str) -> tuple[Runs, Noting]:
+    settings = load(write_jobs(folder, f"name: night, schedule: {{every: 1h, only: '{only}'}}"), {})
+    mirror, runs = Noting(settings), Runs(threading.Event(), lambda event: None, lambda: None)
+    runs.take(settings, mirror)
+    return runs, mirror
+
+
+def test_a_run_that_is_due_has_to_end_with_its_hours(tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, OPEN)
+    runs.due("night")
+    (end,) = mirror.ends
+    assert end is not None
+    assert f"{end:%H:%M}" == OPEN.partition("-")[2]
+    assert [status.outcome for status in mirror.status()] == ["published"]
+    assert runs.end(60)
+
+
+def test_a_time_that_comes_late_outside_of_the_hours_waits_for_the_next_ones(tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, CLOSED)
+    runs.due("night")
+    assert mirror.ends == []
+    assert runs.end(0)
+
+
+def test_a_webhook_starts_nothing_outside_of_the_hours(tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, CLOSED)
+    assert [begun.state for begun in runs.hint(ONE)] == [State.CLOSED]
+    assert runs.hint(ONE, ["other-branch"]) == ()
+    assert (mirror.ends, runs.end(0)) == ([], True)
+
+
+def test_a_run_is_stopped_at_its_time_and_what_is_left_is_brought_by_the_next(tmp_path: Path) -> None:
+    _, mirror = runs_of(tmp_path, OPEN)
+    report = Mirror.sync(mirror, ["night"], until=datetime.now(UTC))
+    assert (report.interrupted, report.repos, mirror.stop.is_set()) == (True, (), False)
+    assert [repo.outcome for repo in Mirror.sync(mirror, ["night"]).repos] == ["published"]
+    mirror.close()
