@@ -8,7 +8,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.cli.inventory import Inventory, JobLine, Line, State
+from mirror_sync.cli.inventory import Inventory, Line, State
+from mirror_sync.cli.next_runs import JobLine
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
@@ -73,6 +74,8 @@ def _cells(line: Line, job: JobLine, now: datetime) -> tuple[str, ...]:
 def _next(job: JobLine, now: datetime) -> str:
     if not job.scheduled:
         return "by hand"
+    if job.paused and job.next_run is None:
+        return "paused"
     if job.last_run is not None and job.last_run.state is RunState.RUNNING:
         return "runs now"
     if job.next_run is None:
