@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
     together = threading.Barrier(8)
 
     class Counted(History):
-        def __init__(self, path: Path) -> None:
-            super().__init__(path)
+        def __init__(self, path: Path, *, places: Mapping[str, str]) -> None:
+            super().__init__(path, places=places)
             made.append(self)
 
     monkeypatch.setattr(bootstrap, "History", Counted)

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from mirror_sync.bootstrap import Mirror, places_of
-from mirror_sync.cli.found import completed
+from mirror_sync.cli.found import Published
 from mirror_sync.cli.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.operating import paused_now
 from mirror_sync.cli.standing import history_text, status_document, status_text
+from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.history import RUNS_KEPT
@@ -34,10 +34,10 @@ def asked(repo: str | None, *, as_json: bool, every: bool) -> Question:
         raise UsageError(str(error)) from None
 
 
-def shown(question: Question, mirror: Mirror, invocation: Invocation) -> str:
+def shown(question: Question, mirror: Mirror, published: Published, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for a repo nobody knows."""
     now, pattern = datetime.now(UTC), question.pattern
-    inventory = _inventory(mirror, pattern, now)
+    inventory = _inventory(mirror, published, pattern, now)
     document, parts = status_document(inventory), [status_text(inventory, invocation.page, now)]
     if pattern is not None and not pattern.is_glob:
         changes = mirror.history.changes(pattern.kind, pattern.glob)
@@ -46,12 +46,13 @@ def shown(question: Question, mirror: Mirror, invocation: Invocation) -> str:
         document["changes"] = [asdict(change) for change in changes]
         parts = [*(parts if inventory.lines else ()), history_text(changes, invocation.page, every=question.every)]
     if not question.as_json:
-        return "\n\n".join(filter(None, (*parts, paused_now(mirror.settings))))
+        return "\n\n".join(parts)
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
 
 
-def _inventory(mirror: Mirror, pattern: RepoPattern | None, now: datetime) -> Inventory:
-    jobs = mirror.settings.jobs
-    memory = Memory(mirror.status(), mirror.history.runs(RUNS_KEPT), places_of(mirror.settings))
-    inventory = completed(take_inventory(jobs, memory, now), jobs, mirror.store)
+def _inventory(mirror: Mirror, published: Published, pattern: RepoPattern | None, now: datetime) -> Inventory:
+    settings = mirror.settings
+    paused = Pauses(settings.state_dir).all()
+    memory = Memory(mirror.status(), mirror.history.runs(RUNS_KEPT), places_of(settings), paused)
+    inventory = published.complete(take_inventory(settings.jobs, memory, now))
     return inventory if pattern is None else narrowed(inventory, pattern)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -241,13 +242,16 @@ def status(
     AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
     """
     from mirror_sync.cli.asking import asked, shown
+    from mirror_sync.cli.found import Published
 
     question = asked(repo, as_json=as_json, every=invocation.options.loudness > 0)
     with invocation.mirror(None) as mirror:
+        published = Published(mirror.settings.jobs, mirror.store)
         if watch is None:
-            invocation.print(shown(question, mirror, invocation))
+            invocation.print(shown(question, mirror, published, invocation))
         else:
-            repeat(invocation, lambda: shown(question, mirror, invocation), seconds_of(watch), invocation.stop)
+            page = partial(shown, question, mirror, published, invocation)
+            repeat(invocation, page, seconds_of(watch), invocation.stop)
 
 
 @app.command()

@@ -3,6 +3,7 @@ lost."""
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.observers.figures import counted
 from mirror_sync.ports import Store
 
+_KEPT = 60.0  # seconds
 _AT_ONCE = 16  # small documents, each a request
 
 
@@ -33,28 +35,48 @@ class _Wanted:
     repo: Repo
 
 
-def completed(inventory: Inventory, jobs: Sequence[Job], store_of: Callable[[str], Store]) -> Inventory:
-    """The inventory with what the targets publish of those lines; what cannot be read is a note."""
-    by_target: dict[str, list[tuple[Job, Line]]] = defaultdict(list)
-    named = {job.name: job for job in jobs}
-    for line in unread(inventory):
-        by_target[named[line.job].target].append((named[line.job], line))
-    found: list[Line] = []
-    notes: list[str] = []
-    for target, lines in by_target.items():
-        try:
-            here = _found(store_of(target), lines)
-        except (StoreError, DocumentError, OSError) as error:
-            notes.append(f"what target {target} publishes cannot be read: {error}")
-            continue
-        found += here
-        if here:
-            what = counted(len(here), "snapshot is", "snapshots are")
-            notes.append(
-                f"{what} read from target {target}, since nothing is remembered here: AGE counts from the publication, "
-                "and the next sync asks upstream"
-            )
-    return with_found(inventory, found, notes)
+class Published:
+    """What targets publish, remembered for a minute: a page that is redrawn lists no bucket each time."""
+
+    def __init__(
+        self, jobs: Sequence[Job], store_of: Callable[[str], Store], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._jobs = {job.name: job for job in jobs}
+        self._store_of, self._clock = store_of, clock
+        self._asked: tuple[list[Line], float] = ([], 0.0)
+        self._found: list[Line] = []
+        self._notes: list[str] = []
+
+    def complete(self, inventory: Inventory) -> Inventory:
+        """The inventory with what is published of the lines that nothing is remembered of.
+
+        What cannot be read is a note.
+        """
+        lines, now = unread(inventory), self._clock()
+        asked, at = self._asked
+        if lines != asked or now - at >= _KEPT:
+            self._found, self._notes = [], []
+            self._ask(lines)
+            self._asked = (lines, now)
+        return with_found(inventory, self._found, self._notes)
+
+    def _ask(self, lines: Sequence[Line]) -> None:
+        by_target: dict[str, list[tuple[Job, Line]]] = defaultdict(list)
+        for line in lines:
+            job = self._jobs[line.job]
+            by_target[job.target].append((job, line))
+        for target, wanted in by_target.items():
+            try:
+                here = _found(self._store_of(target), wanted)
+            except (StoreError, DocumentError, OSError) as error:
+                self._notes.append(f"what target {target} publishes cannot be read: {error}")
+                continue
+            self._found += here
+            if here:
+                self._notes.append(
+                    f"{counted(len(here), 'snapshot is', 'snapshots are')} read from target {target}, since nothing is "
+                    "remembered here: AGE counts from the publication, and the next sync asks upstream"
+                )
 
 
 def _found(store: Store, lines: Sequence[tuple[Job, Line]]) -> list[Line]:

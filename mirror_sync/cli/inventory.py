@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from mirror_sync.daemon.triggers import due_after
+from mirror_sync.cli.next_runs import JobLine, as_paused, job_line_of
 from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.job import Every, Job
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
-from mirror_sync.domain.selection import Selection
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
-from mirror_sync.observers.figures import in_time
 from mirror_sync.observers.history import RunRecord, RunState
 
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
-_LATE = timedelta(minutes=10)  # a run that waits for its turn behind others is not late yet
 
 
 class State(StrEnum):
@@ -71,22 +68,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class JobLine:
-    """A job: `next_run` None when it is run by hand only, or begins with the daemon; `due` when it should have begun.
-
-    `notes` are sentences for a person.
-    """
-
-    name: str
-    target: str
-    scheduled: bool
-    next_run: datetime | None
-    due: bool
-    last_run: RunRecord | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Inventory:
     """`notes` concern more than one job. `unnamed` is remembered and asked for by no job any more."""
 
@@ -107,11 +88,15 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is known here. `runs`: newest first; `places`: where each job publishes now."""
+    """What is known here. `runs`: newest first; `places`: where each job publishes now.
+
+    `paused`: the jobs that a person has paused, and until when; None for until they are resumed.
+    """
 
     statuses: Sequence[RepoStatus]
     runs: Sequence[RunRecord]
     places: Mapping[str, str]
+    paused: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Inventory:
@@ -125,8 +110,11 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
         named += sum(map(_is_repo, known))
         last = next((run for run in memory.runs if job.name in run.jobs), None)
         lines += [_line(status, memory.places.get(job.name, "")) for status in known]
-        lines += _never(job, known, last)
-        job_lines.append(_job_line(job, last, now))
+        job_line = job_line_of(job, last, now)
+        if job.name in memory.paused:
+            job_line = as_paused(job_line, memory.paused[job.name])
+        lines += _never(job, known, _why_never(job, job_line))
+        job_lines.append(job_line)
     unnamed = sum(map(_is_repo, memory.statuses)) - named
     return Inventory(tuple(_sorted(lines)), tuple(job_lines), next(iter(memory.runs), None), unnamed)
 
@@ -221,13 +209,12 @@ def _state(status: RepoStatus) -> State:
     return State(status.outcome)
 
 
-def _never(job: Job, known: Sequence[RepoStatus], last: RunRecord | None) -> Iterator[Line]:
+def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[Line]:
     """What a job names and nothing is remembered of."""
     seen: dict[RepoPattern, set[str]] = {}
     for status in known:
         seen.setdefault(RepoPattern(status.kind, status.repo), set()).update(status.revision.split(", "))
     repos = [pattern.repo for pattern in seen if not pattern.is_glob]
-    why = _why_never(job, last)
     for pattern in job.repos:
         names = seen.get(pattern, set())
         if pattern.is_glob and (names or any(map(pattern.matches, repos))):
@@ -237,48 +224,14 @@ def _never(job: Job, known: Sequence[RepoStatus], last: RunRecord | None) -> Ite
                 yield Line(State.NEVER, job.name, pattern.kind, pattern.glob, wanted, reason=why)
 
 
-def _why_never(job: Job, last: RunRecord | None) -> str:
+def _why_never(job: Job, line: JobLine) -> str:
+    last = line.last_run
     if last is not None and last.state is RunState.RUNNING:
         return "not done yet: a run goes on"
     if last is not None and last.state is RunState.INTERRUPTED:
         return "never looked at: the last run of the job was interrupted before it came to this"
+    if line.paused:
+        return f"never looked at, and the job is paused: mirror-sync sync {job.name} does it now"
     if job.schedule is None:
         return f"never looked at, and the job has no schedule: run mirror-sync sync {job.name}"
     return f"never looked at: the daemon runs the job on its schedule; mirror-sync sync {job.name} does it now"
-
-
-def _job_line(job: Job, last: RunRecord | None, now: datetime) -> JobLine:
-    next_run, due = _next_run(job, last, now)
-    return JobLine(
-        job.name,
-        job.target,
-        job.schedule is not None,
-        next_run,
-        due,
-        last,
-        tuple(_notes(job, last, now, late=due)),
-    )
-
-
-def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime | None, bool]:
-    """When the job is due next, and whether it has been for a while. An interval counts from the start of a run."""
-    if job.schedule is None:
-        return None, False
-    if last is None:
-        return (None, False) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), False)
-    due = due_after(job.schedule, datetime.fromisoformat(last.started))
-    running = last.state is RunState.RUNNING
-    late = due is not None and due + _LATE < now and not running
-    if due is not None and due < now and not isinstance(job.schedule, Every):
-        due = due_after(job.schedule, now)
-    return due, late
-
-
-def _notes(job: Job, last: RunRecord | None, now: datetime, *, late: bool) -> Iterator[str]:
-    if late and last is not None:
-        ago = in_time((now - datetime.fromisoformat(last.started)).total_seconds())
-        yield f"job {job.name} is late: it last began {ago} ago; does the daemon run? systemctl status mirror-sync"
-    if last is not None and last.state is RunState.INTERRUPTED:
-        yield f"job {job.name}: its last run was interrupted; mirror-sync sync {job.name} goes on with it"
-    if job.selection != Selection():
-        yield f"job {job.name} mirrors a part of each repo: {job.selection}"

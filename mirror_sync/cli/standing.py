@@ -8,7 +8,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.cli.inventory import Inventory, JobLine, Line, State
+from mirror_sync.cli.inventory import Inventory, Line, State
+from mirror_sync.cli.next_runs import JobLine
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
@@ -73,6 +74,8 @@ def _cells(line: Line, job: JobLine, now: datetime) -> tuple[str, ...]:
 def _next(job: JobLine, now: datetime) -> str:
     if not job.scheduled:
         return "by hand"
+    if job.paused and job.next_run is None:
+        return "paused"
     if job.last_run is not None and job.last_run.state is RunState.RUNNING:
         return "runs now"
     if job.next_run is None:
@@ -99,14 +102,15 @@ def _summary(inventory: Inventory, now: datetime) -> str:
     missing = Counter(line.state for line in lines if not line.state.mirrored)
     listed = ", ".join(f"{missing[state]:,} {state}" for state in State if missing[state])
     what = counted(len(lines), "revision" if several else "repo")
-    last = "" if inventory.last_run is None else f" {_last(inventory.last_run, now)}"
+    last = "" if inventory.last_run is None else f" {_last(inventory, inventory.last_run, now)}"
     return f"complete: {inventory.mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
 
 
-def _last(run: RunRecord, now: datetime) -> str:
+def _last(inventory: Inventory, run: RunRecord, now: datetime) -> str:
+    of = f", of {', '.join(run.jobs)}," if {job.name for job in inventory.jobs} - {*run.jobs} else ""
     if run.state is RunState.RUNNING:
-        return f"A run goes on since {age(run.started, now)}."
-    return f"The last run began {age(run.started, now)} ago: {run.state}."
+        return f"A run{of} goes on since {age(run.started, now)}."
+    return f"The last run{of} began {age(run.started, now)} ago: {run.state}."
 
 
 def _job_document(job: JobLine) -> dict[str, Any]:

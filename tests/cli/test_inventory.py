@@ -142,3 +142,16 @@ def test_a_pattern_narrows_the_lines_and_the_jobs() -> None:
     found = inventory(job("acme/a", "acme/b", "other/c"), status("acme/a"))
     assert list(states(narrowed(found, RepoPattern.parse("acme/*")))) == ["acme/b@main", "acme/a@main"]
     assert narrowed(found, RepoPattern.parse("dataset:acme/*")).jobs == ()
+
+
+def test_a_paused_job_is_not_late_and_says_until_when() -> None:
+    hourly = job("acme/a", schedule=Every(timedelta(hours=1)))
+    until = NOW + timedelta(hours=5)
+    for end, next_run in ((None, None), (until, until)):
+        memory = Memory((), (run(RunState.COMPLETE),), {}, {"job": end})
+        found = take_inventory([hourly], memory, NOW)
+        (line,) = found.jobs
+        assert (line.paused, line.due, line.next_run) == (True, False, next_run)
+        assert line.notes[0].startswith("job job is paused until")
+        assert len(line.notes) == 1
+        assert "paused" in found.lines[0].reason

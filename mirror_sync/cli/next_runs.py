@@ -1,0 +1,79 @@
+"""When each job runs next, and what there is to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from mirror_sync.daemon.triggers import due_after
+from mirror_sync.domain.job import Every, Job
+from mirror_sync.domain.selection import Selection
+from mirror_sync.observers.figures import in_time
+from mirror_sync.observers.history import RunRecord, RunState
+
+_LATE = timedelta(minutes=10)  # a run that waits for its turn behind others is not late yet
+_LATE_NOTE = "is late"
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job: `next_run` None when it is run by hand only, or begins with the daemon; `due` when it should have begun.
+
+    `notes` are sentences for a person.
+    """
+
+    name: str
+    target: str
+    scheduled: bool
+    next_run: datetime | None
+    due: bool
+    last_run: RunRecord | None
+    notes: tuple[str, ...] = ()
+    paused: bool = False
+
+
+def job_line_of(job: Job, last: RunRecord | None, now: datetime) -> JobLine:
+    """`last`: the newest run of the job."""
+    next_run, due = _next_run(job, last, now)
+    return JobLine(
+        job.name,
+        job.target,
+        job.schedule is not None,
+        next_run,
+        due,
+        last,
+        tuple(_notes(job, last, now, late=due)),
+    )
+
+
+def as_paused(line: JobLine, until: datetime | None) -> JobLine:
+    """What is paused is not late, and is due again when the pause ends."""
+    said = "until it is resumed" if until is None else f"until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    next_run = None if until is None or line.next_run is None else max(line.next_run, until)
+    notes = tuple(note for note in line.notes if not line.due or _LATE_NOTE not in note)
+    return replace(line, paused=True, due=False, next_run=next_run, notes=(f"job {line.name} is paused {said}", *notes))
+
+
+def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime | None, bool]:
+    """When the job is due next, and whether it has been for a while. An interval counts from the start of a run."""
+    if job.schedule is None:
+        return None, False
+    if last is None:
+        return (None, False) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), False)
+    due = due_after(job.schedule, datetime.fromisoformat(last.started))
+    running = last.state is RunState.RUNNING
+    late = due is not None and due + _LATE < now and not running
+    if due is not None and due < now and not isinstance(job.schedule, Every):
+        due = due_after(job.schedule, now)
+    return due, late
+
+
+def _notes(job: Job, last: RunRecord | None, now: datetime, *, late: bool) -> Iterator[str]:
+    if late and last is not None:
+        ago = in_time((now - datetime.fromisoformat(last.started)).total_seconds())
+        yield f"job {job.name} {_LATE_NOTE}: it last began {ago} ago; does the daemon run? systemctl status mirror-sync"
+    if last is not None and last.state is RunState.INTERRUPTED:
+        yield f"job {job.name}: its last run was interrupted; mirror-sync sync {job.name} goes on with it"
+    if job.selection != Selection():
+        yield f"job {job.name} mirrors a part of each repo: {job.selection}"

@@ -1,0 +1,27 @@
+"""What targets publish, as `status` asks them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirror_sync.cli.found import Published
+from mirror_sync.cli.inventory import Inventory, Line, State
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.stores.directory import DirectoryStore
+
+
+def test_a_page_that_is_redrawn_asks_a_target_once_a_minute(tmp_path: Path) -> None:
+    asked: list[str] = []
+    seconds = iter((0.0, 2.0, 59.0, 61.0, 63.0))
+
+    def store_of(target: str) -> DirectoryStore:
+        asked.append(target)
+        return DirectoryStore(tmp_path)
+
+    job = Job("job", (RepoPattern.parse("acme/a"),), "hub", "disk")
+    inventory = Inventory((Line(State.NEVER, "job", Kind.MODEL, "acme/a", "main"),), (), None)
+    published = Published([job], store_of, lambda: next(seconds))
+    for times in (1, 1, 1, 2, 2):
+        assert published.complete(inventory).lines == inventory.lines
+        assert asked == ["disk"] * times
