@@ -182,18 +182,24 @@ class Lender(HTTPConnectionPool):
     def closed(self) -> bool:
         return self.pool is None
 
-    def lend(self) -> Mannered:
-        """An open connection, which is to be given back. BROKEN when none can be made; BadAnswer."""
+    def lend(self, *, anew: bool = False) -> tuple[Mannered, bool]:
+        """An open connection, which is to be given back, and whether it served before; with `anew` it did not.
+
+        BROKEN when none can be made; BadAnswer.
+        """
         line = self._get_conn()
         assert isinstance(line, Mannered)  # noqa: S101  for the type checker: our pools make no others
         try:
-            if line.sock is None:
+            if anew:
+                line.close()
+            served = line.sock is not None
+            if not served:
                 line.connect()
         except BaseException:
             line.close()
             self._put_conn(line)
             raise
-        return line
+        return line, served
 
     def give_back(self, line: Mannered) -> None:
         """A closed one, too: it will connect again."""

@@ -98,17 +98,21 @@ class LeanWay:
                 self._doubts[origin] = self._doubts.get(origin, 0) + 1
         return answer
 
-    def _answer(self, pool: Lender, request: bytes) -> LeanAnswer | None:
-        line = pool.lend()
+    def _answer(self, pool: Lender, request: bytes, *, anew: bool = False) -> LeanAnswer | None:
+        line, served = pool.lend(anew=anew)
         try:
             head, rest = self._exchange(line.sock, request)
             if head.length != len(rest):
                 line.sock.settimeout(self._manners.timeouts.read)
             return LeanAnswer(head, rest, line, pool)
-        except ValueError:
+        except (ValueError, ConnectionError) as error:
             line.close()
             pool.give_back(line)
-            return None
+            if isinstance(error, ValueError):
+                return None
+            if served:  # a server ends what is idle whenever it likes
+                return self._answer(pool, request, anew=True)
+            raise
         except BaseException:
             line.close()
             pool.give_back(line)
