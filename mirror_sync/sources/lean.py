@@ -49,14 +49,19 @@ class LeanAnswer:
         self._left -= count
         return count
 
+    @property
+    def is_here(self) -> bool:
+        """Whether no byte is still to come from the connection."""
+        return self._left == len(self._rest)
+
     def hurry(self, seconds: float) -> None:
         """From now on, wait only so long for bytes."""
-        if self._left > len(self._rest):
+        if not self.is_here:
             self._sock.settimeout(seconds)
 
     def release_conn(self) -> None:
         """Let the connection serve again if nothing is left on it."""
-        self._let_go(close=not self._stays or self._left > len(self._rest))
+        self._let_go(close=not (self._stays and self.is_here))
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -88,7 +88,8 @@ class Transport:
         """
         length = answer.headers.get("Content-Length", "")
         short = length.isdecimal() and len(length) <= len(str(_SHORT)) and int(length) <= _SHORT
-        if short and self.arrivals(answer, url).drain(_SHORT_WHILE):
+        here = isinstance(answer, LeanAnswer) and answer.is_here
+        if here or (short and self.arrivals(answer, url).drain(_SHORT_WHILE)):
             answer.release_conn()
         else:
             discard(answer)
