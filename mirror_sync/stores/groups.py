@@ -35,6 +35,7 @@ class Groups:
         self._staging, self._longest = staging, longest
         self._waiting: dict[str, Path] = {}
         self._lost: set[str] = set()
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._publishing = threading.Lock()
 
@@ -69,6 +70,7 @@ class Groups:
                 raise
             for key, staged in group.items():
                 self._name(key, staged)
+            self._stop_waiting()
 
     def settle(self) -> None:
         """Publish, for a pointer that may name any blob put so far. StoreUnavailable while one of them is lost."""
@@ -100,9 +102,14 @@ class Groups:
                 del self._waiting[key]
 
     def _publish_later(self) -> None:
-        timer = threading.Timer(self._longest, self._publish_quietly)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(self._longest, self._publish_quietly)
+        self._timer.start()  # no daemon: a process that ends waits for it, so that only a kill loses a group
+
+    def _stop_waiting(self) -> None:
+        with self._lock:
+            if self._timer is not None and not self._waiting:
+                self._timer.cancel()
+                self._timer = None
 
     def _publish_quietly(self) -> None:
         """What fails here is told to whoever puts or asks next."""
