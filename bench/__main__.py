@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in (options.work, options.results):
         folder.mkdir(parents=True, exist_ok=True)
     results = load(options.results / "results.json", machine(options.work), versions())
+    compileall.compile_dir(ROOT / "mirror_sync", quiet=1)  # as an installation does
     with Setting(options.work.resolve() / "bench", options.rounds) as setting:
         for name in options.workloads:
             say(f"{name}:")

@@ -63,7 +63,7 @@ def measured(command: Command, log: Path, limit: float = 900) -> Cost:
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(command.environment or {})},
+            env={**_surroundings(), **(command.environment or {})},
             start_new_session=True,  # its process group is its tree
         )
         with _ended_with_us(running.pid), _Watch(running.pid) as watch, _Deadline(running.pid, limit):
@@ -75,6 +75,11 @@ def measured(command: Command, log: Path, limit: float = 900) -> Cost:
         said = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise CommandError(f"{' '.join(words)} ended with {running.returncode} after {seconds:.1f} s:\n{said}")
     return Cost(seconds, cpu, watch.peak)
+
+
+def _surroundings() -> dict[str, str]:
+    """Ours, as a user has them: a Python that may not keep what it compiles compiles anew at every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class _Watch(threading.Thread):

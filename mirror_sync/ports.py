@@ -166,7 +166,10 @@ class Store(Protocol):
         ...
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
-        """Store a whole object, replacing an older one. `digest` is the body's: a store that can refuses others."""
+        """Store a whole object, replacing an older one. `digest` is the body's: a store that can refuses others.
+
+        A blob may be there for other processes a second later, but is before any pointer that is put after it.
+        """
         ...
 
     def begin(self, key: str, size: int, token: str | None = None) -> Upload:

@@ -11,10 +11,14 @@ _REMEMBERED = 256  # files: those in flight are a few dozen
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a request goes. `trusted`: it was not named by the open internet, so it may lead into our own network."""
+    """Where a request goes. `trusted`: it was not named by the open internet, so it may lead into our own network.
+
+    `small`: the body of the answer is expected to be.
+    """
 
     url: str
     trusted: bool = True
+    small: bool = False
 
 
 class Addresses:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from http.client import HTTPException
 
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from mirror_sync.errors import Unreachable
 from mirror_sync.sources.connection import arriving
 from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.lean import Answer, LeanAnswer
 from mirror_sync.sources.network import Timeouts, spoken_origin
 
 _CHUNK = 64 * 1024  # bytes
@@ -49,8 +49,9 @@ class Pace:
 class Arrivals:
     """The body of one answer, to its end as the connection tells it. `clock` in seconds, from any start."""
 
-    def __init__(self, answer: BaseHTTPResponse, url: str, timeouts: Timeouts, clock: Callable[[], float]) -> None:
-        self._body, self._url = arriving(answer), url
+    def __init__(self, answer: Answer, url: str, timeouts: Timeouts, clock: Callable[[], float]) -> None:
+        self._body = answer if isinstance(answer, LeanAnswer) else arriving(answer)
+        self._url = url
         self._pace, self._clock = Pace(timeouts), clock
 
     def drain(self, seconds: float) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from urllib3 import BaseHTTPResponse
-
 from mirror_sync.errors import BadAnswer, Unreachable
 from mirror_sync.sources.arrivals import Arrivals
+from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin
 from mirror_sync.sources.transport import discard
 
@@ -44,7 +43,7 @@ class Wanted:
 class Body:
     """The wanted bytes out of an answer of 200 or 206, each part as soon as it arrives."""
 
-    def __init__(self, answer: BaseHTTPResponse, arrivals: Arrivals, url: str, wanted: Wanted) -> None:
+    def __init__(self, answer: Answer, arrivals: Arrivals, url: str, wanted: Wanted) -> None:
         """ValueError, saying what was sent instead, for an answer that cannot hold these bytes."""
         self._answer, self._arrivals, self._url = answer, arrivals, url
         self._left = wanted.stop - wanted.start
@@ -103,7 +102,7 @@ class Body:
             raise BadAnswer(f"{spoken_origin(self._url)} sent more bytes than the file has")
 
 
-def _check_plain(answer: BaseHTTPResponse) -> None:
+def _check_plain(answer: Answer) -> None:
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise ValueError(f"bytes encoded as {encoding[:40]!r}, which we did not ask for")

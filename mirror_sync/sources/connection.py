@@ -133,7 +133,9 @@ class Arriving(HTTPResponse):
         return count
 
 
-class _Mannered(HTTPConnection):
+class Mannered(HTTPConnection):
+    """A connection whose answers arrive, and that is picky about addresses."""
+
     manners: Manners
     arriving: Arriving
     peer: str = ""
@@ -169,22 +171,53 @@ class _Mannered(HTTPConnection):
         return addresses[:_ADDRESSES]
 
 
-class _ManneredTls(_Mannered, HTTPSConnection):
+class _ManneredTls(Mannered, HTTPSConnection):
     pass
+
+
+class Lender(HTTPConnectionPool):
+    """A pool whose connections may be borrowed, by whoever speaks HTTP without urllib3."""
+
+    @property
+    def closed(self) -> bool:
+        return self.pool is None
+
+    def lend(self, *, anew: bool = False) -> tuple[Mannered, bool]:
+        """An open connection, which is to be given back, and whether it served before; with `anew` it did not.
+
+        BROKEN when none can be made; BadAnswer.
+        """
+        line = self._get_conn()
+        assert isinstance(line, Mannered)  # noqa: S101  for the type checker: our pools make no others
+        try:
+            if anew:
+                line.close()
+            served = line.sock is not None
+            if not served:
+                line.connect()
+        except BaseException:
+            line.close()
+            self._put_conn(line)
+            raise
+        return line, served
+
+    def give_back(self, line: Mannered) -> None:
+        """A closed one, too: it will connect again."""
+        self._put_conn(line)
 
 
 def pools(manners: Manners) -> Mapping[str, type[HTTPConnectionPool]]:
     """urllib3's pools by scheme, with our connections."""
 
-    class Plain(_Mannered):
+    class Plain(Mannered):
         pass
 
     class Tls(_ManneredTls):
         pass
 
     Plain.manners = Tls.manners = manners
-    plain = type("Plain", (HTTPConnectionPool,), {"ConnectionCls": Plain})
-    tls = type("Tls", (HTTPSConnectionPool,), {"ConnectionCls": Tls})
+    plain = type("Plain", (Lender,), {"ConnectionCls": Plain})
+    tls = type("Tls", (Lender, HTTPSConnectionPool), {"ConnectionCls": Tls})
     return {"http": plain, "https": tls}
 
 
@@ -198,6 +231,6 @@ def peer(answer: BaseHTTPResponse) -> str:
     return _connection(answer).peer
 
 
-def _connection(answer: BaseHTTPResponse) -> _Mannered:
-    assert isinstance(answer.connection, _Mannered)  # noqa: S101  for the type checker: all our pools make these
+def _connection(answer: BaseHTTPResponse) -> Mannered:
+    assert isinstance(answer.connection, Mannered)  # noqa: S101  for the type checker: all our pools make these
     return answer.connection

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import quote
 
-from urllib3 import BaseHTTPResponse
-
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
 from mirror_sync.ports import ByteStream
@@ -21,8 +19,10 @@ from mirror_sync.sources.addresses import Address, Addresses
 from mirror_sync.sources.body import Body, Empty, Wanted
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
+from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin
 
+_SMALL = 256 * 1024  # bytes of a whole file; beyond them the cost of headers does not matter
 _SERVED = {200, 206}
 _WAITING = {408, 425, 429}
 
@@ -52,6 +52,7 @@ class Download:
         self._asked, self._file = asked, file
         self._wanted = Wanted(start, min(stop, file.size), file.size)
         self._place = place_of(asked, file)
+        self._small = self._wanted.whole and file.size <= _SMALL
 
     @contextmanager
     def open(self) -> Iterator[ByteStream]:
@@ -75,11 +76,11 @@ class Download:
             except _ExpiredError:
                 pass  # it served other ranges: nothing is said against those that are signed now
         try:
-            return self._follow(Address(self._place))
+            return self._follow(Address(self._place, small=self._small))
         except _ExpiredError:
             pass  # signed addresses expire: the Hub signs a new one
         try:
-            return self._follow(Address(self._place))
+            return self._follow(Address(self._place, small=self._small))
         except _ExpiredError as error:
             raise Unreachable(f"{self._asked.page}: {error} refuses even freshly signed addresses") from error
 
@@ -100,7 +101,7 @@ class Download:
             self._addresses.keep(self._place, found)
         return body
 
-    def _check_promises(self, url: str, answer: BaseHTTPResponse) -> None:
+    def _check_promises(self, url: str, answer: Answer) -> None:
         """The Hub's own words about the file must be those of its listing."""
         if not self._endpoint.is_home(url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
             return
@@ -117,7 +118,7 @@ class Download:
     def _broken(self, expected: str, actual: str) -> NoReturn:
         raise IntegrityError(self._file.path, expected, self._asked.spoken(actual))
 
-    def _body(self, url: str, answer: BaseHTTPResponse) -> Body:
+    def _body(self, url: str, answer: Answer) -> Body:
         if answer.status in _SERVED:
             try:
                 return Body(answer, self._endpoint.arrivals(answer, url), url, self._wanted)

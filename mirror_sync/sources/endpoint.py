@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from urllib3 import BaseHTTPResponse
-
 from mirror_sync.domain.events import Called, Observer
 from mirror_sync.errors import BadAnswer
 from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.budget import Bucket, Budget
 from mirror_sync.sources.hub_errors import Asked, bad_answer
+from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import origin_of, spoken_origin
 from mirror_sync.sources.transport import Transport, discard
 from mirror_sync.sources.unpacking import Unpacked
@@ -23,7 +22,7 @@ _TOO_MANY = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CACHE = "/api/resolve-cache/"  # below the API by its name, a file by the Hub's counting
 
-Look = Callable[[str, BaseHTTPResponse], None]
+Look = Callable[[str, Answer], None]
 """Is shown every answer of a chain of redirects, with its address, and may raise."""
 
 
@@ -59,19 +58,19 @@ class Endpoint:
         look: Look = lambda *_: None,
         *,
         stay: bool = False,
-    ) -> tuple[Address, BaseHTTPResponse]:
+    ) -> tuple[Address, Answer]:
         """The last answer of a chain of redirects, its body unread, and its address.
 
         `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
-        url, trusted = address.url, address.trusted
+        url, trusted, small = address.url, address.trusted, address.small
         for _ in range(HOPS + 1):
-            answer = self._open(url, headers, trusted=trusted)
+            answer = self._open(Address(url, trusted, small), headers)
             try:
                 look(url, answer)
                 if answer.status not in _REDIRECTS:
-                    return Address(url, trusted), answer
+                    return Address(url, trusted, small), answer
                 target = self._next(asked, url, answer, stay=stay)
                 trusted = self._allow_private or self._transport.came_from_inside(answer, url)
             except BaseException:
@@ -81,40 +80,42 @@ class Endpoint:
             url = target
         raise bad_answer(asked, f"more than {HOPS} redirects")
 
-    def arrivals(self, answer: BaseHTTPResponse, url: str) -> Arrivals:
+    def arrivals(self, answer: Answer, url: str) -> Arrivals:
         """The body of an answer, as it arrives."""
         return self._transport.arrivals(answer, url)
 
-    def finish(self, answer: BaseHTTPResponse, url: str) -> None:
+    def finish(self, answer: Answer, url: str) -> None:
         """Have done with an answer whose body does not matter."""
         self._transport.finish(answer, url)
 
-    def _open(self, url: str, headers: dict[str, str], *, trusted: bool) -> BaseHTTPResponse:
-        if not self.is_home(url):
-            return self._call("elsewhere", url, headers, public_only=not trusted)
-        bucket = self._bucket(url)
+    def _open(self, address: Address, headers: dict[str, str]) -> Answer:
+        if not self.is_home(address.url):
+            return self._call("elsewhere", address, headers)
+        bucket = self._bucket(address.url)
         self.budget.take(bucket)
         own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        answer = self._call(bucket, url, {**headers, **own})
+        answer = self._call(bucket, Address(address.url, small=address.small), {**headers, **own})
         self.budget.learn(answer.headers)
         return answer
 
-    def _call(self, kind: str, url: str, headers: dict[str, str], *, public_only: bool = False) -> BaseHTTPResponse:
+    def _call(self, kind: str, address: Address, headers: dict[str, str]) -> Answer:
         result = "none"
         try:
-            answer = self._transport.open(url, headers, public_only=public_only)
+            answer = self._transport.open(address.url, headers, public_only=not address.trusted, small=address.small)
             result = "429" if answer.status == _TOO_MANY else f"{answer.status // 100}xx"
             return answer
         finally:
             self._tell(Called(self.url, kind, result))
 
     def _bucket(self, url: str) -> Bucket:
-        path = urlsplit(url).path.removeprefix(urlsplit(self.url).path)
+        inside = url.startswith(f"{self.url}/")
+        path = url[len(self.url) :] if inside else urlsplit(url).path.removeprefix(urlsplit(self.url).path)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
-    def _next(self, asked: Asked, url: str, answer: BaseHTTPResponse, *, stay: bool) -> str:
+    def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool) -> str:
         try:
-            target = urljoin(url, answer.headers.get("Location", ""))
+            location = str(answer.headers.get("Location", ""))
+            target = location if location.startswith(("http://", "https://")) else urljoin(url, location)
             scheme = origin_of(target)[0]
         except ValueError as error:
             raise bad_answer(asked, "a redirect to something that is no http or https address") from error
@@ -125,7 +126,7 @@ class Endpoint:
         return target
 
 
-def read_whole(endpoint: Endpoint, url: str, answer: BaseHTTPResponse, limit: int) -> bytes:
+def read_whole(endpoint: Endpoint, url: str, answer: Answer, limit: int) -> bytes:
     """The body of an answer, decoded. BadAnswer when it has more than `limit` bytes, packed or not, Unreachable."""
     arrivals, buffer = endpoint.arrivals(answer, url), memoryview(bytearray(_CHUNK))
     try:

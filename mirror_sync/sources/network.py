@@ -6,6 +6,7 @@ import ipaddress
 import os
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -31,6 +32,7 @@ class Timeouts:
     over: float = 60.0
 
 
+@lru_cache(256)  # asked several times of each address
 def origin_of(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: what decides whether a token may travel. ValueError for what is no http(s) URL."""
     parts = urlsplit(url)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal")  # RFC 6761, 6762 and common use
 
 
+@lru_cache(1024)
 def is_public(address: str) -> bool:
     """Whether an IP address, as text, is one of the open internet. What cannot be read is not."""
     try:

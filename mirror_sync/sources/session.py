@@ -16,12 +16,12 @@ from weakref import WeakValueDictionary
 
 import httpx2
 from huggingface_hub import constants, set_client_factory
-from urllib3 import BaseHTTPResponse
 
 from mirror_sync.errors import BadAnswer
 from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.endpoint import Endpoint, read_whole
 from mirror_sync.sources.hub_errors import Asked, refusal
+from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin, trusted
 from mirror_sync.sources.unpacking import ENCODINGS
 
@@ -89,7 +89,7 @@ def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
     )
 
 
-def _body(slip: Slip, url: str, answer: BaseHTTPResponse) -> bytes:
+def _body(slip: Slip, url: str, answer: Answer) -> bytes:
     if answer.status < _ERROR:
         return read_whole(slip.endpoint, url, answer, slip.largest)
     slip.endpoint.finish(answer, url)  # a refusal's headers say it all

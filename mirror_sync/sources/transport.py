@@ -12,8 +12,9 @@ from urllib3.util import make_headers, parse_url
 
 from mirror_sync.errors import BadAnswer, Unreachable
 from mirror_sync.sources.arrivals import BROKEN, Arrivals
-from mirror_sync.sources.connection import Manners, peer, pools
+from mirror_sync.sources.connection import Lender, Manners, peer, pools
 from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.lean import Answer, LeanAnswer, LeanWay
 from mirror_sync.sources.network import Timeouts, origin_of, proxy_for, trusted
 from mirror_sync.sources.places import is_public, names_private
 
@@ -43,11 +44,12 @@ class Transport:
         self.timeouts = timeouts or Timeouts()
         self._connections, self._clock, self._public = connections, clock, public
         self._tls = trusted()
+        self._lean = {narrow: self._new_lean(public_only=narrow) for narrow in (False, True)}
         self._proxies: dict[tuple[str, str, int], str | None] = {}
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
-    def open(self, url: str, headers: Mapping[str, str], *, public_only: bool = False) -> urllib3.BaseHTTPResponse:
+    def open(self, url: str, headers: Mapping[str, str], *, public_only: bool = False, small: bool = False) -> Answer:
         """One GET, its body unread and as it came. Unreachable when there is no answer.
 
         `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
@@ -56,11 +58,14 @@ class Transport:
         proxy = self._proxy(url)
         if public_only and proxy is not None and names_private(origin_of(url)[1], self._public):
             raise BadAnswer(f"a redirect to {origin_of(url)[1]}, which is not on the open internet: refused")
+        said = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
+            if small and proxy is None and (answer := self._lean[public_only].ask(url, said)) is not None:
+                return answer
             return self._pool(proxy, public_only=public_only and proxy is None).urlopen(
                 "GET",
                 url,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+                headers=said,
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
@@ -69,21 +74,22 @@ class Transport:
         except BROKEN as error:
             raise unreachable(url, error) from error
 
-    def arrivals(self, answer: urllib3.BaseHTTPResponse, url: str) -> Arrivals:
+    def arrivals(self, answer: Answer, url: str) -> Arrivals:
         """The body of an answer, as it arrives."""
         return Arrivals(answer, url, self.timeouts, self._clock)
 
-    def came_from_inside(self, answer: urllib3.BaseHTTPResponse, url: str) -> bool:
+    def came_from_inside(self, answer: Answer, url: str) -> bool:
         """Whether a server that is not on the open internet answered; behind a proxy, by its name."""
-        return names_private(origin_of(url)[1], self._public) if self._proxy(url) else not self._public(peer(answer))
+        return names_private(origin_of(url)[1], self._public) if self._proxy(url) else not self._public(_peer(answer))
 
-    def finish(self, answer: urllib3.BaseHTTPResponse, url: str) -> None:
+    def finish(self, answer: Answer, url: str) -> None:
         """Have done with an answer whose body does not matter: a short one is read, so that its connection serves
         again; one that does not come at once is not worth it.
         """
         length = answer.headers.get("Content-Length", "")
         short = length.isdecimal() and len(length) <= len(str(_SHORT)) and int(length) <= _SHORT
-        if short and self.arrivals(answer, url).drain(_SHORT_WHILE):
+        here = isinstance(answer, LeanAnswer) and answer.is_here
+        if here or (short and self.arrivals(answer, url).drain(_SHORT_WHILE)):
             answer.release_conn()
         else:
             discard(answer)
@@ -106,9 +112,19 @@ class Transport:
     def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
         with self._lock:
             if (proxy, public_only) not in self._pools:
-                manners = Manners(self.timeouts, self._clock, self._public if public_only else None)
-                self._pools[proxy, public_only] = self._new_pool(proxy, manners)
+                self._pools[proxy, public_only] = self._new_pool(proxy, self._manners(public_only=public_only))
             return self._pools[proxy, public_only]
+
+    def _new_lean(self, *, public_only: bool) -> LeanWay:
+        def find(origin: str) -> Lender:
+            pool = self._pool(None, public_only=public_only).connection_from_url(origin)
+            assert isinstance(pool, Lender)  # noqa: S101  for the type checker: our managers make no others
+            return pool
+
+        return LeanWay(self._manners(public_only=public_only), find)
+
+    def _manners(self, *, public_only: bool) -> Manners:
+        return Manners(self.timeouts, self._clock, self._public if public_only else None)
 
     def _new_pool(self, proxy: str | None, manners: Manners) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.first_byte)
@@ -134,7 +150,11 @@ class Transport:
         )
 
 
-def discard(answer: urllib3.BaseHTTPResponse) -> None:
+def _peer(answer: Answer) -> str:
+    return answer.peer if isinstance(answer, LeanAnswer) else peer(answer)
+
+
+def discard(answer: Answer) -> None:
     """Give an answer up: a connection with unread bytes must not serve another request."""
     answer.close()
     answer.release_conn()

@@ -2,7 +2,7 @@
 
 What survives a power cut, in this order: the bytes of an object before its name; the names of blobs before a pointer
 (any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So a blob costs one
-fsync, and a pointer a few more: see `files.Folders`.
+fsync, small ones share it (`groups`), and a pointer costs a few more (`files.Folders`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from mirror_sync.domain.keys import blob_of
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import Stat
 from mirror_sync.stores.files import FileStream, Folders, store_errors, sync_folder, write_all
+from mirror_sync.stores.groups import Groups
 from mirror_sync.stores.names import check_key, check_prefix, hidden
 from mirror_sync.stores.parts import PART_SIZE, Parts
 from mirror_sync.stores.staged import StagedUpload, go_on, start
 from mirror_sync.stores.staging import Staging
 
+_SMALL = 256 * 1024  # bytes of a blob that waits for others; beyond them its own sync does not matter
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -38,9 +40,10 @@ class DirectoryStore:
         self.part_size = part_size
         self._folders = Folders(self.root)
         self._staging = Staging(self.root, self._folders)
+        self._groups = Groups(self._staging)
 
     def stat(self, key: str) -> Stat | None:
-        path = self._path(key)
+        path = self._known(key)
         with store_errors(path):
             try:
                 found = path.stat()
@@ -53,7 +56,7 @@ class DirectoryStore:
 
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[FileStream]:
-        path = self._path(key)
+        path = self._known(key)
         with store_errors(path):
             try:
                 file = FileIO(path)
@@ -67,17 +70,25 @@ class DirectoryStore:
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
         with store_errors(path):
+            pointer = blob_of(key) is None
+            if pointer:
+                self._groups.settle()
+            grouped = not pointer and len(body) <= _SMALL
             staged, fd = self._staging.create()
             try:
                 try:
                     write_all(fd, body)
-                    os.fsync(fd)
+                    if not grouped:
+                        os.fsync(fd)
                 finally:
                     os.close(fd)
-                self._staging.publish(staged, key)
+                if not grouped:
+                    self._staging.publish(staged, key)
             except BaseException:
                 staged.unlink(missing_ok=True)
                 raise
+            if grouped:
+                self._groups.add(key, staged)
 
     def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
         """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost
@@ -92,6 +103,7 @@ class DirectoryStore:
     def sweep(self, older_than: float) -> int:
         """Staged files of small objects too; their last activity is their last write."""
         with store_errors(self.root):
+            self._groups.publish()
             return self._staging.sweep(older_than)
 
     def free(self) -> int:
@@ -104,7 +116,7 @@ class DirectoryStore:
             return found.f_bavail * found.f_frsize
 
     def touch(self, key: str) -> None:
-        path = self._path(key)
+        path = self._known(key)
         with store_errors(path):
             try:
                 os.utime(path)  # the file system's own clock, not ours: they may differ on a network mount
@@ -113,11 +125,13 @@ class DirectoryStore:
 
     def list(self, prefix: str) -> Iterator[Stat]:
         folder = check_prefix(prefix).rpartition("/")[0]
+        with store_errors(self.root):
+            self._groups.publish()
         return self._walk(f"{folder}/" if folder else "", prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            path = self._path(key)
+            path = self._known(key)
             with store_errors(path):
                 try:
                     path.unlink()
@@ -131,6 +145,14 @@ class DirectoryStore:
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
+
+    def _known(self, key: str) -> Path:
+        """Where an object is, if it is at all: one that waits for its name gets it now."""
+        path = self._path(key)
+        if key in self._groups:
+            with store_errors(path):
+                self._groups.publish()
+        return path
 
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
         """Depth first, one folder in memory for each level. `folder` is "" or ends in a slash."""

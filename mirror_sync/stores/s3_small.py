@@ -22,8 +22,9 @@ from botocore.utils import get_environ_proxies, percent_encode
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.stores.s3_client import Access, S3Options
-from mirror_sync.stores.s3_line import Answer, Lines, Server
+from mirror_sync.stores.s3_line import Lines, Server
 from mirror_sync.stores.s3_signing import Signed, signed_headers
+from mirror_sync.wire import Head
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -104,7 +105,7 @@ class ShortWay:
 
     def _ask(
         self, way: _Way, method: str, name: str, digest: Sha256, body: bytes | bytearray | memoryview = b""
-    ) -> Answer | None:
+    ) -> Head | None:
         keys = self._access.keys()
         if keys is None:
             return None
@@ -146,7 +147,7 @@ class ShortWay:
         return Server(place.hostname or "", port, tls, options.connect_timeout, options.read_timeout)
 
 
-def _stated(answer: Answer) -> Stated | None:
+def _stated(answer: Head) -> Stated | None:
     try:
         modified = parsedate_to_datetime(answer.fields["last-modified"]).timestamp()
         return int(answer.fields["content-length"]), modified

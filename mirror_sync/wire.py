@@ -1,0 +1,98 @@
+"""HTTP/1.1 as far as small things need it: the head of a plain answer, and connections that are kept open.
+
+http.client reads the headers of an answer by the parser for e-mail, which alone costs more than a small file. Here an
+answer is understood if it is plain; every other one is a ValueError, after which somebody else may ask again.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_HEAD = 16 * 1024  # bytes of an answer's headers, at most; what one read may bring
+_END = b"\r\n\r\n"
+
+
+class Fields(dict[str, str]):
+    """Headers, kept by their names in small letters and found by `get` in any; what comes twice is joined."""
+
+    @classmethod
+    def of(cls, lines: list[str]) -> Fields:
+        """ValueError for a line that is none, or that goes on from the one before."""
+        found = cls()
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+                raise ValueError("a line that is no header")
+            name = name.lower()
+            found[name] = f"{found[name]}, {value.strip()}" if name in found else value.strip()
+        return found
+
+    def get(self, name: str, default: str | None = None) -> Any:  # type: ignore[override]  # as of any dict
+        return super().get(name.lower(), default)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`stays`: the server keeps the connection open. `length` of the body in bytes, None where it is not plain."""
+
+    status: int
+    fields: Fields
+    stays: bool
+    length: int | None
+
+
+def read_head(receive: Callable[[int], bytes]) -> tuple[Head, bytes]:
+    """The head of an answer, and what came of its body with it. ConnectionResetError when nothing comes at all,
+    ValueError when it is none of HTTP/1.1 or longer than 16 KiB, what `receive` raises.
+    """
+    got = receive(_HEAD)
+    if not got:
+        raise ConnectionResetError("the connection was closed")
+    while (end := got.find(_END)) < 0:
+        more = receive(_HEAD)
+        if not more or len(got) > _HEAD:
+            raise ValueError("an answer whose headers do not end")
+        got += more
+    first, *lines = got[:end].decode("latin-1").split("\r\n")
+    version, _, status = first.partition(" ")
+    if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdecimal() or status[3:4] not in ("", " "):
+        raise ValueError("an answer that is not HTTP")
+    fields = Fields.of(lines)
+    stays = version == "HTTP/1.1" and fields.get("connection", "keep-alive") in ("keep-alive", "Keep-Alive")
+    return Head(int(status[:3]), fields, stays, _length(fields)), got[end + len(_END) :]
+
+
+class Idle:
+    """Keeps at most `most` open connections that wait for work. Safe for many threads."""
+
+    def __init__(self, most: int) -> None:
+        self._kept: deque[socket.socket] = deque(maxlen=most)
+
+    def take(self) -> socket.socket | None:
+        """The one that worked last, None where there is none."""
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None
+
+    def give_back(self, line: socket.socket) -> None:
+        if len(self._kept) == self._kept.maxlen:
+            line.close()
+        else:
+            self._kept.append(line)
+
+    def close(self) -> None:
+        """Close those that are idle."""
+        while (line := self.take()) is not None:
+            line.close()
+
+
+def _length(fields: Fields) -> int | None:
+    stated = fields.get("content-length", "")
+    if "transfer-encoding" in fields or not stated or not stated.isdecimal() or len(stated) > len(str(2**63)):
+        return None
+    return int(stated)

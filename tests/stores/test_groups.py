@@ -1,0 +1,98 @@
+"""Small blobs of a directory wait for each other, and nobody relies on one that was lost meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.errors import StoreUnavailable
+from mirror_sync.stores.files import Folders
+from mirror_sync.stores.groups import Groups
+from mirror_sync.stores.staging import Staging
+
+NEVER = 1e6
+BODIES = [b"%d" % number for number in range(200)]
+
+
+def key_of(body: bytes) -> str:
+    return blob_key(Sha256.of(body))
+
+
+class Place:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = Staging(root, Folders(root))
+        self.groups = Groups(self.staging, NEVER)
+
+    def put(self, body: bytes) -> Path:
+        staged, fd = self.staging.create()
+        os.write(fd, body)
+        os.close(fd)
+        self.groups.add(key_of(body), staged)
+        return staged
+
+    def named(self) -> set[str]:
+        return {path.name for path in self.root.glob("blobs/*/*/*")}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.groups.publish()  # else the process waits for what has not got its name
+
+
+def test_blobs_wait_until_they_are_many(place: Place) -> None:
+    place.put(BODIES[0])
+    assert place.named() == set()
+    assert key_of(BODIES[0]) in place.groups
+    for body in BODIES[1:]:
+        place.put(body)
+    assert 0 < len(place.named()) < len(BODIES)
+
+
+def test_before_a_pointer_all_have_their_names_and_bytes(place: Place) -> None:
+    for body in (*BODIES, BODIES[0]):
+        place.put(body)
+    place.groups.settle()
+    assert place.named() == {Sha256.of(body) for body in BODIES}
+    assert all((place.root / key_of(body)).read_bytes() == body for body in BODIES)
+    assert not any((place.root / ".staging").iterdir())
+
+
+def test_the_last_does_not_wait_for_ever(place: Place) -> None:
+    place.groups = Groups(place.staging, 0.0)
+    place.put(BODIES[0])
+    while not place.named():  # ends, or the test's time-out says that it does not
+        os.sched_yield()
+
+
+def test_no_pointer_is_put_while_a_blob_is_lost(place: Place) -> None:
+    place.put(BODIES[0]).unlink()
+    place.put(BODIES[1])
+    with pytest.raises(FileNotFoundError):
+        place.groups.settle()
+    with pytest.raises(StoreUnavailable, match="could not be made durable"):
+        place.groups.settle()
+    assert place.named() == {Sha256.of(BODIES[1])}
+    place.put(BODIES[0])
+    place.groups.settle()
+    assert place.named() == {Sha256.of(body) for body in BODIES[:2]}
+
+
+def test_a_process_that_ends_by_itself_loses_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from mirror_sync.domain.digest import Sha256;"
+        "from mirror_sync.stores.directory import DirectoryStore;"
+        "DirectoryStore(Path(sys.argv[1])).put(sys.argv[2], b'0', Sha256.of(b'0')); sys.exit(3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path), key_of(b"0")], check=False)
+    assert ended.returncode == 3
+    assert (tmp_path / key_of(b"0")).read_bytes() == b"0"
