@@ -26,6 +26,8 @@ _MEANINGS = {
     "checkpoint.not-written": "`verify` goes on, and would begin anew after an interrupt.",
     "config.fault": "A fault of `jobs.yaml`, at a reload.",
     "config.warning": "Something in `jobs.yaml` that is allowed and is perhaps not meant.",
+    "control.failed": "A fault of this program itself while it answered `trigger`; the daemon goes on.",
+    "control.off": "`trigger` will not work: the socket cannot be made, or another daemon has it.",
     "daemon.not-reloaded": "`jobs.yaml` cannot be used; the jobs stay as they were.",
     "daemon.reloaded": "`jobs.yaml` was read again.",
     "daemon.started": "The daemon runs; `status` says what is due next.",
@@ -48,9 +50,11 @@ _MEANINGS = {
     "internal-error": "The traceback of a fault of this program itself, which stopped one repo.",
     "job.failed": "A run ended without a report; the job runs again at its next time.",
     "job.listed": "A job's patterns are expanded: so many repos and revisions.",
+    "job.not-started": "A run that was due or asked for does not begin, and why.",
     "letter.lost": "A message between the daemon and a worker could not be read.",
     "library": "What a library logs; `name` is its logger.",
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
+    "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
     "repo.held": "Policy, the guard or an upstream that no longer gives the repo: what was published before stays.",
@@ -65,6 +69,7 @@ _MEANINGS = {
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
     "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
     "target.silent": "A target did not answer the daemon's look.",
+    "webhook.received": "The Hub told of a repo, and what that began.",
 }
 _FIELDS = {
     **dict.fromkeys(("hook.done", "hook.dropped", "hook.failed", "hook.output"), ("hook", "on", "repo", "run")),
