@@ -31,6 +31,7 @@ def test_serve_answers_a_client_until_it_is_told_to_stop(program: Program) -> No
 
 
 def test_an_address_that_is_taken_is_one_line(program: Program) -> None:
+    assert program("sync", "good").code == 0  # a target that holds nothing is told of first
     with program.started("serve", "--port", "0") as child:
         assert child.stderr is not None
         port = child.stderr.readline().rsplit(":", 1)[1].strip()
