@@ -52,7 +52,7 @@ def shown(question: Question, mirror: Mirror, published: Published, invocation: 
 
 def _inventory(mirror: Mirror, published: Published, pattern: RepoPattern | None, now: datetime) -> Inventory:
     settings = mirror.settings
-    paused = Pauses(settings.state_dir).all()
-    memory = Memory(mirror.status(), mirror.history.runs(RUNS_KEPT), places_of(settings), paused)
+    statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none
+    memory = Memory(statuses, runs, places_of(settings), Pauses(settings.state_dir).all())
     inventory = published.complete(take_inventory(settings.jobs, memory, now))
     return inventory if pattern is None else narrowed(inventory, pattern)
