@@ -7,7 +7,9 @@ answer is understood if it is plain; every other one is a ValueError, after whic
 from __future__ import annotations
 
 import re
+import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,11 +79,14 @@ class Idle:
         self._kept: deque[socket.socket] = deque(maxlen=most)
 
     def take(self) -> socket.socket | None:
-        """The one that worked last, None where there is none."""
-        try:
-            return self._kept.pop()
-        except IndexError:
-            return None
+        """The one that worked last, None where there is none. Those on which something came meanwhile, the end or an
+        answer that nobody asked for, are closed.
+        """
+        while (line := self._pop()) is not None:
+            if not _is_readable(line):
+                return line
+            line.close()
+        return None
 
     def give_back(self, line: socket.socket) -> None:
         if len(self._kept) == self._kept.maxlen:
@@ -91,8 +96,20 @@ class Idle:
 
     def close(self) -> None:
         """Close those that are idle."""
-        while (line := self.take()) is not None:
+        while (line := self._pop()) is not None:
             line.close()
+
+    def _pop(self) -> socket.socket | None:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None
+
+
+def _is_readable(line: socket.socket) -> bool:
+    poll = select.poll()  # select itself takes no descriptor beyond 1023
+    poll.register(line, select.POLLIN)
+    return bool(poll.poll(0)) or (isinstance(line, ssl.SSLSocket) and line.pending() > 0)
 
 
 def _length(fields: Fields) -> int | None:
