@@ -6,14 +6,17 @@ answer is understood if it is plain; every other one is a ValueError, after whic
 
 from __future__ import annotations
 
+import re
+import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 _HEAD = 16 * 1024  # bytes of an answer's headers, at most; what one read may bring
-_END = b"\r\n\r\n"
+_END = re.compile(rb"\n\r?\n")  # of a head; with a bare line feed too, so that nobody waits for more of it
 
 
 class Fields(dict[str, str]):
@@ -47,23 +50,26 @@ class Head:
 
 def read_head(receive: Callable[[int], bytes]) -> tuple[Head, bytes]:
     """The head of an answer, and what came of its body with it. ConnectionResetError when nothing comes at all,
-    ValueError when it is none of HTTP/1.1 or longer than 16 KiB, what `receive` raises.
+    ValueError when it is none of HTTP/1.1, longer than 16 KiB or has a bare line feed; what `receive` raises.
     """
     got = receive(_HEAD)
     if not got:
         raise ConnectionResetError("the connection was closed")
-    while (end := got.find(_END)) < 0:
+    while (end := _END.search(got)) is None:
         more = receive(_HEAD)
         if not more or len(got) > _HEAD:
             raise ValueError("an answer whose headers do not end")
         got += more
-    first, *lines = got[:end].decode("latin-1").split("\r\n")
+    head = got[: end.end()]
+    if head.count(b"\n") != head.count(b"\r\n"):
+        raise ValueError("a line that ends in a bare line feed")
+    first, *lines = head[:-4].decode("latin-1").split("\r\n")
     version, _, status = first.partition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdecimal() or status[3:4] not in ("", " "):
         raise ValueError("an answer that is not HTTP")
     fields = Fields.of(lines)
     stays = version == "HTTP/1.1" and fields.get("connection", "keep-alive") in ("keep-alive", "Keep-Alive")
-    return Head(int(status[:3]), fields, stays, _length(fields)), got[end + len(_END) :]
+    return Head(int(status[:3]), fields, stays, _length(fields)), got[end.end() :]
 
 
 class Idle:
@@ -73,11 +79,14 @@ class Idle:
         self._kept: deque[socket.socket] = deque(maxlen=most)
 
     def take(self) -> socket.socket | None:
-        """The one that worked last, None where there is none."""
-        try:
-            return self._kept.pop()
-        except IndexError:
-            return None
+        """The one that worked last, None where there is none. Those on which something came meanwhile, the end or an
+        answer that nobody asked for, are closed.
+        """
+        while (line := self._pop()) is not None:
+            if not _is_readable(line):
+                return line
+            line.close()
+        return None
 
     def give_back(self, line: socket.socket) -> None:
         if len(self._kept) == self._kept.maxlen:
@@ -87,8 +96,20 @@ class Idle:
 
     def close(self) -> None:
         """Close those that are idle."""
-        while (line := self.take()) is not None:
+        while (line := self._pop()) is not None:
             line.close()
+
+    def _pop(self) -> socket.socket | None:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None
+
+
+def _is_readable(line: socket.socket) -> bool:
+    poll = select.poll()  # select itself takes no descriptor beyond 1023
+    poll.register(line, select.POLLIN)
+    return bool(poll.poll(0)) or (isinstance(line, ssl.SSLSocket) and line.pending() > 0)
 
 
 def _length(fields: Fields) -> int | None:

@@ -103,11 +103,14 @@ class Transport:
     def _proxy(self, url: str) -> str | None:
         """Looked up once for each host: to read the whole environment takes longer than to ask for a small file."""
         origin = origin_of(url)
-        if origin not in self._proxies:
+        try:
+            return self._proxies[origin]
+        except KeyError:
+            proxy = proxy_for(url)
             if len(self._proxies) >= _ORIGINS:
-                self._proxies.clear()
-            self._proxies[origin] = proxy_for(url)
-        return self._proxies[origin]
+                self._proxies.clear()  # by any thread, at any time: what was read is kept in hand
+            self._proxies[origin] = proxy
+        return proxy
 
     def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
         with self._lock:

@@ -72,11 +72,13 @@ class DirectoryStore:
         with store_errors(path):
             pointer = blob_of(key) is None
             if pointer:
-                self._groups.settle()
+                self._groups.settle(key)
             grouped = not pointer and len(body) <= _SMALL
             staged, fd = self._staging.create()
             try:
                 try:
+                    if grouped:
+                        self._groups.watch(staged)
                     write_all(fd, body)
                     if not grouped:
                         os.fsync(fd)

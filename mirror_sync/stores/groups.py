@@ -12,7 +12,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Collection, Mapping
+import weakref
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,12 +30,22 @@ _MAGIC = {0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x01021994}  # ext4, XFS, 
 
 
 class Groups:
-    """The blobs of one store that wait for their names, at most `longest` seconds. Safe for many threads."""
+    """The blobs of one store that wait for their names, at most `longest` seconds. Safe for many threads.
 
-    def __init__(self, staging: Staging, longest: float = _LONGEST) -> None:
-        self._staging, self._longest = staging, longest
+    A blob whose sync failed is lost, until it is put again or is found under its name. Any pointer may name it, so each
+    is refused once for the losses up to then; that ends its run, and the next one looks every blob up again.
+    """
+
+    def __init__(
+        self, staging: Staging, longest: float = _LONGEST, sync_system: Callable[[int], bool] | None = None
+    ) -> None:
+        self._staging, self._longest, self._sync_system = staging, longest, sync_system or _sync_system
         self._waiting: dict[str, Path] = {}
         self._lost: set[str] = set()
+        self._losses = 0
+        self._refused: dict[str, int] = {}  # pointers, and how many losses there were when each was refused
+        self._watched: int | None = None
+        self._trusted = True
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._publishing = threading.Lock()
@@ -42,93 +53,141 @@ class Groups:
     def __contains__(self, key: str) -> bool:
         return key in self._waiting
 
+    def watch(self, staged: Path) -> None:
+        """To be called before the first byte of a blob is written: the kernel tells of writes that failed only those
+        who had opened something of the file system before. OSError.
+        """
+        if self._watched is None:
+            with self._lock:
+                if self._watched is None:
+                    fd = os.open(staged.parent, os.O_RDONLY)
+                    weakref.finalize(self, os.close, fd)
+                    self._watched = fd
+
     def add(self, key: str, staged: Path) -> None:
         """Take over a staged file, written and not synced. What `publish` raises."""
         with self._lock:
-            first, before = not self._waiting, self._waiting.get(key)
-            self._waiting[key] = staged
-            self._lost.discard(key)
+            again = key in self._waiting
+            if not again:
+                self._waiting[key] = staged
+                self._lost.discard(key)
             full = len(self._waiting) >= _GROUP
-        if before is not None:
-            before.unlink(missing_ok=True)  # the same bytes
+            if self._timer is None:
+                self._set_timer()
+        if again:
+            staged.unlink(missing_ok=True)  # the same bytes; the older file may be getting its name just now
         if full:
             self.publish()
-        elif first:
-            self._publish_later()
 
     def publish(self) -> None:
         """Returns when every blob that was added before the call has its name. OSError; StoreUnavailable."""
         with self._publishing:  # whoever finds that another thread is at it waits until it is done
-            with self._lock:
-                group = dict(self._waiting)
-            if not group:
-                return
             try:
-                _sync(group.values())
-            except OSError:
-                self._lose(group)  # what a second sync says of the same pages is no proof
-                raise
-            for key, staged in group.items():
-                self._name(key, staged)
-            self._stop_waiting()
+                self._publish()
+            finally:
+                with self._lock:
+                    self._set_timer()
 
-    def settle(self) -> None:
-        """Publish, for a pointer that may name any blob put so far. StoreUnavailable while one of them is lost."""
+    def settle(self, pointer: str) -> None:
+        """Publish, for a pointer that may name any blob put so far. StoreUnavailable once for what is lost."""
         self.publish()
-        if self._lost:
-            raise StoreUnavailable(f"{len(self._lost)} blobs could not be made durable: {min(self._lost)} and others")
+        with self._lock:
+            lost = [*self._lost]
+        found = {key for key in lost if self._staging.is_published(key)}
+        with self._lock:
+            self._lost -= found
+            if not self._lost:
+                self._refused.clear()
+            elif self._refused.get(pointer, 0) < self._losses:
+                self._refused[pointer] = self._losses
+                raise StoreUnavailable(f"{len(self._lost)} blobs could not be made durable, as {min(self._lost)}")
+
+    def _publish(self) -> None:
+        with self._lock:
+            group = dict(self._waiting)
+        if not group:
+            return
+        try:
+            self._sync(group.values())
+        except OSError:
+            with self._lock:
+                group = dict(self._waiting)  # those too that came meanwhile: the failure is told once
+            self._lose(group)  # what a second sync says of the same pages is no proof
+            raise
+        for key, staged in group.items():
+            self._name(key, staged)
 
     def _name(self, key: str, staged: Path) -> None:
         try:
             self._staging.publish(staged, key)
         except FileNotFoundError:
-            if self._waiting.get(key) is not staged:
-                return  # put anew meanwhile, which took the older file away
             self._lose({key: staged})
             raise
-        self._forget(key, staged)
+        with self._lock:
+            self._waiting.pop(key, None)
 
     def _lose(self, group: Mapping[str, Path]) -> None:
-        for key, staged in group.items():
-            with self._lock:
-                self._lost.add(key)
-            self._forget(key, staged)
+        with self._lock:
+            self._losses += 1
+            self._lost |= group.keys()
+            for key in group:
+                self._waiting.pop(key, None)
+        for staged in group.values():
             with suppress(OSError):
                 staged.unlink()
 
-    def _forget(self, key: str, staged: Path) -> None:
-        with self._lock:
-            if self._waiting.get(key) is staged:
-                del self._waiting[key]
+    def _sync(self, staged: Collection[Path]) -> None:
+        """Make the bytes of files, all of one folder, survive a power cut; each by itself once that failed for all."""
+        fd = self._watched
+        if self._trusted and fd is not None and _is_on(fd, next(iter(staged)).parent):
+            try:
+                if self._sync_system(fd):
+                    return
+            except OSError:
+                self._trusted = False
+                raise
+        for path in staged:
+            sync_file(path)
 
-    def _publish_later(self) -> None:
-        self._timer = threading.Timer(self._longest, self._publish_quietly)
-        self._timer.start()  # no daemon: a process that ends waits for it, so that only a kill loses a group
-
-    def _stop_waiting(self) -> None:
-        with self._lock:
-            if self._timer is not None and not self._waiting:
-                self._timer.cancel()
-                self._timer = None
+    def _set_timer(self) -> None:
+        """Armed while something waits. The caller holds the lock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            timer = threading.Timer(self._longest, self._publish_quietly)
+            timer.start()  # no daemon: a process that ends waits for it, so that only a kill loses a group
+            self._timer = timer
 
     def _publish_quietly(self) -> None:
         """What fails here is told to whoever puts or asks next."""
-        with suppress(OSError, StoreUnavailable):
+        try:
             self.publish()
+        except (OSError, StoreUnavailable):
+            if not threading.main_thread().is_alive():
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """A process that ends does not wait for ever for what cannot get its name."""
+        with self._publishing:
+            self._lose(dict(self._waiting))
+            with self._lock:
+                self._set_timer()
 
 
-def _sync(staged: Collection[Path]) -> None:
-    """Make the bytes of files, all of one folder, survive a power cut."""
-    fd = os.open(next(iter(staged)).parent, os.O_RDONLY)
-    try:
-        if not _syncs_at_once(fd):
-            for path in staged:
-                sync_file(path)
-        elif _KERNEL.syncfs(fd):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-    finally:
-        os.close(fd)
+def _is_on(fd: int, folder: Path) -> bool:
+    """Whether a folder is on the file system of an open one: another may have been mounted since."""
+    return os.fstat(fd).st_dev == folder.stat().st_dev
+
+
+def _sync_system(fd: int) -> bool:
+    """Sync the whole file system; False where that does not do what fsync does. OSError."""
+    if not _syncs_at_once(fd):
+        return False
+    if _KERNEL.syncfs(fd):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return True
 
 
 def _syncs_at_once(fd: int) -> bool:

@@ -6,8 +6,11 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from mirror_sync.wire import Head, Idle, read_head
+
+_LOOKED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}  # after others a server may send a body all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,7 @@ class Lines:
         except BaseException:
             sock.close()
             raise
-        # it may serve again if the answer was read to its end, and nothing follows
-        if answer.stays and (not rest if method == "HEAD" else answer.length == len(rest)):
+        if answer.stays and _is_whole(method, answer, rest):
             self._idle.give_back(sock)
         else:
             sock.close()
@@ -66,3 +68,10 @@ class Lines:
             sock.close()
             raise
         return sock
+
+
+def _is_whole(method: str, answer: Head, rest: bytes) -> bool:
+    """Whether an answer was read to its end and nothing follows: what only announces one (1xx) is none."""
+    if method == "HEAD":
+        return answer.status in _LOOKED and not rest
+    return answer.status >= HTTPStatus.OK and answer.length == len(rest)

@@ -65,6 +65,14 @@ class Staging:
         if pointer:
             self._folders.settle()
 
+    def is_published(self, key: str) -> bool:
+        """Whether something has this name; a pointer may come to rely on it."""
+        final = self._root / key
+        if not final.is_file():
+            return False
+        self._folders.note(final.parent)
+        return True
+
     def _files(self) -> list[Path]:
         try:
             return [*self._folder.iterdir()]

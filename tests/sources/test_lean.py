@@ -109,3 +109,24 @@ def test_a_length_that_is_not_plain_is_none(length: str) -> None:
     stated = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
     head, _ = read_head(lambda _: stated)
     assert head.length is None
+
+
+@pytest.mark.parametrize("ending", [b"\n\n", b"\n\r\n", b"\r\n\n"])
+@pytest.mark.parametrize("between", [b"\n", b"\r\n"])
+def test_bare_line_feeds_are_not_plain(between: bytes, ending: bytes) -> None:
+    answers = [b"HTTP/1.1 200 OK" + between + b"Content-Length: 5" + ending + b"hello"]
+    with pytest.raises(ValueError, match="line feed"):
+        read_head(lambda _: answers.pop())  # which fails when it is asked for more than there is
+
+
+def test_a_proxy_is_known_though_the_table_is_cleared_meanwhile() -> None:
+    class Cleared(dict[tuple[str, str, int], str | None]):
+        def __setitem__(self, key: tuple[str, str, int], value: str | None) -> None:
+            """Another thread clears the table at once."""
+
+    with serving(lambda client, _: client.sendall(PLAIN)) as url:
+        transport = Transport()
+        transport._proxies = Cleared()
+        answer = transport.open(url, {}, small=True)
+        answer.close()
+    assert answer.status == 200

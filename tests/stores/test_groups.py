@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class Place:
 
     def put(self, body: bytes) -> Path:
         staged, fd = self.staging.create()
+        self.groups.watch(staged)
         os.write(fd, body)
         os.close(fd)
         self.groups.add(key_of(body), staged)
@@ -61,7 +63,7 @@ def test_blobs_wait_until_they_are_many(place: Place) -> None:
 def test_before_a_pointer_all_have_their_names_and_bytes(place: Place) -> None:
     for body in (*BODIES, BODIES[0]):
         place.put(body)
-    place.groups.settle()
+    place.groups.settle("refs")
     assert place.named() == {Sha256.of(body) for body in BODIES}
     assert all((place.root / key_of(body)).read_bytes() == body for body in BODIES)
     assert not any((place.root / ".staging").iterdir())
@@ -78,13 +80,91 @@ def test_no_pointer_is_put_while_a_blob_is_lost(place: Place) -> None:
     place.put(BODIES[0]).unlink()
     place.put(BODIES[1])
     with pytest.raises(FileNotFoundError):
-        place.groups.settle()
+        place.groups.settle("refs")
     with pytest.raises(StoreUnavailable, match="could not be made durable"):
-        place.groups.settle()
+        place.groups.settle("refs")
     assert place.named() == {Sha256.of(BODIES[1])}
     place.put(BODIES[0])
-    place.groups.settle()
+    place.groups.settle("refs")
     assert place.named() == {Sha256.of(body) for body in BODIES[:2]}
+
+
+def test_a_blob_put_again_while_it_waits_keeps_its_older_file(place: Place) -> None:
+    older, newer = place.put(BODIES[0]), place.put(BODIES[0])
+    assert (older.exists(), newer.exists()) == (True, False)
+
+
+def test_a_second_put_does_not_hide_a_loss(place: Place) -> None:
+    place.put(BODIES[0]).unlink()
+    place.put(BODIES[0])
+    with pytest.raises(FileNotFoundError):
+        place.groups.settle("refs")
+    with pytest.raises(StoreUnavailable):
+        place.groups.settle("refs")
+
+
+def test_each_pointer_is_refused_once_for_a_loss(place: Place) -> None:
+    for body in BODIES[:2]:
+        place.put(body).unlink()
+        with pytest.raises(FileNotFoundError):
+            place.groups.publish()
+        for pointer in ("one", "two"):
+            with pytest.raises(StoreUnavailable):
+                place.groups.settle(pointer)
+            place.groups.settle(pointer)
+
+
+def test_what_is_found_under_its_name_is_lost_no_more(place: Place) -> None:
+    place.put(BODIES[0]).unlink()
+    with pytest.raises(FileNotFoundError):
+        place.groups.publish()
+    staged, fd = place.staging.create()
+    os.close(fd)
+    place.staging.publish(staged, key_of(BODIES[0]))  # by another way
+    place.groups.settle("refs")
+
+
+def test_what_failed_to_get_its_name_is_tried_again_by_itself(place: Place) -> None:
+    place.groups = Groups(place.staging, 0.0)
+    (place.root / "blobs").write_bytes(b"in the way")
+    place.put(BODIES[0])
+    for _ in range(3):
+        with pytest.raises(OSError, match="blobs"):
+            place.groups.publish()
+    (place.root / "blobs").unlink()
+    while not place.named():
+        os.sched_yield()
+
+
+def test_after_a_sync_of_all_failed_each_file_is_synced_by_itself(place: Place) -> None:
+    asked: list[int] = []
+
+    def fail(fd: int) -> bool:
+        asked.append(fd)
+        place.put(BODIES[1])  # comes while the system is at it
+        raise OSError(errno.EIO, "the disk is broken")
+
+    place.groups = Groups(place.staging, NEVER, fail)
+    place.put(BODIES[0])
+    with pytest.raises(OSError, match="broken"):
+        place.groups.publish()
+    place.put(BODIES[2])
+    place.groups.publish()
+    assert place.named() == {Sha256.of(BODIES[2])}
+    assert len(asked) == 1
+
+
+def test_all_syncs_use_what_was_opened_before_the_first_byte(place: Place) -> None:
+    asked: list[int] = []
+    place.groups = Groups(place.staging, NEVER, lambda fd: not asked.append(fd))  # type: ignore[func-returns-value]
+    staged, fd = place.staging.create()
+    place.groups.watch(staged)
+    opened = place.groups._watched
+    os.close(fd)
+    for body in BODIES[:2]:
+        place.put(body)
+        place.groups.publish()
+    assert asked == [opened] * 2
 
 
 def test_a_process_that_ends_by_itself_loses_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""A connection serves again only when nothing is left on it: else an answer would be taken for another's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+
+from mirror_sync.stores.s3_line import Lines, Server
+from mirror_sync.wire import Idle
+from tests.servers.ports import LOOPBACK
+
+MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
+THERE = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+
+def connections_of(answer: bytes, method: str = "HEAD") -> int:
+    """How many connections two requests take that are answered so."""
+    taken: list[socket.socket] = []
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def serve(client: socket.socket) -> None:
+            with suppress(OSError):  # the client has gone
+                while client.recv(4096):
+                    client.sendall(answer)
+
+        def accept() -> None:
+            for _ in range(2):
+                try:
+                    taken.append(server.accept()[0])
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(taken[-1],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        for _ in range(2):
+            lines.ask(method, "/b/k", {"host": "h"})
+        lines.close()
+        found = len(taken)
+        server.shutdown(socket.SHUT_RDWR)
+    for client in taken:
+        client.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [
+        (THERE, 1),
+        (MISSING, 1),
+        (MISSING + b"not there", 2),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", 2),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 2),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\n", 2),
+    ],
+)
+def test_a_look_leaves_the_connection_to_the_next_only_after_a_final_answer(answer: bytes, connections: int) -> None:
+    assert connections_of(answer) == connections
+
+
+def test_what_came_on_an_idle_connection_is_nobodys_answer() -> None:
+    pairs = [socket.socketpair() for _ in range(3)]
+    idle = Idle(3)
+    for ours, _ in pairs:
+        idle.give_back(ours)
+    pairs[2][1].sendall(b"late")
+    pairs[1][1].close()
+    assert idle.take() is pairs[0][0]
+    assert idle.take() is None
+    assert [ours.fileno() >= 0 for ours, _ in pairs] == [True, False, False]
+    for pair in pairs:
+        for end in pair:
+            end.close()
