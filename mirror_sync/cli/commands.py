@@ -88,7 +88,7 @@ def check(
 def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
     """Show what a sync would do, and what policy refuses.
 
-    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing.
+    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing to a target.
     """
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
