@@ -164,7 +164,7 @@ class Mirror:
         return difference(self.store(target), repo, before, after)
 
     def traffic(self, target: str, logs: Sequence[str]) -> TrafficReport:
-        """Who reads a target, by the logs of its nginx; kept as traffic.json in the state folder for the catalogue."""
+        """Who reads a target, by the logs of its nginx; kept as traffic.json in the state folder."""
         store = self.store(target)
         traffic = Traffic(mirrored_repos(store))
         unread = count_hits(lines_of(logs), traffic.add)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds dist/mirror-sync_VERSION_ARCH.deb: the program in an environment of its own under /opt/mirror-sync, the unit, its
-# user and folders, a jobs.yaml to begin with, man pages and completion. Needs dpkg-deb, python3-venv and the package index.
+# Builds dist/mirror-sync_VERSION_ARCH.deb: the program in an environment of its own under /opt/mirror-sync, the units,
+# their user and folders, a jobs.yaml to begin with, the manual, man pages and completion. Needs dpkg-deb, python3-venv and the package index.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
@@ -10,7 +10,7 @@ trap 'rm -rf "$root"' EXIT
 umask 022
 
 "$python" -m venv "$root/$prefix"
-"$root/$prefix/bin/python" -m pip install --quiet --disable-pip-version-check .
+"$root/$prefix/bin/python" -m pip install --quiet --disable-pip-version-check '.[cluster]'
 version=$("$root/$prefix/bin/python" -c 'from importlib.metadata import version; print(version("mirror-sync"))')
 "$root/$prefix/bin/python" packaging/man.py "$root/usr/share/man/man1"
 gzip -9n "$root"/usr/share/man/man1/*.1
@@ -25,12 +25,15 @@ grep -rlIZ "$root" "$root/$prefix" | xargs -0 --no-run-if-empty sed -i "s|$root/
 find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install -D -m 644 systemd/mirror-sync.service "$root/lib/systemd/system/mirror-sync.service"
+install -D -m 644 systemd/mirror-sync-worker.service "$root/lib/systemd/system/mirror-sync-worker.service"
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
 install -D -m 644 README.md "$root/usr/share/doc/mirror-sync/README.md"
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs" docs/*.md
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs/decisions" docs/decisions/*.md
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
-    -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
+    -e 's|docs/configuration.md|/usr/share/doc/mirror-sync/docs/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
 install -d "$root/usr/bin"
 ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
 

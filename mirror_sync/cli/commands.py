@@ -88,7 +88,7 @@ def check(
 def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
     """Show what a sync would do, and what policy refuses.
 
-    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing.
+    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing to a target.
     """
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
@@ -347,8 +347,8 @@ def traffic(
 ) -> None:
     """Show who reads the mirror, and what nobody reads.
 
-    Also what is asked for in vain. A download is a file that was read from its first byte on. What is found feeds the
-    catalogue's charts, too.
+    Also what is asked for in vain. A download is a file that was read from its first byte on. What is found is
+    kept as traffic.json in the state folder.
     """
     from mirror_sync.cli.fronts import chosen
     from mirror_sync.cli.reading import traffic_text

@@ -12,6 +12,7 @@ from mirror_sync.config.findings import Finding, Trail
 
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
 _MASK = "***"
+_TELLING = 8  # characters; a shorter access key, an identifier, is a word like "admin", which logs are full of
 _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
 
 
@@ -68,12 +69,18 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
 
 
 def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:
-    """All secret values, the longest first: those of the file, of the variables in them, and of token files."""
-    values = {secret for _, secret in _secrets(tree)} | set(tokens)
-    for trail, parts in used.items():
-        if _SECRET_KEYS.intersection(trail):
-            values.update(parts)
+    """All secret values, the longest first: those of the file, of the variables in them, and of token files.
+
+    A short access key is none: it names an account, and its word may stand anywhere.
+    """
+    found = [*_secrets(tree), *((trail, part) for trail, parts in used.items() for part in parts)]
+    values = {text for trail, text in found if _worth_hiding(trail, text)} | set(tokens)
     return tuple(sorted(filter(None, values), key=lambda value: (-len(value), value)))
+
+
+def _worth_hiding(trail: Trail, text: str) -> bool:
+    named = _SECRET_KEYS.intersection(trail)
+    return bool(named) and (named != {"access_key"} or len(text) >= _TELLING)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What `traffic` found last, kept in the state folder: the catalogue draws its charts from it."""
+"""What `traffic` found last, kept in the state folder."""
 
 from __future__ import annotations
 

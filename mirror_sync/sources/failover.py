@@ -167,7 +167,7 @@ class FailoverSource:
 
     def _resting(self) -> Resting:
         wait = min(breaker.tried_in for breaker in self._breakers)
-        return Resting(f"{self._sources[0]!r} has not answered for a while: not asked again for {wait:.0f} s")
+        return Resting(f"{self._sources[0]} has not answered for a while: not asked again for {wait:.0f} s")
 
     def _order(self) -> Sequence[int]:
         first, until = self._first

@@ -81,6 +81,9 @@ class HubSource:
     def __repr__(self) -> str:
         return f"HubSource({self._endpoint!r})"
 
+    def __str__(self) -> str:
+        return self._endpoint
+
     def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         """One call for every thousand repos of the owner; a repo that is named costs one of its own."""
         if not pattern.is_glob:

@@ -1,4 +1,4 @@
-"""`traffic` shows who reads the mirror, and keeps it for the catalogue."""
+"""`traffic` shows who reads the mirror, and keeps it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_table_of_reads_and_one_of_what_is_asked_for_in_vain(program: Program,
     assert lines[6].endswith("UTC: 2 downloads, 4.0 MB, 2 clients, 1 repo.")
 
 
-def test_json_is_what_is_kept_for_the_catalogue(program: Program, log: Path) -> None:
+def test_json_is_what_is_kept(program: Program, log: Path) -> None:
     shown = json.loads(program("traffic", str(log), "--json").out)
     assert shown["misses"][0]["repo"] == "acme/wanted"
     assert json.loads((program.folder / "state" / "traffic.json").read_text()) == shown

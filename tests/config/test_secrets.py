@@ -23,8 +23,14 @@ def test_every_secret_is_known_for_redaction_with_the_variables_in_it(tmp_path: 
         'targets: {s3: {url: "s3://bucket", access_key: "${A}", secret_key: "${NOT_SET:-fallback}"}}\n'
         "defaults: {upstream: a}\n" + LICENSES + JOBS
     )
-    found = settings(text, tmp_path, T="hf_1234", A="AKIA")
-    assert found.secrets == ("hf_from_file", "pre-hf_1234", "fallback", "hf_1234", "AKIA")
+    found = settings(text, tmp_path, T="hf_1234", A="AKIAIOSFODNN7EXAMPLE")
+    assert found.secrets == ("AKIAIOSFODNN7EXAMPLE", "hf_from_file", "pre-hf_1234", "fallback", "hf_1234")
+
+
+def test_a_short_access_key_is_a_word_of_many_messages_and_stays_readable(tmp_path: Path) -> None:
+    target = 'targets: {s3: {url: "s3://bucket", access_key: "${A}", secret_key: "${B}"}}\n'
+    text = "upstreams: {a: {kind: huggingface}}\n" + target + LICENSES + JOBS
+    assert settings(text, tmp_path, A="admin", B="adminpw").secrets == ("adminpw",)
 
 
 def test_the_secret_of_webhooks_is_a_secret() -> None:

@@ -81,7 +81,7 @@ def test_a_wheel_made_from_the_sdist_holds_all_that_the_program_reads(tmp_path: 
 def test_a_debian_package_holds_a_program_that_runs(tmp_path: Path) -> None:
     need("venv")
     copy = tmp_path / "checkout"
-    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd")), _made(copy))
+    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs")), _made(copy))
     ran(
         "cp",
         *(TOP / name for name in ("pyproject.toml", "README.md", "jobs.yaml", "LICENSE") if (TOP / name).exists()),
@@ -97,7 +97,12 @@ def test_a_debian_package_holds_a_program_that_runs(tmp_path: Path) -> None:
     jobs = root / "etc/mirror-sync/jobs.yaml"
     assert ": ok, " in ran(venv / "bin/python", "-m", "mirror_sync", "-c", jobs, "check", MIRROR_STATE=str(tmp_path))
     assert "url: file:///srv/mirror" in jobs.read_text()
-    for name in ("lib/systemd/system/mirror-sync.service", "usr/share/man/man1/mirror-sync-sync.1.gz"):
+    for name in (
+        "lib/systemd/system/mirror-sync.service",
+        "lib/systemd/system/mirror-sync-worker.service",
+        "usr/share/man/man1/mirror-sync-sync.1.gz",
+        "usr/share/doc/mirror-sync/docs/configuration.md",
+    ):
         assert (root / name).is_file()
     assert str((root / "usr/bin/mirror-sync").readlink()) == "/opt/mirror-sync/bin/mirror-sync"
 
