@@ -44,7 +44,7 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
             left += _sync_job(site, run, job, all_jobs, repos)
         ended = True
     finally:  # a run that began has an end, for everybody who watches
-        interrupted = site.stop.is_set() or not ended
+        interrupted = site.stop.is_set() or left > 0 or not ended
         report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
         site.tell(RunFinished(report))
     return report
@@ -96,7 +96,7 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
         with _crew_at_work(site) as at_once, open_bench(site, run, job, all_jobs) as bench:
             items = _gather(site, run, job)
             bench.glance.over({item.repo for item in items if isinstance(item, Task)})
-            return _for_each(site, items, work, repos, at_once)
+            return _for_each(items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(site, run, job, error):
             repos.append(report_of(item, item.found))
@@ -124,7 +124,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
             glance, items = Glance(target, site.clock), list(gather(site, run, job))
             decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
             glance.over({item.repo for item in items if isinstance(item, Task)})
-            _for_each(site, items, work, plans)
+            _for_each(items, work, plans)
     except Exception as error:  # as above
         plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
 
@@ -138,7 +138,6 @@ def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
 
 
 def _for_each(
-    site: Site,
     items: Sequence[Task | Unlisted],
     work: Callable[[Task | Unlisted], Result],
     results: list[Result],
@@ -151,8 +150,7 @@ def _for_each(
             try:
                 results.append(done.result())
             except Interrupted:
-                site.stop.set()
-                left += 1
+                left += 1  # the stop may be another's: our own ends the rest by itself
     return left
 
 
