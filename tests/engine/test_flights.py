@@ -160,7 +160,7 @@ def test_one_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -
 
     items: list[Any] = [object(), object(), object()]
     done: list[object] = []
-    assert _for_each(items, work, done) == 1
+    assert _for_each(threading.Event(), items, work, done) == 1
     assert set(done) == set(items[1:])
 
 
