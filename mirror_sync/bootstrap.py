@@ -36,7 +36,7 @@ from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.stopping import Until
+from mirror_sync.engine.stopping import Until, stop_of_run
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
@@ -281,7 +281,7 @@ class Mirror:
         return RetryingSource(limited, RetryPolicy(), tell, self._sleep, random.random)
 
     def _sleep(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
+        if stop_of_run(self.stop).wait(seconds):
             raise Interrupted("stopped while waiting")
 
     def _target(self, target: TargetSettings) -> Target:
@@ -309,7 +309,7 @@ class Mirror:
                 lock.acquire(timeout=_LOCK_POLL)
                 break
             except Timeout:
-                if self.stop.is_set():
+                if stop_of_run(self.stop).is_set():
                     raise Interrupted(f"stopped while waiting for {path}") from None
             except OSError as error:
                 raise StoreUnavailable(f"{path}: {error.strerror or error}") from error

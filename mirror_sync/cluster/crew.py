@@ -138,7 +138,7 @@ class _Office:
                 self._link.cancel([parcel.key])
                 raise Interrupted("a worker did not end in time")
             else:
-                self._turnstile.expect_somebody()
+                self._desks[parcel.key].free(*self._turnstile.expect_somebody())
 
     def _halt(self) -> None:
         with self._halting:
@@ -177,10 +177,11 @@ class _Turnstile:
                 self._out -= 1
                 self._changed.notify()
 
-    def expect_somebody(self) -> None:
-        """ClusterError when no worker has been there for long."""
+    def expect_somebody(self) -> tuple[frozenset[str], float]:
+        """The addresses of who was there at the last look, and when; ClusterError when nobody has been for long."""
         with self._changed:
             self._look()
+            return self._crowd.live, self._seen
 
     def _free(self) -> bool:
         self._look()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -46,7 +47,7 @@ class Desk:
         self._attempt = ""
         self.worker = ""
         """The address of the worker that has it, or had it last; empty before the first."""
-        self.attempts = 0
+        self.attempts, self._begun = 0, 0.0
         self._claims: dict[str, ExitStack] = {}
         self._open: dict[str, FileStarted] = {}
         self._planned = self._closed = False
@@ -70,6 +71,16 @@ class Desk:
             self._end_attempt(why)
             self._attempt = ""
 
+    def free(self, live: Collection[str], seen: float) -> None:
+        """Where its worker is none of `live`, others may claim what it had. `seen`: when these were there, monotonic.
+
+        A worker that begins later begins as after any loss.
+        """
+        with self._lock:
+            if self._attempt and self._begun < seen and self.worker not in live:
+                self._give_up(f"worker {self.worker} was lost")
+                self._attempt = ""
+
     def complete(self, report: RepoReport) -> RepoReport:
         """The report of the last attempt as one of the errand: what earlier ones brought was fetched, not reused."""
         with self._lock:
@@ -90,11 +101,14 @@ class Desk:
 
     def _begin(self, attempt: str, worker: str) -> None:
         if self._attempt:
-            cause = f"worker {self.worker} was lost; {worker} goes on with what it had noted"
-            self._end_attempt(cause)
-            self._bench.site.tell(Retrying(str(self._errand.task.repo), LOST, cause, self.attempts, 0.0))
+            self._give_up(f"worker {self.worker} was lost; {worker} goes on with what it had noted")
         self._attempt, self.worker = attempt, worker
+        self._begun = time.monotonic()
         self.attempts += 1
+
+    def _give_up(self, cause: str) -> None:
+        self._end_attempt(cause)
+        self._bench.site.tell(Retrying(str(self._errand.task.repo), LOST, cause, self.attempts, 0.0))
 
     def _end_attempt(self, why: str) -> None:
         for file in self._open.values():

@@ -29,10 +29,11 @@ def resource(of_version: str | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who is at the scheduler: the errands that our workers take at once, and what other versions are there."""
+    """Who is at the scheduler: errands that our workers take at once, other versions that are there, all addresses."""
 
     slots: int
     others: tuple[str, ...] = ()
+    live: frozenset[str] = frozenset()
 
 
 class Link:
@@ -58,11 +59,11 @@ class Link:
     def crowd(self) -> Crowd:
         """Who is there now."""
         try:
-            found = self._client.scheduler_info()["workers"].values()
+            found = self._client.scheduler_info()["workers"]
         except Exception as error:  # Dask says a lost scheduler in many ways
             raise self._lost(error) from error
         slots, others = 0, set()
-        for worker in found:
+        for worker in found.values():
             if worker["status"] != "running":
                 continue
             for name, count in worker["resources"].items():
@@ -70,7 +71,7 @@ class Link:
                     slots += int(count)
                 elif name.startswith(f"{_NAME}-"):
                     others.add(f"{worker['host']} has {name}")
-        return Crowd(slots, tuple(sorted(others)))
+        return Crowd(slots, tuple(sorted(others)), frozenset(found))
 
     def submit(self, parcel: Parcel) -> Future[object]:
         """What the worker returns. ClusterError when workers died of it, or when the scheduler is lost."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import Content
-from mirror_sync.errors import Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class Flights:
     ) -> tuple[Landed, bool]:
         """What landed, and whether this call brought it.
 
-        A flight that fails is forgotten: each of those who waited brings the content by itself, unless it was stopped.
+        A flight that fails is forgotten: each of those who waited brings the content by itself, also where the
+        other was stopped: their runs end at different times.
         `is_there` is asked of what has landed before, maybe long ago.
         """
         while True:
@@ -90,10 +90,7 @@ class Flights:
     def _arrived(self, content: Content, flight: Future[Landed], is_there: Callable[[Landed], bool]) -> Landed | None:
         """What somebody else's flight brought; None when it failed, or its freight is gone by now."""
         before = flight.done()
-        error = flight.exception()
-        if isinstance(error, Interrupted):
-            raise Interrupted(str(error))
-        if error is not None:
+        if flight.exception() is not None:
             return None
         landed = flight.result()
         if before and not is_there(landed):

@@ -11,6 +11,7 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.site import Site
+from mirror_sync.engine.stopping import work_for
 from mirror_sync.ports import Source
 
 _AT_ONCE = 4  # lists
@@ -29,7 +30,7 @@ def heads_of(site: Site, run: str, source: Source, repos: Iterable[Repo]) -> dic
             owners[repo.kind, repo.owner].add(repo)
     crowds = sorted((wanted for wanted in owners.values() if len(wanted) > 1), key=len, reverse=True)
     account = _Account(site, run, source)
-    with ThreadPoolExecutor(_AT_ONCE, "list") as lists:
+    with ThreadPoolExecutor(_AT_ONCE, "list", work_for, (site.stop,)) as lists:
         return {head.asked: head for found in lists.map(account.heads, crowds) for head in found}
 
 

@@ -35,12 +35,15 @@ class _Work:
 
 
 class Lanes:
-    """At most `workers` calls at once, over both lanes, by the law of `turns`. A block of it ends when all work has."""
+    """At most `workers` calls at once, over both lanes, by the law of `turns`. A block of it ends when all work has.
 
-    def __init__(self, workers: int, name: str) -> None:
+    `begin` is called first in each thread.
+    """
+
+    def __init__(self, workers: int, name: str, begin: Callable[[], None] = lambda: None) -> None:
         self._most = {Length.SHORT: workers, Length.LONG: most_long(workers)}
         self._idle = workers
-        self._pool = ThreadPoolExecutor(workers, name)
+        self._pool = ThreadPoolExecutor(workers, name, begin)
         self._waiting: Mapping[Length, deque[_Work]] = {length: deque() for length in Length}
         self._running = dict.fromkeys(Length, 0)
         self._last = Length.LONG

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 from mirror_sync.domain.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
@@ -20,6 +22,7 @@ from mirror_sync.engine.gather import Task, Unlisted, gather
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.lanes import Lanes
 from mirror_sync.engine.site import Site
+from mirror_sync.engine.stopping import running, work_for
 from mirror_sync.engine.sync import Bench, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer import Transfer
 from mirror_sync.errors import Interrupted
@@ -41,10 +44,11 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     try:
         for job in jobs:
             jobs_left += site.stop.is_set()
-            left += _sync_job(site, run, job, all_jobs, repos)
+            with running(site.stop):
+                left += _sync_job(site, run, job, all_jobs, repos)
         ended = True
     finally:  # a run that began has an end, for everybody who watches
-        interrupted = site.stop.is_set() or not ended
+        interrupted = site.stop.is_set() or left > 0 or not ended
         report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
         site.tell(RunFinished(report))
     return report
@@ -76,8 +80,8 @@ def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Itera
     target, source = site.targets[job.target], site.source(job)
     with (
         target.flights.at_work(),
-        ThreadPoolExecutor(PARTS_AT_ONCE, "part") as parts,
-        Lanes(job.workers, "file") as files,
+        ThreadPoolExecutor(PARTS_AT_ONCE, "part", work_for, (site.stop,)) as parts,
+        Lanes(job.workers, "file", partial(work_for, site.stop)) as files,
     ):
         transfer, proof, glance = Transfer(site, target, parts), Proof(source), Glance(target, site.clock)
         yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof, glance)
@@ -96,7 +100,7 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
         with _crew_at_work(site) as at_once, open_bench(site, run, job, all_jobs) as bench:
             items = _gather(site, run, job)
             bench.glance.over({item.repo for item in items if isinstance(item, Task)})
-            return _for_each(site, items, work, repos, at_once)
+            return _for_each(site.stop, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(site, run, job, error):
             repos.append(report_of(item, item.found))
@@ -124,7 +128,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
             glance, items = Glance(target, site.clock), list(gather(site, run, job))
             decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
             glance.over({item.repo for item in items if isinstance(item, Task)})
-            _for_each(site, items, work, plans)
+            _for_each(site.stop, items, work, plans)
     except Exception as error:  # as above
         plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
 
@@ -138,7 +142,7 @@ def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
 
 
 def _for_each(
-    site: Site,
+    stop: threading.Event,
     items: Sequence[Task | Unlisted],
     work: Callable[[Task | Unlisted], Result],
     results: list[Result],
@@ -146,13 +150,12 @@ def _for_each(
 ) -> int:
     """Adds the results, in the order of finishing; returns how many were left undone because of a stop."""
     left = 0
-    with ThreadPoolExecutor(at_once, "repo") as repos:
+    with ThreadPoolExecutor(at_once, "repo", work_for, (stop,)) as repos:
         for done in as_completed([repos.submit(work, item) for item in items]):
             try:
                 results.append(done.result())
             except Interrupted:
-                site.stop.set()
-                left += 1
+                left += 1  # the stop may be another's: our own ends the rest by itself
     return left
 
 

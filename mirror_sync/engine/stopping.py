@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
+
+_STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def running(stop: threading.Event) -> Iterator[None]:
+    """Inside the block this thread works for the run that ends with `stop`."""
+    before = _STOP.set(stop)
+    try:
+        yield
+    finally:
+        _STOP.reset(before)
+
+
+def work_for(stop: threading.Event) -> None:
+    """For good, the initializer of a run's pool: sources and targets are shared by runs, its threads are not."""
+    _STOP.set(stop)
+
+
+def stop_of_run(default: threading.Event) -> threading.Event:
+    """What ends the run that this thread works for; `default` where it works for none."""
+    return _STOP.get() or default
 
 
 class Until(threading.Event):

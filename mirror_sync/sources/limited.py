@@ -93,10 +93,11 @@ class _Limited(AbstractContextManager[ByteStream]):
             self._opened.close()
 
     def readinto(self, buffer: memoryview) -> int:
-        stream = self._open()
-        size = min(len(buffer), *(limiter.share() for limiter in self._limiters))
-        for limiter in self._limiters:
-            limiter.take(size)
+        while True:
+            stream = self._open()
+            size = min(len(buffer), *(limiter.share() for limiter in self._limiters))
+            if self._take(size):
+                break
         count = 0
         try:
             count = stream.readinto(buffer[:size])
@@ -105,6 +106,15 @@ class _Limited(AbstractContextManager[ByteStream]):
                 limiter.give_back(size - count)
         self._position += count
         return count
+
+    def _take(self, size: int) -> bool:
+        """Whether all limiters granted it; False when one pauses by now: then none has."""
+        for at, limiter in enumerate(self._limiters):
+            if not limiter.take(size):
+                for granted in self._limiters[:at]:
+                    granted.give_back(size)
+                return False
+        return True
 
     def _open(self) -> ByteStream:
         """The stream at our position, outside of all pauses."""

@@ -72,12 +72,17 @@ class Limiter:
             limit = self._limit()
             return _MOST if limit is None else max(1, min(_MOST, int(limit * _AHEAD / max(1, self._readers))))
 
-    def take(self, count: int) -> None:
-        """Wait until it is the turn of `count` bytes. What `sleep` raises; then their time is lost, nothing else."""
-        while (wait := self._reserve(count)) is None:
-            self.wait()
+    def take(self, count: int) -> bool:
+        """Wait until it is the turn of `count` bytes; False, at once, in a pause: then nothing is taken.
+
+        What `sleep` raises; then their time is lost, nothing else.
+        """
+        wait = self._reserve(count)
+        if wait is None:
+            return False
         if wait > 0:
             self._timing.sleep(wait)
+        return True
 
     def give_back(self, count: int) -> None:
         """So many bytes that were taken have not been read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,6 +104,22 @@ def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> N
             assert (theirs, second.load(KEY)) == (True, NOTE)
             second.forget(KEY)
     assert coordinator.bench.target.notes.load(KEY) is None
+
+
+def test_what_a_worker_that_is_gone_had_claimed_is_free_before_another_begins(coordinator: Coordinator) -> None:
+    one, other = coordinator.desk(), coordinator.desk()
+    first, second = (FarNotes(coordinator.worker(desk, name)) for desk, name in ((one, "a"), (other, "b")))
+    with first.claim(KEY) as mine:
+        assert mine
+        one.free({"a", "b"}, time.monotonic())
+        one.free({"b"}, 0.0)
+        with second.claim(KEY) as theirs:
+            assert not theirs, "it is still there, or came since"
+        one.free({"b"}, time.monotonic())
+        with second.claim(KEY) as theirs:
+            assert theirs
+        with FarNotes(coordinator.worker(one, "c")).claim(KEY) as again:
+            assert again
 
 
 def test_a_claim_holds_for_all_errands_until_it_or_the_errand_ends(coordinator: Coordinator) -> None:

@@ -97,3 +97,15 @@ def test_a_run_is_stopped_at_its_time_and_what_is_left_is_brought_by_the_next(tm
     assert (report.interrupted, report.repos, mirror.stop.is_set()) == (True, (), False)
     assert [repo.outcome for repo in Mirror.sync(mirror, ["night"]).repos] == ["published"]
     mirror.close()
+
+
+def test_the_end_of_a_run_is_seen_by_who_waits_in_a_source_and_by_nobody_else(tmp_path: Path) -> None:
+    """A pause of the bandwidth lasts for hours: only the end of its own run ends the wait for it."""
+    pause = f"bandwidth: {{limit: 0, windows: [{{hours: '{CLOSED}', limit: 1MB/s}}], timezone: UTC}}"
+    mirror = Noting(load(write_jobs(tmp_path, f"name: night, schedule: {{every: 1h}}, {pause}"), {}))
+    last = threading.Timer(30, mirror.stop.set)
+    last.start()
+    report = Mirror.sync(mirror, ["night"], until=datetime.now(UTC) + timedelta(seconds=1))
+    last.cancel()
+    assert (report.interrupted, report.left, mirror.stop.is_set()) == (True, 1, False)
+    mirror.close()

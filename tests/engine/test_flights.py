@@ -5,6 +5,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.manifest import Content
 from mirror_sync.engine.flights import Flights, Landed
 from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.run import _for_each
 from mirror_sync.errors import Interrupted, Unreachable
 
 WANTED = Content(Sha256.of(b"x"), 1)
@@ -125,24 +127,21 @@ def test_a_flight_that_fails_is_no_failure_of_who_waited_for_it() -> None:
     )
 
 
-def test_who_waited_for_a_flight_that_was_stopped_is_stopped_too() -> None:
+def test_a_flight_that_was_stopped_stops_nobody_who_waited_for_it() -> None:
+    """The hours of one job end, those of another that wants the same content do not."""
     flights = Flights()
-    joined = threading.Event()
+    flying, joined = threading.Event(), threading.Event()
 
-    def fail() -> Landed:
+    def stopped() -> Landed:
+        flying.set()
         joined.wait()
         raise Interrupted("stopped")
 
-    def never() -> Landed:
-        raise AssertionError("brought after a stop")
-
     with ThreadPoolExecutor(2) as pool:
-        theirs = pool.submit(flights.share, WANTED, fail)
-        while not theirs.running():
-            pass
-        ours = pool.submit(_wait_for, flights, never, joined)
-        with pytest.raises(Interrupted):
-            ours.result()
+        theirs = pool.submit(flights.share, WANTED, stopped)
+        flying.wait()
+        ours = pool.submit(_wait_for, flights, lambda: LANDED, joined)
+        assert ours.result() == (LANDED, True)
         with pytest.raises(Interrupted):
             theirs.result()
 
@@ -151,6 +150,18 @@ def _wait_for(flights: Flights, bring: Callable[[], Landed], joined: threading.E
     """Share a content whose flight is under way and ends once we have joined it."""
     threading.Timer(0.2, joined.set).start()
     return flights.share(WANTED, bring)
+
+
+def test_one_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -> None:
+    def work(item: object) -> object:
+        if item is items[0]:
+            raise Interrupted("somebody else's hours ended")
+        return item
+
+    items: list[Any] = [object(), object(), object()]
+    done: list[object] = []
+    assert _for_each(threading.Event(), items, work, done) == 1
+    assert set(done) == set(items[1:])
 
 
 def test_what_landed_before_is_looked_up_and_brought_again_when_it_is_gone() -> None:

@@ -90,7 +90,10 @@ def test_waits_that_are_longer_than_a_server_may_be_silent_are_no_silence(hub: H
     assert len(slept) > 2
 
 
-def test_in_a_pause_no_connection_is_held_and_the_file_goes_on_where_it_stopped(hub: Hub, source: HubSource) -> None:
+@pytest.mark.parametrize("before", [(), (1_000_000,)], ids=["alone", "while waiting for another limit"])
+def test_in_a_pause_no_connection_is_held_and_the_file_goes_on_where_it_stopped(
+    hub: Hub, source: HubSource, before: tuple[int, ...]
+) -> None:
     fill_hub(hub)
     commit, files = published(source)
     clock, places, free = PretendedClock(datetime(2026, 3, 2, 11, 59, 58, tzinfo=UTC)), Connections(1, lambda: None), []
@@ -100,9 +103,10 @@ def test_in_a_pause_no_connection_is_held_and_the_file_goes_on_where_it_stopped(
             free.append(places._free)
         clock.sleep(seconds)
 
-    bandwidth = Bandwidth(1_000_000, (Window(time(12), time(13), 0),))
+    bandwidth = Bandwidth(10_000_000 if before else 1_000_000, (Window(time(12), time(13), 0),))
     limiter = Limiter(bandwidth, replace(clock.timing, sleep=sleep))
-    limited = LimitedSource(ConnectedSource(source, [places]), [limiter])
+    others = [Limiter(Bandwidth(limit), clock.timing) for limit in before]
+    limited = LimitedSource(ConnectedSource(source, [places]), [*others, limiter])
     hub.log.clear()
     found: list[bytes] = []
     clock.run([lambda: found.append(fetched(limited, TINY, commit, files[WEIGHTS]))])

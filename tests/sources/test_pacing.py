@@ -30,7 +30,8 @@ def reading(
         with limiter.reading():
             while clock.seconds < end:
                 size = limiter.share()
-                limiter.take(size)
+                while not limiter.take(size):
+                    limiter.wait()
                 count = size
                 if slowness:
                     clock.sleep(slowness)
@@ -140,7 +141,8 @@ def test_a_stop_ends_every_wait(limit: Limit) -> None:
     def wait() -> None:
         with suppress(Interrupted):
             while True:
-                limiter.take(100_000_000)
+                if not limiter.take(100_000_000):
+                    limiter.wait()
         ended.append(1)
 
     threads = [threading.Thread(target=wait) for _ in range(8)]
