@@ -100,13 +100,13 @@ class Invocation:
     @property
     def page(self) -> Page:
         """How text on stdout is laid out: wrapped and coloured where a person looks on."""
-        width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+        width = _size().columns if sys.stdout.isatty() else None
         return Page(width, in_color(sys.stdout))
 
     @property
     def height(self) -> int:
         """Lines of the terminal on stdout."""
-        return os.get_terminal_size(sys.stdout.fileno()).lines
+        return _size().lines
 
     def _progress(self, tally: Tally, doing: str) -> AbstractContextManager[object]:
         if self._watched:
@@ -122,3 +122,9 @@ class Invocation:
         options = self.options
         movable = self.lines.stream.isatty() and os.environ.get("TERM") != "dumb"
         return movable and options.log_format is not Format.JSON and options.loudness >= 0
+
+
+def _size() -> os.terminal_size:
+    """Of the terminal on stdout; some do not know theirs, and say 0."""
+    found = os.get_terminal_size(sys.stdout.fileno())
+    return os.terminal_size((found.columns or 80, found.lines or 24))
