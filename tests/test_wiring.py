@@ -45,6 +45,7 @@ def test_the_grace_of_a_target_decides_what_prune_spares(tmp_path: Path, grace: 
     mirror = _mirror(tmp_path, {"url": str(tmp_path / "mirror"), "grace": grace})
     store = mirror.store("it")
     store.put(KEY, STRAY, Sha256.of(STRAY))
+    assert store.stat(KEY) is not None  # who asks for a blob gives it its name
     report = mirror.prune()
     assert (report.blobs, report.blobs + report.young) == (removed, 1)
     assert (store.stat(KEY) is None) is bool(removed)
