@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mirror_sync import bootstrap
 from mirror_sync.bootstrap import Mirror, connections_of
+from mirror_sync.bootstrap import mirror as verbs
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job import Job
@@ -67,7 +67,7 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
             super().__init__(path, places=places)
             made.append(self)
 
-    monkeypatch.setattr(bootstrap, "History", Counted)
+    monkeypatch.setattr(verbs, "History", Counted)
     mirror = Mirror(settings)
 
     def enter(number: int) -> object:

@@ -103,5 +103,5 @@ def zone(name: str) -> str:
         hint = meant(name, {zone.lower() for zone in known})
         near = next((zone for zone in sorted(known) if hint and zone.lower() in hint), "")
         right = f"did you mean {near}?" if near else "write an IANA name like Asia/Shanghai, or UTC"
-        raise ValueError(f"{quoted(name)} is no time zone; {right}") from None
+        raise ValueError(f"{quoted(name)} is no IANA time zone; {right}") from None
     return name

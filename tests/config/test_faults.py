@@ -343,11 +343,11 @@ JOB_FAULTS = [
     ),
     (
         "schedule: {cron: '0 3 * * *', timezone: Asia/Shangai}",
-        "41: schedule.timezone: 'Asia/Shangai' is no time zone; did you mean Asia/Shanghai?",
+        "41: schedule.timezone: 'Asia/Shangai' is no IANA time zone; did you mean Asia/Shanghai?",
     ),
     (
         "schedule: {cron: '0 3 * * *', timezone: Mars}",
-        "41: schedule.timezone: 'Mars' is no time zone; write an IANA name like Asia/Shanghai, or UTC",
+        "41: schedule.timezone: 'Mars' is no IANA time zone; write an IANA name like Asia/Shanghai, or UTC",
     ),
     (
         "schedule: {cron: '0 3 * * *', timezone: CEST}",
@@ -355,11 +355,11 @@ JOB_FAULTS = [
     ),
     (
         "schedule: {cron: '0 3 * * *', timezone: ../UTC}",
-        "41: schedule.timezone: '../UTC' is no time zone; write an IANA name like Asia/Shanghai, or UTC",
+        "41: schedule.timezone: '../UTC' is no IANA time zone; write an IANA name like Asia/Shanghai, or UTC",
     ),
     (
         "schedule: {cron: '0 3 * * *', timezone: Europe}",
-        "41: schedule.timezone: 'Europe' is no time zone; write an IANA name like Asia/Shanghai, or UTC",
+        "41: schedule.timezone: 'Europe' is no IANA time zone; write an IANA name like Asia/Shanghai, or UTC",
     ),
 ]
 

@@ -114,7 +114,7 @@ PAUSE = "write 20MB/s, unlimited, or 0 for a pause"
         ),
         (
             "{timezone: Asia/Shanghia}",
-            "23: bandwidth.timezone: 'Asia/Shanghia' is no time zone; did you mean Asia/Shanghai?",
+            "23: bandwidth.timezone: 'Asia/Shanghia' is no IANA time zone; did you mean Asia/Shanghai?",
         ),
         ("{limits: 1MB/s}", "13: bandwidth.limits: this key is not known; did you mean limit?"),
     ],

@@ -1,26 +1,19 @@
-"""Assembles the program from its settings: the only place that names every adapter."""
+"""The program's verbs, over what was assembled."""
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from hashlib import sha256
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
-from filelock import FileLock, Timeout
 
-from mirror_sync.config.places import place_of
-from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, Settings
-from mirror_sync.config.settings import Target as TargetSettings
-from mirror_sync.config.settings import Upstream as UpstreamSettings
-from mirror_sync.domain.bandwidth import Bandwidth
+from mirror_sync.bootstrap.adapters import open_store
+from mirror_sync.bootstrap.assembly import Assembly
+from mirror_sync.bootstrap.sides import places_of, sides_of
+from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Event, Observer, tell_all
 from mirror_sync.domain.job import Job
@@ -30,35 +23,24 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.engine.crew import Crew
 from mirror_sync.engine.difference import difference
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
-from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE, plan_jobs, sync_jobs
-from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.stopping import Until, stop_of_run
+from mirror_sync.engine.run import plan_jobs, sync_jobs
+from mirror_sync.engine.site import Site
+from mirror_sync.engine.stopping import Until
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
-from mirror_sync.errors import Interrupted, StoreError, StoreUnavailable, UsageError
+from mirror_sync.errors import StoreError, UsageError
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord
 from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.traffic_file import keep_traffic
-from mirror_sync.ports import Source, Store
-from mirror_sync.sources.budget import Budgets, Waiting
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.pacing import Timing
-from mirror_sync.sources.ration import Ration, Rations
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.stores.index import SqliteIndex
-from mirror_sync.stores.looks import SqliteLooks
-from mirror_sync.stores.notes import SqliteNotes
+from mirror_sync.ports import Store
 
-_LOCK_POLL = 0.2  # seconds between two looks at the stop event
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
-_CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
 
 Made = TypeVar("Made")
@@ -202,10 +184,6 @@ class Mirror:
             raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
         return open_store(self.settings.targets[target], unsigned=self.settings.front.bucket == "public")
 
-    def _notices(self) -> Observer:
-        """Before the history: what it remembers then is what was known before."""
-        return Notices(self.history.latest, self._courier)
-
     def work(self, errands: int, on_ready: Callable[[str], None]) -> None:
         """Be a worker of the scheduler that jobs.yaml names, `errands` at once, until SIGTERM or SIGINT.
 
@@ -235,88 +213,17 @@ class Mirror:
     def _site(self) -> Site:
         return self._assembled()
 
+    def _notices(self) -> Observer:
+        """Before the history: what it remembers then is what was known before."""
+        return Notices(self.history.latest, self._courier)
+
     def _assemble(self) -> Site:
         tell = tell_all((self._notices(), self.history, *self._observers, self._overheard))
-        budgets = Budgets(Waiting(self._sleep, random.random, tell))
-        plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self.settings.upstreams.items()}
-        common = self._ration(self.settings.bandwidth, self.settings.connections)
-        rations = Rations(self._ration)
-
-        def own(job: Job) -> Source | None:  # as the job says, which may be another machine's
-            ration = rations.of(job)
-            return self._source((ration + common).on(plain[job.upstream]), tell) if ration else None
-
-        return Site(
-            sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
-            own=own,
-            targets={name: self._target(target) for name, target in self.settings.targets.items()},
-            tell=tell,
-            clock=partial(datetime.now, UTC),
-            stop=self.stop,
-            looked=self.history.looked,
-            crew=self._crew(),
-        )
-
-    def _crew(self) -> Crew | None:
-        engine = self.settings.engine
-        if engine is None:
-            return None
-        from mirror_sync.cluster.crew import DaskCrew
-
-        return DaskCrew(engine.address, engine.wait, sides_of(self.settings))
+        return Assembly(self.settings, self.stop).site(tell, self.history.looked)
 
     def _overheard(self, event: Event) -> None:
         for observer in self._overhears:
             observer(event)
-
-    def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
-        jobs = (job for job in self.settings.jobs if job.upstream == upstream.name)
-        return _plain_source(upstream, budgets, connections_of(jobs), tell)
-
-    def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
-        return Ration.of(bandwidth, connections, Timing(self._sleep), partial(self._sleep, 0.0))
-
-    def _source(self, limited: Source, tell: Observer) -> Source:
-        """Repetitions stand outside the limits: who waits for the next try holds no connection."""
-        return RetryingSource(limited, RetryPolicy(), tell, self._sleep, random.random)
-
-    def _sleep(self, seconds: float) -> None:
-        if stop_of_run(self.stop).wait(seconds):
-            raise Interrupted("stopped while waiting")
-
-    def _target(self, target: TargetSettings) -> Target:
-        state = self.settings.state_dir
-        jobs = (job for job in self.settings.jobs if job.target == target.name)
-        place = place_of(target)
-        return Target(
-            name=target.name,
-            store=open_store(target, connections_of(jobs)),
-            index=SqliteIndex(state / "index.db", place),
-            notes=SqliteNotes(state / "uploads.db", place),
-            lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
-            grace=target.grace,
-            looks=SqliteLooks(state / "looks.db", place),
-        )
-
-    @contextmanager
-    def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
-        """One writer a repo and target on this machine; waiting for it can be stopped."""
-        path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
-        lock = FileLock(path, thread_local=False, is_singleton=False)
-        while True:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=_LOCK_POLL)
-                break
-            except Timeout:
-                if stop_of_run(self.stop).is_set():
-                    raise Interrupted(f"stopped while waiting for {path}") from None
-            except OSError as error:
-                raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _patience(hooks: Hooks) -> float:
@@ -329,74 +236,3 @@ def _names(job: Job, status: RepoStatus) -> bool:
         return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
     except ValueError:
         return False  # a pattern that could not be listed has a row, too
-
-
-def places_of(settings: Settings) -> dict[str, str]:
-    """Where each job publishes: the same text for the same place, however its target is named."""
-    return {job.name: place_of(settings.targets[job.target]) for job in settings.jobs}
-
-
-def sides_of(settings: Settings) -> dict[str, str]:
-    """What each upstream and target is, without secrets, in a word: other machines must mean the same by a name."""
-    named = {f"upstream {name}": repr(side) for name, side in settings.upstreams.items()}
-    named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
-    return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}
-
-
-def connections_of(jobs: Iterable[Job]) -> int:
-    """As many connections to one host as these jobs can keep busy side by side."""
-    return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
-
-
-def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsigned: bool = False) -> Store:
-    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket."""
-    if isinstance(target, DirectoryTarget):
-        from mirror_sync.stores.directory import DirectoryStore
-
-        return DirectoryStore(target.root)
-    from mirror_sync.stores.s3 import S3Options, S3Store
-
-    options = S3Options(
-        endpoint_url=target.endpoint_url,
-        region=target.region,
-        access_key=target.access_key or "",
-        secret_key=target.secret_key or "",
-        addressing=target.addressing,
-        sign_parts=target.sign_parts,
-        max_connections=connections,
-        unsigned=unsigned,
-    )
-    return S3Store(target.bucket, target.prefix, options)
-
-
-def _plain_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
-    if isinstance(upstream, DirectoryUpstream):
-        from mirror_sync.sources.directory import DirectorySource
-
-        return DirectorySource(upstream.root)
-    from mirror_sync.sources.hub import HubSource
-    from mirror_sync.sources.network import Timeouts
-    from mirror_sync.sources.transport import Transport
-
-    limits = upstream.timeouts
-    timeouts = Timeouts(
-        connect=limits.connect,
-        read=limits.stall,
-        first_byte=limits.first_byte,
-        min_rate=limits.min_rate,
-        over=limits.over,
-    )
-    transport = Transport(timeouts=timeouts, connections=connections)
-    return FailoverSource(
-        [
-            HubSource(
-                endpoint,
-                upstream.token,
-                transport,
-                budget=budgets.of(endpoint, upstream.token, upstream.reserve),
-                allow_private=upstream.allow_private,
-                tell=tell,
-            )
-            for endpoint in upstream.endpoints
-        ]
-    )

@@ -1,0 +1,10 @@
+"""Assembles the program from its settings: the only place that names every adapter.
+
+`adapters` makes one source or store, `assembly` the engine's site of all of them, `mirror` has the program's verbs.
+"""
+
+from mirror_sync.bootstrap.adapters import connections_of
+from mirror_sync.bootstrap.mirror import Mirror
+from mirror_sync.bootstrap.sides import places_of
+
+__all__ = ["Mirror", "connections_of", "places_of"]

@@ -1,0 +1,77 @@
+"""Adapters made from their settings: the only place that names every source and store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream
+from mirror_sync.config.settings import Target as TargetSettings
+from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.domain.events import Observer
+from mirror_sync.domain.job import Job
+from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
+from mirror_sync.ports import Source, Store
+from mirror_sync.sources.budget import Budgets
+from mirror_sync.sources.failover import FailoverSource
+
+_CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
+
+
+def connections_of(jobs: Iterable[Job]) -> int:
+    """As many connections to one host as these jobs can keep busy side by side."""
+    return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
+
+
+def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsigned: bool = False) -> Store:
+    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket."""
+    if isinstance(target, DirectoryTarget):
+        from mirror_sync.stores.directory import DirectoryStore
+
+        return DirectoryStore(target.root)
+    from mirror_sync.stores.s3 import S3Options, S3Store
+
+    options = S3Options(
+        endpoint_url=target.endpoint_url,
+        region=target.region,
+        access_key=target.access_key or "",
+        secret_key=target.secret_key or "",
+        addressing=target.addressing,
+        sign_parts=target.sign_parts,
+        max_connections=connections,
+        unsigned=unsigned,
+    )
+    return S3Store(target.bucket, target.prefix, options)
+
+
+def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
+    """The adapter for an upstream's settings, without limits and repetitions. It connects at its first call."""
+    if isinstance(upstream, DirectoryUpstream):
+        from mirror_sync.sources.directory import DirectorySource
+
+        return DirectorySource(upstream.root)
+    from mirror_sync.sources.hub import HubSource
+    from mirror_sync.sources.network import Timeouts
+    from mirror_sync.sources.transport import Transport
+
+    limits = upstream.timeouts
+    timeouts = Timeouts(
+        connect=limits.connect,
+        read=limits.stall,
+        first_byte=limits.first_byte,
+        min_rate=limits.min_rate,
+        over=limits.over,
+    )
+    transport = Transport(timeouts=timeouts, connections=connections)
+    return FailoverSource(
+        [
+            HubSource(
+                endpoint,
+                upstream.token,
+                transport,
+                budget=budgets.of(endpoint, upstream.token, upstream.reserve),
+                allow_private=upstream.allow_private,
+                tell=tell,
+            )
+            for endpoint in upstream.endpoints
+        ]
+    )

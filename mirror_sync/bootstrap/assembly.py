@@ -1,0 +1,127 @@
+"""Makes the engine's site of settings: sources within their limits, targets with their locks and memories, a crew."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mirror_sync.bootstrap.adapters import connections_of, open_source, open_store
+from mirror_sync.bootstrap.sides import sides_of
+from mirror_sync.config.places import place_of
+from mirror_sync.config.settings import Settings
+from mirror_sync.config.settings import Target as TargetSettings
+from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.domain.bandwidth import Bandwidth
+from mirror_sync.domain.events import Observer
+from mirror_sync.domain.freshness import Look
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport
+from mirror_sync.engine.crew import Crew
+from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.stopping import stop_of_run
+from mirror_sync.errors import Interrupted, StoreUnavailable
+from mirror_sync.ports import Source
+from mirror_sync.sources.budget import Budgets, Waiting
+from mirror_sync.sources.pacing import Timing
+from mirror_sync.sources.ration import Ration, Rations
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.looks import SqliteLooks
+from mirror_sync.stores.notes import SqliteNotes
+
+_LOCK_POLL = 0.2  # seconds between two looks at the stop event
+
+
+class Assembly:
+    """Everything that waits in what it makes ends with `stop`, or with the stop of its own run."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self._settings, self._stop = settings, stop
+
+    def site(self, tell: Observer, looked: Callable[[RepoReport], Look | None]) -> Site:
+        """All of it; `looked` remembers the last look at what a report is about."""
+        budgets = Budgets(Waiting(self._sleep, random.random, tell))
+        plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self._settings.upstreams.items()}
+        common = self._ration(self._settings.bandwidth, self._settings.connections)
+        rations = Rations(self._ration)
+
+        def own(job: Job) -> Source | None:  # as the job says, which may be another machine's
+            ration = rations.of(job)
+            return self._source((ration + common).on(plain[job.upstream]), tell) if ration else None
+
+        return Site(
+            sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
+            own=own,
+            targets={name: self._target(target) for name, target in self._settings.targets.items()},
+            tell=tell,
+            clock=partial(datetime.now, UTC),
+            stop=self._stop,
+            looked=looked,
+            crew=self._crew(),
+        )
+
+    def _crew(self) -> Crew | None:
+        engine = self._settings.engine
+        if engine is None:
+            return None
+        from mirror_sync.cluster.crew import DaskCrew
+
+        return DaskCrew(engine.address, engine.wait, sides_of(self._settings))
+
+    def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
+        jobs = (job for job in self._settings.jobs if job.upstream == upstream.name)
+        return open_source(upstream, budgets, connections_of(jobs), tell)
+
+    def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
+        return Ration.of(bandwidth, connections, Timing(self._sleep), partial(self._sleep, 0.0))
+
+    def _source(self, limited: Source, tell: Observer) -> Source:
+        """Repetitions stand outside the limits: who waits for the next try holds no connection."""
+        return RetryingSource(limited, RetryPolicy(), tell, self._sleep, random.random)
+
+    def _sleep(self, seconds: float) -> None:
+        if stop_of_run(self._stop).wait(seconds):
+            raise Interrupted("stopped while waiting")
+
+    def _target(self, target: TargetSettings) -> Target:
+        state = self._settings.state_dir
+        jobs = (job for job in self._settings.jobs if job.target == target.name)
+        place = place_of(target)
+        return Target(
+            name=target.name,
+            store=open_store(target, connections_of(jobs)),
+            index=SqliteIndex(state / "index.db", place),
+            notes=SqliteNotes(state / "uploads.db", place),
+            lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
+            grace=target.grace,
+            looks=SqliteLooks(state / "looks.db", place),
+        )
+
+    @contextmanager
+    def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
+        """One writer a repo and target on this machine; waiting for it can be stopped."""
+        path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
+        lock = FileLock(path, thread_local=False, is_singleton=False)
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=_LOCK_POLL)
+                break
+            except Timeout:
+                if stop_of_run(self._stop).is_set():
+                    raise Interrupted(f"stopped while waiting for {path}") from None
+            except OSError as error:
+                raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()

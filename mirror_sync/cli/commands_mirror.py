@@ -1,0 +1,191 @@
+"""The commands about what is mirrored: what would be done, is done, is there, is whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from mirror_sync.cli.app import Jobs, Json, Target, answer, app, end, show_run
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
+from mirror_sync.cli.watching import Watching, repeat, seconds_of
+
+
+@app.command()
+@command
+def check(
+    invocation: Invocation,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of jobs.yaml instead.")] = False,
+) -> None:
+    """Check jobs.yaml: every fault with its place."""
+    if schema:
+        from mirror_sync.config.schema import json_schema
+
+        invocation.print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    settings = invocation.settings()
+    for warning in settings.warnings:
+        invocation.lines.msg(f"warning: {warning}")
+    from mirror_sync.cli.reports import check_text
+
+    invocation.print(check_text(settings))
+    from mirror_sync.cli.operating import paused_now
+
+    if paused := paused_now(settings):
+        invocation.print(paused)
+
+
+@app.command()
+@command
+def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
+    """Show what a sync would do, and what policy refuses.
+
+    Counts what would be fetched, reused and removed, in files and bytes. Writes nothing to a target.
+    """
+    from mirror_sync.cli.reports import plan_text
+
+    with invocation.mirror() as mirror:
+        report = mirror.plan(jobs or ())
+    every = invocation.options.loudness > 0
+    answer(invocation, report, lambda page: plan_text(report, page, every=every), as_json=as_json)
+    end(report.ok)
+
+
+@app.command()
+@command
+def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
+    """Bring the mirror up to date, now.
+
+    A repo that fails never stops the others. Ctrl-C once finishes cleanly and says what is left, twice stops at once;
+    what was fetched is not fetched again.
+    """
+    with invocation.mirror() as mirror:
+        report = mirror.sync(jobs or ())
+    show_run(invocation, report, as_json=as_json)
+
+
+@app.command(cls=Watching)
+@command
+def status(
+    invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
+    ] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is mirrored, how old it is, and why not.
+
+    AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
+    """
+    from mirror_sync.cli.asking import asked, shown
+    from mirror_sync.cli.found import Published
+
+    question = asked(repo, as_json=as_json, every=invocation.options.loudness > 0)
+    with invocation.mirror(None) as mirror:
+        published = Published(mirror.settings.jobs, mirror.store)
+        if watch is None:
+            invocation.print(shown(question, mirror, published, invocation))
+        else:
+            page = partial(shown, question, mirror, published, invocation)
+            repeat(invocation, page, seconds_of(watch), invocation.stop)
+
+
+@app.command()
+@command
+def diff(
+    invocation: Invocation,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
+    before: Annotated[
+        str | None, typer.Argument(metavar="A", help="A branch, tag or commit; the one before B.")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(metavar="B", help="Likewise; main when left out.")] = None,
+    target: Target = None,
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two mirrored snapshots of a repo."""
+    from mirror_sync.cli.differing import diff_text, repo_of
+    from mirror_sync.cli.fronts import chosen
+
+    with invocation.mirror() as mirror:
+        found = mirror.diff(chosen(mirror.settings, target), repo_of(repo), before, after)
+    answer(invocation, found, lambda page: diff_text(found, page), as_json=as_json)
+
+
+@app.command()
+@command
+def verify(
+    invocation: Invocation,
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,
+    sample: Annotated[
+        str, typer.Option("--sample", metavar="SHARE", help="Only a part of all files, like 5%: each time the next.")
+    ] = "100%",
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only what was published since a date, or in the last 7d."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="RATE", help="Read no faster than this, like 50MB/s.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove by SHA-256 that what is published is whole.
+
+    The same command goes on where an interrupted one had stopped. Documents are always read, whatever the sample.
+    """
+    from mirror_sync.cli.proving import scope_of, verify_text
+
+    scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair)
+    with invocation.mirror("verifying") as mirror:
+        report = mirror.verify(scope)
+    answer(invocation, report, lambda page: verify_text(report, page), as_json=as_json)
+    end(report.ok)
+
+
+@app.command()
+@command
+def prune(
+    invocation: Invocation,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be removed; write and remove nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove old snapshots, and what none refers to.
+
+    What branches, tags and jobs name always stays. It may run beside syncs, on this machine or another.
+    """
+    from mirror_sync.cli.pruning import prune_text
+
+    with invocation.mirror("looking for what nothing refers to" if dry_run else "pruning") as mirror:
+        report = mirror.prune(dry_run=dry_run)
+    answer(invocation, report, lambda page: prune_text(report, page), as_json=as_json)
+    end(report.ok)
+
+
+@app.command()
+@command
+def traffic(
+    invocation: Invocation,
+    logs: Annotated[list[str], typer.Argument(metavar="LOG", help="Logs of the nginx front, also .gz; - for stdin.")],
+    target: Target = None,
+    as_json: Json = False,
+) -> None:
+    """Show who reads the mirror, and what nobody reads.
+
+    Also what is asked for in vain. A download is a file that was read from its first byte on. What is found is
+    kept as traffic.json in the state folder.
+    """
+    from mirror_sync.cli.fronts import chosen
+    from mirror_sync.cli.reading import traffic_text
+
+    with invocation.mirror() as mirror:
+        report = mirror.traffic(chosen(mirror.settings, target), logs)
+    every = invocation.options.loudness > 0
+    answer(invocation, report, lambda page: traffic_text(report, page, every=every), as_json=as_json)
