@@ -55,7 +55,7 @@ class Lanes:
 
     def __exit__(self, *exc: object) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not any(self._running.values()) and not any(self._waiting.values()))
+            self._changed.wait_for(self._is_done)
         self._pool.shutdown()
 
     def start(self, work: _Work) -> None:
@@ -75,7 +75,11 @@ class Lanes:
                 self._idle += 1
                 self._running[work.length] -= 1
                 work = self._next()
-                self._changed.notify_all()
+                if self._is_done():  # to wake somebody after each of many small files costs as much as the file
+                    self._changed.notify_all()
+
+    def _is_done(self) -> bool:
+        return not any(self._running.values()) and not any(self._waiting.values())
 
     def _next(self) -> _Work | None:
         """The work whose turn it is, counted as running."""

@@ -172,7 +172,7 @@ class FailoverSource:
     def _order(self) -> Sequence[int]:
         first, until = self._first
         start = first if self._clock() < until else 0
-        return tuple((start + step) % len(self._sources) for step in range(len(self._sources)))
+        return (*range(start, len(self._sources)), *range(start))
 
     def _prefer(self, index: int) -> None:
         self._first = (index % len(self._sources), self._clock() + self._loyalty)
