@@ -125,17 +125,20 @@ class LeanWay:
 
     def _exchange(self, sock: socket.socket, request: bytes) -> tuple[Head, bytes]:
         """The headers as a whole have the time of a first byte. ValueError for an unusual answer."""
-        clock = self._manners.clock
-        until = clock() + self._manners.timeouts.first_byte
+        clock, patience = self._manners.clock, self._manners.timeouts.first_byte
+        until = clock() + patience
 
         def receive(count: int) -> bytes:
-            left = until - clock()
-            if left <= 0:
+            if (left := until - clock()) <= 0:
                 raise TimeoutError("the headers did not end")
-            sock.settimeout(left)
+            if begun:
+                sock.settimeout(left)
+            begun.append(count)
             return sock.recv(count)
 
-        sock.settimeout(self._manners.timeouts.first_byte)
+        begun: list[int] = []  # most answers come in one piece
+        if sock.gettimeout() != patience:  # each change is a system call, and gives Python's lock away
+            sock.settimeout(patience)
         sock.sendall(request)
         head, rest = read_head(receive)
         if head.status < _FINAL or (head.length is None and head.status not in _BODILESS):
