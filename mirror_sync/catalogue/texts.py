@@ -77,7 +77,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home.recent": ("Newest publications", "最近发布"),
     "home.find": ("Find", "查找"),
     "home.search": ("Search by name", "按名称搜索"),
-    "home.slash": ("Press / to search", "按 / 键开始搜索"),
     "home.repos": ("Repos", "仓库列表"),
     "home.first": ("The first {n} by name; the others are below.", "按名称排列的前 {n} 个；其余见下方。"),
     "home.all": ("The whole list, by name", "按名称分页的完整列表"),

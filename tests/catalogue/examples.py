@@ -132,3 +132,10 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
     for one in rows[:described]:
         made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one))
     return made
+
+
+EMPTY_PAGES = {
+    "site/empty/index.html": pages.home(EMPTY, []),
+    "site/empty/mirror.html": pages.mirror_page(EMPTY),
+    **{f"site/empty/assets/{name}": content for name, content in pages.assets().items()},
+}
