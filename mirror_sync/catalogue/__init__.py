@@ -1,5 +1,5 @@
-"""The catalogue's pages: values of `domain.catalogue` in, bytes of HTML, CSS and JavaScript out.
+"""The static catalogue: what a target publishes and what is known of it, as pages and documents below `site/`.
 
-Nothing here knows the time or asks anybody, so that equal values are equal bytes. Others use `pages.py` alone.
-What upstream and operators say is escaped everywhere; no page asks for anything outside its own folder.
+`pages` turns values of `domain.catalogue` into bytes of HTML; it knows no time and asks nobody, so that equal values are
+equal bytes. `texts` holds all words, in every language; `templates/` and `assets/` are what the pages look like.
 """

@@ -107,7 +107,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # a repo
     "repo.upstream": ("Upstream", "上游"),
     "repo.verdict": ("Licence verdict", "许可证判定"),
-    "repo.gone": ("Upstream no longer gives this repo", "上游已不再提供此仓库"),
+    "repo.gone": ("Gone upstream", "上游已移除"),
     "repo.gone-kept": ("What was published before stays here.", "此前发布的内容仍保留在本站。"),
     "repo.get": ("Get it", "获取"),
     "repo.python": ("Python", "Python"),

@@ -193,7 +193,14 @@ document.addEventListener("keydown", (event) => {
     clear();
   }
 });
-addEventListener("hashchange", () => recall() && ask());
+addEventListener("hashchange", () => {
+  if (location.hash === "#content") {
+    remember(); // somebody skipped to the content: the address tells again what is asked for
+  } else {
+    recall();
+    ask();
+  }
+});
 
 const total = pages.reduce((sum, link) => sum + Number(link.dataset.rows), 0);
 if (total > table.tBodies[0].rows.length) find("more").hidden = false;
