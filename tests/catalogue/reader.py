@@ -70,8 +70,8 @@ class Reader:
         return self.browser.find_elements(By.CSS_SELECTOR, css)
 
     def seen(self, css: str = "body") -> str:
-        """The words that can be seen there."""
-        return self.find(css).text
+        """The words that are shown there. By a script: asking for them element by element takes seconds."""
+        return str(self.run(f"return document.querySelector({json.dumps(css)}).innerText.trim()"))
 
     def names(self) -> list[str]:
         """Of the repos in the table."""
