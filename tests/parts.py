@@ -58,6 +58,12 @@ PARTS = {
         Part("man", ("groff-base", "bash"), "the man pages as they are read", programs=("groff", "bash")),
         Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
+        Part(
+            "chromium",
+            ("chromium", "chromium-driver"),
+            "the catalogue in a real browser",
+            programs=("chromium", "chromedriver"),
+        ),
         Part("systemd", ("systemd",), "the checks of the systemd unit", programs=("systemd-analyze",)),
     ]
 }

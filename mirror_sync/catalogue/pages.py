@@ -1,0 +1,135 @@
+"""The pages of the catalogue, and the files that they refer to.
+
+All links are relative: the pages work below any address. Nothing in a page is a script or a style, so that a front can
+forbid both; see `assets/` for those. Text that is no Unicode (half a surrogate pair) becomes question marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mirror_sync.catalogue import formats, texts
+from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
+from mirror_sync.catalogue.commands import PLACEHOLDER, commands, resolved
+from mirror_sync.catalogue.filters import filters
+from mirror_sync.domain.catalogue import ROWS_PER_PAGE, ListPage, Overview, RepoPage, RepoRow, ShownJob, page_key
+from mirror_sync.domain.repo import Repo
+
+_SITE = "site/"
+_TOP, _BELOW = "", "../"  # from a page to the catalogue's home
+_RECENT = 4  # on the home page
+
+
+def home(overview: Overview, pages: Sequence[ListPage]) -> bytes:
+    """`site/index.html`: the search, the first rows, and links to all pages of the list."""
+    return _rendered(
+        "home.html.j2",
+        _TOP,
+        overview=overview,
+        pages=pages,
+        rows=pages[0].rows[:ROWS_PER_PAGE] if pages else (),
+        recent=overview.recent[:_RECENT],
+        filters=filters([row for page in pages for row in page.rows]),
+    )
+
+
+def list_page(page: ListPage, previous: ListPage | None, following: ListPage | None) -> bytes:
+    """`site/list/<page.name>.html`: a table, with links to the pages beside it."""
+    return _rendered("list.html.j2", _BELOW, page=page, previous=previous, following=following)
+
+
+def repo_page(page: RepoPage) -> bytes:
+    """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`."""
+    commit = page.shown_commit
+    return _rendered(
+        "repo.html.j2",
+        _BELOW,
+        page=page,
+        row=page.row,
+        commands=commands(page),
+        resolved=None if commit is None else resolved(page, commit),
+    )
+
+
+def mirror_page(overview: Overview) -> bytes:
+    """`site/mirror.html`: what the mirror as a whole is like, and its jobs."""
+    growth, traffic = overview.growth[-GROWTH_DAYS:], overview.traffic[-TRAFFIC_DAYS:]
+    return _rendered(
+        "mirror.html.j2",
+        _TOP,
+        overview=overview,
+        growth=growth,
+        traffic=traffic,
+        growth_chart=growth_chart(growth),
+        traffic_chart=traffic_chart(traffic),
+    )
+
+
+def assets() -> Mapping[str, bytes]:
+    """What the pages refer to, as `site/assets/<name>`. A name holds the digest of its content: it never changes."""
+    return {_ASSET_NAMES[name]: content for name, content in _ASSETS.items()}
+
+
+def _read_assets() -> Iterator[tuple[str, bytes]]:
+    for one in sorted(files("mirror_sync.catalogue").joinpath("assets").iterdir(), key=lambda one: one.name):
+        yield one.name, one.read_bytes()
+
+
+def _hashed(name: str, content: bytes) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{sha256(content).hexdigest()[:8]}.{suffix}"
+
+
+_ASSETS = dict(_read_assets())
+_ASSET_NAMES = {name: _hashed(name, content) for name, content in _ASSETS.items()}
+
+
+def _rendered(template: str, home: str, **values: object) -> bytes:
+    page = _templates().get_template(template).render(values, home=home, root=f"{home}../")
+    return page.encode("utf-8", errors="replace")
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("mirror_sync.catalogue"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        size=formats.size,
+        count=formats.count,
+        span=formats.span,
+        moment=formats.moment,
+        in_url=formats.in_url,
+    )
+    made.tests["safe_link"] = formats.is_safe_link
+    made.globals.update(
+        text=texts.text,
+        named=texts.named,
+        plain=texts.plain,
+        asset=lambda name: f"assets/{_ASSET_NAMES[name]}",
+        page_of=_page_of,
+        took=_took,
+        placeholder=PLACEHOLDER,
+    )
+    return made
+
+
+def _page_of(row: RepoRow) -> str:
+    return page_key(Repo(row.kind, row.repo)).removeprefix(_SITE)
+
+
+def _took(job: ShownJob) -> float | None:
+    """How long the last run took, in seconds; None when that is not known."""
+    if job.last_started is None or job.last_finished is None:
+        return None
+    return (datetime.fromisoformat(job.last_finished) - datetime.fromisoformat(job.last_started)).total_seconds()

@@ -1,0 +1,206 @@
+"""Every text of the catalogue's pages, in English and in Chinese: this is the file that a translator needs.
+
+`{n}` and the like are filled in. An English text of two parts, `one|many`, goes by `n`; Chinese has no plural.
+Both languages stand in the page, and its style shows one of them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from markupsafe import Markup, escape
+
+from mirror_sync.catalogue.formats import count
+
+LANGUAGES = ("en", "zh")
+_SPAN = Markup('<span class="t" lang="{}">{}</span>')
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # every page
+    "brand": ("Model mirror", "模型镜像"),
+    "skip": ("Skip to the content", "跳到正文"),
+    "nav": ("Site", "站点"),
+    "nav.catalogue": ("Catalogue", "目录"),
+    "nav.mirror": ("Status", "运行状况"),
+    "language": ("Language", "语言"),
+    "theme": ("Colours", "配色"),
+    "theme.auto": ("Auto", "自动"),
+    "theme.light": ("Light", "浅色"),
+    "theme.dark": ("Dark", "深色"),
+    "footer": (
+        "Every file here was proved by its SHA-256 before it was published.",
+        "此处的每个文件在发布前都经过 SHA-256 校验。",
+    ),
+    "copy": ("Copy", "复制"),
+    "copied": ("Copied", "已复制"),
+    "not-copied": ("Select the text and copy it by hand", "请手动选中文本并复制"),
+    "fill-in": ("Put this site’s address in place of {placeholder}.", "请将 {placeholder} 替换为本站的地址。"),
+    # kinds, states and outcomes
+    "kind.model": ("model", "模型"),
+    "kind.dataset": ("dataset", "数据集"),
+    "state.published": ("published", "已发布"),
+    "state.unchanged": ("up to date", "已是最新"),
+    "state.failed": ("failed", "失败"),
+    "state.gated": ("access needed", "需要授权"),
+    "state.gone": ("gone upstream", "上游已移除"),
+    "state.held": ("held", "暂不发布"),
+    "state.refused": ("refused", "不予镜像"),
+    "state.elsewhere": ("published elsewhere", "发布在别处"),
+    "state.never": ("not yet read", "尚未同步"),
+    "run.running": ("running", "进行中"),
+    "run.complete": ("complete", "完成"),
+    "run.failed": ("some repos failed", "部分仓库失败"),
+    "run.interrupted": ("interrupted", "已中断"),
+    "run.paused": ("paused", "已暂停"),
+    # columns and figures
+    "name": ("Name", "名称"),
+    "kind": ("Kind", "类型"),
+    "licence": ("Licence", "许可证"),
+    "task": ("Task", "任务"),
+    "library": ("Library", "程序库"),
+    "files": ("Files", "文件数"),
+    "size": ("Size", "大小"),
+    "state": ("State", "状态"),
+    "published": ("Published", "发布时间"),
+    "committed": ("Committed", "提交时间"),
+    "commit": ("Commit", "提交"),
+    "n.repos": ("{n} repo|{n} repos", "{n} 个仓库"),
+    "n.files": ("{n} file|{n} files", "{n} 个文件"),
+    # home
+    "home.lead": (
+        "Models and datasets held here, ready for the usual tools.",
+        "本站保存的模型与数据集，可直接用常用工具下载。",
+    ),
+    "home.use": ("Point your tools here", "让工具使用本站"),
+    "home.complete": ("complete", "完整"),
+    "home.gaps": ("{n} gap|{n} gaps", "{n} 处缺口"),
+    "home.recent": ("Newest publications", "最近发布"),
+    "home.find": ("Find", "查找"),
+    "home.search": ("Search by name", "按名称搜索"),
+    "home.repos": ("Repos", "仓库列表"),
+    "home.first": ("The first {n} by name; the others are below.", "按名称排列的前 {n} 个；其余见下方。"),
+    "home.all": ("The whole list, by name", "按名称分页的完整列表"),
+    "home.none": ("Nothing is mirrored yet.", "尚无镜像内容。"),
+    "home.reset": ("Clear", "清除条件"),
+    "home.more": ("Show more", "显示更多"),
+    "home.any-kind": ("All kinds", "所有类型"),
+    "home.any-licence": ("All licences", "所有许可证"),
+    "home.any-task": ("All tasks", "所有任务"),
+    "home.any-state": ("All states", "所有状态"),
+    "home.any-size": ("Any size", "任意大小"),
+    "home.size-s": ("under 1 GB", "小于 1 GB"),
+    "home.size-m": ("1 to 10 GB", "1 至 10 GB"),
+    "home.size-l": ("10 to 100 GB", "10 至 100 GB"),
+    "home.size-xl": ("100 GB and more", "100 GB 及以上"),
+    "home.count": ("{found} of {all} repos", "共 {all} 个仓库，符合 {found} 个"),
+    "home.loading": ("Reading the list …", "正在读取列表……"),
+    "home.broken": (
+        "A part of the list could not be read; reload the page to try again.",
+        "部分列表未能读取，请刷新页面重试。",
+    ),
+    # a page of the list
+    "list.title": ("Repos by name", "按名称排列的仓库"),
+    "list.range": ("{first} to {last}", "{first} 至 {last}"),
+    "list.previous": ("Previous", "上一页"),
+    "list.next": ("Next", "下一页"),
+    "list.pages": ("Pages of the list", "列表分页"),
+    # a repo
+    "repo.upstream": ("Upstream", "上游"),
+    "repo.verdict": ("Licence verdict", "许可证判定"),
+    "repo.gone": ("Gone upstream", "上游已移除"),
+    "repo.gone-kept": ("What was published before stays here.", "此前发布的内容仍保留在本站。"),
+    "repo.get": ("Get it", "获取"),
+    "repo.python": ("Python", "Python"),
+    "repo.shell": ("Command line", "命令行"),
+    "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
+    "repo.asked": ("What the jobs make of it", "各任务的处理结果"),
+    "repo.job": ("Job", "任务"),
+    "repo.revision": ("Revision", "版本"),
+    "repo.reason": ("Reason", "原因"),
+    "repo.files": ("Files", "文件"),
+    "repo.files-of": ("Files of commit {commit}", "提交 {commit} 的文件"),
+    "repo.path": ("Path", "路径"),
+    "repo.some": ("The first {n} of {all} files;", "共 {all} 个文件，此处列出前 {n} 个；"),
+    "repo.listing": ("the whole listing as JSON", "完整清单（JSON）"),
+    "repo.nothing": ("No file of this repo is published here.", "本站尚未发布此仓库的文件。"),
+    "repo.snapshots": ("Snapshots", "快照"),
+    "repo.names": ("Branches and tags", "分支与标签"),
+    "repo.title": ("Title", "标题"),
+    "repo.root": ("Root document", "根文档"),
+    # the mirror
+    "mirror.title": ("State of the mirror", "镜像运行状况"),
+    "mirror.complete": (
+        "Complete: everything that is asked for is here.",
+        "完整：所需内容均已镜像。",
+    ),
+    "mirror.gaps": (
+        "{n} gap: not everything that is asked for is here.|{n} gaps: not everything that is asked for is here.",
+        "有 {n} 处缺口：所需内容尚未全部镜像。",
+    ),
+    "mirror.at": ("As of", "截至"),
+    "mirror.repos": ("Repos", "仓库"),
+    "mirror.bytes": ("Held", "总量"),
+    "mirror.median": ("Lag, median", "延迟（中位数）"),
+    "mirror.worst": ("Lag, worst", "延迟（最长）"),
+    "mirror.lag": (
+        "Lag: from a commit upstream until it could be read here, by the last {n} publications.",
+        "延迟：从上游提交到本站可读取的时间，按最近 {n} 次发布统计。",
+    ),
+    "mirror.no-lag": ("No publication to tell the lag from yet.", "尚无发布记录，无法计算延迟。"),
+    "mirror.jobs": ("Jobs", "同步任务"),
+    "mirror.no-jobs": ("No job is configured.", "尚未配置任务。"),
+    "mirror.schedule": ("Schedule", "计划"),
+    "mirror.by-hand": ("by hand", "手动"),
+    "mirror.mirrored": ("Mirrored", "已镜像"),
+    "mirror.last": ("Last run", "上次运行"),
+    "mirror.took": ("Took", "用时"),
+    "mirror.outcome": ("Outcome", "结果"),
+    "mirror.next": ("Next run", "下次运行"),
+    "mirror.json": ("The same for programs:", "供程序读取："),
+    "chart.growth": ("Growth: bytes held at the end of each day", "增长：每日结束时的总字节数"),
+    "chart.growth-is": (
+        "From {first} on {from_day} to {last} on {to_day}.",
+        "从 {from_day} 的 {first} 到 {to_day} 的 {last}。",
+    ),
+    "chart.traffic": ("Traffic: bytes read each day", "流量：每日读取的字节数"),
+    "chart.traffic-is": (
+        "{total} in all from {from_day} to {to_day}; at most {most} on {most_day}.",
+        "{from_day} 至 {to_day} 共 {total}；最多为 {most_day} 的 {most}。",
+    ),
+    "chart.nothing": ("Nothing is known yet.", "暂无记录。"),
+    "chart.table": ("As a table", "以表格显示"),
+    "chart.day": ("Day (UTC)", "日期（UTC）"),
+    "chart.bytes": ("Bytes", "字节"),
+    "chart.downloads": ("Downloads", "下载次数"),
+    "chart.clients": ("Clients", "客户端数"),
+}
+
+
+def text(key: str, **values: object) -> Markup:
+    """The text in both languages, of which a reader sees one. KeyError for a text that nobody wrote."""
+    return _filled(key, values) if values else _bare(key)
+
+
+def named(prefix: str, word: str) -> Markup:
+    """The text of a word of ours; a word that is none is shown as it is."""
+    key = f"{prefix}.{word}"
+    return text(key) if key in TEXTS else escape(word)
+
+
+def plain(key: str) -> dict[str, str]:
+    """The text by language, for where there can be no markup."""
+    return dict(zip(LANGUAGES, TEXTS[key], strict=True))
+
+
+@cache
+def _bare(key: str) -> Markup:
+    return _filled(key, {})
+
+
+def _filled(key: str, values: dict[str, object]) -> Markup:
+    """Values are escaped by Markup's format, unless they are markup."""
+    english, chinese = TEXTS[key]
+    if "|" in english:
+        english = english.split("|")[values.get("n") != 1]
+    shown = {name: count(value) if isinstance(value, int) else value for name, value in values.items()}
+    return _SPAN.format("en", Markup(english).format(**shown)) + _SPAN.format("zh", Markup(chinese).format(**shown))  # noqa: S704  ours

@@ -1,0 +1,1 @@
+"""The pages of the catalogue: as bytes, and in a real browser."""

@@ -1,0 +1,141 @@
+"""Values that pages are made of: a mirror of as many repos as one likes, always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from hashlib import sha1, sha256
+from itertools import pairwise
+
+from mirror_sync.catalogue import pages
+from mirror_sync.domain.catalogue import (
+    Asked,
+    Day,
+    Lag,
+    ListPage,
+    Overview,
+    RepoPage,
+    RepoRow,
+    ShownFile,
+    ShownJob,
+    ShownSnapshot,
+    cut_list,
+    page_key,
+)
+from mirror_sync.domain.repo import Kind, Repo
+
+_OWNERS = ("acme", "BAAI", "deepset", "mistralai", "Qwen", "sentence-transformers", "stabilityai", "tiiuae")
+_LICENSES = (("apache-2.0",), ("mit",), ("apache-2.0", "mit"), ("other:qwen-research",), ())
+_TASKS = ("text-generation", "feature-extraction", "image-classification", "automatic-speech-recognition", "")
+_STATES = ("published", "unchanged", "unchanged", "unchanged", "held", "failed", "gone", "refused", "gated", "never")
+
+
+def row(number: int) -> RepoRow:
+    """The repo of a number: its name, size and state are properties of it."""
+    owner = _OWNERS[number % len(_OWNERS)]
+    kind = Kind.DATASET if number % 5 == 4 else Kind.MODEL
+    state = _STATES[number % len(_STATES)]
+    here = state not in ("never", "refused", "gated")
+    return RepoRow(
+        kind,
+        f"{owner}/{'corpus' if kind is Kind.DATASET else 'encoder'}-{number:05d}-base",
+        state,
+        _LICENSES[number % len(_LICENSES)],
+        _TASKS[number * 7 % len(_TASKS)],
+        "transformers",
+        number % 40 + 1 if here else 0,
+        number * number * 9_973 % 400_000_000_000 if here else 0,
+        commit(number) if here else None,
+        moment(number) if here else None,
+    )
+
+
+def commit(number: int) -> str:
+    return sha1(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
+def moment(number: int) -> str:
+    return f"{date(2026, 11, 20) - timedelta(days=number % 700)}T{number % 24:02d}:15:00Z"
+
+
+def digest(words: str) -> str:
+    return sha256(words.encode()).hexdigest()
+
+
+def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
+    snapshots = (
+        ShownSnapshot(commit(1), digest("one"), ("main",), "Fix the tokenizer", moment(3), moment(2), files, one.bytes),
+        ShownSnapshot(commit(2), digest("two"), ("v1.0",), "First release", moment(90), moment(80), 9, one.bytes // 2),
+    )
+    names = ["README.md", "config.json", *(f"model-{part:05d}-of-{files - 2:05d}.safetensors" for part in range(files))]
+    return RepoPage(
+        one,
+        "licence apache-2.0 is allowed by licenses.allow",
+        "404 RepoNotFound since 2026-11-02T08:00:00Z" if one.state == "gone" else "",
+        f"https://huggingface.co/{one.repo}",
+        (Asked("nightly", "main", one.state, "nothing new upstream"), Asked("weekly", "v1.0", "held", "too large")),
+        snapshots,
+        commit(1),
+        tuple(ShownFile(name, 1 + place * 1_234_567, digest(name)) for place, name in enumerate(names[:files])),
+        (digest("shard"),),
+    )
+
+
+def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
+    jobs = (
+        ShownJob("nightly", "0 2 * * *", 320, 318, moment(0), "2026-11-20T00:41:12Z", "failed", "2026-11-21T02:00:00Z"),
+        ShownJob("weekly-datasets", "every 7d", 41, 41, moment(5), moment(5), "complete", None, paused=True),
+        ShownJob("by-hand", "", 3, 0, None, None, "", None),
+    )
+    first = date(2026, 11, 20) - timedelta(days=days)
+    every = [str(first + timedelta(days=number)) for number in range(days)]
+    growth = [Day(day, 40 * 10**12 + number * number * 10**9, 200 + 2 * number) for number, day in enumerate(every)]
+    traffic = [
+        Day(day, number * 7919 % 97 * 10**10, 0, number * 31 % 900, number % 40) for number, day in enumerate(every)
+    ]
+    return Overview(
+        "Example Institute models",
+        "",
+        "0.1.0",
+        moment(0),
+        len(rows),
+        complete=False,
+        gaps=7,
+        files=sum(one.files for one in rows),
+        bytes=sum(one.bytes for one in rows),
+        jobs=jobs,
+        recent=tuple(sorted((one for one in rows if one.published), key=lambda one: one.published or "")[:-9:-1]),
+        lag=Lag(50, 4_210.0, 90_061.0),
+        growth=tuple(growth),
+        traffic=tuple(traffic),
+    )
+
+
+EMPTY = Overview("", "", "0.1.0", moment(0), 0, complete=True, gaps=0, files=0, bytes=0, jobs=())
+
+
+def listed(count: int) -> list[ListPage]:
+    return list(cut_list(tuple(row(number) for number in range(count))))
+
+
+def site(count: int, described: int = 3) -> Mapping[str, bytes]:
+    """A whole catalogue by key, below `site/`; only some repos have a page of their own."""
+    cut = listed(count)
+    rows = tuple(one for page in cut for one in page.rows)
+    made = {f"site/assets/{name}": content for name, content in pages.assets().items()}
+    whole = overview(rows)
+    made |= {"site/index.html": pages.home(whole, cut), "site/mirror.html": pages.mirror_page(whole)}
+    beside = [None, *cut, None]
+    for (before, page), (_, after) in pairwise(pairwise(beside)):
+        if page is not None:
+            made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after)
+    for one in rows[:described]:
+        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one))
+    return made
+
+
+EMPTY_PAGES = {
+    "site/empty/index.html": pages.home(EMPTY, []),
+    "site/empty/mirror.html": pages.mirror_page(EMPTY),
+    **{f"site/empty/assets/{name}": content for name, content in pages.assets().items()},
+}

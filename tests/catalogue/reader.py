@@ -1,0 +1,126 @@
+"""What a person does with a browser, and what they could complain about."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+from axe_selenium_python import Axe
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+DESKTOP, PHONE = (1280, 900), (320, 640)
+_PATIENCE = 20.0  # seconds
+
+
+class Reader:
+    def __init__(self, browser: Chrome) -> None:
+        self.browser = browser
+        self._site = ""
+
+    def forget(self) -> None:
+        """As if the browser were new."""
+        self.command("Emulation.setScriptExecutionDisabled", value=False)
+        self.command("Emulation.setEmulatedMedia", media="", features=[])
+        if self._site:
+            self.command("Storage.clearDataForOrigin", origin=self._site, storageTypes="all")
+        self.resize(DESKTOP)
+        self.browser.get("about:blank")
+        self.complaints()
+        self._requests()
+
+    def command(self, name: str, **values: Any) -> Any:
+        return self.browser.execute_cdp_cmd(name, values)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        width, height = size
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
+    def prefer(self, **features: str) -> None:
+        """As the reader's system prefers it: `prefers_color_scheme="dark"`."""
+        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.command("Emulation.setEmulatedMedia", media="", features=named)
+
+    def without_scripts(self) -> None:
+        self.command("Emulation.setScriptExecutionDisabled", value=True)
+
+    def open(self, address: str) -> None:
+        self._site = "/".join(address.split("/")[:3])
+        self.browser.get("about:blank")
+        self.browser.get(address)
+
+    def run(self, script: str) -> Any:
+        return self.browser.execute_script(script)
+
+    def find(self, css: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, css)
+
+    def attribute(self, css: str, name: str) -> str:
+        """Of the first such element; empty when it has none."""
+        return self.find(css).get_attribute(name) or ""
+
+    def all(self, css: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, css)
+
+    def seen(self, css: str = "body") -> str:
+        """The words that are shown there. By a script: asking for them element by element takes seconds."""
+        return str(self.run(f"return document.querySelector({json.dumps(css)}).innerText.trim()"))
+
+    def names(self) -> list[str]:
+        """Of the repos in the table."""
+        found = self.run("return [...document.querySelectorAll('#repos tbody th')].map((one) => one.textContent)")
+        return list(found)
+
+    def select(self, css: str, value: str) -> None:
+        Select(self.find(css)).select_by_value(value)
+
+    def press(self, *keys: str) -> None:
+        self.browser.switch_to.active_element.send_keys(*keys)
+
+    def tab_to(self, css: str, most: int = 60) -> None:
+        """By the keyboard alone. AssertionError when one does not get there."""
+        for _ in range(most):
+            if self.run(f"return document.activeElement.matches({json.dumps(css)})"):
+                return
+            self.press(Keys.TAB)
+        raise AssertionError(f"{css} is not reached by {most} tabs")
+
+    def wait(self, until: Callable[[], object]) -> None:
+        WebDriverWait(self.browser, _PATIENCE, poll_frequency=0.02).until(lambda _: until())
+
+    def violations(self) -> list[str]:
+        """What axe finds wrong with the page, one line each."""
+        axe = Axe(self.browser)
+        axe.inject()
+        return [
+            f"{one['id']}: {node['html'][:120]} {node.get('failureSummary', '')}"
+            for one in axe.run()["violations"]
+            for node in one["nodes"]
+        ]
+
+    def complaints(self) -> list[str]:
+        """What the browser said on its console since the last look: errors, breaches of the policy."""
+        return [str(entry["message"]) for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
+
+    def asked_elsewhere(self) -> list[str]:
+        """Requests to any other host since the last look."""
+        return [address for address in self._requests() if not address.startswith((f"{self._site}/", "about:"))]
+
+    def _requests(self) -> list[str]:
+        entries = self.browser.get_log("performance")  # type: ignore[no-untyped-call]
+        told = [json.loads(entry["message"])["message"] for entry in entries]
+        return [one["params"]["request"]["url"] for one in told if one["method"] == "Network.requestWillBeSent"]
+
+    def picture(self, height: int) -> bytes:
+        """A PNG of the page from its top."""
+        width = self.run("return innerWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        return base64.b64decode(taken["data"])

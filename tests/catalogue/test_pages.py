@@ -1,0 +1,240 @@
+"""What every page keeps to, whatever an upstream calls its things."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirror_sync.catalogue import pages
+from mirror_sync.catalogue.commands import commands
+from mirror_sync.domain.catalogue import Asked, ListPage, Overview, RepoPage, RepoRow, ShownFile, ShownJob
+from mirror_sync.domain.repo import Kind
+from tests.catalogue import examples
+from tests.catalogue.markup import Page, read
+
+BAD = ('"><script>alert(1)</script>', "'; rm -rf / #", "</pre><img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "&lt;b&gt;")
+SPOKEN = st.one_of(
+    st.sampled_from(BAD), st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=40)
+)
+
+
+@pytest.fixture(scope="module")
+def site() -> Mapping[str, bytes]:
+    return examples.site(600)
+
+
+def repo_page(words: str) -> bytes:
+    """A page in which all that an upstream or an operator chooses says this."""
+    row = replace(examples.row(8), licenses=(words, words), task=words, library=words)
+    page = examples.repo_page(row, files=2)
+    return pages.repo_page(
+        replace(
+            page,
+            verdict=words,
+            gone=words,
+            asked=(Asked(words, words, "held", words),),
+            snapshots=tuple(replace(one, names=("main", words), title=words) for one in page.snapshots),
+            files=(ShownFile(words, 1, examples.digest("a")), ShownFile(f"folder/{words}", 2, examples.digest("b"))),
+        )
+    )
+
+
+def mirror_page(words: str) -> bytes:
+    whole = examples.overview((), days=3)
+    job = ShownJob(words, words, 1, 1, None, None, words, None)
+    return pages.mirror_page(replace(whole, name=words, url=words, version=words, jobs=(job,)))
+
+
+def home(words: str) -> bytes:
+    return pages.home(*_hostile(words))
+
+
+def list_page(words: str) -> bytes:
+    [page] = _hostile(words)[1]
+    return pages.list_page(page, page, page)
+
+
+def _hostile(words: str) -> tuple[Overview, list[ListPage]]:
+    row = replace(examples.row(8), licenses=(words,), task=words, state=words)
+    [page] = examples.listed(1)
+    whole = replace(examples.overview((row,)), name=words, url=words, version=words, recent=(row,))
+    return whole, [replace(page, first=words, last=words, rows=(row,))]
+
+
+EVERY = pytest.mark.parametrize("made", [repo_page, mirror_page, home, list_page])
+
+
+@EVERY
+@settings(max_examples=40, deadline=None)
+@given(words=SPOKEN)
+def test_no_words_change_what_a_page_consists_of(made: Callable[[str], bytes], words: str) -> None:
+    page = read(made(words))
+    assert page.tags == read(made("plain")).tags
+    assert words in page.text
+
+
+@EVERY
+def test_half_a_character_is_no_reason_to_publish_nothing(made: Callable[[str], bytes]) -> None:
+    assert "a?b" in read(made("a\ud800b")).text
+
+
+def test_equal_values_are_equal_bytes(site: Mapping[str, bytes]) -> None:
+    assert examples.site(600) == site
+
+
+def test_no_page_holds_a_script_or_a_style_of_its_own(site: Mapping[str, bytes]) -> None:
+    for key, page in pages_of(site):
+        assert page.scripts == [], key
+        assert not [name for _, name, _ in page.attributes if name == "style" or name.startswith("on")], key
+        assert not {("style",), ("form",), ("base",)} & {tag[:1] for tag in page.tags}, key
+
+
+def test_every_link_is_relative_and_those_within_the_catalogue_lead_somewhere(site: Mapping[str, bytes]) -> None:
+    described = [key for key in site if key.startswith(("site/models/", "site/datasets/"))]
+    for key, page in pages_of(site):
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme:
+                assert link.startswith("https://huggingface.co/"), key
+                continue
+            assert not link.startswith("/"), key
+            leads = (
+                posixpath.normpath(posixpath.join(posixpath.dirname(key), unquote(parts.path))) if parts.path else key
+            )
+            if leads.startswith(("site/models/", "site/datasets/")):
+                assert leads.count("/") == 2  # only some have a page in this example
+            elif leads.startswith("site/"):
+                assert leads in site or leads == "site/status.json", f"{key} links to {link}"
+            else:
+                assert re.match(r"(datasets/)?[\w-]+/[\w-]+/resolve/|api/(models|datasets)/", leads), link
+    assert described
+
+
+def pages_of(site: Mapping[str, bytes]) -> list[tuple[str, Page]]:
+    return [(key, read(content)) for key, content in site.items() if key.endswith(".html")]
+
+
+def test_a_file_is_where_the_front_serves_it() -> None:
+    page = replace(shown(), files=(ShownFile("a b/ü#1?.bin", 5, examples.digest("x")),))
+    links = read(pages.repo_page(page)).links
+    assert f"../../{page.row.repo}/resolve/{page.shown_commit}/a%20b/%C3%BC%231%3F.bin" in links
+    dataset = replace(page, row=replace(page.row, kind=Kind.DATASET))
+    assert any(
+        link.startswith(f"../../datasets/{page.row.repo}/resolve/") for link in read(pages.repo_page(dataset)).links
+    )
+
+
+def test_where_files_are_left_out_their_number_and_the_whole_listing_are_told() -> None:
+    page = shown()
+    told = read(pages.repo_page(replace(page, row=replace(page.row, files=54_321))))
+    assert "54,321" in told.text
+    assert f"../../api/models/{page.row.repo}/tree/{page.shown_commit}?recursive=true" in told.links
+    assert "api/models" not in pages.repo_page(replace(page, row=replace(page.row, files=len(page.files)))).decode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "http://example.org/x",
+        "data:text/html,x",
+        "https:///x",
+        "https://a b/",
+        "https://[x",
+        "/",
+    ],
+)
+def test_only_an_address_with_https_is_a_link_to_upstream(address: str) -> None:
+    page = read(pages.repo_page(replace(shown(), upstream=address)))
+    assert address in page.text
+    assert address not in page.links
+
+
+def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes]) -> None:
+    gone = read(pages.repo_page(replace(shown(), gone="404 RepoNotFound")))
+    assert "404 RepoNotFound" in gone.text
+    nothing = replace(shown(), snapshots=(), shown_commit=None, files=())
+    told = read(pages.repo_page(nothing))
+    assert "No file of this repo is published here." in told.text
+    assert "hf download" not in told.text
+
+
+@settings(deadline=None)
+@given(branch=SPOKEN)
+def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_python(branch: str) -> None:
+    page = shown()
+    branched = replace(page, snapshots=(replace(page.snapshots[0], names=(branch,)),))
+    shell, python, _ = (one.before + "https://m" + one.after for one in commands(branched))
+    assert shlex.split(shell)[-2:] == ["--revision", branch]
+    call = ast.parse(python).body[-1]
+    assert isinstance(call, ast.Assign)
+    assert isinstance(call.value, ast.Call)
+    assert ast.literal_eval(call.value.keywords[0].value) == branch
+
+
+@pytest.mark.parametrize(
+    ("kind", "library", "loader"),
+    [
+        (Kind.MODEL, "transformers", "AutoModel.from_pretrained"),
+        (Kind.MODEL, "", "AutoModel.from_pretrained"),
+        (Kind.MODEL, "diffusers", "DiffusionPipeline.from_pretrained"),
+        (Kind.MODEL, "sentence-transformers", "SentenceTransformer("),
+        (Kind.MODEL, "gguf", "snapshot_download("),
+        (Kind.DATASET, "", "load_dataset("),
+    ],
+)
+def test_python_gets_a_repo_by_what_it_is(kind: Kind, library: str, loader: str) -> None:
+    page = shown()
+    made = commands(replace(page, row=replace(page.row, kind=kind, library=library)))
+    assert loader in made[1].after
+    assert "revision" not in made[0].after + made[1].after  # main is what one gets without asking
+    assert ("--repo-type dataset" in made[0].after) == (kind is Kind.DATASET)
+
+
+def test_an_asset_is_named_by_its_content_and_pages_name_it_so(site: Mapping[str, bytes]) -> None:
+    named = {link.rpartition("assets/")[2] for _, page in pages_of(site) for link in page.links if "assets/" in link}
+    assert named == set(pages.assets())
+    assert all(re.fullmatch(r"[a-z]+\.[0-9a-f]{8}\.(css|js|svg)", name) for name in named)
+
+
+def test_the_home_page_of_ten_thousand_repos_stays_small() -> None:
+    cut = examples.listed(10_000)
+    rows = tuple(row for page in cut for row in page.rows)
+    content = pages.home(examples.overview(rows), cut)
+    assert len(content) < 250_000
+    assert content.count(b"<tr data-kind") <= 250
+    assert content.count(b'<a href="list/') == len(cut)
+
+
+def test_a_filter_offers_the_commonest_values_and_no_more() -> None:
+    [page] = examples.listed(1)
+    rows = [replace(examples.row(0), licenses=(f"own-{number}",)) for number in range(500)]
+    rows += [replace(examples.row(0), licenses=("mit", "mit"))] * 2
+    content = read(pages.home(examples.EMPTY, [replace(page, rows=tuple(rows))]))
+    offered = [value for tag, name, value in content.attributes if tag == "option" and name == "value"]
+    assert "mit" in offered
+    assert sum(value.startswith("own-") for value in offered) == 199
+    assert "mit (2)" in content.text
+
+
+@pytest.mark.parametrize("page", [pages.mirror_page(examples.EMPTY), pages.home(examples.EMPTY, [])])
+def test_an_empty_mirror_has_pages(page: bytes) -> None:
+    assert "<h1>" in page.decode()
+    assert "None" not in read(page).text
+
+
+def shown() -> RepoPage:
+    return examples.repo_page(model())
+
+
+def model() -> RepoRow:
+    return examples.row(8)
