@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +16,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
@@ -38,12 +39,14 @@ from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
+from mirror_sync.sources.ranks import first, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
 
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
+_RANKED = 5  # pages of a ranking: more than one only where some of the first are no repos to mirror
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
@@ -84,21 +87,28 @@ class HubSource:
     def __str__(self) -> str:
         return self._endpoint
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
-        """One call for every thousand repos of the owner; a repo that is named costs one of its own."""
-        if not pattern.is_glob:
-            yield self.resolve(pattern.repo, DEFAULT_BRANCH)
-            return
-        asked = self._asked()
-        with self._asking(asked):
-            pages = self._owned(pattern.kind, pattern.owner, expand=PROPERTIES[pattern.kind])
-            for item in chain.from_iterable(pages):
-                repo = _repo_of(pattern, item)
-                if repo is None or not pattern.matches(repo):
-                    continue
-                # a repo without a commit has nothing to mirror
-                if item.get("sha") is not None:
-                    yield _listed(repo, item)
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+        """One call for every thousand repos of the owner; a repo that is named costs one of its own.
+
+        A ranking costs one call, or one for each of its licences; more where a repo without a commit stands among the
+        first.
+        """
+        if isinstance(sought, Ranking):
+            yield from self._ranked(sought)
+        elif sought.is_glob:
+            with self._asking(self._asked()):
+                pages = self._owned(sought.kind, sought.owner, expand=PROPERTIES[sought.kind])
+                yield from (_listed(sought, item) for item in _matching(sought, pages))
+        else:
+            yield self.resolve(sought.repo, DEFAULT_BRANCH)
+
+    def _ranked(self, ranking: Ranking) -> Iterator[Resolved | Repo]:
+        pattern = ranking.pattern
+        with self._asking(self._asked()):
+            asked = questions(ranking, PROPERTIES[pattern.kind])
+            pages = (islice(self._pages(f"/api/{pattern.kind.plural}", query), _RANKED) for query in asked)
+            found = first(ranking, (_matching(pattern, each) for each in pages))
+            yield from (_listed(pattern, item) for item in found)
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
@@ -242,16 +252,23 @@ def _revision_part(revision: str) -> str:
     return f"/revision/{quote(revision, safe='')}"
 
 
-def _repo_of(pattern: RepoPattern, item: dict[str, Any]) -> Repo | None:
-    """The repo of a list's item; None for a few old ids that no client accepts any more."""
+def _matching(pattern: RepoPattern, pages: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """The items that are repos of the pattern and have a commit: without one there is nothing to mirror."""
+    for item in chain.from_iterable(pages):
+        if item.get("sha") is not None and _matches(pattern, item["id"]):
+            yield item
+
+
+def _matches(pattern: RepoPattern, name: str) -> bool:
     try:
-        return Repo(pattern.kind, item["id"])
-    except ValueError:
-        return None
+        return pattern.matches(Repo(pattern.kind, name))
+    except ValueError:  # a few old ids, which no client accepts any more
+        return False
 
 
-def _listed(repo: Repo, item: dict[str, Any]) -> Resolved | Repo:
+def _listed(pattern: RepoPattern, item: dict[str, Any]) -> Resolved | Repo:
     """The bare repo where its own item is none: what one repo says of itself must not stop the others of its owner."""
+    repo = Repo(pattern.kind, item["id"])
     try:
         return resolved_of(repo, item)
     except UNREADABLE:
