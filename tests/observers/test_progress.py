@@ -105,8 +105,8 @@ def test_a_moment_shows_what_is_on_its_way_and_forgets_what_came() -> None:
     for number in range(10_000):
         tally(began(str(number), 1))
         if number >= 8:
-            for event in (came(str(number - 8), 1), stored(str(number - 8), 1)):
-                tally(event)
+            tally(came(str(number - 8), 1))
+            tally(stored(str(number - 8), 1))
         if number % 1000 == 0:
             most = max(most, len(tally.now().in_flight))
     assert 0 < most <= 8
