@@ -184,9 +184,10 @@ def test_a_selection_asks_the_hub_for_what_it_says_and_for_no_more(hub: Hub, tmp
     for name, more in (("Qwen/no-tag", {"card": card}), ("Qwen/no-task", {"license": "mit", "tags": ["gguf"]})):
         hub.model(name, likes=99, **more).commit({"a": name})
     hub.model("Qwen/gpl", likes=99, card={**card, "license": "gpl-3.0"}, tags=["gguf"]).commit({"a": "gpl"})
+    hub.model("Qwen/too-big", likes=99, card=card, tags=["gguf"]).commit({"a": "big"})
     hub.dataset("Qwen/rows", likes=99, license="mit").commit({"a": "rows"})
     select = {"author": "Qwen", "kind": "model", "sort": "likes", "limit": 2}
-    select |= {"licenses": ["mit"], "tags": ["gguf"], "task": "text-generation"}
+    select |= {"licenses": ["mit"], "tags": ["gguf"], "task": "text-generation", "without": ["too-*"]}
     upstreams = {"local": {"kind": "huggingface", "endpoints": [hub.url]}}
     jobs = [{"name": "popular", "select": select}]
     with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams, jobs=jobs)) as mirror:

@@ -40,7 +40,19 @@ def _license(text: str) -> str:
     return found
 
 
+def _left_out(text: str) -> str:
+    """A name below the author, or a glob of them."""
+    try:
+        sound = "/" not in text and bool(RepoPattern.parse(f"author/{text}"))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"{quoted(text)} is no name of a repo; write it without its author, like *-GGUF")
+    return text
+
+
 Author = Annotated[str, scalars.from_text(_author), scalars.TEXT]
+RepoName = Annotated[str, scalars.from_text(_left_out), scalars.TEXT]
 Tag = Annotated[str, scalars.from_text(_tag), scalars.TEXT]
 HubLicense = Annotated[str, scalars.from_text(_license), scalars.TEXT]
 Limit = Annotated[
@@ -77,6 +89,13 @@ class SelectEntry(Keys):
         default=None, description="Only repos for this task of the Hub.", examples=["text-generation"]
     )
 
+    without: tuple[RepoName, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the author's repos, or globs of them, that take no place and are left alone.",
+        examples=[["*-GGUF", "Qwen3-235B*"]],
+    )
+
     @property
     def ranking(self) -> Ranking:
         return Ranking(
@@ -86,4 +105,5 @@ class SelectEntry(Keys):
             licenses=tuple(dict.fromkeys(self.licenses or ())),
             tags=tuple(dict.fromkeys(self.tags or ())),
             task=self.task,
+            without=tuple(RepoPattern(self.kind, f"{self.author}/{name}") for name in self.without or ()),
         )

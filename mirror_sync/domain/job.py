@@ -82,6 +82,8 @@ class Job:
         return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
 
     def names(self, repo: Repo) -> bool:
+        if self.ranking is not None:
+            return self.ranking.takes(repo)
         return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
 
     def spells_out(self, repo: Repo) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.repo import Repo, RepoPattern
 
 MOST_RANKED = 1000  # repos: as many as the Hub gives in one page of a list
 
@@ -23,7 +23,7 @@ class Sort(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """The first `limit` repos of an author, from 1 to MOST_RANKED, among those that have one of `licenses` (or
-    whatever one, when there are none), all of `tags`, and the task.
+    whatever one, when there are none), all of `tags`, and the task. What `without` matches takes no place.
     """
 
     pattern: RepoPattern
@@ -32,6 +32,10 @@ class Ranking:
     licenses: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     task: str | None = None
+    without: tuple[RepoPattern, ...] = ()
+
+    def takes(self, repo: Repo) -> bool:
+        return self.pattern.matches(repo) and not any(pattern.matches(repo) for pattern in self.without)
 
     def __str__(self) -> str:
         return f"the first {self.limit} of {self.pattern} by {self.sort}"

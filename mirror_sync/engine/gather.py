@@ -65,7 +65,7 @@ class Unlisted:
         return Named(self.job.name, self.pattern.kind, self.pattern.glob, self.revision)
 
 
-def gather(site: Site, run: str, job: Job, jobs: Sequence[Job] = ()) -> Iterator[Task | Unlisted]:
+def gather(site: Site, run: str, job: Job, jobs: Sequence[Job]) -> Iterator[Task | Unlisted]:
     """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
 
     What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
@@ -120,7 +120,7 @@ class _Expansion:
         """What the upstream lists, or ranks first, and what is published already."""
         self._site.go_on()
         listed = dict(map(_entry, self._source.search(self._job.ranking or pattern)))
-        for repo in self._mirrored.matching(pattern):
+        for repo in filter(self._job.names, self._mirrored.matching(pattern)):
             listed.setdefault(repo, None)
         if not listed:
             raise NotFoundOrPrivate(f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token")

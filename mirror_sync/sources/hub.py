@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, islice
 from typing import Any
@@ -18,7 +18,7 @@ from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
@@ -39,14 +39,13 @@ from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
-from mirror_sync.sources.ranks import first, questions
+from mirror_sync.sources.lists import RANKED_PAGES, first, listed, matching, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
 
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
-_RANKED = 5  # pages of a ranking: more than one only where some of the first are no repos to mirror
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
@@ -98,17 +97,16 @@ class HubSource:
         elif sought.is_glob:
             with self._asking(self._asked()):
                 pages = self._owned(sought.kind, sought.owner, expand=PROPERTIES[sought.kind])
-                yield from (_listed(sought, item) for item in _matching(sought, pages))
+                yield from (listed(sought.kind, item) for item in matching(sought.kind, sought.matches, pages))
         else:
             yield self.resolve(sought.repo, DEFAULT_BRANCH)
 
     def _ranked(self, ranking: Ranking) -> Iterator[Resolved | Repo]:
-        pattern = ranking.pattern
+        kind = ranking.pattern.kind
         with self._asking(self._asked()):
-            asked = questions(ranking, PROPERTIES[pattern.kind])
-            pages = (islice(self._pages(f"/api/{pattern.kind.plural}", query), _RANKED) for query in asked)
-            found = first(ranking, (_matching(pattern, each) for each in pages))
-            yield from (_listed(pattern, item) for item in found)
+            lists = (self._pages(f"/api/{kind.plural}", query) for query in questions(ranking))
+            read = (matching(kind, ranking.takes, islice(pages, RANKED_PAGES)) for pages in lists)
+            yield from (listed(kind, item) for item in first(ranking, read))
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
@@ -250,26 +248,3 @@ def _info_path(repo: Repo, revision: str) -> str:
 
 def _revision_part(revision: str) -> str:
     return f"/revision/{quote(revision, safe='')}"
-
-
-def _matching(pattern: RepoPattern, pages: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """The items that are repos of the pattern and have a commit: without one there is nothing to mirror."""
-    for item in chain.from_iterable(pages):
-        if item.get("sha") is not None and _matches(pattern, item["id"]):
-            yield item
-
-
-def _matches(pattern: RepoPattern, name: str) -> bool:
-    try:
-        return pattern.matches(Repo(pattern.kind, name))
-    except ValueError:  # a few old ids, which no client accepts any more
-        return False
-
-
-def _listed(pattern: RepoPattern, item: dict[str, Any]) -> Resolved | Repo:
-    """The bare repo where its own item is none: what one repo says of itself must not stop the others of its owner."""
-    repo = Repo(pattern.kind, item["id"])
-    try:
-        return resolved_of(repo, item)
-    except UNREADABLE:
-        return repo

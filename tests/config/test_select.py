@@ -14,11 +14,13 @@ def one(select: str, more: str = "") -> str:
 
 
 def test_all_that_is_said_reaches_the_ranking() -> None:
-    text = "{author: Qwen, kind: dataset, sort: likes, limit: 7, licenses: [MIT, mit], tags: [a, b], task: t}"
+    text = "{author: Qwen, kind: dataset, sort: likes, limit: 7, licenses: [MIT, mit], tags: [a, b], task: t,"
+    text += " without: ['*-GGUF', big]}"
     (job,) = settings(one(text)).jobs
     pattern = RepoPattern(Kind.DATASET, "Qwen/*")
     assert job.repos == (pattern,)
-    assert job.ranking == Ranking(pattern, Sort.LIKES, 7, ("mit",), ("a", "b"), "t")
+    without = (RepoPattern(Kind.DATASET, "Qwen/*-GGUF"), RepoPattern(Kind.DATASET, "Qwen/big"))
+    assert job.ranking == Ranking(pattern, Sort.LIKES, 7, ("mit",), ("a", "b"), "t", without)
 
 
 def test_only_the_author_must_be_said() -> None:
@@ -53,6 +55,11 @@ LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
         ("{author: Qwen, licenses: ['other:x']}", "4:54: jobs[0].select.licenses[0]: 'other:x' is no licence that a"),
         ("{author: Qwen, licenses: []}", "4:53: jobs[0].select.licenses: is empty; write licenses: [apache-2.0, mit]"),
         ("{author: Qwen, tags: ['a,b']}", "4:50: jobs[0].select.tags[0]: 'a,b' is no tag; write one tag of the Hub"),
+        (
+            "{author: Qwen, without: [Qwen/x]}",
+            "4:53: jobs[0].select.without[0]: 'Qwen/x' is no name of a repo; write it",
+        ),
+        ("{author: Qwen, without: ['a b']}", "4:53: jobs[0].select.without[0]: 'a b' is no name of a repo"),
         ("Qwen", "4:28: jobs[0].select: must be a mapping, not text"),
     ],
 )

@@ -130,6 +130,16 @@ def test_what_another_job_names_is_left_to_it(four: Hub, workshop: Workshop) -> 
     assert report.ok
 
 
+def test_what_is_left_out_by_name_is_neither_brought_nor_looked_after(four: Hub, workshop: Workshop) -> None:
+    workshop.sync(popular())
+    published = workshop.commit("Qwen/c")
+    four.model("Qwen/c").commit({"a": "newer"})
+    narrower = popular(ranking=Ranking(QWEN, limit=3, without=(RepoPattern.parse("Qwen/[ac]"),)))
+    assert set(outcomes(workshop.sync(narrower))) == {"b", "d"}
+    assert workshop.commit("Qwen/c") == published
+    assert not narrower.names(Repo.parse("Qwen/a"))
+
+
 def test_another_revision_of_it_is_not_left(four: Hub, workshop: Workshop) -> None:
     four.model("Qwen/a").tag("v1")
     report = workshop.sync(popular(1), among=[job("Qwen/a", name="named", revisions=("v1",))])

@@ -119,6 +119,13 @@ def test_tags_and_a_task_must_all_fit(hub: Hub, source: HubSource) -> None:
     assert names(source, Ranking(DATASETS, task="text-generation")) == ["rows"]
 
 
+def test_what_is_left_out_by_name_takes_no_place_and_costs_no_call(hub: Hub, source: HubSource) -> None:
+    fill(hub, 30)
+    without = (RepoPattern.parse("Qwen/m2*"), RepoPattern.parse("Qwen/m17"))
+    assert names(source, Ranking(MODELS, limit=4, without=without)) == ["m19", "m18", "m16", "m15"]
+    assert len(hub.log) == 1
+
+
 def test_an_author_without_repos_is_an_empty_answer(hub: Hub, source: HubSource) -> None:
     assert names(source, Ranking(RepoPattern(Kind.MODEL, "nobody/*"))) == []
 
