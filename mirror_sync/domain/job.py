@@ -95,8 +95,9 @@ class Job:
 
 
 def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
-    """The jobs that publish a repo into a target."""
-    return tuple(job for job in jobs if job.target == target and job.names(repo))
+    """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last."""
+    named = (job for job in jobs if job.target == target and job.names(repo))
+    return tuple(sorted(named, key=lambda job: job.ranking is not None))
 
 
 def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:

@@ -130,6 +130,18 @@ def test_what_another_job_names_is_left_to_it(four: Hub, workshop: Workshop) -> 
     assert report.ok
 
 
+def test_a_repair_asks_as_the_job_that_names_the_repo(four: Hub, workshop: Workshop) -> None:
+    """The other holds a private repo for a person."""
+    four.token("hf_in", private=["Qwen/a"])
+    site = Workshop(four.url, workshop.folder / "with-token", "hf_in")
+    four.model("Qwen/a", private=True)
+    named = job("Qwen/a", name="named")
+    site.sync(popular(), named)
+    site.path(site.refs("Qwen/a").snapshots[four.model("Qwen/a").head()]).unlink()
+    found = site.verify(popular(), named, repair=True)
+    assert site.verify(popular(), named).ok, found
+
+
 def test_what_is_left_out_by_name_is_neither_brought_nor_looked_after(four: Hub, workshop: Workshop) -> None:
     workshop.sync(popular())
     published = workshop.commit("Qwen/c")
