@@ -10,8 +10,9 @@ from typing import Protocol
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 
 
@@ -32,10 +33,11 @@ class Source(Protocol):
     All verbs raise UpstreamError (its subclasses tell cases apart); `fetch` raises them while reading as well.
     """
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
-        """The repos that a glob stands for, each resolved at its default branch `main`.
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+        """The repos that a glob or a ranking stands for, each resolved at its default branch `main`.
 
-        A bare repo is listed, too, but its entry cannot be read: `resolve` says why.
+        A bare repo is listed, too, but its entry cannot be read: `resolve` says why. A ranking comes in its order;
+        UpstreamError where the upstream counts nothing.
         """
         ...
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,55 @@ def test_the_parts_of_a_bucket_are_signed_where_its_target_says_so(tmp_path: Pat
         _mirror(tmp_path, target).store("it").begin(KEY, len(STRAY)).put(0, STRAY)
     (part,) = [asked for asked in server.asked if asked.method == "PUT"]
     assert part.headers["x-amz-content-sha256"] == (Sha256.of(STRAY) if signs else "UNSIGNED-PAYLOAD")
+
+
+def test_a_selection_asks_the_hub_for_what_it_says_and_for_no_more(hub: Hub, tmp_path: Path) -> None:
+    card = {"license": "mit", "pipeline_tag": "text-generation"}
+    for number in range(5):
+        hub.model(f"Qwen/m{number}", downloads=9, likes=number, card=card, tags=["gguf"]).commit({"a": str(number)})
+    for name, more in (("Qwen/no-tag", {"card": card}), ("Qwen/no-task", {"license": "mit", "tags": ["gguf"]})):
+        hub.model(name, likes=99, **more).commit({"a": name})
+    hub.model("Qwen/gpl", likes=99, card={**card, "license": "gpl-3.0"}, tags=["gguf"]).commit({"a": "gpl"})
+    hub.model("Qwen/too-big", likes=99, card=card, tags=["gguf"]).commit({"a": "big"})
+    hub.dataset("Qwen/rows", likes=99, license="mit").commit({"a": "rows"})
+    select = {"author": "Qwen", "kind": "model", "sort": "likes", "limit": 2}
+    select |= {"licenses": ["mit"], "tags": ["gguf"], "task": "text-generation", "without": ["too-*"]}
+    upstreams = {"local": {"kind": "huggingface", "endpoints": [hub.url]}}
+    jobs = [{"name": "popular", "select": select}]
+    with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams, jobs=jobs)) as mirror:
+        hub.log.clear()
+        assert {repo.repo for repo in mirror.plan().repos} == {"Qwen/m4", "Qwen/m3"}
+        assert hub.calls("GET", "/api/models") == 1
+        assert {repo.repo for repo in mirror.sync().repos} == {"Qwen/m4", "Qwen/m3"}
+
+
+def test_what_failed_and_fell_out_of_a_selection_is_not_held_against_the_job(hub: Hub, tmp_path: Path) -> None:
+    """What fell out and is published stays in view, and all does while the list cannot be had."""
+    for number, name in enumerate(("old", "fails", "later")):
+        hub.model(f"Qwen/{name}", license="mit", downloads=9 - number).commit({"a": name})
+    hub.model("Qwen/fails", license="gpl-3.0")
+    upstreams = {"local": {"kind": "huggingface", "endpoints": [hub.url]}}
+    jobs = [{"name": "popular", "select": {"author": "Qwen", "limit": 2}}]
+    with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams, jobs=jobs)) as mirror:
+
+        def known() -> dict[str, str]:
+            return {status.repo: status.outcome for status in mirror.status()}
+
+        mirror.sync()
+        assert known() == {"Qwen/old": "published", "Qwen/fails": "refused"}
+        hub.model("Qwen/later", downloads=20)
+        hub.model("Qwen/last", license="mit", downloads=30).commit({"a": "last"})
+        _next_second()
+        mirror.sync()
+        assert known() == {"Qwen/old": "unchanged", "Qwen/later": "published", "Qwen/last": "published"}
+        hub.faults.add(faults.status(403), "/api/models", times=None)
+        _next_second()
+        mirror.sync()
+        assert {name for name, outcome in known().items() if outcome != "refused"} == {
+            *("Qwen/*", "Qwen/old", "Qwen/later", "Qwen/last")
+        }
+
+
+def _next_second() -> None:
+    """The history tells times in seconds."""
+    time.sleep(1.01 - time.time() % 1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream
+from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, HubTimeouts, HubUpstream
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.events import Observer
@@ -13,6 +14,10 @@ from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
 from mirror_sync.ports import Source, Store
 from mirror_sync.sources.budget import Budgets
 from mirror_sync.sources.failover import FailoverSource
+
+if TYPE_CHECKING:
+    from mirror_sync.sources.network import Timeouts
+    from mirror_sync.sources.webhooks import Webhooks
 
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
 
@@ -50,18 +55,9 @@ def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, 
 
         return DirectorySource(upstream.root)
     from mirror_sync.sources.hub import HubSource
-    from mirror_sync.sources.network import Timeouts
     from mirror_sync.sources.transport import Transport
 
-    limits = upstream.timeouts
-    timeouts = Timeouts(
-        connect=limits.connect,
-        read=limits.stall,
-        first_byte=limits.first_byte,
-        min_rate=limits.min_rate,
-        over=limits.over,
-    )
-    transport = Transport(timeouts=timeouts, connections=connections)
+    transport = Transport(timeouts=_timeouts(upstream.timeouts), connections=connections)
     return FailoverSource(
         [
             HubSource(
@@ -74,4 +70,23 @@ def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, 
             )
             for endpoint in upstream.endpoints
         ]
+    )
+
+
+def open_webhooks(upstream: HubUpstream) -> Webhooks:
+    """The webhooks of the account that an upstream's token belongs to, at its first endpoint."""
+    from mirror_sync.sources.webhooks import Webhooks
+
+    return Webhooks(upstream.endpoints[0], upstream.token or "", _timeouts(upstream.timeouts))
+
+
+def _timeouts(limits: HubTimeouts) -> Timeouts:
+    from mirror_sync.sources.network import Timeouts
+
+    return Timeouts(
+        connect=limits.connect,
+        read=limits.stall,
+        first_byte=limits.first_byte,
+        min_rate=limits.min_rate,
+        over=limits.over,
     )

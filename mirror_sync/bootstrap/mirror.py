@@ -12,6 +12,7 @@ import structlog
 
 from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
+from mirror_sync.bootstrap.ranked import still_meant
 from mirror_sync.bootstrap.sides import places_of, sides_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
@@ -139,7 +140,8 @@ class Mirror:
     def status(self) -> tuple[RepoStatus, ...]:
         """What is remembered of every repo of the jobs that exist now."""
         names = {job.name for job in self.settings.jobs}
-        return tuple(status for status in self.history.latest() if status.job in names)
+        known = [status for status in self.history.latest() if status.job in names]
+        return still_meant(known, self.settings.jobs, self.history.runs(RUNS_KEPT))
 
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""

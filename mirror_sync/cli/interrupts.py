@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from mirror_sync.daemon.signals import Signals, caught
 
 STOPPING = "stopping cleanly; press Ctrl-C again to stop at once"
-_SHOW_CURSOR = b"\x1b[?25h"
+_BELOW_THE_BARS = b"\x1b[?25h\n"  # with the cursor that they hid
 
 
 @contextmanager
@@ -34,7 +34,8 @@ def _watch(came: Signals, stop: threading.Event, say: Callable[[str], None]) -> 
 
 def _end_now() -> None:
     """Threads may be deep in a transfer; whatever is published is complete at every moment, so nothing is lost."""
-    if sys.stderr.isatty():
-        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
-    os.write(sys.stderr.fileno(), b"mirror-sync: stopped\n")
+    shown = sys.stderr.fileno()
+    said = os.dup(shown)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), shown)  # bars that are drawn meanwhile would wipe out the last word
+    os.write(said, (_BELOW_THE_BARS if os.isatty(said) else b"") + b"mirror-sync: stopped\n")
     os._exit(1)

@@ -51,7 +51,8 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
         ("fetched", sum(repo.fetched_files for repo in repos), sum(repo.fetched_bytes for repo in repos)),
         ("reused", sum(repo.reused_files for repo in repos), sum(repo.reused_bytes for repo in repos)),
     )
-    parts.append(page.sentence(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}."))
+    if repos or not report.interrupted:  # else what came belongs to repos that are not finished
+        parts.append(page.sentence(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}."))
     if report.interrupted:
         words = f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on."
         parts.append(page.sentence(words))

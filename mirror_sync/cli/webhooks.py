@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def create_webhooks(invocation: Invocation, url: str) -> None:
     """For all repos of all jobs; what is watched already is left as it is. UsageError without a secret or a token."""
-    from mirror_sync.sources.webhooks import Webhooks
+    from mirror_sync.bootstrap.adapters import open_webhooks
 
     settings = invocation.settings()
     secret = settings.http.webhook_secret if settings.http else None
@@ -25,8 +25,8 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
         raise UsageError(f"{settings.path.name} takes no webhooks; write http: {{webhook_secret: ${{WEBHOOK_SECRET}}}}")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook")
-    for upstream, token in _hubs(settings):
-        found = Webhooks(upstream.endpoints[0], token).watch(url, secret, _patterns(settings, upstream))
+    for upstream in _hubs(settings):
+        found = open_webhooks(upstream).watch(url, secret, _patterns(settings, upstream))
         names = ", ".join(f"{one.type} {one.name}" for one in found)
         invocation.print(
             f"{upstream.name}: {f'{url} is told of {names} now' if found else f'{url} is told of all already'}"
@@ -35,10 +35,10 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
 
 def list_webhooks(invocation: Invocation) -> None:
     """UsageError without a token."""
-    from mirror_sync.sources.webhooks import Webhooks
+    from mirror_sync.bootstrap.adapters import open_webhooks
 
-    for upstream, token in _hubs(invocation.settings()):
-        found = Webhooks(upstream.endpoints[0], token).list()
+    for upstream in _hubs(invocation.settings()):
+        found = open_webhooks(upstream).list()
         invocation.print(f"{upstream.name}: {counted(len(found), 'webhook')}")
         for webhook in found:
             off = " (switched off)" if webhook.disabled else ""
@@ -46,8 +46,8 @@ def list_webhooks(invocation: Invocation) -> None:
             invocation.print(f"  {webhook.url or 'no address'}{off}: {names}")
 
 
-def _hubs(settings: Settings) -> Iterator[tuple[HubUpstream, str]]:
-    """Those that jobs read from, with their tokens."""
+def _hubs(settings: Settings) -> Sequence[HubUpstream]:
+    """Those that jobs read from. UsageError where one has no token."""
     from mirror_sync.config.settings import HubUpstream
 
     used = [settings.upstreams[name] for name in dict.fromkeys(job.upstream for job in settings.jobs)]
@@ -59,7 +59,7 @@ def _hubs(settings: Settings) -> Iterator[tuple[HubUpstream, str]]:
             raise UsageError(
                 f"upstream {upstream.name} has no token, and webhooks belong to an account: write its token"
             )
-    yield from ((upstream, upstream.token or "") for upstream in hubs)
+    return hubs
 
 
 def _patterns(settings: Settings, upstream: HubUpstream) -> list[RepoPattern]:

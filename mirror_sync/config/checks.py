@@ -15,6 +15,8 @@ from mirror_sync.config.keys import Keys
 from mirror_sync.config.licenses import doubt
 from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.scalars import NAME
+from mirror_sync.config.select import SelectEntry
+from mirror_sync.config.wording import example
 from mirror_sync.domain.policy import LicensePolicy, Missing
 
 Model = TypeVar("Model", bound=Keys)
@@ -25,6 +27,7 @@ class Draft:
     """What can be known of a file that may have faults: names as they stand, and the jobs that are sound."""
 
     upstreams: tuple[str, ...]
+    folders: frozenset[str]  # the upstreams of kind: directory
     targets: tuple[str, ...]
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
     defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
@@ -41,6 +44,7 @@ class Draft:
         entries = [(index, _sound(JobEntry, job)) for index, job in jobs]
         return cls(
             upstreams=_names(tree.get("upstreams")),
+            folders=_folders(tree.get("upstreams")),
             targets=_names(tree.get("targets")),
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
             defaults=_sound(DefaultsEntry, defaults),
@@ -72,9 +76,16 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(filter(NAME.fullmatch, value)) if isinstance(value, dict) else ()
 
 
+def _folders(value: object) -> frozenset[str]:
+    entries = value.items() if isinstance(value, dict) else ()
+    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == "directory")
+
+
 def faults(draft: Draft) -> Iterator[Finding]:
     """Everything between places that makes the file unusable."""
     yield from _doubled(draft)
+    yield from _unasked(draft)
+    yield from _unranked(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from engines.faults(draft.engine)
@@ -110,6 +121,26 @@ def _doubled(draft: Draft) -> Iterator[Finding]:
         first.setdefault(name, trail)
 
 
+def _unasked(draft: Draft) -> Iterator[Finding]:
+    """Jobs that name nothing, or in two ways at once."""
+    for trail, job in draft.written:
+        if trail == ("defaults",):
+            continue
+        if "repos" not in job and "select" not in job:
+            yield Finding((*trail, "repos"), f"is missing{example(('repos',))}, or select: {{author: Qwen}}")
+        if "repos" in job and "select" in job:
+            message = "stands beside repos, where only one can be; remove it or repos, or make it a job of its own"
+            yield Finding((*trail, "select"), message, key=True)
+
+
+def _unranked(draft: Draft) -> Iterator[Finding]:
+    """Rankings that are asked of a folder."""
+    for index, job in draft.numbered():
+        if job.ranking is not None and job.upstream in draft.folders:
+            message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
+            yield Finding(("jobs", index, "select"), message)
+
+
 def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:
     """The upstreams (or targets) that jobs and defaults name, and those that there are."""
     has_default = False
@@ -136,9 +167,18 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     for index, entry in enumerate(file.jobs):
         yield from _odd_licenses(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
         policy = resolve.policy(file.licenses, entry.licenses)
+        yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy)
         if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
             message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
             yield Finding(("jobs", index), message)
+
+
+def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy) -> Iterator[Finding]:
+    """Licences that take places of a ranking and are refused then."""
+    for index, found in enumerate((entry.licenses if entry else None) or ()):
+        if found not in policy.allow | policy.review:
+            message = f"{quoted(found)} is not under licenses.allow: its repos take places, and are refused"
+            yield Finding((*trail, index), doubt(found) or message)
 
 
 def _odd_licenses(trail: Trail, entry: LicensesEntry) -> Iterator[Finding]:

@@ -15,9 +15,12 @@ Numbered = tuple[int, Job]  # a job, and which one of the file it is
 
 
 def clashes(jobs: Sequence[Numbered]) -> Iterator[Finding]:
-    """Pairs with different selections: the copy of one would undo the copy of the other."""
+    """Pairs with different selections: the copy of one would undo the copy of the other.
+
+    A job with a ranking leaves to one without what that names, so that these two never clash.
+    """
     for (_, first), (index, second), shared in _meetings(jobs):
-        if first.selection != second.selection:
+        if first.selection != second.selection and (first.ranking is None) is (second.ranking is None):
             what = f"jobs {quoted(first.name)} and {quoted(second.name)} select different files of {shared}"
             where = f"on the target {quoted(first.target)} ({first.selection} against {second.selection})"
             right = "give both the same include and exclude, or another target"
@@ -25,9 +28,9 @@ def clashes(jobs: Sequence[Numbered]) -> Iterator[Finding]:
 
 
 def repetitions(jobs: Sequence[Numbered]) -> Iterator[Finding]:
-    """Pairs that do the same work twice."""
+    """Pairs that do the same work twice; two rankings are two questions."""
     for (_, first), (index, second), shared in _meetings(jobs):
-        if first.selection == second.selection:
+        if first.selection == second.selection and first.ranking is second.ranking is None:
             what = f"jobs {quoted(first.name)} and {quoted(second.name)} both mirror {shared}"
             yield Finding(("jobs", index), f"{what} to the target {quoted(first.target)}; one of them is enough")
 

@@ -68,6 +68,15 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
             yield Finding(trail, "must be one word of plain characters")
 
 
+def doubts(tree: Mapping[str, object], tokens: Mapping[str, str]) -> Iterator[Finding]:
+    """Secrets that the log cannot be cleaned of."""
+    kept = ((("upstreams", name, "token_file"), token) for name, token in tokens.items())
+    for trail, secret in (*_secrets(tree), *kept):
+        if trail[-1] != "access_key" and 0 < len(secret) < _MASKABLE:
+            message = f"is so short that messages may show it; a secret has {_MASKABLE} characters or more"
+            yield Finding(trail, message)
+
+
 def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:
     """All secret values, the longest first: those of the file, of the variables in them, and of token files.
 

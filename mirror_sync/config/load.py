@@ -39,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(places.faults(tree, base))
     if file is None or len(found):
         raise ConfigError(_faults(found, document, secrets))
-    warnings = _faults(checks.warnings(file, draft), document, secrets)
+    warnings = _faults([*checks.warnings(file, draft), *credentials.doubts(tree, tokens.tokens)], document, secrets)
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
     return replace(settings, secrets=secrets, warnings=warnings)
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
 from mirror_sync.config import hours, scalars
 from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.rations import BandwidthEntry
+from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
 from mirror_sync.domain.bandwidth import Window
 from mirror_sync.domain.gone import OnGone
@@ -220,13 +221,21 @@ class DefaultsEntry(JobKeys):
 
 
 class JobEntry(JobKeys):
-    """What to mirror, when, from where, to where."""
+    """What to mirror, when, from where, to where. That either repos or select is there, `checks` sees."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["repos"]}, {"required": ["select"]}]})
 
     name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
-    repos: tuple[scalars.RepoGlob, ...] = Field(
+    repos: tuple[scalars.RepoGlob, ...] | None = Field(
+        default=None,
         min_length=1,
         description="Repos: org/name is a model, dataset:org/name a dataset, org/* all of an owner.",
         examples=[["sentence-transformers/all-MiniLM-L6-v2"]],
+    )
+    select: SelectEntry | None = Field(
+        default=None,
+        description="In place of repos: the most downloaded, most liked or newest repos of an author.",
+        examples=[{"author": "Qwen", "sort": "downloads", "limit": 20}],
     )
     licenses: LicensesEntry | None = Field(
         default=None,

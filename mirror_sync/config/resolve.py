@@ -140,9 +140,11 @@ def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) ->
 
 def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
     """`ends` are the names of the upstream and the target, as chosen."""
+    ranking = entry.select.ranking if entry.select else None
     return Job(
         name=entry.name,
-        repos=tuple(dict.fromkeys(entry.repos)),
+        repos=(ranking.pattern,) if ranking else tuple(dict.fromkeys(entry.repos or ())),
+        ranking=ranking,
         upstream=ends[0],
         target=ends[1],
         revisions=tuple(dict.fromkeys(_first(entry.revisions, defaults.revisions, ("main",)))),

@@ -122,11 +122,11 @@ def account(text: str) -> str:
     return text
 
 
-def several(value: object, most: int) -> int:
+def several(value: object, most: int, like: int = 8) -> int:
     """A whole number in bounds; as text when it came from a variable."""
     figure = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,4}", value) else value
     if not isinstance(figure, int) or isinstance(figure, bool) or not 1 <= figure <= most:
-        raise ValueError(f"must be a whole number from 1 to {most}, like 8")
+        raise ValueError(f"must be a whole number from 1 to {most}, like {like}")
     return figure
 
 
@@ -148,7 +148,7 @@ def hub_kind(value: object) -> object:
 
 
 HOOK_URL = AfterValidator(_hook_url)
-_VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
+VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, from_text(name), TEXT]
 Word = Annotated[str, from_text(word), TEXT]
 Sentence = Annotated[str, from_text(sentence), TEXT]
@@ -174,9 +174,9 @@ Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), TEXT
 Count = Annotated[
     int,
     PlainValidator(figures.count),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, _VARIABLE]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, VARIABLE]}),
 ]
-Switch = Annotated[bool, PlainValidator(figures.switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, _VARIABLE]})]
+Switch = Annotated[bool, PlainValidator(figures.switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, VARIABLE]})]
 Crontab = Annotated[str, from_text(times.crontab), TEXT]
 Zone = Annotated[str, from_text(times.zone), TEXT]
 RepoGlob = Annotated[RepoPattern, from_text(RepoPattern.parse), TEXT]
@@ -188,11 +188,11 @@ AllowedId = Annotated[str, from_text(allowed_id), TEXT]
 Workers = Annotated[
     int,
     PlainValidator(partial(several, most=_MAX_WORKERS)),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_WORKERS}, _VARIABLE]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_WORKERS}, VARIABLE]}),
 ]
 Connections = Annotated[
     int,
     PlainValidator(partial(several, most=_MAX_CONNECTIONS)),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_CONNECTIONS}, _VARIABLE]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_CONNECTIONS}, VARIABLE]}),
 ]
 Version = Annotated[int, PlainValidator(version), WithJsonSchema({"const": 1})]

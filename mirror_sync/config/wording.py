@@ -130,7 +130,7 @@ def example(trail: Trail) -> str:
     key = trail[-1] if trail else None
     if not isinstance(key, str):
         return ""
-    shown = _examples().get(".".join(map(str, trail))) or _examples().get(key)
+    shown = _examples().get(".".join(map(str, trail[-2:]))) or _examples().get(key)
     return f"; write {key}: {shown}" if shown else ""
 
 
@@ -138,15 +138,18 @@ def example(trail: Trail) -> str:
 def _examples() -> dict[str, str]:
     """The first example of every key of the schema, as YAML in one line.
 
-    A key of a mapping that stands only once in a file goes by its place, too: front.url is not the url of a target.
+    A key of a mapping that stands under one key goes by that, too: front.url is not the url of a target.
     """
     schema = json_schema()
     named = schema["$defs"]
-    once = {top: rule["$ref"].rpartition("/")[2] for top, rule in schema["properties"].items() if "$ref" in rule}
-    order = sorted(named, key=lambda name: name not in once.values())  # of two that have a key, the last is the example
+    rules = [(key, rule) for shape in (*named.values(), schema) for key, rule in shape.get("properties", {}).items()]
+    under = {key: rule["$ref"].rpartition("/")[2] for key, rule in rules if "$ref" in rule}
+    order = sorted(named, key=lambda name: name not in under.values())  # of two with a key, the last is the example
     shapes = [*(named[name] for name in order), schema]
     keys = {key: rule for shape in shapes for key, rule in shape.get("properties", {}).items()}
-    keys |= {f"{top}.{key}": rule for top, name in once.items() for key, rule in named[name]["properties"].items()}
+    keys |= {
+        f"{top}.{key}": rule for top, name in under.items() for key, rule in named[name].get("properties", {}).items()
+    }
     return {key: _flow(rule["examples"][0]) for key, rule in keys.items() if "examples" in rule}
 
 

@@ -12,6 +12,7 @@ from mirror_sync.domain.gone import OnGone, mildest
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.policy import LicensePolicy
+from mirror_sync.domain.ranking import Ranking
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
@@ -43,7 +44,8 @@ Schedule = Every | Cron
 class Job:
     """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
     `connections` the requests and transfers open at the upstream; None: as many as its threads make.
-    `only`: the repos that a run was asked for, of those that the job names; None: all of them.
+    `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
+    names all repos that it ranks, in `repos`, and brings the first of them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Job:
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
     only: frozenset[Repo] | None = None
+    ranking: Ranking | None = None
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
@@ -74,11 +77,13 @@ class Job:
     @property
     def asked(self) -> tuple[RepoPattern, ...]:
         """What a run has to expand."""
-        if self.only is None:
+        if self.only is None or self.ranking is not None:  # what is ranked is only known when all is
             return self.repos
         return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
 
     def names(self, repo: Repo) -> bool:
+        if self.ranking is not None:
+            return self.ranking.takes(repo)
         return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
 
     def spells_out(self, repo: Repo) -> bool:
@@ -90,8 +95,9 @@ class Job:
 
 
 def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
-    """The jobs that publish a repo into a target."""
-    return tuple(job for job in jobs if job.target == target and job.names(repo))
+    """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last."""
+    named = (job for job in jobs if job.target == target and job.names(repo))
+    return tuple(sorted(named, key=lambda job: job.ranking is not None))
 
 
 def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:
@@ -99,11 +105,25 @@ def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:
     return mildest(tuple(job.on_gone for job in owners(jobs, target, repo)))
 
 
+def cedes(job: Job, repo: Repo, revision: str, jobs: Iterable[Job]) -> bool:
+    """Whether a job with a ranking leaves a revision to a job without one, which names it on the same target."""
+    if job.ranking is None:
+        return False
+    return any(
+        other.ranking is None and other.target == job.target and other.names(repo) and other.follows(revision)
+        for other in jobs
+    )
+
+
 def rival(job: Job, repo: Repo, names: Iterable[str], jobs: Iterable[Job]) -> Job | None:
-    """Another job that wants other files of a commit of `repo`, which goes by any of `names`, on the same target."""
+    """Another job that wants other files of a commit of `repo`, which goes by any of `names`, on the same target.
+
+    A ranking is none to a job without one: it cedes.
+    """
     wanted = tuple(names)
     for other in jobs:
         same_place = other.name != job.name and other.target == job.target and other.names(repo)
-        if same_place and other.selection != job.selection and any(map(other.follows, wanted)):
+        ceded = other.ranking is not None and job.ranking is None
+        if same_place and not ceded and other.selection != job.selection and any(map(other.follows, wanted)):
             return other
     return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job import Job, cedes
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import Settled, failure
@@ -65,18 +65,19 @@ class Unlisted:
         return Named(self.job.name, self.pattern.kind, self.pattern.glob, self.revision)
 
 
-def gather(site: Site, run: str, job: Job) -> Iterator[Task | Unlisted]:
+def gather(site: Site, run: str, job: Job, jobs: Sequence[Job]) -> Iterator[Task | Unlisted]:
     """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
 
     What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
-    nothing is asked any more, and what it would have been asked about is Unlisted.
+    nothing is asked any more, and what it would have been asked about is Unlisted. `jobs` are all of the configuration:
+    a ranking leaves to others what they name.
     """
     seen: set[tuple[Repo, str]] = set()
     expansion = _Expansion(site, run, job)
     for pattern in job.asked:
         for item in expansion.of(pattern):
             if isinstance(item, Task):
-                if (item.repo, item.revision) in seen:
+                if (item.repo, item.revision) in seen or cedes(job, item.repo, item.revision, jobs):
                     continue
                 seen.add((item.repo, item.revision))
             yield item
@@ -93,48 +94,45 @@ class _Expansion:
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
         if not pattern.is_glob:
-            yield from self._spelled_out(pattern.repo)
+            yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
             return
         try:
             listed = self._search(pattern)
         except Exception as error:  # whatever stops one pattern must not stop the others
             yield self._unlisted(pattern, "*", error)
             return
+        beyond = [repo for repo, resolved in listed.items() if resolved is None] if self._job.ranking else []
+        heads = self._heads_of(beyond)
         for repo, resolved in listed.items():
-            yield from self._revisions(repo, resolved)
+            yield from self._revisions(repo, resolved, heads.get(repo))
 
     @cached_property
     def _heads(self) -> Mapping[Repo, Resolved]:
         """What is known of the repos that the job spells out, beside the owners whose repos are listed anyway."""
-        if DEFAULT_BRANCH not in self._job.revisions:
-            return {}
         listed = {(pattern.kind, pattern.owner) for pattern in self._job.asked if pattern.is_glob}
         named = [pattern.repo for pattern in self._job.asked if not pattern.is_glob]
-        return heads_of(
-            self._site, self._run, self._source, [repo for repo in named if (repo.kind, repo.owner) not in listed]
-        )
+        return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
 
-    def _spelled_out(self, repo: Repo) -> Iterator[Task | Unlisted]:
-        for item in self._revisions(repo, None):
-            if isinstance(item, Task) and item.revision == DEFAULT_BRANCH:
-                yield replace(item, head=self._heads.get(repo))
-            else:
-                yield item
+    def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
+        return heads_of(self._site, self._run, self._source, repos) if DEFAULT_BRANCH in self._job.revisions else {}
 
     def _search(self, pattern: RepoPattern) -> dict[Repo, Resolved | None]:
-        """What the upstream lists, and what is published already."""
+        """What the upstream lists, or ranks first, and what is published already."""
         self._site.go_on()
-        listed = dict(map(_entry, self._source.search(pattern)))
-        for repo in self._mirrored.matching(pattern):
+        listed = dict(map(_entry, self._source.search(self._job.ranking or pattern)))
+        for repo in filter(self._job.names, self._mirrored.matching(pattern)):
             listed.setdefault(repo, None)
         if not listed:
             raise NotFoundOrPrivate(f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token")
-        return listed
+        return {repo: resolved for repo, resolved in listed.items() if self._job.only is None or repo in self._job.only}
 
-    def _revisions(self, repo: Repo, resolved: Resolved | None) -> Iterator[Task | Unlisted]:
+    def _revisions(self, repo: Repo, resolved: Resolved | None, head: Resolved | None) -> Iterator[Task | Unlisted]:
+        """`resolved` and `head` are what is known of the default branch."""
         for revision in self._job.revisions:
-            if revision not in self._globs:
-                yield Task(self._job, repo, revision, resolved if revision == DEFAULT_BRANCH else None)
+            if revision == DEFAULT_BRANCH:
+                yield Task(self._job, repo, revision, resolved, head)
+            elif revision not in self._globs:
+                yield Task(self._job, repo, revision)
         if self._globs:
             yield from self._matching(repo)
 

@@ -98,7 +98,7 @@ def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: li
 
     try:
         with _crew_at_work(site) as at_once, open_bench(site, run, job, all_jobs) as bench:
-            items = _gather(site, run, job)
+            items = _gather(site, run, job, all_jobs)
             bench.glance.over({item.repo for item in items if isinstance(item, Task)})
             return _for_each(site.stop, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
@@ -125,7 +125,7 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         source, target = site.source(job), site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            glance, items = Glance(target, site.clock), list(gather(site, run, job))
+            glance, items = Glance(target, site.clock), list(gather(site, run, job, all_jobs))
             decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
             glance.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(site.stop, items, work, plans)
@@ -133,10 +133,10 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         plans += [_plan_of(item, item.found) for item in _all_of(site, run, job, error)]
 
 
-def _gather(site: Site, run: str, job: Job) -> list[Task | Unlisted]:
+def _gather(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> list[Task | Unlisted]:
     if site.stop.is_set():
         return []
-    items = list(gather(site, run, job))
+    items = list(gather(site, run, job, all_jobs))
     site.tell(ReposListed(run, job.name, len(items)))
     return items
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 SHOWN = "[secret]"
+_SHORTEST = 4  # characters; a shorter secret is part of too many words to be looked for
 
 
 class Redaction:
@@ -18,9 +19,12 @@ class Redaction:
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Add secrets; none is ever forgotten, since a log line may still come from an older configuration."""
+        """Add secrets of at least four characters: without every "a" of a line nobody could read it.
+
+        None is ever forgotten, since a log line may still come from an older configuration.
+        """
         known = set(self._secrets)
-        for secret in filter(str.strip, secrets):
+        for secret in (secret for secret in secrets if len(secret.strip()) >= _SHORTEST):
             known |= {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
         # the longest first: a secret may begin with another one
         self._secrets = tuple(sorted(known, key=len, reverse=True))

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.turns import Length, next_turn
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
@@ -72,9 +73,9 @@ class ConnectedSource:
     def __init__(self, source: Source, connections: Sequence[Connections], long: int = _LONG) -> None:
         self._source, self._connections, self._long = source, tuple(connections), long
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
         with self._connected():
-            yield from self._source.search(pattern)
+            yield from self._source.search(sought)
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         with self._connected():

@@ -22,6 +22,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.policy import terms_from_card
+from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
@@ -73,8 +74,16 @@ class DirectorySource:
     def __repr__(self) -> str:
         return f"DirectorySource({str(self._root)!r})"
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
-        """The folders of one owner that match; reads all of their files that are new or have changed."""
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+        """The folders of one owner that match; reads all of their files that are new or have changed.
+
+        UpstreamError for a ranking.
+        """
+        if isinstance(sought, Ranking):
+            raise UpstreamError(f"{self._root} is a folder, which ranks nothing; name its repos, or write owner/*")
+        yield from self._matching(sought)
+
+    def _matching(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
         self._check_root()
         owner = self._base(pattern.kind) / pattern.owner
         with disk(owner):

@@ -11,8 +11,9 @@ from typing import TypeVar
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import BadAnswer, IntegrityError, MirrorError, Unreachable, UpstreamError
 from mirror_sync.ports import ByteStream, Source
@@ -50,9 +51,9 @@ class FailoverSource:
         self._loyalty, self._clock = loyalty, clock
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
         """Falls over at the first repo; a later error leaves, and the next call asks another source first."""
-        return self._stream(lambda source: source.search(pattern))
+        return self._stream(lambda source: source.search(sought))
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         return self._ask(lambda source: source.heads(repos))

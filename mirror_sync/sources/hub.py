@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,8 +16,9 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
@@ -38,6 +39,7 @@ from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
+from mirror_sync.sources.lists import RANKED_PAGES, first, listed, matching, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
@@ -84,21 +86,27 @@ class HubSource:
     def __str__(self) -> str:
         return self._endpoint
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
-        """One call for every thousand repos of the owner; a repo that is named costs one of its own."""
-        if not pattern.is_glob:
-            yield self.resolve(pattern.repo, DEFAULT_BRANCH)
-            return
-        asked = self._asked()
-        with self._asking(asked):
-            pages = self._owned(pattern.kind, pattern.owner, expand=PROPERTIES[pattern.kind])
-            for item in chain.from_iterable(pages):
-                repo = _repo_of(pattern, item)
-                if repo is None or not pattern.matches(repo):
-                    continue
-                # a repo without a commit has nothing to mirror
-                if item.get("sha") is not None:
-                    yield _listed(repo, item)
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+        """One call for every thousand repos of the owner; a repo that is named costs one of its own.
+
+        A ranking costs one call, or one for each of its licences; more where a repo without a commit stands among the
+        first.
+        """
+        if isinstance(sought, Ranking):
+            yield from self._ranked(sought)
+        elif sought.is_glob:
+            with self._asking(self._asked()):
+                pages = self._owned(sought.kind, sought.owner, expand=PROPERTIES[sought.kind])
+                yield from (listed(sought.kind, item) for item in matching(sought.kind, sought.matches, pages))
+        else:
+            yield self.resolve(sought.repo, DEFAULT_BRANCH)
+
+    def _ranked(self, ranking: Ranking) -> Iterator[Resolved | Repo]:
+        kind = ranking.pattern.kind
+        with self._asking(self._asked()):
+            lists = (self._pages(f"/api/{kind.plural}", query) for query in questions(ranking))
+            read = (matching(kind, ranking.takes, islice(pages, RANKED_PAGES)) for pages in lists)
+            yield from (listed(kind, item) for item in first(ranking, read))
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
@@ -240,19 +248,3 @@ def _info_path(repo: Repo, revision: str) -> str:
 
 def _revision_part(revision: str) -> str:
     return f"/revision/{quote(revision, safe='')}"
-
-
-def _repo_of(pattern: RepoPattern, item: dict[str, Any]) -> Repo | None:
-    """The repo of a list's item; None for a few old ids that no client accepts any more."""
-    try:
-        return Repo(pattern.kind, item["id"])
-    except ValueError:
-        return None
-
-
-def _listed(repo: Repo, item: dict[str, Any]) -> Resolved | Repo:
-    """The bare repo where its own item is none: what one repo says of itself must not stop the others of its owner."""
-    try:
-        return resolved_of(repo, item)
-    except UNREADABLE:
-        return repo

@@ -127,6 +127,8 @@ def _by_status(status: int, headers: Mapping[str, str], asked: Asked) -> Upstrea
 
 
 def _missing(asked: Asked) -> NotFoundOrPrivate:
+    if asked.repo is None:
+        return NotFoundOrPrivate(f"{asked.endpoint} gives us no list of an owner's repos; name them one by one")
     hint = "and that the token may see it" if asked.token else "or set a token if it is private"
     return NotFoundOrPrivate(f"not found or private: {asked.page}; check the name {hint}")
 

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, ExitStack
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.pacing import Limiter
@@ -26,8 +27,8 @@ class LimitedSource:
     def __init__(self, source: Source, limiters: Sequence[Limiter]) -> None:
         self._source, self._limiters = source, tuple(limiters)
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
-        return self._source.search(pattern)
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+        return self._source.search(sought)
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         return self._source.heads(repos)

@@ -14,8 +14,9 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports import ByteStream, Source
@@ -67,9 +68,9 @@ class RetryingSource:
         self._source, self._policy = source, policy
         self._tell, self._sleep, self._random = tell, sleep, random
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
         """Read whole before the first is given, so that a repeated call repeats nothing."""
-        yield from self._again(f"search {pattern}", lambda: [*self._source.search(pattern)])
+        yield from self._again(f"search {sought}", lambda: [*self._source.search(sought)])
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         return self._again("list repos", lambda: self._source.heads(repos))

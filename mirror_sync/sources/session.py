@@ -32,7 +32,7 @@ _TAKEN_CARE_OF = {"content-encoding", "content-length", "transfer-encoding"}
 _KEPT = ("user-agent", "accept")
 _ERROR = 400
 _installed = threading.Lock()
-_slips: WeakValueDictionary[str, Slip] = WeakValueDictionary()
+_slips: WeakValueDictionary[str, Slip | Patience] = WeakValueDictionary()
 
 
 class Slip:
@@ -44,6 +44,15 @@ class Slip:
         _slips[self.word] = self
 
 
+class Patience:
+    """A slip for calls that go the library's way, which waits for ever: how long these do, in seconds."""
+
+    def __init__(self, connect: float, answer: float) -> None:
+        self.timeout = httpx2.Timeout(answer, connect=connect)
+        self.word = uuid4().hex
+        _slips[self.word] = self
+
+
 class Session(httpx2.Client):
     """httpx2's client, but for marked calls, which go our way."""
 
@@ -51,9 +60,11 @@ class Session(httpx2.Client):
         """Raises our own errors, which huggingface_hub does not know and therefore does not repeat."""
         word = request.headers.pop(SLIP, None)
         slip = None if word is None else _slips.get(word)
-        if slip is None:
-            return super().send(request, **options)
-        return _get(slip, request)
+        if isinstance(slip, Slip):
+            return _get(slip, request)
+        if slip is not None:
+            request.extensions["timeout"] = slip.timeout.as_dict()
+        return super().send(request, **options)
 
 
 def install_session() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import httpx2
 from huggingface_hub import HfApi, WebhookInfo
 from huggingface_hub.errors import HfHubHTTPError
 
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
+from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.network import Timeouts
+from mirror_sync.sources.session import SLIP, Patience, install_session
 
 _NOT_FOUND = 404
 
@@ -33,8 +37,11 @@ class Webhook:
 class Webhooks:
     """Of the account whose token this is. UpstreamError when the Hub does not do what is asked."""
 
-    def __init__(self, endpoint: str, token: str) -> None:
-        self._endpoint, self._api = endpoint, HfApi(endpoint=endpoint, token=token)
+    def __init__(self, endpoint: str, token: str, timeouts: Timeouts) -> None:
+        install_session()
+        self._endpoint = endpoint
+        self._patience = Patience(timeouts.connect, timeouts.first_byte)
+        self._api = HfApi(endpoint=endpoint, token=token, headers={SLIP: self._patience.word})
 
     def list(self) -> tuple[Webhook, ...]:
         try:
@@ -69,6 +76,8 @@ class Webhooks:
         return Watched("org", pattern.owner)
 
     def _failure(self, error: Exception) -> UpstreamError:
+        if isinstance(error, httpx2.TransportError):
+            return unreachable(self._endpoint, error)
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return UpstreamError(f"webhooks of {self._endpoint}: {first}")
 

@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -70,6 +72,37 @@ def test_ctrl_c_twice_stops_at_once_even_when_nothing_listens(program: Program) 
         out, err = child.communicate(timeout=PATIENCE)
     assert (child.returncode, out) == (1, "")
     assert err.endswith("mirror-sync: stopped\n")
+
+
+RESTLESS = """
+import sys, threading
+from mirror_sync.cli.interrupts import _end_now
+
+def draw():  # as bars are: the lines below are wiped out and written anew
+    while True:
+        sys.stderr.write("\\r\\x1b[2K\\x1b[1A\\x1b[2Kbars")
+        sys.stderr.flush()
+        drawn.set()
+
+drawn = threading.Event()
+threading.Thread(target=draw, daemon=True).start()
+drawn.wait()
+_end_now()
+"""
+
+
+def test_the_last_word_stays_on_a_terminal_whatever_is_drawn_meanwhile() -> None:
+    for _ in range(5):
+        leader, follower = pty.openpty()
+        child = subprocess.Popen([sys.executable, "-c", RESTLESS], stderr=follower)
+        os.close(follower)
+        with open(leader, "rb", buffering=0) as screen:  # noqa: PTH123  a descriptor, not a path
+            shown = b""
+            with suppress(OSError):
+                while chunk := screen.read(65536):
+                    shown += chunk
+        assert child.wait(PATIENCE) == 1
+        assert shown.endswith(b"bars\x1b[?25h\r\nmirror-sync: stopped\r\n")
 
 
 @pytest.mark.parametrize("command", ["status", "plan", "check --schema"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.cli.program import Program
+from tests.servers.ports import free_port
 from tests.standin import Hub
 
 URL = "https://mirror.example.org/webhook"
@@ -74,3 +77,31 @@ def test_what_is_missing_is_said_in_one_line(
     assert ended.err.count("\n") == 1
     assert reason in ended.err
     assert hub.world.webhooks == []
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """A hub that takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("command", [("list",), ("create", "--url", URL)])
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_hub_that_cannot_be_had_is_one_line_and_no_wait_without_end(
+    program: Program, command: tuple[str, ...], answers: bool
+) -> None:
+    text = CONFIG.replace("token: 'TOKEN'", "token: hf_x, timeouts: {connect: 1s, first_byte: 1s}")
+    with silent() as hub:
+        endpoint = hub if answers else f"http://127.0.0.1:{free_port()}"
+        program.write(text.replace("HUB", endpoint).replace("SECRET", "whsec-1234"))
+        ended = program("webhooks", *command)
+    reason = "timed out" if answers else "Connection refused"
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"mirror-sync: {endpoint} does not answer: {reason}\n"
+
+
+def test_what_marks_a_call_in_this_process_is_not_sent(program: Program, hub: Hub) -> None:
+    write(program, hub, hub.token("hf_valid"))
+    program("webhooks", "list")
+    assert [name for record in hub.log for name in record.request.headers if "slip" in name.lower()] == []

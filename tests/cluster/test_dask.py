@@ -65,6 +65,15 @@ def test_the_report_is_that_of_threads(hub: Hub, machines: Machines, target: dic
     assert {repo.outcome for repo in machines.sync().repos} == {RepoOutcome.UNCHANGED, RepoOutcome.REFUSED}
 
 
+def test_what_a_job_selects_is_brought_by_workers(hub: Hub, machines: Machines) -> None:
+    offer(hub)
+    offer(hub, "acme/y", seed=2)
+    hub.model("acme/y", downloads=5)
+    machines.worker()
+    (report,) = machines.sync(jobs=[{"name": "acme", "select": {"author": "acme", "limit": 1}}]).repos
+    assert (report.repo, report.outcome) == ("acme/y", RepoOutcome.PUBLISHED)
+
+
 def test_what_workers_ask_of_an_upstream_is_told_where_it_is_counted(hub: Hub, machines: Machines) -> None:
     offer(hub)
     machines.worker()

@@ -387,6 +387,7 @@ def test_repos(value: str, message: str) -> None:
     assert fault(f"{REST}jobs:\n- name: one\n  repos: {value}\n") == f"6:{message.replace('repos', 'jobs[0].repos', 1)}"
 
 
+NOTHING = "repos: is missing; write repos: [sentence-transformers/all-MiniLM-L6-v2], or select: {author: Qwen}"
 JOBS_EXAMPLE = "[{name: embeddings, repos: [sentence-transformers/all-MiniLM-L6-v2]}]"
 
 
@@ -403,7 +404,7 @@ def test_what_cannot_be_left_out_says_what_to_write() -> None:
     ]
     assert faults(f"{REST}jobs: [{{}}]\n") == [
         "jobs.yaml:4:8: jobs[0].name: is missing; write name: embeddings",
-        "jobs.yaml:4:8: jobs[0].repos: is missing; write repos: [sentence-transformers/all-MiniLM-L6-v2]",
+        f"jobs.yaml:4:8: jobs[0].{NOTHING}",
     ]
 
 
@@ -436,7 +437,7 @@ def test_variables_that_cannot_be_put_in_are_faults_at_their_place() -> None:
 
 def test_two_jobs_of_one_name_are_a_fault_even_when_they_have_others() -> None:
     assert faults(f"{REST}jobs: [{{name: one}}, {{name: one, repos: [a/b]}}]\n") == [
-        "jobs.yaml:4:8: jobs[0].repos: is missing; write repos: [sentence-transformers/all-MiniLM-L6-v2]",
+        f"jobs.yaml:4:8: jobs[0].{NOTHING}",
         "jobs.yaml:4:28: jobs[1].name: jobs[0] is named 'one' already; give each job its own name",
     ]
 

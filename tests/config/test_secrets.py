@@ -33,6 +33,19 @@ def test_a_short_access_key_is_a_word_of_many_messages_and_stays_readable(tmp_pa
     assert settings(text, tmp_path, A="admin", B="adminpw").secrets == ("adminpw",)
 
 
+def test_a_secret_too_short_to_look_for_is_odd_and_never_repeated(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("xyz", encoding="utf-8")
+    text = (
+        "upstreams: {a: {kind: huggingface, token: q}, b: {kind: huggingface, token_file: token}}\n"
+        'targets: {s3: {url: "s3://bucket", access_key: "ad", secret_key: "pw9"}}\n'
+        "http: {webhook_secret: '${W:-}'}\ndefaults: {upstream: a}\n" + LICENSES + JOBS
+    )
+    said = [str(warning) for warning in settings(text, tmp_path).warnings]
+    places = ["upstreams.a.token", "upstreams.b.token_file", "targets.s3.secret_key"]
+    message = "is so short that messages may show it; a secret has 4 characters or more"
+    assert [line.split(": ", 1)[1] for line in said] == [f"{place}: {message}" for place in places]
+
+
 def test_the_secret_of_webhooks_is_a_secret() -> None:
     found = settings(f"http: {{webhook_secret: '${{S}}'}}\n{REST}{JOBS}", S=SECRET)
     assert found.secrets == (SECRET,)

@@ -16,8 +16,9 @@ from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import blob_key, blob_of
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.policy import Terms
+from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref, Refs
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PruneReport, RepoReport
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.engine.prune import Prune
@@ -139,7 +140,8 @@ class Upstream:
         commits.append((CommitId(Sha256.of(f"{repo} {len(commits)}".encode())[:40]), dict(files)))
         return commits[-1][0]
 
-    def search(self, pattern: RepoPattern) -> Iterator[Resolved]:
+    def search(self, sought: Sought) -> Iterator[Resolved]:
+        pattern = sought.pattern if isinstance(sought, Ranking) else sought
         return (self.resolve(repo, "main") for repo in list(self.commits) if pattern.matches(repo))
 
     def heads(self, repos: Collection[Repo]) -> Heads:

@@ -97,6 +97,22 @@ def test_ten_thousand_files_are_drawn_a_bounded_number_of_times() -> None:
         assert Counted.draws - before <= 2
 
 
+def test_a_moment_shows_what_is_on_its_way_and_forgets_what_came() -> None:
+    tally = Tally(lambda: 0.0)
+    for event in (STARTED, planned(10_000, 10_000)):
+        tally(event)
+    most = 0
+    for number in range(10_000):
+        tally(began(str(number), 1))
+        if number >= 8:
+            tally(came(str(number - 8), 1))
+            tally(stored(str(number - 8), 1))
+        if number % 1000 == 0:
+            most = max(most, len(tally.now().in_flight))
+    assert 0 < most <= 8
+    assert (tally.now().files_done, tally.now().files) == (9_992, 10_000)
+
+
 def test_log_lines_go_above_the_bars_and_back_to_the_stream_afterwards() -> None:
     stream, terminal = io.StringIO(), io.StringIO()
     lines = Lines(stream)

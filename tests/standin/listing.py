@@ -18,7 +18,7 @@ _SORTS: dict[str, Callable[[Repo], float]] = {
     "createdAt": lambda repo: repo.settings.created.timestamp(),
     "downloads": lambda repo: repo.settings.downloads,
     "likes": lambda repo: repo.settings.likes,
-    "trendingScore": lambda _: 0,
+    "trendingScore": lambda repo: repo.settings.trending,
 }
 
 
@@ -70,4 +70,5 @@ def _fits(request: Request, repo: Repo) -> bool:
         and request.first("search").lower() in repo.id.lower()
         and (not gated or bool(repo.settings.gated) == (gated in {"true", "1"}))
         and tags <= set(repo_tags(repo, repo.settings.card))
+        and request.first("pipeline_tag") in {"", repo.settings.card.get("pipeline_tag")}
     )

@@ -25,6 +25,7 @@ class Changes(TypedDict, total=False):
     license_tags: Iterable[str] | None
     downloads: int
     likes: int
+    trending: int
     created: datetime
     last_modified: datetime | None
 
@@ -42,6 +43,7 @@ class Settings:
     """Replaces the tags the Hub computes from the card's licence, to make the two disagree."""
     downloads: int = 0
     likes: int = 0
+    trending: int = 0
     created: datetime = EPOCH
     last_modified: datetime | None = None
     """Replaces the date of the newest commit."""

@@ -129,7 +129,7 @@ FACTS: dict[str, Fact] = {
     "siblings": _siblings,
     "createdAt": lambda repo, _: iso(repo.settings.created),
     "usedStorage": _used_storage,
-    "trendingScore": lambda *_: 0,
+    "trendingScore": lambda repo, _: repo.settings.trending,
     "pipeline_tag": lambda repo, commit: _card(repo, commit).get("pipeline_tag"),
     "library_name": lambda repo, commit: _card(repo, commit).get("library_name"),
     "description": lambda *_: "",

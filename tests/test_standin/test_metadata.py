@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Literal
+
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
@@ -15,6 +18,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 from tests.standin import Hub
+from tests.standin.settings import EPOCH
 
 from .conftest import WEIGHTS, Ask
 
@@ -66,6 +70,30 @@ def test_lists_are_filtered_sorted_and_paged(hub: Hub, api: HfApi) -> None:
     assert [repo.id for repo in api.list_models(gated=True)] == ["zed/a"]
     assert [repo.id for repo in api.list_models(search="TIN")] == ["acme/tiny"]
     assert [repo.id for repo in api.list_datasets(author="acme")] == ["acme/rows"]
+
+
+@pytest.mark.parametrize("sort", ["downloads", "likes", "trending_score", "last_modified", "created_at"])
+def test_a_list_is_sorted_by_each_figure_the_highest_first_and_limited(
+    hub: Hub, api: HfApi, sort: Literal["downloads", "likes", "trending_score", "last_modified", "created_at"]
+) -> None:
+    for number, name in enumerate("abcd"):
+        day = EPOCH + timedelta(days=number)
+        repo = hub.model(f"acme/{name}", downloads=number, likes=number)
+        repo.set(trending=number, created=day, last_modified=day)
+        hub.dataset(f"acme/{name}", downloads=number, likes=number).set(trending=number, created=day, last_modified=day)
+    hub.log.clear()
+    assert [repo.id for repo in api.list_models(author="acme", sort=sort, limit=3)] == ["acme/d", "acme/c", "acme/b"]
+    assert [repo.id for repo in api.list_datasets(author="acme", sort=sort, limit=2)] == ["acme/d", "acme/c"]
+    assert len(hub.log) == 2
+
+
+def test_all_filters_of_a_list_must_fit(hub: Hub, api: HfApi) -> None:
+    card = {"license": "mit", "pipeline_tag": "text-generation"}
+    hub.model("acme/both", card=card, tags=["transformers"])
+    hub.model("acme/one", card={"license": "mit"}, tags=["transformers"])
+    hub.model("acme/none", card=card)
+    fits = api.list_models(filter=["license:mit", "transformers"], pipeline_tag="text-generation")
+    assert [repo.id for repo in fits] == ["acme/both"]
 
 
 def test_a_private_repo_is_listed_only_for_those_who_may_see_it(hub: Hub, api: HfApi) -> None:

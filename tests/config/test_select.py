@@ -1,0 +1,104 @@
+"""`select`: the first repos of an author, in place of a list of repos."""
+
+from __future__ import annotations
+
+import pytest
+
+from mirror_sync.domain.ranking import Ranking, Sort
+from mirror_sync.domain.repo import Kind, RepoPattern
+from tests.config.texts import LICENSES, REST, TARGETS, UPSTREAMS, fault, faults, settings
+
+
+def one(select: str, more: str = "") -> str:
+    return f"{REST}jobs: [{{name: one, select: {select}{more}}}]\n"
+
+
+def test_all_that_is_said_reaches_the_ranking() -> None:
+    text = "{author: Qwen, kind: dataset, sort: likes, limit: 7, licenses: [MIT, mit], tags: [a, b], task: t,"
+    text += " without: ['*-GGUF', big]}"
+    (job,) = settings(one(text)).jobs
+    pattern = RepoPattern(Kind.DATASET, "Qwen/*")
+    assert job.repos == (pattern,)
+    without = (RepoPattern(Kind.DATASET, "Qwen/*-GGUF"), RepoPattern(Kind.DATASET, "Qwen/big"))
+    assert job.ranking == Ranking(pattern, Sort.LIKES, 7, ("mit",), ("a", "b"), "t", without)
+
+
+def test_only_the_author_must_be_said() -> None:
+    (job,) = settings(one("{author: Qwen}")).jobs
+    assert job.ranking == Ranking(RepoPattern(Kind.MODEL, "Qwen/*"), Sort.DOWNLOADS, 20)
+
+
+LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ("{}", "4:28: jobs[0].select.author: is missing; write author: Qwen"),
+        ("{limit: 5}", "4:28: jobs[0].select.author: is missing; write author: Qwen"),
+        ("{author: Qwen, limit: 0}", f"4:50: {LIMIT}"),
+        ("{author: Qwen, limit: 100000}", f"4:50: {LIMIT}"),
+        ("{author: Qwen, limit: all}", f"4:50: {LIMIT}"),
+        (
+            "{author: Qwen, sort: stars}",
+            "4:49: jobs[0].select.sort: 'stars' is not downloads, likes, trending_score, last_modified or created_at",
+        ),
+        ("{author: Qwen, sort: download}", "4:49: jobs[0].select.sort: 'download' is not"),
+        ("{author: Qwen, kind: space}", "4:49: jobs[0].select.kind: 'space' is not model or dataset"),
+        ("{author: 'Qwen/*'}", "4:37: jobs[0].select.author: 'Qwen/*' is no author; write one user or organization"),
+        ("{author: ''}", "4:37: jobs[0].select.author: '' is no author"),
+        (
+            "{author: Qwen, licence: [mit]}",
+            "4:43: jobs[0].select.licence: this key is not known; did you mean licenses?",
+        ),
+        ("{author: Qwen, licenses: [other]}", "4:54: jobs[0].select.licenses[0]: 'other' is no licence that a list"),
+        ("{author: Qwen, licenses: ['other:x']}", "4:54: jobs[0].select.licenses[0]: 'other:x' is no licence that a"),
+        ("{author: Qwen, licenses: []}", "4:53: jobs[0].select.licenses: is empty; write licenses: [apache-2.0, mit]"),
+        ("{author: Qwen, tags: ['a,b']}", "4:50: jobs[0].select.tags[0]: 'a,b' is no tag; write one tag of the Hub"),
+        (
+            "{author: Qwen, without: [Qwen/x]}",
+            "4:53: jobs[0].select.without[0]: 'Qwen/x' is no name of a repo; write it",
+        ),
+        ("{author: Qwen, without: ['a b']}", "4:53: jobs[0].select.without[0]: 'a b' is no name of a repo"),
+        ("Qwen", "4:28: jobs[0].select: must be a mapping, not text"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_place(select: str, message: str) -> None:
+    assert fault(one(select)).startswith(message)
+
+
+def test_repos_and_select_are_two_ways_to_say_one_thing() -> None:
+    said = fault(one("{author: Qwen}", ", repos: [a/b]"))
+    assert said.startswith("4:20: jobs[0].select: stands beside repos, where only one can be; remove it or repos")
+
+
+def test_a_folder_is_not_asked_for_a_ranking() -> None:
+    upstreams = "upstreams: {disk: {kind: directory, url: ./import}}\n"
+    text = f"{upstreams}{TARGETS}{LICENSES}jobs: [{{name: one, select: {{author: Qwen}}}}]\n"
+    said = "jobs[0].select: upstream 'disk' is a folder, which ranks nothing; write repos: [owner/*]"
+    assert fault(text) == f"4:28: {said}"
+
+
+def test_a_licence_that_would_be_refused_anyway_is_odd() -> None:
+    (warning,) = settings(one("{author: Qwen, licenses: [mit, gpl-3.0]}")).warnings
+    assert "jobs[0].select.licenses[1]: 'gpl-3.0' is not under licenses.allow: its repos take places" in str(warning)
+    (warning,) = settings(one("{author: Qwen, licenses: [apache2]}", ", licenses: {allow: [mit]}")).warnings
+    assert "did you mean apache-2.0?" in str(warning)
+
+
+def pair(first: str, second: str) -> str:
+    return f"{UPSTREAMS}{TARGETS}{LICENSES}jobs:\n- {{name: a, {first}}}\n- {{name: b, {second}}}\n"
+
+
+@pytest.mark.parametrize("other", ["repos: [Qwen/x]", "repos: ['Qwen/*']", "select: {author: Other}"])
+@pytest.mark.parametrize("files", ["", ", exclude: ['*.bin']"])
+def test_what_another_job_names_is_left_to_it_and_so_no_clash(other: str, files: str) -> None:
+    assert settings(pair("select: {author: Qwen}", f"{other}{files}")).warnings == ()
+    assert settings(pair(f"{other}{files}", "select: {author: Qwen}")).warnings == ()
+
+
+def test_two_rankings_of_an_author_want_the_same_files() -> None:
+    newest = "select: {author: Qwen, sort: created_at}"
+    assert settings(pair("select: {author: Qwen}", newest)).warnings == ()
+    (said,) = faults(pair("select: {author: Qwen}", f"{newest}, exclude: ['*.bin']"))
+    assert "jobs 'a' and 'b' select different files of Qwen/* at main on the target 'disk'" in said
