@@ -38,8 +38,27 @@ BINARY = "application/octet-stream"
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), _TEXT)}
 
+# Of the catalogue, which is ours: https://www.rfc-editor.org/rfc/rfc9239 for JavaScript.
+SITE_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "json": "application/json; charset=utf-8",
+}
+CHECKED = "no-cache"  # kept, and asked for again each time
+
 # On every answer, whatever it is.
 SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+# On a page of the catalogue, in place of these: it reads its own list, and nothing from anywhere else.
+SITE_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,16 @@ def json_text(body: bytes, **headers: str) -> Answer:
     """An answer of JSON that is written already; header names have `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(200, {"Content-Type": JSON, "Cache-Control": MOVING, **named}, body)
+
+
+def redirect(location: str) -> Answer:
+    """To a page; `location` is relative, so that a proxy may have us below a path."""
+    return Answer(302, {"Location": location, "Cache-Control": CHECKED})
+
+
+def site_type(name: str) -> str:
+    """Of a page, a document or an asset of the catalogue."""
+    return SITE_TYPES.get(name.rpartition(".")[2], BINARY)
 
 
 def media_type(path: str) -> str:

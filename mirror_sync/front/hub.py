@@ -13,18 +13,20 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.keys import blob_key, site_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
+from mirror_sync.errors import KeyMissing
 from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
 from mirror_sync.front.snapshots import Snapshots
-from mirror_sync.ports import Store
+from mirror_sync.ports import Store, read_all
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_SITE_LIMIT = 64 * 1024 * 1024  # bytes of a page or a document of the catalogue
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})")
 
 Fields = Mapping[str, str]
@@ -89,6 +91,33 @@ class Hub:
     def _healthz(self, _asked: Asked, _fields: Fields) -> Answer:
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": answers.NEVER}, b"ok\n")
 
+    def _root(self, _asked: Asked, _fields: Fields) -> Answer:
+        return answers.redirect("-/")
+
+    def _site(self, asked: Asked, fields: Fields) -> Answer:
+        name = fields["page"] or "index.html"
+        try:
+            body = read_all(self._store, site_key(name), _SITE_LIMIT)
+        except KeyMissing:
+            raise Refusal(404, answers.NOTHING) from None
+        caching = answers.IMMUTABLE if name.startswith("assets/") else answers.CHECKED
+        headers = {
+            **answers.SITE_SAFETY,
+            "Content-Type": answers.site_type(name),
+            "Cache-Control": caching,
+            "ETag": f'"{Sha256.of(body)[:32]}"',
+        }
+        if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+            return Answer(304, headers)
+        return Answer(200, headers, body)
+
+    def _page(self, _asked: Asked, fields: Fields) -> Answer:
+        """A browser at the address that a repo has upstream."""
+        self._refs_of(fields)
+        up = "../" * f"{fields['place']}{fields['id']}".count("/")
+        kinds = fields["place"] or "models/"
+        return answers.redirect(f"{up}-/{kinds}{fields['id'].replace('/', '--')}.html")
+
     def _blob(self, asked: Asked, fields: Fields) -> Answer:
         digest = Sha256(fields["digest"])
         stat = self._store.stat(blob_key(digest)) if digest.startswith(fields["shelf"]) else None
@@ -130,11 +159,11 @@ class Hub:
             self._expect_folder(opened, folder)
         last = opened.root.last if asked.is_set("expand") else None
         if asked.is_set("recursive"):
-            return self._page(asked, fields, opened, folder)
+            return self._shard(asked, fields, opened, folder)
         entries = list(listing.children(opened.root, self._reader(opened.root), folder))
         return answers.json_text(listing.array(entries, last), **opened.headers)
 
-    def _page(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
+    def _shard(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
         """One shard of a recursive listing. The next page names this root: a listing never mixes two selections."""
         end = listing.end_shard(opened.root, folder)
         cursor = asked.argument("cursor")

@@ -124,6 +124,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "routes": routes.ROUTES,
         "dots": routes.DOTS,
         "media_types": answers.MEDIA_TYPES,
+        "site_types": answers.SITE_TYPES,
         "binary": answers.BINARY,
         "caching": {
             "immutable": answers.IMMUTABLE,
@@ -131,6 +132,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "moving": answers.MOVING,
             "linked": answers.LINKED,
             "never": answers.NEVER,
+            "checked": answers.CHECKED,
         },
         "messages": {
             "path": answers.BAD_PATH,
@@ -159,7 +161,9 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "refs_seconds": options.refs_seconds,
         "pointer_seconds": POINTER_SECONDS,
         "safety_headers": answers.SAFETY,
+        "site_headers": answers.SITE_SAFETY,
         "types": _types(),
+        "site_types": answers.SITE_TYPES,
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
