@@ -55,8 +55,10 @@ class Known:
         return self.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[Line]) -> Known:
-        """Also what other machines know, as they published it; whose jobs have our names, or are ours and no more, are
-        not theirs."""
+        """Also what other machines know, as they published it, and of what we know what is for everybody.
+
+        Jobs that have our names, or were ours, are not theirs.
+        """
         mine = {job.shown.name for job in self.jobs}
         since = (self.at - KEPT).astimezone(UTC).isoformat()
         others = {
@@ -66,7 +68,7 @@ class Known:
         }
         kept = tuple(line for line in lines if line.job in others)
         by_name = sorted((*self.jobs, *others.values()), key=lambda job: job.shown.name)
-        return replace(self, jobs=tuple(by_name), lines=(*self.lines, *kept))
+        return replace(self, jobs=tuple(by_name), lines=(*map(public_line, self.lines), *kept))
 
     @property
     def upstreams(self) -> Mapping[str, str]:

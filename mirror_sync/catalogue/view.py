@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 
 from mirror_sync.catalogue.gather import Facts
-from mirror_sync.catalogue.known import Known, public_line
+from mirror_sync.catalogue.known import Known
 from mirror_sync.domain.catalogue import Asked, Lag, Overview, RepoPage, RepoRow
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, Repo
@@ -18,11 +18,11 @@ _ORDER = {state.value: number for number, state in enumerate(State)}  # what nee
 
 
 class View:
-    """What is known of one target, by repo."""
+    """What is known of one target, by repo; its lines are for everybody to see."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self.lines = tuple(sorted(map(public_line, known.lines), key=_place))
+        self.lines = tuple(sorted(known.lines, key=_place))
         self._of: defaultdict[Repo, list[Line]] = defaultdict(list)
         for line in self.lines:
             if (repo := _repo(line)) is not None:

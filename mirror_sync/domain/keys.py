@@ -21,6 +21,15 @@ HUB = "hub/"
 PRUNES = "prunes/"
 SITE = "site/"
 
+SITE_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "json": "application/json; charset=utf-8",
+}
+"""Media types by the suffix of what lies below SITE; everything else in a bucket is just bytes."""
+
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
 
@@ -62,3 +71,8 @@ def repo_of(key: str) -> Repo | None:
 def site_key(name: str) -> str:
     """The key of a page, a document or an asset of the catalogue: `list/0123.html`."""
     return f"{SITE}{name}"
+
+
+def site_type(key: str) -> str | None:
+    """The media type of a part of the catalogue; None for any other key."""
+    return SITE_TYPES.get(key.rpartition(".")[2]) if key.startswith(SITE) else None

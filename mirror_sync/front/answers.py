@@ -38,14 +38,6 @@ BINARY = "application/octet-stream"
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), _TEXT)}
 
-# Of the catalogue, which is ours: https://www.rfc-editor.org/rfc/rfc9239 for JavaScript.
-SITE_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-    "json": "application/json; charset=utf-8",
-}
 CHECKED = "no-cache"  # kept, and asked for again each time
 
 # On every answer, whatever it is.
@@ -125,11 +117,6 @@ def json_text(body: bytes, **headers: str) -> Answer:
 def redirect(location: str) -> Answer:
     """To a page; `location` is relative, so that a proxy may have us below a path."""
     return Answer(302, {"Location": location, "Cache-Control": CHECKED})
-
-
-def site_type(name: str) -> str:
-    """Of a page, a document or an asset of the catalogue."""
-    return SITE_TYPES.get(name.rpartition(".")[2], BINARY)
 
 
 def media_type(path: str) -> str:

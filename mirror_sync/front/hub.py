@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_key, site_key
+from mirror_sync.domain.keys import blob_key, site_key, site_type
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
@@ -103,7 +103,7 @@ class Hub:
         caching = answers.IMMUTABLE if name.startswith("assets/") else answers.CHECKED
         headers = {
             **answers.SITE_SAFETY,
-            "Content-Type": answers.site_type(name),
+            "Content-Type": site_type(site_key(name)) or answers.BINARY,
             "Cache-Control": caching,
             "ETag": f'"{Sha256.of(body)[:32]}"',
         }
