@@ -126,7 +126,7 @@ class Mirror:
             self.sweep()
         report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
         if not dry_run:
-            self._publish_catalogues({repo.target for repo in report.repos})
+            self._publish_catalogues({job.target for job in self.settings.jobs})
         return report
 
     def publish_catalogue(self, target: str) -> Sheets:
