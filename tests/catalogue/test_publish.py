@@ -316,3 +316,21 @@ def test_a_repo_that_history_knows_and_the_bucket_does_not_is_a_gap(store: Memor
     Machine(store, lines=(line("acme/m0"),)).publish()
     assert status(store)["complete"] is False
     assert page_key(Repo(Kind.MODEL, "acme/m0")) in store.objects
+
+
+def test_ten_thousand_repos_of_which_one_changed_cost_some_calls_and_not_ten_thousand() -> None:
+    store = Memory()
+    (pattern,) = filled(store, 1)
+    refs, count = store.objects[refs_key(pattern.repo)], 10_000
+    for number in range(count - 1):
+        store.objects[refs_key(Repo(Kind.MODEL, f"acme/x{number}"))] = refs
+    machine = Machine(store, lines=tuple(line(f"acme/x{number}") for number in range(count - 1)))
+    machine.publish()
+    assert sum(name.startswith("models/") for name in store.site) == count
+    pattern.publish({"README.md": b"changed"})
+    with store.counted() as calls:
+        machine.publish()
+    assert calls["list"] == count // 1000 + -(-len(store.site) // 1000)
+    assert calls["put"] <= 6
+    assert calls["get"] <= 12
+    assert calls["stat"] + calls["delete"] <= 2
