@@ -15,7 +15,7 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import HubUpstream, Settings, SiteSettings
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.inventory.inventory import Inventory, Memory, take_inventory
+from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord, RunState, Size
@@ -37,7 +37,7 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
         version=version("mirror-sync"),
         at=now,
         lines=inventory.lines,
-        jobs=tuple(own.job(job, line, inventory, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
+        jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
         name=site.name,
         url=site.url,
         traffic=_traffic(settings, target),
@@ -52,15 +52,14 @@ class Machine:
         self._settings, self._at = settings, _spoken(now)
         self.name = sha256(f"{platform.node()}\n{settings.state_dir}".encode()).hexdigest()[:12]
 
-    def job(self, job: Job, line: JobLine, inventory: Inventory, runs: tuple[RunRecord, ...]) -> KnownJob:
-        lines = [one for one in inventory.lines if one.job == job.name]
+    def job(self, job: Job, line: JobLine, runs: tuple[RunRecord, ...]) -> KnownJob:
         complete = (run for run in runs if job.name in run.jobs and run.state is RunState.COMPLETE)
         last = line.last_run
         shown = ShownJob(
             name=job.name,
             schedule=_schedule(job.schedule),
-            repos=len(lines),
-            mirrored=sum(one.state.mirrored for one in lines),
+            repos=0,  # counted where what is published is known
+            mirrored=0,
             last_started=last.started if last else None,
             last_finished=last.finished if last else None,
             last_state=last.state if last else "",

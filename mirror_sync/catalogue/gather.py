@@ -40,7 +40,6 @@ class Facts:
     gone: str = ""
     shown: str | None = None
     listings: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
     snapshots: tuple[ShownSnapshot, ...] = ()
 
     @property
@@ -52,7 +51,7 @@ class Facts:
 def first_files(store: Store, listings: tuple[str, ...]) -> tuple[ShownFile, ...]:
     """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does."""
     found = (file for digest in listings for file in read_shard(_document(store, Sha256(digest))))
-    return tuple(ShownFile(file.path, file.size, file.sha256) for file in islice(found, FILES_SHOWN))
+    return tuple(ShownFile(_fit(file.path), file.size, file.sha256) for file in islice(found, FILES_SHOWN))
 
 
 class Gather:
@@ -94,18 +93,18 @@ class Gather:
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(
             _described(_document(self._store, root.info)),
-            verdict=root.verdict.reason,
+            verdict=_fit(root.verdict.reason),
             gone=_gone(refs),
             shown=shown,
             listings=tuple(shard.digest for shard in root.shards),
-            names=tuple(dict.fromkeys(name for ref in refs.refs for name in (ref.name, ref.ref))),
             snapshots=tuple(snapshots),
         )
 
     def _snapshot(
         self, refs: Refs, commit: CommitId, digest: Sha256, known: Mapping[str, ShownSnapshot]
     ) -> ShownSnapshot:
-        names = tuple(name for name in refs.names_of(commit) if name != commit)
+        named = (ref.ref if ref.group == "converts" else ref.name for ref in refs.refs if ref.target == commit)
+        names = tuple(map(_fit, named))
         if digest in known and known[digest].commit == commit:
             return replace(known[digest], names=names)
         root = Root.decode(_document(self._store, digest))
@@ -113,7 +112,7 @@ class Gather:
         at = None if stat is None else _spoken(datetime.fromtimestamp(stat.modified, UTC))
         made = moment(root.last.get("date"))
         committed = None if made is None else _spoken(made)
-        title = str(root.last.get("title", ""))[:_WORD]
+        title = _word(root.last.get("title"))
         return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
 
     def _recall(self, name: str) -> dict[str, Any]:
@@ -150,13 +149,18 @@ def _described(info: bytes) -> Facts:
     card = card if isinstance(card, dict) else {}
     tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
     tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
-    licenses = tuple(word[:_WORD] for word in sorted(terms_from_card(card, tags).licenses))
+    licenses = tuple(_word(word) for word in sorted(terms_from_card(card, tags).licenses))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     return Facts(licenses, task, _word(said.get("library_name")) or _word(card.get("library_name")))
 
 
 def _word(value: object) -> str:
-    return value[:_WORD] if isinstance(value, str) else ""
+    return _fit(value[:_WORD]) if isinstance(value, str) else ""
+
+
+def _fit(text: str) -> str:
+    """Without the half characters that JSON can name, and no page can hold."""
+    return text.encode(errors="replace").decode()
 
 
 def _gone(refs: Refs) -> str:
@@ -181,5 +185,5 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
 
 
 def _decoded(kept: dict[str, Any]) -> Facts:
-    lists = {name: tuple(kept[name]) for name in ("licenses", "listings", "names")}
+    lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
     return Facts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"]))})

@@ -24,8 +24,9 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """A job; `upstream` is the address of what it mirrors, empty for a folder; `succeeded` the end of its last
-    complete run. `machine` published it, `at` the time of its last word."""
+    """A job: `upstream` is the address of what it mirrors, empty for a folder; `succeeded` the end of its last complete
+    run. `machine` is a word for who knows it, `at` when that one last said so.
+    """
 
     shown: ShownJob
     machine: str

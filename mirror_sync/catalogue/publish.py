@@ -5,7 +5,7 @@ What is linked is put before what links to it, and removed after: see docs/decis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.gather import Facts, Gather, first_files
 from mirror_sync.catalogue.known import Known
 from mirror_sync.catalogue.shelf import Press, Shelf
-from mirror_sync.catalogue.view import View
+from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.catalogue import ListPage, RepoPage, RepoRow, cut_list, page_key
 from mirror_sync.domain.keys import HUB, repo_of, site_key
-from mirror_sync.domain.line import State
+from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError
 from mirror_sync.ports import Stat
@@ -42,9 +42,10 @@ class Sheets:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A repo's row, and whether its page was put; None for one that cannot be written."""
+    """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written."""
 
     row: RepoRow
+    lines: tuple[Line, ...]
     put: bool | None
 
 
@@ -64,42 +65,48 @@ class _Publication:
     def run(self) -> Sheets:
         for name, body in self._assets.items():
             self._put(f"assets/{name}", partial(bytes, body), name)
-        self._lists(self._repos())
+        entries = self._repos()
+        lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
+        self._lists([entry.row for entry in entries], lines)
         removed = self._shelf.clear(self._settled.keys(), self._known.at)
         came = list(self._settled.values())
         return Sheets(came.count(True), came.count(False), removed, came.count(None))
 
-    def _repos(self) -> list[RepoRow]:
-        """Puts the pages of all repos that have changed; returns the rows of all."""
+    def _repos(self) -> list[_Entry]:
+        """Puts the pages of all repos that have changed."""
         listed = {repo: stat for stat in self._press.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
         gather = Gather(self._press.store, self._press.looks)
-        rows: list[RepoRow] = []
+        found: list[_Entry] = []
         repos = sorted(listed.keys() | self._view.asked)
         with _pool() as pool:
             entries = pool.map(lambda repo: self._entry(gather, repo, listed.get(repo)), repos)
             for repo, entry in zip(repos, entries, strict=True):
                 if entry is not None:
-                    rows.append(entry.row)
+                    found.append(entry)
                     self._settled[page_key(repo)] = entry.put
-        return rows
+        return found
 
     def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
         """None for a repo that is neither published nor asked for."""
         try:
             facts = Facts() if listed is None else gather.facts(repo, listed)
-            page = self._view.page(repo, facts)
-            if not facts.snapshots and not page.asked:
+            lines = self._view.lines(repo, facts)
+            if not facts.snapshots and not lines:
                 return None
-            return _Entry(page.row, self._shelf.settle(page_key(repo), partial(self._written, page), repr(page)))
+            page = self._view.page(repo, facts, lines)
+            put = self._shelf.settle(page_key(repo), partial(self._written, page), repr(page))
+            return _Entry(page.row, lines, put)
         except DocumentError:
-            return _Entry(replace(self._view.page(repo, Facts()).row, state=State.FAILED), None)
+            lines = self._view.lines(repo, None)
+            return _Entry(replace(row_of(repo, Facts(), lines), state=State.FAILED), lines, None)
 
     def _written(self, page: RepoPage) -> bytes:
         return pages.repo_page(replace(page, files=first_files(self._press.store, page.listings)))
 
-    def _lists(self, rows: list[RepoRow]) -> None:
+    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> None:
         """What tells of all repos; the documents come last."""
-        known, lines, overview = self._known, self._view.lines, self._view.overview(rows)
+        overview = self._view.overview(rows, lines)
+        known = replace(self._known, jobs=self._view.jobs(lines))
         cut = tuple(cut_list(tuple(rows)))
         for page, before, after in zip(cut, (None, *cut), (*cut[1:], None), strict=False):
             values = repr((page, _end(before), _end(after)))

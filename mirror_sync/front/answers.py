@@ -114,11 +114,6 @@ def json_text(body: bytes, **headers: str) -> Answer:
     return Answer(200, {"Content-Type": JSON, "Cache-Control": MOVING, **named}, body)
 
 
-def redirect(location: str) -> Answer:
-    """To a page; `location` is relative, so that a proxy may have us below a path."""
-    return Answer(302, {"Location": location, "Cache-Control": CHECKED})
-
-
 def media_type(path: str) -> str:
     """By the suffix of a path; a name that only begins with a dot has none, as for nginx."""
     stem, _, suffix = path.rpartition("/")[2].rpartition(".")

@@ -13,20 +13,18 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_key, site_key, site_type
+from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
-from mirror_sync.errors import KeyMissing
-from mirror_sync.front import answers, listing, routes
+from mirror_sync.front import answers, listing, routes, site
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
 from mirror_sync.front.snapshots import Snapshots
-from mirror_sync.ports import Store, read_all
+from mirror_sync.ports import Store
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_SITE_LIMIT = 64 * 1024 * 1024  # bytes of a page or a document of the catalogue
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})")
 
 Fields = Mapping[str, str]
@@ -92,31 +90,14 @@ class Hub:
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": answers.NEVER}, b"ok\n")
 
     def _root(self, _asked: Asked, _fields: Fields) -> Answer:
-        return answers.redirect("-/")
+        return site.to_home()
 
     def _site(self, asked: Asked, fields: Fields) -> Answer:
-        name = fields["page"] or "index.html"
-        try:
-            body = read_all(self._store, site_key(name), _SITE_LIMIT)
-        except KeyMissing:
-            raise Refusal(404, answers.NOTHING) from None
-        caching = answers.IMMUTABLE if name.startswith("assets/") else answers.CHECKED
-        headers = {
-            **answers.SITE_SAFETY,
-            "Content-Type": site_type(site_key(name)) or answers.BINARY,
-            "Cache-Control": caching,
-            "ETag": f'"{Sha256.of(body)[:32]}"',
-        }
-        if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
-            return Answer(304, headers)
-        return Answer(200, headers, body)
+        return site.page(self._store, fields["page"] or "index.html", asked.headers.get("if-none-match"))
 
     def _page(self, _asked: Asked, fields: Fields) -> Answer:
-        """A browser at the address that a repo has upstream."""
         self._refs_of(fields)
-        up = "../" * f"{fields['place']}{fields['id']}".count("/")
-        kinds = fields["place"] or "models/"
-        return answers.redirect(f"{up}-/{kinds}{fields['id'].replace('/', '--')}.html")
+        return site.to_page(fields["place"], fields["id"])
 
     def _blob(self, asked: Asked, fields: Fields) -> Answer:
         digest = Sha256(fields["digest"])

@@ -309,7 +309,16 @@ def test_the_state_of_a_repo_is_what_needs_a_person_most(store: Memory) -> None:
 def test_a_machine_that_has_forgotten_all_sees_what_is_published(store: Memory) -> None:
     filled(store, 1)
     Machine(store, lines=(line("acme/m0", State.NEVER),)).publish()
-    assert status(store)["complete"] is True
+    found = json.loads(store.site["status.json"])
+    assert found["complete"] is True
+    assert [(entry["state"], entry["files"]) for entry in found["repos"]] == [("published", 2)]
+    assert [(entry["repos"], entry["mirrored"]) for entry in found["jobs"]] == [(1, 1)]
+
+
+def test_a_pattern_that_no_run_has_listed_is_a_gap_without_a_page(store: Memory) -> None:
+    Machine(store, lines=(line("acme/*", State.NEVER),)).publish()
+    assert status(store)["gaps"] == 1
+    assert not any(name.startswith("models/") for name in store.site)
 
 
 def test_a_repo_that_history_knows_and_the_bucket_does_not_is_a_gap(store: Memory) -> None:
