@@ -66,6 +66,9 @@ _MEANINGS = {
     "run.finished": "The end of a run, with its counts; an error when a repo failed.",
     "run.interrupted": "A run was asked to stop; the next one goes on with it.",
     "run.started": "The beginning of a run; `run` is its id in all its lines, in `status --json` and in the history.",
+    "site.failed": "The catalogue of a target could not be published to its end; the next run does it.",
+    "site.published": "The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.",
+    "site.stopped": "The catalogue was not published to its end, since the program stops; the next run does it.",
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
     "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
     "target.silent": "A target did not answer the daemon's look.",
@@ -156,6 +159,9 @@ def _samples() -> Iterator[events.Event]:
         yield events.RepoFinished("1", report)
         yield events.RunFinished(RunReport("1", "", "", (report,)))
     yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
+    yield events.SitePublished("target", 1, 1, 1, 0, 1.0)
+    yield events.SitePublished("target", 1, 1, 1, 1, 1.0)
+    yield events.SiteFailed("target", "code", "why")
 
 
 _HEAD = """# Events of the log

@@ -12,8 +12,10 @@ import structlog
 
 from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
+from mirror_sync.bootstrap.catalogue import Catalogues
 from mirror_sync.bootstrap.ranked import still_meant
 from mirror_sync.bootstrap.sides import places_of, sides_of
+from mirror_sync.catalogue.publish import Sheets
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Event, Observer, tell_all
@@ -79,6 +81,8 @@ class Mirror:
         self._overhears: list[Observer] = []
         self._history = _Once(lambda: History(self.settings.state_dir / "history.db", places=places_of(settings)))
         self._assembled = _Once(self._assemble)
+        self._tell = _Once(self._told)
+        self._catalogues = _Once(lambda: Catalogues(settings, self.history, self._tell(), self.stop))
 
     @property
     def history(self) -> History:
@@ -104,7 +108,9 @@ class Mirror:
         site = self._site
         if until is not None:
             site = replace(site, stop=Until(self.stop, until, site.clock))
-        return sync_jobs(site, jobs, self.settings.jobs)
+        report = sync_jobs(site, jobs, self.settings.jobs)
+        self._publish_catalogues({job.target for job in jobs})
+        return report
 
     def plan(self, names: Sequence[str] = ()) -> PlanReport:
         """What a sync would do; writes nothing to a target."""
@@ -119,7 +125,20 @@ class Mirror:
         """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing."""
         if not dry_run:
             self.sweep()
-        return Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
+        report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
+        if not dry_run:
+            self._publish_catalogues({job.target for job in self.settings.jobs})
+        return report
+
+    def publish_catalogue(self, target: str) -> Sheets:
+        """Bring the catalogue of a target up to date, all of it compared with what is there.
+
+        UsageError for a target that is none, or where jobs.yaml switches the catalogue off; StoreError, OSError.
+        """
+        self.store(target)
+        if self.settings.site is None:
+            raise UsageError(f"{self.settings.path.name} switches the catalogue off; remove site: {{enabled: false}}")
+        return self._catalogues().publish_anew(self._site.targets[target])
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with for a week.
@@ -153,7 +172,7 @@ class Mirror:
         traffic = Traffic(mirrored_repos(store))
         unread = count_hits(lines_of(logs), traffic.add)
         report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
-        keep_traffic(self.settings.state_dir, report)
+        keep_traffic(self.settings.state_dir, target, report)
         return report
 
     def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
@@ -220,8 +239,14 @@ class Mirror:
         return Notices(self.history.latest, self._courier)
 
     def _assemble(self) -> Site:
-        tell = tell_all((self._notices(), self.history, *self._observers, self._overheard))
-        return Assembly(self.settings, self.stop).site(tell, self.history.looked)
+        return Assembly(self.settings, self.stop).site(self._tell(), self.history.looked)
+
+    def _told(self) -> Observer:
+        return tell_all((self._notices(), self.history, *self._observers, self._overheard))
+
+    def _publish_catalogues(self, targets: Collection[str]) -> None:
+        for name in sorted(targets):
+            self._catalogues().publish(self._site.targets[name])
 
     def _overheard(self, event: Event) -> None:
         for observer in self._overhears:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import Published
-from mirror_sync.cli.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.standing import history_text, status_document, status_text
-from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
+from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
+from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT
 
 

@@ -171,6 +171,28 @@ def prune(
 
 @app.command()
 @command
+def site(
+    invocation: Invocation,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="Which, when there are several.")] = None,
+) -> None:
+    """Publish the catalogue again, all of it.
+
+    Every run publishes what has changed of it; this compares each page with what is there, and puts those that differ.
+    """
+    from mirror_sync.cli.fronts import chosen
+    from mirror_sync.observers.figures import counted
+
+    with invocation.mirror("publishing the catalogue") as mirror:
+        name = chosen(mirror.settings, target)
+        sheets = mirror.publish_catalogue(name)
+    invocation.print(f"target {name}: {sheets.put:,} put, {sheets.same:,} as they were, {sheets.removed:,} removed")
+    if sheets.unread:
+        invocation.print(f"{counted(sheets.unread, 'repo')} cannot be read: run mirror-sync verify")
+    end(not sheets.unread)
+
+
+@app.command()
+@command
 def traffic(
     invocation: Invocation,
     logs: Annotated[list[str], typer.Argument(metavar="LOG", help="Logs of the nginx front, also .gz; - for stdin.")],

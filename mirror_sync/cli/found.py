@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 
-from mirror_sync.cli.inventory import Inventory, Line, State, unread, with_found
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
+from mirror_sync.inventory.inventory import Inventory, unread, with_found
 from mirror_sync.observers.figures import counted
 from mirror_sync.ports import Store
 

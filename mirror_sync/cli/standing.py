@@ -8,10 +8,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.cli.inventory import Inventory, Line, State
-from mirror_sync.cli.next_runs import JobLine
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.line import Line, State
+from mirror_sync.inventory.inventory import Inventory
+from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
 from mirror_sync.observers.history import ChangeRecord, RunRecord, RunState
 

@@ -71,6 +71,7 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, 
         connections=file.connections,
         http=resolve.http(file.http),
         engine=resolve.engine(file.engine),
+        site=resolve.site(file.site, file.front),
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
     )
 

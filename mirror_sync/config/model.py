@@ -19,6 +19,7 @@ from mirror_sync.config.keys import UNION, Keys
 from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
+from mirror_sync.config.site import SiteEntry
 from mirror_sync.domain.bandwidth import Window
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
@@ -292,6 +293,11 @@ class File(Keys):
         default_factory=EngineEntry,
         description="Who brings changed repos up to date; this process alone when left out.",
         examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
+    )
+    site: SiteEntry = Field(
+        default_factory=SiteEntry,
+        description="The catalogue that is published beside what is mirrored.",
+        examples=[{"enabled": False}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

@@ -31,6 +31,7 @@ from mirror_sync.config.settings import (
     HubTimeouts,
     HubUpstream,
     S3Target,
+    SiteSettings,
     Target,
     Upstream,
 )
@@ -43,6 +44,7 @@ from mirror_sync.config.sides import (
     HubEntry,
     TimeoutsEntry,
 )
+from mirror_sync.config.site import SiteEntry
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
@@ -121,6 +123,11 @@ def _hook(entry: CommandEntry | PostEntry) -> Hook:
 def http(entry: HttpEntry) -> HttpSettings | None:
     secret = entry.webhook_secret.get_secret_value() if entry.webhook_secret else ""
     return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port, secret or None)
+
+
+def site(entry: SiteEntry, front: FrontEntry) -> SiteSettings | None:
+    """None where it is switched off."""
+    return SiteSettings(entry.name or "", entry.url or front.url or "") if entry.enabled else None
 
 
 def engine(entry: EngineEntry) -> DaskEngine | None:

@@ -112,6 +112,14 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """The catalogue: what the operator calls the mirror, and where people find it; empty where nothing is said."""
+
+    name: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DaskEngine:
     """The workers at a Dask scheduler. `wait`: seconds that changed repos wait for one when there is none."""
 
@@ -125,7 +133,7 @@ class Settings:
 
     `bandwidth` and `connections` hold for all jobs together, beside what each says itself. `http` None: the daemon
     answers nobody. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run.
-    `engine`: None for the threads of this process.
+    `engine`: None for the threads of this process. `site`: None where no catalogue is published.
     """
 
     path: Path
@@ -141,3 +149,4 @@ class Settings:
     connections: int | None = None
     http: HttpSettings | None = HttpSettings()
     engine: DaskEngine | None = None
+    site: SiteSettings | None = SiteSettings()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from mirror_sync.daemon.asked import Begun, Lane, State, Waiting
-from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.daemon.watch import Watched
 from mirror_sync.domain.events import Observer, RunAborted
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.inventory.pauses import Pauses
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings

@@ -17,11 +17,11 @@ from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.runs import Runs, Syncs
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.daemon.triggers import trigger_of
 from mirror_sync.daemon.watch import Watch
 from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.job import Schedule
 from mirror_sync.errors import ConfigError, Fault, MirrorError
+from mirror_sync.inventory.triggers import trigger_of
 from mirror_sync.observers.figures import counted
 from mirror_sync.observers.metrics import Metrics
 

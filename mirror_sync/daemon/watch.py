@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
-from mirror_sync.daemon.pauses import Pauses
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.daemon.triggers import due_after
 from mirror_sync.domain.events import ConfigRead, TargetProbed
 from mirror_sync.domain.job import Cron, Every, Job
 from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.inventory.pauses import Pauses
+from mirror_sync.inventory.triggers import due_after
 from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.ledger import JobState
 from mirror_sync.observers.metrics import Metrics

@@ -169,6 +169,30 @@ class Verified:
     faults: int  # that are not repaired
 
 
+@dataclass(frozen=True, slots=True)
+class SitePublished:
+    """The catalogue of a target is as the target is: `put` objects were, `same` were there, `removed` are gone.
+
+    `unread` repos cannot be read, and keep the page that they had.
+    """
+
+    target: str
+    put: int
+    same: int
+    removed: int
+    unread: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFailed:
+    """The catalogue of a target could not be published to its end: the next run does; `code` is that of an error."""
+
+    target: str
+    code: str
+    reason: str
+
+
 Event = (
     RunStarted
     | ReposListed
@@ -186,6 +210,8 @@ Event = (
     | ConfigRead
     | TargetProbed
     | Verified
+    | SitePublished
+    | SiteFailed
 )
 Observer = Callable[[Event], None]
 

@@ -1,7 +1,8 @@
-"""The bucket's two kinds of keys, and the notices of prunes.
+"""The bucket's three kinds of keys, and the notices of prunes.
 
     blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
     hub/<models|datasets>/<org--name>/refs.json  the only mutable object of a repo
+    site/...                                     the catalogue: derived from the others, mutable, may be lost
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
@@ -18,6 +19,16 @@ from mirror_sync.domain.repo import Kind, Repo
 BLOBS = "blobs/sha256/"
 HUB = "hub/"
 PRUNES = "prunes/"
+SITE = "site/"
+
+SITE_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "json": "application/json; charset=utf-8",
+}
+"""Media types by the suffix of what lies below SITE; everything else in a bucket is just bytes."""
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
@@ -55,3 +66,13 @@ def repo_of(key: str) -> Repo | None:
         return Repo(Kind(match[1].removesuffix("s")), match[2].replace("--", "/", 1))
     except ValueError:
         return None
+
+
+def site_key(name: str) -> str:
+    """The key of a page, a document or an asset of the catalogue: `list/0123.html`."""
+    return f"{SITE}{name}"
+
+
+def site_type(key: str) -> str | None:
+    """The media type of a part of the catalogue; None for any other key."""
+    return SITE_TYPES.get(key.rpartition(".")[2]) if key.startswith(SITE) else None

@@ -61,7 +61,7 @@ def hit_of(line: str) -> Hit | None:
 
 def _hit(entry: dict[str, Any], match: routes.Match | None) -> Hit | None:
     repo = None if match is None else _repo(match.fields)
-    if match is None or repo is None:
+    if match is None or repo is None or match.route.name == "page":
         return None
     commit = str(entry["commit"])
     return Hit(

@@ -38,8 +38,19 @@ BINARY = "application/octet-stream"
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), _TEXT)}
 
+CHECKED = "no-cache"  # kept, and asked for again each time
+
 # On every answer, whatever it is.
 SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+# On a page of the catalogue, in place of these: it reads its own list, and nothing from anywhere else.
+SITE_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
-from mirror_sync.front import answers, listing, routes
+from mirror_sync.front import answers, listing, routes, site
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
@@ -89,6 +89,16 @@ class Hub:
     def _healthz(self, _asked: Asked, _fields: Fields) -> Answer:
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": answers.NEVER}, b"ok\n")
 
+    def _root(self, _asked: Asked, _fields: Fields) -> Answer:
+        return site.to_home()
+
+    def _site(self, asked: Asked, fields: Fields) -> Answer:
+        return site.page(self._store, fields["page"] or "index.html", asked.headers.get("if-none-match"))
+
+    def _page(self, _asked: Asked, fields: Fields) -> Answer:
+        self._refs_of(fields)
+        return site.to_page(fields["place"], fields["id"])
+
     def _blob(self, asked: Asked, fields: Fields) -> Answer:
         digest = Sha256(fields["digest"])
         stat = self._store.stat(blob_key(digest)) if digest.startswith(fields["shelf"]) else None
@@ -130,11 +140,11 @@ class Hub:
             self._expect_folder(opened, folder)
         last = opened.root.last if asked.is_set("expand") else None
         if asked.is_set("recursive"):
-            return self._page(asked, fields, opened, folder)
+            return self._shard(asked, fields, opened, folder)
         entries = list(listing.children(opened.root, self._reader(opened.root), folder))
         return answers.json_text(listing.array(entries, last), **opened.headers)
 
-    def _page(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
+    def _shard(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
         """One shard of a recursive listing. The next page names this root: a listing never mixes two selections."""
         end = listing.end_shard(opened.root, folder)
         cursor = asked.argument("cursor")

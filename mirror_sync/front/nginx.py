@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import SITE_TYPES
 from mirror_sync.front import answers, routes
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
 from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
@@ -124,6 +125,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "routes": routes.ROUTES,
         "dots": routes.DOTS,
         "media_types": answers.MEDIA_TYPES,
+        "site_types": SITE_TYPES,
         "binary": answers.BINARY,
         "caching": {
             "immutable": answers.IMMUTABLE,
@@ -131,6 +133,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "moving": answers.MOVING,
             "linked": answers.LINKED,
             "never": answers.NEVER,
+            "checked": answers.CHECKED,
         },
         "messages": {
             "path": answers.BAD_PATH,
@@ -159,7 +162,9 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "refs_seconds": options.refs_seconds,
         "pointer_seconds": POINTER_SECONDS,
         "safety_headers": answers.SAFETY,
+        "site_headers": answers.SITE_SAFETY,
         "types": _types(),
+        "site_types": SITE_TYPES,
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,

@@ -26,6 +26,7 @@ FIELDS = {
     "folder": "(?:/.*)?",
     "shelf": "[0-9a-f]{2}",
     "digest": "[0-9a-f]{64}",
+    "page": f"(?:(?:list|models|datasets|assets)/{_PART}|[a-z]+\\.(?:html|json))?",
 }
 
 # A part of a path that is "." or "..", in any spelling.
@@ -49,6 +50,8 @@ class Route:
 # The first that matches answers: what ends in a known word is never taken for a repo id.
 ROUTES = (
     Route("healthz", GET, "/healthz"),
+    Route("root", GET, "/"),
+    Route("site", GET, "/-/{page}"),
     Route("blob", GET, "/blobs/sha256/{shelf}/{digest}"),
     Route("refs", GET, "/api/{kinds}/{id}/refs/?"),
     Route("auth_check", GET, "/api/{kinds}/{id}/auth-check/?"),
@@ -58,6 +61,7 @@ ROUTES = (
     Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?"),
     Route("repo", GET, "/api/{kinds}/{id}/?"),
     Route("file", GET, "/{place}{id}/(?:resolve|raw)/{rev}/{path}"),
+    Route("page", GET, "/(?!api/|blobs/|hub/){place}{id}"),
 )
 
 

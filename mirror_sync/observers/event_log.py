@@ -24,6 +24,8 @@ from mirror_sync.domain.events import (
     RunAborted,
     RunFinished,
     RunStarted,
+    SiteFailed,
+    SitePublished,
     TargetProbed,
     Verified,
 )
@@ -74,7 +76,7 @@ class EventLog:
             log_event(event)
 
 
-def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  one line for each kind of event
+def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR0911  one line for each kind of event
     """Level, event name and fields."""
     match event:
         case RunStarted():
@@ -96,6 +98,11 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: PLR0911  
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
         case RunFinished():
             return _run_finished(event.report)
+        case SitePublished():
+            fields = asdict(event) | {"seconds": round(event.seconds, 1)}
+            return ("warning" if event.unread else "info"), "site.published", fields
+        case SiteFailed():
+            return "warning", "site.failed", asdict(event)
         case _:
             return "debug", type(event).__name__.lower(), asdict(event)
 

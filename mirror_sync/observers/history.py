@@ -116,6 +116,16 @@ class ChangeRecord:
     lag_seconds: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a place publishes at the end of a day, UTC: repos, and the files and bytes of their newest snapshots."""
+
+    day: str
+    repos: int
+    files: int
+    bytes: int
+
+
 def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -177,6 +187,16 @@ class History:
             for job, kind, repo, revision, outcome, *rest in rows
         )
 
+    def measure(self, place: str, size: Size) -> None:
+        """Remember how much a place publishes on a day; the last word of a day stands."""
+        row = (place, size.day, size.repos, size.files, size.bytes)
+        self._write(lambda: self._connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?)", row))
+
+    def growth(self, place: str) -> tuple[Size, ...]:
+        """The days of a place, the oldest first. OSError when the file cannot be read."""
+        rows = self._read("SELECT day, repos, files, bytes FROM days WHERE place = ? ORDER BY day", place)
+        return tuple(Size(*row) for row in rows)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
@@ -188,7 +208,7 @@ class History:
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}") from error
 
-    def _write(self, change: Callable[[], None]) -> None:
+    def _write(self, change: Callable[[], object]) -> None:
         try:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")

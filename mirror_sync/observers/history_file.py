@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 4
+SCHEMA = 5
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -33,6 +33,10 @@ CREATE TABLE changes (
     committed TEXT, published TEXT, lag_seconds REAL
 );
 CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
+CREATE TABLE days (
+    place TEXT NOT NULL, day TEXT NOT NULL, repos INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (place, day)
+) WITHOUT ROWID;
 """
 
 # What makes tables of the version before into those of this one; a column comes last, as in _TABLES.
@@ -53,6 +57,12 @@ _MIGRATIONS = {
     """,
     3: """
     ALTER TABLE repos ADD COLUMN place TEXT NOT NULL DEFAULT '';
+    """,
+    4: """
+    CREATE TABLE days (
+        place TEXT NOT NULL, day TEXT NOT NULL, repos INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        PRIMARY KEY (place, day)
+    ) WITHOUT ROWID;
     """,
 }
 

@@ -26,6 +26,8 @@ from mirror_sync.domain.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    SiteFailed,
+    SitePublished,
 )
 from mirror_sync.observers.families import Families
 from mirror_sync.observers.ledger import Ledger
@@ -73,6 +75,14 @@ class Metrics:
         self._in_flight = Gauge(
             "mirror_sync_transfers_in_flight", "Files on their way.", ["mirror_job"], registry=self.registry
         )
+        self._site_failures = self._counter("site_failures", "Publications of the catalogue that failed.", "target")
+        self._site_success = Gauge(
+            "mirror_sync_site_last_success_timestamp_seconds",
+            "When the catalogue of a target was last brought up to date.",
+            ["target"],
+            registry=self.registry,
+        )
+        self._now = now
         self._start(now)
 
     def __call__(self, event: Event) -> None:  # noqa: C901  one line for each kind of event
@@ -99,6 +109,11 @@ class Metrics:
                 self._calls.labels(event.endpoint, event.kind, event.result).inc()
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
+            case SitePublished():
+                self._site_failures.labels(event.target)
+                self._site_success.labels(event.target).set(self._now())
+            case SiteFailed():
+                self._site_failures.labels(event.target).inc()
             case RunStarted() | ReposListed() | RunFinished():
                 self._follow(event)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypedDict
 from botocore.exceptions import ClientError
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import site_type
 from mirror_sync.errors import KeyMissing, StoreDenied
 from mirror_sync.ports import Stat
 from mirror_sync.stores import s3_resume
@@ -38,6 +39,10 @@ _RANGE_BEYOND_END = "InvalidRange"
 
 class _Range(TypedDict, total=False):
     Range: str
+
+
+class _Typed(TypedDict, total=False):
+    ContentType: str
 
 
 class S3Store:
@@ -90,14 +95,17 @@ class S3Store:
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
-        name = self._name(key)
+        name, media_type = self._name(key), site_type(key) or ""
+        typed: _Typed = {"ContentType": media_type} if media_type else {}
         with store_errors(self._where, key):
             access, short_way = self._opened
 
             def send() -> object:
-                return access.client.put_object(Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest))
+                return access.client.put_object(
+                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest), **typed
+                )
 
-            short_way.put(name, body, digest, send)
+            short_way.put(name, body, digest, send, media_type)
 
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload:
         """Kept parts are proved by the server's own list of them: nothing is read back."""

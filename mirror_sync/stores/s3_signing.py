@@ -19,18 +19,24 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What is signed: `path` as it stands in the request line, `payload` the digest of the body in hex."""
+    """What is signed: `path` as it stands in the request line, `payload` the digest of the body in hex.
+
+    `media_type` of the body; empty for none.
+    """
 
     method: str
     host: str
     path: str
     payload: str
+    media_type: str = ""
 
 
 def signed_headers(asked: Signed, region: str, keys: ReadOnlyCredentials, now: str) -> Mapping[str, str]:
     """The headers that belong on the request, but for `host`. `now` in UTC as 20260131T235959Z."""
     scope = f"{now[:8]}/{region}/s3/aws4_request"
     headers = {"host": asked.host, "x-amz-content-sha256": asked.payload, "x-amz-date": now}
+    if asked.media_type:
+        headers = {"content-type": asked.media_type, **headers}  # in the order of names
     if keys.token:
         headers["x-amz-security-token"] = keys.token
     names = ";".join(headers)

@@ -68,14 +68,21 @@ class ShortWay:
         for operation in ("PutObject", "HeadObject"):
             events.register(f"before-send.s3.{operation}", self._overhear)
 
-    def put(self, name: str, body: bytes | bytearray | memoryview, digest: Sha256, send: Callable[[], object]) -> None:
+    def put(
+        self,
+        name: str,
+        body: bytes | bytearray | memoryview,
+        digest: Sha256,
+        send: Callable[[], object],
+        media_type: str,
+    ) -> None:
         """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises."""
         way = self._way
         if way is None or len(body) > _MOST:
             send()
             self._learn(name)
             return
-        answer = self._ask(way, "PUT", name, digest, body)
+        answer = self._ask(way, Signed("PUT", way.host, way.base + _quoted(name), digest, media_type), body)
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
@@ -92,7 +99,7 @@ class ShortWay:
         """
         way = self._way
         if way is not None:
-            answer = self._ask(way, "HEAD", name, _EMPTY)
+            answer = self._ask(way, Signed("HEAD", way.host, way.base + _quoted(name), _EMPTY))
             if answer is not None and answer.status == _NOT_FOUND:
                 return None
             stated = None if answer is None or answer.status != _OK else _stated(answer)
@@ -103,17 +110,14 @@ class ShortWay:
         finally:
             self._learn(name)
 
-    def _ask(
-        self, way: _Way, method: str, name: str, digest: Sha256, body: bytes | bytearray | memoryview = b""
-    ) -> Head | None:
+    def _ask(self, way: _Way, asked: Signed, body: bytes | bytearray | memoryview = b"") -> Head | None:
         keys = self._access.keys()
         if keys is None:
             return None
-        asked = Signed(method, way.host, way.base + _quoted(name), digest)
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {"host": way.host, "user-agent": way.agent, **signed_headers(asked, way.region, keys, now)}
         try:
-            return way.lines.ask(method, asked.path, headers, body)
+            return way.lines.ask(asked.method, asked.path, headers, body)
         except (OSError, ValueError):
             return None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirror_sync.cli.found import Published
-from mirror_sync.cli.inventory import Inventory, Line, State
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.stores.directory import DirectoryStore
 
 

@@ -165,15 +165,15 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, defaults, "
-            "licenses and jobs"
+            "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, site, "
+            "defaults, licenses and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, engine, defaults, licenses and jobs"
+            "front, on, connections, bandwidth, http, engine, site, defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
@@ -229,6 +229,20 @@ TOP_FAULTS = [
 @pytest.mark.parametrize(("line", "message"), TOP_FAULTS)
 def test_top(line: str, message: str) -> None:
     assert fault(f"{REST}{JOBS}{line}\n") == message
+
+
+SITE_FAULTS = [
+    ("false", "5:7: site: must be a mapping, not true or false; write site: {enabled: false}"),
+    ("{nmae: x}", "5:8: site.nmae: this key is not known; did you mean name?"),
+    ("{enabled: sure}", "5:17: site.enabled: 'sure' is not true or false"),
+    ("{name: ' '}", "5:14: site.name: is empty; write a few words"),
+    ("{url: models.example.org}", "5:13: site.url: must be an address like https://models.example.org"),
+]
+
+
+@pytest.mark.parametrize(("site", "message"), SITE_FAULTS)
+def test_site(site: str, message: str) -> None:
+    assert fault(f"{REST}{JOBS}site: {site}\n") == message
 
 
 LICENSE_FAULTS = [

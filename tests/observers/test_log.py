@@ -31,6 +31,8 @@ from mirror_sync.domain.events import (
     RunAborted,
     RunFinished,
     RunStarted,
+    SiteFailed,
+    SitePublished,
     TargetProbed,
     Verified,
 )
@@ -59,6 +61,8 @@ EVENTS: list[Event] = [
     Disproved(RUN, REPO, "a"),
     RunAborted("job", "internal"),
     TargetProbed("disk", True),
+    SitePublished("disk", 6, 10, 0, 0, 0.25),
+    SiteFailed("disk", "target-full", "no space"),
 ]
 
 

@@ -258,3 +258,22 @@ class TestCompleting:
     def test_an_upload_that_somebody_removed_is_an_error_even_beside_an_older_object(self) -> None:
         with pytest.raises(StoreUnavailable, match="NoSuchUpload"):
             self._upload(lambda: fault("NoSuchUpload", 404))
+
+
+@pytest.mark.parametrize(
+    ("key", "media_type"),
+    [
+        ("site/index.html", "text/html; charset=utf-8"),
+        ("site/assets/a.01234567.css", "text/css; charset=utf-8"),
+        ("site/status.json", "application/json; charset=utf-8"),
+        ("hub/models/a--b/refs.json", "binary/octet-stream"),
+    ],
+)
+def test_what_a_bucket_has_of_the_catalogue_says_what_it_is(radosgw: S3Server, key: str, media_type: str) -> None:
+    """So that a bucket's own website shows it; the second put takes the short way."""
+    bucket = radosgw.make_bucket()
+    store = S3Store(bucket, "", options_of(radosgw))
+    for body in (b"first", b"second"):
+        put(store, key, body)
+        found = radosgw.client().get_object(Bucket=bucket, Key=key)
+        assert (found["ContentType"], found["Body"].read()) == (media_type, body)

@@ -4,6 +4,7 @@
 import answers from 'answers.js';
 import listing from 'listing.js';
 import requests from 'requests.js';
+import signing from 'signing.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
@@ -46,6 +47,30 @@ function match(path) {
 
 async function healthz(r) {
     answers.send(r, 200, {'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': tables.CACHING.never}, 'ok\n');
+}
+
+async function root(r) {
+    redirect(r, '-/');
+}
+
+// A page, a document or an asset of the catalogue: one of nginx's own locations reads it.
+async function site(r, fields) {
+    const name = fields.page || 'index.html', v = r.variables;
+    v.blob_type = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)] || tables.BINARY;
+    v.blob_caching = name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked;
+    r.internalRedirect('/-/site/' + name + '?' + signing.forDocument('site/' + name));
+}
+
+// A browser at the address that a repo has upstream.
+async function page(r, fields) {
+    await snapshots.refsOf(r, fields);
+    const up = '../'.repeat((fields.place + fields.id).split('/').length - 1);
+    redirect(r, up + '-/' + (fields.place || 'models/') + fields.id.replace('/', '--') + '.html');
+}
+
+// Relative, so that a proxy may have us below a path.
+function redirect(r, location) {
+    answers.send(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
 async function blob(r, fields) {
@@ -95,7 +120,7 @@ async function tree(r, fields) {
         throw answers.entryNotFound(opened.commit);
     }
     if (requests.isTrue(requests.argument(r, 'recursive'))) {
-        await page(r, fields, opened, folder);
+        await shard(r, fields, opened, folder);
         return;
     }
     const entries = await listing.children(opened.root, (number) => snapshots.shard(r, opened.root, number), folder);
@@ -108,7 +133,7 @@ function sendEntries(r, opened, entries, headers) {
 }
 
 // One shard of a recursive listing. The next page names this root: a listing never mixes two selections.
-async function page(r, fields, opened, folder) {
+async function shard(r, fields, opened, folder) {
     const cursor = requests.argument(r, 'cursor');
     const end = listing.endShard(opened.root, folder);
     const number = cursor ? snapshots.resume(opened, cursor, end) : listing.firstShard(opened.root, folder);
@@ -202,6 +227,10 @@ function noBlob(r) {
     }
 }
 
+function noPage(r) {
+    answers.refuse(r, answers.refusal(404, tables.MESSAGES.nothing));
+}
+
 // A bucket that refuses, or does not answer, is not an empty one.
 function badBucket(r) {
     answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
@@ -212,7 +241,7 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-const ANSWERS = {healthz, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
+const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
 
 export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
-                 pointer, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, pointer, unsatisfiable: slices.never(unsatisfiable) };

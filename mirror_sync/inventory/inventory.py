@@ -9,62 +9,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from mirror_sync.cli.next_runs import JobLine, as_paused, job_line_of
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
+from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
 from mirror_sync.observers.history import RunRecord, RunState
 
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
-
-
-class State(StrEnum):
-    """Of a line; what needs a person comes first."""
-
-    FAILED = "failed"
-    GATED = "gated"  # the upstream wants a token that was granted access
-    GONE = "gone"  # upstream no longer gives it; what was published before stays
-    HELD = "held"
-    REFUSED = "refused"
-    ELSEWHERE = "elsewhere"  # published into what was the job's target before
-    NEVER = "never"  # no run has looked at it
-    PUBLISHED = "published"
-    UNCHANGED = "unchanged"
-
-    @property
-    def mirrored(self) -> bool:
-        return self in (State.PUBLISHED, State.UNCHANGED)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One revision of one repo that a job asks for, or a pattern that no run has listed.
-
-    Times are ISO 8601 in UTC, None for never; the other fields are those of `RepoStatus`.
-    """
-
-    state: State
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
-    outcome: RepoOutcome | None = None
-    commit: str | None = None
-    reason: str = ""
-    code: str = ""
-    files: int = 0
-    bytes: int = 0
-    last_attempt: str | None = None
-    last_success: str | None = None
-    committed: str | None = None
-    published: str | None = None
-    lag_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

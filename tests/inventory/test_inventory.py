@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from mirror_sync.cli.inventory import Inventory, Memory, State, narrowed, take_inventory
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.selection import Selection
+from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.observers.history import RunRecord, RunState
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

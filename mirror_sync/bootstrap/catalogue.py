@@ -1,0 +1,114 @@
+"""Publishes the catalogues of targets. It fails no run: what goes wrong is told, and made good by the next one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+from filelock import FileLock, Timeout
+
+from mirror_sync.bootstrap.standing import known_of
+from mirror_sync.catalogue.publish import Sheets, publish
+from mirror_sync.catalogue.shelf import Press
+from mirror_sync.config.places import place_of
+from mirror_sync.config.settings import Settings
+from mirror_sync.domain.events import Observer, SiteFailed, SitePublished
+from mirror_sync.engine.site import Target
+from mirror_sync.errors import Interrupted, MirrorError
+from mirror_sync.observers.history import History
+
+_POLL = 0.2  # seconds between two looks at the stop event
+
+_log = structlog.get_logger("mirror_sync.bootstrap")
+
+
+@dataclass
+class _Turn:
+    """Of one target: how many publications were asked for, and up to which all have been made."""
+
+    asked: int = 0
+    done: int = 0
+
+
+class Catalogues:
+    """Safe for many threads: a target has one publication at a time, on this machine."""
+
+    def __init__(self, settings: Settings, history: History, tell: Observer, stop: threading.Event) -> None:
+        self._settings, self._history, self._tell, self._stop = settings, history, tell, stop
+        self._turns: defaultdict[str, _Turn] = defaultdict(_Turn)
+        self._counting = threading.Lock()
+
+    def publish(self, target: Target) -> None:
+        """After a run. Nothing where the catalogue is switched off, or the program stops. Raises nothing."""
+        if self._settings.site is None or self._stop.is_set():
+            return
+        try:
+            self._take_turn(target)
+        except Interrupted:
+            _log.info("site.stopped", target=target.name)
+        except MirrorError as error:
+            self._tell(SiteFailed(target.name, error.code, str(error)))
+        except OSError as error:
+            self._tell(SiteFailed(target.name, "os", str(error)))
+        except Exception as error:  # a fault of ours in a page must not fail what is mirrored
+            self._tell(SiteFailed(target.name, "internal", f"internal error: {type(error).__name__}: {error}"))
+            _log.debug("internal-error", target=target.name, exc_info=True)
+
+    def publish_anew(self, target: Target) -> Sheets:
+        """Compare all of it with what is there. Raises MirrorError, OSError."""
+        with self._alone(target.name):
+            return self._publish(target, anew=True)
+
+    def _take_turn(self, target: Target) -> None:
+        """One that began after it was asked for, in another thread, will do."""
+        with self._counting:
+            turn = self._turns[target.name]
+            turn.asked += 1
+            mine = turn.asked
+        with self._alone(target.name):
+            with self._counting:
+                if turn.done >= mine:
+                    return
+                began = turn.asked
+            self._publish(target)
+            with self._counting:
+                turn.done = began
+
+    def _publish(self, target: Target, *, anew: bool = False) -> Sheets:
+        began = time.monotonic()
+        press = Press(target.store, target.looks, self._go_on, anew)
+        sheets = publish(press, known_of(self._settings, self._history, target.name))
+        seconds = time.monotonic() - began
+        self._tell(SitePublished(target.name, sheets.put, sheets.same, sheets.removed, sheets.unread, seconds))
+        return sheets
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted("stopped before the end")
+
+    @contextmanager
+    def _alone(self, target: str) -> Iterator[None]:
+        lock = FileLock(self._lock_of(target), thread_local=False, is_singleton=False)
+        while True:
+            try:
+                lock.acquire(timeout=_POLL)
+                break
+            except Timeout:
+                self._go_on()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock_of(self, target: str) -> Path:
+        place = sha256(place_of(self._settings.targets[target]).encode()).hexdigest()[:12]
+        folder = self._settings.state_dir / "locks" / place
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / "site.lock"

@@ -1,0 +1,189 @@
+"""What a target publishes of each repo, read once and remembered until its refs.json changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from mirror_sync.domain.catalogue import FILES_SHOWN, ShownFile, ShownSnapshot
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.policy import terms_from_card
+from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.snapshot import Root, read_shard
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.ports import Looks, Stat, Store, read_all
+
+_FORMAT = "1"  # of what is remembered
+_LARGEST = 256 * 1024 * 1024  # bytes of a document
+_WORD = 200  # characters of a word that upstream chose
+_TASKS = "task_categories:"  # how a dataset's tags name what it is for
+_BRANCH = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`."""
+
+    licenses: tuple[str, ...] = ()
+    task: str = ""
+    library: str = ""
+    verdict: str = ""
+    gone: str = ""
+    shown: str | None = None
+    listings: tuple[str, ...] = ()
+    snapshots: tuple[ShownSnapshot, ...] = ()
+
+    @property
+    def newest(self) -> ShownSnapshot | None:
+        """The snapshot that is shown."""
+        return next((one for one in self.snapshots if one.commit == self.shown), None)
+
+
+def first_files(store: Store, listings: tuple[str, ...]) -> tuple[ShownFile, ...]:
+    """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does."""
+    found = (file for digest in listings for file in read_shard(_document(store, Sha256(digest))))
+    return tuple(ShownFile(_fit(file.path), file.size, file.sha256) for file in islice(found, FILES_SHOWN))
+
+
+class Gather:
+    """Raises StoreError, and DocumentError for what is published and cannot be read. Safe for many threads."""
+
+    def __init__(self, store: Store, looks: Looks) -> None:
+        self._store, self._looks = store, looks
+
+    def facts(self, repo: Repo, listed: Stat) -> Facts:
+        """`listed` is the repo's refs.json, as a listing gave it: what it says is not read again."""
+        name = f"{refs_key(repo)}#facts"
+        kept = self._recall(name)
+        if listed.md5 is not None and kept.get("refs") == listed.md5:
+            with suppress(KeyError, TypeError, ValueError):
+                return _decoded(kept["facts"])
+        try:
+            body = read_all(self._store, listed.key, _LARGEST)
+        except KeyMissing:
+            return Facts()
+        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        if kept.get("refs") == md5:
+            with suppress(KeyError, TypeError, ValueError):
+                return _decoded(kept["facts"])
+        facts = self._read(Refs.decode(body), _known(kept))
+        # as it was listed, where that is no MD5 of the bytes; one that changed since then is read again
+        version = listed.md5 if listed.md5 is not None and len(body) == listed.size else md5
+        self._remember(name, {"refs": version, "facts": asdict(facts)})
+        return facts
+
+    def _read(self, refs: Refs, known: Mapping[str, ShownSnapshot]) -> Facts:
+        snapshots = sorted(
+            (self._snapshot(refs, commit, root, known) for commit, root in refs.snapshots.items()),
+            key=lambda one: (one.published or "", one.committed or "", one.commit),
+            reverse=True,
+        )
+        if not snapshots:
+            return Facts(gone=_gone(refs))
+        shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
+        root = Root.decode(_document(self._store, refs.snapshots[shown]))
+        return replace(
+            _described(_document(self._store, root.info)),
+            verdict=_fit(root.verdict.reason),
+            gone=_gone(refs),
+            shown=shown,
+            listings=tuple(shard.digest for shard in root.shards),
+            snapshots=tuple(snapshots),
+        )
+
+    def _snapshot(
+        self, refs: Refs, commit: CommitId, digest: Sha256, known: Mapping[str, ShownSnapshot]
+    ) -> ShownSnapshot:
+        named = (ref.ref if ref.group == "converts" else ref.name for ref in refs.refs if ref.target == commit)
+        names = tuple(map(_fit, named))
+        if digest in known and known[digest].commit == commit:
+            return replace(known[digest], names=names)
+        root = Root.decode(_document(self._store, digest))
+        stat = self._store.stat(blob_key(digest))
+        at = None if stat is None else _spoken(datetime.fromtimestamp(stat.modified, UTC))
+        made = moment(root.last.get("date"))
+        committed = None if made is None else _spoken(made)
+        title = _word(root.last.get("title"))
+        return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
+
+    def _recall(self, name: str) -> dict[str, Any]:
+        with suppress(StoreError, ValueError):
+            kept = json.loads(self._looks.recall(name, _FORMAT) or b"{}")
+            if isinstance(kept, dict):
+                return kept
+        return {}
+
+    def _remember(self, name: str, kept: dict[str, Any]) -> None:
+        with suppress(StoreError):
+            self._looks.remember(name, _FORMAT, json.dumps(kept, separators=(",", ":")).encode())
+
+
+def _document(store: Store, digest: Sha256) -> bytes:
+    """What is published must be there, and what it is named by."""
+    try:
+        body = read_all(store, blob_key(digest), _LARGEST)
+    except KeyMissing as error:
+        raise DocumentError(f"document {digest} is missing") from error
+    if Sha256.of(body) != digest:
+        raise DocumentError(f"document {digest} holds other bytes")
+    return body
+
+
+def _described(info: bytes) -> Facts:
+    """What the Hub's info answer says of a repo, whatever shape it has."""
+    try:
+        said = json.loads(info)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"not an info document: {error!r}") from error
+    said = said if isinstance(said, dict) else {}
+    card, tags = said.get("cardData"), said.get("tags")
+    card = card if isinstance(card, dict) else {}
+    tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
+    licenses = tuple(_word(word) for word in sorted(terms_from_card(card, tags).licenses))
+    task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
+    return Facts(licenses, task, _word(said.get("library_name")) or _word(card.get("library_name")))
+
+
+def _word(value: object) -> str:
+    return _fit(value[:_WORD]) if isinstance(value, str) else ""
+
+
+def _fit(text: str) -> str:
+    """Without the half characters that JSON can name, and no page can hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _gone(refs: Refs) -> str:
+    return (
+        "" if refs.gone is None else f"upstream no longer gives it ({refs.gone.code}), since {_spoken(refs.gone.since)}"
+    )
+
+
+def _spoken(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _known(kept: Mapping[str, Any]) -> dict[str, ShownSnapshot]:
+    """Snapshots that were read before, by their roots."""
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        return {one.root: one for one in _snapshots(kept["facts"]["snapshots"])}
+    return {}
+
+
+def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
+    return (ShownSnapshot(**{**one, "names": tuple(one["names"])}) for one in kept)
+
+
+def _decoded(kept: dict[str, Any]) -> Facts:
+    lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
+    return Facts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"]))})

@@ -1,0 +1,139 @@
+"""Publishes the catalogue of one target: puts what has changed, and removes the pages of what is there no more.
+
+What is linked is put before what links to it, and removed after: see docs/decisions/0011-the-catalogue.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from mirror_sync.catalogue import documents, pages
+from mirror_sync.catalogue.gather import Facts, Gather, first_files
+from mirror_sync.catalogue.known import Known
+from mirror_sync.catalogue.shelf import Press, Shelf
+from mirror_sync.catalogue.view import View, row_of
+from mirror_sync.domain.catalogue import ListPage, RepoPage, RepoRow, cut_list, page_key
+from mirror_sync.domain.keys import HUB, repo_of, site_key
+from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import DocumentError
+from mirror_sync.ports import Stat
+
+_AT_ONCE = 8  # small objects, each a request
+_STATUS = site_key("status.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """What a publication came to: objects that were put, that were there already, that were removed.
+
+    `unread` repos are published so that they cannot be read, and keep the page that they had.
+    """
+
+    put: int = 0
+    same: int = 0
+    removed: int = 0
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written."""
+
+    row: RepoRow
+    lines: tuple[Line, ...]
+    put: bool | None
+
+
+def publish(press: Press, known: Known) -> Sheets:
+    """Bring a catalogue up to date. Raises StoreError, Interrupted."""
+    return _Publication(press, known).run()
+
+
+class _Publication:
+    def __init__(self, press: Press, known: Known) -> None:
+        self._press, self._assets = press, pages.assets()
+        self._shelf = Shelf(press, f"{known.version} {sorted(self._assets)}")
+        self._known = known.with_others(*documents.read_status(self._shelf.read(_STATUS) or b""))
+        self._view = View(self._known)
+        self._settled: dict[str, bool | None] = {}
+
+    def run(self) -> Sheets:
+        for name, body in self._assets.items():
+            self._put(f"assets/{name}", partial(bytes, body), name)
+        entries = self._repos()
+        lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
+        self._lists([entry.row for entry in entries], lines)
+        removed = self._shelf.clear(self._settled.keys(), self._known.at)
+        came = list(self._settled.values())
+        return Sheets(came.count(True), came.count(False), removed, came.count(None))
+
+    def _repos(self) -> list[_Entry]:
+        """Puts the pages of all repos that have changed."""
+        listed = {repo: stat for stat in self._press.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
+        gather = Gather(self._press.store, self._press.looks)
+        found: list[_Entry] = []
+        repos = sorted(listed.keys() | self._view.asked)
+        with _pool() as pool:
+            entries = pool.map(lambda repo: self._entry(gather, repo, listed.get(repo)), repos)
+            for repo, entry in zip(repos, entries, strict=True):
+                if entry is not None:
+                    found.append(entry)
+                    self._settled[page_key(repo)] = entry.put
+        return found
+
+    def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
+        """None for a repo that is neither published nor asked for."""
+        try:
+            facts = Facts() if listed is None else gather.facts(repo, listed)
+            lines = self._view.lines(repo, facts)
+            if not facts.snapshots and not lines:
+                return None
+            page = self._view.page(repo, facts, lines)
+            put = self._shelf.settle(page_key(repo), partial(self._written, page), repr(page))
+            return _Entry(page.row, lines, put)
+        except DocumentError:
+            lines = self._view.lines(repo, None)
+            return _Entry(replace(row_of(repo, Facts(), lines), state=State.FAILED), lines, None)
+
+    def _written(self, page: RepoPage) -> bytes:
+        return pages.repo_page(replace(page, files=first_files(self._press.store, page.listings)))
+
+    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> None:
+        """What tells of all repos; the documents come last."""
+        overview = self._view.overview(rows, lines)
+        known = replace(self._known, jobs=self._view.jobs(lines))
+        cut = tuple(cut_list(tuple(rows)))
+        for page, before, after in zip(cut, (None, *cut), (*cut[1:], None), strict=False):
+            values = repr((page, _end(before), _end(after)))
+            self._put(f"list/{page.name}.html", partial(pages.list_page, page, before, after), values)
+        self._put("index.html", partial(pages.home, overview, cut))
+        self._put("mirror.html", partial(pages.mirror_page, overview))
+        self._put("tunasync.json", partial(documents.tunasync, known, lines))
+        mirrorz = documents.mirrorz(known, overview, lines)
+        if mirrorz is not None:
+            self._put("mirrorz.json", partial(bytes, mirrorz))
+        self._put("status.json", partial(documents.status, known, overview, lines))
+
+    def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
+        key = site_key(name)
+        self._settled[key] = self._shelf.settle(key, write, values)
+
+
+def _end(page: ListPage | None) -> tuple[str, str, str] | None:
+    """What a page tells of its neighbour."""
+    return None if page is None else (page.name, page.first, page.last)
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Ends at once when something was raised: what has not begun does not."""
+    pool = ThreadPoolExecutor(_AT_ONCE, "catalogue")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,111 @@
+"""The objects of a catalogue as they are stored: each is put only when its bytes are others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import SITE, site_key
+from mirror_sync.errors import KeyMissing, StoreError
+from mirror_sync.ports import Looks, Stat, Store, read_all
+
+LARGEST = 256 * 1024 * 1024  # bytes
+_PAGES = tuple(map(site_key, ("list/", "models/", "datasets/", "mirrorz.json")))
+_ASSETS = site_key("assets/")
+_STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Where a catalogue is published. `go_on` raises Interrupted when it was asked to stop. `anew`: nothing that was
+    remembered is believed, and every page is compared with what is there.
+    """
+
+    store: Store
+    looks: Looks
+    go_on: Callable[[], None]
+    anew: bool = False
+
+
+class Shelf:
+    """Listed once. Safe for many threads; raises StoreError. `style` names how values become bytes."""
+
+    def __init__(self, press: Press, style: str) -> None:
+        self._press, self._style = press, style
+        self._stored = {stat.key: stat for stat in press.store.list(SITE)}
+
+    def read(self, key: str) -> bytes | None:
+        """None when it was not there, or is no more."""
+        if key not in self._stored:
+            return None
+        with suppress(KeyMissing):
+            return read_all(self._press.store, key, LARGEST)
+        return None
+
+    def settle(self, key: str, write: Callable[[], bytes], values: str | None = None) -> bool:
+        """Put an object unless it is there as it should be; returns whether it was put.
+
+        `values` decide what is written, and spare writing what was written of them before; None: only writing tells.
+        """
+        self._press.go_on()
+        stat, version = self._stored.get(key), None if values is None else self._version(values)
+        if stat is not None and version is not None and not self._press.anew and self._is_remembered(stat, version):
+            return False
+        body = write()
+        there = stat if stat is not None and self._holds(stat, body) else None
+        if there is None:
+            self._press.store.put(key, body, Sha256.of(body))
+        if version is not None:
+            self._remember(key, version, body, there)
+        return there is None
+
+    def clear(self, wanted: Collection[str], now: datetime) -> int:
+        """Remove the pages that are not wanted any more, and assets some time later; returns how many."""
+        self._press.go_on()
+        spare = (now - _STALE).timestamp()
+        gone = [
+            stat.key
+            for stat in self._stored.values()
+            if stat.key not in wanted
+            and (stat.key.startswith(_PAGES) or (stat.key.startswith(_ASSETS) and stat.modified < spare))
+        ]
+        if gone:
+            self._press.store.delete(gone)
+        return len(gone)
+
+    def _version(self, values: str) -> str:
+        return hashlib.sha256(f"{self._style}\n{values}".encode(errors="replace")).hexdigest()
+
+    def _holds(self, stat: Stat, body: bytes) -> bool:
+        if stat.size != len(body):
+            return False
+        if stat.md5 == _md5(body):
+            return True
+        with suppress(KeyMissing):  # no MD5, or that of an encrypted object, which is none of its bytes
+            return read_all(self._press.store, stat.key, LARGEST) == body
+        return False
+
+    def _is_remembered(self, stat: Stat, version: str) -> bool:
+        with suppress(StoreError, ValueError, TypeError):
+            kept = json.loads(self._press.looks.recall(stat.key, version) or b"null")
+            if kept is not None:
+                size, md5, modified = kept
+                same = modified == stat.modified if stat.md5 is None else md5 == stat.md5
+                return bool(same and size == stat.size)
+        return False
+
+    def _remember(self, key: str, version: str, body: bytes, there: Stat | None) -> None:
+        """`there`: the object that has these bytes; None for one that was put just now."""
+        md5 = _md5(body) if there is None or there.md5 is None else there.md5
+        kept = [len(body), md5, None if there is None else there.modified]
+        with suppress(StoreError):
+            self._press.looks.remember(key, version, json.dumps(kept).encode())
+
+
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -1,0 +1,149 @@
+"""Joins what is published with what is known of it: the values that pages are made of. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+
+from mirror_sync.catalogue.gather import Facts
+from mirror_sync.catalogue.known import Known, KnownJob
+from mirror_sync.domain.catalogue import Asked, Lag, Overview, RepoPage, RepoRow
+from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo import Kind, Repo
+
+_RECENT = 12  # repos
+_WORST = {state: number for number, state in enumerate(State)}
+_UNREAD = "what is published of it cannot be read"
+_LOST = "it is not there any more: the next run publishes it"
+
+
+class View:
+    """What is known of one target; its lines are for everybody to see."""
+
+    def __init__(self, known: Known) -> None:
+        self._known, self._upstreams = known, known.upstreams
+        self._of: defaultdict[Repo, list[Line]] = defaultdict(list)
+        self.patterns: list[Line] = []
+        """What no run has listed."""
+        for line in sorted(known.lines, key=_place):
+            repo = _repo(line)
+            (self.patterns if repo is None else self._of[repo]).append(line)
+
+    @property
+    def asked(self) -> frozenset[Repo]:
+        """The repos that some job asks for."""
+        return frozenset(self._of)
+
+    def lines(self, repo: Repo, facts: Facts | None) -> tuple[Line, ...]:
+        """What jobs ask of a repo, beside what is published of it; None: that cannot be read."""
+        lines = self._of.get(repo, [])
+        if facts is None:
+            return tuple(replace(line, state=State.FAILED, reason=_UNREAD) for line in lines)
+        return tuple(_checked(line, facts) for line in lines)
+
+    def page(self, repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoPage:
+        """A repo's page, its files left out."""
+        return RepoPage(
+            row=row_of(repo, facts, lines),
+            verdict=facts.verdict or next((line.reason for line in lines if line.reason), ""),
+            gone=facts.gone,
+            upstream=self._address(repo),
+            asked=tuple(Asked(line.job, line.revision, line.state, line.reason) for line in lines),
+            snapshots=facts.snapshots,
+            shown_commit=facts.shown,
+            files=(),
+            listings=facts.listings,
+        )
+
+    def jobs(self, lines: Sequence[Line]) -> tuple[KnownJob, ...]:
+        """Each with how many repos it asks for, and how many of them are there."""
+        repos: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
+        gaps: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
+        for line in lines:
+            repos[line.job].add((line.kind, line.repo))
+            if not line.state.mirrored:
+                gaps[line.job].add((line.kind, line.repo))
+        counts = {name: (len(named), len(named - gaps[name])) for name, named in repos.items()}
+        return tuple(_counted(job, *counts.get(job.shown.name, (0, 0))) for job in self._known.jobs)
+
+    def overview(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> Overview:
+        """`rows` and `lines` are all there are."""
+        known, published = self._known, [row for row in rows if row.commit is not None]
+        gaps = sum(not line.state.mirrored for line in lines)
+        found = Overview(
+            name=known.name,
+            url=known.url,
+            version=known.version,
+            at=known.now,
+            repos=len(published),
+            complete=not gaps,
+            gaps=gaps,
+            files=sum(row.files for row in published),
+            bytes=sum(row.bytes for row in published),
+            jobs=tuple(job.shown for job in self.jobs(lines)),
+            recent=tuple(sorted(published, key=_newest_last, reverse=True)[:_RECENT]),
+            lag=_lag(lines),
+            traffic=known.traffic,
+        )
+        return replace(found, growth=known.grow(found))
+
+    def _address(self, repo: Repo) -> str:
+        bases = (self._upstreams.get(line.job, "") for line in self._of.get(repo, ()))
+        base = next(filter(None, bases), "")
+        kind = "datasets/" if repo.kind is Kind.DATASET else ""
+        return f"{base}/{kind}{repo.id}" if base else ""
+
+
+def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
+    """The state that needs a person most stands for all."""
+    newest = facts.newest
+    return RepoRow(
+        kind=repo.kind,
+        repo=repo.id,
+        state=min((line.state for line in lines), key=_WORST.__getitem__, default=State.PUBLISHED),
+        licenses=facts.licenses,
+        task=facts.task,
+        library=facts.library,
+        files=newest.files if newest else 0,
+        bytes=newest.bytes if newest else 0,
+        commit=facts.shown,
+        published=newest.published if newest else None,
+    )
+
+
+def _checked(line: Line, facts: Facts) -> Line:
+    """What is published is the truth: also where a machine remembers nothing of it, or what is there no more."""
+    there = next((one for one in facts.snapshots if line.revision in (one.commit, *one.names)), None)
+    if line.state is State.NEVER and there is not None:
+        known = replace(line, state=State.PUBLISHED, reason="", commit=there.commit, published=there.published)
+        return replace(known, files=there.files, bytes=there.bytes)
+    if line.state is State.PUBLISHED and not facts.snapshots:
+        return replace(line, state=State.NEVER, reason=_LOST)
+    return line
+
+
+def _counted(job: KnownJob, repos: int, mirrored: int) -> KnownJob:
+    return replace(job, shown=replace(job.shown, repos=repos, mirrored=mirrored))
+
+
+def _lag(lines: Sequence[Line]) -> Lag | None:
+    seconds = [line.lag_seconds for line in lines if line.lag_seconds is not None]
+    return Lag(len(seconds), median(seconds), max(seconds)) if seconds else None
+
+
+def _place(line: Line) -> tuple[str, str, str, str]:
+    return line.job, line.kind.value, line.repo, line.revision
+
+
+def _newest_last(row: RepoRow) -> tuple[str, str]:
+    return row.published or "", row.repo
+
+
+def _repo(line: Line) -> Repo | None:
+    """None for a pattern."""
+    try:
+        return Repo(line.kind, line.repo)
+    except ValueError:
+        return None

@@ -1,0 +1,44 @@
+"""The catalogue as a front answers it: what lies below `site/`, and the ways there from `/` and a repo's address."""
+
+from __future__ import annotations
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import site_key, site_type
+from mirror_sync.errors import KeyMissing
+from mirror_sync.front import answers
+from mirror_sync.front.answers import Answer, Refusal
+from mirror_sync.front.conditions import is_current
+from mirror_sync.ports import Store, read_all
+
+_LIMIT = 64 * 1024 * 1024  # bytes of a page or a document
+_ASSETS = "assets/"
+
+
+def to_home() -> Answer:
+    return _redirect("-/")
+
+
+def to_page(place: str, repo_id: str) -> Answer:
+    """A browser at the address that a repo has upstream; `place` is empty for a model, else `datasets/`."""
+    up = "../" * f"{place}{repo_id}".count("/")
+    return _redirect(f"{up}-/{place or 'models/'}{repo_id.replace('/', '--')}.html")
+
+
+def page(store: Store, name: str, held: str | None) -> Answer:
+    """An object of the catalogue; `held` is the client's If-None-Match. Refusal where there is none; StoreError."""
+    try:
+        body = read_all(store, site_key(name), _LIMIT)
+    except KeyMissing:
+        raise Refusal(404, answers.NOTHING) from None
+    headers = {
+        **answers.SITE_SAFETY,
+        "Content-Type": site_type(site_key(name)) or answers.BINARY,
+        "Cache-Control": answers.IMMUTABLE if name.startswith(_ASSETS) else answers.CHECKED,
+        "ETag": f'"{Sha256.of(body)[:32]}"',
+    }
+    return Answer(304, headers) if is_current(held, headers["ETag"]) else Answer(200, headers, body)
+
+
+def _redirect(location: str) -> Answer:
+    """Relative, so that a proxy may have us below a path."""
+    return Answer(302, {"Location": location, "Cache-Control": answers.CHECKED})

@@ -1,0 +1,160 @@
+"""Stores in memory that count their calls and fail when they are told to, and a machine that publishes into one."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from mirror_sync.catalogue.known import Known, KnownJob
+from mirror_sync.catalogue.publish import Sheets, publish
+from mirror_sync.catalogue.shelf import Press
+from mirror_sync.domain.catalogue import ShownJob
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import SITE
+from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo import Kind
+from mirror_sync.errors import KeyMissing
+from mirror_sync.ports import ByteStream, Stat, Upload
+
+PAGE = 1000  # keys that a bucket lists for one call
+START = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+class Bytes:
+    """Implements `ports.ByteStream`."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def readinto(self, buffer: memoryview) -> int:
+        taken = self._body[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._body = self._body[len(taken) :]
+        return len(taken)
+
+
+class Memory:
+    """Implements `ports.Store`. `tells` the MD5 of each object in its lists, as a bucket does and a directory does not.
+
+    `calls` counts by verb, a list for every 1,000 keys; `before` may raise in the place of any of them.
+    """
+
+    part_size = 8 << 20
+
+    def __init__(self, *, tells: bool = True) -> None:
+        self.objects: dict[str, tuple[bytes, float]] = {}
+        self.calls: Counter[str] = Counter()
+        self.put_keys: list[str] = []
+        self.before: Callable[[str, str], None] = lambda verb, key: None
+        self._tells, self._clock, self._lock = tells, count(int(START.timestamp())), threading.Lock()
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        self._call("put", key)
+        assert Sha256.of(body) == digest
+        self.put_keys.append(key)
+        self.objects[key] = bytes(body), float(next(self._clock))
+
+    def stat(self, key: str) -> Stat | None:
+        self._call("stat", key)
+        found = self.objects.get(key)
+        return None if found is None else Stat(key, len(found[0]), found[1])
+
+    @contextmanager
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[ByteStream]:
+        self._call("get", key)
+        if key not in self.objects:
+            raise KeyMissing(key)
+        yield Bytes(self.objects[key][0][start:stop])
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        for number, key in enumerate(sorted(key for key in self.objects if key.startswith(prefix)) or [""]):
+            if number % PAGE == 0:
+                self._call("list", prefix)
+            if key:
+                body, modified = self.objects[key]
+                md5 = hashlib.md5(body, usedforsecurity=False).hexdigest() if self._tells else None
+                yield Stat(key, len(body), modified, md5)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._call("delete", key)
+            self.objects.pop(key, None)
+
+    def begin(self, key: str, size: int, token: str | None = None) -> Upload:
+        raise NotImplementedError
+
+    def touch(self, key: str) -> None:
+        raise NotImplementedError
+
+    def sweep(self, older_than: float) -> int:
+        return 0
+
+    def free(self) -> int | None:
+        return None
+
+    @property
+    def site(self) -> dict[str, bytes]:
+        """The catalogue, by what stands after `site/`."""
+        return {key.removeprefix(SITE): body for key, (body, _) in self.objects.items() if key.startswith(SITE)}
+
+    @contextmanager
+    def counted(self) -> Iterator[Counter[str]]:
+        """The calls of a block, and the keys that it puts."""
+        before, self.put_keys = self.calls.copy(), []
+        found: Counter[str] = Counter()
+        yield found
+        found.update(self.calls - before)
+
+    def _call(self, verb: str, key: str) -> None:
+        self.before(verb, key)
+        with self._lock:
+            self.calls[verb] += 1
+
+
+class Remembering:
+    """Implements `ports.Looks`."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[str, bytes]] = {}
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        kept = self.kept.get(name)
+        return kept[1] if kept is not None and kept[0] == version else None
+
+    def remember(self, name: str, version: str, body: bytes) -> None:
+        self.kept[name] = version, body
+
+
+def line(repo: str, state: State = State.PUBLISHED, job: str = "all", **more: str) -> Line:
+    return Line(state, job, Kind.MODEL, repo, "main", **more)  # type: ignore[arg-type]  # only words are given
+
+
+def job(name: str, machine: str = "one", at: str = "2026-11-20T08:00:00Z") -> KnownJob:
+    shown = ShownJob(name, "every 6h", 1, 1, "2026-11-20T07:00:00Z", "2026-11-20T07:30:00Z", "complete", None)
+    return KnownJob(shown, machine, at, "https://hub.example", "2026-11-20T07:30:00Z")
+
+
+@dataclass
+class Machine:
+    """Publishes the catalogue of one store, and remembers what it read of it."""
+
+    store: Memory
+    name: str = "one"
+    jobs: tuple[KnownJob, ...] = ()
+    lines: tuple[Line, ...] = ()
+    looks: Remembering = field(default_factory=Remembering)
+    at: datetime = START
+    go_on: Callable[[], None] = lambda: None
+
+    def publish(self, *, anew: bool = False) -> Sheets:
+        """A minute after the last time."""
+        self.at += timedelta(minutes=1)
+        jobs = self.jobs or (job("all", self.name),)
+        known = Known(self.name, "1.0", self.at, self.lines, jobs)
+        return publish(Press(self.store, self.looks, self.go_on, anew), known)

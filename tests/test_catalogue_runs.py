@@ -1,0 +1,274 @@
+"""The catalogue follows every run, and no run fails or waits for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror_sync.bootstrap import Mirror
+from mirror_sync.config.load import load
+from mirror_sync.domain.events import Event, RunFinished, SiteFailed, SitePublished
+from mirror_sync.errors import UsageError
+from mirror_sync.observers.history import History
+from mirror_sync.observers.metrics import Metrics
+from tests.stores.scripted import Answer, Asked, scripted
+
+LISTING = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
+
+
+@contextmanager
+def mirror(folder: Path, told: list[Event] | None = None, **more: Any) -> Iterator[Mirror]:
+    settings = {
+        "state_dir": str(folder / "state"),
+        "upstreams": {"local": {"kind": "directory", "url": str(folder / "upstream")}},
+        "targets": {"it": {"url": str(folder / "mirror"), "grace": "0s"}},
+        "licenses": {"allow": ["mit"]},
+        "jobs": [{"name": "a", "repos": ["acme/x", "acme/y"], "schedule": {"every": "6h"}}],
+        **more,
+    }
+    path = folder / "jobs.yaml"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    made = Mirror(load(path, {}), observers=[] if told is None else [told.append])
+    yield made
+    made.close()
+
+
+def upstream(folder: Path, name: str, text: str = "hello") -> None:
+    repo = folder / "upstream" / "acme" / name
+    repo.mkdir(parents=True, exist_ok=True)
+    (repo / "README.md").write_text(f"---\nlicense: mit\npipeline_tag: text-generation\n---\n{text}", encoding="utf-8")
+
+
+def site(folder: Path) -> dict[str, bytes]:
+    root = folder / "mirror" / "site"
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def of(kind: type[Event], told: list[Event]) -> list[Any]:
+    return [event for event in told if isinstance(event, kind)]
+
+
+def test_a_run_publishes_the_catalogue_after_its_report(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    told: list[Event] = []
+    with mirror(tmp_path, told) as made:
+        made.sync()
+    kinds = [type(event) for event in told if isinstance(event, RunFinished | SitePublished)]
+    assert kinds == [RunFinished, SitePublished]
+    assert {"index.html", "mirror.html", "status.json", "tunasync.json", "models/acme--x.html"} <= site(tmp_path).keys()
+    status = json.loads(site(tmp_path)["status.json"])
+    (job,) = status["jobs"]
+    assert (job["name"], job["schedule"], job["last_state"], job["repos"]) == ("a", "every 6h", "failed", 2)
+    assert job["next_run"] is not None
+    states = {line["repo"]: line["state"] for line in status["repos"]}
+    assert states == {"acme/x": "published", "acme/y": "failed"}
+
+
+def test_nothing_of_this_machine_stands_in_what_everybody_may_read(tmp_path: Path) -> None:
+    """The upstream's folder, the target's and the reasons that name them stay here."""
+    upstream(tmp_path, "x")
+    with mirror(tmp_path) as made:
+        made.sync()
+    for name, body in site(tmp_path).items():
+        assert str(tmp_path).encode() not in body, name
+
+
+@pytest.mark.parametrize("said", [{"site": {"enabled": False}}, {"site": {"enabled": True}}, {}])
+def test_the_catalogue_is_published_unless_jobs_yaml_says_otherwise(tmp_path: Path, said: dict[str, Any]) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, **said) as made:
+        made.sync()
+        wanted = said != {"site": {"enabled": False}}
+        assert bool(site(tmp_path)) is wanted
+        if not wanted:
+            with pytest.raises(UsageError, match="switches the catalogue off"):
+                made.publish_catalogue("it")
+
+
+@pytest.mark.parametrize(
+    ("said", "front", "told"),
+    [
+        ({"name": "Example", "url": "https://models.example.org"}, {}, ("Example", "https://models.example.org")),
+        ({"name": "Example"}, {"url": "https://front.example.org"}, ("Example", "https://front.example.org")),
+        ({"name": "Example"}, {}, None),
+        ({}, {"url": "https://front.example.org"}, None),
+    ],
+)
+def test_lists_of_mirrors_are_told_what_the_operator_called_it(
+    tmp_path: Path, said: dict[str, str], front: dict[str, str], told: tuple[str, str] | None
+) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, site=said, front=front) as made:
+        made.sync()
+    found = site(tmp_path).get("mirrorz.json")
+    assert (found is None) is (told is None)
+    if found is not None:
+        document = json.loads(found)
+        assert (document["version"], document["site"]["name"], document["site"]["url"]) == (1.7, *(told or ()))
+        assert [entry["cname"] for entry in document["mirrors"]] == ["a"]
+
+
+def test_tunasync_is_told_of_each_job(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    upstream(tmp_path, "y")
+    with mirror(tmp_path) as made:
+        made.sync()
+    (entry,) = json.loads(site(tmp_path)["tunasync.json"])
+    assert (entry["name"], entry["is_master"], entry["status"]) == ("a", True, "success")
+    assert entry["last_update_ts"] == entry["last_ended_ts"] > 0
+    assert entry["next_schedule_ts"] > entry["last_started_ts"]
+    assert entry["last_update"].endswith(" +0000")
+
+
+def test_a_bucket_that_refuses_the_catalogue_fails_no_run_and_the_next_one_makes_it_good(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    told: list[Event] = []
+    blocked = tmp_path / "mirror" / "site"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where the folder should be")
+    with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
+        assert made.sync().ok
+        (failed,) = of(SiteFailed, told)
+        assert failed.target == "it"
+        blocked.unlink()
+        assert made.sync().ok
+        assert len(of(SitePublished, told)) == 1
+    assert "index.html" in site(tmp_path)
+
+
+def test_a_bucket_that_answers_503_is_told_and_counted(tmp_path: Path) -> None:
+    told: list[Event] = []
+    metrics = Metrics()
+
+    def answer(asked: Asked) -> Answer:
+        if asked.method == "PUT":
+            return Answer(status=503)
+        return Answer(body=LISTING) if asked.method == "GET" and "list-type" in asked.target else Answer(status=404)
+
+    with scripted(answer) as server:
+        keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
+        target = {"url": "s3://models", "endpoint_url": server.endpoint_url, **keys}
+        with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/none"]}]) as made:
+            made.sync()
+    (failed,) = of(SiteFailed, told)
+    assert failed.code == "target-unavailable"
+    for event in told:
+        metrics(event)
+    assert metrics.registry.get_sample_value("mirror_sync_site_failures_total", {"target": "it"}) == 1
+    success = metrics.registry.get_sample_value("mirror_sync_site_last_success_timestamp_seconds", {"target": "it"})
+    assert success is None
+
+
+def test_a_run_that_is_stopped_leaves_the_catalogue_to_the_next_one(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    told: list[Event] = []
+    with mirror(tmp_path, told) as made:
+        made.stop.set()
+        made.sync()
+    assert not of(SitePublished, told)
+    assert not of(SiteFailed, told)
+    assert not (tmp_path / "mirror" / "site").exists()
+
+
+def test_a_prune_that_un_publishes_shows_it(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    told: list[Event] = []
+    retention = {"retention": {"snapshots": 0, "days": 0}}
+    with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/x"], **retention}]) as made:
+        made.sync()
+        upstream(tmp_path, "x", "changed")
+        made.sync()
+        told.clear()
+        made.prune(dry_run=True)
+        assert not of(SitePublished, told)
+        report = made.prune()
+        assert report.repos
+        assert len(of(SitePublished, told)) == 1
+
+
+def test_a_repo_that_was_taken_down_by_hand_is_shown_no_more_after_a_prune(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path) as made:
+        made.sync()
+    (tmp_path / "mirror" / "hub" / "models" / "acme--x" / "refs.json").unlink()
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/y"]}]) as made:
+        made.prune()
+    assert "models/acme--x.html" not in site(tmp_path)
+
+
+def test_verify_and_prune_leave_what_lies_beside_them_alone(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path) as made:
+        made.sync()
+        before = site(tmp_path)
+    with mirror(tmp_path, site={"enabled": False}) as made:
+        assert made.verify().ok
+        assert made.prune().ok
+    assert site(tmp_path) == before
+
+
+def test_runs_that_end_at_once_publish_one_after_the_other_and_none_is_missing(tmp_path: Path) -> None:
+    jobs = [{"name": f"j{number}", "repos": [f"acme/r{number}"]} for number in range(6)]
+    for number in range(6):
+        upstream(tmp_path, f"r{number}")
+    told: list[Event] = []
+    with mirror(tmp_path, told, jobs=jobs) as made:
+        with ThreadPoolExecutor(6) as threads:
+            reports = list(threads.map(lambda number: made.sync([f"j{number}"]), range(6)))
+        assert all(report.ok for report in reports)
+    assert not of(SiteFailed, told)
+    assert 1 <= len(of(SitePublished, told)) <= 6
+    assert {f"models/acme--r{number}.html" for number in range(6)} <= site(tmp_path).keys()
+    assert json.loads(site(tmp_path)["status.json"])["complete"]
+
+
+def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    told: list[Event] = []
+    with mirror(tmp_path, told) as made, mirror(tmp_path, told) as other:
+        made.sync()
+        told.clear()
+        (lock,) = (tmp_path / "state" / "locks").rglob("site.lock")
+        with made._catalogues()._alone("it"):
+            waiting = threading.Thread(target=other.sync)
+            waiting.start()
+            while not of(RunFinished, told):
+                pass
+            other.stop.set()
+            waiting.join(30)
+            assert not waiting.is_alive()
+        assert lock.exists()
+    assert not of(SitePublished, told)
+
+
+def test_all_of_it_can_be_compared_again(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path) as made:
+        made.sync()
+        good = site(tmp_path)["models/acme--x.html"]
+        (tmp_path / "mirror" / "site" / "models" / "acme--x.html").write_bytes(good[::-1])
+        sheets = made.publish_catalogue("it")
+        assert site(tmp_path)["models/acme--x.html"] == good
+        assert sheets.put >= 1
+        with pytest.raises(UsageError, match="no target"):
+            made.publish_catalogue("nowhere")
+
+
+def test_a_day_has_one_size_and_days_are_kept_by_place(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path) as made:
+        made.sync()
+        made.sync()
+    history = History(tmp_path / "state" / "history.db")
+    place = f"file://{(tmp_path / 'mirror').resolve()}"
+    (size,) = history.growth(place)
+    assert (size.repos, size.files) == (1, 1)
+    assert size.bytes > 0
+    assert history.growth("elsewhere") == ()
