@@ -20,12 +20,11 @@ from tests.clients.repos import MANY, MODEL
 from tests.clients.truth import RepoTruth
 from tests.requirements import need
 from tests.servers.certificates import Authority, Certificate
-from tests.servers.nginx import nginx
+from tests.servers.nginx import around, nginx
 from tests.servers.ports import free_port
 
 MANUAL = Path(__file__).parents[2] / "docs/README.md"
 HOST = "models.example.org"
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,10 @@ def tls(synced_directory: Synced, tmp_path_factory: pytest.TempPathFactory) -> I
     need("nginx", "curl")
     folder, port = tmp_path_factory.mktemp("tls"), free_port()
     authority = Authority(folder)
-    temporary = "".join(f"{place}_temp_path {folder}/{place};" for place in TEMPORARY)
     with serving(synced_directory, "nginx") as mirror:
         server = placed(printed(), port, mirror.url, authority.certify(HOST, "localhost"))
-        configuration = folder / "nginx.conf"
-        configuration.write_text(
-            f"pid {folder}/pid;\nevents {{}}\nhttp {{ access_log off; {temporary}\n{server}}}\n", encoding="utf-8"
-        )
         front = synced_directory.folder / f"jobs-{urlsplit(mirror.url).port}.nginx"
-        with nginx(configuration, port):
+        with nginx(around(server, folder), port):
             yield Tls(port, authority.file, front / "logs/access.log", synced_directory.truth.model)
 
 
@@ -87,7 +81,7 @@ def test_curl_speaks_http2_over_tls_1_3_and_nothing_older(tls: Tls, tmp_path: Pa
     assert (reply.protocol, reply.status) == ("HTTP/2", 200)
     assert len(reply.body) == tls.model.files["config.json"].size
     assert tls.ask(path, "--http1.1", folder=tmp_path).protocol == "HTTP/1.1"
-    with pytest.raises(AssertionError, match="alert protocol version"):
+    with pytest.raises(AssertionError, match="alert"):
         tls.ask(path, "--tls-max", "1.2", folder=tmp_path)
 
 

@@ -83,8 +83,12 @@ def test_a_wheel_made_from_the_sdist_holds_all_that_the_program_reads(tmp_path: 
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("venv")
     copy = tmp_path_factory.mktemp("checkout")
-    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs")), copy)
-    ran("cp", *(TOP / name for name in ("pyproject.toml", "README.md", "jobs.yaml")), copy)
+    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs", "monitoring")), copy)
+    ran(
+        "cp",
+        *(TOP / name for name in ("pyproject.toml", "README.md", "README.zh.md", "CHANGELOG.md", "jobs.yaml")),
+        copy,
+    )
     ran(copy / "packaging/deb.sh", cwd=copy, PYTHON=sys.executable)
     [built] = (copy / "dist").glob("mirror-sync_*.deb")
     return built
@@ -103,6 +107,7 @@ def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Pat
         "usr/lib/systemd/system/mirror-sync-worker.service",
         "usr/share/man/man1/mirror-sync-sync.1.gz",
         "usr/share/doc/mirror-sync/docs/configuration.md",
+        "usr/share/doc/mirror-sync/monitoring/alerts.yml",
     ):
         assert (tmp_path / name).is_file()
     assert str((tmp_path / "usr/bin/mirror-sync").readlink()) == "/opt/mirror-sync/bin/mirror-sync"
