@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
 prefix=opt/mirror-sync
 root=$(mktemp -d)
+chmod 755 "$root"
 trap 'rm -rf "$root"' EXIT
 umask 022
 
@@ -22,10 +23,17 @@ done
 "$root/$prefix/bin/python" -m pip uninstall --quiet --yes pip
 # what was written while building names the place where it was built
 grep -rlIZ "$root" "$root/$prefix" | xargs -0 --no-run-if-empty sed -i "s|$root/|/|g"
+minor=$("$python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
+# it runs on the Python that the package depends on, whichever built it
+ln -sf "/usr/bin/python$minor" "$root/$prefix/bin/python3"
+sed -i -e 's|^home = .*|home = /usr/bin|' -e "s|^executable = .*|executable = /usr/bin/python$minor|" \
+    -e "s|^command = .*|command = /usr/bin/python$minor -m venv /$prefix|" "$root/$prefix/pyvenv.cfg"
+# no user of the program may write beside it: compiled here, or anew at each start
 find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
+"$python" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$root/$prefix/lib" || true
 
-install -D -m 644 systemd/mirror-sync.service "$root/lib/systemd/system/mirror-sync.service"
-install -D -m 644 systemd/mirror-sync-worker.service "$root/lib/systemd/system/mirror-sync-worker.service"
+install -D -m 644 systemd/mirror-sync.service "$root/usr/lib/systemd/system/mirror-sync.service"
+install -D -m 644 systemd/mirror-sync-worker.service "$root/usr/lib/systemd/system/mirror-sync-worker.service"
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
 install -D -m 644 README.md "$root/usr/share/doc/mirror-sync/README.md"
@@ -39,7 +47,6 @@ ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
 
 install -d "$root/DEBIAN"
 echo /etc/mirror-sync/jobs.yaml > "$root/DEBIAN/conffiles"
-minor=$("$python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
 arch=$(dpkg --print-architecture)
 cat > "$root/DEBIAN/control" <<END
 Package: mirror-sync
@@ -54,6 +61,6 @@ Description: mirror of AI models and datasets, proved by SHA-256
  Keeps an organisation's own copy of models and datasets from the Hugging Face Hub in an S3-compatible bucket or a
  directory: proved byte by byte, filtered by licence, served to unmodified clients.
 END
-install -m 755 packaging/postinst packaging/prerm "$root/DEBIAN/"
+install -m 755 packaging/{postinst,prerm,postrm} "$root/DEBIAN/"
 mkdir -p dist
 dpkg-deb --root-owner-group --build "$root" "dist/mirror-sync_${version}_$arch.deb"

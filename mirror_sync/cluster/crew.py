@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -26,6 +27,7 @@ _PAUSE = 0.5  # seconds before an errand that was given back goes out again
 _LOOK = 0.2  # seconds between two looks at the stop event
 _CENSUS = 1.0  # seconds that a look at who is there holds good
 GRACE = 6.0  # seconds that errands get to end after a stop
+_HALTED = 1000  # runs that were stopped last: those whose errands are still ending are among them
 
 
 class DaskCrew:
@@ -75,7 +77,7 @@ class _Office:
         self._desks: dict[str, Desk] = {}
         self._numbers = itertools.count()
         self._learning, self._halting = threading.Lock(), threading.Lock()
-        self._halted = False
+        self._halted: deque[str] = deque(maxlen=_HALTED)
         self._link = Link(address, self._receive, wait)
         self._turnstile = _Turnstile(self._link, address, wait)
 
@@ -133,18 +135,20 @@ class _Office:
                     raise
             if site.stop.is_set() and until is None:
                 until = time.monotonic() + GRACE
-                self._halt()
+                self._halt(parcel.errand.run)
             elif until is not None and time.monotonic() > until:
                 self._link.cancel([parcel.key])
                 raise Interrupted("a worker did not end in time")
             else:
                 self._desks[parcel.key].free(*self._turnstile.expect_somebody())
 
-    def _halt(self) -> None:
+    def _halt(self, run: str) -> None:
+        """Once for all errands of a run; those of other runs go on."""
         with self._halting:
-            first, self._halted = not self._halted, True
-        if first:
-            self._link.halt()
+            if run in self._halted:
+                return
+            self._halted.append(run)
+        self._link.halt(run)
 
     def _receive(self, letter: Letter) -> None:
         desk = self._desks.get(letter.key)

@@ -94,12 +94,12 @@ class Link:
         with suppress(Exception):  # a scheduler that is lost has forgotten them already
             self._client.cancel([_future(self._client, key) for key in keys], force=True)
 
-    def halt(self) -> None:
-        """All errands of ours end, keeping what was put."""
+    def halt(self, run: str) -> None:
+        """All errands of a run end, keeping what was put."""
         from mirror_sync.cluster.worker import halt
 
         with suppress(Exception):
-            self._client.run(halt, self.name, on_error="ignore")
+            self._client.run(halt, run, on_error="ignore")
 
     def reply(self, worker: str, number: int, answer: Answer) -> None:
         """Answer a question, some time soon. A worker that is gone does not miss it."""

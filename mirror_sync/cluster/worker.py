@@ -37,10 +37,10 @@ def hear(number: int, body: bytes, dask_worker: Any = None) -> None:
     _workplace(dask_worker).answer(number, decode(body))  # type: ignore[arg-type]
 
 
-def halt(sender: str, dask_worker: Any = None) -> None:
-    """A coordinator has stopped. Runs in the worker's event loop; a worker that is not ours has no such errand."""
+def halt(run: str, dask_worker: Any = None) -> None:
+    """A run has been stopped. Runs in the worker's event loop; a worker that is not ours has no such errand."""
     if _PLUGIN in dask_worker.plugins:
-        _workplace(dask_worker).halt(sender)
+        _workplace(dask_worker).halt(run)
 
 
 def _workplace(worker: Any) -> Workplace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from mirror_sync.engine.sync import Bench, run_errand
 from mirror_sync.errors import Interrupted
 
 Send = Callable[[str, Letter], None]  # to the coordinator of this name
+
+_HALTED = 1000  # runs that were stopped last: an errand that is still on its way here is of one of them
 
 _log = structlog.get_logger("mirror_sync.worker")
 
@@ -43,7 +46,7 @@ class Workplace:
         self.questions = Questions()
         self._benches = _Benches(site)
         self._turns: dict[str, _Turn] = {}
-        self._halted: set[str] = set()
+        self._halted: deque[str] = deque(maxlen=_HALTED)
         self._left = ""
         self._quiet = threading.Condition()
 
@@ -54,7 +57,7 @@ class Workplace:
         task = parcel.errand.task
         with self._turn(parcel) as attempt:
             if attempt is None:
-                return GivenBack(self._left or "its coordinator has stopped")
+                return GivenBack(self._left or "its run was stopped")
             _log.info("errand.started", job=task.job.name, repo=str(task.repo), revision=task.revision)
             try:
                 report = self._carry_out(parcel, attempt)
@@ -77,11 +80,11 @@ class Workplace:
         with self._quiet:
             self._stop(lambda parcel: parcel.key == key)
 
-    def halt(self, sender: str) -> None:
-        """A coordinator has stopped: its errands end, keeping what was put, and none of it begins any more."""
+    def halt(self, run: str) -> None:
+        """A run was stopped: its errands end, keeping what was put, and none of it begins any more."""
         with self._quiet:
-            self._halted.add(sender)
-            self._stop(lambda parcel: parcel.sender == sender)
+            self._halted.append(run)
+            self._stop(lambda parcel: parcel.errand.run == run)
 
     def leave(self, why: str, seconds: float) -> bool:
         """All errands end, keeping what was put, and none begins any more; whether they did within so many seconds."""
@@ -109,7 +112,7 @@ class Workplace:
 
     @contextmanager
     def _turn(self, parcel: Parcel) -> Iterator[Attempt | None]:
-        """None when nothing of this sender, or at all, is begun here any more."""
+        """None when nothing of this run, or at all, is begun here any more."""
         number = uuid.uuid4().hex
 
         def post(message: Message) -> None:
@@ -117,7 +120,7 @@ class Workplace:
 
         attempt = Attempt(post, self.questions)
         with self._quiet:
-            if self._left or parcel.sender in self._halted:
+            if self._left or parcel.errand.run in self._halted:
                 attempt.stop.set()
             else:
                 self._turns[number] = _Turn(parcel, attempt)

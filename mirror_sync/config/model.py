@@ -32,14 +32,9 @@ OnlyText = Annotated[
 _BESIDE = "stands beside every, where only one can be; remove it or every"
 
 
-class EveryEntry(Keys):
-    """Run again some time after the last start."""
+class WhenKeys(Keys):
+    """What any schedule may say."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}"}
-
-    every: scalars.Interval = Field(
-        description="The time from one start to the next: days, hours, minutes, seconds.", examples=["6h"]
-    )
     jitter: scalars.Duration = Field(
         default=timedelta(0),
         description="Start at random up to this much later, so that many jobs do not start at once.",
@@ -50,6 +45,16 @@ class EveryEntry(Keys):
         default=None,
         description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
         examples=["01:00-06:00 mon-fri"],
+    )
+
+
+class EveryEntry(WhenKeys):
+    """Run again some time after the last start."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}"}
+
+    every: scalars.Interval = Field(
+        description="The time from one start to the next: days, hours, minutes, seconds.", examples=["6h"]
     )
     timezone: scalars.Zone | None = Field(
         default=None, description="The IANA time zone that only is meant in.", examples=["Asia/Shanghai"]
@@ -62,7 +67,7 @@ class EveryEntry(Keys):
         return self
 
 
-class CronEntry(Keys):
+class CronEntry(WhenKeys):
     """Run at certain times of the clock."""
 
     cron: scalars.Crontab = Field(
@@ -70,17 +75,6 @@ class CronEntry(Keys):
     )
     timezone: scalars.Zone = Field(
         default="UTC", description="The IANA time zone that cron and only are meant in.", examples=["Asia/Shanghai"]
-    )
-    jitter: scalars.Duration = Field(
-        default=timedelta(0),
-        description="Start at random up to this much later, so that many jobs do not start at once.",
-        examples=["5m"],
-        json_schema_extra={"default": "0s"},
-    )
-    only: OnlyText | None = Field(
-        default=None,
-        description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
-        examples=["01:00-06:00 mon-fri"],
     )
 
 

@@ -84,7 +84,7 @@ class _Flow:
         except BaseException as error:
             if self._page.written and not _worthless(error):
                 self._upload.keep()
-                self._read.settle(self._page.written_bytes)
+                self._read.keep(self._page.written_bytes)
             else:
                 self._page.clear()
             raise

@@ -19,7 +19,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.engine.expire import Expiry
 from mirror_sync.engine.marks import Marks
-from mirror_sync.engine.notices import Notice
+from mirror_sync.engine.prune_notices import PruneNotice
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.errors import Interrupted, MirrorError
@@ -57,7 +57,7 @@ class Prune:
                 if self._dry_run:
                     _Sweep(self._site, target, found, readers.map, self._site.clock().timestamp()).rehearse(self._jobs)
                     return
-                with Notice(self._site, target) as notice:
+                with PruneNotice(self._site, target) as notice:
                     sweep = _Sweep(self._site, target, found, readers.map, notice.now, notice)
                     sweep.carry_out(self._jobs)
         except Interrupted:
@@ -95,7 +95,7 @@ class _Sweep:
     """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a rehearsal."""
 
     def __init__(
-        self, site: Site, target: Target, found: _Count, mapper: Mapper, now: float, notice: Notice | None = None
+        self, site: Site, target: Target, found: _Count, mapper: Mapper, now: float, notice: PruneNotice | None = None
     ) -> None:
         self._site, self._target, self._found, self._mapper = site, target, found, mapper
         self._notice = notice
@@ -144,7 +144,7 @@ class _Sweep:
         """Before the first removal, and now and then: what was unnamed twice, some time apart, is no base of a sync."""
         self._beat()
         if first:
-            self._site.pause(self._target.settle)
+            self._site.pause(self._target.settling_time)
         elif self._site.monotonic() - self._refreshed < min(_REFRESH, self._target.grace.total_seconds() / 4):
             return
         self._refreshed = self._site.monotonic()
@@ -172,8 +172,8 @@ class _Sweep:
             self._remove(old[half:])
 
     def _in_time(self, looked: float) -> bool:
-        settle = self._target.settle
-        return not settle or self._site.monotonic() - looked <= settle * _LIMIT
+        time = self._target.settling_time
+        return not time or self._site.monotonic() - looked <= time * _LIMIT
 
     @contextmanager
     def _last_look(self, marks: Marks) -> Iterator[None]:

@@ -18,9 +18,9 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import Selection
 from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
+from mirror_sync.engine.beside_prune import Swept
 from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
-from mirror_sync.engine.settle import Swept
 from mirror_sync.errors import BadAnswer, DocumentError
 from mirror_sync.ports import Store
 

@@ -61,7 +61,7 @@ class FileRead:
         """Raise Interrupted when the run was asked to stop."""
         self._site.go_on()
 
-    def settle(self, count: int) -> None:
+    def keep(self, count: int) -> None:
         """Of the bytes of this attempt so many will be gone on with, and are not taken back."""
         with self._lock:
             self._count -= count

@@ -46,7 +46,7 @@ class Target:
     flights: Flights = field(default_factory=Flights, repr=False, compare=False)
 
     @property
-    def settle(self) -> float:
+    def settling_time(self) -> float:
         """Seconds within which a call to the store that was made has taken effect: see decision 0005."""
         return min(_SETTLE, self.grace.total_seconds() / 4)
 

@@ -18,6 +18,7 @@ from mirror_sync.domain.plan import carry_out
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.absence import Absences, Proof
+from mirror_sync.engine.beside_prune import Swept, Watch
 from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Seen, Settled, renamed
@@ -29,7 +30,6 @@ from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
 from mirror_sync.engine.room import expect_room
-from mirror_sync.engine.settle import Swept, Watch
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Origin, Transfer
 from mirror_sync.errors import Interrupted, RevisionNotFound

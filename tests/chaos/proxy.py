@@ -9,14 +9,11 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from tests.servers.ports import LOOPBACK
+from tests.servers.relay import Relay, end, pieces, relaying, reset, sent, start
 
-_PIECE = 64 << 10
 _REQUEST = re.compile(rb"(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.1\r\n")
 _SLOW = (503, "Slow Down", "SlowDown", "Please reduce your request rate.")
 _BROKEN = (200, "OK", "InternalError", "We encountered an internal error. Please try again.")
@@ -34,14 +31,11 @@ class Trouble:
     """Seconds of a delay, or bytes up or down before a cut."""
 
 
-class Proxy:
+class Proxy(Relay):
     """Relays connections to one server, with the troubles that were asked for."""
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname or LOOPBACK, parts.port or 80)
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
-        self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
+        super().__init__(upstream)
         self._troubles: list[tuple[Trouble, list[int]]] = []
         self._refused = 0
         self._lock = threading.Lock()
@@ -60,46 +54,24 @@ class Proxy:
             self._troubles.clear()
             self._refused = 0
 
-    def accept_all(self) -> None:
-        """Accepts until it is closed."""
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._refuses():
-                _reset(client)
-            else:
-                _start(self._relay, client)
-
-    def close(self) -> None:
-        """Takes no more connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _refuses(self) -> bool:
+    def refuses(self) -> bool:
         with self._lock:
             refused = self._refused > 0
             self._refused -= refused
             return refused
 
-    def _relay(self, client: socket.socket) -> None:
-        try:
-            server = socket.create_connection(self._upstream)
-        except OSError:
-            _reset(client)
-            return
+    def relay(self, client: socket.socket, server: socket.socket) -> None:
         for sock in (client, server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link = _Link(client, server)
-        _start(self._up, link)
-        for piece in _pieces(server):
+        start(self._up, link)
+        for piece in pieces(server):
             if not link.down(piece):
                 break
         link.end()
 
     def _up(self, link: _Link) -> None:
-        for piece in _pieces(link.client):
+        for piece in pieces(link.client):
             trouble = self._trouble(piece)
             if trouble is not None and not _strike(trouble, link):
                 return
@@ -141,17 +113,11 @@ class _Link:
         if self.limit is not None:
             piece = piece[: self.limit]
             self.limit -= len(piece)
-        try:
-            sink.sendall(piece)
-        except OSError:
-            return False
-        return self.limit is None or self.limit > 0
+        return sent(sink, piece) and (self.limit is None or self.limit > 0)
 
     def end(self) -> None:
         for sock in (self.client, self.server):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+            end(sock)
 
 
 def _strike(trouble: Trouble, link: _Link) -> bool:
@@ -161,7 +127,7 @@ def _strike(trouble: Trouble, link: _Link) -> bool:
     elif trouble.kind == "cut":
         link.limit = max(1, int(trouble.amount))
     elif trouble.kind == "reset":
-        _reset(link.client)
+        reset(link.client)
         link.end()
         return False
     else:
@@ -179,40 +145,11 @@ def _answer(link: _Link, words: tuple[int, str, str, str]) -> None:
         link.client.sendall(f"{head}Connection: close\r\n\r\n{body}".encode())
         link.client.shutdown(socket.SHUT_WR)
         link.client.settimeout(1)
-        for _ in _pieces(link.client):
+        for _ in pieces(link.client):
             pass
     link.end()
 
 
-def _reset(sock: socket.socket) -> None:
-    with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    sock.close()
-
-
-def _pieces(source: socket.socket) -> Iterator[bytes]:
-    while True:
-        try:
-            piece = source.recv(_PIECE)
-        except OSError:
-            return
-        if not piece:
-            return
-        yield piece
-
-
-def _start(target: Callable[..., None], *arguments: object) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True).start()
-
-
-@contextmanager
-def proxy(upstream: str) -> Iterator[Proxy]:
+def proxy(upstream: str) -> AbstractContextManager[Proxy]:
     """A proxy in front of the server at this URL, for as long as the block lasts."""
-    one = Proxy(upstream)
-    accepting = threading.Thread(target=one.accept_all, daemon=True)
-    accepting.start()
-    try:
-        yield one
-    finally:
-        one.close()
-        accepting.join(5)
+    return relaying(Proxy(upstream))

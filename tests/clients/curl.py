@@ -13,8 +13,9 @@ from tests.parts import program
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its status, its headers, its body."""
+    """An answer: its protocol (`HTTP/1.1`, `HTTP/2`), its status, its headers, its body."""
 
+    protocol: str
     status: int
     headers: Message
     body: bytes
@@ -29,7 +30,7 @@ def curl(url: str, *options: str, folder: Path) -> Reply:
     ran = subprocess.run([program("curl"), *fixed, *files, *options, url], capture_output=True, text=True, check=False)
     assert ran.returncode == 0 or ran.stdout.strip() not in ("", "000"), f"{url}: {ran.stderr}"
     blocks = head.read_text(encoding="latin-1").replace("\r\n", "\n").strip().split("\n\n")
-    headers = Parser().parsestr(blocks[-1].partition("\n")[2])
+    first, _, rest = blocks[-1].partition("\n")
     # With --head curl calls the headers the body.
     content = body.read_bytes() if body.exists() and "--head" not in options else b""
-    return Reply(int(ran.stdout), headers, content)
+    return Reply(first.split()[0], int(ran.stdout), Parser().parsestr(rest), content)

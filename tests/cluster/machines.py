@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mirror_sync.bootstrap import Mirror
+from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.config.load import load
 from mirror_sync.domain.events import Event
 from mirror_sync.domain.report import RunReport
+from mirror_sync.engine.run import sync_jobs
 from tests.servers.child import Child, child
 from tests.servers.ports import LOOPBACK, answers, free_port
 
@@ -97,6 +100,26 @@ class Machines:
     def sync(self, **changes: Any) -> RunReport:
         with self.coordinator(**changes) as mirror:
             return mirror.sync()
+
+    @contextmanager
+    def side_by_side(self, **changes: Any) -> Iterator[Callable[[str], tuple[threading.Event, Future[RunReport]]]]:
+        """Starts a job beside the others, as the daemon does; the event ends its run alone."""
+        settings = load(self.config("coordinator", **changes), self._secrets)
+        site = Assembly(settings, self.stop).site(self.events.append, lambda report: None)
+        stops: list[threading.Event] = []
+
+        def start(name: str) -> tuple[threading.Event, Future[RunReport]]:
+            stops.append(threading.Event())
+            jobs = [job for job in settings.jobs if job.name == name]
+            return stops[-1], runs.submit(sync_jobs, replace(site, stop=stops[-1]), jobs, settings.jobs)
+
+        with ThreadPoolExecutor() as runs:
+            try:
+                yield start
+            except BaseException:
+                for stop in stops:
+                    stop.set()
+                raise
 
     @contextmanager
     def syncing(self, **changes: Any) -> Iterator[Future[RunReport]]:

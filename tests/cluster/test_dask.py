@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.keeper import LOST
-from mirror_sync.domain.events import Called, FileFinished, RepoPlanned, Retrying
+from mirror_sync.domain.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.large import in_flight
 from tests.cluster.machines import Machines, Scheduler, kill, wait_until
@@ -132,6 +132,29 @@ def test_a_stop_ends_what_is_out_and_the_next_run_goes_on(hub: Hub, machines: Ma
     hub.faults.clear()
     assert machines.sync().count(RepoOutcome.PUBLISHED) == 2
     assert fetched(hub) - 2 * BIG <= in_flight(BIG // PART) * PART
+
+
+def test_a_job_that_is_stopped_ends_its_own_errands_alone(hub: Hub, machines: Machines) -> None:
+    """Also on the same worker, and those of the other job that begin later."""
+    for seed, name in enumerate(("short/x", "long/x", "long/y")):
+        offer(hub, name, seed)
+    hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
+    worker = machines.worker("--repos", "2")
+    jobs = [{"name": name, "repos": [f"{name}/*"]} for name in ("short", "long")]
+    with machines.side_by_side(jobs=jobs) as start:
+        stop, short = start("short")
+        wait_until(lambda: fetched(hub) > BIG // 4)
+        _, long = start("long")
+        wait_until(lambda: any(event.repo.owner == "long" for event in machines.told(BytesFetched)))
+        stop.set()
+        stopped = short.result()
+        hub.faults.clear()
+        whole = long.result()
+    assert (stopped.interrupted, stopped.left, stopped.repos) == (True, 1, ())
+    assert (whole.interrupted, whole.count(RepoOutcome.PUBLISHED)) == (False, 2)
+    assert worker.tail().count("errand.given-back") == 1
+    assert machines.sync(jobs=jobs).count(RepoOutcome.PUBLISHED) == 1
+    assert fetched(hub) - 3 * BIG <= in_flight(BIG // PART) * PART
 
 
 def test_workers_go_on_for_a_coordinator_that_was_killed_and_came_back(hub: Hub, machines: Machines) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cluster.machines import Machines, Scheduler, wait_until
-from tests.servers.ports import LOOPBACK
+from tests.servers.certificates import Authority
 from tests.standin import Hub, Small
 
 CONFIG = "DASK_DISTRIBUTED__COMM__"
@@ -55,23 +50,11 @@ def test_with_tls_only_those_with_a_certificate_take_part(
 
 def certified(folder: Path) -> dict[str, str]:
     """What Dask is told of a certificate that stands for all of a cluster."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, secret = folder / "certificate.pem", folder / "key.pem"
-    encoding = serialization.Encoding.PEM
-    certificate.write_bytes(signed.public_bytes(encoding))
-    secret.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    said = {f"{CONFIG}REQUIRE_ENCRYPTION": "True", f"{CONFIG}TLS__CA_FILE": str(certificate)}
+    authority = Authority(folder)
+    mine = authority.certify()
+    said = {f"{CONFIG}REQUIRE_ENCRYPTION": "True", f"{CONFIG}TLS__CA_FILE": str(authority.file)}
     for role in ("SCHEDULER", "WORKER", "CLIENT"):
-        said |= {f"{CONFIG}TLS__{role}__CERT": str(certificate), f"{CONFIG}TLS__{role}__KEY": str(secret)}
+        said |= {f"{CONFIG}TLS__{role}__CERT": str(mine.chain), f"{CONFIG}TLS__{role}__KEY": str(mine.key)}
     return said
 
 

@@ -1,4 +1,4 @@
-"""A jobs.yaml without faults to change one line of, and two ways to load it."""
+"""A jobs.yaml without faults to change one line of, and ways to load it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ TARGETS = "targets: {disk: {url: ./mirror}}\n"
 LICENSES = "licenses: {allow: [mit]}\n"
 JOBS = "jobs: [{name: one, repos: [acme/small]}]\n"
 REST = UPSTREAMS + TARGETS + LICENSES
+NOTHING = "repos: is missing; write repos: [sentence-transformers/all-MiniLM-L6-v2], or select: {author: Qwen}"
+FOLDER = "must be a folder, as in file:///srv/mirror or ./var/mirror"
 
 
 def settings(text: str, folder: Path = Path("/etc/mirror"), **environ: str) -> Settings:
@@ -47,3 +49,10 @@ def fault(text: str | bytes, **environ: str) -> str:
 def warnings(text: str) -> list[str]:
     """What is odd about `text`, places first."""
     return [f"{found.line}:{found.column}: {found.where}: {found.message}" for found in settings(text).warnings]
+
+
+def job_fault(line: str) -> str:
+    """The only one of a job with this line: its column and its key as the line itself has them."""
+    found = fault(f"{REST}jobs:\n- name: one\n  repos: [acme/x]\n  {line}\n")
+    column, _, rest = found.removeprefix("7:").partition(": jobs[0].")
+    return f"{int(column) - 2}: {rest}"

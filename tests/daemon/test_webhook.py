@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import urllib.error
 import urllib.request
@@ -21,9 +22,12 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.front.serve import serving
 from mirror_sync.observers.metrics import WEBHOOKS, Metrics
 from tests.daemon.living import living, write_jobs
+from tests.requirements import need
+from tests.servers.nginx import around, nginx
 from tests.servers.ports import free_port
 
 SECRET = "whsec-1234"
+MANUAL = Path(__file__).parents[2] / "docs/operating.md"
 
 
 def payload(repo: str = "acme/one", scope: str = "repo.content", kind: str = "model", **more: Any) -> bytes:
@@ -86,6 +90,20 @@ def test_a_change_of_a_repo_starts_a_sync_of_it(asked: Asked, state: State, outc
     assert (status, answer) == (202, {"begun": [{"job": "job", "repo": "acme/one", "state": state}]})
     assert asked.came == [("acme/one", frozenset({"refs/heads/main", "main"}))]
     assert asked.counted == {outcome: 1}
+
+
+def test_the_manuals_proxy_lets_the_hub_reach_the_webhook_and_nothing_else(asked: Asked, tmp_path: Path) -> None:
+    need("nginx")
+    port, [printed] = free_port(), re.findall(r"```nginx\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert "http://127.0.0.1:9108;" in printed
+    place = printed.replace("http://127.0.0.1:9108", asked.url)
+    server = f"server {{ listen 127.0.0.1:{port}; root {tmp_path}/none; {place} }}"
+    with nginx(around(server, tmp_path), port) as proxy:
+        assert post(proxy.url, payload())[0] == 202
+        assert post(proxy.url, payload(), "another")[0] == 401
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{proxy.url}/metrics", timeout=20)
+    assert asked.came == [("acme/one", frozenset())]
 
 
 @pytest.mark.parametrize("scope", ["repo", "repo.config", "repo.config.dois", "repo.content"])

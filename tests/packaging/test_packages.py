@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -78,35 +79,125 @@ def test_a_wheel_made_from_the_sdist_holds_all_that_the_program_reads(tmp_path: 
     assert sdist.stat().st_size < 5_000_000
 
 
-def test_a_debian_package_holds_a_program_that_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("venv")
-    copy = tmp_path / "checkout"
-    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs")), _made(copy))
+    copy = tmp_path_factory.mktemp("checkout")
+    ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs", "monitoring")), copy)
     ran(
         "cp",
-        *(TOP / name for name in ("pyproject.toml", "README.md", "jobs.yaml", "LICENSE") if (TOP / name).exists()),
+        *(TOP / name for name in ("pyproject.toml", "README.md", "README.zh.md", "CHANGELOG.md", "jobs.yaml")),
         copy,
     )
     ran(copy / "packaging/deb.sh", cwd=copy, PYTHON=sys.executable)
-    [package] = (copy / "dist").glob("mirror-sync_*.deb")
-    root = tmp_path / "root"
-    ran("dpkg-deb", "-x", package, root)
-    venv = root / "opt/mirror-sync"
-    assert "mirror-sync " in ran(venv / "bin/python", "-m", "mirror_sync", "--version")
+    [built] = (copy / "dist").glob("mirror-sync_*.deb")
+    return built
+
+
+def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Path) -> None:
+    ran("dpkg-deb", "-x", package, tmp_path)
+    venv = tmp_path / "opt/mirror-sync"
+    assert "mirror-sync " in program_in(venv, "--version")
     assert (venv / "bin/mirror-sync").read_text().startswith("#!/opt/mirror-sync/bin/python")
-    jobs = root / "etc/mirror-sync/jobs.yaml"
-    assert ": ok, " in ran(venv / "bin/python", "-m", "mirror_sync", "-c", jobs, "check", MIRROR_STATE=str(tmp_path))
+    jobs = tmp_path / "etc/mirror-sync/jobs.yaml"
+    assert ": ok, " in program_in(venv, "-c", jobs, "check")
     assert "url: file:///srv/mirror" in jobs.read_text()
     for name in (
-        "lib/systemd/system/mirror-sync.service",
-        "lib/systemd/system/mirror-sync-worker.service",
+        "usr/lib/systemd/system/mirror-sync.service",
+        "usr/lib/systemd/system/mirror-sync-worker.service",
         "usr/share/man/man1/mirror-sync-sync.1.gz",
         "usr/share/doc/mirror-sync/docs/configuration.md",
+        "usr/share/doc/mirror-sync/monitoring/alerts.yml",
     ):
-        assert (root / name).is_file()
-    assert str((root / "usr/bin/mirror-sync").readlink()) == "/opt/mirror-sync/bin/mirror-sync"
+        assert (tmp_path / name).is_file()
+    assert str((tmp_path / "usr/bin/mirror-sync").readlink()) == "/opt/mirror-sync/bin/mirror-sync"
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+def program_in(venv: Path, *arguments: str | Path) -> str:
+    """What the program says on the Python of these tests: that of the package is Debian's, which need not be here."""
+    [site] = venv.glob("lib/python3.*/site-packages")
+    return ran(
+        sys.executable, "-m", "mirror_sync", *arguments, cwd=venv, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE=""
+    )
+
+
+def test_it_runs_on_the_python_that_it_depends_on_and_writes_nothing_beside_itself(
+    package: Path, tmp_path: Path
+) -> None:
+    ran("dpkg-deb", "-x", package, tmp_path)
+    venv = tmp_path / "opt/mirror-sync"
+    assert re.fullmatch(r"/usr/bin/python3\.\d+", str((venv / "bin/python3").readlink()))
+    assert "home = /usr/bin\n" in (venv / "pyvenv.cfg").read_text()
+    before = set(venv.rglob("*.pyc"))
+    assert len(before) > 1000
+    program_in(venv, "--help")
+    assert set(venv.rglob("*.pyc")) == before
+
+
+class Dpkg:
+    """dpkg on a root of its own that holds nothing else, without chroot: what it depends on is this machine's."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in ("info", "updates"):
+            (root / "var/lib/dpkg" / folder).mkdir(parents=True)
+        for name in ("var/lib/dpkg/status", "var/lib/dpkg/available"):
+            (root / name).touch()
+
+    def __call__(self, *arguments: str | Path) -> None:
+        forced = "--force-depends,script-chrootless,confold"
+        ran("dpkg", f"--root={self.root}", f"--log={self.root}/log", forced, *arguments)
+
+    @property
+    def state(self) -> str:
+        shown = ("--show", "--showformat", "${db:Status-Abbrev}${Version}", "mirror-sync")
+        return ran("dpkg-query", f"--admindir={self.root}/var/lib/dpkg", *shown)
+
+    def owned(self, name: str) -> tuple[str, str]:
+        """A file's mode, and its owner by the users of this root."""
+        found = (self.root / name).stat()
+        users = (line.split(":") for line in (self.root / "etc/passwd").read_text().splitlines())
+        return f"{found.st_mode & 0o777:o}", {int(user[2]): user[0] for user in users}.get(found.st_uid, "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of other users")
+def test_dpkg_installs_upgrades_removes_and_purges_it(package: Path, tmp_path: Path) -> None:
+    """A configuration that was edited outlives upgrades and removal; what was mirrored outlives the purge, too."""
+    need("systemd")
+    dpkg = Dpkg(tmp_path / "root")
+    version = ran("dpkg-deb", "--field", package, "Version").strip()
+    dpkg("--install", package)
+    assert dpkg.state == f"ii {version}"
+    assert dpkg.owned("srv/mirror") == ("755", "mirror-sync")
+    assert dpkg.owned("etc/mirror-sync") == ("755", "root")
+
+    jobs, state = dpkg.root / "etc/mirror-sync/jobs.yaml", dpkg.root / "var/lib/mirror-sync"
+    jobs.write_text("mine")
+    (dpkg.root / "etc/mirror-sync/environment").write_text("HF_TOKEN=secret")
+    (dpkg.root / "srv/mirror/blob").touch()
+    state.mkdir()
+    dpkg("--install", newer(package, tmp_path / "newer"))
+    assert dpkg.state == f"ii {version}+1"
+    assert (jobs.read_text(), jobs.with_suffix(".yaml.dpkg-dist").read_text()) == ("mine", "theirs")
+    assert dpkg.owned("etc/mirror-sync/environment") == ("600", "root")
+
+    dpkg("--remove", "mirror-sync")
+    assert dpkg.state == f"rc {version}+1"
+    assert not (dpkg.root / "opt").exists()
+    assert (jobs.read_text(), state.exists()) == ("mine", True)
+
+    dpkg("--purge", "mirror-sync")
+    assert not jobs.parent.exists()
+    assert not state.exists()
+    assert (dpkg.root / "srv/mirror/blob").exists()
+
+
+def newer(package: Path, folder: Path) -> Path:
+    """The next version of a package, with another jobs.yaml."""
+    ran("dpkg-deb", "--raw-extract", package, folder)
+    control = folder / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+1", control.read_text()))
+    (folder / "etc/mirror-sync/jobs.yaml").write_text("theirs")
+    built = folder.with_suffix(".deb")
+    ran("dpkg-deb", "-Znone", "--build", folder, built)
+    return built

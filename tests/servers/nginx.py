@@ -14,6 +14,8 @@ from tests.parts import program
 from tests.servers.child import Child, child, tail
 from tests.servers.ports import LOOPBACK, answers
 
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
 
 @dataclass(frozen=True)
 class Nginx:
@@ -49,6 +51,15 @@ def nginx(configuration: Path, port: int) -> Iterator[Nginx]:
         with child(command, Path(folder) / "out") as running:
             running.wait_until(lambda: answers(port), 20)
             yield Nginx(f"http://{LOOPBACK}:{port}", log, running)
+
+
+def around(servers: str, folder: Path) -> Path:
+    """A configuration with these `server` blocks, whoever starts it; all that it writes is in the folder."""
+    places = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
+    text = f"pid {folder}/nginx.pid;\nevents {{}}\nhttp {{\n    access_log off;\n{places}{servers}\n}}\n"
+    path = folder / "nginx.conf"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def _globals(configuration: Path) -> str:

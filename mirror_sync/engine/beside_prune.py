@@ -11,7 +11,7 @@ from functools import partial
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key, is_active_prune
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.notices import notices
+from mirror_sync.engine.prune_notices import prune_notices
 from mirror_sync.engine.published import Mapper, put_refs, read_document, read_refs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(self, site: Site, target: Target, repo: Repo, mapper: Mapper = map) -> None:
         self._site, self._target, self._repo, self._mapper = site, target, repo, mapper
-        self.known = notices(target)
+        self.known = prune_notices(target)
 
     def publish(
         self, snapshot: tuple[CommitId, Sha256], granted: Collection[Sha256] | None, put: Callable[[], None]
@@ -44,12 +44,12 @@ class Watch:
         `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
         Raises Swept, before or after `put` was called.
         """
-        found = notices(self._target)
+        found = prune_notices(self._target)
         if granted is not None and (found - self.known or any(map(is_active_prune, found))):
-            self._settle(self._names(*snapshot) - frozenset(granted))
+            self._protect(self._names(*snapshot) - frozenset(granted))
         self.known = found
         put()
-        if notices(self._target) - self.known:  # one began after the look above: what it removed is not there now
+        if prune_notices(self._target) - self.known:  # one began after the look above: what it removed is not there now
             self._forget_expired(keep=snapshot[0])
             self._stats(self._names(*snapshot))
 
@@ -69,7 +69,7 @@ class Watch:
             return False
         return True
 
-    def _settle(self, loose: Collection[Sha256]) -> None:
+    def _protect(self, loose: Collection[Sha256]) -> None:
         """Every blob that no published snapshot protects is made young, and is there when all deletes have landed."""
         found = self._stats(loose)
         now = max((stat.modified for stat in found), default=0.0)  # the root was put a moment ago
@@ -77,7 +77,7 @@ class Watch:
         old = [stat.key for stat in found if now - stat.modified > age]
         if old:
             self._touch(old)
-        self._site.pause(self._target.settle)
+        self._site.pause(self._target.settling_time)
         self._stats(loose)
 
     def _touch(self, keys: Iterable[str]) -> None:

@@ -18,12 +18,12 @@ _DEAD = 2 * 3600.0  # and after which another one takes it for dead and clears i
 _DONE = 24 * 3600.0  # seconds that the notice of a prune that ended stays at least
 
 
-def notices(target: Target) -> frozenset[str]:
+def prune_notices(target: Target) -> frozenset[str]:
     """The keys of all notices: of prunes that go on, and of those that ended not long ago."""
     return frozenset(stat.key for stat in target.store.list(PRUNES))
 
 
-class Notice:
+class PruneNotice:
     """A prune's notice: active inside the block, done after it. Gives the store's clock on the way."""
 
     def __init__(self, site: Site, target: Target) -> None:
@@ -33,7 +33,7 @@ class Notice:
         self.now = 0.0
         """By the store's clock, when the notice was put: no older clock, and no other one, may decide about ages."""
 
-    def __enter__(self) -> Notice:
+    def __enter__(self) -> PruneNotice:
         self._write(active=True)
         key = prune_key(self._prune, active=True)
         stat = self._store.stat(key)
