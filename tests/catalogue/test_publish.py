@@ -21,6 +21,21 @@ ALWAYS = {"site/mirror.html", "site/status.json"}
 """What says when it was last looked."""
 
 
+_LINE = {"job": "b", "kind": "model", "repo": "acme/b", "revision": "main", "state": "failed", "reason": "why"}
+_REST = {"commit": None, "published": None, "lag_seconds": None, "files": 0, "bytes": 0}
+POISONED = [
+    json.dumps({"format": 1, "jobs": [], "repos": [{**_LINE, **_REST, **wrong}]}).encode()
+    for wrong in (
+        {"reason": "\ud800"},
+        {"lag_seconds": float("nan")},
+        {"published": "<b>"},
+        {"state": "x"},
+        {"files": []},
+    )
+]
+"""What no machine has written, and no page could hold."""
+
+
 @pytest.fixture(params=[True, False], ids=["bucket", "directory"])
 def store(request: pytest.FixtureRequest) -> Memory:
     return Memory(tells=request.param)
@@ -237,7 +252,9 @@ def test_a_job_that_jobs_yaml_names_no_more_goes_and_that_of_a_machine_that_fell
     assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == ["a"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"format":1}', b'{"format":1,"jobs":[{}],"repos":[]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b'{"format":1}', b'{"format":1,"jobs":[{}],"repos":[]}', b"\xff", *POISONED]
+)
 def test_a_status_that_cannot_be_read_is_written_anew(store: Memory, body: bytes) -> None:
     store.objects["site/status.json"] = body, 1.0
     Machine(store).publish()
