@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from mirror_sync.bootstrap import Mirror
+from mirror_sync.bootstrap.standing import known_of
 from mirror_sync.config.load import load
+from mirror_sync.domain.catalogue import Day
 from mirror_sync.domain.events import Event, RunFinished, SiteFailed, SitePublished
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.history import History
@@ -231,21 +234,29 @@ def test_runs_that_end_at_once_publish_one_after_the_other_and_none_is_missing(t
 
 def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
-    told: list[Event] = []
-    with mirror(tmp_path, told) as made, mirror(tmp_path, told) as other:
+    with mirror(tmp_path) as made:
         made.sync()
-        told.clear()
-        (lock,) = (tmp_path / "state" / "locks").rglob("site.lock")
-        with made._catalogues()._alone("it"):
-            waiting = threading.Thread(target=other.sync)
-            waiting.start()
-            while not of(RunFinished, told):
-                pass
-            other.stop.set()
-            waiting.join(30)
-            assert not waiting.is_alive()
-        assert lock.exists()
+    told: list[Event] = []
+    with mirror(tmp_path, told) as made, FileLock(next((tmp_path / "state" / "locks").rglob("site.lock"))):
+        run = threading.Thread(target=made.sync)
+        run.start()
+        run.join(1)
+        assert run.is_alive()
+        made.stop.set()
+        run.join(60)
+        assert not run.is_alive()
     assert not of(SitePublished, told)
+    assert not of(SiteFailed, told)
+
+
+def test_traffic_is_shown_of_the_target_that_it_was_counted_for(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    for target, wanted in (("other", ()), ("it", (Day("2026-11-19", 5000, downloads=7, clients=3),))):
+        (tmp_path / "state").mkdir(exist_ok=True)
+        kept = {"target": target, "days": [{"day": "2026-11-19", "downloads": 7, "bytes": 5000, "clients": 3}]}
+        (tmp_path / "state" / "traffic.json").write_text(json.dumps(kept), encoding="utf-8")
+        with mirror(tmp_path) as made:
+            assert known_of(made.settings, made.history, "it").traffic == wanted
 
 
 def test_all_of_it_can_be_compared_again(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def status(known: Known, overview: Overview, lines: Iterable[Line]) -> bytes:
 def read_status(body: bytes) -> tuple[tuple[KnownJob, ...], tuple[Line, ...]]:
     """The jobs and lines of a status.json; none where it cannot be read: it is written anew."""
     try:
-        said = json.loads(body)
+        said = json.loads(body, parse_constant=_refuse)
         if said["format"] != FORMAT:
             return (), ()
         return tuple(map(_read_job, said["jobs"])), tuple(map(_read_line, said["repos"]))
@@ -131,9 +131,15 @@ def _read_line(said: Mapping[str, Any]) -> Line:
 
 
 def _text(value: object) -> str:
+    """TypeError for what is none; ValueError for half characters, which JSON can name and no page can hold."""
     if not isinstance(value, str):
         raise TypeError(f"text expected, got {value!r}")
+    value.encode()
     return value
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _time(value: object) -> str | None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.gather import Facts, Gather, first_files
@@ -17,6 +18,7 @@ from mirror_sync.catalogue.known import Known
 from mirror_sync.catalogue.shelf import Press, Shelf
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.catalogue import ListPage, RepoPage, RepoRow, cut_list, page_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import HUB, repo_of, site_key
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo
@@ -57,7 +59,7 @@ def publish(press: Press, known: Known) -> Sheets:
 class _Publication:
     def __init__(self, press: Press, known: Known) -> None:
         self._press, self._assets = press, pages.assets()
-        self._shelf = Shelf(press, f"{known.version} {sorted(self._assets)}")
+        self._shelf = Shelf(press, f"{known.version} {_style()}")
         self._known = known.with_others(*documents.read_status(self._shelf.read(_STATUS) or b""))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
@@ -122,6 +124,13 @@ class _Publication:
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
         key = site_key(name)
         self._settled[key] = self._shelf.settle(key, write, values)
+
+
+@cache
+def _style() -> str:
+    """Of all that makes bytes of values, templates too: what another program has written is written anew."""
+    files = (path for path in sorted(Path(__file__).parent.rglob("*")) if path.suffix != ".pyc" and path.is_file())
+    return Sha256.of(b"".join(path.read_bytes() for path in files))
 
 
 def _end(page: ListPage | None) -> tuple[str, str, str] | None:

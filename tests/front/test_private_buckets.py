@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.keys import blob_key, site_key
 from mirror_sync.front.nginx import NginxOptions, S3Bucket
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, by_nginx, s3_store
@@ -66,6 +66,17 @@ def test_a_blob_is_read_by_its_digest_with_get_and_head(mirror: Mirror) -> None:
     assert mirror.get(target, Range="bytes=-5").body == LARGE[-5:]
     assert mirror.head(target).header("Content-Length") == str(len(LARGE))
     assert mirror.get(f"/{blob_key(Sha256.of(b'nobody'))}").error == (404, "EntryNotFound")
+
+
+def test_the_catalogue_is_read_from_a_private_bucket(mirror: Mirror) -> None:
+    for name in ("index.html", "models/acme--x.html", "assets/a.01234567.js"):
+        mirror.store.put(site_key(name), b"<p>page</p>", Sha256.of(b"<p>page</p>"))
+        reply = mirror.get(f"/-/{name}")
+        assert (reply.status, reply.body) == (200, b"<p>page</p>")
+        head = mirror.head(f"/-/{name}")
+        assert (head.status, head.header("Content-Length"), head.header("ETag")) == (200, "11", reply.header("ETag"))
+        assert mirror.get(f"/-/{name}", If_None_Match=str(reply.header("ETag"))).status == 304
+    assert mirror.get("/-/models/none.html").status == 404
 
 
 def test_a_repo_that_is_not_there_is_missing_in_a_private_bucket_too(mirror: Mirror) -> None:
