@@ -1,5 +1,5 @@
 """The static catalogue: what a target publishes and what is known of it, as pages and documents below `site/`.
 
-`pages` turns values of `domain.catalogue` into bytes of HTML; it knows no time and asks nobody, so that equal values are
-equal bytes. `texts` holds all words, in every language; `templates/` and `assets/` are what the pages look like.
+`pages` turns values of `domain.catalogue` into HTML; it knows no time and asks nobody, so that equal values are equal
+bytes. `texts` holds all words, in every language; `templates/` and `assets/` are what the pages look like.
 """
