@@ -132,6 +132,15 @@ def test_the_keyboard_alone_is_enough(reader: Reader, small: Site) -> None:
     reader.wait(lambda: reader.browser.current_url == small.url + REPO)
 
 
+def test_who_skips_to_the_content_keeps_what_was_asked_for(reader: Reader, small: Site) -> None:
+    reader.open(f"{small.url}#q=acme%2Fcorpus-00024")
+    found(reader, "1")
+    reader.press(Keys.TAB, Keys.ENTER)
+    reader.wait(lambda: reader.run("return document.activeElement.id") == "content")
+    reader.wait(lambda: reader.browser.current_url.endswith("#q=acme%2Fcorpus-00024"))
+    assert reader.names() == [ROW.repo]
+
+
 def test_ten_thousand_repos_are_asked_for_when_somebody_searches_and_few_are_shown(reader: Reader, big: Site) -> None:
     lists = len(examples.listed(10_000))
     big.asked.clear()
@@ -239,6 +248,8 @@ def test_times_are_the_readers_own_and_keep_what_they_stand_for(reader: Reader, 
     assert time.get_attribute("datetime") == ROW.published
     assert str(ROW.published) in reader.attribute("time", "title")
     assert "UTC" not in time.text
+    reader.find("label[for=lang-zh]").click()
+    assert reader.seen("time").endswith(("前", "天", "日"))
 
 
 def test_a_digest_is_seen_in_part_and_selected_whole(reader: Reader, small: Site) -> None:

@@ -45,7 +45,7 @@ const tellTimes = () => {
     if (Number.isNaN(at.getTime())) continue;
     const seconds = (at - now) / 1000;
     const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
-    time.textContent = Math.abs(seconds) < RECENT ? distance.format(Math.trunc(seconds / length), unit) : day.format(at);
+    time.textContent = Math.abs(seconds) < RECENT ? distance.format(Math.round(seconds / length), unit) : day.format(at);
     time.title = `${moment.format(at)} · ${time.dateTime}`;
   }
 };
