@@ -162,8 +162,8 @@ class Mirror:
         OSError when it can be neither read nor made.
         """
         jobs = {job.name: job for job in self.settings.jobs}
-        named = (status for status in self.history.latest() if status.job in jobs)
-        return tuple(status for status in named if _names(jobs[status.job], status)), self.history.runs(RUNS_KEPT)
+        named = (status for status in self.status() if _names(jobs[status.job], status))
+        return tuple(named), self.history.runs(RUNS_KEPT)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""
