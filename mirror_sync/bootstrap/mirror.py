@@ -13,7 +13,6 @@ import structlog
 from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.bootstrap.catalogue import Catalogues
-from mirror_sync.bootstrap.ranked import still_meant
 from mirror_sync.bootstrap.sides import places_of, sides_of
 from mirror_sync.catalogue.publish import Sheets
 from mirror_sync.config.settings import Settings
@@ -40,6 +39,7 @@ from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord
 from mirror_sync.observers.notices import Notices
+from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Store
 
@@ -159,8 +159,7 @@ class Mirror:
     def status(self) -> tuple[RepoStatus, ...]:
         """What is remembered of every repo of the jobs that exist now."""
         names = {job.name for job in self.settings.jobs}
-        known = [status for status in self.history.latest() if status.job in names]
-        return still_meant(known, self.settings.jobs, self.history.runs(RUNS_KEPT))
+        return tuple(status for status in self.history.latest() if status.job in names)
 
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
@@ -181,8 +180,9 @@ class Mirror:
         OSError when it can be neither read nor made.
         """
         jobs = {job.name: job for job in self.settings.jobs}
-        named = (status for status in self.history.latest() if status.job in jobs)
-        return tuple(status for status in named if _names(jobs[status.job], status)), self.history.runs(RUNS_KEPT)
+        runs = self.history.runs(RUNS_KEPT)
+        meant = still_meant(self.status(), self.settings.jobs, runs)
+        return tuple(status for status in meant if _names(jobs[status.job], status)), runs
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

@@ -82,7 +82,7 @@ class Published:
 
 def _found(store: Store, lines: Sequence[tuple[Job, Line]]) -> list[Line]:
     mirrored = frozenset(mirrored_repos(store))
-    wanted = [_Wanted(job, line, repo) for job, line in lines for repo in _repos(line, mirrored)]
+    wanted = [_Wanted(job, line, repo) for job, line in lines for repo in _repos(line, mirrored) if job.names(repo)]
     with ThreadPoolExecutor(_AT_ONCE, "status") as pool:
         repos = list(dict.fromkeys(each.repo for each in wanted))
         refs = dict(zip(repos, pool.map(partial(read_refs, store), repos), strict=True))

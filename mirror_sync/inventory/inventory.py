@@ -19,6 +19,7 @@ from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
 from mirror_sync.observers.history import RunRecord, RunState
+from mirror_sync.observers.ranked import still_meant
 
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
@@ -61,8 +62,9 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
     lines: list[Line] = []
     named = 0
     job_lines: list[JobLine] = []
+    statuses = still_meant(memory.statuses, jobs, memory.runs)
     for job in jobs:
-        mine = [status for status in memory.statuses if status.job == job.name]
+        mine = [status for status in statuses if status.job == job.name]
         known = [status for status in mine if _asks_for(job, status, mine)]
         named += sum(map(_is_repo, known))
         last = next((run for run in memory.runs if job.name in run.jobs), None)
@@ -72,7 +74,7 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
             job_line = as_paused(job_line, memory.paused[job.name])
         lines += _never(job, known, _why_never(job, job_line))
         job_lines.append(job_line)
-    unnamed = sum(map(_is_repo, memory.statuses)) - named
+    unnamed = sum(map(_is_repo, statuses)) - named
     return Inventory(tuple(_sorted(lines)), tuple(job_lines), next(iter(memory.runs), None), unnamed)
 
 

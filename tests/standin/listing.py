@@ -51,7 +51,10 @@ def _sort_key(request: Request) -> Callable[[Repo], tuple[Any, ...]]:
     name = request.first("sort", "trendingScore")
     if name not in _SORTS:
         raise error(400, f'"sort" must not be {name}')
-    sign = 1 if request.first("direction") == "1" else -1
+    rising = request.first("direction", "-1") == "1"
+    if rising and name != "createdAt":  # as https://github.com/huggingface/huggingface_hub/pull/3630 says of the Hub
+        raise error(400, f'"direction" must not be 1 with {name}')
+    sign = 1 if rising else -1
     return lambda repo: (sign * _SORTS[name](repo), repo.id)
 
 

@@ -87,6 +87,13 @@ def test_a_list_is_sorted_by_each_figure_the_highest_first_and_limited(
     assert len(hub.log) == 2
 
 
+@pytest.mark.parametrize(
+    ("query", "status"), [("sort=downloads&direction=-1", 200), ("sort=downloads&direction=1", 400), ("sort=x", 400)]
+)
+def test_a_list_is_never_sorted_the_lowest_first(hub: Hub, ask: Ask, query: str, status: int) -> None:
+    assert ask(f"{hub.url}/api/models?{query}").status == status
+
+
 def test_all_filters_of_a_list_must_fit(hub: Hub, api: HfApi) -> None:
     card = {"license": "mit", "pipeline_tag": "text-generation"}
     hub.model("acme/both", card=card, tags=["transformers"])

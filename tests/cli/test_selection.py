@@ -1,0 +1,78 @@
+"""`select` on the command line: what is planned, brought and shown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.program import Program
+from tests.standin import Hub, faults
+
+CONFIG = """\
+state_dir: state
+upstreams: {hub: {kind: huggingface, endpoints: ['HUB']}}
+targets: {disk: {url: "file://FOLDER/mirror"}}
+licenses: {allow: [mit]}
+jobs: [{name: popular, select: {author: acme, limit: 2 MORE}}]
+"""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """The first is refused."""
+    with Hub() as hub:
+        for number, (name, licence) in enumerate([("c", "mit"), ("b", "mit"), ("a", "gpl-3.0")]):
+            hub.model(f"acme/{name}", license=licence, downloads=number).commit({"a.json": f'"{name}"'})
+        yield hub
+
+
+def write(program: Program, hub: Hub, more: str = "") -> None:
+    program.write(CONFIG.replace("HUB", hub.url).replace("MORE", more))
+
+
+def shown(program: Program) -> dict[str, str]:
+    return {repo["repo"]: repo["state"] for repo in json.loads(program("status", "--json").out)["repos"]}
+
+
+def test_what_takes_a_place_is_planned_brought_and_shown(program: Program, hub: Hub) -> None:
+    write(program, hub)
+    assert program("check").code == 0
+    planned = json.loads(program("plan", "--json").out)["repos"]
+    assert {repo["repo"] for repo in planned} == {"acme/a", "acme/b"}
+    assert shown(program) == {"acme/*": "never"}
+    program("sync")
+    assert shown(program) == {"acme/a": "refused", "acme/b": "published"}
+
+
+def test_what_was_refused_and_fell_out_is_not_held_against_the_job(program: Program, hub: Hub) -> None:
+    """What fell out and is published stays in view, and all does while the list cannot be had."""
+    write(program, hub)
+    program("sync")
+    for name in "dc":
+        hub.model(f"acme/{name}", license="mit", downloads=9).commit({"a.json": f'"{name}"'})
+    _next_second()
+    program("sync")
+    assert shown(program) == {"acme/b": "unchanged", "acme/c": "published", "acme/d": "published"}
+    assert program("status").out.splitlines()[-1].startswith("complete: 3 of 3 repos, ")
+    hub.faults.add(faults.status(403), "/api/models", times=None)
+    _next_second()
+    program("sync")
+    assert set(shown(program)) >= {"acme/*", "acme/b", "acme/c", "acme/d"}
+
+
+def _next_second() -> None:
+    """The history tells times in seconds."""
+    time.sleep(1.01 - time.time() % 1)
+
+
+def test_a_selection_is_found_on_the_target_without_what_it_leaves_out(program: Program, hub: Hub) -> None:
+    write(program, hub, ", licenses: [mit]")
+    program("sync")
+    shutil.rmtree(program.folder / "state")
+    assert shown(program) == {"acme/b": "published", "acme/c": "published"}
+    write(program, hub, ", without: ['c*']")
+    assert shown(program) == {"acme/b": "published"}
