@@ -206,12 +206,13 @@ def test_an_asset_is_named_by_its_content_and_pages_name_it_so(site: Mapping[str
     assert all(re.fullmatch(r"[a-z]+\.[0-9a-f]{8}\.(css|js|svg)", name) for name in named)
 
 
-def test_the_home_page_of_ten_thousand_repos_stays_small() -> None:
-    cut = examples.listed(10_000)
-    rows = tuple(row for page in cut for row in page.rows)
+def test_the_home_page_of_ten_thousand_repos_stays_small_however_long_the_first_page_of_the_list_is() -> None:
+    first, *others = examples.listed(10_000)
+    rows = tuple(row for page in others for row in page.rows)
+    cut = [replace(first, rows=rows[:2_000]), *others]
     content = pages.home(examples.overview(rows), cut)
     assert len(content) < 250_000
-    assert content.count(b"<tr data-kind") <= 250
+    assert content.count(b"<tr data-kind") == 250
     assert content.count(b'<a href="list/') == len(cut)
 
 
