@@ -50,9 +50,12 @@ def verify(configuration: Path) -> Command:
     return Command([BIN / "mirror-sync", "-c", configuration, "verify"])
 
 
-def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str]) -> Path:
-    """Write a jobs.yaml with nothing but what must be said; all else is default."""
-    document = {
+def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str], *, catalogue: bool = True) -> Path:
+    """Write a jobs.yaml with nothing but what must be said; all else is default.
+
+    Without a `catalogue` ours does no more than those who only move files.
+    """
+    document: dict[str, object] = {
         "version": 1,
         "state_dir": str(folder / "state"),
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub]}},
@@ -60,6 +63,8 @@ def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str]) -> Pa
         "licenses": {"allow": ["mit"]},
         "jobs": [{"name": "bench", "repos": repos}],
     }
+    if not catalogue:
+        document["site"] = {"enabled": False}
     path = folder / "jobs.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")  # every JSON document is YAML
     return path

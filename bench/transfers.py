@@ -59,6 +59,7 @@ class Transfer:
 
 
 BEST_TWO_STEP = "best two-step"
+NOTE = "Ours proves every SHA-256; of the others only aria2c + sha256sum does. Its catalogue is off: they make none."
 
 
 def run(setting: Setting, transfer: Transfer) -> Section:
@@ -94,6 +95,7 @@ def section(transfer: Transfer, files: int, size: int, measurements: Sequence[Me
         transfer.title,
         rows=[_row(one, middles, files, size) for one in sorted(middles.values(), key=_order)],
         verdicts=_verdicts(transfer, middles, size),
+        notes=[NOTE],
         rounds=max(one.rounds for one in middles.values()),
         raw=[asdict(one) for one in measurements],
     )

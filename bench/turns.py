@@ -50,6 +50,11 @@ class Place:
         finally:
             gateway.free(bucket)
 
+    def jobs(self, target: dict[str, str]) -> Path:
+        """What we are told to mirror, and where."""
+        repos = [self.upstream.repo_id]
+        return competitors.jobs(self.folder, self.upstream.hub, repos, target, catalogue=False)
+
     def run(self, command: Command) -> Cost:
         """Measure a command, with nothing of others left to be written out."""
         settle()
@@ -67,7 +72,7 @@ def ours_to_bucket(place: Place) -> Mapping[str, Cost]:
     """Mirror into a bucket."""
     with place.bucket() as (gateway, bucket):
         target = competitors.bucket_target(gateway, bucket)
-        configuration = competitors.jobs(place.folder, place.upstream.hub, [place.upstream.repo_id], target)
+        configuration = place.jobs(target)
         cost = place.run(competitors.sync(configuration))
         if place.check:
             _check_mirror(place, configuration, _bucket_sizes(gateway, bucket))
@@ -77,9 +82,7 @@ def ours_to_bucket(place: Place) -> Mapping[str, Cost]:
 def ours_to_folder(place: Place) -> Mapping[str, Cost]:
     """Mirror into a directory."""
     mirror = place.folder / "mirror"
-    configuration = competitors.jobs(
-        place.folder, place.upstream.hub, [place.upstream.repo_id], {"url": mirror.as_uri()}
-    )
+    configuration = place.jobs({"url": mirror.as_uri()})
     cost = place.run(competitors.sync(configuration))
     if place.check:
         _check_mirror(place, configuration, _folder_sizes(mirror))
