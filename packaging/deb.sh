@@ -25,10 +25,12 @@ done
 grep -rlIZ "$root" "$root/$prefix" | xargs -0 --no-run-if-empty sed -i "s|$root/|/|g"
 minor=$("$python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
 # it runs on the Python that the package depends on, whichever built it
-ln -sf "/usr/bin/python$minor" "$root/$prefix/bin/python3"
+rm "$root/$prefix"/bin/python*
+ln -s "/usr/bin/python$minor" "$root/$prefix/bin/python3"
+ln -s python3 "$root/$prefix/bin/python"
 sed -i -e 's|^home = .*|home = /usr/bin|' -e "s|^executable = .*|executable = /usr/bin/python$minor|" \
     -e "s|^command = .*|command = /usr/bin/python$minor -m venv /$prefix|" "$root/$prefix/pyvenv.cfg"
-# no user of the program may write beside it: compiled here, or anew at each start
+# no user of the program may write beside it: compiled here, or anew at each start (a few files are for other Pythons)
 find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
 "$python" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$root/$prefix/lib" || true
 
@@ -36,7 +38,8 @@ install -D -m 644 systemd/mirror-sync.service "$root/usr/lib/systemd/system/mirr
 install -D -m 644 systemd/mirror-sync-worker.service "$root/usr/lib/systemd/system/mirror-sync-worker.service"
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
-install -D -m 644 README.md "$root/usr/share/doc/mirror-sync/README.md"
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CHANGELOG.md
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync/monitoring" monitoring/*
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs" docs/*.md
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs/decisions" docs/decisions/*.md
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
