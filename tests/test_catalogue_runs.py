@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from mirror_sync.domain.events import Event, RunFinished, SiteFailed, SitePublis
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.history import History
 from mirror_sync.observers.metrics import Metrics
+from tests.servers.bucket import S3Server
 from tests.stores.scripted import Answer, Asked, scripted
 
 LISTING = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
@@ -283,3 +285,28 @@ def test_a_day_has_one_size_and_days_are_kept_by_place(tmp_path: Path) -> None:
     assert (size.repos, size.files) == (1, 1)
     assert size.bytes > 0
     assert history.growth("elsewhere") == ()
+
+
+def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when(
+    radosgw: S3Server, tmp_path: Path
+) -> None:
+    upstream(tmp_path, "x")
+    bucket = radosgw.make_bucket()
+    keys = {"access_key": radosgw.access_key, "secret_key": radosgw.secret_key, "region": radosgw.region}
+    target = {"url": f"s3://{bucket}", "endpoint_url": radosgw.endpoint_url, "addressing": "path", **keys}
+
+    def written() -> dict[str, Any]:
+        found = radosgw.client().list_objects_v2(Bucket=bucket, Prefix="site/")["Contents"]
+        return {each["Key"]: each["LastModified"] for each in found}
+
+    told: list[Event] = []
+    with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
+        made.sync()
+        first = written()
+        time.sleep(1.1)  # a bucket tells seconds
+        made.sync()
+        second = written()
+    assert not of(SiteFailed, told)
+    assert {key for key in second if second[key] != first.get(key)} <= {
+        f"site/{name}" for name in ("mirror.html", "status.json", "tunasync.json")
+    }

@@ -26,6 +26,7 @@ from mirror_sync.errors import DocumentError
 from mirror_sync.ports import Stat
 
 _AT_ONCE = 8  # small objects, each a request
+_BATCHES = 256
 _STATUS = site_key("status.json")
 
 
@@ -78,15 +79,15 @@ class _Publication:
         """Puts the pages of all repos that have changed."""
         listed = {repo: stat for stat in self._press.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
         gather = Gather(self._press.store, self._press.looks)
-        found: list[_Entry] = []
         repos = sorted(listed.keys() | self._view.asked)
+        some = max(1, len(repos) // _BATCHES)  # a thread's turn costs more than a look at what is remembered
+        batches = [repos[at : at + some] for at in range(0, len(repos), some)]
         with _pool() as pool:
-            entries = pool.map(lambda repo: self._entry(gather, repo, listed.get(repo)), repos)
-            for repo, entry in zip(repos, entries, strict=True):
-                if entry is not None:
-                    found.append(entry)
-                    self._settled[page_key(repo)] = entry.put
-        return found
+            turns = pool.map(lambda batch: [self._entry(gather, repo, listed.get(repo)) for repo in batch], batches)
+            entries = [entry for turn in turns for entry in turn]
+        found = {page_key(repo): entry for repo, entry in zip(repos, entries, strict=True) if entry is not None}
+        self._settled |= {key: entry.put for key, entry in found.items()}
+        return list(found.values())
 
     def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
         """None for a repo that is neither published nor asked for."""

@@ -58,6 +58,9 @@ def test_nginx_logs_who_read_what_at_which_commit(tmp_path: Path) -> None:
     ("changes", "repo"),
     [
         ({}, "acme/one"),
+        ({"uri": "/acme/one"}, None),
+        ({"uri": "/-/models/acme--one.html"}, None),
+        ({"uri": "/favicon.ico", "status": 404}, None),
         ({"uri": "/datasets/acme/one/resolve/main/a"}, "dataset:acme/one"),
         ({"uri": "/gpt2/resolve/main/a"}, "gpt2"),
         ({"uri": "/api/datasets/acme/one/tree/main?recursive=true"}, "dataset:acme/one"),
