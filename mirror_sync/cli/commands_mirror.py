@@ -183,7 +183,7 @@ def site(
     from mirror_sync.observers.figures import counted
 
     with invocation.mirror("publishing the catalogue") as mirror:
-        name = chosen(mirror.settings, target)
+        name = chosen(mirror.settings, target, how="by its name")
         sheets = mirror.publish_catalogue(name)
     invocation.print(f"target {name}: {sheets.put:,} put, {sheets.same:,} as they were, {sheets.removed:,} removed")
     if sheets.unread:
