@@ -49,6 +49,13 @@ def parse(arguments: list[str]) -> object:
     return ended.value.code
 
 
+def every_command() -> Iterator[str]:
+    """Those of a group with its name, like `front nginx`."""
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        children = getattr(command, "commands", None)
+        yield from [name] if children is None else [f"{name} {child}" for child in children]
+
+
 def _empty(command: Any) -> None:
     command.callback = lambda **_: None
     for child in getattr(command, "commands", {}).values():
@@ -59,6 +66,13 @@ def _empty(command: Any) -> None:
 def test_the_program_takes_it(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in told(document.read_text(encoding="utf-8")):
         assert parse(words(line)) == 0, f"{document.name}: mirror-sync {line}\n{capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_front_page_lists_every_command_in_the_order_of_help(name: str) -> None:
+    listed = re.search("`check`.*?`webhooks list`", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+    assert listed is not None
+    assert _SPAN.findall(listed[0]) == list(every_command())
 
 
 def test_commands_are_found_where_documents_have_them() -> None:

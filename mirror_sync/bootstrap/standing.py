@@ -15,6 +15,7 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import HubUpstream, Settings, SiteSettings
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
@@ -49,7 +50,7 @@ class Machine:
     """This machine, as the others know it: by a word that tells nobody where it stands."""
 
     def __init__(self, settings: Settings, now: datetime) -> None:
-        self._settings, self._at = settings, _spoken(now)
+        self._settings, self._at = settings, iso_utc(now)
         self.name = sha256(f"{platform.node()}\n{settings.state_dir}".encode()).hexdigest()[:12]
 
     def job(self, job: Job, line: JobLine, runs: tuple[RunRecord, ...]) -> KnownJob:
@@ -63,7 +64,7 @@ class Machine:
             last_started=last.started if last else None,
             last_finished=last.finished if last else None,
             last_state=last.state if last else "",
-            next_run=None if line.next_run is None else _spoken(line.next_run),
+            next_run=None if line.next_run is None else iso_utc(line.next_run),
             paused=line.paused,
         )
         succeeded = next((run.finished for run in complete), None)
@@ -114,7 +115,3 @@ def _length(interval: timedelta) -> str:
         count, left = divmod(left, seconds)
         said += f"{count}{unit}" if count else ""
     return said or "0s"
-
-
-def _spoken(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -19,6 +19,7 @@ from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root, read_shard
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports import Looks, Stat, Store, read_all
 
@@ -109,9 +110,9 @@ class Gather:
             return replace(known[digest], names=names)
         root = Root.decode(_document(self._store, digest))
         stat = self._store.stat(blob_key(digest))
-        at = None if stat is None else _spoken(datetime.fromtimestamp(stat.modified, UTC))
+        at = None if stat is None else iso_utc(datetime.fromtimestamp(stat.modified, UTC))
         made = moment(root.last.get("date"))
-        committed = None if made is None else _spoken(made)
+        committed = None if made is None else iso_utc(made)
         title = _word(root.last.get("title"))
         return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
 
@@ -165,12 +166,8 @@ def _fit(text: str) -> str:
 
 def _gone(refs: Refs) -> str:
     return (
-        "" if refs.gone is None else f"upstream no longer gives it ({refs.gone.code}), since {_spoken(refs.gone.since)}"
+        "" if refs.gone is None else f"upstream no longer gives it ({refs.gone.code}), since {iso_utc(refs.gone.since)}"
     )
-
-
-def _spoken(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _known(kept: Mapping[str, Any]) -> dict[str, ShownSnapshot]:

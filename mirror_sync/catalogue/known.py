@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
 _SAID = {
@@ -53,7 +54,7 @@ class Known:
 
     @property
     def now(self) -> str:
-        return self.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso_utc(self.at)
 
     def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[Line]) -> Known:
         """Also what other machines know, as they published it, and of what we know what is for everybody.
@@ -61,7 +62,7 @@ class Known:
         Jobs that have our names, or were ours, are not theirs.
         """
         mine = {job.shown.name for job in self.jobs}
-        since = (self.at - KEPT).astimezone(UTC).isoformat()
+        since = iso_utc(self.at - KEPT)
         others = {
             job.shown.name: job
             for job in jobs

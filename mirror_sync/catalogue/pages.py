@@ -19,9 +19,9 @@ from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart
 from mirror_sync.catalogue.commands import PLACEHOLDER, commands, resolved
 from mirror_sync.catalogue.filters import filters
 from mirror_sync.domain.catalogue import ROWS_PER_PAGE, ListPage, Overview, RepoPage, RepoRow, ShownJob, page_key
+from mirror_sync.domain.keys import SITE
 from mirror_sync.domain.repo import Repo
 
-_SITE = "site/"
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _RECENT = 4  # on the home page
 
@@ -125,7 +125,7 @@ def _templates() -> Environment:
 
 
 def _page_of(row: RepoRow) -> str:
-    return page_key(Repo(row.kind, row.repo)).removeprefix(_SITE)
+    return page_key(Repo(row.kind, row.repo)).removeprefix(SITE)
 
 
 def _took(job: ShownJob) -> float | None:

@@ -74,10 +74,6 @@ def show_run(invocation: Invocation, report: RunReport, *, as_json: bool = False
     """Print what a run did, and end with its exit code."""
     from mirror_sync.cli.reports import sync_text
 
-    answer(
-        invocation,
-        report,
-        lambda page: sync_text(report, page, every=invocation.options.loudness > 0),
-        as_json=as_json,
-    )
+    every = invocation.options.verbose
+    answer(invocation, report, lambda page: sync_text(report, page, every=every), as_json=as_json)
     end(report.ok)

@@ -32,27 +32,8 @@ def daemon(
         with invocation.mirror() as mirror:
             report = sync_scheduled(mirror)
         show_run(invocation, report)
-        return
-    from mirror_sync.bootstrap import Mirror
-    from mirror_sync.daemon.service import run_daemon
-    from mirror_sync.observers.event_log import EventLog
-    from mirror_sync.observers.metrics import Metrics
-    from mirror_sync.observers.plain import PlainProgress
-    from mirror_sync.observers.tally import Tally
-
-    invocation.start_log()
-    tally, log = Tally(), EventLog()
-    metrics = Metrics(tally)
-    with PlainProgress(tally):
-        clean = run_daemon(
-            invocation.settings,
-            lambda settings, stop: Mirror(settings, observers=(log, tally, metrics), stop=stop),
-            os.environ,
-            metrics,
-        )
-    if not clean:
-        # a transfer does not let go: what is published is complete at every moment, so leave it
-        os._exit(1)
+    else:
+        _run_by_schedule(invocation)
 
 
 @app.command()
@@ -149,6 +130,29 @@ def show(invocation: Invocation) -> None:
     from mirror_sync.cli.webhooks import list_webhooks
 
     list_webhooks(invocation)
+
+
+def _run_by_schedule(invocation: Invocation) -> None:
+    from mirror_sync.bootstrap import Mirror
+    from mirror_sync.daemon.service import run_daemon
+    from mirror_sync.observers.event_log import EventLog
+    from mirror_sync.observers.metrics import Metrics
+    from mirror_sync.observers.plain import PlainProgress
+    from mirror_sync.observers.tally import Tally
+
+    invocation.start_log()
+    tally, log = Tally(), EventLog()
+    metrics = Metrics(tally)
+    with PlainProgress(tally):
+        clean = run_daemon(
+            invocation.settings,
+            lambda settings, stop: Mirror(settings, observers=(log, tally, metrics), stop=stop),
+            os.environ,
+            metrics,
+        )
+    if not clean:
+        # a transfer does not let go: what is published is complete at every moment, so leave it
+        os._exit(1)
 
 
 def _leave() -> None:

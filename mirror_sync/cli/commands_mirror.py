@@ -50,7 +50,7 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
-    every = invocation.options.loudness > 0
+    every = invocation.options.verbose
     answer(invocation, report, lambda page: plan_text(report, page, every=every), as_json=as_json)
     end(report.ok)
 
@@ -87,7 +87,7 @@ def status(
     from mirror_sync.cli.asking import asked, shown
     from mirror_sync.cli.found import Published
 
-    question = asked(repo, as_json=as_json, every=invocation.options.loudness > 0)
+    question = asked(repo, as_json=as_json, every=invocation.options.verbose)
     with invocation.mirror(None) as mirror:
         published = Published(mirror.settings.jobs, mirror.store)
         if watch is None:
@@ -183,7 +183,7 @@ def site(
     from mirror_sync.observers.figures import counted
 
     with invocation.mirror("publishing the catalogue") as mirror:
-        name = chosen(mirror.settings, target)
+        name = chosen(mirror.settings, target, how="by its name")
         sheets = mirror.publish_catalogue(name)
     invocation.print(f"target {name}: {sheets.put:,} put, {sheets.same:,} as they were, {sheets.removed:,} removed")
     if sheets.unread:
@@ -209,5 +209,5 @@ def traffic(
 
     with invocation.mirror() as mirror:
         report = mirror.traffic(chosen(mirror.settings, target), logs)
-    every = invocation.options.loudness > 0
+    every = invocation.options.verbose
     answer(invocation, report, lambda page: traffic_text(report, page, every=every), as_json=as_json)

@@ -17,6 +17,7 @@ from mirror_sync.domain.job import Job
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.inventory.inventory import Inventory, unread, with_found
@@ -118,7 +119,7 @@ def _revisions(refs: Refs, patterns: Sequence[str]) -> Iterator[str]:
 def _line(store: Store, wanted: _Wanted, digest: Sha256) -> Line:
     root = read_root(store, digest)
     at = published_at(store, digest)
-    when = None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    when = None if at is None else iso_utc(datetime.fromtimestamp(at, UTC))
     return Line(
         State.PUBLISHED,
         wanted.line.job,

@@ -25,7 +25,6 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
     settings = invocation.settings()
     mirror = Mirror(settings)
     name = chosen(settings, target)
-
     place = settings.targets[name]
 
     def tell(url: str) -> None:
@@ -83,8 +82,11 @@ def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:
     )
 
 
-def chosen(settings: Settings, target: str | None) -> str:
-    """The target that was named, or the only one that jobs publish into. UsageError when that leaves a choice."""
+def chosen(settings: Settings, target: str | None, how: str = "with --target") -> str:
+    """The target that was named, or the only one that jobs publish into. UsageError when that leaves a choice.
+
+    `how` a command takes the name, for that error.
+    """
     if target is not None:
         if target not in settings.targets:
             known = ", ".join(settings.targets)
@@ -92,5 +94,5 @@ def chosen(settings: Settings, target: str | None) -> str:
         return target
     used = sorted({job.target for job in settings.jobs}) or sorted(settings.targets)
     if len(used) != 1:
-        raise UsageError(f"{settings.path.name} has several targets: choose one with --target ({', '.join(used)})")
+        raise UsageError(f"{settings.path.name} has several targets: choose one {how} ({', '.join(used)})")
     return used[0]

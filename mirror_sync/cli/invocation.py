@@ -35,6 +35,10 @@ class Options:
     loudness: int = 0
     debug: bool = False
 
+    @property
+    def verbose(self) -> bool:
+        return self.loudness > 0
+
 
 @dataclass
 class Invocation:

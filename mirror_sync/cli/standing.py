@@ -11,6 +11,7 @@ from typing import Any
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
@@ -115,7 +116,7 @@ def _last(inventory: Inventory, run: RunRecord, now: datetime) -> str:
 
 
 def _job_document(job: JobLine) -> dict[str, Any]:
-    return asdict(job) | {"next_run": None if job.next_run is None else f"{job.next_run:%Y-%m-%dT%H:%M:%SZ}"}
+    return asdict(job) | {"next_run": None if job.next_run is None else iso_utc(job.next_run)}
 
 
 def _change(change: ChangeRecord) -> Row:

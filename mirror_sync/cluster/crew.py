@@ -137,7 +137,7 @@ class _Office:
                 until = time.monotonic() + GRACE
                 self._halt(parcel.errand.run)
             elif until is not None and time.monotonic() > until:
-                self._link.cancel([parcel.key])
+                self._link.cancel(parcel.key)
                 raise Interrupted("a worker did not end in time")
             else:
                 self._desks[parcel.key].free(*self._turnstile.expect_somebody())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,11 +88,10 @@ class Link:
         out.add_done_callback(lambda out: self._inbox.submit(self._end, out, done))
         return done
 
-    def cancel(self, futures: Iterable[str]) -> None:
-        """Nobody waits for these errands any more: they end where they are, and those not begun are not begun."""
-        keys = list(futures)
-        with suppress(Exception):  # a scheduler that is lost has forgotten them already
-            self._client.cancel([_future(self._client, key) for key in keys], force=True)
+    def cancel(self, key: str) -> None:
+        """Nobody waits for this errand any more: it ends where it is, or is not begun."""
+        with suppress(Exception):  # a scheduler that is lost has forgotten it already
+            self._client.cancel([import_distributed().Future(key, self._client)], force=True)
 
     def halt(self, run: str) -> None:
         """All errands of a run end, keeping what was put."""
@@ -169,10 +168,6 @@ def _read(body: bytes, receive: Callable[[Letter], None]) -> None:
         receive(letter)
     except Exception:  # one letter that is lost must not cost those after it
         _log.exception("letter.lost")
-
-
-def _future(client: Any, key: str) -> Any:
-    return import_distributed().Future(key, client)
 
 
 def _reason(error: BaseException) -> str:

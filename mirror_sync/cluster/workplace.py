@@ -43,7 +43,7 @@ class Workplace:
 
     def __init__(self, site: Site, sides: Mapping[str, str], send: Send, address: str) -> None:
         self._site, self._sides, self._send, self._address = site, sides, send, address
-        self.questions = Questions()
+        self._questions = Questions()
         self._benches = _Benches(site)
         self._turns: dict[str, _Turn] = {}
         self._halted: deque[str] = deque(maxlen=_HALTED)
@@ -99,7 +99,7 @@ class Workplace:
                 turn.attempt.stop.set()
 
     def answer(self, number: int, answer: Answer) -> None:
-        self.questions.answer(number, answer)
+        self._questions.answer(number, answer)
 
     def _stranger(self, parcel: Parcel) -> str:
         """Why this machine must not touch the errand; empty when it may."""
@@ -118,7 +118,7 @@ class Workplace:
         def post(message: Message) -> None:
             self._send(parcel.sender, Letter(parcel.key, number, message))
 
-        attempt = Attempt(post, self.questions)
+        attempt = Attempt(post, self._questions)
         with self._quiet:
             if self._left or parcel.errand.run in self._halted:
                 attempt.stop.set()

@@ -88,7 +88,6 @@ class SelectEntry(Keys):
     task: Tag | None = Field(
         default=None, description="Only repos for this task of the Hub.", examples=["text-generation"]
     )
-
     without: tuple[RepoName, ...] | None = Field(
         default=None,
         min_length=1,

@@ -65,8 +65,7 @@ class S3Target:
     """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
 
     None stands for what was not said: boto3's own choice of endpoint, region or credentials (nginx, which has no boto3,
-    takes us-east-1). Unreferenced blobs that
-    are younger than `grace` are spared by a prune.
+    takes us-east-1). Unreferenced blobs that are younger than `grace` are spared by a prune.
     """
 
     name: str

@@ -6,20 +6,23 @@ looked: a repo whose facts are the same keeps its page, byte for byte, however o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
+from mirror_sync.domain.keys import site_key
 from mirror_sync.domain.repo import Kind, Repo
 
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
-_SITE = "site/"
 
 
 @dataclass(frozen=True, slots=True)
 class RepoRow:
-    """A repo in the list. `state` is a word of `status`; `licenses`, `task`, `library` and `title` are upstream's."""
+    """A repo in the list. `state` is a word of `status`; `licenses`, `task` and `library` are upstream's words.
+
+    `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows.
+    """
 
     kind: Kind
     repo: str
@@ -152,7 +155,7 @@ class ListPage:
     rows: tuple[RepoRow, ...]
 
 
-def cut_list(rows: Iterator[RepoRow] | tuple[RepoRow, ...]) -> Iterator[ListPage]:
+def cut_list(rows: Iterable[RepoRow]) -> Iterator[ListPage]:
     """The list in pages whose boundaries are properties of names: one new repo rewrites one page, at most two."""
     page: list[RepoRow] = []
     for row in sorted(rows, key=_order):
@@ -166,7 +169,7 @@ def cut_list(rows: Iterator[RepoRow] | tuple[RepoRow, ...]) -> Iterator[ListPage
 
 def page_key(repo: Repo) -> str:
     """The key of a repo's page."""
-    return f"{_SITE}{repo.kind.plural}/{repo.id.replace('/', '--')}.html"
+    return site_key(f"{repo.kind.plural}/{repo.id.replace('/', '--')}.html")
 
 
 def _order(row: RepoRow) -> tuple[str, str]:

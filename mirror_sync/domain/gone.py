@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from mirror_sync.domain.times import iso_utc
+
 WITHDRAW_AFTER = timedelta(days=1)
 DISABLED, PRIVATE = "disabled", "private"
 _PLAIN = frozenset({DISABLED, PRIVATE})  # the upstream knows the repo and says what it is: no token makes it say so
@@ -39,7 +41,7 @@ class Gone:
     since: datetime
 
     def encode(self) -> dict[str, str]:
-        return {"code": self.code, "since": _spoken(self.since)}
+        return {"code": self.code, "since": iso_utc(self.since)}
 
     @classmethod
     def decode(cls, document: dict[str, str]) -> Gone:
@@ -91,20 +93,16 @@ def rule(wish: OnGone, cause: Cause, noted: Gone | None, now: datetime) -> Rulin
     if wish is OnGone.FREEZE:
         return Ruling(note, f"{stays}, and is not asked for again until on_gone is keep")
     if now - note.since >= WITHDRAW_AFTER:
-        return Ruling(note, f"{cause.reason}, as on {_spoken(note.since)}: withdrawn, as on_gone says", withdraw=True)
-    until = _spoken(note.since + WITHDRAW_AFTER)
+        return Ruling(note, f"{cause.reason}, as on {iso_utc(note.since)}: withdrawn, as on_gone says", withdraw=True)
+    until = iso_utc(note.since + WITHDRAW_AFTER)
     return Ruling(note, f"{stays}, and is withdrawn when the upstream says so again after {until}")
 
 
 def frozen_reason(noted: Gone) -> str:
-    since = _spoken(noted.since)
+    since = iso_utc(noted.since)
     return f"frozen: gone upstream ({noted.code}) since {since}; on_gone: keep asks for it again"
 
 
 def mildest(wishes: tuple[OnGone, ...]) -> OnGone:
     """What several jobs can agree on."""
     return min(wishes, key=list(OnGone).index, default=OnGone.KEEP)
-
-
-def _spoken(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from typing import Any
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.times import iso_utc
 
 _OK, _MULTIPLE, _NOT_FOUND = 200, 300, 404
 COLD = timedelta(days=30)
@@ -196,4 +197,4 @@ class Traffic:
 
 
 def _spoken(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if at is None else iso_utc(at)

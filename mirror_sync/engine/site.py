@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mirror_sync.domain.events import Observer
@@ -15,6 +15,7 @@ from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoReport
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import Interrupted
@@ -94,4 +95,4 @@ class Site:
 
     def now(self) -> str:
         """ISO 8601 in UTC, in seconds."""
-        return self.clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso_utc(self.clock())

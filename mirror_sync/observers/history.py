@@ -24,6 +24,7 @@ from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStart
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.observers.history_file import open_or_set_aside
 
 RUNS_KEPT = 10_000
@@ -127,7 +128,7 @@ class Size:
 
 
 def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return iso_utc(datetime.now(UTC))
 
 
 class History:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from mirror_sync.domain.events import Event, RepoFinished, RunStarted
 from mirror_sync.domain.notices import Notice, State, turns
 from mirror_sync.domain.report import RepoReport, RepoStatus
+from mirror_sync.domain.times import iso_utc
 
 _Key = tuple[str, str, str, str]
 
@@ -42,7 +43,7 @@ class Notices:
         with self._lock:
             before = self._states.get(key)
             self._states[key] = State(report.outcome, report.code)
-        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = iso_utc(datetime.now(UTC))
         for turn in turns(before, report):
             self._deliver(Notice(turn, at, run, report, before.outcome if before else None))
 

@@ -29,3 +29,14 @@ def test_a_target_that_is_none_is_one_line(program: Program) -> None:
     ended = program("site", "nowhere")
     assert (ended.code, ended.out) == (2, "")
     assert "nowhere" in ended.err
+
+
+def test_of_several_targets_one_must_be_named_as_the_command_takes_it(program: Program) -> None:
+    other = '  disk: {url: "file://FOLDER/mirror"}\n  shelf: {url: "file://FOLDER/shelf"}\n'
+    both = "  - {name: good, repos: [acme/one]}\n  - {name: more, repos: [acme/one], target: shelf}\n"
+    config = CONFIG.replace('  disk: {url: "file://FOLDER/mirror"}\n', other)
+    program.write(config.replace("  - {name: good, repos: [acme/one]}\n", both))
+    ended = program("site")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("jobs.yaml has several targets: choose one by its name (disk, shelf)\n")
+    assert program("site", "shelf").code == 0

@@ -46,6 +46,13 @@ def test_status_as_json_says_the_same_to_a_script(program: Program) -> None:
     assert [repo["state"] for repo in document["repos"]] == ["failed", "refused", "published"]
 
 
+def test_json_tells_the_next_run_in_utc_whatever_zone_the_schedule_has(program: Program) -> None:
+    schedule = "schedule: {cron: 0 6 * * *, timezone: Asia/Shanghai}"
+    program.write(CONFIG.replace("name: good,", f"name: good, {schedule},"))
+    good, *_ = json.loads(program("status", "--json").out)["jobs"]
+    assert (good["name"], good["next_run"][10:]) == ("good", "T22:00:00Z")
+
+
 def test_what_is_published_is_known_when_all_that_is_local_is_lost(program: Program) -> None:
     program("sync")
     before = json.loads(program("status", "--json").out)["repos"][-1]
