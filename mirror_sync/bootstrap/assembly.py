@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from mirror_sync.bootstrap.adapters import connections_of, open_source, open_store
+from mirror_sync.bootstrap.locks import acquired, locks_of
 from mirror_sync.bootstrap.sides import sides_of
 from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import Settings
@@ -37,8 +35,6 @@ from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.stores.index import SqliteIndex
 from mirror_sync.stores.looks import SqliteLooks
 from mirror_sync.stores.notes import SqliteNotes
-
-_LOCK_POLL = 0.2  # seconds between two looks at the stop event
 
 
 class Assembly:
@@ -101,7 +97,7 @@ class Assembly:
             store=open_store(target, connections_of(jobs)),
             index=SqliteIndex(state / "index.db", place),
             notes=SqliteNotes(state / "uploads.db", place),
-            lock=partial(self._locked, state / "locks" / sha256(place.encode()).hexdigest()[:12]),
+            lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
             looks=SqliteLooks(state / "looks.db", place),
         )
@@ -110,18 +106,14 @@ class Assembly:
     def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
         """One writer a repo and target on this machine; waiting for it can be stopped."""
         path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
-        lock = FileLock(path, thread_local=False, is_singleton=False)
-        while True:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=_LOCK_POLL)
-                break
-            except Timeout:
-                if stop_of_run(self._stop).is_set():
-                    raise Interrupted(f"stopped while waiting for {path}") from None
-            except OSError as error:
-                raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+
+        def go_on() -> None:
+            if stop_of_run(self._stop).is_set():
+                raise Interrupted(f"stopped while waiting for {path}")
+
         try:
+            lock = acquired(path, go_on)
+        except OSError as error:
+            raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+        with lock:
             yield
-        finally:
-            lock.release()

@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 
 import structlog
-from filelock import FileLock, Timeout
 
+from mirror_sync.bootstrap.locks import acquired, locks_of
 from mirror_sync.bootstrap.standing import known_of
 from mirror_sync.catalogue.publish import Sheets, publish
 from mirror_sync.catalogue.shelf import Press
@@ -23,8 +20,6 @@ from mirror_sync.domain.events import Observer, SiteFailed, SitePublished
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import Interrupted, MirrorError
 from mirror_sync.observers.history import History
-
-_POLL = 0.2  # seconds between two looks at the stop event
 
 _log = structlog.get_logger("mirror_sync.bootstrap")
 
@@ -93,22 +88,6 @@ class Catalogues:
         if self._stop.is_set():
             raise Interrupted("stopped before the end")
 
-    @contextmanager
-    def _alone(self, target: str) -> Iterator[None]:
-        lock = FileLock(self._lock_of(target), thread_local=False, is_singleton=False)
-        while True:
-            try:
-                lock.acquire(timeout=_POLL)
-                break
-            except Timeout:
-                self._go_on()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _lock_of(self, target: str) -> Path:
-        place = sha256(place_of(self._settings.targets[target]).encode()).hexdigest()[:12]
-        folder = self._settings.state_dir / "locks" / place
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / "site.lock"
+    def _alone(self, target: str) -> AbstractContextManager[object]:
+        folder = locks_of(self._settings.state_dir, place_of(self._settings.targets[target]))
+        return acquired(folder / "site.lock", self._go_on)

@@ -15,7 +15,9 @@ class SiteEntry(Keys):
         default=True, description="Whether the catalogue is published after every run.", examples=[False]
     )
     name: scalars.Sentence | None = Field(
-        default=None, description="What the mirror is called, on every page.", examples=["Example models"]
+        default=None,
+        description="What the mirror is called, on its home page and in lists of mirrors.",
+        examples=["Example models"],
     )
     url: scalars.FrontUrl | None = Field(
         default=None,
