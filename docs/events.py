@@ -48,6 +48,7 @@ _MEANINGS = {
     "hook.output": "A line that a hook's command wrote.",
     "http.listening": "Where `/metrics`, `/healthz` and `/readyz` are answered.",
     "internal-error": "The traceback of a fault of this program itself, which stopped one repo.",
+    "job.cut-short": "A `select` was not filled: `repos` of the first `seen` fit, and no more were looked at.",
     "job.failed": "A run ended without a report; the job runs again at its next time.",
     "job.listed": "A job's patterns are expanded: so many repos and revisions.",
     "job.not-started": "A run that was due or asked for does not begin, and why.",
@@ -144,6 +145,7 @@ def _samples() -> Iterator[events.Event]:
     """One of each kind that is logged, with all that it can say."""
     yield events.RunStarted("1", ("job",), "")
     yield events.ReposListed("1", "job", 1)
+    yield events.RankingCutShort("1", "job", 1, 2, 3)
     yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
     yield events.FileStarted("1", _REPO, "file", 1)
     yield events.FileFinished("1", _REPO, "file", 1)

@@ -13,7 +13,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 
 
 class ByteStream(Protocol):
@@ -33,11 +33,11 @@ class Source(Protocol):
     All verbs raise UpstreamError (its subclasses tell cases apart); `fetch` raises them while reading as well.
     """
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         """The repos that a glob or a ranking stands for, each resolved at its default branch `main`.
 
-        A bare repo is listed, too, but its entry cannot be read: `resolve` says why. A ranking comes in its order;
-        UpstreamError where the upstream counts nothing.
+        A bare repo is listed, too, but its entry cannot be read: `resolve` says why. A ranking comes in its order,
+        and a Shortfall last where it was not filled; UpstreamError where the upstream counts nothing.
         """
         ...
 

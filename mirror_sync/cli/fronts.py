@@ -33,7 +33,7 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
         invocation.say(f"target {name} is served at {url}: set HF_ENDPOINT={url}")
 
     front = settings.front
-    app = make_app(mirror.store(name), public_url=front.url)
+    app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None)
     serve(app, host or front.host, front.port if port is None else port, on_ready=tell)
 
 
@@ -58,7 +58,13 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
     front = settings.front
     bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
     return NginxOptions(
-        bucket, host=front.host, port=front.port, user=front.user, public_url=front.url, cache_size=front.cache
+        bucket,
+        host=front.host,
+        port=front.port,
+        user=front.user,
+        public_url=front.url,
+        cache_size=front.cache,
+        site=settings.site is not None,
     )
 
 

@@ -35,6 +35,17 @@ class ReposListed:
 
 
 @dataclass(frozen=True, slots=True)
+class RankingCutShort:
+    """A job's ranking was not filled: `repos` of its `limit` are among the first `seen` of a list that goes on."""
+
+    run: str
+    job: str
+    repos: int
+    limit: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
 class RepoPlanned:
     """A repo has changed and its plan is made."""
 
@@ -196,6 +207,7 @@ class SiteFailed:
 Event = (
     RunStarted
     | ReposListed
+    | RankingCutShort
     | RepoPlanned
     | FileStarted
     | BytesFetched

@@ -31,6 +31,21 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why a ranking has fewer repos than its limit: none of the others of the first `seen` fits it.
+
+    `left`: there are more, which were not looked at.
+    """
+
+    seen: int
+    left: bool
+
+
+Found = Resolved | Repo | Shortfall
+"""What a search brings. A bare repo is listed, and its entry cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heads:
     """What lists of an owner's repos told of some of them at `main`, and how many calls that took.
 

@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
+from mirror_sync.domain.events import RankingCutShort
 from mirror_sync.domain.job import Job, cedes
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
+from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.engine.decision import Settled, failure
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.heads import heads_of
@@ -119,12 +120,21 @@ class _Expansion:
     def _search(self, pattern: RepoPattern) -> dict[Repo, Resolved | None]:
         """What the upstream lists, or ranks first, and what is published already."""
         self._site.go_on()
-        listed = dict(map(_entry, self._source.search(self._job.ranking or pattern)))
+        found = [*self._source.search(self._job.ranking or pattern)]
+        short = next((item for item in found if isinstance(item, Shortfall)), None)
+        listed = dict(_entry(item) for item in found if not isinstance(item, Shortfall))
+        if short is not None:
+            self._tell_short(short, len(listed))
         for repo in filter(self._job.names, self._mirrored.matching(pattern)):
             listed.setdefault(repo, None)
         if not listed:
-            raise NotFoundOrPrivate(f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token")
+            raise NotFoundOrPrivate(_nothing(pattern, short))
         return {repo: resolved for repo, resolved in listed.items() if self._job.only is None or repo in self._job.only}
+
+    def _tell_short(self, short: Shortfall, repos: int) -> None:
+        ranking = self._job.ranking
+        if short.left and ranking is not None:
+            self._site.tell(RankingCutShort(self._run, self._job.name, repos, ranking.limit, short.seen))
 
     def _revisions(self, repo: Repo, resolved: Resolved | None, head: Resolved | None) -> Iterator[Task | Unlisted]:
         """`resolved` and `head` are what is known of the default branch."""
@@ -158,6 +168,14 @@ class _Expansion:
 def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
     """A bare repo is listed, too: its own task says why it cannot be read."""
     return (item, None) if isinstance(item, Repo) else (item.asked, item)
+
+
+def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:
+    if short is None:
+        return f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token"
+    if short.left:
+        return f"none of the first {short.seen} of {pattern.owner} fits select, whose list was read no further"
+    return f"none of the {short.seen} of {pattern.owner} that are listed fits select"
 
 
 def _is_full(name: str) -> bool:

@@ -30,21 +30,22 @@ _NOT_MODIFIED = 304
 _log = logging.getLogger(__name__)
 
 
-def make_app(store: Store, *, refs_seconds: float = 1.0, public_url: str | None = None) -> Starlette:
+def make_app(store: Store, *, refs_seconds: float = 1.0, public_url: str | None = None, site: bool = True) -> Starlette:
     """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
 
-    Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us.
+    Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us. `site`: a
+    catalogue is published, and `/` and the addresses of repos lead there.
     """
-    return Starlette(routes=[_Front(store, refs_seconds, public_url)])
+    return Starlette(routes=[_Front(Hub(store, Snapshots(store, refs_seconds), site=site), store, public_url)])
 
 
 class _Front(BaseRoute):
     """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
 
-    def __init__(self, store: Store, refs_seconds: float, public_url: str | None) -> None:
+    def __init__(self, hub: Hub, store: Store, public_url: str | None) -> None:
+        self._hub = hub
         self._store = store
         self._public_url = public_url
-        self._hub = Hub(store, Snapshots(store, refs_seconds))
         self._threads = Threads()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

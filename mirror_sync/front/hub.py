@@ -69,11 +69,15 @@ class Opened:
 
 
 class Hub:
-    """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads."""
+    """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads.
 
-    def __init__(self, store: Store, snapshots: Snapshots) -> None:
+    Without a `site` no address leads to the catalogue.
+    """
+
+    def __init__(self, store: Store, snapshots: Snapshots, *, site: bool = True) -> None:
         self._store = store
         self._snapshots = snapshots
+        self._site_published = site
 
     def answer(self, asked: Asked) -> Answer:
         if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
@@ -90,14 +94,20 @@ class Hub:
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": answers.NEVER}, b"ok\n")
 
     def _root(self, _asked: Asked, _fields: Fields) -> Answer:
+        self._expect_site()
         return site.to_home()
 
     def _site(self, asked: Asked, fields: Fields) -> Answer:
         return site.page(self._store, fields["page"] or "index.html", asked.headers.get("if-none-match"))
 
     def _page(self, _asked: Asked, fields: Fields) -> Answer:
+        self._expect_site()
         self._refs_of(fields)
         return site.to_page(fields["place"], fields["id"])
+
+    def _expect_site(self) -> None:
+        if not self._site_published:
+            raise Refusal(404, answers.NO_SITE)
 
     def _blob(self, asked: Asked, fields: Fields) -> Answer:
         digest = Sha256(fields["digest"])

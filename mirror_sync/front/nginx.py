@@ -30,7 +30,17 @@ SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
-_MODULES = ("answers", "bucket", "listing", "mirror", "requests", "signing", "slices", "snapshots")  # in JavaScript
+_MODULES = (
+    "answers",
+    "bucket",
+    "catalogue",
+    "listing",
+    "mirror",
+    "requests",
+    "signing",
+    "slices",
+    "snapshots",
+)  # in JavaScript
 _FOLDERS = ("logs", "temp", "cache")
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
@@ -47,7 +57,8 @@ _HIDDEN = (
 class NginxOptions:
     """`user` runs the workers when nginx is started by root; None: the owner of the folder that is written to, in place
     of root www-data or nobody. Links lead to `public_url`; None: to where each client says that it found us.
-    `cache_size`, in bytes, bounds what is kept of large files of an S3 target; 0 keeps none.
+    `cache_size`, in bytes, bounds what is kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is
+    published, and `/` and the addresses of repos lead there.
     """
 
     target: DirectoryBucket | S3Bucket
@@ -57,6 +68,7 @@ class NginxOptions:
     user: str | None = None
     public_url: str | None = None
     cache_size: int = CACHE_SIZE
+    site: bool = True
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -141,6 +153,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "body": answers.BAD_BODY,
             "gone": answers.GONE,
             "nothing": answers.NOTHING,
+            "site": answers.NO_SITE,
             "method": answers.NO_METHOD,
             "repo": answers.NO_REPO,
             "revision": answers.NO_REVISION,
@@ -148,8 +161,9 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
+        "site": options.site,
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
-        "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region")},
+        "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
 
 
@@ -165,6 +179,10 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "site_headers": answers.SITE_SAFETY,
         "types": _types(),
         "site_types": SITE_TYPES,
+        "packed": _packed(),
+        "nothing": answers.NOTHING,
+        "never": answers.NEVER,
+        "json": answers.JSON,
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
@@ -180,6 +198,12 @@ def _is_sliced(options: NginxOptions) -> bool:
 
 def _own_address(host: str) -> str:
     return {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared
+
+
+def _packed() -> list[str]:
+    """As gzip_types compares them: a file has its type whole, what comes from S3 without its charset."""
+    whole = set(SITE_TYPES.values())
+    return sorted(whole | {media_type.partition(";")[0] for media_type in whole} - {"text/html"})  # which is implied
 
 
 def _types() -> dict[str, list[str]]:

@@ -61,7 +61,7 @@ ROUTES = (
     Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?"),
     Route("repo", GET, "/api/{kinds}/{id}/?"),
     Route("file", GET, "/{place}{id}/(?:resolve|raw)/{rev}/{path}"),
-    Route("page", GET, "/(?!api/|blobs/|hub/){place}{id}"),
+    Route("page", GET, "/(?!api/|blobs/|hub/|-/){place}{id}"),
 )
 
 

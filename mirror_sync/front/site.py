@@ -36,7 +36,9 @@ def page(store: Store, name: str, held: str | None) -> Answer:
         "Cache-Control": answers.IMMUTABLE if name.startswith(_ASSETS) else answers.CHECKED,
         "ETag": f'"{Sha256.of(body)[:32]}"',
     }
-    return Answer(304, headers) if is_current(held, headers["ETag"]) else Answer(200, headers, body)
+    if is_current(held, headers["ETag"]):
+        return Answer(304, {name: value for name, value in headers.items() if name != "Content-Type"})  # as nginx does
+    return Answer(200, headers, body)
 
 
 def _redirect(location: str) -> Answer:

@@ -17,6 +17,7 @@ from mirror_sync.domain.events import (
     Event,
     FileFinished,
     FileStarted,
+    RankingCutShort,
     RepoFinished,
     RepoPlanned,
     ReposListed,
@@ -76,13 +77,16 @@ class EventLog:
             log_event(event)
 
 
-def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR0911  one line for each kind of event
+def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR0911, PLR0912  one line for each kind
     """Level, event name and fields."""
     match event:
         case RunStarted():
             return "info", "run.started", {"jobs": list(event.jobs), "run": event.run}
         case ReposListed():
             return "info", "job.listed", {"job": event.job, "repos": event.repos, "run": event.run}
+        case RankingCutShort():
+            fields = {"job": event.job, "repos": event.repos, "limit": event.limit, "seen": event.seen}
+            return "warning", "job.cut-short", fields | {"run": event.run}
         case RepoPlanned():
             return "info", "repo.planned", _plan(event)
         case FileStarted():

@@ -14,7 +14,7 @@ from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.turns import Length, next_turn
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
 
 _LONG = 1024 * 1024  # bytes of one fetch, from which on it is long: then it is they that take time, not the asking
@@ -73,7 +73,7 @@ class ConnectedSource:
     def __init__(self, source: Source, connections: Sequence[Connections], long: int = _LONG) -> None:
         self._source, self._connections, self._long = source, tuple(connections), long
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         with self._connected():
             yield from self._source.search(sought)
 

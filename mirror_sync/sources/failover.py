@@ -14,7 +14,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.errors import BadAnswer, IntegrityError, MirrorError, Unreachable, UpstreamError
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.arrivals import TooSlow
@@ -51,7 +51,7 @@ class FailoverSource:
         self._loyalty, self._clock = loyalty, clock
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         """Falls over at the first repo; a later error leaves, and the next call asks another source first."""
         return self._stream(lambda source: source.search(sought))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,7 +19,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.addresses import Addresses
@@ -39,7 +39,7 @@ from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
-from mirror_sync.sources.lists import RANKED_PAGES, first, listed, matching, questions
+from mirror_sync.sources.lists import Page, Reading, first, listed, matching, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
@@ -86,7 +86,7 @@ class HubSource:
     def __str__(self) -> str:
         return self._endpoint
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         """One call for every thousand repos of the owner; a repo that is named costs one of its own.
 
         A ranking costs one call, or one for each of its licences; more where a repo without a commit stands among the
@@ -101,12 +101,14 @@ class HubSource:
         else:
             yield self.resolve(sought.repo, DEFAULT_BRANCH)
 
-    def _ranked(self, ranking: Ranking) -> Iterator[Resolved | Repo]:
-        kind = ranking.pattern.kind
+    def _ranked(self, ranking: Ranking) -> Iterator[Found]:
+        kind, reading = ranking.pattern.kind, Reading(ranking)
         with self._asking(self._asked()):
-            lists = (self._pages(f"/api/{kind.plural}", query) for query in questions(ranking))
-            read = (matching(kind, ranking.takes, islice(pages, RANKED_PAGES)) for pages in lists)
-            yield from (listed(kind, item) for item in first(ranking, read))
+            lists = (self._turned(f"/api/{kind.plural}", query) for query in questions(ranking))
+            read = (matching(kind, ranking.takes, reading.pages(pages)) for pages in lists)
+            found = first(ranking, read)
+            yield from (listed(kind, item) for item in found)
+            yield from reading.shortfall(len(found))
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
@@ -221,7 +223,10 @@ class HubSource:
         return self._pages(f"/api/{kind.plural}", {"author": owner, "limit": _PAGE, **query})
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-        """The items of a list, page by page. huggingface_hub would go round in a circle for ever."""
+        return (page.items for page in self._turned(path, query))
+
+    def _turned(self, path: str, query: Mapping[str, Any]) -> Iterator[Page]:
+        """A list, page by page. huggingface_hub would go round in a circle for ever."""
         url: str | None = f"{self._endpoint}{path}?{urlencode(query, doseq=True)}"
         seen: set[str] = set()
         while url is not None:
@@ -229,8 +234,8 @@ class HubSource:
                 raise ValueError("a list whose pages go round in a circle")
             seen.add(url)
             answer = self._get_url(url)
-            yield items_of(json_of(answer.content))
             url = answer.links.get("next", {}).get("url")
+            yield Page(items_of(json_of(answer.content)), leads_on=url is not None)
 
     @contextmanager
     def _asking(self, asked: Asked) -> Iterator[None]:

@@ -11,7 +11,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.pacing import Limiter
 
@@ -27,7 +27,7 @@ class LimitedSource:
     def __init__(self, source: Source, limiters: Sequence[Limiter]) -> None:
         self._source, self._limiters = source, tuple(limiters)
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         return self._source.search(sought)
 
     def heads(self, repos: Collection[Repo]) -> Heads:

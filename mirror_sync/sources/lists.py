@@ -6,16 +6,15 @@ The Hub sorts its lists itself, the highest and newest first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import Any
+from itertools import chain, islice, pairwise
+from typing import Any, NamedTuple
 
 from mirror_sync.domain.ranking import MOST_RANKED, Ranking, Sort
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.upstream import Resolved
+from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.sources.answers import PROPERTIES, UNREADABLE, resolved_of
 
 RANKED_PAGES = 5  # of a list: more than one only where some of the first are not to be mirrored
-_SPARE = 5  # times the limit that a page has where some are left out by name
 _FIGURES: Mapping[Sort, str] = {
     Sort.DOWNLOADS: "downloads",
     Sort.LIKES: "likes",
@@ -26,6 +25,43 @@ _FIGURES: Mapping[Sort, str] = {
 """The Hub's words, for its order and for the property that tells it."""
 
 Item = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """A page of a list; `leads_on` when it names a next one."""
+
+    items: Sequence[Any]
+    leads_on: bool
+
+
+class Reading:
+    """Reads the lists of one ranking, each to its RANKED_PAGES-th page at the most, and remembers how far it came."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        self._limit, self._figure = ranking.limit, _FIGURES[ranking.sort]
+        self._seen = 0
+        self._left = False
+
+    def pages(self, pages: Iterable[Page]) -> Iterator[Sequence[Any]]:
+        """ValueError for a page that is out of order. Between two, a figure may have changed meanwhile."""
+        for number, page in enumerate(pages, 1):
+            self._check(page.items)
+            self._seen += len(page.items)
+            yield page.items
+            if number == RANKED_PAGES:
+                self._left |= page.leads_on
+                return
+
+    def shortfall(self, found: int) -> Iterator[Shortfall]:
+        """One where `found` repos are fewer than the limit, though the lists named more or were not read to the end."""
+        if found < self._limit and (self._left or self._seen > found):
+            yield Shortfall(self._seen, self._left)
+
+    def _check(self, items: Sequence[Any]) -> None:
+        figures = [item[self._figure] for item in items if item.get(self._figure) is not None]
+        for one, following in pairwise(figures):
+            if following > one:
+                raise ValueError(f"its list is not sorted by {self._figure}: {following} comes after {one}")
 
 
 def matching(kind: Kind, wanted: Callable[[Repo], bool], pages: Iterable[Sequence[Any]]) -> Iterator[Item]:
@@ -61,7 +97,7 @@ def questions(ranking: Ranking) -> Iterator[dict[str, Any]]:
     query: dict[str, Any] = {
         "author": ranking.pattern.owner,
         "sort": figure,
-        "limit": min(ranking.limit * _SPARE, MOST_RANKED) if ranking.without else ranking.limit,
+        "limit": MOST_RANKED if ranking.without else ranking.limit,  # who knows how many `without` leaves out
         "expand": sorted({*PROPERTIES[kind], figure}),
     }
     if ranking.task and kind is Kind.MODEL:
@@ -80,12 +116,20 @@ def first(ranking: Ranking, lists: Iterable[Iterator[Item]]) -> Sequence[Item]:
     other things of each.
     """
     figure = _FIGURES[ranking.sort]
-    taken = [list(islice(items, ranking.limit)) for items in lists]
+    taken = [list(islice(_once(items), ranking.limit)) for items in lists]
     for item in chain.from_iterable(taken):
         if item.get(figure) is None:
             raise ValueError(f"its list does not tell {figure}, so that it cannot be ranked by")
     if len(taken) == 1:
         return taken[0]
-    found = {item["id"]: item for item in chain.from_iterable(taken)}
-    by_name = sorted(found.values(), key=lambda item: str(item["id"]))  # of equals, always the same are the first
+    by_name = sorted(_once(chain.from_iterable(taken)), key=lambda item: str(item["id"]))  # of equals, always the same
     return sorted(by_name, key=lambda item: item[figure], reverse=True)[: ranking.limit]
+
+
+def _once(items: Iterable[Item]) -> Iterator[Item]:
+    """A repo whose figure fell while a list was read stands on two of its pages."""
+    seen: set[str] = set()
+    for item in items:
+        if item["id"] not in seen:
+            seen.add(item["id"])
+            yield item

@@ -17,7 +17,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports import ByteStream, Source
 
@@ -68,7 +68,7 @@ class RetryingSource:
         self._source, self._policy = source, policy
         self._tell, self._sleep, self._random = tell, sleep, random
 
-    def search(self, sought: Sought) -> Iterator[Resolved | Repo]:
+    def search(self, sought: Sought) -> Iterator[Found]:
         """Read whole before the first is given, so that a repeated call repeats nothing."""
         yield from self._again(f"search {sought}", lambda: [*self._source.search(sought)])
 

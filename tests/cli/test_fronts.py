@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
@@ -28,6 +29,25 @@ def test_serve_answers_a_client_until_it_is_told_to_stop(program: Program) -> No
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=PATIENCE)
     assert child.returncode == 0
+
+
+@pytest.mark.parametrize(("said", "status"), [("site: {enabled: false}\n", 404), ("", 302)])
+def test_both_fronts_know_whether_there_is_a_catalogue(program: Program, said: str, status: int) -> None:
+    program.write(CONFIG + said)
+    with program.started("serve", "--port", "0") as child:
+        assert child.stderr is not None
+        lines = [child.stderr.readline() for _ in range(2)]  # that nothing is published yet, and where it is
+        found = re.search(r"http://([^:]+:\d+):", lines[1])
+        assert found is not None
+        line = HTTPConnection(found[1])
+        line.request("GET", "/")
+        assert line.getresponse().status == status
+        line.close()
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE)
+    assert program("front", "nginx", "-o", "front").code == 0
+    tables = (program.folder / "front" / "tables.js").read_text(encoding="utf-8")
+    assert f"const SITE = {'false' if said else 'true'};" in tables
 
 
 def test_an_address_that_is_taken_is_one_line(program: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mirror_sync.domain.events import RankingCutShort
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.policy import LicensePolicy
@@ -96,6 +97,35 @@ def test_an_author_without_repos_fails_by_the_pattern_and_is_named(hub: Hub, wor
     (report,) = workshop.sync(popular()).repos
     assert (report.repo, report.outcome) == ("Qwen/*", RepoOutcome.FAILED)
     assert "no repo of Qwen matches Qwen/*" in report.reason
+
+
+def test_a_select_that_nothing_fits_says_how_many_were_looked_at(four: Hub, workshop: Workshop) -> None:
+    nothing = popular(ranking=Ranking(QWEN, limit=3, without=(QWEN,)))
+    (report,) = workshop.sync(nothing).repos
+    assert report.reason.startswith("none of the 4 of Qwen that are listed fits select")
+    four.model("Qwen/e").commit({"a": "e"})
+    four.model("Qwen/f").commit({"a": "f"})
+    four.behaviour.list_page = 1
+    (report,) = workshop.sync(nothing).repos
+    assert report.reason.startswith("none of the first 5 of Qwen fits select")
+    assert cuts(workshop) == [(nothing.name, 0, 3, 5)]
+
+
+def test_a_select_that_is_not_filled_though_the_list_goes_on_is_told(four: Hub, workshop: Workshop) -> None:
+    wanted = popular(ranking=Ranking(QWEN, limit=3, without=(RepoPattern.parse("Qwen/[abc]"),)))
+    workshop.sync(wanted)
+    assert cuts(workshop) == []  # the list was read to its end
+    for name in "ef":
+        four.model(f"Qwen/{name}").commit({"a": name})
+    four.behaviour.list_page = 1
+    workshop.sync(wanted)
+    assert cuts(workshop) == [("popular", 2, 3, 5)]
+
+
+def cuts(workshop: Workshop) -> list[tuple[str, int, int, int]]:
+    return [
+        (told.job, told.repos, told.limit, told.seen) for told in workshop.events if isinstance(told, RankingCutShort)
+    ]
 
 
 def test_each_is_judged_by_its_licence_gate_and_privacy(four: Hub, workshop: Workshop) -> None:

@@ -114,8 +114,10 @@ def quoted(text: str) -> str:
 
 
 @contextmanager
-def by_serve(store: Store, refs_seconds: float = 0.2, public_url: str | None = None) -> Iterator[Mirror]:
-    with serving(make_app(store, refs_seconds=refs_seconds, public_url=public_url)) as url:
+def by_serve(
+    store: Store, refs_seconds: float = 0.2, public_url: str | None = None, *, site: bool = True
+) -> Iterator[Mirror]:
+    with serving(make_app(store, refs_seconds=refs_seconds, public_url=public_url, site=site)) as url:
         yield Mirror(url, store)
 
 

@@ -1,13 +1,25 @@
-"""The catalogue is served at /: below `/-/` as it lies below `site/`, and with its own headers."""
+"""The catalogue is served at /: below `/-/` as it lies below `site/`, and with its own headers.
+
+Where the fronts differ, below `/-/`: nginx refuses an If-Match and an If-Unmodified-Since (412), and a path with `%00`
+(400, as HTML) before any of our locations has a say; it packs what serve sends as it is, and says so (`Vary`).
+"""
 
 from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import site_key
+from mirror_sync.domain.keys import blob_key, site_key
+from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import dataset, model
-from tests.front.mirrors import Mirror
+from tests.front.mirrors import Mirror, Reply, by_nginx, by_serve
+from tests.requirements import need
 
 PAGE = b"<!doctype html><title>the catalogue</title>\n"
 TYPES = {
@@ -115,3 +127,138 @@ def test_the_address_that_a_repo_has_upstream_leads_to_its_page(mirror: Mirror) 
 )
 def test_the_address_of_what_is_not_mirrored_leads_nowhere(mirror: Mirror, target: str) -> None:
     assert mirror.get(target).status == 404
+
+
+def refused(reply: Reply) -> tuple[int, str | None, str | None]:
+    return reply.status, reply.header("Content-Type"), reply.header("X-Error-Code")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [f"/-/{name}" for name in ("pointer", "document", "blob", "blob.json", "documents/hub/x", "slices", "site")],
+)
+@pytest.mark.parametrize("spelled", ["/-/", "/%2d/"])
+def test_the_names_of_places_inside_a_front_are_paths_like_any_other(mirror: Mirror, target: str, spelled: str) -> None:
+    reply = mirror.get(target.replace("/-/", spelled))
+    assert refused(reply) == (404, "application/json; charset=utf-8", None)
+    assert reply.json == {"error": "Not found"}
+    assert reply.headers.get_all("Content-Security-Policy") == ["default-src 'none'; sandbox"]
+    assert reply.header("Cache-Control") == "no-store"
+
+
+def test_a_folder_is_no_page_and_nobody_learns_where_it_is(mirror: Mirror) -> None:
+    put(mirror, "models/folder/x.html")
+    for target in ("/-/models/folder", "/-/models/folder/", "/-/models"):
+        reply = mirror.get(target)
+        assert refused(reply) == (404, "application/json; charset=utf-8", None)
+        assert reply.header("Location") is None
+
+
+@pytest.mark.parametrize("span", ["bytes=0-4", "bytes=9999-", "bytes=-1", "bytes=0-0,2-3", "x"])
+def test_a_page_comes_whole_whatever_range_is_asked_for(mirror: Mirror, span: str) -> None:
+    put(mirror, "index.html")
+    reply = mirror.get("/-/index.html", Range=span)
+    assert (reply.status, reply.body) == (200, PAGE)
+    assert (reply.header("Accept-Ranges"), reply.header("Content-Range")) == (None, None)
+
+
+def test_every_answer_about_a_page_has_the_policy_of_pages(mirror: Mirror) -> None:
+    """A 304 too: a browser takes its headers over to the page that it keeps."""
+    put(mirror, "index.html")
+    tag = mirror.get("/-/index.html").header("ETag") or ""
+    for asked in (
+        {"If_None_Match": tag},
+        {"If_None_Match": f"W/{tag}"},
+        {"If_None_Match": "*"},
+        {"If_Match": '"other"'},
+    ):
+        reply = mirror.get("/-/index.html", **asked)
+        assert reply.headers.get_all("Content-Security-Policy") == [POLICY], asked
+        if reply.status == 304:
+            assert (reply.header("ETag") or "").removeprefix("W/") == tag
+            assert reply.header("Cache-Control") == "no-cache"
+            assert reply.header("Content-Type") is None
+
+
+def test_a_redirect_has_no_body_and_no_type(mirror: Mirror) -> None:
+    one = model(mirror.store)
+    one.publish({"f.json": b"1"})
+    for reply in (mirror.get("/"), mirror.get(f"/{one.repo.id}"), mirror.head(f"/{one.repo.id}/resolve/main/f.json")):
+        assert reply.status in (302, 307)
+        assert (reply.body, reply.header("Content-Type"), reply.header("Content-Length")) == (b"", None, "0")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_what_is_packed_is_the_same_when_it_is_unpacked(mirror: Mirror, name: str) -> None:
+    body = PAGE + b"".join(b"<li>acme/model-%d\n" % number for number in range(5000))
+    put(mirror, name, body)
+    mirror.get_until(f"/-/{name}", body)
+    reply = mirror.get(f"/-/{name}", Accept_Encoding="gzip")
+    packed = reply.header("Content-Encoding") == "gzip"
+    assert (gzip.decompress(reply.body) if packed else reply.body) == body
+    assert reply.headers.get_all("Content-Type") == [TYPES[name]]
+    if packed:
+        assert len(reply.body) < len(body) / 5
+        assert reply.header("Vary") == mirror.get(f"/-/{name}").header("Vary") == "Accept-Encoding"
+    again = mirror.get(f"/-/{name}", Accept_Encoding="gzip", If_None_Match=reply.header("ETag") or "")
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("mirror", ["nginx"], indirect=True)
+@pytest.mark.parametrize("name", TYPES)
+def test_nginx_packs_all_of_the_catalogue(mirror: Mirror, name: str) -> None:
+    body = PAGE + b"a line that is long enough to be worth it\n" * 200
+    put(mirror, name, body)
+    mirror.get_until(f"/-/{name}", body)
+    assert mirror.get(f"/-/{name}", Accept_Encoding="gzip").header("Content-Encoding") == "gzip"
+
+
+def test_no_file_of_a_repo_and_no_answer_of_the_hub_is_packed(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    body = b'{"a": 1}\n' * 5000
+    commit = repo.publish(dict.fromkeys(("a.json", "b.txt", "c.html", "d.js", "e.svg", "f.css", "g.bin"), body))
+    targets = [f"/{repo.repo.id}/resolve/{commit}/{name}" for name in ("a.json", "b.txt", "c.html", "d.js", "g.bin")]
+    for target in (*targets, f"/{repo.repo.id}/resolve/main/e.svg", f"/{blob_key(Sha256.of(body))}"):
+        reply = mirror.get(target, Accept_Encoding="gzip")
+        assert (reply.status, reply.body, reply.header("Content-Encoding")) == (200, body, None), target
+    for target in (f"/api/models/{repo.repo.id}", f"/api/models/{repo.repo.id}/tree/main"):
+        assert mirror.get(target, Accept_Encoding="gzip").header("Content-Encoding") is None
+
+
+def test_two_versions_of_one_size_and_one_second_are_two(mirror: Mirror, directory_bucket: DirectoryBucket) -> None:
+    """As pages are, of two publications in a row; the first of them must not be taken for the newest for ever."""
+    one, other = b"at 18:00" + PAGE, b"at 18:01" + PAGE
+    put(mirror, "list/second.html", one)
+    mirror.get_until("/-/list/second.html", one)
+    tag = mirror.get("/-/list/second.html").header("ETag") or ""
+    file = directory_bucket.root / site_key("list/second.html")
+    second = int(file.stat().st_mtime) if file.exists() else 0
+    put(mirror, "list/second.html", other)
+    if isinstance(mirror.store, DirectoryStore):
+        os.utime(file, ns=(second * 10**9, second * 10**9 + 5))
+    mirror.get_until("/-/list/second.html", other)
+    assert mirror.get("/-/list/second.html", If_None_Match=tag).status == 200
+
+
+@pytest.fixture(params=["serve", "nginx"])
+def bare(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
+    """A front of a mirror that publishes no catalogue."""
+    store = DirectoryStore(directory_bucket.root)
+    if request.param == "nginx":
+        need("nginx")
+        front = by_nginx(store, NginxOptions(directory_bucket, site=False), tmp_path)
+    else:
+        front = by_serve(store, site=False)
+    with front as running:
+        yield running
+
+
+def test_without_a_catalogue_no_address_leads_there(bare: Mirror) -> None:
+    one = model(bare.store)
+    commit = one.publish({"f": b"1"})
+    for target in ("/", f"/{one.repo.id}", "/datasets/nobody/nothing"):
+        reply = bare.get(target)
+        assert refused(reply) == (404, "application/json; charset=utf-8", None)
+        assert reply.json == {"error": "This mirror publishes no catalogue"}
+        assert reply.header("Location") is None
+    assert bare.get(f"/{one.repo.id}/resolve/{commit}/f").body == b"1"

@@ -26,6 +26,7 @@ from mirror_sync.domain.events import (
     Disproved,
     Event,
     FileFinished,
+    RankingCutShort,
     ReposListed,
     Retrying,
     RunAborted,
@@ -46,6 +47,7 @@ AT = "2026-01-01T00:00:00Z"
 EVENTS: list[Event] = [
     STARTED,
     ReposListed(RUN, "job", 3),
+    RankingCutShort(RUN, "job", 3, 20, 5000),
     planned(3, 300),
     began("a", 100),
     came("a", 100),

@@ -11,7 +11,7 @@ import pytest
 
 from mirror_sync.domain.ranking import Ranking, Sort
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.domain.upstream import Resolved
+from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.errors import BadAnswer, NotFoundOrPrivate, UpstreamError
 from mirror_sync.sources.directory import DirectorySource
 from mirror_sync.sources.hub import HubSource
@@ -41,7 +41,7 @@ def page_of(link: str = "", **item: object) -> faults.Fault:
 
 
 def names(source: HubSource, ranking: Ranking) -> list[str]:
-    found = [*source.search(ranking)]
+    found = [item for item in source.search(ranking) if not isinstance(item, Shortfall)]
     assert all(isinstance(item, Resolved) for item in found)
     return [item.asked.id.removeprefix("Qwen/") for item in found if isinstance(item, Resolved)]
 
@@ -124,6 +124,62 @@ def test_what_is_left_out_by_name_takes_no_place_and_costs_no_call(hub: Hub, sou
     without = (RepoPattern.parse("Qwen/m2*"), RepoPattern.parse("Qwen/m17"))
     assert names(source, Ranking(MODELS, limit=4, without=without)) == ["m19", "m18", "m16", "m15"]
     assert len(hub.log) == 1
+
+
+def paged(hub: Hub, *pages: list[tuple[str, int]]) -> None:
+    """A list that says just this: names of Qwen's repos and their downloads, page by page."""
+
+    def page(request: Request, answer: Answer) -> Answer:
+        number = int(request.first("page", "0"))
+        items = [{"id": f"Qwen/{name}", "sha": "a" * 40, "downloads": count} for name, count in pages[number]]
+        link = f'<{hub.url}/api/models?page={number + 1}>; rel="next"' if number + 1 < len(pages) else ""
+        headers = {"Content-Type": "application/json", **({"Link": link} if link else {})}
+        return faults.status(200, headers, json.dumps(items).encode())(request, answer)
+
+    hub.faults.add(page, "/api/models", times=None)
+
+
+def test_many_that_are_left_out_by_name_do_not_use_up_the_pages(hub: Hub, source: HubSource) -> None:
+    """As an author has a thousand conversions, each more downloaded than its models."""
+    for number in range(120):
+        hub.model(f"Qwen/m{number}-GGUF", downloads=1000 + number).commit({"a": "x"})
+    fill(hub, 3)
+    ranking = Ranking(MODELS, limit=2, without=(RepoPattern.parse("Qwen/*-GGUF"),))
+    assert names(source, ranking) == ["m2", "m1"]
+    (asked,) = hub.log.records("GET /api/models")
+    assert "limit=1000" in asked.query
+
+
+def shortfalls(source: HubSource, ranking: Ranking) -> list[Shortfall]:
+    return [item for item in source.search(ranking) if isinstance(item, Shortfall)]
+
+
+def test_a_ranking_that_is_not_filled_says_how_far_the_list_was_read(hub: Hub, source: HubSource) -> None:
+    without = (RepoPattern.parse("Qwen/m1*"),)
+    fill(hub, 20)
+    hub.behaviour.list_page = 2
+    assert shortfalls(source, Ranking(MODELS, limit=3, without=without)) == [Shortfall(10, left=True)]
+    hub.behaviour.list_page = 4  # five pages are all there is
+    assert shortfalls(source, Ranking(MODELS, limit=11, without=without)) == [Shortfall(20, left=False)]
+    assert shortfalls(source, Ranking(MODELS, limit=9, without=without)) == []
+    assert shortfalls(source, Ranking(MODELS, limit=30)) == []
+
+
+def test_a_repo_that_a_drift_put_on_two_pages_takes_one_place(hub: Hub, source: HubSource) -> None:
+    paged(hub, [("a", 9), ("b", 8)], [("b", 8), ("c", 7)])
+    assert names(source, Ranking(MODELS, limit=3)) == ["a", "b", "c"]
+
+
+def test_a_figure_may_have_risen_between_two_pages(hub: Hub, source: HubSource) -> None:
+    paged(hub, [("a", 9), ("b", 8)], [("c", 10), ("d", 8), ("e", 8)])
+    assert names(source, Ranking(MODELS, limit=4)) == ["a", "b", "c", "d"]
+
+
+def test_a_list_that_is_not_sorted_as_was_asked_is_refused(hub: Hub, source: HubSource) -> None:
+    """As by a gateway that does not know `sort`, and gives the first of the alphabet."""
+    paged(hub, [("a", 1), ("b", 2), ("c", 99)])
+    with pytest.raises(BadAnswer, match="its list is not sorted by downloads: 2 comes after 1"):
+        list(source.search(Ranking(MODELS, limit=2)))
 
 
 def test_an_author_without_repos_is_an_empty_answer(hub: Hub, source: HubSource) -> None:

@@ -23,6 +23,14 @@ function send(r, status, headers, body) {
     r.return(status, body);
 }
 
+// As serve does: nginx's own redirects have a page.
+function redirect(r, status, headers, location) {
+    r.status = status;
+    setHeaders(r, Object.assign({'Location': location, 'Content-Length': '0'}, headers));
+    r.sendHeader();
+    r.finish();
+}
+
 function refuse(r, error) {
     const headers = Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': error.message}, error.headers);
@@ -99,4 +107,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, entryNotFound, linked, pointerHeaders, refusal, refuse, send, sendBlob, sendJson, setHeaders, settled };
+export default { JSON_TYPE, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+                 sendJson, setHeaders, settled };

@@ -1,6 +1,9 @@
 // Reads documents from the bucket, through nginx's own location, which finds them in a directory, a cache or S3.
 
 import signing from 'signing.js';
+import tables from 'tables.js';
+
+const fs = require('fs');
 
 const DOCUMENTS = '/-/documents/';
 
@@ -29,4 +32,21 @@ function refs(r, kinds, id) {
     return read(r, 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json');
 }
 
-export default { document, refs };
+// The ETag of an object of the catalogue, null when there is none; '' behind S3, where the bucket has its own. Each put
+// makes a new file, so that two versions of one second and one size differ.
+function siteTag(name) {
+    if (!tables.BUCKET.root) {
+        return '';
+    }
+    try {
+        const stat = fs.statSync(tables.BUCKET.root + '/site/' + name);
+        return stat.isFile() ? '"' + [stat.ino, stat.mtimeMs, stat.size].join('-') + '"' : null;
+    } catch (error) {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+            return null;
+        }
+        throw error;
+    }
+}
+
+export default { document, refs, siteTag };

@@ -2,9 +2,9 @@
 // every route of tables.js. njs 0.7.9 wants `await` in statements of their own.
 
 import answers from 'answers.js';
+import catalogue from 'catalogue.js';
 import listing from 'listing.js';
 import requests from 'requests.js';
-import signing from 'signing.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
@@ -47,30 +47,6 @@ function match(path) {
 
 async function healthz(r) {
     answers.send(r, 200, {'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': tables.CACHING.never}, 'ok\n');
-}
-
-async function root(r) {
-    redirect(r, '-/');
-}
-
-// A page, a document or an asset of the catalogue: one of nginx's own locations reads it.
-async function site(r, fields) {
-    const name = fields.page || 'index.html', v = r.variables;
-    v.blob_type = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)] || tables.BINARY;
-    v.blob_caching = name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked;
-    r.internalRedirect('/-/site/' + name + '?' + signing.forDocument('site/' + name));
-}
-
-// A browser at the address that a repo has upstream.
-async function page(r, fields) {
-    await snapshots.refsOf(r, fields);
-    const up = '../'.repeat((fields.place + fields.id).split('/').length - 1);
-    redirect(r, up + '-/' + (fields.place || 'models/') + fields.id.replace('/', '--') + '.html');
-}
-
-// Relative, so that a proxy may have us below a path.
-function redirect(r, location) {
-    answers.send(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
 async function blob(r, fields) {
@@ -200,7 +176,7 @@ function suffixOf(path) {
 // So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
 function redirectToCommit(r, fields, opened) {
     const location = '/' + fields.place + fields.id + '/resolve/' + opened.commit + '/' + fields.path;
-    answers.send(r, 307, answers.settled(opened), location);
+    answers.redirect(r, 307, answers.settled(opened), location);
 }
 
 // ---- what nginx's own locations ask
@@ -219,16 +195,15 @@ async function pointer(r) {
 }
 
 // The bucket has no such blob. What a published snapshot names must be there; what a client names need not.
+// Who asked for the location itself has named none: a path like any other.
 function noBlob(r) {
     if (r.variables.blob_commit) {
         badBucket(r);
+    } else if (!r.variables.blob_digest) {
+        answer(r);
     } else {
         answers.refuse(r, answers.entryNotFound());
     }
-}
-
-function noPage(r) {
-    answers.refuse(r, answers.refusal(404, tables.MESSAGES.nothing));
 }
 
 // A bucket that refuses, or does not answer, is not an empty one.
@@ -241,7 +216,8 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
+const root = catalogue.root, site = catalogue.site, page = catalogue.page;
 const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
 
 export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
-                 noPage, pointer, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage: catalogue.noPage, pointer, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };
