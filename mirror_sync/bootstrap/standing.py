@@ -19,7 +19,8 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
-from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord, RunState, Size
+from mirror_sync.observers.history import RUNS_KEPT, History
+from mirror_sync.observers.records import RunRecord, RunState, Size
 from mirror_sync.observers.traffic_file import kept_traffic
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

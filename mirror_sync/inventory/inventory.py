@@ -18,8 +18,8 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
-from mirror_sync.observers.history import RunRecord, RunState
 from mirror_sync.observers.ranked import still_meant
+from mirror_sync.observers.records import RunRecord, RunState
 
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
