@@ -404,7 +404,9 @@ def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_st
     filled(store, 1)
     told = (line("acme/m0", State.FAILED, code="unreachable"), line("acme/no", State.REFUSED, reason="licence gpl"))
     Machine(store, "daemon", (ran("2026-11-20T07:00:00Z", "daemon"),), told).publish()
-    idle = Machine(store, "laptop", (ran(last, "laptop"),), (line("acme/m0", State.NEVER), line("acme/no", State.NEVER)))
+    idle = Machine(
+        store, "laptop", (ran(last, "laptop"),), (line("acme/m0", State.NEVER), line("acme/no", State.NEVER))
+    )
     idle.publish()
     found = json.loads(store.site["status.json"])
     assert {entry["repo"]: entry["state"] for entry in found["repos"]} == {"acme/m0": "failed", "acme/no": "refused"}
@@ -418,7 +420,9 @@ def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_st
 
 def test_who_speaks_from_the_future_is_forgotten_a_month_after_it_was_heard() -> None:
     store = Memory()
-    Machine(store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", State.REFUSED, "b"),)).publish()
+    Machine(
+        store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", State.REFUSED, "b"),)
+    ).publish()
     one = Machine(store, "one", (job("a", "one"),))
     for days, names in ((0, ["a", "b"]), (29, ["a", "b"]), (2, ["a"])):
         one.at += timedelta(days=days)
