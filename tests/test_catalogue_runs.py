@@ -23,6 +23,7 @@ from mirror_sync.errors import UsageError
 from mirror_sync.observers.history import History
 from mirror_sync.observers.metrics import Metrics
 from tests.servers.bucket import S3Server
+from tests.standin import Hub, faults
 from tests.stores.scripted import Answer, Asked, scripted
 
 LISTING = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
@@ -310,3 +311,81 @@ def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when
     assert {key for key in second if second[key] != first.get(key)} <= {
         f"site/{name}" for name in ("mirror.html", "status.json", "tunasync.json")
     }
+
+
+def test_a_machine_keeps_its_word_until_its_state_is_lost_and_what_it_said_goes_with_its_jobs(tmp_path: Path) -> None:
+    def words() -> dict[str, str]:
+        return {job["name"]: job["machine"] for job in json.loads(site(tmp_path)["status.json"])["jobs"]}
+
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, jobs=[{"name": "old", "repos": ["acme/x"]}]) as made:
+        made.sync()
+    before = words()["old"]
+    with mirror(tmp_path, jobs=[{"name": "new", "repos": ["acme/x"]}]) as made:
+        made.sync()
+        assert words() == {"new": before}
+        for lost in (None, b"", b"\xff words of somebody else"):
+            word = tmp_path / "state" / "machine"
+            word.unlink() if lost is None else word.write_bytes(lost)
+            made.sync()
+            assert words()["new"] != before
+            before = words()["new"]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "told"),
+    [
+        (["https://hub.example"], "https://hub.example"),
+        (["https://hub.example:8443/repository/s3cret/hf"], "https://hub.example:8443"),
+        (["https://hub.example", "https://${HIDDEN}"], "https://hub.example"),
+        (["https://hub.example/repository/${HIDDEN}/hf"], ""),
+        (["https://${HIDDEN}:8443"], ""),
+        (["${HIDDEN:-https://hub.example}"], ""),
+        (["${UNSET:-https://hub.example}"], "https://hub.example"),
+    ],
+)
+def test_of_an_upstream_the_host_is_told_and_nothing_that_is_not_written_in_jobs_yaml(
+    tmp_path: Path, endpoints: list[str], told: str
+) -> None:
+    hidden = "https://inside.example" if endpoints[0].startswith("${") else "s3cret-path.example"
+    path = tmp_path / "jobs.yaml"
+    settings = {
+        "state_dir": str(tmp_path / "state"),
+        "upstreams": {"hub": {"kind": "huggingface", "endpoints": endpoints}},
+        "targets": {"it": {"url": str(tmp_path / "mirror")}},
+        "licenses": {"allow": ["mit"]},
+        "jobs": [{"name": "a", "repos": ["acme/x"]}],
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    made = Mirror(load(path, {"HIDDEN": hidden}))
+    assert [job.upstream for job in known_of(made.settings, made.history, "it").jobs] == [told]
+    made.close()
+
+
+def hub_mirror(folder: Path, hub: Hub, told: list[Event]) -> Any:
+    side = {"hub": {"kind": "huggingface", "endpoints": [hub.url], "token": "hf_reads_private"}}
+    return mirror(folder, told, upstreams=side, jobs=[{"name": "a", "repos": ["acme/*"]}])
+
+
+def test_the_name_of_a_private_repo_that_a_glob_brought_stays_here(tmp_path: Path) -> None:
+    """Also where its licence is refused, and where it could not be looked at."""
+    with Hub() as hub:
+        hub.token("hf_reads_private", private=["acme/merger", "acme/merger-gpl"])
+        hub.model("acme/good", license="mit").commit({"a": "1"})
+        hub.model("acme/merger", license="mit", private=True).commit({"a": "1"})
+        hub.model("acme/merger-gpl", license="gpl", private=True).commit({"a": "1"})
+        with hub_mirror(tmp_path, hub, []) as made:
+            outcomes = {report.repo: report.outcome for report in made.sync().repos}
+            assert outcomes == {"acme/good": "published", "acme/merger": "held", "acme/merger-gpl": "refused"}
+            assert not any(b"merger" in body or "merger" in name for name, body in site(tmp_path).items())
+            assert json.loads(site(tmp_path)["status.json"])["complete"] is True
+            hub.faults.add(faults.status(403), lambda request: "merger" in request.path)
+            hub.model("acme/merger-new", license="mit").commit({"a": "1"})
+            outcomes = {report.repo: report.outcome for report in made.sync().repos}
+    assert outcomes.keys() == {"acme/good", "acme/merger", "acme/merger-gpl", "acme/merger-new"}
+    assert "failed" in outcomes.values()
+    assert not any(b"merger" in body or "merger" in name for name, body in site(tmp_path).items())
+    found = json.loads(site(tmp_path)["status.json"])
+    assert found["complete"] is False
+    states = {line["repo"]: (line["state"], line["reason"]) for line in found["repos"]}
+    assert states == {"acme/good": ("published", ""), "acme/*": ("failed", "the last attempt failed (upstream)")}

@@ -37,9 +37,10 @@ from mirror_sync.errors import StoreError, UsageError
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
-from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord
+from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.ranked import still_meant
+from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.ports import Store
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import platform
+import re
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from mirror_sync.bootstrap.sides import places_of
 from mirror_sync.catalogue.known import Known, KnownJob
@@ -15,13 +20,18 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import HubUpstream, Settings, SiteSettings
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
-from mirror_sync.observers.history import RUNS_KEPT, History, RunRecord, RunState, Size
+from mirror_sync.observers.history import RUNS_KEPT, History
+from mirror_sync.observers.records import RunRecord, RunState, Size
 from mirror_sync.observers.traffic_file import kept_traffic
 
+_WORD_FILE = "machine"
+_WORD = re.compile("[0-9a-f]{12}")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -32,12 +42,12 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
     memory = Memory(history.latest(), runs, places_of(settings), Pauses(settings.state_dir).all())
     inventory = take_inventory(jobs, memory, now)
     site = settings.site or SiteSettings()
-    own = Machine(settings, now)
+    own = Machine(settings, machine_word(settings.state_dir), now)
     return Known(
         machine=own.name,
         version=version("mirror-sync"),
         at=now,
-        lines=inventory.lines,
+        lines=_veiled(inventory.lines, jobs),
         jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
         name=site.name,
         url=site.url,
@@ -46,12 +56,45 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
     )
 
 
-class Machine:
-    """This machine, as the others know it: by a word that tells nobody where it stands."""
+def _veiled(lines: Iterable[Line], jobs: Iterable[Job]) -> tuple[Line, ...]:
+    """What a glob brought, and was never mirrored, may be private while nobody could look at it: told as the glob."""
+    by_name = {job.name: job for job in jobs}
+    return tuple(dict.fromkeys(_as_glob(line, by_name[line.job]) for line in lines))
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
-        self._settings, self._at = settings, iso_utc(now)
-        self.name = sha256(f"{platform.node()}\n{settings.state_dir}".encode()).hexdigest()[:12]
+
+def _as_glob(line: Line, job: Job) -> Line:
+    pattern = RepoPattern(line.kind, line.repo)
+    if line.state is not State.FAILED or line.last_success or pattern.is_glob or job.spells_out(pattern.repo):
+        return line
+    glob = next(each.glob for each in job.repos if each.matches(pattern.repo))
+    return Line(line.state, line.job, line.kind, glob, ", ".join(job.revisions), code=line.code)
+
+
+def machine_word(folder: Path) -> str:
+    """What this machine is called among those that publish a target: by chance, once, and kept in the state folder.
+
+    It tells nobody where it stands, and outlives a change of the host's name. Where it is lost, another one comes; what
+    was said under the old one is forgotten as that of any other machine. OSError when the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _WORD_FILE
+    with FileLock(folder / f"{_WORD_FILE}.lock"):
+        with suppress(FileNotFoundError):
+            kept = path.read_text(encoding="utf-8", errors="replace").strip()
+            if _WORD.fullmatch(kept):
+                return kept
+        made = secrets.token_hex(6)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(f"{made}\n", encoding="utf-8")
+        fresh.replace(path)
+        return made
+
+
+class Machine:
+    """This machine, as the others know it."""
+
+    def __init__(self, settings: Settings, name: str, now: datetime) -> None:
+        self._settings, self.name, self._at = settings, name, iso_utc(now)
 
     def job(self, job: Job, line: JobLine, runs: tuple[RunRecord, ...]) -> KnownJob:
         complete = (run for run in runs if job.name in run.jobs and run.state is RunState.COMPLETE)
@@ -71,12 +114,15 @@ class Machine:
         return KnownJob(shown, self.name, self._at, self._address(job.upstream), succeeded)
 
     def _address(self, upstream: str) -> str:
-        """Empty for a folder, whose place is nobody's business; without a name and a password in it."""
+        """Scheme, host and port alone, since a path or a user may hold a secret.
+
+        Empty for a folder, whose place is nobody's business, and for what comes from outside of jobs.yaml.
+        """
         found = self._settings.upstreams[upstream]
-        if not isinstance(found, HubUpstream):
+        if not isinstance(found, HubUpstream) or found.veiled:
             return ""
         parts = urlsplit(found.endpoints[0])
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _grow(history: History, place: str, today: Overview) -> tuple[Day, ...]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
+from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
+_AHEAD = timedelta(days=1)  # more than that no clock is before ours, unless it is wrong
 _SAID = {
     State.FAILED: "the last attempt failed",
     State.GATED: "the upstream gives it to those alone whom it granted access",
@@ -59,18 +61,32 @@ class Known:
     def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[Line]) -> Known:
         """Also what other machines know, as they published it, and of what we know what is for everybody.
 
-        Jobs that have our names, or were ours, are not theirs.
+        Of a job that several know, that one's word stands that ran it last, with its lines. What we said before of a
+        job that is ours no more is forgotten.
         """
-        mine = {job.shown.name for job in self.jobs}
-        since = iso_utc(self.at - KEPT)
-        others = {
-            job.shown.name: job
-            for job in jobs
-            if job.shown.name not in mine and job.machine != self.machine and job.at >= since
-        }
-        kept = tuple(line for line in lines if line.job in others)
-        by_name = sorted((*self.jobs, *others.values()), key=lambda job: job.shown.name)
-        return replace(self, jobs=tuple(by_name), lines=(*map(public_line, self.lines), *kept))
+        mine = {job.shown.name: job for job in self.jobs}
+        others: dict[str, KnownJob] = {}
+        for job in filter(None, map(self._heard, jobs)):
+            name, known = job.shown.name, others.get(job.shown.name, mine.get(job.shown.name))
+            is_theirs = job.machine != self.machine if known is None else self._ran(job) > self._ran(known)
+            if is_theirs:
+                others[name] = job
+        own = (public_line(line) for line in self.lines if line.job not in others)
+        kept = (line for line in lines if line.job in others)
+        by_name = sorted({**mine, **others}.items())
+        return replace(self, jobs=tuple(job for _, job in by_name), lines=(*own, *kept))
+
+    def _heard(self, job: KnownJob) -> KnownJob | None:
+        """None for what is too old; what a wrong clock says of the future was said now, and grows old from here."""
+        said = moment(job.at)
+        if said is None or said < self.at - KEPT:
+            return None
+        return replace(job, at=self.now) if said > self.at + _AHEAD else job
+
+    def _ran(self, job: KnownJob) -> datetime:
+        """When a job last began or ended, as far as that can be; the first of all times for never."""
+        times = filter(None, map(moment, (job.shown.last_started, job.shown.last_finished)))
+        return max((time for time in times if time <= self.at + _AHEAD), default=datetime.min.replace(tzinfo=UTC))
 
     @property
     def upstreams(self) -> Mapping[str, str]:

@@ -9,7 +9,8 @@ from statistics import median
 
 from mirror_sync.catalogue.gather import Facts
 from mirror_sync.catalogue.known import Known, KnownJob
-from mirror_sync.domain.catalogue import Asked, Lag, Overview, RepoPage, RepoRow
+from mirror_sync.domain.catalogue import Asked, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
+from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -37,8 +38,13 @@ class View:
         return frozenset(self._of)
 
     def lines(self, repo: Repo, facts: Facts | None) -> tuple[Line, ...]:
-        """What jobs ask of a repo, beside what is published of it; None: that cannot be read."""
+        """What jobs ask of a repo, beside what is published of it; None: that cannot be read.
+
+        A private repo's name is a secret, too, unless something of it is published.
+        """
         lines = self._of.get(repo, [])
+        if facts is None or not facts.snapshots:
+            lines = [line for line in lines if line.code != PRIVATE]
         if facts is None:
             return tuple(replace(line, state=State.FAILED, reason=_UNREAD) for line in lines)
         return tuple(_checked(line, facts) for line in lines)
@@ -115,13 +121,23 @@ def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
 
 def _checked(line: Line, facts: Facts) -> Line:
     """What is published is the truth: also where a machine remembers nothing of it, or what is there no more."""
-    there = next((one for one in facts.snapshots if line.revision in (one.commit, *one.names)), None)
+    there = next((one for one in facts.snapshots if not _spellings(line.revision).isdisjoint(_ways_to(one))), None)
     if line.state is State.NEVER and there is not None:
         known = replace(line, state=State.PUBLISHED, reason="", commit=there.commit, published=there.published)
         return replace(known, files=there.files, bytes=there.bytes)
-    if line.state is State.PUBLISHED and not facts.snapshots:
+    if line.state is State.PUBLISHED and there is None:
         return replace(line, state=State.NEVER, reason=_LOST)
     return line
+
+
+def _ways_to(snapshot: ShownSnapshot) -> tuple[str, ...]:
+    return snapshot.commit, *snapshot.names
+
+
+def _spellings(revision: str) -> frozenset[str]:
+    """As a snapshot may be named that a revision stands for: v1 for refs/tags/v1, refs/convert/parquet for parquet."""
+    short = revision.removeprefix("refs/heads/").removeprefix("refs/tags/").removeprefix("refs/pr/")
+    return frozenset({revision, short, f"refs/convert/{revision}"})
 
 
 def _counted(job: KnownJob, repos: int, mirrored: int) -> KnownJob:

@@ -15,7 +15,7 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.observers.figures import age, counted, in_bytes, in_time
-from mirror_sync.observers.history import ChangeRecord, RunRecord, RunState
+from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState
 
 _HEADER = ("STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST RUN", "NEXT RUN", "JOB", "REPO")
 _DISPENSABLE = ("FILES", "BYTES", "LAST RUN", "COMMIT", "JOB", "NEXT RUN", "AGE")

@@ -41,7 +41,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         raise ConfigError(_faults(found, document, secrets))
     warnings = _faults([*checks.warnings(file, draft), *credentials.doubts(tree, tokens.tokens)], document, secrets)
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
-    return replace(settings, secrets=secrets, warnings=warnings)
+    upstreams = resolve.veiled(settings.upstreams, expansion.used)
+    return replace(settings, upstreams=upstreams, secrets=secrets, warnings=warnings)
 
 
 def _validate(tree: dict[str, object], found: Findings) -> File | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mirror_sync.config.addresses import Listen
 from mirror_sync.config.engines import WAIT, EngineEntry
+from mirror_sync.config.findings import Trail
 from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
 from mirror_sync.config.model import (
     CronEntry,
@@ -73,6 +75,16 @@ def upstream(name: str, entry: HubEntry | DirectoryEntry, base: Path, token: str
         reserve=entry.reserve,
         allow_private=entry.allow_private,
     )
+
+
+def veiled(upstreams: Mapping[str, Upstream], used: Collection[Trail]) -> dict[str, Upstream]:
+    """The same, with a mark on each whose first address holds what variables gave."""
+    return {
+        name: replace(found, veiled=("upstreams", name, "endpoints", 0) in used)
+        if isinstance(found, HubUpstream)
+        else found
+        for name, found in upstreams.items()
+    }
 
 
 def _timeouts(entry: TimeoutsEntry) -> HubTimeouts:

@@ -33,6 +33,7 @@ class HubUpstream:
     """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
 
     `reserve` is the share of its rate limit that is left to others; `allow_private` lets it redirect into our network.
+    `veiled`: variables gave a part of its first address, which is told to nobody.
     """
 
     name: str
@@ -41,6 +42,7 @@ class HubUpstream:
     timeouts: HubTimeouts = field(default_factory=HubTimeouts)
     reserve: float = 0.1
     allow_private: bool = False
+    veiled: bool = field(default=False, repr=False, compare=False)  # each machine may write the same address otherwise
 
 
 @dataclass(frozen=True, slots=True)

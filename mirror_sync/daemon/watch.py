@@ -20,10 +20,10 @@ from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.triggers import due_after
-from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.ledger import JobState
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
+from mirror_sync.observers.records import RunRecord
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings, Target

@@ -99,9 +99,8 @@ class LicensePolicy:
         `whole` says that every file of it would be mirrored, `named` that the job names it, rather than by a glob.
         """
         verdict = self._judge_licenses(terms, whole=whole)
-        if terms.private and not named and verdict.outcome is not Outcome.REFUSED:
-            doubts = "" if verdict.allowed else f"; {verdict.reason}"
-            verdict = Verdict(Outcome.HELD, f"private: name it explicitly or approve it{doubts}", PRIVATE)
+        if terms.private and not named:
+            verdict = _kept_secret(verdict)
         if verdict.outcome is Outcome.HELD:
             for approval in self.approved:
                 if approval.repo == repo:
@@ -161,6 +160,14 @@ class LicensePolicy:
         listed = self.allow | self.review
         near = any(entry.startswith(f"{found}@") for found in refused for entry in listed)
         return " with this license_link" if near else ""
+
+
+def _kept_secret(verdict: Verdict) -> Verdict:
+    """Also what is refused for its licence is a secret: its code says so to whoever would tell the name."""
+    if verdict.outcome is Outcome.REFUSED:
+        return Verdict(verdict.outcome, verdict.reason, PRIVATE)
+    doubts = "" if verdict.allowed else f"; {verdict.reason}"
+    return Verdict(Outcome.HELD, f"private: name it explicitly or approve it{doubts}", PRIVATE)
 
 
 def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:

@@ -18,10 +18,10 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
-from mirror_sync.observers.history import RunRecord, RunState
 from mirror_sync.observers.ranked import still_meant
+from mirror_sync.observers.records import RunRecord, RunState
 
-_GONE = frozenset({NotFoundOrPrivate.code, Disabled.code, PRIVATE})
+_GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
 
 
@@ -163,9 +163,14 @@ def _line(status: RepoStatus, place: str) -> Line:
 def _state(status: RepoStatus) -> State:
     if status.code == Gated.code:
         return State.GATED
-    if status.outcome is RepoOutcome.HELD and status.code in _GONE:
+    if status.outcome is RepoOutcome.HELD and (status.code in _GONE or _turned_private(status)):
         return State.GONE
     return State(status.outcome)
+
+
+def _turned_private(status: RepoStatus) -> bool:
+    """What was never mirrored is not gone: policy waits until somebody names it."""
+    return status.code == PRIVATE and status.last_success is not None
 
 
 def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[Line]:

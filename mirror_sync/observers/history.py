@@ -12,9 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.observers.history_file import open_or_set_aside
+from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState, Size
 
 RUNS_KEPT = 10_000
 
@@ -68,63 +67,13 @@ SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, fil
 FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
+_RUNS = """
+SELECT run, jobs, started, finished, state FROM runs WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
+"""
+
+_DAYS = "SELECT day, repos, files, bytes FROM days WHERE place = ? AND day <= ? ORDER BY day"
+
 _log = structlog.get_logger("mirror_sync.history")
-
-
-class RunState(StrEnum):
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"  # some repo did
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown."""
-
-    run: str
-    jobs: tuple[str, ...]
-    started: str
-    finished: str | None
-    state: RunState
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRecord:
-    """What one run made of a revision of a repo that was not so before; times are ISO 8601 in UTC.
-
-    `run` is the run's id, as in the log. The other fields are those of its `RepoReport`.
-    """
-
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
-    outcome: RepoOutcome
-    at: str
-    run: str
-    commit: str | None
-    reason: str
-    code: str
-    files: int
-    fetched_files: int
-    fetched_bytes: int
-    reused_files: int
-    reused_bytes: int
-    seconds: float
-    committed: str | None
-    published: str | None
-    lag_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """What a place publishes at the end of a day, UTC: repos, and the files and bytes of their newest snapshots."""
-
-    day: str
-    repos: int
-    files: int
-    bytes: int
 
 
 def _utc_now() -> str:
@@ -171,10 +120,12 @@ class History:
         return next((Look(at, commit) for at, commit in rows if at and commit), None)
 
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
-        """The newest runs, newest first; one whose process is gone was interrupted."""
+        """The newest runs, newest first; one whose process is gone was interrupted.
+
+        One that began after tomorrow had a wrong clock: as the newest for ever it would hide all that ran since.
+        """
         self._write(self._bury_the_dead)
-        query = "SELECT run, jobs, started, finished, state FROM runs ORDER BY started DESC, rowid DESC LIMIT ?"
-        rows = self._read(query, limit)
+        rows = self._read(_RUNS, self._tomorrow(), limit)
         return tuple(
             RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state))
             for run, jobs, started, finished, state in rows
@@ -194,13 +145,15 @@ class History:
         self._write(lambda: self._connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?)", row))
 
     def growth(self, place: str) -> tuple[Size, ...]:
-        """The days of a place, the oldest first. OSError when the file cannot be read."""
-        rows = self._read("SELECT day, repos, files, bytes FROM days WHERE place = ? ORDER BY day", place)
-        return tuple(Size(*row) for row in rows)
+        """The days of a place up to tomorrow, the oldest first. OSError when the file cannot be read."""
+        return tuple(Size(*row) for row in self._read(_DAYS, place, self._tomorrow()[:10]))
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _tomorrow(self) -> str:
+        return iso_utc(datetime.fromisoformat(self._now()) + timedelta(days=1))
 
     def _read(self, query: str, *arguments: object) -> list[Any]:
         try:
@@ -214,7 +167,7 @@ class History:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 change()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:  # a number, or a text, that no column holds
             _log.warning("history.not-written", file=str(self._path), reason=str(error))
 
     def _start(self, event: RunStarted) -> None:

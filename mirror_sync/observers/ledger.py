@@ -25,7 +25,7 @@ from mirror_sync.domain.events import (
 )
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
-from mirror_sync.observers.history import RunRecord, RunState
+from mirror_sync.observers.records import RunRecord, RunState
 
 _GOOD = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
 

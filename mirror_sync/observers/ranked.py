@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.report import RepoStatus
-from mirror_sync.observers.history import RunRecord, RunState
+from mirror_sync.observers.records import RunRecord, RunState
 
 _WHOLE = frozenset({RunState.COMPLETE, RunState.FAILED})
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from mirror_sync.catalogue.known import KnownJob
 from mirror_sync.domain.catalogue import FILES_SHOWN, ROWS_PER_PAGE, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, refs_key
@@ -354,3 +356,75 @@ def test_ten_thousand_repos_of_which_one_changed_cost_some_calls_and_not_ten_tho
     assert calls["put"] <= 6
     assert calls["get"] <= 12
     assert calls["stat"] + calls["delete"] <= 2
+
+
+SECRET = "private: name it explicitly or approve it"
+
+
+def test_the_name_of_a_private_repo_that_is_not_mirrored_stands_nowhere_and_is_no_gap(store: Memory) -> None:
+    filled(store, 1)
+    lines = (line("acme/m0"), line("acme/merger", State.HELD, reason=SECRET, code="private"))
+    Machine(store, lines=lines).publish()
+    assert not any(b"merger" in body for body in store.site.values())
+    assert not any("merger" in name for name in store.site)
+    found = json.loads(store.site["status.json"])
+    assert (found["complete"], found["gaps"], found["jobs"][0]["repos"]) == (True, 0, 1)
+
+
+def test_a_private_repo_of_which_something_is_published_is_shown_with_what_policy_says(store: Memory) -> None:
+    filled(store, 1)
+    Machine(store, lines=(line("acme/m0", State.HELD, reason=SECRET, code="private"),)).publish()
+    assert SECRET.encode() in store.site["models/acme--m0.html"]
+    assert status(store)["gaps"] == 1
+
+
+def test_a_revision_that_is_published_no_more_is_a_gap_though_others_of_the_repo_are(store: Memory) -> None:
+    (repo,) = filled(store, 1)
+    Machine(store, lines=(line("acme/m0"), replace(line("acme/m0"), revision="v2"))).publish()
+    found = json.loads(store.site["status.json"])
+    assert found["complete"] is False
+    assert {entry["revision"]: entry["state"] for entry in found["repos"]} == {"main": "published", "v2": "never"}
+    repo.tag("v2", repo.publish({"README.md": b"two"}))
+    Machine(store, lines=(line("acme/m0"), replace(line("acme/m0"), revision="refs/tags/v2"))).publish()
+    assert status(store)["complete"] is True
+
+
+def ran(last: str | None, machine: str) -> KnownJob:
+    """The job `all`, as a machine knows it where its last run began and ended at `last`."""
+    known, state = job("all", machine), "failed" if last else ""
+    shown = replace(known.shown, last_started=last, last_finished=last, last_state=state)
+    return replace(known, shown=shown, succeeded=None)
+
+
+@pytest.mark.parametrize("last", [None, "2026-11-19T07:00:00Z", "2099-01-01T00:00:00Z", "2026-11-20T08:59:59"])
+def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_stands(
+    store: Memory, last: str | None
+) -> None:
+    """A clock that is wrong, and one without a zone, say nothing."""
+    filled(store, 1)
+    told = (line("acme/m0", State.FAILED, code="unreachable"), line("acme/no", State.REFUSED, reason="licence gpl"))
+    Machine(store, "daemon", (ran("2026-11-20T07:00:00Z", "daemon"),), told).publish()
+    idle = Machine(
+        store, "laptop", (ran(last, "laptop"),), (line("acme/m0", State.NEVER), line("acme/no", State.NEVER))
+    )
+    idle.publish()
+    found = json.loads(store.site["status.json"])
+    assert {entry["repo"]: entry["state"] for entry in found["repos"]} == {"acme/m0": "failed", "acme/no": "refused"}
+    assert [(entry["machine"], entry["last_state"]) for entry in found["jobs"]] == [("daemon", "failed")]
+    idle.jobs = (ran("2026-11-20T07:59:00Z", "laptop"),)
+    idle.publish()
+    found = json.loads(store.site["status.json"])
+    assert [entry["machine"] for entry in found["jobs"]] == ["laptop"]
+    assert {entry["repo"]: entry["state"] for entry in found["repos"]} == {"acme/m0": "published", "acme/no": "never"}
+
+
+def test_who_speaks_from_the_future_is_forgotten_a_month_after_it_was_heard() -> None:
+    store = Memory()
+    Machine(
+        store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", State.REFUSED, "b"),)
+    ).publish()
+    one = Machine(store, "one", (job("a", "one"),))
+    for days, names in ((0, ["a", "b"]), (29, ["a", "b"]), (2, ["a"])):
+        one.at += timedelta(days=days)
+        one.publish()
+        assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == names

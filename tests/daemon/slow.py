@@ -15,8 +15,8 @@ from mirror_sync.daemon.service import run_daemon
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoStatus, RunReport
 from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.log import Lines, LogStyle, start_log
+from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.redaction import Redaction
 
 

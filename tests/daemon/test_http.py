@@ -26,10 +26,10 @@ from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.front.serve import serving
-from mirror_sync.observers.history import RunRecord
 from mirror_sync.observers.ledger import JobOutcome, JobState, Page
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Due
+from mirror_sync.observers.records import RunRecord
 from tests.daemon.living import PATIENCE, living, write_jobs
 from tests.servers.ports import free_port
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
@@ -10,7 +11,7 @@ from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.selection import Selection
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
-from mirror_sync.observers.history import RunRecord, RunState
+from mirror_sync.observers.records import RunRecord, RunState
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EARLIER, LATER = "2026-01-01T12:00:00Z", "2026-01-01T18:00:00Z"
@@ -156,3 +157,9 @@ def test_a_paused_job_is_not_late_and_says_until_when() -> None:
         assert line.notes[0].startswith("job job is paused until")
         assert len(line.notes) == 1
         assert "paused" in found.lines[0].reason
+
+
+def test_a_private_repo_that_was_never_mirrored_is_held_and_not_gone() -> None:
+    never = replace(status("acme/a", RepoOutcome.HELD, code="private"), last_success=None)
+    turned = status("acme/b", RepoOutcome.HELD, code="private")
+    assert states(inventory(job("acme/*"), never, turned)) == {"acme/a@main": "held", "acme/b@main": "gone"}

@@ -19,8 +19,9 @@ from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.history import History, RunState
+from mirror_sync.observers.history import History
 from mirror_sync.observers.history_file import SCHEMA
+from mirror_sync.observers.records import RunState, Size
 
 START = "2026-01-01T00:00:00Z"
 
@@ -318,3 +319,26 @@ def test_where_a_commit_was_published_is_remembered_also_after_a_failure_elsewhe
     assert moved.latest()[0].place == "file:///old"
     moved(outcome(RepoOutcome.PUBLISHED))
     assert moved.latest()[0].place == "file:///new"
+
+
+def test_runs_and_days_of_a_clock_that_was_years_ahead_are_left_out(path: Path) -> None:
+    history = opened(path)
+    for run, day in (("wrong", "2099-01-01"), ("right", "2026-01-01")):
+        history(RunStarted(run, ("job",), f"{day}T00:00:00Z"))
+        history.measure("here", Size(day, 1, 1, 1))
+    assert [found.run for found in history.runs()] == ["right"]
+    assert [size.day for size in history.growth("here")] == ["2026-01-01"]
+
+
+@pytest.mark.parametrize("size", [2**63, -(2**63) - 1])
+def test_a_number_that_no_column_holds_is_a_gap_and_stops_nothing(path: Path, size: int) -> None:
+    history = opened(path)
+    history.measure("here", Size("2026-01-01", 1, 1, size))
+    assert history.growth("here") == ()
+    finished = outcome(RepoOutcome.PUBLISHED)
+    history(replace(finished, report=replace(finished.report, bytes=size)))
+    assert history.latest() == ()
+    history(outcome(RepoOutcome.PUBLISHED, reason="half a character: \ud800"))
+    assert history.latest() == ()
+    history(finished)
+    assert len(history.latest()) == 1

@@ -1,0 +1,65 @@
+"""What the history remembers, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"  # some repo did
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown."""
+
+    run: str
+    jobs: tuple[str, ...]
+    started: str
+    finished: str | None
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """What one run made of a revision of a repo that was not so before; times are ISO 8601 in UTC.
+
+    `run` is the run's id, as in the log. The other fields are those of its `RepoReport`.
+    """
+
+    job: str
+    kind: Kind
+    repo: str
+    revision: str
+    outcome: RepoOutcome
+    at: str
+    run: str
+    commit: str | None
+    reason: str
+    code: str
+    files: int
+    fetched_files: int
+    fetched_bytes: int
+    reused_files: int
+    reused_bytes: int
+    seconds: float
+    committed: str | None
+    published: str | None
+    lag_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a place publishes at the end of a day, UTC: repos, and the files and bytes of their newest snapshots."""
+
+    day: str
+    repos: int
+    files: int
+    bytes: int
