@@ -15,7 +15,7 @@ class RepoOutcome(StrEnum):
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     REFUSED = "refused"  # by policy: nothing of it is mirrored
-    HELD = "held"  # by policy, guard or because it is gone upstream: what was published before stays
+    HELD = "held"  # by policy, guard or because upstream does not give it: what was published before stays
     FAILED = "failed"
 
 

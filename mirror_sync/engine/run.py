@@ -162,7 +162,7 @@ def _for_each(
 def _all_of(site: Site, run: str, job: Job, error: Exception) -> list[Unlisted]:
     """A job that failed as a whole."""
     revisions = ", ".join(job.revisions)
-    return [Unlisted(job, pattern, revisions, settle(site, run, pattern, error)) for pattern in job.asked]
+    return [Unlisted(job, pattern, revisions, settle(site, run, job, pattern, error)) for pattern in job.asked]
 
 
 def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Change:
@@ -172,7 +172,7 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
-        return settle(site, run, task.repo, error)
+        return settle(site, run, task.job, task.repo, error)
 
 
 def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
