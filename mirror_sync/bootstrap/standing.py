@@ -54,7 +54,7 @@ class Machine:
         self.name = sha256(f"{platform.node()}\n{settings.state_dir}".encode()).hexdigest()[:12]
 
     def job(self, job: Job, line: JobLine, runs: tuple[RunRecord, ...]) -> KnownJob:
-        complete = (run for run in runs if job.name in run.jobs and run.state is RunState.COMPLETE)
+        complete = (run for run in runs if job.name in run.jobs and run.state_of(job.name) is RunState.COMPLETE)
         last = line.last_run
         shown = ShownJob(
             name=job.name,

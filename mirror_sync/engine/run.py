@@ -39,17 +39,21 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     partial = any(job.only is not None for job in jobs)
     site.tell(RunStarted(run, tuple(job.name for job in jobs), started, partial))
     repos: list[RepoReport] = []
+    done: list[str] = []
     left = jobs_left = 0
     ended = False
     try:
         for job in jobs:
             jobs_left += site.stop.is_set()
             with running(site.stop):
-                left += _sync_job(site, run, job, all_jobs, repos)
+                undone = _sync_job(site, run, job, all_jobs, repos)
+            left += undone
+            if not undone and not site.stop.is_set():
+                done.append(job.name)
         ended = True
     finally:  # a run that began has an end, for everybody who watches
         interrupted = site.stop.is_set() or left > 0 or not ended
-        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
+        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left, tuple(done))
         site.tell(RunFinished(report))
     return report
 

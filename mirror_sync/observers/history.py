@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -80,13 +80,24 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown."""
+    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown.
+
+    `state` is that of the whole; `states` are those of the jobs that came to their end.
+    """
 
     run: str
     jobs: tuple[str, ...]
     started: str
     finished: str | None
     state: RunState
+    states: Mapping[str, RunState] = field(default_factory=dict)
+
+    def state_of(self, job: str) -> RunState:
+        return self.states.get(job, self.state)
+
+    def of(self, job: str) -> RunRecord:
+        """The run as it went for one of its jobs."""
+        return replace(self, state=self.state_of(job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +184,11 @@ class History:
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
         """The newest runs, newest first; one whose process is gone was interrupted."""
         self._write(self._bury_the_dead)
-        query = "SELECT run, jobs, started, finished, state FROM runs ORDER BY started DESC, rowid DESC LIMIT ?"
+        query = "SELECT run, jobs, started, finished, state, states FROM runs ORDER BY started DESC, rowid DESC LIMIT ?"
         rows = self._read(query, limit)
         return tuple(
-            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state))
-            for run, jobs, started, finished, state in rows
+            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state), _states(states))
+            for run, jobs, started, finished, state, states in rows
         )
 
     def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
@@ -221,7 +232,7 @@ class History:
         self._bury_the_dead()
         jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
         row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
-        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?)", row)
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}')", row)
         self._connection.execute(
             "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
             (RUNS_KEPT - 1,),
@@ -262,10 +273,16 @@ class History:
 
     def _finish(self, report: RunReport) -> None:
         state = RunState.COMPLETE if report.ok else RunState.FAILED
+        failed = {repo.job for repo in report.repos if repo.failed}
+        states = {job: RunState.FAILED if job in failed else RunState.COMPLETE for job in report.done}
         self._connection.execute(
-            "UPDATE runs SET finished = ?, state = ? WHERE run = ?",
-            (report.finished, RunState.INTERRUPTED if report.interrupted else state, report.run),
+            "UPDATE runs SET finished = ?, state = ?, states = ? WHERE run = ?",
+            (report.finished, RunState.INTERRUPTED if report.interrupted else state, json.dumps(states), report.run),
         )
+
+
+def _states(text: str) -> dict[str, RunState]:
+    return {job: RunState(state) for job, state in json.loads(text).items()}
 
 
 def _owner(pid: int) -> str:

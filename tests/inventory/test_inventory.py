@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
@@ -111,6 +112,13 @@ def test_a_repo_that_no_run_came_to_says_what_stopped_the_run() -> None:
     assert "a run goes on" in inventory(job("acme/a"), runs=(run(RunState.RUNNING),)).lines[0].reason
     assert "has no schedule" in inventory(job("acme/a")).lines[0].reason
     assert "no schedule" not in inventory(job("acme/a", schedule=Every(timedelta(hours=1)))).lines[0].reason
+
+
+def test_a_job_that_was_done_before_its_run_was_interrupted_is_not_interrupted() -> None:
+    cut = replace(run(RunState.INTERRUPTED), states={"job": RunState.COMPLETE})
+    (line,) = inventory(job("acme/a"), runs=(cut,)).jobs
+    assert line.last_run is not None
+    assert (line.last_run.state, line.notes) == (RunState.COMPLETE, ())
 
 
 def test_an_interval_counts_from_the_start_of_the_last_run() -> None:
