@@ -58,7 +58,7 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
-    "repo.held": "Policy, the guard or an upstream that no longer gives the repo: what was published before stays.",
+    "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays.",
     "repo.planned": "A repo has changed; what is fetched and what is here already.",
     "repo.published": "Readers get the new snapshot from now on.",
     "repo.refused": "Policy does not allow the repo: nothing of it is mirrored.",

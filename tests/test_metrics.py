@@ -16,7 +16,7 @@ from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunF
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.observers.history import History
-from mirror_sync.observers.ledger import JobOutcome
+from mirror_sync.observers.ledger import JobOutcome, Ledger
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Due, Readings
 from tests.standin import LFS, Hub, faults
@@ -280,6 +280,27 @@ def test_of_two_runs_that_began_in_one_second_the_later_one_is_remembered(site: 
         site.mirror.history(RunFinished(RunReport(run, at, at, repos)))
     site.metrics.ledger.remember(*site.mirror.remembered())
     assert site.outcome == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "left", "outcomes"),
+    [(False, (), ("failed", "complete", "complete")), (True, ("c",), ("failed", "complete", "interrupted"))],
+)
+def test_each_job_of_a_run_has_its_own_outcome_live_and_remembered(
+    site: Site, interrupted: bool, left: tuple[str, ...], outcomes: tuple[str, ...]
+) -> None:
+    at, jobs = "2026-01-01T00:00:00Z", ("a", "b", "c")
+    failed = RepoReport("a", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED)
+    report = RunReport("run", at, at, (failed,), interrupted, done=tuple(job for job in jobs if job not in left))
+    live, later = Ledger(), Ledger()
+    for ledger in (live, later):
+        ledger(ConfigRead(jobs))
+    for event in (RunStarted("run", jobs, at), RunFinished(report)):
+        site.mirror.history(event)
+        live(event)
+    later.remember((), site.mirror.history.runs())
+    for ledger in (live, later):
+        assert tuple(ledger.page().jobs[job].outcome for job in jobs) == outcomes
 
 
 def test_a_run_whose_process_was_killed_is_interrupted_to_the_next_one(site: Site) -> None:

@@ -97,7 +97,7 @@ class Machine:
         self._settings, self.name, self._at = settings, name, iso_utc(now)
 
     def job(self, job: Job, line: JobLine, runs: tuple[RunRecord, ...]) -> KnownJob:
-        complete = (run for run in runs if job.name in run.jobs and run.state is RunState.COMPLETE)
+        complete = (run for run in runs if job.name in run.jobs and run.state_of(job.name) is RunState.COMPLETE)
         last = line.last_run
         shown = ShownJob(
             name=job.name,

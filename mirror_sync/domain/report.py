@@ -15,7 +15,7 @@ class RepoOutcome(StrEnum):
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     REFUSED = "refused"  # by policy: nothing of it is mirrored
-    HELD = "held"  # by policy, guard or because it is gone upstream: what was published before stays
+    HELD = "held"  # by policy, guard or because upstream does not give it: what was published before stays
     FAILED = "failed"
 
 
@@ -57,7 +57,7 @@ class RunReport:
     """One run; `started` and `finished` are ISO 8601 in UTC.
 
     `interrupted` when it was asked to stop before its end; `left` repos are undone then, and all those of `jobs_left`
-    jobs that were not begun.
+    jobs that were not begun. `done` are the jobs that came to their end.
     """
 
     run: str
@@ -67,6 +67,7 @@ class RunReport:
     interrupted: bool = False
     left: int = 0
     jobs_left: int = 0
+    done: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -5,15 +5,32 @@ from __future__ import annotations
 import traceback
 
 from mirror_sync.domain.events import Crashed
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.engine.decision import Settled, failure, internal_failure
 from mirror_sync.engine.site import Site
-from mirror_sync.errors import MirrorError
+from mirror_sync.errors import Gated, MirrorError
 
 
-def settle(site: Site, run: str, named: Repo | RepoPattern, error: Exception) -> Settled:
-    """The failure of a repo, or of what a pattern stands for; what no layer raises on purpose is told as Crashed."""
-    if isinstance(error, MirrorError):
-        return failure(error)
-    site.tell(Crashed(run, named, "".join(traceback.format_exception(error))))
-    return internal_failure(error)
+def settle(site: Site, run: str, job: Job, named: Repo | RepoPattern, error: Exception) -> Settled:
+    """What an error makes of a repo of a job, or of what a pattern stands for."""
+    tell_crash(site, run, named, error)
+    if not isinstance(error, MirrorError):
+        return internal_failure(error)
+    if isinstance(error, Gated) and not _is_ordered(job, named):
+        return Settled(RepoOutcome.HELD, None, str(error), error.code)
+    return failure(error)
+
+
+def tell_crash(site: Site, run: str, named: Repo | RepoPattern, error: Exception) -> None:
+    """What no layer raises on purpose is told, with its traceback."""
+    if not isinstance(error, MirrorError):
+        site.tell(Crashed(run, named, "".join(traceback.format_exception(error))))
+
+
+def _is_ordered(job: Job, named: Repo | RepoPattern) -> bool:
+    """Of the repos of a glob some are gated for ever: whoever wrote it cannot mend that, and asked for none of them."""
+    if isinstance(named, Repo):
+        return job.spells_out(named)
+    return named.is_glob or job.spells_out(named.repo)

@@ -162,7 +162,7 @@ class _Expansion:
                 yield Unlisted(self._job, pattern, glob, failure(missing))
 
     def _unlisted(self, pattern: RepoPattern, revision: str, error: Exception) -> Unlisted:
-        return Unlisted(self._job, pattern, revision, settle(self._site, self._run, pattern, error))
+        return Unlisted(self._job, pattern, revision, settle(self._site, self._run, self._job, pattern, error))
 
 
 def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:

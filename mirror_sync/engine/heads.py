@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.engine.faults import settle
+from mirror_sync.engine.faults import tell_crash
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.stopping import work_for
 from mirror_sync.ports import Source
@@ -49,7 +49,7 @@ class _Account:
             self._site.go_on()
             found = self._source.heads(repos)
         except Exception as error:  # a refusal is not worth a word: each repo is asked for by itself
-            settle(self._site, self._run, next(iter(repos)), error)
+            tell_crash(self._site, self._run, next(iter(repos)), error)
             return ()
         self._book(1 + len(found.found) - found.calls)
         return found.found

@@ -39,17 +39,21 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     partial = any(job.only is not None for job in jobs)
     site.tell(RunStarted(run, tuple(job.name for job in jobs), started, partial))
     repos: list[RepoReport] = []
+    done: list[str] = []
     left = jobs_left = 0
     ended = False
     try:
         for job in jobs:
             jobs_left += site.stop.is_set()
             with running(site.stop):
-                left += _sync_job(site, run, job, all_jobs, repos)
+                undone = _sync_job(site, run, job, all_jobs, repos)
+            left += undone
+            if not undone and not site.stop.is_set():
+                done.append(job.name)
         ended = True
     finally:  # a run that began has an end, for everybody who watches
         interrupted = site.stop.is_set() or left > 0 or not ended
-        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left)
+        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left, tuple(done))
         site.tell(RunFinished(report))
     return report
 
@@ -162,7 +166,7 @@ def _for_each(
 def _all_of(site: Site, run: str, job: Job, error: Exception) -> list[Unlisted]:
     """A job that failed as a whole."""
     revisions = ", ".join(job.revisions)
-    return [Unlisted(job, pattern, revisions, settle(site, run, pattern, error)) for pattern in job.asked]
+    return [Unlisted(job, pattern, revisions, settle(site, run, job, pattern, error)) for pattern in job.asked]
 
 
 def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Change:
@@ -172,7 +176,7 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
-        return settle(site, run, task.repo, error)
+        return settle(site, run, task.job, task.repo, error)
 
 
 def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:

@@ -113,7 +113,7 @@ def _reported(bench: Bench, task: Task, work: Callable[[Tally], RepoReport]) -> 
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
-        report = report_of(task, settle(bench.site, bench.run, task.repo, error))
+        report = report_of(task, settle(bench.site, bench.run, task.job, task.repo, error))
     return replace(
         report,
         seconds=round(time.monotonic() - started, 3),

@@ -67,7 +67,7 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
         mine = [status for status in statuses if status.job == job.name]
         known = [status for status in mine if _asks_for(job, status, mine)]
         named += sum(map(_is_repo, known))
-        last = next((run for run in memory.runs if job.name in run.jobs), None)
+        last = next((run.of(job.name) for run in memory.runs if job.name in run.jobs), None)
         lines += [_line(status, memory.places.get(job.name, "")) for status in known]
         job_line = job_line_of(job, last, now)
         if job.name in memory.paused:

@@ -34,7 +34,7 @@ class JobLine:
 
 
 def job_line_of(job: Job, last: RunRecord | None, now: datetime) -> JobLine:
-    """`last`: the newest run of the job."""
+    """`last`: the newest run of the job, as it went for this job."""
     next_run, due = _next_run(job, last, now)
     return JobLine(
         job.name,

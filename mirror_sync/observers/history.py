@@ -68,7 +68,8 @@ FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
 _RUNS = """
-SELECT run, jobs, started, finished, state FROM runs WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
+SELECT run, jobs, started, finished, state, states FROM runs
+WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
 """
 
 _DAYS = "SELECT day, repos, files, bytes FROM days WHERE place = ? AND day <= ? ORDER BY day"
@@ -127,8 +128,8 @@ class History:
         self._write(self._bury_the_dead)
         rows = self._read(_RUNS, self._tomorrow(), limit)
         return tuple(
-            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state))
-            for run, jobs, started, finished, state in rows
+            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state), _states(states))
+            for run, jobs, started, finished, state, states in rows
         )
 
     def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
@@ -174,7 +175,7 @@ class History:
         self._bury_the_dead()
         jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
         row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
-        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?)", row)
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}')", row)
         self._connection.execute(
             "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
             (RUNS_KEPT - 1,),
@@ -215,10 +216,16 @@ class History:
 
     def _finish(self, report: RunReport) -> None:
         state = RunState.COMPLETE if report.ok else RunState.FAILED
+        failed = {repo.job for repo in report.repos if repo.failed}
+        states = {job: RunState.FAILED if job in failed else RunState.COMPLETE for job in report.done}
         self._connection.execute(
-            "UPDATE runs SET finished = ?, state = ? WHERE run = ?",
-            (report.finished, RunState.INTERRUPTED if report.interrupted else state, report.run),
+            "UPDATE runs SET finished = ?, state = ?, states = ? WHERE run = ?",
+            (report.finished, RunState.INTERRUPTED if report.interrupted else state, json.dumps(states), report.run),
         )
+
+
+def _states(text: str) -> dict[str, RunState]:
+    return {job: RunState(state) for job, state in json.loads(text).items()}
 
 
 def _owner(pid: int) -> str:

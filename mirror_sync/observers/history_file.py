@@ -9,13 +9,13 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 5
+SCHEMA = 6
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
-    finished TEXT, state TEXT NOT NULL
+    finished TEXT, state TEXT NOT NULL, states TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX runs_by_start ON runs (started);
 CREATE TABLE repos (
@@ -63,6 +63,9 @@ _MIGRATIONS = {
         place TEXT NOT NULL, day TEXT NOT NULL, repos INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
         PRIMARY KEY (place, day)
     ) WITHOUT ROWID;
+    """,
+    5: """
+    ALTER TABLE runs ADD COLUMN states TEXT NOT NULL DEFAULT '{}';
     """,
 }
 

@@ -113,7 +113,7 @@ class Ledger:
                     self._repos[RepoKey(status.job, status.kind, status.repo, status.revision)] = _recalled(status)
             for run in reversed(tuple(runs)):  # of two that began in one second, too, the newer one is told last
                 for job in fresh.intersection(run.jobs):
-                    self._jobs[job] = _after(self._jobs[job], run)
+                    self._jobs[job] = _after(self._jobs[job], run.of(job))
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -160,7 +160,7 @@ class Ledger:
         started, finished = seconds_of(report.started), seconds_of(report.finished)
         for name in self._runs.pop(report.run, ()):
             mine = [repo for repo in report.repos if repo.job == name]
-            outcome = _outcome(report, mine)
+            outcome = _outcome(report, name, mine)
             if outcome is JobOutcome.COMPLETE:
                 self._change(name, success=finished, duration=finished - started)
                 self._forget_others(name, mine)
@@ -186,8 +186,8 @@ def seconds_of(at: str) -> float:
     return datetime.fromisoformat(at).timestamp()
 
 
-def _outcome(report: RunReport, repos: Iterable[RepoReport]) -> JobOutcome:
-    if report.interrupted:
+def _outcome(report: RunReport, job: str, repos: Iterable[RepoReport]) -> JobOutcome:
+    if report.interrupted and job not in report.done:
         return JobOutcome.INTERRUPTED
     return JobOutcome.FAILED if any(repo.failed for repo in repos) else JobOutcome.COMPLETE
 
@@ -205,7 +205,7 @@ def _recalled(status: RepoStatus) -> RepoState:
 
 
 def _after(state: JobState, run: RunRecord) -> JobState:
-    """A job after a run that is remembered, given the state before it."""
+    """A job after a run that is remembered, as it went for this job; `state` is the one before it."""
     started = seconds_of(run.started)
     state = replace(state, first_seen=min(state.first_seen, started), attempt=started)
     if run.state is RunState.RUNNING:

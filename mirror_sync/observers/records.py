@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mirror_sync.domain.repo import Kind
@@ -18,13 +19,24 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown."""
+    """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown.
+
+    `state` is that of the whole; `states` are those of the jobs that came to their end.
+    """
 
     run: str
     jobs: tuple[str, ...]
     started: str
     finished: str | None
     state: RunState
+    states: Mapping[str, RunState] = field(default_factory=dict)
+
+    def state_of(self, job: str) -> RunState:
+        return self.states.get(job, self.state)
+
+    def of(self, job: str) -> RunRecord:
+        """The run as it went for one of its jobs."""
+        return replace(self, state=self.state_of(job))
 
 
 @dataclass(frozen=True, slots=True)

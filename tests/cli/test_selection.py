@@ -64,6 +64,17 @@ def test_what_was_refused_and_fell_out_is_not_held_against_the_job(program: Prog
     assert set(shown(program)) >= {"acme/*", "acme/b", "acme/c", "acme/d"}
 
 
+def test_a_gated_repo_that_takes_a_place_is_shown_as_such_and_fails_no_run(program: Program, hub: Hub) -> None:
+    hub.model("acme/a", license="mit", gated="manual")
+    write(program, hub)
+    for _ in range(2):
+        assert program("sync").code == 0
+    assert shown(program) == {"acme/a": "gated", "acme/b": "unchanged"}
+    catalogue = json.loads((program.folder / "mirror" / "site" / "status.json").read_text("utf-8"))
+    assert {repo["repo"]: repo["state"] for repo in catalogue["repos"]}["acme/a"] == "gated"
+    assert [job["last_state"] for job in catalogue["jobs"]] == ["complete"]
+
+
 def _next_second() -> None:
     """The history tells times in seconds."""
     time.sleep(1.01 - time.time() % 1)

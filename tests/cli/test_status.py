@@ -46,6 +46,19 @@ def test_status_as_json_says_the_same_to_a_script(program: Program) -> None:
     assert [repo["state"] for repo in document["repos"]] == ["failed", "refused", "published"]
 
 
+def test_a_job_that_fails_is_no_failure_of_another_in_the_same_run(program: Program) -> None:
+    assert program("sync").code == 1
+    wanted = {"good": "complete", "bad": "failed"}
+    document = json.loads(program("status", "--json").out)
+    assert {job["name"]: job["last_run"]["state"] for job in document["jobs"]} == wanted
+    site = program.folder / "mirror" / "site"
+    shown = json.loads((site / "status.json").read_text("utf-8"))["jobs"]
+    assert {job["name"]: job["last_state"] for job in shown} == wanted
+    told = {job["name"]: job for job in json.loads((site / "tunasync.json").read_text("utf-8"))}
+    assert {name: job["status"] for name, job in told.items()} == {"good": "success", "bad": "failed"}
+    assert (told["good"]["last_update_ts"] > 0, told["bad"]["last_update_ts"] > 0) == (True, False)
+
+
 def test_json_tells_the_next_run_in_utc_whatever_zone_the_schedule_has(program: Program) -> None:
     schedule = "schedule: {cron: 0 6 * * *, timezone: Asia/Shanghai}"
     program.write(CONFIG.replace("name: good,", f"name: good, {schedule},"))

@@ -11,7 +11,7 @@ from mirror_sync.domain.events import RunStarted
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.stopping import Until
 from tests.engine.workshop import Workshop, job
-from tests.standin import Hub
+from tests.standin import LFS, Hub
 
 ONE, TWO = Repo.parse("acme/one"), Repo.parse("acme/two")
 
@@ -58,6 +58,17 @@ def test_a_run_ends_at_its_time_and_the_next_one_goes_on(hub: Hub, workshop: Wor
     assert not workshop.stop.is_set(), "other runs of the process go on"
     workshop.site = site
     assert workshop.sync_one(job("acme/one")).outcome == "published"
+
+
+def test_a_run_that_is_stopped_says_which_of_its_jobs_came_to_their_end(hub: Hub, workshop: Workshop) -> None:
+    for name in "abc":
+        hub.model(f"acme/{name}", license="mit").commit({"f": LFS(name.encode())})
+    hub.faults.before(lambda _: workshop.stop.set(), "/acme/b/resolve/*")
+    jobs = [job(f"acme/{name}", name=name) for name in "abc"]
+    stopped = workshop.sync(*jobs)
+    assert (stopped.interrupted, stopped.done) == (True, ("a",))
+    workshop.stop.clear()
+    assert workshop.sync(*jobs, job("acme/none", name="d")).done == ("a", "b", "c", "d")
 
 
 def test_the_time_a_stop_or_the_run_itself_sets_it() -> None:

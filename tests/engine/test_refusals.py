@@ -13,6 +13,7 @@ from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 from tests.standin.answer import Answer, Request
 from tests.standin.content import Memory
+from tests.standin.faults import status
 
 
 def test_a_refused_licence_transfers_nothing_and_is_no_failure(hub: Hub, workshop: Workshop) -> None:
@@ -92,6 +93,39 @@ def test_refusals_of_the_upstream_are_told_apart(hub: Hub, tmp_path: Path, case:
     assert report.reason
     assert token not in report.reason
     assert workshop.store.written == []
+
+
+@pytest.mark.parametrize("asked", ["/api/models/acme/shut/*", "/api/models/acme/shut/refs*", "/acme/shut/resolve/*"])
+@pytest.mark.parametrize(("repos", "outcome"), [(("acme/*",), "held"), (("acme/*", "acme/shut"), "failed")])
+def test_a_gate_is_a_failure_only_for_a_repo_that_the_job_spells_out(
+    hub: Hub, workshop: Workshop, asked: str, repos: tuple[str, ...], outcome: str
+) -> None:
+    """Whatever call it is that the upstream refuses: a glob's repos may be gated for ever, and nobody named them."""
+    hub.model("acme/open", license="mit").commit({"a": b"1"})
+    hub.model("acme/shut", license="mit").commit({"w": LFS(b"x" * 9)})
+    hub.faults.add(status(403, {"X-Error-Code": "GatedRepo"}), asked)
+    revisions = ("v*", "main") if "refs" in asked else ("main",)
+    report = workshop.sync(job(*repos, revisions=revisions))
+    shut = [repo for repo in report.repos if repo.repo == "acme/shut" and repo.code == "gated"]
+    assert {(repo.outcome, repo.reason[:6]) for repo in shut} == {(outcome, "gated:")}
+    assert ("acme/open", "published") in {(repo.repo, repo.outcome) for repo in report.repos}
+
+
+def test_with_a_glob_a_gated_repo_is_held_when_it_is_planned_and_when_it_is_synced(
+    hub: Hub, workshop: Workshop
+) -> None:
+    hub.model("acme/open", license="mit").commit({"a": b"1"})
+    hub.model("acme/shut", license="mit", gated="manual").commit({"w": LFS(b"x")})
+    for report in (workshop.plan(job("acme/*")), workshop.sync(job("acme/*"))):
+        (shut,) = [repo for repo in report.repos if repo.repo == "acme/shut"]
+        assert (shut.outcome, shut.code, report.ok) == ("held", "gated", True)
+    assert workshop.files("acme/open") == {"a": b"1"}
+
+
+def test_with_a_glob_a_token_that_is_rejected_is_a_failure_still(hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/shut", license="mit", gated="manual").commit({"w": LFS(b"x")})
+    report = Workshop(hub.url, tmp_path, "hf_wrong").sync(job("acme/*"))
+    assert [(repo.outcome, repo.code) for repo in report.repos] == [("failed", "token-rejected")]
 
 
 def test_one_repo_failing_never_stops_the_others(hub: Hub, workshop: Workshop) -> None:

@@ -114,6 +114,13 @@ def test_a_repo_that_no_run_came_to_says_what_stopped_the_run() -> None:
     assert "no schedule" not in inventory(job("acme/a", schedule=Every(timedelta(hours=1)))).lines[0].reason
 
 
+def test_a_job_that_was_done_before_its_run_was_interrupted_is_not_interrupted() -> None:
+    cut = replace(run(RunState.INTERRUPTED), states={"job": RunState.COMPLETE})
+    (line,) = inventory(job("acme/a"), runs=(cut,)).jobs
+    assert line.last_run is not None
+    assert (line.last_run.state, line.notes) == (RunState.COMPLETE, ())
+
+
 def test_an_interval_counts_from_the_start_of_the_last_run() -> None:
     hourly = job("acme/a", schedule=Every(timedelta(hours=1)))
     (line,) = inventory(hourly, runs=(run(RunState.COMPLETE, "2026-01-01T23:30:00Z"),)).jobs

@@ -105,6 +105,18 @@ def test_the_end_of_a_run_says_how_it_went(
     assert (run.jobs, run.finished, run.state) == (("a", "b"), "2026-01-01T00:01:00Z", state)
 
 
+def test_each_job_of_a_run_ends_by_itself(path: Path) -> None:
+    history = opened(path)
+    jobs = ("job", "fine", "cut short")
+    history(RunStarted("run-1", jobs, START))
+    assert {history.runs()[0].state_of(job) for job in jobs} == {RunState.RUNNING}
+    failed = outcome(RepoOutcome.FAILED).report
+    history(RunFinished(RunReport("run-1", START, START, (failed,), interrupted=True, done=("job", "fine"))))
+    (run,) = History(path).runs()
+    assert [run.of(job).state for job in jobs] == [RunState.FAILED, RunState.COMPLETE, RunState.INTERRUPTED]
+    assert run.state is RunState.INTERRUPTED
+
+
 def test_many_threads_lose_nothing(path: Path) -> None:
     history = History(path)
 
@@ -210,7 +222,7 @@ def test_a_file_of_the_version_before_keeps_its_rows_and_learns_codes(path: Path
     history = opened(path)
     (old,) = history.latest()
     assert (old.repo, old.outcome, old.reason, old.code) == ("acme/old", "failed", "no answer", "")
-    assert [run.run for run in history.runs()] == ["run-0"]
+    assert [(run.run, run.state_of("job")) for run in history.runs()] == [("run-0", RunState.FAILED)]
     history(outcome(RepoOutcome.FAILED, reason="no answer", code="unreachable"))
     assert {status.repo: status.code for status in history.latest()} == {"acme/old": "", "acme/one": "unreachable"}
     with sqlite3.connect(path) as connection:
@@ -228,7 +240,10 @@ def test_a_file_of_the_version_before_becomes_as_a_new_one(path: Path) -> None:
     new = path.with_name("new.sqlite3")
     opened(new).close()
     columns = [
-        [sqlite3.connect(file).execute(f"PRAGMA table_info({table})").fetchall() for table in ("repos", "changes")]
+        [
+            sqlite3.connect(file).execute(f"PRAGMA table_info({table})").fetchall()
+            for table in ("runs", "repos", "changes")
+        ]
         for file in (path, new)
     ]
     assert columns[0] == columns[1]
