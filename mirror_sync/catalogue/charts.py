@@ -17,6 +17,7 @@ WIDTH, HEIGHT = 520, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 10, 24
 _LINES = 4  # of the scale, at most, above nothing
 _DATES = 4  # between two of them, at least a fourth of the chart
+_BROADEST = 24.0  # bar
 GROWTH_DAYS, TRAFFIC_DAYS = 365, 90  # shown at most
 
 
@@ -58,7 +59,7 @@ def growth_chart(days: Sequence[Day]) -> Chart | None:
     """A line over the bytes of each day; None when there is nothing to draw."""
     if not days:
         return None
-    across, up = _across(days, 0), _up(days)
+    across, up = _across(days, 0 if len(days) > 1 else _room()), _up(days)
     points = [(across(day), up(day.bytes)) for day in days]
     line = "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
     floor = HEIGHT - _BOTTOM
@@ -71,12 +72,12 @@ def traffic_chart(days: Sequence[Day]) -> Chart | None:
     if not days:
         return None
     step = _room() / _length(days)
-    across, up = _across(days, step), _up(days)
+    across, up, broad = _across(days, step), _up(days), min(_BROADEST, step * 0.8)
     bars = tuple(
         Bar(
-            round(across(day) - step * 0.4, 2),
+            round(across(day) - broad / 2, 2),
             up(day.bytes),
-            round(step * 0.8, 2),
+            round(broad, 2),
             round(HEIGHT - _BOTTOM - up(day.bytes), 2),
             f"{day.day}: {size(day.bytes)}",
         )

@@ -18,7 +18,7 @@ KEPT = timedelta(days=30)  # what a machine published that has said nothing sinc
 _AHEAD = timedelta(days=1)  # more than that no clock is before ours, unless it is wrong
 _SAID = {
     State.FAILED: "the last attempt failed",
-    State.GATED: "the upstream gives it to those alone whom it granted access",
+    State.GATED: "the upstream has admitted no account of this mirror",
     State.GONE: "the upstream no longer gives it",
     State.ELSEWHERE: "published into what was the job's target before",
     State.NEVER: "no run has looked at it yet",

@@ -13,13 +13,25 @@ from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
 from mirror_sync.catalogue.commands import PLACEHOLDER, commands, resolved
 from mirror_sync.catalogue.filters import filters
-from mirror_sync.domain.catalogue import ROWS_PER_PAGE, ListPage, Overview, RepoPage, RepoRow, ShownJob, page_key
+from mirror_sync.domain.catalogue import (
+    ROWS_PER_PAGE,
+    Asked,
+    Lack,
+    ListPage,
+    Overview,
+    RepoPage,
+    RepoRow,
+    ShownJob,
+    page_key,
+)
 from mirror_sync.domain.keys import SITE
+from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
@@ -31,6 +43,7 @@ def home(overview: Overview, pages: Sequence[ListPage]) -> bytes:
     return _rendered(
         "home.html.j2",
         _TOP,
+        brand=overview.name,
         overview=overview,
         pages=pages,
         rows=pages[0].rows[:ROWS_PER_PAGE] if pages else (),
@@ -39,17 +52,18 @@ def home(overview: Overview, pages: Sequence[ListPage]) -> bytes:
     )
 
 
-def list_page(page: ListPage, previous: ListPage | None, following: ListPage | None) -> bytes:
-    """`site/list/<page.name>.html`: a table, with links to the pages beside it."""
-    return _rendered("list.html.j2", _BELOW, page=page, previous=previous, following=following)
+def list_page(page: ListPage, previous: ListPage | None, following: ListPage | None, brand: str = "") -> bytes:
+    """`site/list/<page.name>.html`: a table, with links to the pages beside it. `brand` names the mirror."""
+    return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage) -> bytes:
+def repo_page(page: RepoPage, brand: str = "") -> bytes:
     """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`."""
     commit = page.shown_commit
     return _rendered(
         "repo.html.j2",
         _BELOW,
+        brand=brand,
         page=page,
         row=page.row,
         commands=commands(page),
@@ -63,6 +77,7 @@ def mirror_page(overview: Overview) -> bytes:
     return _rendered(
         "mirror.html.j2",
         _TOP,
+        brand=overview.name,
         overview=overview,
         growth=growth,
         traffic=traffic,
@@ -107,7 +122,7 @@ def _templates() -> Environment:
     made.filters.update(
         size=formats.size,
         count=formats.count,
-        span=formats.span,
+        span=texts.span,
         moment=formats.moment,
         in_url=formats.in_url,
     )
@@ -119,13 +134,25 @@ def _templates() -> Environment:
         asset=lambda name: f"assets/{_ASSET_NAMES[name]}",
         page_of=_page_of,
         took=_took,
+        why=_why,
         placeholder=PLACEHOLDER,
     )
     return made
 
 
-def _page_of(row: RepoRow) -> str:
-    return page_key(Repo(row.kind, row.repo)).removeprefix(SITE)
+def _page_of(row: RepoRow | Lack) -> str:
+    """Empty for a pattern, which has none."""
+    try:
+        return page_key(Repo(row.kind, row.repo)).removeprefix(SITE)
+    except ValueError:
+        return ""
+
+
+def _why(one: Asked | Lack) -> Markup:
+    """Why a repo is not here, in a few words that a reader knows; the reason speaks to the operator."""
+    if one.state == State.REFUSED and "licence" in one.reason:
+        return texts.text("why.licence")
+    return texts.text(f"why.{one.state}") if f"why.{one.state}" in texts.TEXTS else texts.named("state", one.state)
 
 
 def _took(job: ShownJob) -> float | None:

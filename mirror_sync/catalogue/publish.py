@@ -60,7 +60,7 @@ def publish(press: Press, known: Known) -> Sheets:
 class _Publication:
     def __init__(self, press: Press, known: Known) -> None:
         self._press, self._assets = press, pages.assets()
-        self._shelf = Shelf(press, f"{known.version} {_style()}")
+        self._shelf = Shelf(press, f"{known.version} {_style()} {known.name}")
         self._known = known.with_others(*documents.read_status(self._shelf.read(_STATUS) or b""))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
@@ -104,7 +104,9 @@ class _Publication:
             return _Entry(replace(row_of(repo, Facts(), lines), state=State.FAILED), lines, None)
 
     def _written(self, page: RepoPage) -> bytes:
-        return pages.repo_page(replace(page, files=first_files(self._press.store, page.listings)))
+        return pages.repo_page(
+            replace(page, files=first_files(self._press.store, page.listings)), brand=self._known.name
+        )
 
     def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> None:
         """What tells of all repos; the documents come last."""
@@ -113,7 +115,7 @@ class _Publication:
         cut = tuple(cut_list(tuple(rows)))
         for page, before, after in zip(cut, (None, *cut), (*cut[1:], None), strict=False):
             values = repr((page, _end(before), _end(after)))
-            self._put(f"list/{page.name}.html", partial(pages.list_page, page, before, after), values)
+            self._put(f"list/{page.name}.html", partial(pages.list_page, page, before, after, self._known.name), values)
         self._put("index.html", partial(pages.home, overview, cut))
         self._put("mirror.html", partial(pages.mirror_page, overview))
         self._put("tunasync.json", partial(documents.tunasync, known, lines))

@@ -10,7 +10,7 @@ from functools import cache
 
 from markupsafe import Markup, escape
 
-from mirror_sync.catalogue.formats import count
+from mirror_sync.catalogue import formats
 
 LANGUAGES = ("en", "zh")
 _SPAN = Markup('<span class="t" lang="{}">{}</span>')
@@ -52,6 +52,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "run.failed": ("some repos failed", "部分仓库失败"),
     "run.interrupted": ("interrupted", "已中断"),
     "run.paused": ("paused", "已暂停"),
+    # why a repo is not here, before the reason as it was written
+    "why.held": ("Waits for approval", "等待审批"),
+    "why.refused": ("Not allowed here", "本站不予镜像"),
+    "why.licence": ("Its licence is not allowed here", "其许可证不在本站允许范围内"),
+    "why.gated": ("The upstream gives it only to accounts it has admitted", "上游只向已获授权的账号提供"),
     # columns and figures
     "name": ("Name", "名称"),
     "kind": ("Kind", "类型"),
@@ -66,9 +71,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "commit": ("Commit", "提交"),
     "n.repos": ("{n} repo|{n} repos", "{n} 个仓库"),
     "n.files": ("{n} file|{n} files", "{n} 个文件"),
+    "unit.d": ("d", "天"),
+    "unit.h": ("h", "小时"),
+    "unit.min": ("min", "分钟"),
+    "unit.s": ("s", "秒"),
     # home
     "home.lead": (
-        "Models and datasets held here, ready for the usual tools.",
+        "Models and datasets stored here, ready for the usual tools.",
         "本站保存的模型与数据集，可直接用常用工具下载。",
     ),
     "home.use": ("Point your tools here", "让工具使用本站"),
@@ -82,6 +91,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home.first": ("The first {n} by name; the others are below.", "按名称排列的前 {n} 个；其余见下方。"),
     "home.all": ("The whole list, by name", "按名称分页的完整列表"),
     "home.none": ("Nothing is mirrored yet.", "尚无镜像内容。"),
+    "home.nothing": ("No repo fits.", "没有符合条件的仓库。"),
     "home.reset": ("Clear", "清除条件"),
     "home.more": ("Show more", "显示更多"),
     "home.any-kind": ("All kinds", "所有类型"),
@@ -108,6 +118,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # a repo
     "repo.upstream": ("Upstream", "上游"),
     "repo.verdict": ("Licence verdict", "许可证判定"),
+    "repo.allowed": ("Allowed here", "允许镜像"),
     "repo.gone": ("Gone upstream", "上游已移除"),
     "repo.gone-kept": ("What was published before stays here.", "此前发布的内容仍保留在本站。"),
     "repo.get": ("Get it", "获取"),
@@ -138,13 +149,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{n} gap: not everything that is asked for is here.|{n} gaps: not everything that is asked for is here.",
         "有 {n} 处缺口：所需内容尚未全部镜像。",
     ),
+    "gaps.title": ("Gaps", "缺口"),
+    "gaps.more": ("And {n} more.", "另有 {n} 处。"),
+    "gaps.find": ("In the catalogue:", "在目录中查看："),
     "mirror.at": ("As of", "截至"),
     "mirror.repos": ("Repos", "仓库"),
-    "mirror.bytes": ("Held", "总量"),
+    "mirror.bytes": ("Stored", "总量"),
     "mirror.median": ("Lag, median", "延迟（中位数）"),
     "mirror.worst": ("Lag, worst", "延迟（最长）"),
     "mirror.lag": (
-        "Lag: from a commit upstream until it could be read here, by the last {n} publications.",
+        (
+            "Lag: from a commit upstream until it could be read here ({n} publication)."
+            "|Lag: from a commit upstream until it could be read here (the last {n} publications)."
+        ),
         "延迟：从上游提交到本站可读取的时间，按最近 {n} 次发布统计。",
     ),
     "mirror.no-lag": ("No publication to tell the lag from yet.", "尚无发布记录，无法计算延迟。"),
@@ -157,18 +174,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "mirror.took": ("Took", "用时"),
     "mirror.outcome": ("Outcome", "结果"),
     "mirror.next": ("Next run", "下次运行"),
+    "mirror.due": ("due", "即将开始"),
     "mirror.json": ("The same for programs:", "供程序读取："),
-    "chart.growth": ("Growth: bytes held at the end of each day", "增长：每日结束时的总字节数"),
+    "chart.growth": ("Growth: bytes stored at the end of each day", "增长：每日结束时的总字节数"),
     "chart.growth-is": (
         "From {first} on {from_day} to {last} on {to_day}.",
         "从 {from_day} 的 {first} 到 {to_day} 的 {last}。",
     ),
-    "chart.growth-begins": ("{last} on {to_day}; a line from tomorrow on.", "{to_day}：{last}；自次日起绘制曲线。"),
+    "chart.growth-begins": (
+        "{last} on {to_day}, the only day so far; the line begins with a second one.",
+        "{to_day}：{last}。目前仅有这一天的记录，自第二天起绘制曲线。",
+    ),
     "chart.traffic": ("Traffic: bytes read each day", "流量：每日读取的字节数"),
     "chart.traffic-is": (
         "{total} in all from {from_day} to {to_day}; at most {most} on {most_day}.",
         "{from_day} 至 {to_day} 共 {total}；最多为 {most_day} 的 {most}。",
     ),
+    "chart.traffic-begins": ("{total} on {day}, the only day so far.", "{day}：{total}。目前仅有这一天的记录。"),
     "chart.nothing": ("Nothing is known yet.", "暂无记录。"),
     "chart.table": ("As a table", "以表格显示"),
     "chart.day": ("Day (UTC)", "日期（UTC）"),
@@ -189,6 +211,13 @@ def named(prefix: str, word: str) -> Markup:
     return text(key) if key in TEXTS else escape(word)
 
 
+def span(seconds: float) -> Markup:
+    """A length of time with its units in both languages."""
+    english = formats.span(seconds).split(" ")
+    chinese = [TEXTS[f"unit.{word}"][1] if f"unit.{word}" in TEXTS else word for word in english]
+    return _SPAN.format("en", " ".join(english)) + _SPAN.format("zh", " ".join(chinese))
+
+
 def plain(key: str) -> dict[str, str]:
     """The text by language, for where there can be no markup."""
     return dict(zip(LANGUAGES, TEXTS[key], strict=True))
@@ -204,5 +233,5 @@ def _filled(key: str, values: dict[str, object]) -> Markup:
     english, chinese = TEXTS[key]
     if "|" in english:
         english = english.split("|")[values.get("n") != 1]
-    shown = {name: count(value) if isinstance(value, int) else value for name, value in values.items()}
+    shown = {name: formats.count(value) if isinstance(value, int) else value for name, value in values.items()}
     return _SPAN.format("en", Markup(english).format(**shown)) + _SPAN.format("zh", Markup(chinese).format(**shown))  # noqa: S704  ours

@@ -9,7 +9,7 @@ from statistics import median
 
 from mirror_sync.catalogue.gather import Facts
 from mirror_sync.catalogue.known import Known, KnownJob
-from mirror_sync.domain.catalogue import Asked, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
+from mirror_sync.domain.catalogue import GAPS_SHOWN, Asked, Lack, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, Repo
@@ -92,6 +92,7 @@ class View:
             recent=tuple(sorted(published, key=_newest_last, reverse=True)[:_RECENT]),
             lag=_lag(lines),
             traffic=known.traffic,
+            lacking=_lacking(lines),
         )
         return replace(found, growth=known.grow(found))
 
@@ -147,6 +148,14 @@ def _counted(job: KnownJob, repos: int, mirrored: int) -> KnownJob:
 def _lag(lines: Sequence[Line]) -> Lag | None:
     seconds = [line.lag_seconds for line in lines if line.lag_seconds is not None]
     return Lag(len(seconds), median(seconds), max(seconds)) if seconds else None
+
+
+def _lacking(lines: Sequence[Line]) -> tuple[Lack, ...]:
+    """The first gaps, what needs a person first; a private repo's name is nobody's business."""
+    gaps = (line for line in lines if not line.state.mirrored and line.code != PRIVATE)
+    first = sorted(gaps, key=lambda line: (_WORST[line.state], line.repo, line.kind, line.revision, line.job))
+    told = first[:GAPS_SHOWN]
+    return tuple(Lack(one.kind, one.repo, one.revision, one.job, one.state, one.reason) for one in told)
 
 
 def _place(line: Line) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ from mirror_sync.domain.repo import Kind, Repo
 
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
+GAPS_SHOWN = 100  # on the page of the mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,23 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """A revision that a job asks for and that is not here, or a pattern that no run has listed."""
+
+    kind: Kind
+    repo: str
+    revision: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The mirror as a whole. `name` and `url` are the operator's, empty where nothing is said.
 
     `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
-    were published last, newest first.
+    were published last, newest first. `lacking` are the first of the `gaps`, none of them private.
     """
 
     name: str
@@ -143,6 +156,7 @@ class Overview:
     lag: Lag | None = None
     growth: tuple[Day, ...] = ()
     traffic: tuple[Day, ...] = ()
+    lacking: tuple[Lack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mirror_sync.catalogue import pages
 from mirror_sync.domain.catalogue import (
     Asked,
     Day,
+    Lack,
     Lag,
     ListPage,
     Overview,
@@ -28,6 +29,8 @@ _OWNERS = ("acme", "BAAI", "deepset", "mistralai", "Qwen", "sentence-transformer
 _LICENSES = (("apache-2.0",), ("mit",), ("apache-2.0", "mit"), ("other:qwen-research",), ())
 _TASKS = ("text-generation", "feature-extraction", "image-classification", "automatic-speech-recognition", "")
 _STATES = ("published", "unchanged", "unchanged", "unchanged", "held", "failed", "gone", "refused", "gated", "never")
+
+_TITLE = "Upload folder using huggingface_hub, and the tokenizer that was missing"
 
 
 def row(number: int) -> RepoRow:
@@ -65,7 +68,16 @@ def digest(words: str) -> str:
 def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
     snapshots = (
         ShownSnapshot(commit(1), digest("one"), ("main",), "Fix the tokenizer", moment(3), moment(2), files, one.bytes),
-        ShownSnapshot(commit(2), digest("two"), ("v1.0",), "First release", moment(90), moment(80), 9, one.bytes // 2),
+        ShownSnapshot(
+            commit(2),
+            digest("two"),
+            ("v1.0", "v1.0.0", "stable-2026"),
+            _TITLE,
+            moment(90),
+            moment(80),
+            9,
+            one.bytes // 2,
+        ),
     )
     names = ["README.md", "config.json", *(f"model-{part:05d}-of-{files - 2:05d}.safetensors" for part in range(files))]
     return RepoPage(
@@ -79,6 +91,16 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         tuple(ShownFile(name, 1 + place * 1_234_567, digest(name)) for place, name in enumerate(names[:files])),
         (digest("shard"),),
     )
+
+
+def lack(one: RepoRow) -> Lack:
+    reasons = {
+        "held": "licence other is not named (license_name): a person must read it",
+        "refused": "licence gpl-3.0 is not in licenses.allow",
+        "gated": "the upstream has admitted no account of this mirror (gated)",
+        "failed": "the last attempt failed (unreachable)",
+    }
+    return Lack(one.kind, one.repo, "main", "nightly", one.state, reasons.get(one.state, "no run has looked at it yet"))
 
 
 def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
@@ -108,6 +130,7 @@ def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
         lag=Lag(50, 4_210.0, 90_061.0),
         growth=tuple(growth),
         traffic=tuple(traffic),
+        lacking=tuple(map(lack, (one for one in rows if one.state not in ("published", "unchanged"))))[:4],
     )
 
 
@@ -128,9 +151,9 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
     beside = [None, *cut, None]
     for (before, page), (_, after) in pairwise(pairwise(beside)):
         if page is not None:
-            made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after)
+            made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
     for one in rows[:described]:
-        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one))
+        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one), whole.name)
     return made
 
 

@@ -151,10 +151,11 @@ class Machine:
     looks: Remembering = field(default_factory=Remembering)
     at: datetime = START
     go_on: Callable[[], None] = lambda: None
+    title: str = ""
 
     def publish(self, *, anew: bool = False) -> Sheets:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
-        known = Known(self.name, "1.0", self.at, self.lines, jobs)
+        known = Known(self.name, "1.0", self.at, self.lines, jobs, self.title)
         return publish(Press(self.store, self.looks, self.go_on, anew), known)

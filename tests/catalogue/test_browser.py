@@ -21,6 +21,8 @@ PLACES = [
     "empty/mirror.html",
 ]
 
+_FITS = "(one) => one.scrollWidth <= one.clientWidth"
+
 
 def found(reader: Reader, count: str) -> None:
     reader.wait(lambda: reader.seen("#found").startswith(f"{count} of"))
@@ -102,6 +104,71 @@ def test_columns_sort_by_their_values_both_ways_and_say_so(reader: Reader, small
     reader.wait(lambda: reader.names()[0] == rows[0].repo)
     assert reader.find("th[data-sort=bytes]").get_attribute("aria-sort") == "ascending"
     assert reader.find("th[data-sort=name]").get_attribute("aria-sort") is None
+
+
+def test_a_search_that_finds_nothing_says_so_and_can_be_cleared_there(reader: Reader, small: Site) -> None:
+    reader.open(f"{small.url}#q=acme/x")
+    found(reader, "0")
+    assert reader.seen("#nothing").startswith("No repo fits.")
+    assert not reader.find("#repos").is_displayed()
+    assert reader.violations() == []
+    reader.find("#nothing button").click()
+    found(reader, "600")
+    assert reader.find("#repos").is_displayed()
+    assert not reader.find("#nothing").is_displayed()
+
+
+@pytest.mark.parametrize(("site", "several"), [("tiny", False), ("small", True)])
+def test_the_pages_of_the_list_are_named_where_there_are_several(
+    reader: Reader, request: pytest.FixtureRequest, site: str, several: bool
+) -> None:
+    reader.open(request.getfixturevalue(site).url)
+    assert reader.find(".pages").is_displayed() == several
+
+
+def test_a_gap_leads_to_its_repo_and_its_state_to_all_that_have_it(reader: Reader, tiny: Site) -> None:
+    reader.open(tiny.url)
+    reader.find(".facts a").click()
+    reader.wait(lambda: reader.browser.current_url == f"{tiny.url}mirror.html#gaps")
+    reader.find("a[href='index.html#state=held']").click()
+    held = [row.repo for row in ROWS[:12] if row.state == "held"]
+    found(reader, str(len(held)))
+    assert reader.names() == held
+
+
+def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
+    for place in PLACES:
+        reader.open(tiny.url + place)
+        assert reader.run("return [...document.querySelectorAll('.scroll')].every(fits)".replace("fits", _FITS)), place
+
+
+@pytest.mark.parametrize(
+    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Job", "Outcome", "Next run"])]
+)
+def test_a_narrow_window_shows_the_columns_that_matter_and_that_there_are_more(
+    reader: Reader, tiny: Site, place: str, columns: list[str]
+) -> None:
+    reader.resize((500, 900))
+    reader.open(tiny.url + place)
+    heads = "[...document.querySelector('table').tHead.rows[0].cells]"
+    seen = reader.run(
+        f"return {heads}.filter((one) => one.getBoundingClientRect().right <= innerWidth)"
+        ".map((one) => one.dataset.sort ?? one.innerText)"
+    )
+    assert seen[: len(columns)] == columns
+    assert "gradient" in reader.run("return getComputedStyle(document.querySelector('.scroll')).backgroundImage")
+
+
+def test_a_run_that_should_have_begun_is_due(reader: Reader, tiny: Site) -> None:
+    page = tiny.pages["site/mirror.html"].replace(b"2026-11-21T02:00:00Z", b"2026-11-20T02:00:00Z")
+    tiny.pages["site/due.html"] = page
+    reader.open(f"{tiny.url}due.html")
+    assert reader.seen("time[data-ahead]") == "due"
+    reader.find("label[for=lang-zh]").click()
+    assert reader.seen("time[data-ahead]") == "即将开始"
+    reader.run("document.querySelector('time[data-ahead]').dateTime = '2999-01-01T00:00:00Z'")
+    reader.find("label[for=lang-en]").click()
+    assert "2999" in reader.seen("time[data-ahead]")
 
 
 def test_a_found_repo_leads_to_its_page(reader: Reader, small: Site) -> None:

@@ -60,6 +60,12 @@ def test_dates_are_far_enough_from_each_other_to_be_read(days: list[Day]) -> Non
     assert all(after - before > 100 for before, after in pairwise(places))
 
 
+def test_a_bar_has_a_greatest_width() -> None:
+    chart = traffic_chart([Day("2026-11-20", 5)])
+    assert chart is not None
+    assert chart.bars[0].width < (chart.right - chart.left) / 10
+
+
 def test_nothing_known_is_no_chart() -> None:
     assert growth_chart([]) is None
     assert traffic_chart([]) is None

@@ -11,12 +11,24 @@ from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mirror_sync.catalogue import pages
 from mirror_sync.catalogue.commands import commands
-from mirror_sync.domain.catalogue import Asked, ListPage, Overview, RepoPage, RepoRow, ShownFile, ShownJob
+from mirror_sync.catalogue.texts import TEXTS
+from mirror_sync.domain.catalogue import (
+    Asked,
+    Day,
+    Lack,
+    Lag,
+    ListPage,
+    Overview,
+    RepoPage,
+    RepoRow,
+    ShownFile,
+    ShownJob,
+)
 from mirror_sync.domain.repo import Kind
 from tests.catalogue import examples
 from tests.catalogue.markup import Page, read
@@ -44,14 +56,16 @@ def repo_page(words: str) -> bytes:
             asked=(Asked(words, words, "held", words),),
             snapshots=tuple(replace(one, names=("main", words), title=words) for one in page.snapshots),
             files=(ShownFile(words, 1, examples.digest("a")), ShownFile(f"folder/{words}", 2, examples.digest("b"))),
-        )
+        ),
+        words,
     )
 
 
 def mirror_page(words: str) -> bytes:
     whole = examples.overview((), days=3)
     job = ShownJob(words, words, 1, 1, None, None, words, None)
-    return pages.mirror_page(replace(whole, name=words, url=words, version=words, jobs=(job,)))
+    lack = Lack(Kind.MODEL, f"*{words}", words, words, "held", words)
+    return pages.mirror_page(replace(whole, name=words, url=words, version=words, jobs=(job,), lacking=(lack,)))
 
 
 def home(words: str) -> bytes:
@@ -60,7 +74,7 @@ def home(words: str) -> bytes:
 
 def list_page(words: str) -> bytes:
     [page] = _hostile(words)[1]
-    return pages.list_page(page, page, page)
+    return pages.list_page(page, page, page, words)
 
 
 def _hostile(words: str) -> tuple[Overview, list[ListPage]]:
@@ -77,6 +91,7 @@ EVERY = pytest.mark.parametrize("made", [repo_page, mirror_page, home, list_page
 @settings(max_examples=40, deadline=None)
 @given(words=SPOKEN)
 def test_no_words_change_what_a_page_consists_of(made: Callable[[str], bytes], words: str) -> None:
+    assume(not any(key.endswith(f".{words}") for key in TEXTS))  # what we have words for is told by them
     page = read(made(words))
     assert page.tags == read(made("plain")).tags
     assert words in page.text
@@ -231,6 +246,55 @@ def test_a_filter_offers_the_commonest_values_and_no_more() -> None:
 def test_an_empty_mirror_has_pages(page: bytes) -> None:
     assert "<h1>" in page.decode()
     assert "None" not in read(page).text
+
+
+def test_every_page_bears_the_operators_name_and_another_where_there_is_none(site: Mapping[str, bytes]) -> None:
+    for key, page in pages_of(site):
+        assert page.text.index("Example Institute models") < page.text.index("Catalogue"), key
+    assert "Model mirror" in read(pages.repo_page(shown())).text
+
+
+def test_the_mirrors_page_lists_the_gaps_and_how_many_more_there_are() -> None:
+    lacking = (
+        Lack(Kind.DATASET, "acme/no", "v2", "nightly", "held", "licence x is in licenses.review"),
+        Lack(Kind.MODEL, "acme/*", "main", "nightly", "never", "no run has looked at it yet"),
+    )
+    page = read(pages.mirror_page(replace(examples.overview(()), gaps=5, lacking=lacking)))
+    assert "Waits for approval等待审批: licence x is in licenses.review" in page.text
+    assert "And 3 more." in page.text
+    assert {"datasets/acme--no.html", "index.html#state=held", "#gaps"} <= set(page.links)
+    assert not any("*" in link for link in page.links)
+    assert "more." not in read(pages.mirror_page(replace(examples.overview(()), gaps=2, lacking=lacking))).text
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ("held", "licence x is in licenses.review", "Waits for approval"),
+        ("refused", "licence x is not in licenses.allow", "Its licence is not allowed here"),
+        ("refused", "the upstream has disabled the repo", "Not allowed here"),
+        ("gated", "(gated)", "The upstream gives it only to accounts it has admitted"),
+    ],
+)
+def test_plain_words_stand_before_the_operators_reason(state: str, reason: str, said: str) -> None:
+    nothing = replace(shown(), row=replace(model(), state=state, licenses=()), snapshots=(), shown_commit=None)
+    page = read(pages.repo_page(replace(nothing, asked=(Asked("nightly", "main", state, reason),))))
+    assert page.text.count(said) == 2  # above, and in the table
+    assert page.text.count(reason) == 2
+    assert "Licence许可证" not in page.text.replace("\n", "")  # nobody knows it of what is not published
+
+
+def test_one_day_is_told_as_one() -> None:
+    day = Day("2026-11-20", 5_000_000, 1, 2, 3)
+    told = read(pages.mirror_page(replace(examples.overview(()), growth=(day,), traffic=(day,)))).text
+    assert told.count("5.00 MB on 2026-11-20, the only day so far") == 2
+    assert "2026-11-20 to" not in told
+
+
+def test_one_publication_and_the_units_of_time_are_told_in_both_languages() -> None:
+    told = read(pages.mirror_page(replace(examples.overview(()), lag=Lag(1, 172.0, 172.0)))).text
+    assert "(1 publication)." in told
+    assert "2 min 52 s2 分钟 52 秒" in told
 
 
 def shown() -> RepoPage:

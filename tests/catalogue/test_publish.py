@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from mirror_sync.catalogue.known import KnownJob
-from mirror_sync.domain.catalogue import FILES_SHOWN, ROWS_PER_PAGE, page_key
+from mirror_sync.domain.catalogue import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE, page_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.line import State
 from mirror_sync.domain.refs import Refs
@@ -140,6 +141,30 @@ def test_files_of_the_operator_below_site_stay(store: Memory) -> None:
     machine = Machine(store)
     machine.publish()
     assert store.site["robots.txt"] == b"mine"
+
+
+def test_pages_are_written_anew_when_the_operator_names_the_mirror_and_only_then(store: Memory) -> None:
+    filled(store)
+    machine = Machine(store)
+    machine.publish()
+    machine.title = "Example Institute"
+    machine.publish()
+    assert all(b"Example Institute" in body for name, body in store.site.items() if name.endswith(".html"))
+    store.put_keys.clear()
+    machine.publish()
+    assert set(store.put_keys) <= ALWAYS
+
+
+def test_the_page_of_the_mirror_names_some_gaps_those_first_that_need_a_person_and_none_that_is_private() -> None:
+    store = Memory()
+    lines = [line(f"acme/m{number:03}", State.NEVER) for number in range(GAPS_SHOWN + 5)]
+    secret = line("acme/secret", State.GONE, code=PRIVATE)
+    Machine(store, lines=(*lines, secret, line("acme/zz", State.FAILED))).publish()
+    page = store.site["mirror.html"].decode()
+    assert page.count('<tr><th scope="row"><a') == GAPS_SHOWN
+    assert page.index("acme/zz") < page.index("acme/m000")
+    assert "acme/m099" not in page
+    assert "acme/secret" not in page
 
 
 def dying(store: Memory, at: int) -> None:

@@ -35,6 +35,8 @@ const speak = () => {
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const RECENT = 30 * 86400; // seconds; what is further away is told by its date
 
+const due = document.querySelector("#text-due"); // on the page that tells of runs to come
+
 const tellTimes = () => {
   const now = Date.now();
   const distance = new Intl.RelativeTimeFormat(root.lang, { numeric: "auto" });
@@ -46,6 +48,7 @@ const tellTimes = () => {
     const seconds = (at - now) / 1000;
     const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
     time.textContent = Math.abs(seconds) < RECENT ? distance.format(Math.round(seconds / length), unit) : day.format(at);
+    if ("ahead" in time.dataset && seconds <= 0) time.replaceChildren(due.content.cloneNode(true));
     time.title = `${moment.format(at)} · ${time.dateTime}`;
   }
 };

@@ -2,7 +2,7 @@
 // in memory, and few of them at a time stand in the page. What is asked for stands in the address, after the `#`,
 // where no server sees it.
 const SHOWN = 100; // rows at a time
-const COLUMNS = ["name", "kind", "licences", "task", "bytes", "files", "state", "published"];
+const COLUMNS = ["name", "state", "bytes", "kind", "licences", "task", "files", "published"];
 const GREATEST_FIRST = new Set(["bytes", "files", "published"]);
 const GB = 1e9;
 const SIZES = { s: [0, GB], m: [GB, 10 * GB], l: [10 * GB, 100 * GB], xl: [100 * GB, Infinity] };
@@ -22,7 +22,7 @@ let limit = SHOWN;
 
 // A row as it is compared. Addresses in a page of the list begin one folder further down.
 const read = (tr) => {
-  const [name, , licences, task, , , , published] = tr.cells;
+  const [name, , , , licences, task, , published] = tr.cells;
   const link = name.querySelector("a");
   link.setAttribute("href", link.getAttribute("href").replace(/^\.\.\//, ""));
   return {
@@ -127,6 +127,8 @@ const show = () => {
   const found = rows.filter((row) => fits(row, want)).sort(compare);
   table.tBodies[0].replaceChildren(...found.slice(0, limit).map((row) => row.tr));
   find("more").hidden = found.length <= limit;
+  table.parentElement.hidden = found.length === 0;
+  find("nothing").hidden = found.length > 0;
   tell(found.length, rows.length);
   mark();
   document.dispatchEvent(new Event("shown"));
@@ -176,7 +178,7 @@ const clear = () => {
 query.addEventListener("input", ask);
 for (const select of filters) select.addEventListener("change", ask);
 for (const wish of ["focusin", "pointerover"]) find("find").addEventListener(wish, load, { once: true });
-find("reset").addEventListener("click", clear);
+for (const button of document.querySelectorAll("button.reset")) button.addEventListener("click", clear);
 find("more").addEventListener("click", async () => {
   await load();
   limit += SHOWN;
