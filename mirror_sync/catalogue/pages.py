@@ -44,14 +44,15 @@ def list_page(page: ListPage, previous: ListPage | None, following: ListPage | N
     return _rendered("list.html.j2", _BELOW, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage) -> bytes:
-    """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`."""
+def repo_page(page: RepoPage, url: str = "") -> bytes:
+    """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`; `url` is the operator's, if there is one."""
     commit = page.shown_commit
     return _rendered(
         "repo.html.j2",
         _BELOW,
         page=page,
         row=page.row,
+        url=url.rstrip("/"),
         commands=commands(page),
         resolved=None if commit is None else resolved(page, commit),
     )
