@@ -87,9 +87,9 @@ class _Publication:
             self._put(f"assets/{name}", partial(bytes, body), name)
         entries = self._repos()
         lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
-        unread = any(entry.put is None for entry in entries)  # such a page may name any asset
+        unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
         spared = self._shelf.spared(self._settled, {} if unread else self._said.assets, self._known.at)
-        self._lists([entry.row for entry in entries if entry.row is not None], lines, spared)
+        self._lists([entry.row for entry in entries if entry.row is not None], lines, {} if unread else spared)
         removed = self._shelf.clear(self._settled.keys(), spared)
         came = list(self._settled.values())
         return Sheets(came.count(True), came.count(False), removed, sum(entry.put is None for entry in entries))
@@ -145,7 +145,7 @@ class _Publication:
         shown = replace(page, files=first_files(self._press.store, page.listings))
         return pages.repo_page(shown, self._known.url)
 
-    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line], spared: Mapping[str, str]) -> None:
+    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line], unused: Mapping[str, str]) -> None:
         """What tells of all repos; the documents come last."""
         overview = self._view.overview(rows, lines)
         known = replace(self._known, jobs=self._view.jobs(lines))
@@ -157,7 +157,7 @@ class _Publication:
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
             self._put("mirrorz.json", partial(bytes, mirrorz))
-        self._put("status.json", partial(documents.status, known, overview, lines, spared))
+        self._put("status.json", partial(documents.status, known, overview, lines, unused))
 
     def _list_pages(self, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is

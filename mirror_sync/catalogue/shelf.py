@@ -101,6 +101,8 @@ class Shelf:
             return False
         if stat.md5 == _md5(body):
             return True
+        if stat.size > LARGEST:
+            return False
         with suppress(KeyMissing):  # no MD5, or that of an encrypted object, which is none of its bytes
             return read_all(self._press.store, stat.key, LARGEST) == body
         return False
