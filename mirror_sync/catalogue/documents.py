@@ -12,9 +12,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from mirror_sync.catalogue import shelf
 from mirror_sync.catalogue.known import Known, KnownJob
 from mirror_sync.domain.catalogue import Overview, ShownJob
-from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.line import Line
 from mirror_sync.domain.repo import Kind
 
 FORMAT = 1
@@ -37,9 +38,13 @@ _JOB_LINE = (
 )
 
 
-def status(known: Known, overview: Overview, lines: Iterable[Line]) -> bytes:
-    """status.json: `lines` are free of what is the operator's alone."""
-    return _written(
+def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapping[str, str]) -> bytes:
+    """status.json: `lines` are free of what is the operator's alone; `unused` assets by the times since when.
+
+    One that would be too large to be read again has no lines.
+    """
+    lines = tuple(lines)
+    made = _written(
         {
             "format": FORMAT,
             "version": known.version,
@@ -50,20 +55,11 @@ def status(known: Known, overview: Overview, lines: Iterable[Line]) -> bytes:
             "gaps": overview.gaps,
             "published": {"repos": overview.repos, "files": overview.files, "bytes": overview.bytes},
             "jobs": [_job(job) for job in known.jobs],
+            "unused": dict(unused),
             "repos": [{name: getattr(line, name) for name in _JOB_LINE} for line in lines],
         }
     )
-
-
-def read_status(body: bytes) -> tuple[tuple[KnownJob, ...], tuple[Line, ...]]:
-    """The jobs and lines of a status.json; none where it cannot be read: it is written anew."""
-    try:
-        said = json.loads(body, parse_constant=_refuse)
-        if said["format"] != FORMAT:
-            return (), ()
-        return tuple(map(_read_job, said["jobs"])), tuple(map(_read_line, said["repos"]))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return (), ()
+    return status(known, overview, (), unused) if lines and len(made) > shelf.LARGEST else made
 
 
 def tunasync(known: Known, lines: Iterable[Line]) -> bytes:
@@ -95,59 +91,6 @@ def _written(document: Any) -> bytes:
 def _job(job: KnownJob) -> dict[str, Any]:
     rest = {"machine": job.machine, "at": job.at, "upstream": job.upstream, "succeeded": job.succeeded}
     return {**asdict(job.shown), **rest}
-
-
-def _read_job(said: Mapping[str, Any]) -> KnownJob:
-    shown = {name: said[name] for name in ShownJob.__dataclass_fields__}
-    for name in ("name", "schedule", "last_state"):
-        _text(shown[name])
-    for name in ("last_started", "last_finished", "next_run"):
-        _time(shown[name])
-    succeeded = _time(said["succeeded"])
-    counts = {name: int(shown[name]) for name in ("repos", "mirrored")}
-    return KnownJob(
-        ShownJob(**{**shown, **counts, "paused": bool(shown["paused"])}),
-        _text(said["machine"]),
-        _time(said["at"]) or "",
-        _text(said["upstream"]),
-        succeeded,
-    )
-
-
-def _read_line(said: Mapping[str, Any]) -> Line:
-    return Line(
-        state=State(said["state"]),
-        job=_text(said["job"]),
-        kind=Kind(said["kind"]),
-        repo=_text(said["repo"]),
-        revision=_text(said["revision"]),
-        reason=_text(said["reason"]),
-        commit=None if said["commit"] is None else _text(said["commit"]),
-        published=_time(said["published"]),
-        lag_seconds=None if said["lag_seconds"] is None else float(said["lag_seconds"]),
-        files=int(said["files"]),
-        bytes=int(said["bytes"]),
-    )
-
-
-def _text(value: object) -> str:
-    """TypeError for what is none; ValueError for half characters, which JSON can name and no page can hold."""
-    if not isinstance(value, str):
-        raise TypeError(f"text expected, got {value!r}")
-    value.encode()
-    return value
-
-
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _time(value: object) -> str | None:
-    """ValueError for anything but a time."""
-    if value is None:
-        return None
-    datetime.fromisoformat(_text(value))
-    return _text(value)
 
 
 def _sizes(lines: Iterable[Line]) -> dict[str, int]:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
-from mirror_sync.domain.catalogue import FILES_SHOWN, ShownFile, ShownSnapshot
+from mirror_sync.domain.bounds import short
+from mirror_sync.domain.catalogue import FILES_SHOWN, REASON, ShownFile, ShownSnapshot
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.keys import blob_key, refs_key
@@ -25,7 +27,7 @@ from mirror_sync.ports import Looks, Stat, Store, read_all
 
 _FORMAT = "1"  # of what is remembered
 _LARGEST = 256 * 1024 * 1024  # bytes of a document
-_WORD = 200  # characters of a word that upstream chose
+_WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
 
@@ -56,31 +58,38 @@ def first_files(store: Store, listings: tuple[str, ...]) -> tuple[ShownFile, ...
 
 
 class Gather:
-    """Raises StoreError, and DocumentError for what is published and cannot be read. Safe for many threads."""
+    """Raises StoreError, and DocumentError for what is published and cannot be read. Safe for many threads.
 
-    def __init__(self, store: Store, looks: Looks) -> None:
-        self._store, self._looks = store, looks
+    `anew`: nothing that was remembered is believed.
+    """
+
+    def __init__(self, store: Store, looks: Looks, *, anew: bool = False) -> None:
+        self._store, self._looks, self._anew = store, looks, anew
 
     def facts(self, repo: Repo, listed: Stat) -> Facts:
         """`listed` is the repo's refs.json, as a listing gave it: what it says is not read again."""
         name = f"{refs_key(repo)}#facts"
         kept = self._recall(name)
-        if listed.md5 is not None and kept.get("refs") == listed.md5:
-            with suppress(KeyError, TypeError, ValueError):
-                return _decoded(kept["facts"])
+        if listed.md5 is not None and (remembered := _remembered(kept, listed.md5)) is not None:
+            return remembered
         try:
             body = read_all(self._store, listed.key, _LARGEST)
         except KeyMissing:
             return Facts()
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        if kept.get("refs") == md5:
-            with suppress(KeyError, TypeError, ValueError):
-                return _decoded(kept["facts"])
+        if listed.md5 in (None, md5) and (remembered := _remembered(kept, md5)) is not None:
+            return remembered
         facts = self._read(Refs.decode(body), _known(kept))
-        # as it was listed, where that is no MD5 of the bytes; one that changed since then is read again
-        version = listed.md5 if listed.md5 is not None and len(body) == listed.size else md5
-        self._remember(name, {"refs": version, "facts": asdict(facts)})
+        self._remember(name, {"refs": self._version(listed, md5), "facts": asdict(facts)})
         return facts
+
+    def _version(self, listed: Stat, md5: str) -> str:
+        """What bytes of this MD5 are listed as: by another word where that is no MD5, as of an encrypted object."""
+        if listed.md5 in (None, md5):
+            return md5
+        # the same before and after the bytes were read: so it is theirs
+        again = next((stat for stat in self._store.list(listed.key) if stat.key == listed.key), None)
+        return listed.md5 if again is not None and (again, again.md5) == (listed, listed.md5) else md5
 
     def _read(self, refs: Refs, known: Mapping[str, ShownSnapshot]) -> Facts:
         snapshots = sorted(
@@ -94,7 +103,7 @@ class Gather:
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(
             _described(_document(self._store, root.info)),
-            verdict=_fit(root.verdict.reason),
+            verdict=_fit(short(root.verdict.reason, REASON)),
             gone=_gone(refs),
             shown=shown,
             listings=tuple(shard.digest for shard in root.shards),
@@ -117,6 +126,8 @@ class Gather:
         return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
 
     def _recall(self, name: str) -> dict[str, Any]:
+        if self._anew:
+            return {}
         with suppress(StoreError, ValueError):
             kept = json.loads(self._looks.recall(name, _FORMAT) or b"{}")
             if isinstance(kept, dict):
@@ -150,13 +161,13 @@ def _described(info: bytes) -> Facts:
     card = card if isinstance(card, dict) else {}
     tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
     tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
-    licenses = tuple(_word(word) for word in sorted(terms_from_card(card, tags).licenses))
+    licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     return Facts(licenses, task, _word(said.get("library_name")) or _word(card.get("library_name")))
 
 
 def _word(value: object) -> str:
-    return _fit(value[:_WORD]) if isinstance(value, str) else ""
+    return _fit(short(value, _WORD)) if isinstance(value, str) else ""
 
 
 def _fit(text: str) -> str:
@@ -165,9 +176,17 @@ def _fit(text: str) -> str:
 
 
 def _gone(refs: Refs) -> str:
-    return (
-        "" if refs.gone is None else f"upstream no longer gives it ({refs.gone.code}), since {iso_utc(refs.gone.since)}"
-    )
+    if refs.gone is None:
+        return ""
+    return f"upstream no longer gives it ({_word(refs.gone.code)}), since {iso_utc(refs.gone.since)}"
+
+
+def _remembered(kept: Mapping[str, Any], version: str) -> Facts | None:
+    """What was remembered under this version of refs.json."""
+    if kept.get("refs") == version:
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            return _decoded(kept["facts"])
+    return None
 
 
 def _known(kept: Mapping[str, Any]) -> dict[str, ShownSnapshot]:

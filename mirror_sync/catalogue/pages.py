@@ -57,8 +57,11 @@ def list_page(page: ListPage, previous: ListPage | None, following: ListPage | N
     return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage, brand: str = "") -> bytes:
-    """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`."""
+def repo_page(page: RepoPage, url: str = "", brand: str = "") -> bytes:
+    """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`.
+
+    `url` is the operator's, if there is one; `brand` names the mirror.
+    """
     commit = page.shown_commit
     return _rendered(
         "repo.html.j2",
@@ -66,6 +69,7 @@ def repo_page(page: RepoPage, brand: str = "") -> bytes:
         brand=brand,
         page=page,
         row=page.row,
+        url=url.rstrip("/"),
         commands=commands(page),
         resolved=None if commit is None else resolved(page, commit),
     )

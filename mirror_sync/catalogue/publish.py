@@ -5,36 +5,42 @@ What is linked is put before what links to it, and removed after: see docs/decis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import structlog
+
 from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.gather import Facts, Gather, first_files
 from mirror_sync.catalogue.known import Known
+from mirror_sync.catalogue.said import Said, read_status
 from mirror_sync.catalogue.shelf import Press, Shelf
 from mirror_sync.catalogue.view import View, row_of
-from mirror_sync.domain.catalogue import ListPage, RepoPage, RepoRow, cut_list, page_key
+from mirror_sync.domain.bounds import short
+from mirror_sync.domain.catalogue import REASON, ListPage, RepoPage, RepoRow, cut_list, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import HUB, repo_of, site_key
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError
+from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports import Stat
 
 _AT_ONCE = 8  # small objects, each a request
 _BATCHES = 256
 _STATUS = site_key("status.json")
 
+_log = structlog.get_logger("mirror_sync.catalogue")
+
 
 @dataclass(frozen=True, slots=True)
 class Sheets:
     """What a publication came to: objects that were put, that were there already, that were removed.
 
-    `unread` repos are published so that they cannot be read, and keep the page that they had.
+    `unread` repos cannot be read, or shown, and keep the page that they had.
     """
 
     put: int = 0
@@ -45,23 +51,34 @@ class Sheets:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written."""
+    """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written.
 
-    row: RepoRow
+    No row: it has no page, and must not be listed.
+    """
+
+    row: RepoRow | None
     lines: tuple[Line, ...]
     put: bool | None
 
 
 def publish(press: Press, known: Known) -> Sheets:
     """Bring a catalogue up to date. Raises StoreError, Interrupted."""
-    return _Publication(press, known).run()
+    try:
+        return _Publication(press, known, others=True).run()
+    except (Interrupted, StoreError):
+        raise
+    except Exception:  # anybody may have written what others are said to say: it must not stop what we know
+        _log.debug("site.others-left-out", exc_info=True)
+        return _Publication(press, known, others=False).run()
 
 
 class _Publication:
-    def __init__(self, press: Press, known: Known) -> None:
+    def __init__(self, press: Press, known: Known, *, others: bool) -> None:
         self._press, self._assets = press, pages.assets()
         self._shelf = Shelf(press, f"{known.version} {_style()} {known.name}")
-        self._known = known.with_others(*documents.read_status(self._shelf.read(_STATUS) or b""))
+        self._said = read_status(self._shelf.read(_STATUS) or b"", known.at) if others else Said()
+        known = known.with_others(self._said.jobs, self._said.lines)
+        self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
 
@@ -70,24 +87,26 @@ class _Publication:
             self._put(f"assets/{name}", partial(bytes, body), name)
         entries = self._repos()
         lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
-        self._lists([entry.row for entry in entries], lines)
-        removed = self._shelf.clear(self._settled.keys(), self._known.at)
+        unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
+        spared = self._shelf.spared(self._settled, {} if unread else self._said.assets, self._known.at)
+        self._lists([entry.row for entry in entries if entry.row is not None], lines, {} if unread else spared)
+        removed = self._shelf.clear(self._settled.keys(), spared)
         came = list(self._settled.values())
-        return Sheets(came.count(True), came.count(False), removed, came.count(None))
+        return Sheets(came.count(True), came.count(False), removed, sum(entry.put is None for entry in entries))
 
     def _repos(self) -> list[_Entry]:
         """Puts the pages of all repos that have changed."""
         listed = {repo: stat for stat in self._press.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
-        gather = Gather(self._press.store, self._press.looks)
+        gather = Gather(self._press.store, self._press.looks, anew=self._press.anew)
         repos = sorted(listed.keys() | self._view.asked)
         some = max(1, len(repos) // _BATCHES)  # a thread's turn costs more than a look at what is remembered
         batches = [repos[at : at + some] for at in range(0, len(repos), some)]
         with _pool() as pool:
             turns = pool.map(lambda batch: [self._entry(gather, repo, listed.get(repo)) for repo in batch], batches)
             entries = [entry for turn in turns for entry in turn]
-        found = {page_key(repo): entry for repo, entry in zip(repos, entries, strict=True) if entry is not None}
-        self._settled |= {key: entry.put for key, entry in found.items()}
-        return list(found.values())
+        found = [(repo, entry) for repo, entry in zip(repos, entries, strict=True) if entry is not None]
+        self._settled |= {page_key(repo): entry.put for repo, entry in found if entry.row is not None}
+        return [entry for _, entry in found]
 
     def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
         """None for a repo that is neither published nor asked for."""
@@ -97,32 +116,61 @@ class _Publication:
             if not facts.snapshots and not lines:
                 return None
             page = self._view.page(repo, facts, lines)
-            put = self._shelf.settle(page_key(repo), partial(self._written, page), repr(page))
+            put = self._shelf.settle(page_key(repo), partial(self._written, page), repr((page, self._known.url)))
             return _Entry(page.row, lines, put)
-        except DocumentError:
-            lines = self._view.lines(repo, None)
-            return _Entry(replace(row_of(repo, Facts(), lines), state=State.FAILED), lines, None)
+        except (Interrupted, StoreUnavailable):
+            raise
+        except Exception as error:  # whatever stands in one repo's documents, the others are published
+            ours = not isinstance(error, MirrorError)
+            _log.debug("site.unread", repo=str(repo), error=short(repr(error), REASON), exc_info=ours)
+            return self._unread(repo)
+
+    def _unread(self, repo: Repo) -> _Entry:
+        """It keeps the page that it has; one that has none gets one that says so."""
+        lines = self._view.lines(repo, None)
+        row = replace(row_of(repo, Facts(), lines), state=State.FAILED)
+        key = page_key(repo)
+        if self._shelf.has(key):
+            return _Entry(row, lines, None)
+        page = replace(self._view.page(repo, Facts(), lines), row=row, unread=True)
+        try:
+            self._shelf.begin(key, pages.repo_page(page, self._known.url, self._known.name))
+        except (Interrupted, StoreUnavailable):
+            raise
+        except MirrorError:
+            return _Entry(None, lines, None)
+        return _Entry(row, lines, None)
 
     def _written(self, page: RepoPage) -> bytes:
-        return pages.repo_page(
-            replace(page, files=first_files(self._press.store, page.listings)), brand=self._known.name
-        )
+        shown = replace(page, files=first_files(self._press.store, page.listings))
+        return pages.repo_page(shown, self._known.url, self._known.name)
 
-    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> None:
+    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line], unused: Mapping[str, str]) -> None:
         """What tells of all repos; the documents come last."""
         overview = self._view.overview(rows, lines)
         known = replace(self._known, jobs=self._view.jobs(lines))
         cut = tuple(cut_list(tuple(rows)))
-        for page, before, after in zip(cut, (None, *cut), (*cut[1:], None), strict=False):
-            values = repr((page, _end(before), _end(after)))
-            self._put(f"list/{page.name}.html", partial(pages.list_page, page, before, after, self._known.name), values)
+        self._list_pages(cut)
         self._put("index.html", partial(pages.home, overview, cut))
         self._put("mirror.html", partial(pages.mirror_page, overview))
         self._put("tunasync.json", partial(documents.tunasync, known, lines))
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
             self._put("mirrorz.json", partial(bytes, mirrorz))
-        self._put("status.json", partial(documents.status, known, overview, lines))
+        self._put("status.json", partial(documents.status, known, overview, lines, unused))
+
+    def _list_pages(self, cut: Sequence[ListPage]) -> None:
+        """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is
+        put before all of them, without its links.
+        """
+        for page in cut[:-1]:
+            if not self._shelf.has(_list_key(page)):
+                self._shelf.begin(_list_key(page), pages.list_page(page, None, None, self._known.name))
+        beside = list(zip(cut, (None, *cut), (*cut[1:], None), strict=False))
+        for page, before, after in reversed(beside):
+            write = partial(pages.list_page, page, before, after, self._known.name)
+            key, values = _list_key(page), repr((page, _end(before), _end(after)))
+            self._settled[key] = self._shelf.settle(key, write, values)
 
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
         key = site_key(name)
@@ -134,6 +182,15 @@ def _style() -> str:
     """Of all that makes bytes of values, templates too: what another program has written is written anew."""
     files = (path for path in sorted(Path(__file__).parent.rglob("*")) if path.suffix != ".pyc" and path.is_file())
     return Sha256.of(b"".join(path.read_bytes() for path in files))
+
+
+def _shown(line: Line) -> Line:
+    """A reason has as many words as an upstream likes."""
+    return replace(line, reason=short(line.reason, REASON))
+
+
+def _list_key(page: ListPage) -> str:
+    return site_key(f"list/{page.name}.html")
 
 
 def _end(page: ListPage | None) -> tuple[str, str, str] | None:

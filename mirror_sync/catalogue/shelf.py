@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.keys import SITE, site_key
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports import Looks, Stat, Store, read_all
 
-LARGEST = 256 * 1024 * 1024  # bytes
+LARGEST = 256 * 1024 * 1024  # bytes of an object; larger ones are neither written nor read
 _PAGES = tuple(map(site_key, ("list/", "models/", "datasets/", "mirrorz.json")))
 _ASSETS = site_key("assets/")
 _STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before
@@ -40,12 +42,22 @@ class Shelf:
         self._stored = {stat.key: stat for stat in press.store.list(SITE)}
 
     def read(self, key: str) -> bytes | None:
-        """None when it was not there, or is no more."""
-        if key not in self._stored:
+        """None when it was not there, is no more, or is larger than what is written here."""
+        stat = self._stored.get(key)
+        if stat is None or stat.size > LARGEST:
             return None
         with suppress(KeyMissing):
             return read_all(self._press.store, key, LARGEST)
         return None
+
+    def has(self, key: str) -> bool:
+        """Whether something was stored there."""
+        return key in self._stored
+
+    def begin(self, key: str, body: bytes) -> None:
+        """Put an object that will be settled: what leads to it may be put before that."""
+        self._press.go_on()
+        self._press.store.put(key, body, Sha256.of(body))
 
     def settle(self, key: str, write: Callable[[], bytes], values: str | None = None) -> bool:
         """Put an object unless it is there as it should be; returns whether it was put.
@@ -64,16 +76,19 @@ class Shelf:
             self._remember(key, version, body, there)
         return there is None
 
-    def clear(self, wanted: Collection[str], now: datetime) -> int:
-        """Remove the pages that are not wanted any more, and assets some time later; returns how many."""
+    def spared(self, wanted: Collection[str], noted: Mapping[str, str], now: datetime) -> dict[str, str]:
+        """The assets that are not wanted any more and stay for now, by their names, each with the time when that was
+        first `noted`: this one for those that nobody has.
+        """
+        unused = (key.removeprefix(_ASSETS) for key in self._stored if key.startswith(_ASSETS) and key not in wanted)
+        since = {name: min(moment(noted.get(name)) or now, now) for name in sorted(unused)}
+        return {name: iso_utc(at) for name, at in since.items() if now - at < _STALE}
+
+    def clear(self, wanted: Collection[str], spared: Collection[str]) -> int:
+        """Remove the pages that are not wanted any more, and the assets that are not `spared`; returns how many."""
         self._press.go_on()
-        spare = (now - _STALE).timestamp()
-        gone = [
-            stat.key
-            for stat in self._stored.values()
-            if stat.key not in wanted
-            and (stat.key.startswith(_PAGES) or (stat.key.startswith(_ASSETS) and stat.modified < spare))
-        ]
+        kept = {*wanted, *(f"{_ASSETS}{name}" for name in spared)}
+        gone = [key for key in self._stored if key not in kept and key.startswith((*_PAGES, _ASSETS))]
         if gone:
             self._press.store.delete(gone)
         return len(gone)
@@ -86,6 +101,8 @@ class Shelf:
             return False
         if stat.md5 == _md5(body):
             return True
+        if stat.size > LARGEST:
+            return False
         with suppress(KeyMissing):  # no MD5, or that of an encrypted object, which is none of its bytes
             return read_all(self._press.store, stat.key, LARGEST) == body
         return False

@@ -134,6 +134,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.path": ("Path", "路径"),
     "repo.some": ("The first {n} of {all} files;", "共 {all} 个文件，此处列出前 {n} 个；"),
     "repo.listing": ("the whole listing as JSON", "完整清单（JSON）"),
+    "repo.unread": (
+        "What is published of this repo cannot be read at present.",
+        "本站所存此仓库的元数据目前无法读取。",
+    ),
     "repo.nothing": ("No file of this repo is published here.", "本站尚未发布此仓库的文件。"),
     "repo.snapshots": ("Snapshots", "快照"),
     "repo.names": ("Branches and tags", "分支与标签"),

@@ -16,6 +16,7 @@ from mirror_sync.domain.repo import Kind, Repo
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
 GAPS_SHOWN = 100  # on the page of the mirror
+REASON = 400  # characters of a reason that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class RepoPage:
 
     `shown_commit` names that snapshot; `listings` are the digests of its shards, which hold all files. `verdict` is why
     its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
+    `unread` says that what is published of it cannot be read, and is left out.
     """
 
     row: RepoRow
@@ -85,6 +87,7 @@ class RepoPage:
     shown_commit: str | None
     files: tuple[ShownFile, ...]
     listings: tuple[str, ...]
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

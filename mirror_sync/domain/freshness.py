@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ def lag(commit: str, committed: str | None, published: str, last: Look | None) -
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time as upstreams write it; None for anything else, or without a zone."""
+    """A time as upstreams write it, in UTC; None for anything else, without a zone, or before or beyond all years."""
     try:
         found = datetime.fromisoformat(text or "")
-    except ValueError:
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if found.tzinfo is None else found

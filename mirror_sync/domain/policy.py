@@ -13,14 +13,16 @@ A private repo is somebody's secret until an operator has named it: a glob alone
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mirror_sync.domain.bounds import short
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.repo import Repo
 
 _OTHER = "other:"
+_ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
 
 
@@ -181,8 +183,10 @@ def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:
     return license_id in entries or f"{license_id}@{link.lower()}" in entries
 
 
-def _spoken(ids: Iterable[str]) -> str:
-    return " and ".join(ids)
+def _spoken(ids: Sequence[str]) -> str:
+    """The first of them, each cut: they are as many and as long as an upstream likes."""
+    left_out = len(ids) - _SPOKEN
+    return " and ".join([*(short(one, _ID) for one in ids[:_SPOKEN]), *([f"{left_out} more"] if left_out > 0 else [])])
 
 
 def terms_from_card(card: Mapping[str, object], tags: Iterable[str], **flags: bool) -> Terms:

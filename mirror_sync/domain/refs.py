@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mirror_sync.domain.bounds import text
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.gone import Gone
 from mirror_sync.errors import DocumentError
@@ -105,12 +106,12 @@ class Refs:
         try:
             document = json.loads(body.decode())
             refs = tuple(
-                Ref(group, str(item["name"]), str(item["ref"]), CommitId(item["targetCommit"]))
+                Ref(group, text(item["name"]), text(item["ref"]), CommitId(item["targetCommit"]))
                 for group in _GROUPS
                 for item in document[group]
             )
             snapshots = {CommitId(commit): Sha256(root) for commit, root in document["snapshots"].items()}
             gone = Gone.decode(document["gone"]) if document.get("gone") else None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DocumentError(f"not a refs.json: {error!r}") from error
         return cls(refs, snapshots, gone)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from mirror_sync.domain.bounds import text, texts, whole, words
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import Manifest, MirroredFile
 from mirror_sync.domain.policy import Outcome, Verdict
@@ -108,18 +109,18 @@ class Root:
             if document["format"] != FORMAT:
                 raise DocumentError(f"a root document of format {document['format']!r}, this program reads {FORMAT}")
             return cls(
-                repo=document["repo"],
+                repo=text(document["repo"]),
                 commit=CommitId(document["commit"]),
-                last=document["last"],
+                last=words(document["last"]),
                 info=Sha256(document["info"]),
                 commits=Sha256(document["commits"]),
-                selection=Selection(*(tuple(document["selection"][key]) for key in ("include", "exclude"))),
-                verdict=Verdict(Outcome(document["license"]["outcome"]), document["license"]["reason"]),
-                files=int(document["files"]),
-                size=int(document["bytes"]),
-                shards=tuple(Shard(first, Sha256(digest)) for first, digest in document["shards"]),
+                selection=Selection(*(texts(document["selection"][key]) for key in ("include", "exclude"))),
+                verdict=Verdict(Outcome(document["license"]["outcome"]), text(document["license"]["reason"])),
+                files=whole(document["files"]),
+                size=whole(document["bytes"]),
+                shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in document["shards"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DocumentError(f"not a root document: {error!r}") from error
 
 
@@ -195,13 +196,13 @@ def read_shard(body: bytes) -> Iterator[MirroredFile]:
             if entry["type"] == "file":
                 lfs = entry.get("lfs")
                 yield MirroredFile(
-                    path=entry["path"],
-                    size=int(entry["size"]),
+                    path=text(entry["path"]),
+                    size=whole(entry["size"]),
                     oid=GitOid(entry["oid"]),
                     sha256=Sha256(entry["sha256"]),
-                    pointer_size=None if lfs is None else int(lfs["pointerSize"]),
+                    pointer_size=None if lfs is None else whole(lfs["pointerSize"]),
                 )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DocumentError(f"not a shard document: {error!r}") from error
 
 

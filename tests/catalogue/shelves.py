@@ -14,7 +14,7 @@ from itertools import count
 from mirror_sync.catalogue.known import Known, KnownJob
 from mirror_sync.catalogue.publish import Sheets, publish
 from mirror_sync.catalogue.shelf import Press
-from mirror_sync.domain.catalogue import ShownJob
+from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE
 from mirror_sync.domain.line import Line, State
@@ -152,10 +152,12 @@ class Machine:
     at: datetime = START
     go_on: Callable[[], None] = lambda: None
     title: str = ""
+    url: str = ""
+    grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
     def publish(self, *, anew: bool = False) -> Sheets:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
-        known = Known(self.name, "1.0", self.at, self.lines, jobs, self.title)
+        known = Known(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
         return publish(Press(self.store, self.looks, self.go_on, anew), known)

@@ -276,12 +276,14 @@ def test_a_status_that_cannot_be_read_is_written_anew(store: Memory, body: bytes
     [("reason", "\ud800"), ("lag_seconds", float("nan")), ("published", "<b>"), ("state", "x"), ("files", [])],
 )
 def test_what_no_machine_has_said_and_no_page_can_hold_is_not_believed(store: Memory, key: str, value: object) -> None:
-    Machine(store, "two", (job("b", "two"),), (line("acme/b", State.FAILED, "b"),)).publish()
+    lines = (line("acme/b", State.FAILED, "b"), line("acme/c", State.FAILED, "b"))
+    Machine(store, "two", (job("b", "two"),), lines).publish()
     said = json.loads(store.site["status.json"])
     said["repos"][0][key] = value
     store.objects["site/status.json"] = json.dumps(said).encode(), 1.0
     Machine(store, "one").publish()
-    assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == ["all"]
+    assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == ["all", "b"]
+    assert [entry["repo"] for entry in json.loads(store.site["status.json"])["repos"]] == ["acme/c"]
 
 
 def test_a_hostile_repo_stands_in_no_key_and_in_no_document_as_it_is(store: Memory) -> None:

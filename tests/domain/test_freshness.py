@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.freshness import Look, lag
+from mirror_sync.domain.freshness import Look, lag, moment
 
 OLD, NEW = "1" * 40, "2" * 40
 DAY = "2026-05-01T{}Z"
@@ -37,4 +37,10 @@ def test_a_commit_that_was_published_before_has_none() -> None:
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "2026-05-01T10:05:00"])
 def test_without_a_date_nobody_can_say(date: str | None) -> None:
+    assert told(date, "10:11:00") is None
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_a_date_that_no_year_has_in_utc_is_none(date: str) -> None:
+    assert moment(date) is None
     assert told(date, "10:11:00") is None

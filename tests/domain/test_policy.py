@@ -155,3 +155,11 @@ def test_an_approval_names_a_private_repo_and_its_reason_tells_every_doubt() -> 
 def test_a_private_repo_whose_licence_is_refused_stays_refused() -> None:
     verdict = POLICY.judge(REPO, Terms(frozenset({"gpl-3.0"}), private=True), whole=True, named=False)
     assert (verdict.outcome, verdict.code) == ("refused", "license")
+
+
+def test_a_reason_stays_short_however_many_licences_an_upstream_states_and_however_long() -> None:
+    many = tuple(f"{number:05}{'x' * 100_000}" for number in range(20))
+    reason = POLICY.judge(REPO, _terms(*many), whole=True, named=True).reason
+    assert len(reason) < 1_200
+    assert "00000xxx" in reason
+    assert "and 15 more is not in" in reason

@@ -99,3 +99,18 @@ def test_a_name_with_half_a_character_is_a_document_error() -> None:
     refs = Refs((Ref("tags", "v\ud83d", "refs/tags/v\ud83d", CommitId("a" * 40)),))
     with pytest.raises(DocumentError, match="cannot be written"):
         refs.encode()
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_that_no_year_has_makes_no_refs(since: str) -> None:
+    document = {**json.loads(Refs().encode()), "gone": {"code": "gone", "since": since}}
+    with pytest.raises(DocumentError):
+        Refs.decode(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("wrong", [{"name": 5}, {"ref": [1]}, {"name": None}])
+def test_a_name_that_is_no_text_makes_no_refs(wrong: dict[str, object]) -> None:
+    document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).encode())
+    document["branches"][0] |= wrong
+    with pytest.raises(DocumentError):
+        Refs.decode(json.dumps(document).encode())

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 import pytest
@@ -192,3 +193,53 @@ def test_what_json_cannot_hold_is_a_document_error_in_one_printable_line(value: 
         Document.of_json({"card": value})
     assert str(caught.value).isascii()
     assert str(caught.value).isprintable()
+
+
+_HUGE = pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "-1", "1.5", '"5"', "true", "9223372036854775808", "1" * 400]
+)
+
+
+def _with(document: Mapping[str, object], number: str) -> bytes:
+    return json.dumps(document).replace('"NUMBER"', number).encode()
+
+
+@_HUGE
+@pytest.mark.parametrize("key", ["files", "bytes"])
+def test_a_count_that_nobody_can_hold_makes_no_root(key: str, number: str) -> None:
+    document = json.loads(_root(()).encode().body)
+    with pytest.raises(DocumentError):
+        Root.decode(_with({**document, key: "NUMBER"}, number))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"last": [1]},
+        {"last": {"date": 5}},
+        {"repo": 5},
+        {"license": {"outcome": "allowed", "reason": 5}},
+        {"selection": {"include": "*", "exclude": []}},
+        {"shards": [[5, "1" * 64]]},
+    ],
+    ids=str,
+)
+def test_what_is_of_another_type_makes_no_root(wrong: dict[str, object]) -> None:
+    document = json.loads(_root(()).encode().body)
+    with pytest.raises(DocumentError):
+        Root.decode(json.dumps({**document, **wrong}).encode())
+
+
+@_HUGE
+@pytest.mark.parametrize("key", ["size", "pointerSize"])
+def test_a_size_that_nobody_can_hold_makes_no_shard(key: str, number: str) -> None:
+    entry: dict[str, object] = {"type": "file", "oid": "1" * 40, "size": 3, "path": "a", "sha256": "1" * 64}
+    entry |= {"size": "NUMBER"} if key == "size" else {"lfs": {"pointerSize": "NUMBER"}}
+    with pytest.raises(DocumentError):
+        list(read_shard(b"[" + _with(entry, number) + b"]"))
+
+
+def test_a_path_that_is_no_text_makes_no_shard() -> None:
+    entry = {"type": "file", "oid": "1" * 40, "size": 3, "path": 5, "sha256": "1" * 64}
+    with pytest.raises(DocumentError):
+        list(read_shard(json.dumps([entry]).encode()))

@@ -182,6 +182,11 @@ def test_a_list_that_is_not_sorted_as_was_asked_is_refused(hub: Hub, source: Hub
         list(source.search(Ranking(MODELS, limit=2)))
 
 
+def test_a_list_sorted_by_figures_that_are_older_than_those_it_tells_is_believed(hub: Hub, source: HubSource) -> None:
+    paged(hub, [("a", 9), ("b", 7), ("c", 8), ("d", 3)])
+    assert names(source, Ranking(MODELS, limit=4)) == ["a", "b", "c", "d"]
+
+
 def test_an_author_without_repos_is_an_empty_answer(hub: Hub, source: HubSource) -> None:
     assert names(source, Ranking(RepoPattern(Kind.MODEL, "nobody/*"))) == []
 
