@@ -202,7 +202,7 @@ def traffic(
     """Show who reads the mirror, and what nobody reads.
 
     Also what is asked for in vain. A download is a file that was read from its first byte on. What is found is
-    kept as traffic.json in the state folder.
+    kept in the state folder, for the chart of the catalogue.
     """
     from mirror_sync.cli.fronts import chosen
     from mirror_sync.cli.reading import traffic_text
