@@ -76,3 +76,12 @@ def test_a_selection_is_found_on_the_target_without_what_it_leaves_out(program: 
     assert shown(program) == {"acme/b": "published", "acme/c": "published"}
     write(program, hub, ", without: ['c*']")
     assert shown(program) == {"acme/b": "published"}
+
+
+@pytest.mark.parametrize("asked", ["acme/c", "acme/c*"])
+def test_what_took_no_place_is_said_to_be_asked_for_and_not_found(program: Program, hub: Hub, asked: str) -> None:
+    write(program, hub)
+    program("sync")
+    ended = program("status", asked)
+    said = f"no run has found {asked} for a job: job popular mirrors the first 2 of acme/* by downloads"
+    assert (ended.code, ended.out, ended.err) == (2, "", f"mirror-sync: {said}\n")

@@ -108,7 +108,11 @@ def test_a_pattern_shows_the_lines_of_its_repos(program: Program) -> None:
 
 
 def test_a_repo_that_nobody_names_is_bad_usage(program: Program) -> None:
-    for name, said in (("acme/none", "no job of jobs.yaml names acme/none"), ("a b", "no repo id")):
+    for name, said in (
+        ("acme/none", "no job of jobs.yaml names acme/none"),
+        ("acme/n*", "no job of jobs.yaml names a repo that matches acme/n*\n"),
+        ("a b", "no repo id"),
+    ):
         ended = program("status", name)
         assert (ended.code, said in ended.err) == (2, True)
 
