@@ -40,6 +40,7 @@ _MEANINGS = {
     "file.interrupted": "A file was on its way when the run was stopped; what came is gone on with.",
     "file.started": "A file is on its way.",
     "file.stored": "A file is proved by SHA-256 and stored.",
+    "front.closed": "`front nginx` wrote for workers who may not enter a folder that they need.",
     "history.not-written": "A fault of the disk: a gap in what `status` knows, and no end to the run.",
     "history.set-aside": "The history could not be read; a new one is begun, the old one kept beside it.",
     "hook.done": "A hook was told.",

@@ -50,8 +50,9 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
+        targets = {job.name: job.target for job in mirror.settings.jobs}
     every = invocation.options.verbose
-    answer(invocation, report, lambda page: plan_text(report, page, every=every), as_json=as_json)
+    answer(invocation, report, lambda page: plan_text(report, targets, page, every=every), as_json=as_json)
     end(report.ok)
 
 

@@ -179,3 +179,9 @@ def test_status_needs_no_folder_to_be_there_first(tmp_path: Path) -> None:
     program = Program(tmp_path)
     program.write()
     assert program("status").code == 0
+
+
+def test_what_two_jobs_name_on_one_target_is_one_repo_of_the_sum(program: Program) -> None:
+    program.write(CONFIG.replace("[acme/closed, acme/gone]", "[acme/one]"))
+    program("sync")
+    assert re.search(r"^complete: 1 of 1 repo, ", program("status").out, re.MULTILINE)
