@@ -89,7 +89,7 @@ def test_what_took_no_place_is_said_to_be_asked_for_and_not_found(program: Progr
 
 
 def test_a_trigger_of_what_took_no_place_starts_nothing_and_says_so(program: Program, hub: Hub) -> None:
-    write(program, hub, ", licenses: [mit]")
+    write(program, hub, ", licenses: [mit]}, schedule: {cron: '0 3 1 1 *'")
     path = program.folder / "jobs.yaml"
     path.write_text(path.read_text() + "http: {listen: none}\n")
     with living(["-m", "mirror_sync", "-c", str(path), "daemon"], program.folder) as daemon:
