@@ -142,6 +142,7 @@ def _what_next() -> None:
     print(f"""
 Done. What to try next:
    serve the demo's mirror     {places} {BIN.parent.name}/bin/mirror-sync serve
+   see it in a browser         open http://{LISTEN} while it is served
    and read from it            HF_ENDPOINT=http://{LISTEN} {BIN.parent.name}/bin/hf download {REPO}
    check every byte of it      {places} {BIN.parent.name}/bin/mirror-sync verify
    your own mirror             edit jobs.yaml, then: {BIN.parent.name}/bin/mirror-sync plan; make run

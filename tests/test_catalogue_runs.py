@@ -256,8 +256,8 @@ def test_traffic_is_shown_of_the_target_that_it_was_counted_for(tmp_path: Path) 
     upstream(tmp_path, "x")
     for target, wanted in (("other", ()), ("it", (Day("2026-11-19", 5000, downloads=7, clients=3),))):
         (tmp_path / "state").mkdir(exist_ok=True)
-        kept = {"target": target, "days": [{"day": "2026-11-19", "downloads": 7, "bytes": 5000, "clients": 3}]}
-        (tmp_path / "state" / "traffic.json").write_text(json.dumps(kept), encoding="utf-8")
+        kept = {"days": [{"day": "2026-11-19", "downloads": 7, "bytes": 5000, "clients": 3}]}
+        (tmp_path / "state" / f"traffic-{target}.json").write_text(json.dumps(kept), encoding="utf-8")
         with mirror(tmp_path) as made:
             assert known_of(made.settings, made.history, "it").traffic == wanted
 

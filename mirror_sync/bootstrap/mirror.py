@@ -33,7 +33,7 @@ from mirror_sync.engine.site import Site
 from mirror_sync.engine.stopping import Until
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.verify import Scope, Verification
-from mirror_sync.errors import StoreError, UsageError
+from mirror_sync.errors import DocumentError, StoreError, UsageError
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
@@ -167,10 +167,15 @@ class Mirror:
         return difference(self.store(target), repo, before, after)
 
     def traffic(self, target: str, logs: Sequence[str]) -> TrafficReport:
-        """Who reads a target, by the logs of its nginx; kept as traffic.json in the state folder."""
+        """Who reads a target, by the logs of its nginx; what is found is kept in the state folder.
+
+        DocumentError where no line of them can be read; OSError.
+        """
         store = self.store(target)
         traffic = Traffic(mirrored_repos(store))
-        unread = count_hits(lines_of(logs), traffic.add)
+        lines, unread = count_hits(lines_of(logs), traffic.add)
+        if unread and unread == lines:
+            raise DocumentError(f"{', '.join(logs)}: no line is of a front's JSON log; what was counted before stays")
         report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
         keep_traffic(self.settings.state_dir, target, report)
         return report

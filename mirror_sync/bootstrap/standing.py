@@ -28,7 +28,7 @@ from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.records import RunRecord, RunState, Size
-from mirror_sync.observers.traffic_file import kept_traffic
+from mirror_sync.observers.traffic_file import kept_days
 
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")
@@ -131,17 +131,11 @@ def _grow(history: History, place: str, today: Overview) -> tuple[Day, ...]:
 
 
 def _traffic(settings: Settings, target: str) -> tuple[Day, ...]:
-    """What was counted last, if it was of this target; nothing where that cannot be read."""
-    kept = kept_traffic(settings.state_dir) or {}
-    if kept.get("target") != target:
-        return ()
-    try:
-        return tuple(
-            Day(str(day["day"]), int(day["bytes"]), downloads=int(day["downloads"]), clients=int(day["clients"]))
-            for day in kept["days"]
-        )
-    except (KeyError, TypeError, ValueError):
-        return ()
+    """What was counted of this target; nothing where that cannot be read."""
+    return tuple(
+        Day(day["day"], day["bytes"], downloads=day["downloads"], clients=day["clients"])
+        for day in kept_days(settings.state_dir, target)
+    )
 
 
 def _schedule(schedule: Schedule | None) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import Published
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.standing import history_text, status_document, status_text
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +40,41 @@ def asked(repo: str | None, *, as_json: bool, every: bool) -> Question:
 
 
 def shown(question: Question, mirror: Mirror, published: Published, invocation: Invocation) -> str:
-    """The answer as text or JSON. OSError when the history cannot be read; UsageError for a repo nobody knows."""
+    """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
     now, pattern = datetime.now(UTC), question.pattern
     inventory = _inventory(mirror, published, pattern, now)
     document, parts = status_document(inventory), [status_text(inventory, invocation.page, now)]
+    if pattern is not None and pattern.is_glob and not inventory.lines:
+        raise UsageError(_unknown(mirror.settings, pattern))
     if pattern is not None and not pattern.is_glob:
         changes = mirror.history.changes(pattern.kind, pattern.glob)
         if not inventory.lines and not changes:
-            raise UsageError(f"no job of {mirror.settings.path.name} names {pattern}, and nothing is remembered of it")
+            raise UsageError(_unknown(mirror.settings, pattern))
         document["changes"] = [asdict(change) for change in changes]
         parts = [*(parts if inventory.lines else ()), history_text(changes, invocation.page, every=question.every)]
     if not question.as_json:
         return "\n\n".join(parts)
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
+
+
+def _unknown(settings: Settings, pattern: RepoPattern) -> str:
+    """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
+    near = "; ".join(f"job {job.name} mirrors {_wide(job)}" for job in settings.jobs if _may_take(job, pattern))
+    if near:
+        return f"no run has found {pattern} for a job: {near}"
+    if pattern.is_glob:
+        return f"no job of {settings.path.name} names a repo that matches {pattern}"
+    return f"no job of {settings.path.name} names {pattern}, and nothing is remembered of it"
+
+
+def _wide(job: Job) -> str:
+    return str(job.ranking or ", ".join(str(one) for one in job.repos if one.is_glob))
+
+
+def _may_take(job: Job, pattern: RepoPattern) -> bool:
+    if not pattern.is_glob:
+        return job.names(pattern.repo)
+    return any(one.is_glob and (one.kind, one.owner) == (pattern.kind, pattern.owner) for one in job.repos)
 
 
 def _inventory(mirror: Mirror, published: Published, pattern: RepoPattern | None, now: datetime) -> Inventory:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mirror_sync.cli import completion
-from mirror_sync.cli.app import Job, app, show_run, webhooks
+from mirror_sync.cli.app import Job, app, end, show_run, webhooks
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 
@@ -49,12 +49,13 @@ def trigger(
 ) -> None:
     """Have the daemon start a job now, or a single repo.
 
-    A repo starts in every job that names it. What waits already is not started twice.
+    A repo starts in every job that names it. What waits already is not started twice. Where nothing
+    is started, as for a paused job, it exits with 1.
     Needs the daemon's own user, on its machine.
     """
     from mirror_sync.cli.operating import trigger_now
 
-    trigger_now(invocation, name)
+    end(trigger_now(invocation, name))
 
 
 @app.command()

@@ -50,8 +50,9 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
     with invocation.mirror() as mirror:
         report = mirror.plan(jobs or ())
+        targets = {job.name: job.target for job in mirror.settings.jobs}
     every = invocation.options.verbose
-    answer(invocation, report, lambda page: plan_text(report, page, every=every), as_json=as_json)
+    answer(invocation, report, lambda page: plan_text(report, targets, page, every=every), as_json=as_json)
     end(report.ok)
 
 
@@ -202,7 +203,7 @@ def traffic(
     """Show who reads the mirror, and what nobody reads.
 
     Also what is asked for in vain. A download is a file that was read from its first byte on. What is found is
-    kept as traffic.json in the state folder.
+    kept in the state folder, for the chart of the catalogue.
     """
     from mirror_sync.cli.fronts import chosen
     from mirror_sync.cli.reading import traffic_text

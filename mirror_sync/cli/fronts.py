@@ -30,7 +30,7 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
     def tell(url: str) -> None:
         if isinstance(place, DirectoryTarget) and not (place.root / HUB).is_dir():
             invocation.say(f"target {name} publishes nothing yet in {place.root}: run mirror-sync sync")
-        invocation.say(f"target {name} is served at {url}: set HF_ENDPOINT={url}")
+        invocation.say(f"target {name} is served at {url}: open it in a browser, or set HF_ENDPOINT={url}")
 
     front = settings.front
     app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None)

@@ -61,6 +61,11 @@ def _having(invocation: Invocation, job: str) -> Settings:
     return settings
 
 
-def trigger_now(invocation: Invocation, name: str) -> None:
-    """ConnectionError where no daemon runs; UsageError for what no job is or names."""
-    invocation.print(words(ask_daemon(invocation.settings().state_dir, {"trigger": name})))
+def trigger_now(invocation: Invocation, name: str) -> bool:
+    """Whether anything was started, or waits for its turn.
+
+    ConnectionError where no daemon runs; UsageError for what no job is or names.
+    """
+    begun = ask_daemon(invocation.settings().state_dir, {"trigger": name})
+    invocation.print(words(begun))
+    return not all(one.state.idle for one in begun)

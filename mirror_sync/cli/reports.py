@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,9 +59,10 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     return "\n".join(parts)
 
 
-def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
-    repos = report.repos
-    shown = [repo for repo in _worst_plans_first(repos) if every or repo.outcome not in _QUIET]
+def plan_text(report: PlanReport, targets: Mapping[str, str], page: Page, *, every: bool) -> str:
+    """`targets` by job: what two jobs name on the same one is counted once."""
+    repos = _once(report.repos, targets)
+    shown = [repo for repo in _worst_plans_first(report.repos) if every or repo.outcome not in _QUIET]
     parts = [_plan_table(shown, page)] if shown else []
     done = _done(
         ("fetch", sum(repo.fetch_files for repo in repos), sum(repo.fetch_bytes for repo in repos)),
@@ -73,6 +74,13 @@ def plan_text(report: PlanReport, page: Page, *, every: bool) -> str:
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
+
+
+def _once(repos: Iterable[RepoPlan], targets: Mapping[str, str]) -> list[RepoPlan]:
+    plans: dict[tuple[str, ...], RepoPlan] = {}
+    for repo in repos:
+        plans.setdefault((targets[repo.job], repo.kind, repo.repo, repo.revision, repo.outcome), repo)
+    return list(plans.values())
 
 
 def _cost(cost: UpstreamCost) -> str:

@@ -80,10 +80,11 @@ def _next(job: JobLine, now: datetime) -> str:
         return "paused"
     if job.last_run is not None and job.last_run.state is RunState.RUNNING:
         return "runs now"
+    if job.due:
+        return "due"
     if job.next_run is None:
         return "at start"  # of the daemon
-    seconds = (job.next_run - now).total_seconds()
-    return f"in {in_time(seconds)}" if seconds > 0 else "due"
+    return f"in {in_time((job.next_run - now).total_seconds())}"
 
 
 def _notes(inventory: Inventory) -> Iterator[str]:
@@ -98,14 +99,25 @@ def _notes(inventory: Inventory) -> Iterator[str]:
 
 def _summary(inventory: Inventory, now: datetime) -> str:
     """complete: 1 of 3 repos, 1.2 MB; not: 1 failed, 1 refused. The last run began 3s ago: failed."""
-    lines = inventory.lines
-    several = len({(line.job, line.kind, line.repo) for line in lines}) < len(lines)
+    once = _once(inventory)
+    lines = once.values()
+    several = len({(target, kind, repo) for target, kind, repo, _ in once}) < len(once)
+    mirrored = sum(line.state.mirrored for line in lines)
     size = in_bytes(sum(line.bytes for line in lines if line.state.mirrored))
     missing = Counter(line.state for line in lines if not line.state.mirrored)
     listed = ", ".join(f"{missing[state]:,} {state}" for state in State if missing[state])
     what = counted(len(lines), "revision" if several else "repo")
     last = "" if inventory.last_run is None else f" {_last(inventory, inventory.last_run, now)}"
-    return f"complete: {inventory.mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
+    return f"complete: {mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
+
+
+def _once(inventory: Inventory) -> dict[tuple[str, str, str, str], Line]:
+    """By target, kind, repo and revision: what several jobs ask for there is one thing, and its worst line counts."""
+    targets = {job.name: job.target for job in inventory.jobs}
+    lines: dict[tuple[str, str, str, str], Line] = {}
+    for line in inventory.lines:
+        lines.setdefault((targets[line.job], line.kind, line.repo, line.revision), line)
+    return lines
 
 
 def _last(inventory: Inventory, run: RunRecord, now: datetime) -> str:

@@ -21,8 +21,12 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
 
     settings = invocation.settings()
     secret = settings.http.webhook_secret if settings.http else None
-    if secret is None:
-        raise UsageError(f"{settings.path.name} takes no webhooks; write http: {{webhook_secret: ${{WEBHOOK_SECRET}}}}")
+    if not secret:
+        raise UsageError(
+            f"http.webhook_secret of {settings.path.name} is empty here: write http: {{webhook_secret: "
+            '"${WEBHOOK_SECRET:-}"}, and give this command the variable, too; the daemon has it from '
+            "/etc/mirror-sync/environment"
+        )
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook")
     for upstream in _hubs(settings):

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.report import RepoStatus
+from mirror_sync.observers.records import RunRecord, RunState
+
+_WHOLE = frozenset({RunState.COMPLETE, RunState.FAILED})
 
 
 class Lane(NamedTuple):
@@ -26,6 +31,12 @@ class State(StrEnum):
     MERGED = "merged"  # with one that waits already
     PAUSED = "paused"  # by a person: nothing is started
     CLOSED = "closed"  # outside of the hours of the job: nothing is started
+    PASSED_OVER = "passed-over"  # not among what the job's ranking took last: nothing is started
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, and nothing will."""
+        return self in (State.PAUSED, State.CLOSED, State.PASSED_OVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,14 @@ class Waiting:
         self._repos = {job: repos for job, repos in self._repos.items() if job in jobs}
 
 
+def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> bool:
+    """Whether the last whole run of a job with a ranking had a list, and the repo was not in it."""
+    if job.ranking is None or not any(job.name in run.jobs and run.state in _WHOLE for run in runs):
+        return False
+    known = [RepoPattern(status.kind, status.repo) for status in statuses if status.job == job.name]
+    return bool(known) and not any(pattern.is_glob or pattern.matches(repo) for pattern in known)
+
+
 def words(begun: Iterable[Begun]) -> str:
     """A line for each, for a person."""
     said = {
@@ -79,5 +98,7 @@ def words(begun: Iterable[Begun]) -> str:
         State.MERGED: "waits already, and runs only once",
         State.PAUSED: "is paused: nothing is started; see mirror-sync resume",
         State.CLOSED: "is outside of its hours: nothing is started",
+        State.PASSED_OVER: "is not among the repos that its select took last: nothing is started; trigger the job to "
+        "have it look again",
     }
     return "\n".join(f"job {one.job}{f', {one.repo}' if one.repo else ''}: {said[one.state]}" for one in begun)

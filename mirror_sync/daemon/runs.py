@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from mirror_sync.daemon.asked import Begun, Lane, State, Waiting
+from mirror_sync.daemon.asked import Begun, Lane, State, Waiting, passed_over
 from mirror_sync.daemon.watch import Watched
 from mirror_sync.domain.events import Observer, RunAborted
 from mirror_sync.domain.job import Job
@@ -116,7 +116,11 @@ class Runs:
 
     def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
         """Likewise; empty where no job names it."""
-        return tuple(self._ask(job, repo) for job in self._jobs() if job.names(repo))
+        jobs = [job for job in self._jobs() if job.names(repo)]
+        over = self._passed_over(jobs, repo)
+        return tuple(
+            Begun(job.name, str(repo), State.PASSED_OVER) if job in over else self._ask(job, repo) for job in jobs
+        )
 
     def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
         """A repo may have changed: as above, for jobs that are within their hours, if they have any.
@@ -150,6 +154,16 @@ class Runs:
                 return False
         _log.info("job.not-started", job=job, reason="it is paused")
         return True
+
+    def _passed_over(self, jobs: Sequence[Job], repo: Repo) -> list[Job]:
+        ranked, mirror = [job for job in jobs if job.ranking is not None], self.mirror
+        if not ranked or mirror is None:
+            return []
+        try:
+            statuses, runs = mirror.remembered()
+        except OSError:  # then nobody knows, and a run finds out
+            return []
+        return [job for job in ranked if passed_over(job, repo, statuses, runs)]
 
     def _ask(self, job: Job, repo: Repo | None) -> Begun:
         if self._is_paused(job.name):

@@ -167,7 +167,7 @@ def _start(ask: Ask, repo: Repo, revisions: Collection[str]) -> tuple[Response, 
         return _ignored(f"no job names {repo}, or follows what has moved")
     _log.info("webhook.received", repo=str(repo), begun=[f"{one.job}: {one.state}" for one in begun])
     states = {one.state for one in begun}
-    if states <= {State.PAUSED, State.CLOSED}:
+    if all(state.idle for state in states):
         return _ignored(f"of all jobs that name {repo}: {', '.join(sorted(states))}")
     outcome = "started" if states & {State.STARTED, State.WAITS} else "merged"
     return JSONResponse({"begun": [asdict(one) for one in begun]}, 202), outcome

@@ -35,10 +35,10 @@ def lines_of(paths: Iterable[str]) -> Iterator[str]:
             yield from file
 
 
-def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> int:
-    """Adds what the lines say; returns how many of them are of no such log."""
-    unread = 0
-    for line in lines:
+def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> tuple[int, int]:
+    """Adds what the lines say; returns how many there are, and how many of them are of no such log."""
+    count = unread = 0
+    for count, line in enumerate(lines, 1):  # noqa: B007  how many there were
         try:
             hit = hit_of(line)
         except ValueError:
@@ -46,7 +46,7 @@ def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> int:
             continue
         if hit is not None:
             add(hit)
-    return unread
+    return count, unread
 
 
 def hit_of(line: str) -> Hit | None:

@@ -7,7 +7,6 @@ the port allows: logs, caches and temporary files stay in DIR.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
@@ -44,7 +44,7 @@ _MODULES = (
 _FOLDERS = ("logs", "temp", "cache")
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 # What a bucket says about an object that is not what the Hub says about the file.
 _HIDDEN = (
     *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "ETag"),
@@ -106,7 +106,10 @@ def _warn(staff: Workers, folder: Path, target: DirectoryBucket | S3Bucket) -> N
         closed = barrier(place, staff)
         if closed is not None:
             _log.warning(
-                "nginx's workers run as %s, who may not enter %s: they cannot use %s", staff.user, closed, place
+                "front.closed",
+                folder=str(closed),
+                reason=f"nginx's workers run as {staff.user}, who may not enter {closed}, and so cannot use {place}; "
+                f"chmod o+x {closed}, or choose another folder",
             )
 
 

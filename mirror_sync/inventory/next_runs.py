@@ -35,15 +35,15 @@ class JobLine:
 
 def job_line_of(job: Job, last: RunRecord | None, now: datetime) -> JobLine:
     """`last`: the newest run of the job, as it went for this job."""
-    next_run, due = _next_run(job, last, now)
+    next_run, behind = _next_run(job, last, now)
     return JobLine(
         job.name,
         job.target,
         job.schedule is not None,
         next_run,
-        due,
+        behind > timedelta(0),
         last,
-        tuple(_notes(job, last, now, late=due)),
+        tuple(_notes(job, last, now, late=behind > _LATE)),
     )
 
 
@@ -55,18 +55,19 @@ def as_paused(line: JobLine, until: datetime | None) -> JobLine:
     return replace(line, paused=True, due=False, next_run=next_run, notes=(f"job {line.name} is paused {said}", *notes))
 
 
-def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime | None, bool]:
-    """When the job is due next, and whether it has been for a while. An interval counts from the start of a run."""
+def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime | None, timedelta]:
+    """When the job is due next, and for how long it has been. An interval counts from the start of a run."""
+    none = timedelta(0)
     if job.schedule is None:
-        return None, False
+        return None, none
     if last is None:
-        return (None, False) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), False)
+        return (None, none) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), none)
     due = due_after(job.schedule, datetime.fromisoformat(last.started))
     running = last.state is RunState.RUNNING
-    late = due is not None and due + _LATE < now and not running
+    behind = none if due is None or running else max(now - due, none)
     if due is not None and due < now and not isinstance(job.schedule, Every):
         due = due_after(job.schedule, now)
-    return due, late
+    return due, behind
 
 
 def _notes(job: Job, last: RunRecord | None, now: datetime, *, late: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
-from mirror_sync.sources.hub_errors import unreachable
+from mirror_sync.sources.hub_errors import Asked, refusal, unreachable
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.session import SLIP, Patience, install_session
 
@@ -39,7 +39,7 @@ class Webhooks:
 
     def __init__(self, endpoint: str, token: str, timeouts: Timeouts) -> None:
         install_session()
-        self._endpoint = endpoint
+        self._endpoint, self._token = endpoint, token
         self._patience = Patience(timeouts.connect, timeouts.first_byte)
         self._api = HfApi(endpoint=endpoint, token=token, headers={SLIP: self._patience.word})
 
@@ -78,6 +78,8 @@ class Webhooks:
     def _failure(self, error: Exception) -> UpstreamError:
         if isinstance(error, httpx2.TransportError):
             return unreachable(self._endpoint, error)
+        if isinstance(error, HfHubHTTPError) and error.response.status_code != _NOT_FOUND:
+            return refusal(error.response.status_code, error.response.headers, Asked(self._endpoint, self._token))
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return UpstreamError(f"webhooks of {self._endpoint}: {first}")
 

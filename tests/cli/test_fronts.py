@@ -22,7 +22,8 @@ def test_serve_answers_a_client_until_it_is_told_to_stop(program: Program) -> No
     program("sync", "good")
     with program.started("serve", "--port", "0") as child:
         assert child.stderr is not None
-        found = re.search(r"target disk is served at (\S+): set HF_ENDPOINT=\1\n", child.stderr.readline())
+        said = r"target disk is served at (\S+): open it in a browser, or set HF_ENDPOINT=\1\n"
+        found = re.search(said, child.stderr.readline())
         assert found is not None
         with urlopen(f"{found[1]}/acme/one/resolve/main/weights") as answer:
             assert answer.read() == b"12345"

@@ -64,6 +64,17 @@ def test_a_trigger_starts_jobs_that_have_a_schedule_and_jobs_that_have_none(prog
         daemon.until_logged("event=run.finished")
 
 
+def test_a_trigger_of_what_is_paused_says_so_and_exits_with_1(program: Program) -> None:
+    path = program.write(SCHEDULED + "http: {listen: none}\n")
+    with living(["-m", "mirror_sync", "-c", str(path), "daemon"], program.folder) as daemon:
+        daemon.until_logged("event=daemon.started")
+        program("pause", "good")
+        for name, spoken in (("good", "job good"), ("acme/one", "job good, acme/one")):
+            ended = program("trigger", name)
+            said = f"{spoken}: is paused: nothing is started; see mirror-sync resume\n"
+            assert (ended.code, ended.out) == (1, said)
+
+
 def test_a_pause_is_shown_by_check_and_status_until_it_is_resumed(program: Program) -> None:
     program.write(SCHEDULED)
     ended = program("pause", "good")

@@ -15,5 +15,15 @@ def test_an_endpoint_that_does_not_answer_is_told_once_with_what_to_try() -> Non
         RepoPlan("job", Kind.MODEL, name, "main", RepoOutcome.FAILED, reason=DEAD, code="unreachable")
         for name in ("acme/a", "acme/b")
     )
-    said = plan_text(PlanReport(repos), Page(), every=False)
+    said = plan_text(PlanReport(repos), {"job": "disk"}, Page(), every=False)
     assert said.count(DEAD) == said.count("HTTPS_PROXY") == said.count("as above") == 1
+
+
+def test_what_two_jobs_name_on_one_target_is_counted_once() -> None:
+    repos = tuple(
+        RepoPlan(job, Kind.MODEL, "acme/a", "main", RepoOutcome.PUBLISHED, fetch_files=2, fetch_bytes=5)
+        for job in ("one", "two", "elsewhere")
+    )
+    targets = {"one": "disk", "two": "disk", "elsewhere": "bucket"}
+    said = plan_text(PlanReport(repos), targets, Page(), every=False)
+    assert "2 repos: 2 to publish. A sync would fetch 4 files (10 B)." in said

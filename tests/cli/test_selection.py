@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.program import Program
+from tests.daemon.living import living
 from tests.standin import Hub, faults
 
 CONFIG = """\
@@ -87,3 +88,27 @@ def test_a_selection_is_found_on_the_target_without_what_it_leaves_out(program: 
     assert shown(program) == {"acme/b": "published", "acme/c": "published"}
     write(program, hub, ", without: ['c*']")
     assert shown(program) == {"acme/b": "published"}
+
+
+@pytest.mark.parametrize("asked", ["acme/c", "acme/c*"])
+def test_what_took_no_place_is_said_to_be_asked_for_and_not_found(program: Program, hub: Hub, asked: str) -> None:
+    write(program, hub)
+    program("sync")
+    ended = program("status", asked)
+    said = f"no run has found {asked} for a job: job popular mirrors the first 2 of acme/* by downloads"
+    assert (ended.code, ended.out, ended.err) == (2, "", f"mirror-sync: {said}\n")
+
+
+def test_a_trigger_of_what_took_no_place_starts_nothing_and_says_so(program: Program, hub: Hub) -> None:
+    write(program, hub, ", licenses: [mit]}, schedule: {cron: '0 3 1 1 *'")
+    path = program.folder / "jobs.yaml"
+    path.write_text(path.read_text() + "http: {listen: none}\n")
+    with living(["-m", "mirror_sync", "-c", str(path), "daemon"], program.folder) as daemon:
+        daemon.until_logged("event=daemon.started")
+        assert program("trigger", "acme/a").out == "job popular, acme/a: started\n", "nobody knows yet"
+        daemon.until_logged("event=run.finished")
+        program("sync")
+        ended = program("trigger", "acme/a")
+        said = "job popular, acme/a: is not among the repos that its select took last: nothing is started; "
+        assert (ended.code, ended.out) == (1, f"{said}trigger the job to have it look again\n")
+        assert program("trigger", "acme/b").out == "job popular, acme/b: started\n"

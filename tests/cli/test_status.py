@@ -121,7 +121,11 @@ def test_a_pattern_shows_the_lines_of_its_repos(program: Program) -> None:
 
 
 def test_a_repo_that_nobody_names_is_bad_usage(program: Program) -> None:
-    for name, said in (("acme/none", "no job of jobs.yaml names acme/none"), ("a b", "no repo id")):
+    for name, said in (
+        ("acme/none", "no job of jobs.yaml names acme/none"),
+        ("acme/n*", "no job of jobs.yaml names a repo that matches acme/n*\n"),
+        ("a b", "no repo id"),
+    ):
         ended = program("status", name)
         assert (ended.code, said in ended.err) == (2, True)
 
@@ -188,3 +192,9 @@ def test_status_needs_no_folder_to_be_there_first(tmp_path: Path) -> None:
     program = Program(tmp_path)
     program.write()
     assert program("status").code == 0
+
+
+def test_what_two_jobs_name_on_one_target_is_one_repo_of_the_sum(program: Program) -> None:
+    program.write(CONFIG.replace("[acme/closed, acme/gone]", "[acme/one]"))
+    program("sync")
+    assert re.search(r"^complete: 1 of 1 repo, ", program("status").out, re.MULTILINE)

@@ -49,7 +49,20 @@ def test_a_table_of_reads_and_one_of_what_is_asked_for_in_vain(program: Program,
 def test_json_is_what_is_kept(program: Program, log: Path) -> None:
     shown = json.loads(program("traffic", str(log), "--json").out)
     assert shown["misses"][0]["repo"] == "acme/wanted"
-    assert json.loads((program.folder / "state" / "traffic.json").read_text()) == {"target": "disk", **shown}
+    assert json.loads((program.folder / "state" / "traffic-disk.json").read_text()) == shown
+
+
+@pytest.mark.parametrize(("text", "code"), [("", 0), ("an old line\nanother\n", 1)])
+def test_a_log_of_which_nothing_is_understood_leaves_what_was_kept(
+    program: Program, log: Path, text: str, code: int
+) -> None:
+    program("traffic", str(log))
+    kept = (program.folder / "state" / "traffic-disk.json").read_bytes()
+    log.write_text(text)
+    ended = program("traffic", str(log))
+    said = f"mirror-sync: {log}: no line is of a front's JSON log; what was counted before stays\n"
+    assert (ended.code, ended.err) == (code, said if code else "")
+    assert (program.folder / "state" / "traffic-disk.json").read_bytes() == kept
 
 
 def test_a_log_that_is_not_there_is_one_line(program: Program) -> None:

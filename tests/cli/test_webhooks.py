@@ -62,9 +62,9 @@ def test_only_what_is_missing_is_added(program: Program, hub: Hub) -> None:
     ("given", "code", "reason"),
     [
         (("", "s3cret", URL), 2, "upstream hub has no token, and webhooks belong to an account: write its token"),
-        (("hf_x", "", URL), 2, "jobs.yaml takes no webhooks; write http: {webhook_secret: ${WEBHOOK_SECRET}}"),
+        (("hf_x", "", URL), 2, "http.webhook_secret of jobs.yaml is empty here: write"),
         (("hf_x", "s3cret", "mirror"), 2, "'mirror' is no address; write https://mirror.example.org/webhook"),
-        (("hf_wrong", "s3cret", URL), 1, "webhooks of http://127.0.0.1"),
+        (("hf_wrong", "s3cret", URL), 1, "does not know our token; set a valid one"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(

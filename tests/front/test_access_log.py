@@ -40,7 +40,7 @@ def test_nginx_logs_who_read_what_at_which_commit(tmp_path: Path) -> None:
         assert mirror.get("/acme/none/resolve/main/a").status == 404
         assert mirror.get(published.api).status == 200
     hits: list[Hit] = []
-    assert count_hits(lines_of([str(tmp_path / "front/logs/access.log")]), hits.append) == 0
+    assert count_hits(lines_of([str(tmp_path / "front/logs/access.log")]), hits.append)[1] == 0
     repo, none = published.repo, Repo.parse("acme/none")
     seen = [(hit.repo, hit.status, hit.is_file, hit.begins) for hit in hits]
     assert seen == [
@@ -96,7 +96,7 @@ def test_what_counts_as_a_download(said: dict[str, object], is_file: bool, begin
 )
 def test_other_lines_are_counted_and_stop_nothing(bad: str) -> None:
     hits: list[Hit] = []
-    assert count_hits([bad, line()], hits.append) == 1
+    assert count_hits([bad, line()], hits.append) == (2, 1)
     assert len(hits) == 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import logging
 import os
 import pwd
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from mirror_sync.front.nginx import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
 from mirror_sync.front.workers import Workers, barrier, workers
@@ -104,19 +104,18 @@ def test_folders_can_be_entered_whatever_the_umask(open_folder: Path) -> None:
 
 @as_root
 @pytest.mark.parametrize("closed", ["front", "target"])
-def test_what_the_workers_cannot_reach_is_told(
-    closed: str, open_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+def test_what_the_workers_cannot_reach_is_told(closed: str, open_folder: Path) -> None:
     for name in ("front", "target"):
         (open_folder / name).mkdir()
     options = NginxOptions(DirectoryBucket(open_folder / "target" / "mirror"))
-    write_nginx(open_folder / "front" / "nginx", options)
-    assert not caplog.messages
-    (open_folder / closed).chmod(0o700)
-    write_nginx(open_folder / "front" / "nginx", options)
-    assert len(caplog.messages) == 1
-    assert f"may not enter {open_folder / closed}" in caplog.text
+    with capture_logs() as told:
+        write_nginx(open_folder / "front" / "nginx", options)
+        assert told == []
+        (open_folder / closed).chmod(0o700)
+        write_nginx(open_folder / "front" / "nginx", options)
+    (warning,) = told
+    assert (warning["event"], warning["folder"]) == ("front.closed", str(open_folder / closed))
+    assert f"chmod o+x {open_folder / closed}" in warning["reason"]
 
 
 def test_whoever_owns_a_folder_or_is_in_its_group_may_enter_as_its_mode_says(tmp_path: Path) -> None:

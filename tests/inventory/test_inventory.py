@@ -136,6 +136,14 @@ def test_a_job_that_should_have_run_long_ago_is_late() -> None:
         assert not line.due
 
 
+def test_a_job_whose_time_has_come_is_due_before_it_is_late() -> None:
+    for schedule in (Every(timedelta(hours=1)), Cron("57 * * * *")):
+        (line,) = inventory(
+            job("acme/a", schedule=schedule), runs=(run(RunState.COMPLETE, "2026-01-01T22:57:00Z"),)
+        ).jobs
+        assert (line.due, line.notes) == (True, ())
+
+
 def test_a_crontab_time_is_the_next_one_in_its_zone() -> None:
     daily = job("acme/a", schedule=Cron("0 3 * * *", "Asia/Shanghai"))
     (line,) = inventory(daily).jobs
