@@ -152,9 +152,9 @@ def test_an_approval_names_a_private_repo_and_its_reason_tells_every_doubt() -> 
     assert not policy.judge(Repo(Kind.MODEL, "acme/other"), terms, whole=True, named=False).allowed
 
 
-def test_a_private_repo_whose_licence_is_refused_stays_refused() -> None:
+def test_a_private_repo_whose_licence_is_refused_stays_refused_and_a_secret() -> None:
     verdict = POLICY.judge(REPO, Terms(frozenset({"gpl-3.0"}), private=True), whole=True, named=False)
-    assert (verdict.outcome, verdict.code) == ("refused", "license")
+    assert (verdict.outcome, verdict.code) == ("refused", "private")
 
 
 def test_a_reason_stays_short_however_many_licences_an_upstream_states_and_however_long() -> None:
