@@ -57,7 +57,7 @@ def list_page(page: ListPage, previous: ListPage | None, following: ListPage | N
     return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage, url: str = "", brand: str = "") -> bytes:
+def repo_page(page: RepoPage, *, url: str = "", brand: str = "") -> bytes:
     """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`.
 
     `url` is the operator's, if there is one; `brand` names the mirror.

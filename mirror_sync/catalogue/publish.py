@@ -134,7 +134,7 @@ class _Publication:
             return _Entry(row, lines, None)
         page = replace(self._view.page(repo, Facts(), lines), row=row, unread=True)
         try:
-            self._shelf.begin(key, pages.repo_page(page, self._known.url, self._known.name))
+            self._shelf.begin(key, pages.repo_page(page, url=self._known.url, brand=self._known.name))
         except (Interrupted, StoreUnavailable):
             raise
         except MirrorError:
@@ -143,7 +143,7 @@ class _Publication:
 
     def _written(self, page: RepoPage) -> bytes:
         shown = replace(page, files=first_files(self._press.store, page.listings))
-        return pages.repo_page(shown, self._known.url, self._known.name)
+        return pages.repo_page(shown, url=self._known.url, brand=self._known.name)
 
     def _lists(self, rows: Sequence[RepoRow], lines: Sequence[Line], unused: Mapping[str, str]) -> None:
         """What tells of all repos; the documents come last."""

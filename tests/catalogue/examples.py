@@ -153,7 +153,7 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
         if page is not None:
             made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
     for one in rows[:described]:
-        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one), whole.name)
+        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one), brand=whole.name)
     return made
 
 

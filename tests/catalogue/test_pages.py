@@ -57,7 +57,8 @@ def repo_page(words: str) -> bytes:
             snapshots=tuple(replace(one, names=("main", words), title=words) for one in page.snapshots),
             files=(ShownFile(words, 1, examples.digest("a")), ShownFile(f"folder/{words}", 2, examples.digest("b"))),
         ),
-        words,
+        url=words,
+        brand=words,
     )
 
 

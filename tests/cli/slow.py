@@ -17,9 +17,10 @@ AT = "2026-01-01T00:00:00Z"
 
 
 class SlowMirror:
-    """As much of a mirror as `sync` needs."""
+    """As much of a mirror as `sync` and `plan` need."""
 
     def __init__(self, settings: Settings, observers: Sequence[Observer], stop: threading.Event) -> None:
+        self.settings = settings
         self._tell = tell_all(tuple(observers))
         self._stop = threading.Event() if "STUBBORN" in os.environ else stop
 
