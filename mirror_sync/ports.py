@@ -9,11 +9,15 @@ from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
+from mirror_sync.errors import DocumentError, StoreError
+
+MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
 
 
 class ByteStream(Protocol):
@@ -302,8 +306,6 @@ class NoNotes:
 
 def read_all(store: Store, key: str, limit: int) -> bytes:
     """A whole small object; StoreError when it is larger than `limit` bytes."""
-    from mirror_sync.errors import StoreError
-
     body = bytearray()
     chunk = memoryview(bytearray(256 * 1024))
     with store.read(key) as stream:
@@ -312,3 +314,12 @@ def read_all(store: Store, key: str, limit: int) -> bytes:
             if len(body) > limit:
                 raise StoreError(f"{key} is larger than {limit} bytes")
     return bytes(body)
+
+
+def read_document(store: Store, digest: Sha256) -> bytes:
+    """A document of a snapshot, proved against its name. KeyMissing, or DocumentError when other bytes lie there."""
+    body = read_all(store, blob_key(digest), MAX_DOCUMENT)
+    actual = Sha256.of(body)
+    if actual != digest:
+        raise DocumentError(f"document {digest} holds other bytes, of digest {actual}")
+    return body

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.catalogue import shelf
 from mirror_sync.catalogue.known import Known, KnownJob
+from mirror_sync.domain import catalogue
 from mirror_sync.domain.catalogue import Overview, ShownJob
 from mirror_sync.domain.line import Line
 from mirror_sync.domain.repo import Kind
@@ -59,7 +59,7 @@ def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapp
             "repos": [{name: getattr(line, name) for name in _JOB_LINE} for line in lines],
         }
     )
-    return status(known, overview, (), unused) if lines and len(made) > shelf.LARGEST else made
+    return status(known, overview, (), unused) if lines and len(made) > catalogue.LARGEST else made
 
 
 def tunasync(known: Known, lines: Iterable[Line]) -> bytes:

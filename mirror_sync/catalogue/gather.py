@@ -23,10 +23,9 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import Looks, Stat, Store, read_all
+from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_all, read_document
 
 _FORMAT = "1"  # of what is remembered
-_LARGEST = 256 * 1024 * 1024  # bytes of a document
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
@@ -73,7 +72,7 @@ class Gather:
         if listed.md5 is not None and (remembered := _remembered(kept, listed.md5)) is not None:
             return remembered
         try:
-            body = read_all(self._store, listed.key, _LARGEST)
+            body = read_all(self._store, listed.key, MAX_DOCUMENT)
         except KeyMissing:
             return Facts()
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -140,14 +139,11 @@ class Gather:
 
 
 def _document(store: Store, digest: Sha256) -> bytes:
-    """What is published must be there, and what it is named by."""
+    """What is published must be there."""
     try:
-        body = read_all(store, blob_key(digest), _LARGEST)
+        return read_document(store, digest)
     except KeyMissing as error:
         raise DocumentError(f"document {digest} is missing") from error
-    if Sha256.of(body) != digest:
-        raise DocumentError(f"document {digest} holds other bytes")
-    return body
 
 
 def _described(info: bytes) -> Facts:

@@ -76,7 +76,7 @@ class _Publication:
     def __init__(self, press: Press, known: Known, *, others: bool) -> None:
         self._press, self._assets = press, pages.assets()
         self._shelf = Shelf(press, f"{known.version} {_style()} {known.name}")
-        self._said = read_status(self._shelf.read(_STATUS) or b"", known.at) if others else Said()
+        self._said = read_status(self._shelf.read(_STATUS) or b"") if others else Said()
         known = known.with_others(self._said.jobs, self._said.lines)
         self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)

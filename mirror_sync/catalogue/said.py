@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from mirror_sync.catalogue.documents import FORMAT
@@ -20,7 +19,6 @@ from mirror_sync.domain.times import iso_utc
 
 _T = TypeVar("_T")
 _LONGEST = 1000  # characters of a name
-_AHEAD = timedelta(days=1)  # how far a clock may be
 _WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ArithmeticError)
 
 
@@ -33,14 +31,14 @@ class Said:
     assets: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_status(body: bytes, now: datetime) -> Said:
+def read_status(body: bytes) -> Said:
     """An entry that is wrong is left out; nothing is left of a document that cannot be read: it is written anew."""
     try:
         document = json.loads(body)
         if document["format"] != FORMAT:
             return Said()
         return Said(
-            tuple(_each(lambda said: _job(said, now), document["jobs"])),
+            tuple(_each(_job, document["jobs"])),
             tuple(_each(_line, document["repos"])),
             dict(_each(lambda item: (_text(item[0]), _at(item[1])), list(document.get("unused", {}).items()))),
         )
@@ -54,7 +52,7 @@ def _each(read: Callable[[Any], _T], entries: list[Any]) -> Iterator[_T]:
             yield read(entry)
 
 
-def _job(said: Mapping[str, Any], now: datetime) -> KnownJob:
+def _job(said: Mapping[str, Any]) -> KnownJob:
     shown = ShownJob(
         name=_text(said["name"]),
         schedule=_text(said["schedule"]),
@@ -66,9 +64,7 @@ def _job(said: Mapping[str, Any], now: datetime) -> KnownJob:
         next_run=_time(said["next_run"]),
         paused=bool(said["paused"]),
     )
-    at = _at(said["at"])
-    at = iso_utc(now) if at > iso_utc(now + _AHEAD) else at
-    return KnownJob(shown, _text(said["machine"]), at, _text(said["upstream"]), _time(said["succeeded"]))
+    return KnownJob(shown, _text(said["machine"]), _at(said["at"]), _text(said["upstream"]), _time(said["succeeded"]))
 
 
 def _line(said: Mapping[str, Any]) -> Line:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from mirror_sync.domain import catalogue
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.keys import SITE, site_key
@@ -16,7 +17,6 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports import Looks, Stat, Store, read_all
 
-LARGEST = 256 * 1024 * 1024  # bytes of an object; larger ones are neither written nor read
 _PAGES = tuple(map(site_key, ("list/", "models/", "datasets/", "mirrorz.json")))
 _ASSETS = site_key("assets/")
 _STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before
@@ -44,10 +44,10 @@ class Shelf:
     def read(self, key: str) -> bytes | None:
         """None when it was not there, is no more, or is larger than what is written here."""
         stat = self._stored.get(key)
-        if stat is None or stat.size > LARGEST:
+        if stat is None or stat.size > catalogue.LARGEST:
             return None
         with suppress(KeyMissing):
-            return read_all(self._press.store, key, LARGEST)
+            return read_all(self._press.store, key, catalogue.LARGEST)
         return None
 
     def has(self, key: str) -> bool:
@@ -101,10 +101,10 @@ class Shelf:
             return False
         if stat.md5 == _md5(body):
             return True
-        if stat.size > LARGEST:
+        if stat.size > catalogue.LARGEST:
             return False
         with suppress(KeyMissing):  # no MD5, or that of an encrypted object, which is none of its bytes
-            return read_all(self._press.store, stat.key, LARGEST) == body
+            return read_all(self._press.store, stat.key, catalogue.LARGEST) == body
         return False
 
     def _is_remembered(self, stat: Stat, version: str) -> bool:

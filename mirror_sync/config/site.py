@@ -16,7 +16,7 @@ class SiteEntry(Keys):
     )
     name: scalars.Sentence | None = Field(
         default=None,
-        description="What the mirror is called, on its home page and in lists of mirrors.",
+        description="What the mirror is called, on every page and in lists of mirrors.",
         examples=["Example models"],
     )
     url: scalars.FrontUrl | None = Field(

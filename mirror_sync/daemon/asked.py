@@ -10,9 +10,7 @@ from typing import NamedTuple
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoStatus
-from mirror_sync.observers.records import RunRecord, RunState
-
-_WHOLE = frozenset({RunState.COMPLETE, RunState.FAILED})
+from mirror_sync.observers.records import RunRecord
 
 
 class Lane(NamedTuple):
@@ -84,7 +82,7 @@ class Waiting:
 
 def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> bool:
     """Whether the last whole run of a job with a ranking had a list, and the repo was not in it."""
-    if job.ranking is None or not any(job.name in run.jobs and run.state in _WHOLE for run in runs):
+    if job.ranking is None or not any(run.is_whole(job.name) for run in runs):
         return False
     known = [RepoPattern(status.kind, status.repo) for status in statuses if status.job == job.name]
     return bool(known) and not any(pattern.is_glob or pattern.matches(repo) for pattern in known)

@@ -16,6 +16,7 @@ from mirror_sync.domain.repo import Kind, Repo
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
 GAPS_SHOWN = 100  # on the page of the mirror
+LARGEST = 64 * 1024 * 1024  # bytes of an object of the catalogue: larger ones are neither written, read nor served
 REASON = 400  # characters of a reason that are shown
 
 

@@ -15,10 +15,10 @@ from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import Edit, Settled
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
-from mirror_sync.engine.published import read_document, read_root
+from mirror_sync.engine.published import read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import Disabled, DocumentError, Gated, KeyMissing, MirrorError, NotFoundOrPrivate
-from mirror_sync.ports import Source
+from mirror_sync.ports import Source, read_document
 
 GONE = (NotFoundOrPrivate, Gated, Disabled)
 

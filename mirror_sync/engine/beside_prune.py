@@ -12,11 +12,11 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key, is_active_prune
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.prune_notices import prune_notices
-from mirror_sync.engine.published import Mapper, put_refs, read_document, read_refs
+from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
-from mirror_sync.ports import Stat
+from mirror_sync.ports import Stat, read_document
 
 _OLD = 1 / 4  # of the grace period
 

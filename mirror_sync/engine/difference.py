@@ -9,9 +9,9 @@ from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.engine.gather import DEFAULT_BRANCH
-from mirror_sync.engine.published import published_at, read_document, read_refs, read_root
+from mirror_sync.engine.published import published_at, read_refs, read_root
 from mirror_sync.errors import UsageError
-from mirror_sync.ports import Store
+from mirror_sync.ports import Store, read_document
 
 _SHORTEST = 4  # digits of a commit id, as git asks for
 

@@ -10,10 +10,11 @@ from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.retention import most_generous
-from mirror_sync.engine.published import Mapper, mirrored_repos, published_at, put_refs, read_document, read_refs
+from mirror_sync.engine.published import Mapper, mirrored_repos, published_at, put_refs, read_refs
 from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
+from mirror_sync.ports import read_document
 
 
 class Expiry:

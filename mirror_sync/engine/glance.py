@@ -18,10 +18,10 @@ from mirror_sync.domain.keys import HUB, refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.selection import Selection
-from mirror_sync.engine.published import MAX_DOCUMENT, read_root
+from mirror_sync.engine.published import read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import read_all
+from mirror_sync.ports import MAX_DOCUMENT, read_all
 
 _CROWD = 16  # repos from which on a listing may be worth its call
 _PAGE = 1000  # keys that a listing gives for one call

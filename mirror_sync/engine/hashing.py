@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
-from mirror_sync.engine.published import read_document
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.errors import Interrupted, KeyMissing, MirrorError
-from mirror_sync.ports import Store
+from mirror_sync.ports import Store, read_document
 
 _READ = 1024 * 1024  # bytes between two looks at the stop event
 _ATTEMPTS = 3  # of a read that the target refuses for the moment

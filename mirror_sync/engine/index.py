@@ -11,10 +11,11 @@ from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import Manifest, MirroredFile
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import Mapper, mirrored_repos, read_document, read_refs
+from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
 from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
+from mirror_sync.ports import read_document
 
 _LESSON = 64  # contents; a kill loses the memory of fewer
 

@@ -9,10 +9,10 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import MAX_DOCUMENT, Mapper, mirrored_repos, read_document
+from mirror_sync.engine.published import Mapper, mirrored_repos
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
-from mirror_sync.ports import Store, read_all
+from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
 Expired = Mapping[Repo, tuple[CommitId, ...]]
 

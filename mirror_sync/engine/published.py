@@ -14,10 +14,8 @@ from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.traffic import Published
-from mirror_sync.errors import DocumentError, KeyMissing
-from mirror_sync.ports import Store, read_all
-
-MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
+from mirror_sync.errors import KeyMissing
+from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
@@ -35,15 +33,6 @@ def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
     """Replace a repo's refs.json, which publishes and un-publishes. The caller holds the repo's lock."""
     body = refs.encode()
     store.put(refs_key(repo), body, Sha256.of(body))
-
-
-def read_document(store: Store, digest: Sha256) -> bytes:
-    """A document, proved against its name. KeyMissing, or DocumentError when other bytes lie there."""
-    body = read_all(store, blob_key(digest), MAX_DOCUMENT)
-    actual = Sha256.of(body)
-    if actual != digest:
-        raise DocumentError(f"document {digest} holds other bytes, of digest {actual}")
-    return body
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirror_sync.domain.catalogue import LARGEST
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import site_key, site_type
 from mirror_sync.errors import KeyMissing
@@ -10,7 +11,6 @@ from mirror_sync.front.answers import Answer, Refusal
 from mirror_sync.front.conditions import is_current
 from mirror_sync.ports import Store, read_all
 
-_LIMIT = 64 * 1024 * 1024  # bytes of a page or a document
 _ASSETS = "assets/"
 
 
@@ -27,7 +27,7 @@ def to_page(place: str, repo_id: str) -> Answer:
 def page(store: Store, name: str, held: str | None) -> Answer:
     """An object of the catalogue; `held` is the client's If-None-Match. Refusal where there is none; StoreError."""
     try:
-        body = read_all(store, site_key(name), _LIMIT)
+        body = read_all(store, site_key(name), LARGEST)
     except KeyMissing:
         raise Refusal(404, answers.NOTHING) from None
     headers = {

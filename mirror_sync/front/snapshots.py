@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root
-from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.errors import KeyMissing
 from mirror_sync.front.lru import ByteLru
-from mirror_sync.ports import Store, read_all
+from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
-DOCUMENT_LIMIT = 256 << 20  # bytes; a listing shard has some hundred lines, only a hostile bucket has more
 _MIB = 1 << 20
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
 _DECODED = 4  # a decoded document takes about so many times the bytes of its text
@@ -54,7 +53,7 @@ class Snapshots:
         """A root document. KeyMissing when there is none, DocumentError when it is something else."""
         root = self._roots.get(digest)
         if root is None:
-            body = self._read(digest)
+            body = read_document(self._store, digest)
             root = Root.decode(body)
             self._roots.put(digest, root, _OVERHEAD + _DECODED * len(body))
         return root
@@ -63,19 +62,13 @@ class Snapshots:
         """A document of a snapshot, proved by its digest."""
         body = self._documents.get(digest)
         if body is None:
-            body = self._read(digest)
+            body = read_document(self._store, digest)
             self._documents.put(digest, body, _OVERHEAD + len(body))
-        return body
-
-    def _read(self, digest: Sha256) -> bytes:
-        body = read_all(self._store, blob_key(digest), DOCUMENT_LIMIT)
-        if Sha256.of(body) != digest:
-            raise DocumentError(f"the bytes under {blob_key(digest)} have another digest")
         return body
 
     def _read_refs(self, repo: Repo) -> tuple[Refs | None, int]:
         try:
-            body = read_all(self._store, refs_key(repo), DOCUMENT_LIMIT)
+            body = read_all(self._store, refs_key(repo), MAX_DOCUMENT)
         except KeyMissing:
             return None, 0
         return Refs.decode(body), len(body)

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.report import RepoStatus
-from mirror_sync.observers.records import RunRecord, RunState
-
-_WHOLE = frozenset({RunState.COMPLETE, RunState.FAILED})
+from mirror_sync.observers.records import RunRecord
 
 
 def still_meant(
@@ -31,4 +29,4 @@ def still_meant(
 
 def _last_start(job: Job, runs: Sequence[RunRecord]) -> str:
     """ISO 8601; empty for never."""
-    return next((run.started for run in runs if job.name in run.jobs and run.state in _WHOLE), "")
+    return next((run.started for run in runs if run.is_whole(job.name)), "")

@@ -34,6 +34,10 @@ class RunRecord:
     def state_of(self, job: str) -> RunState:
         return self.states.get(job, self.state)
 
+    def is_whole(self, job: str) -> bool:
+        """Whether it came to its end in all of a job, well or not."""
+        return job in self.jobs and self.state_of(job) in (RunState.COMPLETE, RunState.FAILED)
+
     def of(self, job: str) -> RunRecord:
         """The run as it went for one of its jobs."""
         return replace(self, state=self.state_of(job))

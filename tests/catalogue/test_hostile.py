@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.catalogue import shelf
+from mirror_sync.domain import catalogue as values
 from mirror_sync.domain.catalogue import Day, Overview, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, refs_key
@@ -242,7 +242,7 @@ def test_when_what_others_said_cannot_be_shown_all_the_same_ours_is() -> None:
 
 
 def test_a_status_that_would_be_too_large_to_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "LARGEST", 4_000)
+    monkeypatch.setattr(values, "LARGEST", 4_000)
     store = Memory()
     machine = Machine(store, lines=tuple(line(f"acme/m{number}", State.REFUSED) for number in range(40)))
     for _ in range(2):
@@ -253,7 +253,7 @@ def test_a_status_that_would_be_too_large_to_be_read_again_is_not_written(monkey
 
 
 def test_a_status_that_somebody_made_too_large_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "LARGEST", 100_000)
+    monkeypatch.setattr(values, "LARGEST", 100_000)
     store = Memory()
     store.objects["site/status.json"] = b" " * 100_001, 1.0
     Machine(store).publish()

@@ -22,12 +22,12 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PruneReport, RepoReport
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.engine.prune import Prune
-from mirror_sync.engine.published import mirrored_repos, read_document, read_refs
+from mirror_sync.engine.published import mirrored_repos, read_refs
 from mirror_sync.engine.run import sync_jobs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import FileNotFound, KeyMissing, MirrorError, NotFoundOrPrivate
-from mirror_sync.ports import ByteStream, Stat, Upload
+from mirror_sync.ports import ByteStream, Stat, Upload, read_document
 
 HOUR = 3600.0
 GRACE = timedelta(hours=48)
