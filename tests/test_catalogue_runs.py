@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from mirror_sync.bootstrap import Mirror
-from mirror_sync.bootstrap.standing import known_of
+from mirror_sync.bootstrap.knowledge import known_of
 from mirror_sync.config.load import load
 from mirror_sync.domain.catalogue import Day
 from mirror_sync.domain.events import Event, RunFinished, SiteFailed, SitePublished

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from mirror_sync.bootstrap.knowledge import known_of
 from mirror_sync.bootstrap.locks import acquired, locks_of
-from mirror_sync.bootstrap.standing import known_of
 from mirror_sync.catalogue.publish import Sheets, publish
 from mirror_sync.catalogue.shelf import Press
 from mirror_sync.config.places import place_of

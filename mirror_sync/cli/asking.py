@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import Published
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.standing import history_text, status_document, status_text
+from mirror_sync.cli.status import history_text, status_document, status_text
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError

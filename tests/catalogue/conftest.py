@@ -1,4 +1,4 @@
-"""One browser for all that is looked at in one."""
+"""One browser for all that is looked at in one, and stores to publish into."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ import pytest
 
 from tests.catalogue import examples
 from tests.catalogue.server import Site, served
+from tests.catalogue.shelves import Memory
 from tests.requirements import need
 
 if TYPE_CHECKING:
     from tests.catalogue.reader import Reader
+
+
+@pytest.fixture(params=[True, False], ids=["bucket", "directory"])
+def store(request: pytest.FixtureRequest) -> Memory:
+    """Empty; a bucket tells MD5s, a directory none."""
+    return Memory(tells=request.param)
 
 
 @pytest.fixture(scope="session")

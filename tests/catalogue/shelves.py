@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -21,8 +22,11 @@ from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import ByteStream, Stat, Upload
+from tests.front.bucket import Published, model
 
 PAGE = 1000  # keys that a bucket lists for one call
+ALWAYS = {"site/mirror.html", "site/status.json"}
+"""What says when it was last looked."""
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
 
@@ -161,3 +165,17 @@ class Machine:
         jobs = self.jobs or (job("all", self.name),)
         known = Known(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
         return publish(Press(self.store, self.looks, self.go_on, anew), known)
+
+
+def filled(store: Memory, count: int = 3) -> list[Published]:
+    """Repos of two files each, as they were published."""
+    repos = [model(store, f"acme/m{number}") for number in range(count)]
+    for repo in repos:
+        repo.publish({"README.md": b"hello", "weights.bin": b"w" * 2000})
+    return repos
+
+
+def status(store: Memory) -> dict[str, object]:
+    """The published status.json."""
+    found: dict[str, object] = json.loads(store.site["status.json"])
+    return found

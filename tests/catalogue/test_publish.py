@@ -1,44 +1,19 @@
-"""The catalogue shows what a target publishes, is put where it has changed alone, and mends itself."""
+"""The catalogue shows what a target publishes, and is put where it has changed alone."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
 
-import pytest
-
-from mirror_sync.catalogue.known import KnownJob
 from mirror_sync.domain.catalogue import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.line import State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.errors import Interrupted, StoreUnavailable
-from tests.catalogue.shelves import Machine, Memory, job, line
-from tests.front.bucket import Published, model
-
-ALWAYS = {"site/mirror.html", "site/status.json"}
-"""What says when it was last looked."""
-
-
-@pytest.fixture(params=[True, False], ids=["bucket", "directory"])
-def store(request: pytest.FixtureRequest) -> Memory:
-    return Memory(tells=request.param)
-
-
-def filled(store: Memory, count: int = 3) -> list[Published]:
-    repos = [model(store, f"acme/m{number}") for number in range(count)]
-    for repo in repos:
-        repo.publish({"README.md": b"hello", "weights.bin": b"w" * 2000})
-    return repos
-
-
-def status(store: Memory) -> dict[str, object]:
-    found: dict[str, object] = json.loads(store.site["status.json"])
-    return found
+from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
+from tests.front.bucket import model
 
 
 def test_every_repo_that_is_published_has_a_page_with_its_files(store: Memory) -> None:
@@ -165,125 +140,6 @@ def test_the_page_of_the_mirror_names_some_gaps_those_first_that_need_a_person_a
     assert page.index("acme/zz") < page.index("acme/m000")
     assert "acme/m099" not in page
     assert "acme/secret" not in page
-
-
-def dying(store: Memory, at: int) -> None:
-    """From its object number `at` on the store takes nothing of the catalogue."""
-    left = [at]
-
-    def refuse(verb: str, key: str) -> None:
-        if verb == "put" and key.startswith("site/"):
-            left[0] -= 1
-            if left[0] <= 0:
-                raise StoreUnavailable("503")
-
-    store.before = refuse
-
-
-@pytest.mark.parametrize("at", range(1, 10))
-def test_a_death_between_two_objects_is_mended_by_the_next_run(at: int) -> None:
-    store = Memory()
-    filled(store)
-    dying(store, at)
-    machine = Machine(store)
-    with pytest.raises(StoreUnavailable):
-        machine.publish()
-    store.before = lambda verb, key: None
-    machine.publish()
-    store.put_keys.clear()
-    Machine(store).publish(anew=True)
-    assert set(store.put_keys) <= ALWAYS
-
-
-@pytest.mark.parametrize("at", range(1, 10))
-def test_no_page_leads_to_one_that_is_not_there_whenever_it_dies(at: int) -> None:
-    store = Memory()
-    filled(store)
-    dying(store, at)
-    with pytest.raises(StoreUnavailable):
-        Machine(store).publish()
-    if "index.html" in store.site:
-        assert {f"models/acme--m{number}.html" for number in range(3)} <= store.site.keys()
-        assert any(name.startswith("assets/") for name in store.site)
-
-
-def test_who_is_asked_to_stop_stops_between_two_pages() -> None:
-    store = Memory()
-    filled(store)
-
-    def stop() -> None:
-        raise Interrupted("stopped")
-
-    with pytest.raises(Interrupted):
-        Machine(store, go_on=stop).publish()
-    assert not store.site
-
-
-def test_a_repo_that_cannot_be_read_is_counted_and_keeps_its_page(store: Memory) -> None:
-    repos = filled(store)
-    machine = Machine(store)
-    machine.publish()
-    page = store.site["models/acme--m0.html"]
-    commit = repos[0].publish({"README.md": b"new"})
-    del store.objects[blob_key(repos[0].root(commit))]
-    store.objects[refs_key(repos[1].repo)] = b"not json", 2.0
-    sheets = machine.publish()
-    assert sheets.unread == 2
-    assert store.site["models/acme--m0.html"] == page
-    assert "models/acme--m1.html" in store.site
-
-
-def test_two_machines_with_different_jobs_write_the_same_pages_and_come_to_rest(store: Memory) -> None:
-    filled(store)
-    one = Machine(store, "one", (job("a", "one"),), (line("acme/m0", job="a"), line("acme/x", State.REFUSED, "a")))
-    two = Machine(store, "two", (job("b", "two"),), (line("acme/m1", State.FAILED, "b", code="unreachable"),))
-    for machine in (one, two, one, two):
-        machine.publish()
-    for machine in (one, two):
-        store.put_keys.clear()
-        machine.publish()
-        assert set(store.put_keys) <= ALWAYS
-    jobs = status(store)["jobs"]
-    assert isinstance(jobs, list)
-    assert [entry["name"] for entry in jobs] == ["a", "b"]
-    assert "models/acme--x.html" in store.site
-
-
-def test_a_job_that_jobs_yaml_names_no_more_goes_and_that_of_a_machine_that_fell_silent_a_month_later() -> None:
-    store = Memory()
-    one = Machine(store, "one", (job("a", "one"), job("old", "one")), (line("acme/x", State.REFUSED, "old"),))
-    one.publish()
-    Machine(store, "two", (job("b", "two"),)).publish()
-    one.jobs, one.lines = (job("a", "one"),), ()
-    one.publish()
-    names = [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]]
-    assert names == ["a", "b"]
-    assert "models/acme--x.html" not in store.site
-    one.at = one.at.replace(year=2027)
-    one.publish()
-    assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == ["a"]
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"format":1}', b'{"format":1,"jobs":[{}],"repos":[]}', b"\xff"])
-def test_a_status_that_cannot_be_read_is_written_anew(store: Memory, body: bytes) -> None:
-    store.objects["site/status.json"] = body, 1.0
-    Machine(store).publish()
-    assert status(store)["format"] == 1
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("reason", "\ud800"), ("lag_seconds", float("nan")), ("published", "<b>"), ("state", "x"), ("files", [])],
-)
-def test_what_no_machine_has_said_and_no_page_can_hold_is_not_believed(store: Memory, key: str, value: object) -> None:
-    lines = (line("acme/b", State.FAILED, "b"), line("acme/c", State.FAILED, "b"))
-    Machine(store, "two", (job("b", "two"),), lines).publish()
-    said = json.loads(store.site["status.json"])
-    said["repos"][0][key] = value
-    store.objects["site/status.json"] = json.dumps(said).encode(), 1.0
-    Machine(store, "one").publish()
-    assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == ["all", "b"]
-    assert [entry["repo"] for entry in json.loads(store.site["status.json"])["repos"]] == ["acme/c"]
 
 
 def test_a_hostile_repo_stands_in_no_key_and_in_no_document_as_it_is(store: Memory) -> None:
@@ -414,44 +270,3 @@ def test_a_revision_that_is_published_no_more_is_a_gap_though_others_of_the_repo
     repo.tag("v2", repo.publish({"README.md": b"two"}))
     Machine(store, lines=(line("acme/m0"), replace(line("acme/m0"), revision="refs/tags/v2"))).publish()
     assert status(store)["complete"] is True
-
-
-def ran(last: str | None, machine: str) -> KnownJob:
-    """The job `all`, as a machine knows it where its last run began and ended at `last`."""
-    known, state = job("all", machine), "failed" if last else ""
-    shown = replace(known.shown, last_started=last, last_finished=last, last_state=state)
-    return replace(known, shown=shown, succeeded=None)
-
-
-@pytest.mark.parametrize("last", [None, "2026-11-19T07:00:00Z", "2099-01-01T00:00:00Z", "2026-11-20T08:59:59"])
-def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_stands(
-    store: Memory, last: str | None
-) -> None:
-    """A clock that is wrong, and one without a zone, say nothing."""
-    filled(store, 1)
-    told = (line("acme/m0", State.FAILED, code="unreachable"), line("acme/no", State.REFUSED, reason="licence gpl"))
-    Machine(store, "daemon", (ran("2026-11-20T07:00:00Z", "daemon"),), told).publish()
-    idle = Machine(
-        store, "laptop", (ran(last, "laptop"),), (line("acme/m0", State.NEVER), line("acme/no", State.NEVER))
-    )
-    idle.publish()
-    found = json.loads(store.site["status.json"])
-    assert {entry["repo"]: entry["state"] for entry in found["repos"]} == {"acme/m0": "failed", "acme/no": "refused"}
-    assert [(entry["machine"], entry["last_state"]) for entry in found["jobs"]] == [("daemon", "failed")]
-    idle.jobs = (ran("2026-11-20T07:59:00Z", "laptop"),)
-    idle.publish()
-    found = json.loads(store.site["status.json"])
-    assert [entry["machine"] for entry in found["jobs"]] == ["laptop"]
-    assert {entry["repo"]: entry["state"] for entry in found["repos"]} == {"acme/m0": "published", "acme/no": "never"}
-
-
-def test_who_speaks_from_the_future_is_forgotten_a_month_after_it_was_heard() -> None:
-    store = Memory()
-    Machine(
-        store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", State.REFUSED, "b"),)
-    ).publish()
-    one = Machine(store, "one", (job("a", "one"),))
-    for days, names in ((0, ["a", "b"]), (29, ["a", "b"]), (2, ["a"])):
-        one.at += timedelta(days=days)
-        one.publish()
-        assert [entry["name"] for entry in json.loads(store.site["status.json"])["jobs"]] == names

@@ -242,7 +242,7 @@ def test_a_file_of_the_version_before_becomes_as_a_new_one(path: Path) -> None:
     columns = [
         [
             sqlite3.connect(file).execute(f"PRAGMA table_info({table})").fetchall()
-            for table in ("runs", "repos", "changes")
+            for table in ("runs", "repos", "changes", "days")
         ]
         for file in (path, new)
     ]
