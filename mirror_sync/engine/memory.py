@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 
 _SHARED = 1024 * 1024  # bytes: smaller buffers are sooner made than looked for
+_Whole = bytearray | mmap.mmap
 
 
 class MemoryBudget:
     """Lends buffers of together at most `size` bytes. One that is larger is lent when nothing else is out.
 
     A buffer that came back is lent again: the kernel would clear each new page of it, a tenth of a second for a GiB.
-    When nothing is out, nothing is held.
+    When nothing is out, nothing is held. A large one begins on a page, as direct writes to a disk ask for.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._out = 0
-        self._idle: list[bytearray] = []
+        self._idle: list[_Whole] = []
         self._changed = threading.Condition()
 
     def try_take(self, size: int) -> memoryview | None:
@@ -35,7 +37,7 @@ class MemoryBudget:
     def give_back(self, body: memoryview) -> None:
         """`body` is what was lent, and is not used again."""
         whole = body.obj
-        assert isinstance(whole, bytearray)  # noqa: S101  for the type checker: `_fitting` made it
+        assert isinstance(whole, _Whole)  # noqa: S101  for the type checker: `_fitting` made it
         with self._changed:
             self._out -= len(whole)
             if len(whole) >= _SHARED:
@@ -51,7 +53,7 @@ class MemoryBudget:
         self._out += len(whole)
         return memoryview(whole)[:size]
 
-    def _fitting(self, size: int) -> bytearray:
+    def _fitting(self, size: int) -> _Whole:
         """An idle buffer that is no larger than need be, else a new one, for which idle ones make room."""
         room = self._size - self._out
         lengths = [len(whole) for whole in self._idle]
@@ -60,4 +62,4 @@ class MemoryBudget:
                 return self._idle.pop(at)
         while self._idle and sum(map(len, self._idle)) + size > room:
             self._idle.pop(0)
-        return bytearray(size)
+        return bytearray(size) if size < _SHARED else mmap.mmap(-1, size)

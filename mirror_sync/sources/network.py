@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 from mirror_sync.errors import UpstreamError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_BEGINNING = re.compile(r"https?://[^/?#]*")  # what there is of an address before its path
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -32,9 +34,14 @@ class Timeouts:
     over: float = 60.0
 
 
-@lru_cache(256)  # asked several times of each address
 def origin_of(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: what decides whether a token may travel. ValueError for what is no http(s) URL."""
+    beginning = _BEGINNING.match(url)
+    return _origin_of(url if beginning is None else beginning[0])
+
+
+@lru_cache(256)  # asked several times of each address
+def _origin_of(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("not an http or https address")

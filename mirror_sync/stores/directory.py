@@ -1,8 +1,8 @@
 """A directory as a target: the same keys as in a bucket, as files that a web server reads.
 
 What survives a power cut, in this order: the bytes of an object before its name; the names of blobs before a pointer
-(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So a blob costs one
-fsync, small ones share it (`groups`), and a pointer costs a few more (`files.Folders`).
+(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So blobs share a sync
+(`groups`), a large one has an fsync of its own, and a pointer costs a few more (`files.Folders`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from mirror_sync.stores.parts import PART_SIZE, Parts
 from mirror_sync.stores.staged import StagedUpload, go_on, start
 from mirror_sync.stores.staging import Staging
 
-_SMALL = 256 * 1024  # bytes of a blob that waits for others; beyond them its own sync does not matter
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -70,10 +69,9 @@ class DirectoryStore:
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
         with store_errors(path):
-            pointer = blob_of(key) is None
-            if pointer:
+            grouped = blob_of(key) is not None
+            if not grouped:
                 self._groups.settle(key)
-            grouped = not pointer and len(body) <= _SMALL
             staged, fd = self._staging.create()
             try:
                 try:
@@ -90,7 +88,7 @@ class DirectoryStore:
                 staged.unlink(missing_ok=True)
                 raise
             if grouped:
-                self._groups.add(key, staged)
+                self._groups.add(key, staged, len(body))
 
     def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
         """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost

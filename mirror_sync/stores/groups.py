@@ -1,8 +1,8 @@
-"""Small blobs that become durable in groups: one sync of the file system for many, and only then their names.
+"""Blobs that are put whole become durable in groups: one sync of the file system for many, and only then their names.
 
-An fsync for each file of a few KiB costs more than all else that a directory does with it. So small blobs wait, staged,
-until a group is full, its first has waited for a second, somebody asks for one of them, or a pointer is put. A crash
-loses such a group at most: nothing names its blobs yet, and they are fetched again.
+An fsync for each file of a few KiB costs more than all else that a directory does with it, and each of 10 MiB waits for
+the disk. So such blobs wait, staged, until a group is full, its first has waited for a second, somebody asks for one of
+them, or a pointer is put. A crash loses such a group at most: nothing names its blobs yet, and they are fetched again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mirror_sync.stores.files import sync_file
 from mirror_sync.stores.staging import Staging
 
 _GROUP = 128  # files
+_GROUP_BYTES = 128 * 1024 * 1024  # of blobs that a crash may cost
 _LONGEST = 1.0  # seconds that a blob waits for others
 _KERNEL = ctypes.CDLL(None, use_errno=True)
 
@@ -41,6 +42,7 @@ class Groups:
     ) -> None:
         self._staging, self._longest, self._sync_system = staging, longest, sync_system or _sync_system
         self._waiting: dict[str, Path] = {}
+        self._room = _GROUP_BYTES  # until the group is full
         self._lost: set[str] = set()
         self._losses = 0
         self._refused: dict[str, int] = {}  # pointers, and how many losses there were when each was refused
@@ -64,14 +66,15 @@ class Groups:
                     weakref.finalize(self, os.close, fd)
                     self._watched = fd
 
-    def add(self, key: str, staged: Path) -> None:
-        """Take over a staged file, written and not synced. What `publish` raises."""
+    def add(self, key: str, staged: Path, size: int) -> None:
+        """Take over a staged file of so many bytes, written and not synced. What `publish` raises."""
         with self._lock:
             again = key in self._waiting
             if not again:
                 self._waiting[key] = staged
+                self._room -= size
                 self._lost.discard(key)
-            full = len(self._waiting) >= _GROUP
+            full = len(self._waiting) >= _GROUP or self._room <= 0
             if self._timer is None:
                 self._set_timer()
         if again:
@@ -104,7 +107,7 @@ class Groups:
 
     def _publish(self) -> None:
         with self._lock:
-            group = dict(self._waiting)
+            group, self._room = dict(self._waiting), _GROUP_BYTES
         if not group:
             return
         try:

@@ -1,4 +1,4 @@
-"""Small objects on a short way into a bucket: one signature and one request on an open connection.
+"""Objects that are put whole, on a short way into a bucket: one signature and one request on an open connection.
 
 botocore takes over a millisecond of CPU for a call, more than a small object costs on all the rest of its way. So boto3
 makes the first call, and shows by what it sends where objects are and how requests are signed; the next ones follow it.
@@ -29,7 +29,7 @@ from mirror_sync.wire import Head
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
-_MOST = 256 * 1024  # bytes of a body; beyond them botocore's share does not matter
+_MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
 _PORTS = {"http": 80, "https": 443}
 _OK, _NOT_FOUND = 200, 404
@@ -53,7 +53,7 @@ class _Way:
 
 
 class ShortWay:
-    """Puts small objects into one bucket, and asks what is there. Safe for many threads.
+    """Puts objects into one bucket, and asks what is there. Safe for many threads.
 
     A bucket behind a proxy, and one that is read without credentials, are left to boto3.
     """

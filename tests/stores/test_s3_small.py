@@ -1,4 +1,4 @@
-"""The short way of small objects into a bucket: what boto3 showed is followed, and what goes wrong is boto3's again."""
+"""The short way of objects into a bucket: what boto3 showed is followed, and what goes wrong is boto3's again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mirror_sync.stores.s3_signing import Signed, signed_headers
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK
 from tests.stores.contract import ODD_KEYS
-from tests.stores.places import options_of, put, read
+from tests.stores.places import MIB, options_of, put, read
 from tests.stores.scripted import Answer, Asked, Scripted, fault, scripted
 
 STORED = Answer(headers={"ETag": '"e"'})
@@ -127,10 +127,13 @@ class TestWay:
         ]
         assert by_boto3(server) == [True, False]
 
-    def test_large_bodies_are_left_to_boto3(self) -> None:
+    @pytest.mark.parametrize(("size", "boto3"), [(10 * MIB + 1, False), (20 * MIB, True)])
+    def test_what_is_larger_than_a_part_is_left_to_boto3(self, size: int, boto3: bool) -> None:
+        body = bytes(range(256)) * (size // 256) + bytes(size % 256)
         with scripted(lambda _: STORED) as server:
-            put(warm_store(server), "k", bytes(300_000))
-        assert by_boto3(server) == [True]
+            put(warm_store(server), "k", body)
+        assert by_boto3(server) == [boto3]
+        assert server.asked[-1].body == body
 
     def test_a_real_server_takes_every_key(self, radosgw: S3Server) -> None:
         store = S3Store(radosgw.make_bucket(), "some/prefix", options_of(radosgw))
