@@ -14,8 +14,6 @@ from mirror_sync.domain.turns import Length, most_long, next_turn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LENGTHS = tuple(Length)  # to go through an enumeration takes longer
-
 
 @dataclass(frozen=True, slots=True)
 class _Work:
@@ -85,7 +83,7 @@ class Lanes:
 
     def _next(self) -> _Work | None:
         """The work whose turn it is, counted as running."""
-        waiting = [length for length in _LENGTHS if self._waiting[length] and self._running[length] < self._most[length]]
+        waiting = [length for length in Length if self._waiting[length] and self._running[length] < self._most[length]]
         length = next_turn(waiting, self._running, self._last) if self._idle else None
         if length is None:
             return None
