@@ -1,8 +1,9 @@
 """A directory as a target: the same keys as in a bucket, as files that a web server reads.
 
 What survives a power cut, in this order: the bytes of an object before its name; the names of blobs before a pointer
-(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So blobs share a sync
-(`groups`), a large one has an fsync of its own, and a pointer costs a few more (`files.Folders`).
+(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So a blob costs a
+sync, which it shares with whoever else waits for one (`syncfs`), small ones wait for many (`groups`), and a pointer
+costs a few more (`files.Folders`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from mirror_sync.stores.names import check_key, check_prefix, hidden
 from mirror_sync.stores.parts import PART_SIZE, Parts
 from mirror_sync.stores.staged import StagedUpload, go_on, start
 from mirror_sync.stores.staging import Staging
+from mirror_sync.stores.syncfs import SharedSync
 
+_SMALL = 256 * 1024  # bytes of a blob that may have its name later
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -40,6 +43,7 @@ class DirectoryStore:
         self._folders = Folders(self.root)
         self._staging = Staging(self.root, self._folders)
         self._groups = Groups(self._staging)
+        self._shared = SharedSync()
 
     def stat(self, key: str) -> Stat | None:
         path = self._known(key)
@@ -69,17 +73,17 @@ class DirectoryStore:
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
         with store_errors(path):
-            grouped = blob_of(key) is not None
-            if not grouped:
+            pointer = blob_of(key) is None
+            if pointer:
                 self._groups.settle(key)
+            grouped = not pointer and len(body) <= _SMALL
             staged, fd = self._staging.create()
             try:
                 try:
-                    if grouped:
-                        self._groups.watch(staged)
+                    (self._groups if grouped else self._shared).watch(staged)
                     write_all(fd, body)
                     if not grouped:
-                        os.fsync(fd)
+                        self._shared.sync(fd)
                 finally:
                     os.close(fd)
                 if not grouped:
@@ -88,7 +92,7 @@ class DirectoryStore:
                 staged.unlink(missing_ok=True)
                 raise
             if grouped:
-                self._groups.add(key, staged, len(body))
+                self._groups.add(key, staged)
 
     def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
         """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost
