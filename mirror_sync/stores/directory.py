@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -73,26 +73,13 @@ class DirectoryStore:
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
         with store_errors(path):
-            pointer = blob_of(key) is None
-            if pointer:
+            if blob_of(key) is None:
                 self._groups.settle(key)
-            grouped = not pointer and len(body) <= _SMALL
-            staged, fd = self._staging.create()
-            try:
-                try:
-                    (self._groups if grouped else self._shared).watch(staged)
-                    write_all(fd, body)
-                    if not grouped:
-                        self._shared.sync(fd)
-                finally:
-                    os.close(fd)
-                if not grouped:
-                    self._staging.publish(staged, key)
-            except BaseException:
-                staged.unlink(missing_ok=True)
-                raise
-            if grouped:
-                self._groups.add(key, staged)
+                self._publish(self._stage(body, os.fsync), key)
+            elif len(body) > _SMALL:
+                self._publish(self._stage(body, self._shared.sync, self._shared.watch), key)
+            else:
+                self._groups.add(key, self._stage(body, watch=self._groups.watch))
 
     def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
         """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost
@@ -146,6 +133,32 @@ class DirectoryStore:
 
     def __repr__(self) -> str:
         return f"DirectoryStore({str(self.root)!r})"
+
+    def _stage(
+        self,
+        body: bytes | bytearray | memoryview,
+        sync: Callable[[int], None] = lambda _: None,
+        watch: Callable[[Path], None] = lambda _: None,
+    ) -> Path:
+        """A staged file of this body; nothing is left of it when that fails."""
+        staged, fd = self._staging.create()
+        try:
+            watch(staged)
+            write_all(fd, body)
+            sync(fd)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        return staged
+
+    def _publish(self, staged: Path, key: str) -> None:
+        try:
+            self._staging.publish(staged, key)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
