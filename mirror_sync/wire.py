@@ -83,7 +83,7 @@ class Idle:
         answer that nobody asked for, are closed.
         """
         while (line := self._pop()) is not None:
-            if not _is_readable(line):
+            if not is_readable(line):
                 return line
             line.close()
         return None
@@ -106,7 +106,8 @@ class Idle:
             return None
 
 
-def _is_readable(line: socket.socket) -> bool:
+def is_readable(line: socket.socket) -> bool:
+    """Whether something has come, the end included."""
     poll = select.poll()  # select itself takes no descriptor beyond 1023
     poll.register(line, select.POLLIN)
     return bool(poll.poll(0)) or (isinstance(line, ssl.SSLSocket) and line.pending() > 0)

@@ -13,7 +13,8 @@ class MemoryBudget:
     """Lends buffers of together at most `size` bytes. One that is larger is lent when nothing else is out.
 
     A buffer that came back is lent again: the kernel would clear each new page of it, a tenth of a second for a GiB.
-    When nothing is out, nothing is held. A large one begins on a page, as direct writes to a disk ask for.
+    When nothing is out, nothing is held. A large one begins on a page and is not private to the process, for a disk may
+    read from it directly: open(2).
     """
 
     def __init__(self, size: int) -> None:

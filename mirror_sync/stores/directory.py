@@ -1,15 +1,16 @@
 """A directory as a target: the same keys as in a bucket, as files that a web server reads.
 
 What survives a power cut, in this order: the bytes of an object before its name; the names of blobs before a pointer
-(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So blobs share a sync
-(`groups`), a large one has an fsync of its own, and a pointer costs a few more (`files.Folders`).
+(any key that is no blob's) that may refer to them; a pointer's removal before any later removal. So a blob costs a
+sync, which it shares with whoever else waits for one (`syncfs`), small ones wait for many (`groups`), and a pointer
+costs a few more (`files.Folders`).
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -24,7 +25,9 @@ from mirror_sync.stores.names import check_key, check_prefix, hidden
 from mirror_sync.stores.parts import PART_SIZE, Parts
 from mirror_sync.stores.staged import StagedUpload, go_on, start
 from mirror_sync.stores.staging import Staging
+from mirror_sync.stores.syncfs import SharedSync
 
+_SMALL = 256 * 1024  # bytes of a blob that may have its name later
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -40,6 +43,7 @@ class DirectoryStore:
         self._folders = Folders(self.root)
         self._staging = Staging(self.root, self._folders)
         self._groups = Groups(self._staging)
+        self._shared = SharedSync()
 
     def stat(self, key: str) -> Stat | None:
         path = self._known(key)
@@ -69,26 +73,13 @@ class DirectoryStore:
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         path = self._path(key)
         with store_errors(path):
-            grouped = blob_of(key) is not None
-            if not grouped:
+            if blob_of(key) is None:
                 self._groups.settle(key)
-            staged, fd = self._staging.create()
-            try:
-                try:
-                    if grouped:
-                        self._groups.watch(staged)
-                    write_all(fd, body)
-                    if not grouped:
-                        os.fsync(fd)
-                finally:
-                    os.close(fd)
-                if not grouped:
-                    self._staging.publish(staged, key)
-            except BaseException:
-                staged.unlink(missing_ok=True)
-                raise
-            if grouped:
-                self._groups.add(key, staged, len(body))
+                self._publish(self._stage(body, os.fsync), key)
+            elif len(body) > _SMALL:
+                self._publish(self._stage(body, self._shared.sync, self._shared.watch), key)
+            else:
+                self._groups.add(key, self._stage(body, watch=self._groups.watch))
 
     def begin(self, key: str, size: int, token: str | None = None) -> StagedUpload:
         """The whole file's space is claimed at once. Kept bytes are given back to be proved: a power cut may have cost
@@ -142,6 +133,32 @@ class DirectoryStore:
 
     def __repr__(self) -> str:
         return f"DirectoryStore({str(self.root)!r})"
+
+    def _stage(
+        self,
+        body: bytes | bytearray | memoryview,
+        sync: Callable[[int], None] = lambda _: None,
+        watch: Callable[[Path], None] = lambda _: None,
+    ) -> Path:
+        """A staged file of this body; nothing is left of it when that fails."""
+        staged, fd = self._staging.create()
+        try:
+            watch(staged)
+            write_all(fd, body)
+            sync(fd)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        return staged
+
+    def _publish(self, staged: Path, key: str) -> None:
+        try:
+            self._staging.publish(staged, key)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)

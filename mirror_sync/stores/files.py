@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,6 @@ FOLDER_MODE = 0o755  # whatever our umask is
 _SLICE = 128 * 1024
 _LARGE = 1024 * 1024  # bytes of a body that is worth the way past the page cache
 _BLOCK = 4096  # bytes; of so many, lengths of direct writes are multiples on any usual disk
-_O_DIRECT: int = getattr(os, "O_DIRECT", 0)  # Linux has it
 
 _ERRORS: dict[int | None, type[StoreError]] = {
     errno.ENOSPC: StoreFull,
@@ -49,11 +49,11 @@ def store_errors(path: Path) -> Iterator[None]:
 def write_all(fd: int, body: bytes | bytearray | memoryview, offset: int = 0) -> None:
     """Writes the whole body at `offset`; a file system may take less at a time.
 
-    A large one goes past the page cache where that can be done: it is to be synced in any case, the copy costs more CPU
-    than all else that is done with it, and it would drive out what readers read.
+    A large one that begins on a page goes past the page cache where that can be done: it is to be synced in any case,
+    the copy costs more CPU than all else that is done with it, and it would drive out what readers read.
     """
     view = memoryview(body).cast("B")
-    if len(view) >= _LARGE:
+    if len(view) >= _LARGE and isinstance(view.obj, mmap.mmap):
         count = _write_directly(fd, view[: len(view) // _BLOCK * _BLOCK], offset)
         view, offset = view[count:], offset + count
     while view:
@@ -68,7 +68,7 @@ def _write_directly(fd: int, blocks: memoryview, offset: int) -> int:
     flags, count = fcntl.fcntl(fd, fcntl.F_GETFL), 0
     try:
         with where_supported():
-            fcntl.fcntl(fd, fcntl.F_SETFL, flags | _O_DIRECT)
+            fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT)
             while count < len(blocks):
                 count += os.pwrite(fd, blocks[count:], offset + count)
     finally:

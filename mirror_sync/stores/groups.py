@@ -1,16 +1,13 @@
-"""Blobs that are put whole become durable in groups: one sync of the file system for many, and only then their names.
+"""Small blobs that become durable in groups: one sync of the file system for many, and only then their names.
 
-An fsync for each file of a few KiB costs more than all else that a directory does with it, and each of 10 MiB waits for
-the disk. So such blobs wait, staged, until a group is full, its first has waited for a second, somebody asks for one of
-them, or a pointer is put. A crash loses such a group at most: nothing names its blobs yet, and they are fetched again.
+An fsync for each file of a few KiB costs more than all else that a directory does with it. So small blobs wait, staged,
+until a group is full, its first has waited for a second, somebody asks for one of them, or a pointer is put. A crash
+loses such a group at most: nothing names its blobs yet, and they are fetched again.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import re
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Mapping
@@ -18,16 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from mirror_sync.errors import StoreUnavailable
+from mirror_sync.stores import syncfs
 from mirror_sync.stores.files import sync_file
 from mirror_sync.stores.staging import Staging
 
 _GROUP = 128  # files
-_GROUP_BYTES = 128 * 1024 * 1024  # of blobs that a crash may cost
 _LONGEST = 1.0  # seconds that a blob waits for others
-_KERNEL = ctypes.CDLL(None, use_errno=True)
-
-
-_MAGIC = {0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x01021994}  # ext4, XFS, Btrfs, F2FS, tmpfs: statfs(2)
 
 
 class Groups:
@@ -40,9 +33,8 @@ class Groups:
     def __init__(
         self, staging: Staging, longest: float = _LONGEST, sync_system: Callable[[int], bool] | None = None
     ) -> None:
-        self._staging, self._longest, self._sync_system = staging, longest, sync_system or _sync_system
+        self._staging, self._longest, self._sync_system = staging, longest, sync_system or syncfs.sync_system
         self._waiting: dict[str, Path] = {}
-        self._room = _GROUP_BYTES  # until the group is full
         self._lost: set[str] = set()
         self._losses = 0
         self._refused: dict[str, int] = {}  # pointers, and how many losses there were when each was refused
@@ -66,15 +58,14 @@ class Groups:
                     weakref.finalize(self, os.close, fd)
                     self._watched = fd
 
-    def add(self, key: str, staged: Path, size: int) -> None:
-        """Take over a staged file of so many bytes, written and not synced. What `publish` raises."""
+    def add(self, key: str, staged: Path) -> None:
+        """Take over a staged file, written and not synced. What `publish` raises."""
         with self._lock:
             again = key in self._waiting
             if not again:
                 self._waiting[key] = staged
-                self._room -= size
                 self._lost.discard(key)
-            full = len(self._waiting) >= _GROUP or self._room <= 0
+            full = len(self._waiting) >= _GROUP
             if self._timer is None:
                 self._set_timer()
         if again:
@@ -107,7 +98,7 @@ class Groups:
 
     def _publish(self) -> None:
         with self._lock:
-            group, self._room = dict(self._waiting), _GROUP_BYTES
+            group = dict(self._waiting)
         if not group:
             return
         try:
@@ -159,7 +150,7 @@ class Groups:
             self._timer = None
         if self._waiting:
             timer = threading.Timer(self._longest, self._publish_quietly)
-            timer.start()  # no daemon: a process that ends waits for it, so that only a kill loses a group
+            timer.start()  # no daemon: a process that ends by itself waits for it
             self._timer = timer
 
     def _publish_quietly(self) -> None:
@@ -181,30 +172,3 @@ class Groups:
 def _is_on(fd: int, folder: Path) -> bool:
     """Whether a folder is on the file system of an open one: another may have been mounted since."""
     return os.fstat(fd).st_dev == folder.stat().st_dev
-
-
-def _sync_system(fd: int) -> bool:
-    """Sync the whole file system; False where that does not do what fsync does. OSError."""
-    if not _syncs_at_once(fd):
-        return False
-    if _KERNEL.syncfs(fd):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return True
-
-
-def _syncs_at_once(fd: int) -> bool:
-    """Whether syncfs(2) does here what fsync does: local file systems, and kernels that tell when it failed (5.8).
-
-    A file system in user space is told nothing by it.
-    """
-    found = (ctypes.c_long * 32)()  # a struct statfs and room to spare; its type comes first
-    return _TELLS and not _KERNEL.fstatfs(fd, found) and found[0] in _MAGIC
-
-
-def _tells(release: str) -> bool:
-    found = re.match(r"(\d+)\.(\d+)", release)
-    return found is not None and (int(found[1]), int(found[2])) >= (5, 8)
-
-
-_TELLS = sys.platform == "linux" and _tells(os.uname().release)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from mirror_sync.wire import Head, Idle, read_head
+from mirror_sync.wire import Head, Idle, is_readable, read_head
 
 _LOOKED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}  # after others a server may send a body all the same
 
-_PIECE = 256 * 1024  # bytes that are sent at once
+_PIECE = 256 * 1024  # bytes that are sent at once; the time-out is for so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,12 @@ class Lines:
         head = f"{method} {target} HTTP/1.1\r\n{fields}{length}\r\n"
         sock = self._idle.take() or self._connect()
         try:
-            view = memoryview(body).cast("B")
-            sock.sendall(b"".join((head.encode("latin-1"), view[:_PIECE])))  # in one piece: a server wakes up once
-            for start in range(_PIECE, len(view), _PIECE):  # the time-out is for a piece
-                sock.sendall(view[start : start + _PIECE])
+            whole = _send(sock, head.encode("latin-1"), memoryview(body).cast("B"))
             answer, rest = read_head(sock.recv)
         except BaseException:
             sock.close()
             raise
-        if answer.stays and _is_whole(method, answer, rest):
+        if whole and answer.stays and _is_whole(method, answer, rest):
             self._idle.give_back(sock)
         else:
             sock.close()
@@ -73,6 +70,17 @@ class Lines:
             sock.close()
             raise
         return sock
+
+
+def _send(sock: socket.socket, head: bytes, body: memoryview) -> bool:
+    """False where the server answered before it had the body: a refusal, after which no more is sent."""
+    sock.sendall(b"".join((head, body[:_PIECE])))  # in one piece: a server wakes up once
+    for start in range(_PIECE, len(body), _PIECE):
+        # TLS has words of its own, so what came there need not be an answer
+        if not isinstance(sock, ssl.SSLSocket) and is_readable(sock):
+            return False
+        sock.sendall(body[start : start + _PIECE])
+    return True
 
 
 def _is_whole(method: str, answer: Head, rest: bytes) -> bool:

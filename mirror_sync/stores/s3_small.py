@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
 _MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
+_PIECE = 256 * 1024  # bytes of a body that may be sent in vain
+_SHY = 60.0  # seconds after a failure, in which larger bodies are left to boto3, who asks whether they may come
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
 _PORTS = {"http": 80, "https": 443}
 _OK, _NOT_FOUND = 200, 404
@@ -64,6 +66,7 @@ class ShortWay:
         self._lock = threading.Lock()
         self._way: _Way | None = None
         self._doubts = 0
+        self._shy_until = 0.0
         events: Any = access.client.meta.events
         for operation in ("PutObject", "HeadObject"):
             events.register(f"before-send.s3.{operation}", self._overhear)
@@ -77,8 +80,8 @@ class ShortWay:
         media_type: str,
     ) -> None:
         """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises."""
-        way = self._way
-        if way is None or len(body) > _MOST:
+        way, large = self._way, len(body) > _PIECE
+        if way is None or len(body) > _MOST or (large and time.monotonic() < self._shy_until):
             send()
             self._learn(name)
             return
@@ -86,6 +89,8 @@ class ShortWay:
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
+        if large:
+            self._shy_until = time.monotonic() + _SHY
         against = answer is not None and _MOVED <= answer.status < _FAILED
         if against:
             self._way = None

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.engine.memory import MemoryBudget
-from mirror_sync.errors import StoreFull
+from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
 from mirror_sync.stores.files import store_errors, write_all
 from tests.stores.places import MIB
 
@@ -25,6 +25,8 @@ class Writes:
     """What goes to a file, directly and through the page cache, in bytes. `fault` is what direct writes raise."""
 
     fault: int = 0
+    fault_after: int = 0
+    """Bytes after which direct writes raise it."""
     at_most: int = 1 << 40
     """Bytes that one call takes."""
     direct: int = 0
@@ -33,7 +35,7 @@ class Writes:
 
     def __call__(self, fd: int, body: memoryview, offset: int) -> int:
         directly = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT
-        if directly and self.fault:
+        if directly and self.fault and self.direct >= self.fault_after:
             raise OSError(self.fault, os.strerror(self.fault))
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_DIRECT)  # the test's disk may have none
         count = self._pwrite(fd, body[: self.at_most], offset)
@@ -98,9 +100,25 @@ def test_a_disk_that_takes_less_at_a_time_gets_all(tmp_path: Path, writes: Write
     assert (tmp_path / "f").read_bytes() == bytes(body)
 
 
-def test_a_full_disk_is_told(tmp_path: Path, writes: Writes) -> None:
-    writes.fault = errno.ENOSPC
-    with pytest.raises(StoreFull, match="No space left"), store_errors(tmp_path / "f"):
+@pytest.mark.parametrize("at_most", [5 * 4096, 1000])
+def test_what_could_not_be_written_directly_after_a_part_goes_through_it(
+    tmp_path: Path, writes: Writes, at_most: int
+) -> None:
+    writes.fault, writes.fault_after, writes.at_most, body = errno.EINVAL, at_most, at_most, lent(ODD)
+    write(tmp_path / "f", body)
+    assert (tmp_path / "f").read_bytes() == bytes(body)
+    assert (writes.direct, writes.cached) == (at_most, ODD - at_most)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [(errno.ENOSPC, StoreFull, "No space left"), (errno.EIO, StoreUnavailable, "Input/output error")],
+)
+def test_a_full_or_broken_disk_is_told(
+    tmp_path: Path, writes: Writes, fault: int, error: type[StoreError], words: str
+) -> None:
+    writes.fault = fault
+    with pytest.raises(error, match=words), store_errors(tmp_path / "f"):
         write(tmp_path / "f", lent(ODD))
 
 
@@ -111,10 +129,11 @@ def test_the_real_disk_gets_every_byte_from_wherever_it_lies(tmp_path: Path, sta
     assert (tmp_path / "f").read_bytes() == bytes(offset) + bytes(body)
 
 
-def test_bytes_of_a_document_may_be_large(tmp_path: Path) -> None:
+def test_what_may_begin_anywhere_goes_through_it(tmp_path: Path, writes: Writes) -> None:
     body = os.urandom(3 * MIB + 1)
     write(tmp_path / "f", body)
     assert (tmp_path / "f").read_bytes() == body
+    assert writes.direct == 0
 
 
 def test_large_buffers_begin_on_a_page() -> None:

@@ -1,4 +1,4 @@
-"""Blobs of a directory wait for each other, and nobody relies on one that was lost meanwhile."""
+"""Small blobs of a directory wait for each other, and nobody relies on one that was lost meanwhile."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from mirror_sync.errors import StoreUnavailable
 from mirror_sync.stores.files import Folders
 from mirror_sync.stores.groups import Groups
 from mirror_sync.stores.staging import Staging
-from tests.stores.places import MIB
 
 NEVER = 1e6
-
 BODIES = [b"%d" % number for number in range(200)]
 
 
@@ -34,13 +32,12 @@ class Place:
         self.staging = Staging(root, Folders(root))
         self.groups = Groups(self.staging, NEVER)
 
-    def put(self, body: bytes, counted: int | None = None) -> Path:
-        """`counted` as so many bytes."""
+    def put(self, body: bytes) -> Path:
         staged, fd = self.staging.create()
         self.groups.watch(staged)
         os.write(fd, body)
         os.close(fd)
-        self.groups.add(key_of(body), staged, len(body) if counted is None else counted)
+        self.groups.add(key_of(body), staged)
         return staged
 
     def named(self) -> set[str]:
@@ -61,15 +58,6 @@ def test_blobs_wait_until_they_are_many(place: Place) -> None:
     for body in BODIES[1:]:
         place.put(body)
     assert 0 < len(place.named()) < len(BODIES)
-
-
-def test_or_until_they_are_large_together(place: Place) -> None:
-    for body in BODIES[:5]:
-        place.put(body, 30 * MIB)
-    assert place.named() == {Sha256.of(body) for body in BODIES[:5]}
-    place.put(BODIES[0], 200 * MIB)  # waits no more, but is there
-    place.put(BODIES[5], 30 * MIB)
-    assert key_of(BODIES[5]) in place.groups
 
 
 def test_before_a_pointer_all_have_their_names_and_bytes(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from contextlib import suppress
@@ -11,8 +12,10 @@ import pytest
 from mirror_sync.stores.s3_line import Lines, Server
 from mirror_sync.wire import Idle
 from tests.servers.ports import LOOPBACK
+from tests.stores.places import MIB
 
 MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
+REFUSED = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 THERE = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
 
 
@@ -74,3 +77,54 @@ def test_what_came_on_an_idle_connection_is_nobodys_answer() -> None:
     for pair in pairs:
         for end in pair:
             end.close()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_of_a_body_that_is_refused_at_its_beginning_the_rest_is_not_sent(ends: bool) -> None:
+    """The server reads the first piece, answers, and reads on only to count; or it ends the connection."""
+    came: list[int] = []
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def serve() -> None:
+            client = server.accept()[0]
+            count = 0
+            while count < MIB // 4:
+                count += len(client.recv(MIB))
+            client.sendall(REFUSED)
+            if ends:
+                client.shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                while more := client.recv(MIB):
+                    count += len(more)
+            came.append(count)
+            client.close()
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        answer = lines.ask("PUT", "/b/k", {"host": "h"}, bytes(64 * MIB))
+        serving.join()
+    assert answer.status == 503
+    assert came[0] < 64 * MIB
+
+
+def test_a_large_body_arrives_whole() -> None:
+    body, came = random.Random(5).randbytes(3 * MIB + 7), bytearray()
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def serve() -> None:
+            client = server.accept()[0]
+            while not came.endswith(body[-64:]):
+                came.extend(client.recv(MIB))
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        assert lines.ask("PUT", "/b/k", {"host": "h"}, body).status == 200
+        serving.join()
+        lines.close()
+    head, _, rest = bytes(came).partition(b"\r\n\r\n")
+    assert rest == body
+    assert b"content-length: %d" % len(body) in head

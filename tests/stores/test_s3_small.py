@@ -135,6 +135,16 @@ class TestWay:
         assert by_boto3(server) == [boto3]
         assert server.asked[-1].body == body
 
+    @pytest.mark.parametrize("answer", [Answer(503), fault("SlowDown", 503)])
+    def test_a_server_that_refuses_large_bodies_is_asked_whether_they_may_come(self, answer: Answer) -> None:
+        body = bytes(range(256)) * (MIB // 256)
+        with after(answer) as (server, store):
+            for name in ("refused", "later"):
+                put(store, name, body)
+            put(store, "small", b"small")
+        assert by_boto3(server) == [False, True, True, False]
+        assert [asked.body for asked in server.asked[1:]] == [body, body, b"small"]
+
     def test_a_real_server_takes_every_key(self, radosgw: S3Server) -> None:
         store = S3Store(radosgw.make_bucket(), "some/prefix", options_of(radosgw))
         put(store, "first", b"shows the way")
