@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.figures import Verdict
 
+_REASONS = "../docs/performance.md#which-targets-are-missed-and-why"
 Row = Mapping[str, str]
 """Cells by column; all rows of a section have the same columns."""
 
@@ -114,9 +115,9 @@ def _summary(results: Results) -> str:
     missed = [(section, verdict) for section, verdict in judged if not verdict.met]
     minutes = sum(section.took for section in results.sections.values()) / 60
     lines = [f"Figures are medians of N rounds; peak memory is the highest of all. All took {minutes:.0f} minutes.", ""]
-    lines += [f"Targets met: {len(judged) - len(missed)} of {len(judged)}.{' Missed:' if missed else ''}"]
+    lines += [f"Targets met: {len(judged) - len(missed)} of {len(judged)}."]
     if missed:
-        lines.append("")
+        lines += [f"Where the time goes, and what was tried, is in [performance.md]({_REASONS}). Missed:", ""]
     lines += [f"- {section.name}: {one.what} {one.measured}, wanted {one.wanted}" for section, one in missed]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from mirror_sync.wire import Head, Idle, is_readable, read_head
 
 _LOOKED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}  # after others a server may send a body all the same
 
-_PIECE = 256 * 1024  # bytes that are sent at once; the time-out is for so many
+PIECE = 256 * 1024  # bytes that are sent at once; the time-out is for so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ class Lines:
 
 def _send(sock: socket.socket, head: bytes, body: memoryview) -> bool:
     """False where the server answered before it had the body: a refusal, after which no more is sent."""
-    sock.sendall(b"".join((head, body[:_PIECE])))  # in one piece: a server wakes up once
-    for start in range(_PIECE, len(body), _PIECE):
+    sock.sendall(b"".join((head, body[:PIECE])))  # in one piece: a server wakes up once
+    for start in range(PIECE, len(body), PIECE):
         # TLS has words of its own, so what came there need not be an answer
         if not isinstance(sock, ssl.SSLSocket) and is_readable(sock):
             return False
-        sock.sendall(body[start : start + _PIECE])
+        sock.sendall(body[start : start + PIECE])
     return True
 
 

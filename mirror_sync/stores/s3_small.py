@@ -22,7 +22,7 @@ from botocore.utils import get_environ_proxies, percent_encode
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.stores.s3_client import Access, S3Options
-from mirror_sync.stores.s3_line import Lines, Server
+from mirror_sync.stores.s3_line import PIECE, Lines, Server
 from mirror_sync.stores.s3_signing import Signed, signed_headers
 from mirror_sync.wire import Head
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
 _MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
-_PIECE = 256 * 1024  # bytes of a body that may be sent in vain
-_SHY = 60.0  # seconds after a failure, in which larger bodies are left to boto3, who asks whether they may come
+_SHY = 60.0  # seconds after a failure in which bodies of many pieces are left to boto3, who asks whether they may come
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
 _PORTS = {"http": 80, "https": 443}
 _OK, _NOT_FOUND = 200, 404
@@ -80,8 +79,8 @@ class ShortWay:
         media_type: str,
     ) -> None:
         """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises."""
-        way, large = self._way, len(body) > _PIECE
-        if way is None or len(body) > _MOST or (large and time.monotonic() < self._shy_until):
+        way = self._way
+        if way is None or not self._takes(len(body)):
             send()
             self._learn(name)
             return
@@ -89,8 +88,7 @@ class ShortWay:
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
-        if large:
-            self._shy_until = time.monotonic() + _SHY
+        self._shy_until = time.monotonic() + _SHY
         against = answer is not None and _MOVED <= answer.status < _FAILED
         if against:
             self._way = None
@@ -114,6 +112,9 @@ class ShortWay:
             return send()
         finally:
             self._learn(name)
+
+    def _takes(self, size: int) -> bool:
+        return size <= PIECE or (size <= _MOST and time.monotonic() >= self._shy_until)
 
     def _ask(self, way: _Way, asked: Signed, body: bytes | bytearray | memoryview = b"") -> Head | None:
         keys = self._access.keys()

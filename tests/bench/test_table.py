@@ -51,7 +51,8 @@ def test_the_report_names_what_was_missed_first() -> None:
     results = Results(HERE, WITH)
     results.add(section("large", MET, MISSED))
     text = markdown(results)
-    assert "Targets met: 1 of 2. Missed:\n\n- large: memory 9 MiB, wanted ≤ 1 MiB" in text
+    assert "Targets met: 1 of 2.\nWhere the time goes, and what was tried, is in [performance.md]" in text
+    assert "Missed:\n\n- large: memory 9 MiB, wanted ≤ 1 MiB" in text
     assert "| memory | ≤ 1 MiB | 9 MiB | **missed** |" in text
     assert "| time | ≤ 2 s | 1 s | met |" in text
     assert "N = 5" in text
