@@ -31,7 +31,7 @@ from tests.front.mirrors import s3_store
 CLIENTS = (1, 10, 100)
 CACHE = 8 << 30  # bytes that a front over S3 may keep
 LATEST_MS = 2.0  # of what a client asks about files, half of the time, with nobody else there
-_SECONDS = {"directory": 0.7, "S3, kept": 0.7, "S3, passed on": 1.0}
+_SECONDS = {"directory": 1.5, "S3, kept": 1.5, "S3, passed on": 1.0}
 _CROWD_SECONDS = 3.0  # radosgw reads 16 MiB for each of its clients before it sends a byte
 _WARM_SECONDS = 0.15
 _IDLE = 0.05  # seconds in which a bucket with nothing else to do gives a small object
