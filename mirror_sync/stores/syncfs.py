@@ -1,7 +1,7 @@
 """One sync of a file system in place of many of its files, where that does what fsync does for each of them.
 
 Source: syncfs(2). It tells of writes that failed those who had opened something of the file system before, each
-descriptor once: so nobody shares his with another who relies on the answer.
+descriptor once: so two who rely on the answer share none.
 """
 
 from __future__ import annotations
