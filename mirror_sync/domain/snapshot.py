@@ -190,7 +190,10 @@ def cut_shards(manifest: Manifest) -> Iterator[tuple[Shard, Document]]:
 
 
 def read_shard(body: bytes) -> Iterator[MirroredFile]:
-    """The files of a shard, folders left out. DocumentError when the bytes are no shard."""
+    """The files of a shard, folders left out. DocumentError when the bytes are no shard.
+
+    Prune walks by it: what an entry of another kind refers to would count as unused.
+    """
     try:
         for entry in json.loads(body.decode()):
             if entry["type"] == "file":
@@ -201,6 +204,10 @@ def read_shard(body: bytes) -> Iterator[MirroredFile]:
                     oid=GitOid(entry["oid"]),
                     sha256=Sha256(entry["sha256"]),
                     pointer_size=None if lfs is None else whole(lfs["pointerSize"]),
+                )
+            elif entry["type"] != "directory":
+                raise DocumentError(
+                    f"a shard with an entry of type {entry['type']!r:.60}, which this program cannot read"
                 )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DocumentError(f"not a shard document: {error!r}") from error

@@ -73,8 +73,11 @@ def head_of(asked: Repo, item: Any) -> Resolved:
 def file_of(entry: Any) -> RemoteFile | None:
     """An entry of a tree listing, None for a folder. UnsafePath for a name that must not be published."""
     entry = _typed(entry, dict)
-    if _text(entry["type"]) == "directory":
+    kind = _text(entry["type"])
+    if kind == "directory":
         return None
+    if kind != "file":
+        raise ValueError(f"an entry of type {_shown(kind)}, neither a file nor a folder")
     lfs, size = entry.get("lfs"), _size(entry["size"])
     lfs = None if lfs is None else _typed(lfs, dict)
     if lfs is not None and _size(lfs["size"]) != size:

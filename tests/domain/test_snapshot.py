@@ -83,8 +83,9 @@ def test_a_path_lies_in_the_shard_that_the_root_names_for_it() -> None:
     manifest = _many(5000)
     cut = list(cut_shards(manifest))
     root = _root(tuple(shard for shard, _ in cut))
+    shards = [{file.path for file in read_shard(document.body)} for _, document in cut]
     for path in manifest:
-        assert path in {file.path for file in read_shard(cut[root.shard_for(path)][1].body)}
+        assert path in shards[root.shard_for(path)]
 
 
 def test_a_first_publication_of_n_files_writes_at_most_n_over_200_and_20_documents() -> None:
@@ -242,4 +243,11 @@ def test_a_size_that_nobody_can_hold_makes_no_shard(key: str, number: str) -> No
 def test_a_path_that_is_no_text_makes_no_shard() -> None:
     entry = {"type": "file", "oid": "1" * 40, "size": 3, "path": 5, "sha256": "1" * 64}
     with pytest.raises(DocumentError):
+        list(read_shard(json.dumps([entry]).encode()))
+
+
+@pytest.mark.parametrize("kind", ["symlink", "File", "DIRECTORY", "", None, 5, ["file"]])
+def test_an_entry_of_an_unknown_type_makes_no_shard(kind: object) -> None:
+    entry = {"type": kind, "oid": "1" * 40, "size": 3, "path": "a", "sha256": "1" * 64}
+    with pytest.raises(DocumentError, match="of type"):
         list(read_shard(json.dumps([entry]).encode()))

@@ -131,6 +131,12 @@ def test_the_sound_ones_are_sound() -> None:
     assert len(commits_of([COMMIT] * 60, 50)) == 50
 
 
+@pytest.mark.parametrize("kind", ["commit", "symlink", "File", ""])
+def test_an_entry_of_an_unknown_type_is_no_file(kind: str) -> None:
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        file_of({**FILE, "type": kind})
+
+
 names = st.lists(st.sampled_from("ab."), min_size=1, max_size=3).map("".join)
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 
