@@ -17,6 +17,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -78,7 +79,7 @@ class Root:
 
     def shard_for(self, path: str) -> int:
         """The index of the only shard that can hold `path`."""
-        return max(bisect_right([shard.first for shard in self.shards], sort_key(path)) - 1, 0)
+        return max(bisect_right(self.shards, sort_key(path), key=attrgetter("first")) - 1, 0)
 
     @property
     def documents(self) -> tuple[Sha256, ...]:

@@ -17,10 +17,13 @@ NEVER = "no-store"
 
 SAID = "Host, X-Forwarded-Host, X-Forwarded-Proto"  # of a request, where a link leads: the Vary of such an answer
 
+MOST_PATHS = 1000  # that one paths-info may ask for: the work of an answer is bounded by what was sent
+
 # What refusals say, in either front.
 BAD_PATH = "Bad path"
 BAD_CURSOR = "Bad cursor"
 BAD_BODY = "Bad body: paths are wanted, as a form or as JSON"
+MANY_PATHS = f"Too many paths: {MOST_PATHS} at most are answered at once, ask for the others in another request"
 GONE = "This listing has changed: start again"
 NOTHING = "Not found"
 NO_METHOD = "Method not allowed: this is a read-only mirror"

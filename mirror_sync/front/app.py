@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub import Asked, Hub
-from mirror_sync.front.snapshots import Snapshots
+from mirror_sync.front.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.streaming import BlobResponse, BlobStream, Threads
 from mirror_sync.ports import Store
 
@@ -30,13 +30,23 @@ _NOT_MODIFIED = 304
 _log = logging.getLogger(__name__)
 
 
-def make_app(store: Store, *, refs_seconds: float = 1.0, public_url: str | None = None, site: bool = True) -> Starlette:
+def make_app(
+    store: Store,
+    *,
+    refs_seconds: float = 1.0,
+    public_url: str | None = None,
+    site: bool = True,
+    document_bytes: int = DOCUMENT_BYTES,
+) -> Starlette:
     """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
+
+    `document_bytes` of documents are kept.
 
     Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us. `site`: a
     catalogue is published, and `/` and the addresses of repos lead there.
     """
-    return Starlette(routes=[_Front(Hub(store, Snapshots(store, refs_seconds), site=site), store, public_url)])
+    snapshots = Snapshots(store, refs_seconds, document_bytes=document_bytes)
+    return Starlette(routes=[_Front(Hub(store, snapshots, site=site), store, public_url)])
 
 
 class _Front(BaseRoute):

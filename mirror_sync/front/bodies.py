@@ -13,9 +13,9 @@ TRUE = ("true", "1")  # as clients spell it, in whatever letters
 
 
 def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
-    """The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON.
+    """The paths that a paths-info request asks for, each once, and whether it wants `lastCommit`: a form, or JSON.
 
-    Half characters, which JSON can name, stand in no path.
+    Half characters, which JSON can name, stand in no path. Refusal 413 for more than MOST_PATHS.
     """
     try:
         asked = _read_json(body) if "json" in content_type.lower() else _read_form(body)
@@ -24,7 +24,9 @@ def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
         raise Refusal(400, answers.BAD_BODY) from None
     if not all(isinstance(path, str) for path in paths):
         raise Refusal(400, answers.BAD_BODY)
-    return [path for path in paths if _is_text(path)], str(asked.get("expand", "")).lower() in TRUE
+    if len(paths) > answers.MOST_PATHS:
+        raise Refusal(413, answers.MANY_PATHS)
+    return [path for path in dict.fromkeys(paths) if _is_text(path)], str(asked.get("expand", "")).lower() in TRUE
 
 
 def _is_text(path: str) -> bool:

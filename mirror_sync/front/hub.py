@@ -170,9 +170,8 @@ class Hub:
     def _paths_info(self, asked: Asked, fields: Fields) -> Answer:
         opened = self._open(fields)
         paths, expand = read_paths(asked.body, asked.headers.get("content-type", ""))
-        found = [self._entry(opened.root, path) for path in paths]
+        entries = listing.find_all(opened.root, self._reader(opened.root), paths)
         last = opened.root.last if expand else None
-        entries = [entry for entry in found if entry is not None]
         return answers.json_text(listing.array(entries, last), **opened.headers | {"Cache_Control": answers.NEVER})
 
     def _file(self, asked: Asked, fields: Fields) -> Answer:

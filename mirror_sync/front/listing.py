@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mirror_sync.domain.snapshot import Root, encode_json, sort_key
@@ -18,6 +18,7 @@ ReadShard = Callable[[int], bytes]
 
 _BEFORE_PATH = rb'^\{"type":"\w+","oid":"\w+",(?:"size":\d+,)?"path":"'
 _NAME = rb'[^"\\/]*(?:\\.[^"\\/]*)*'  # the rest of a JSON string, up to the next slash
+_PATH = re.compile(rb'"path":("[^"\\]*(?:\\.[^"\\]*)*"),')
 _AFTER_NAME = rb'",.*\}'
 _EMPTY = b"[\n\n]\n"
 _PAST_SLASH = "0"  # follows "/" in ASCII: past everything inside a folder
@@ -29,6 +30,30 @@ def find(shard: bytes, path: str) -> bytes | None:
     if at < 0:
         return None
     return shard[shard.rfind(b"\n", 0, at) + 1 : shard.index(b"\n", at)].removesuffix(b",")
+
+
+def find_all(root: Root, read: ReadShard, paths: Iterable[str]) -> list[bytes]:
+    """The entries of those of `paths` that there are, in the order asked. Each shard is read and gone through once."""
+    wanted: dict[int, list[str]] = {}
+    order = list(paths)
+    for path in order:
+        wanted.setdefault(root.shard_for(path), []).append(path)
+    found: dict[str, bytes] = {}
+    for number, here in sorted(wanted.items()):
+        found |= _pick(read(number), here)
+    return [found[path] for path in order if path in found]
+
+
+def _pick(shard: bytes, paths: list[str]) -> dict[str, bytes]:
+    """The entries of several paths of a shard, in one pass over its lines."""
+    named = {encode_json(path).encode(): path for path in paths}
+    entries = ((_PATH.search(line), line) for line in lines(shard))
+    return {named[at[1]]: line for at, line in entries if at is not None and at[1] in named}
+
+
+def lines(shard: bytes) -> list[bytes]:
+    """The entries of a shard."""
+    return [] if shard == _EMPTY else shard[2:-3].split(b",\n")
 
 
 def below(shard: bytes, folder: str) -> list[bytes]:

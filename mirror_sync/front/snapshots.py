@@ -17,7 +17,7 @@ from mirror_sync.errors import KeyMissing
 from mirror_sync.front.lru import ByteLru
 from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
-_MIB = 1 << 20
+DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
 _DECODED = 4  # a decoded document takes about so many times the bytes of its text
 
@@ -30,7 +30,7 @@ class Snapshots:
         store: Store,
         refs_seconds: float,
         clock: Callable[[], float] = time.monotonic,
-        document_bytes: int = 96 * _MIB,
+        document_bytes: int = DOCUMENT_BYTES,
     ) -> None:
         self._store = store
         self._refs_seconds = refs_seconds

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.message import Message
@@ -122,13 +122,17 @@ def by_serve(
 
 
 @contextmanager
-def by_nginx(store: Store, options: NginxOptions, folder: Path) -> Iterator[Mirror]:
-    """Real nginx on the configuration as it is written, on a free port.
+def by_nginx(
+    store: Store, options: NginxOptions, folder: Path, change: Callable[[str], str] | None = None
+) -> Iterator[Mirror]:
+    """Real nginx on the configuration as it is written, on a free port; `change` makes another of its text.
 
     The folders of a test are for their owner only: where that is root, its workers are root's, unless the test says.
     """
     port, owner = free_port(), "root" if os.geteuid() == 0 else None
     configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
+    if change is not None:
+        configuration.write_text(change(configuration.read_text(encoding="utf-8")), encoding="utf-8")
     with nginx(configuration, port) as running:
         yield Mirror(running.url, store)
 

@@ -13,7 +13,7 @@ class WatchedStore:
     """A wrapper that is itself a `ports.Store`."""
 
     def __init__(self, inner: Store) -> None:
-        self._inner = inner
+        self.inner = inner
         self.part_size = inner.part_size
         self.read_keys: list[str] = []
         self.open = 0
@@ -22,13 +22,13 @@ class WatchedStore:
 
     def stat(self, key: str) -> Stat | None:
         self._fail()
-        return self._inner.stat(key)
+        return self.inner.stat(key)
 
     @contextmanager
     def _read(self, key: str, start: int, stop: int | None) -> Iterator[ByteStream]:
         self._fail()
         self.read_keys.append(key)
-        with self._inner.read(key, start, stop) as stream:
+        with self.inner.read(key, start, stop) as stream:
             self.open += 1
             try:
                 yield stream
@@ -39,25 +39,25 @@ class WatchedStore:
         return self._read(key, start, stop)
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
-        self._inner.put(key, body, digest)
+        self.inner.put(key, body, digest)
 
     def begin(self, key: str, size: int, token: str | None = None) -> Upload:
-        return self._inner.begin(key, size, token)
+        return self.inner.begin(key, size, token)
 
     def touch(self, key: str) -> None:
-        self._inner.touch(key)
+        self.inner.touch(key)
 
     def sweep(self, older_than: float) -> int:
-        return self._inner.sweep(older_than)
+        return self.inner.sweep(older_than)
 
     def free(self) -> int | None:
-        return self._inner.free()
+        return self.inner.free()
 
     def list(self, prefix: str) -> Iterator[Stat]:
-        return self._inner.list(prefix)
+        return self.inner.list(prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
-        self._inner.delete(keys)
+        self.inner.delete(keys)
 
     def _fail(self) -> None:
         if self.fault is not None:

@@ -5,6 +5,7 @@
 
 const EMPTY = '[\n\n]\n';
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
+const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
 const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to the next slash
 
 // In njs 0.7.9 a reply's text counts bytes where other strings count characters. So here no length of the one is an
@@ -55,6 +56,40 @@ function find(shard, path) {
         return null;
     }
     return withoutComma(shard.slice(shard.lastIndexOf('\n', at) + 1, shard.indexOf('\n', at)));
+}
+
+// The entries of those of `paths` that there are, in the order asked. Each shard is read and gone through once.
+async function findAll(root, read, paths) {
+    const wanted = {}, found = Object.create(null);
+    paths.forEach((path) => {
+        const number = shardFor(root, path);
+        (wanted[number] = wanted[number] || []).push(JSON.stringify(path));
+    });
+    const numbers = Object.keys(wanted);
+    for (let i = 0; i < numbers.length; i++) {
+        const shard = await read(Number(numbers[i]));
+        pick(shard, wanted[numbers[i]], found);
+    }
+    return paths.map((path) => found[JSON.stringify(path)]).filter((line) => line !== undefined);
+}
+
+// Adds the entries of several paths of a shard to `found`, by their paths in JSON, in one pass over the shard's lines.
+function pick(shard, names, found) {
+    const here = Object.create(null);
+    names.forEach((name) => {
+        here[name] = true;
+    });
+    lines(shard).forEach((line) => {
+        const name = PATH.exec(line);
+        if (name && here[name[1]]) {
+            found[name[1]] = line;
+        }
+    });
+}
+
+// The entries of a shard.
+function lines(shard) {
+    return shard === EMPTY ? [] : shard.slice(2, -3).split(',\n');
 }
 
 function withoutComma(line) {
@@ -127,4 +162,4 @@ function array(entries, lastCommit) {
     return '[' + body + ']';
 }
 
-export default { array, below, children, endShard, find, firstShard, shardFor };
+export default { array, below, children, endShard, find, findAll, firstShard, shardFor };

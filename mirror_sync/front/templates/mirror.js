@@ -130,15 +130,8 @@ function pageUrl(r, fields, opened, number) {
 
 async function paths_info(r, fields) {
     const opened = await snapshots.open(r, fields);
-    const wanted = requests.wantedPaths(r), texts = {}, entries = [];
-    for (let i = 0; i < wanted.paths.length; i++) {
-        const number = listing.shardFor(opened.root, wanted.paths[i]);
-        texts[number] = texts[number] || await snapshots.shard(r, opened.root, number);
-        const line = listing.find(texts[number], wanted.paths[i]);
-        if (line !== null) {
-            entries.push(line);
-        }
-    }
+    const wanted = requests.wantedPaths(r);
+    const entries = await listing.findAll(opened.root, (number) => snapshots.shard(r, opened.root, number), wanted.paths);
     const headers = {'X-Repo-Commit': opened.commit, 'Cache-Control': tables.CACHING.never};
     answers.sendJson(r, listing.array(entries, wanted.expand ? opened.root.last : null), headers);
 }

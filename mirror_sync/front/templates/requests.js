@@ -27,7 +27,7 @@ function last(value) {
     return Array.isArray(value) ? value[value.length - 1] : value;
 }
 
-// The paths that a paths-info request asks for, and whether it wants `lastCommit`: a form, or JSON.
+// The paths that a paths-info request asks for, each once, and whether it wants `lastCommit`: a form, or JSON.
 function wantedPaths(r) {
     const body = r.requestText || '';
     const asked = /json/i.test(r.headersIn['Content-Type'] || '') ? parsed(body) : form(body);
@@ -35,7 +35,19 @@ function wantedPaths(r) {
     if (!Array.isArray(paths) || !paths.every((path) => typeof path === 'string')) {
         throw answers.refusal(400, tables.MESSAGES.body);
     }
-    return {paths, expand: isTrue(asked.expand)};
+    if (paths.length > tables.MOST_PATHS) {
+        throw answers.refusal(413, tables.MESSAGES.paths);
+    }
+    return {paths: eachOnce(paths), expand: isTrue(asked.expand)};
+}
+
+function eachOnce(paths) {
+    const met = Object.create(null);
+    return paths.filter((path) => {
+        const key = '"' + path, first = !met[key];  // the quote: no key is a name that objects have
+        met[key] = true;
+        return first;
+    });
 }
 
 function form(text) {
