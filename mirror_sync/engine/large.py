@@ -19,8 +19,9 @@ from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.midstate import RunningSha256, restore, running_sha256
 from mirror_sync.engine.page import Page, page_of
 from mirror_sync.engine.reading import FileRead
+from mirror_sync.engine.site import Target
 from mirror_sync.errors import IntegrityError, StoreError
-from mirror_sync.ports import Store, Upload, UploadNote, UploadNotes
+from mirror_sync.ports import Upload, UploadNote
 
 _FEWEST, _MOST = 2, 4  # parts in flight of one file: one is fetched while one is stored, and two wait for answers
 _AT_RISK = 8  # of so many parts, one in flight: a kill loses them
@@ -33,10 +34,11 @@ def in_flight(parts: int) -> int:
 
 
 class LargeFiles:
-    """Brings files that are larger than a part into one store. `parts` runs their ranges; it is not the caller's."""
+    """Brings files that are larger than a part into one target. `parts` runs their ranges; it is not the caller's."""
 
-    def __init__(self, store: Store, notes: UploadNotes, memory: MemoryBudget, parts: Executor) -> None:
-        self._store, self._notes, self._memory, self._parts = store, notes, memory, parts
+    def __init__(self, target: Target, memory: MemoryBudget, parts: Executor) -> None:
+        self._store, self._notes, self._room = target.store, target.notes, target.room
+        self._memory, self._parts = memory, parts
 
     def bring(self, read: FileRead, digest: Sha256) -> None:
         """Raises IntegrityError, UpstreamError, StoreError, Interrupted; then nothing is visible under the key."""
@@ -47,6 +49,7 @@ class LargeFiles:
     def _bring(self, read: FileRead, digest: Sha256, page: Page, note: UploadNote | None) -> bool:
         """False when the kept parts can be neither hashed nor vouched for here."""
         with self._store.begin(blob_key(digest), read.file.size, note.token if note else None) as upload:
+            self._room.took(read.file.content)  # a disk gives the whole file its space at once
             if not upload.kept:
                 page.clear()
             flow = _Flow(read, upload, page, self._memory, self._parts)

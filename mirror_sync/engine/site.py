@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoReport
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.flights import Flights
 from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.room import Room, documents_of, not_begun
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import ContentIndex, Looks, NoLooks, NoNotes, Source, Store, UploadNotes
 
@@ -34,7 +36,7 @@ class Target:
     `looks` spare reading what has not changed.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
-    write to a target must agree on it. `flights` are what the jobs of this process bring there.
+    write to a target must agree on it. `flights` are what the jobs of this process bring there, `room` what that needs.
     """
 
     name: str
@@ -45,6 +47,12 @@ class Target:
     grace: timedelta = timedelta(hours=48)
     looks: Looks = NoLooks()
     flights: Flights = field(default_factory=Flights, repr=False, compare=False)
+    room: Room = field(default_factory=Room, repr=False, compare=False)
+
+    def reserved(self, fetch: Collection[RemoteFile], files: int) -> AbstractContextManager[None]:
+        """Room for what a snapshot of so many files still lacks, and its documents. Raises StoreFull, StoreError."""
+        wanted = not_begun(self.store, self.notes, fetch)
+        return self.room.reserved(self.name, wanted, documents_of(files), self.store.free)
 
     @property
     def settling_time(self) -> float:

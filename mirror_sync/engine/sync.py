@@ -29,7 +29,6 @@ from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
-from mirror_sync.engine.room import expect_room
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Origin, Transfer
 from mirror_sync.errors import Interrupted, RevisionNotFound
@@ -177,7 +176,7 @@ def bring_up_to_date(
 def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
-    root, learned, committed = _there(change) or _bring_snapshot(bench, task, change, tally)
+    root, learned, committed = _there(change) or _bring_with_room(bench, task, change, tally)
     bench.site.go_on()
     _publish(bench, task, change, (root, ref), watch)
     published = bench.site.now()
@@ -248,8 +247,12 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 
 
+def _bring_with_room(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
+    with bench.target.reserved(change.plan.fetch, change.files):
+        return _bring_snapshot(bench, task, change, tally)
+
+
 def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
-    expect_room(bench.target, change.plan.fetch)
     brought = _bring_files(bench, task, change, tally)
     proved = {content: landed.digest for content, landed in brought.items()}
     manifest = carry_out(change.plan, change.base, change.present | proved)

@@ -30,7 +30,8 @@ class Transfer:
 
     def __init__(self, site: Site, target: Target, parts: Executor) -> None:
         self._site, self._store, self._memory, self._parts = site, target.store, site.memory, parts
-        self._large_files = LargeFiles(target.store, target.notes, site.memory, parts)
+        self._room = target.room
+        self._large_files = LargeFiles(target, site.memory, parts)
 
     def at(self, site: Site, target: Target) -> Transfer:
         """One that shares the ranges' pool with this one."""
@@ -82,6 +83,7 @@ class Transfer:
             read.range_into(body, 0)
             landed = _prove(file, body)
             self._store.put(blob_key(landed.digest), body, landed.digest)
+            self._room.took(file.content)
             return landed
 
     @contextmanager
