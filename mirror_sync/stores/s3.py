@@ -6,7 +6,8 @@ Nothing here depends on conditional writes, user metadata or lifecycle rules: se
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -16,25 +17,29 @@ from botocore.exceptions import ClientError
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import site_type
-from mirror_sync.errors import KeyMissing, StoreDenied
+from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import Stat
 from mirror_sync.stores import s3_resume
 from mirror_sync.stores.names import check_key, check_prefix
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
 from mirror_sync.stores.s3_client import Access, S3Options, checked, open_access
-from mirror_sync.stores.s3_errors import code_of, no_bucket, refused_each, store_errors
+from mirror_sync.stores.s3_errors import NotS3, refused_each, status_of, store_errors
+from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing
 from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
 
 __all__ = ["S3Options", "S3Store"]
 
 _DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-_RANGE_BEYOND_END = "InvalidRange"
+_RANGE_BEYOND_END = (400, 416)  # nanio answers with the first
+_NO_BATCHES = (405, 501)
+_DELETES_AT_ONCE = 8  # where a server takes them one by one
+_PAGE = "text/html"
 
 
 class _Range(TypedDict, total=False):
@@ -48,7 +53,7 @@ class _Typed(TypedDict, total=False):
 class S3Store:
     """Implements `ports.Store` on a bucket, below an optional prefix. Connects at the first call.
 
-    Nothing tells a missing object from a missing bucket in the answer to `stat`, so the bucket is looked for once.
+    Nothing is missing before an S3 server has said so: see `s3_missing`.
     """
 
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
@@ -56,26 +61,19 @@ class S3Store:
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
         self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
+        self._proof = Proof(bucket, self._prefix, self._where)
         self._lock = threading.Lock()
         self._made: tuple[Access, ShortWay] | None = None
-        self._bucket_seen = False
+        self._deletes_batches = True
         self.part_size = self._options.part_size
 
     def stat(self, key: str) -> Stat | None:
         name = self._name(key)
-        try:
-            with store_errors(self._where, key):
-                access, short_way = self._opened
-
-                def send() -> Stated:
-                    found = access.client.head_object(Bucket=self._bucket, Key=name)
-                    return found["ContentLength"], found["LastModified"].timestamp()
-
-                stated = short_way.stat(name, send)
-        except KeyMissing:
-            stated = None
-        if stated is None:
-            self._expect_bucket()
+        with store_errors(self._where, key, "HeadObject"):
+            access, short_way = self._opened
+            stated = short_way.stat(name, lambda: _stated(access.client, self._bucket, name))
+        if isinstance(stated, Absent):
+            self._proof.expect(access.client, key, stated)
             return None
         return Stat(key, *stated)
 
@@ -83,13 +81,15 @@ class S3Store:
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[Incoming]:
         """A server that ignores ranges is understood: what comes before `start` is read and dropped."""
         name = self._name(key)
-        with store_errors(self._where, key):
+        part = _range(start, stop)
+        with store_errors(self._where, key, "GetObject"):
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=name, **_range(start, stop))
+                answer = self._client.get_object(Bucket=self._bucket, Key=name, **part)
             except ClientError as error:
-                if code_of(error) != _RANGE_BEYOND_END:
+                if not part or status_of(error) not in _RANGE_BEYOND_END:
                     raise
                 answer = self._client.get_object(Bucket=self._bucket, Key=name)
+            _expect_object(key, answer)
         with closing(answer["Body"]):
             yield Incoming(answer, start, stop, (self._where, key))
 
@@ -97,7 +97,7 @@ class S3Store:
         """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
         name, media_type = self._name(key), site_type(key) or ""
         typed: _Typed = {"ContentType": media_type} if media_type else {}
-        with store_errors(self._where, key):
+        with store_errors(self._where, key, "PutObject"):
             access, short_way = self._opened
 
             def send() -> object:
@@ -112,7 +112,7 @@ class S3Store:
         name, parts = self._name(key), Parts.of(size, self.part_size)
         begun = Begun(self._client, self._bucket, name, "", (self._where, key))
         signs = self._options.sign_parts
-        with store_errors(self._where, key):
+        with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else s3_resume.go_on(begun, parts, token, signs=signs)
             if kept is not None:
                 return kept
@@ -123,9 +123,18 @@ class S3Store:
         """Copied onto itself, by the server; in parts where it is too large for one copy."""
         name = self._name(key)
         source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
-        with store_errors(self._where, name):
-            # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
-            self._client.copy(source, self._bucket, name, ExtraArgs={"MetadataDirective": "REPLACE"})
+        said = None
+        with store_errors(self._where, key, "CopyObject"):
+            try:
+                # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
+                self._client.copy(source, self._bucket, name, ExtraArgs={"MetadataDirective": "REPLACE"})
+            except ClientError as error:
+                if error.operation_name != "HeadObject":
+                    raise
+                said = absent(error)
+        if said is not None:
+            self._proof.expect(self._client, key, said)
+            raise KeyMissing(key)
 
     def sweep(self, older_than: float) -> int:
         """The age of an upload is that of its newest part, by the server's clock."""
@@ -140,13 +149,12 @@ class S3Store:
         return self._listed(self._prefix + check_prefix(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
+        """By the thousand; one by one on a server that has no such call."""
         names = (self._name(key) for key in keys)
         while batch := tuple(islice(names, _DELETED_AT_ONCE)):
-            with store_errors(self._where):
-                answer = self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
-                )
-            self._check_deleted(answer)
+            if not (self._deletes_batches and self._delete_batch(batch)):
+                with ThreadPoolExecutor(_DELETES_AT_ONCE) as pool:
+                    list(pool.map(self._delete_one, batch))
 
     def __repr__(self) -> str:
         return f"S3Store({self._where})"
@@ -167,33 +175,57 @@ class S3Store:
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _expect_bucket(self) -> None:
-        """StoreError when the bucket does not exist. Whoever may not ask is told so by the calls that matter."""
-        if self._bucket_seen:
-            return
-        with suppress(StoreDenied), store_errors(self._where):
-            try:
-                self._client.head_bucket(Bucket=self._bucket)
-            except ClientError as error:
-                if code_of(error) == "404":
-                    raise no_bucket(self._where) from error
-                raise
-        self._bucket_seen = True
-
     def _listed(self, prefix: str) -> Iterator[Stat]:
-        with store_errors(self._where):
+        with store_errors(self._where, operation="ListObjectsV2"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
+                expect_listing(page)
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
                     tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted
                     yield Stat(key, found["Size"], found["LastModified"].timestamp(), tag)
+
+    def _delete_batch(self, names: Sequence[str]) -> bool:
+        """False where the server has no such call."""
+        with store_errors(self._where, operation="DeleteObjects"):
+            try:
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in names], "Quiet": True}
+                )
+            except ClientError as error:
+                self._deletes_batches = status_of(error) not in _NO_BATCHES
+                if self._deletes_batches:
+                    raise
+                return False
+        self._check_deleted(answer)
+        return True
+
+    def _delete_one(self, name: str) -> None:
+        with suppress(KeyMissing), store_errors(self._where, name.removeprefix(self._prefix), "DeleteObject"):
+            self._client.delete_object(Bucket=self._bucket, Key=name)
 
     def _check_deleted(self, answer: DeleteObjectsOutputTypeDef) -> None:
         """One error for the first key that was not removed; a key that was not there is none."""
         faults = [fault for fault in answer.get("Errors", []) if fault.get("Code") != "NoSuchKey"]
         if faults:
             raise refused_each(self._where, faults)
+
+
+def _stated(client: S3Client, bucket: str, name: str) -> Stated | Absent:
+    try:
+        found = client.head_object(Bucket=bucket, Key=name)
+    except ClientError as error:
+        return absent(error)
+    if "LastModified" not in found or "ContentLength" not in found:
+        raise NotS3("HeadObject: HTTP 200 without the size and date of an object")
+    return found["ContentLength"], found["LastModified"].timestamp()
+
+
+def _expect_object(key: str, answer: GetObjectOutputTypeDef) -> None:
+    """NotS3 for a web page in place of bytes: none of ours is one but the catalogue's."""
+    if site_type(key) is None and answer.get("ContentType", "").startswith(_PAGE):
+        answer["Body"].close()
+        raise NotS3("GetObject: HTTP 200 with a web page")
 
 
 def _range(start: int, stop: int | None) -> _Range:

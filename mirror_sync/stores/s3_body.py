@@ -81,7 +81,7 @@ class Incoming:
         return count
 
     def _fill(self, buffer: memoryview) -> int:
-        with store_errors(*self._place):
+        with store_errors(*self._place, "GetObject"):
             count = self._raw.readinto(cast("IO[bytes]", buffer))  # its stubs mistake what it fills
         if not count:
             raise StoreUnavailable(f"{self._named}: the body ends {self._left} bytes too early")

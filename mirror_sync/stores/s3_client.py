@@ -17,6 +17,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.stores.parts import PART_SIZE
+from mirror_sync.stores.s3_missing import ANSWERED_IN_XML, expect_xml
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -93,6 +94,8 @@ def make_client(options: S3Options, session: botocore.session.Session | None = N
         events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
         events.register_last(f"before-call.s3.{operation}", _fix_payload)
     events.register_last("before-call.s3.DeleteObjects", _add_md5)
+    for operation in ANSWERED_IN_XML:
+        events.register_last(f"before-parse.s3.{operation}", _expect_xml)
     return client
 
 
@@ -150,6 +153,10 @@ def _fix_payload(params: dict[str, Any], context: dict[str, Any], **_: Any) -> N
     """Moves the digest out of a header that not every server knows, into the signature that all of them check."""
     encoded = params["headers"].pop(_CHECKSUM, None)
     context[_PAYLOAD] = base64.b64decode(encoded).hex() if encoded else botocore.auth.UNSIGNED_PAYLOAD
+
+
+def _expect_xml(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    expect_xml(operation_model.name, response_dict)
 
 
 def _add_md5(params: dict[str, Any], **_: Any) -> None:

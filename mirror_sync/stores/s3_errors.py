@@ -1,8 +1,11 @@
-"""What an S3 server's refusals mean. Messages name the bucket, the key, the status and the code, never a secret."""
+"""What an S3 server's refusals mean.
+
+Messages name the bucket, its server, the key, the operation, the status and the code, never a secret.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,13 +23,13 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NoConnection,
 )
+from botocore.parsers import ResponseParserError
 
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ErrorTypeDef
 
-_KEY_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull"})
 # A body that is not what its digest promises was changed on its way, most likely: worth another try.
 _TRANSIENT = frozenset(
@@ -36,6 +39,9 @@ _DENIED_STATUS = (401, 403)
 _FULL_STATUS = 507
 _SERVER_STATUS = 500  # and above, but for
 _NOT_OFFERED_STATUS = 501  # rclone's server answers so to a part that it has already: it will never be otherwise
+_NOT_FOUND = 404
+_NOT_OFFERED = (400, 404, 405, _NOT_OFFERED_STATUS)  # what servers without multipart uploads answer to the first call
+_WITHOUT_PARTS = "if this server has no multipart uploads, say `multipart: off` for the target"
 _TRANSIENT_STATUS = (408, 409, 425, 429)
 _STATUS_OF_CODE = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}  # where a batch gives none
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
@@ -49,23 +55,41 @@ _TRANSPORT = (
 )
 
 
+class NotS3(Exception):
+    """An answer that no S3 server gives: which, in words."""
+
+
 @contextmanager
-def store_errors(where: str, key: str = "") -> Iterator[None]:
+def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[None]:
     """Turns what botocore raises into the StoreError that it means. `where` names bucket, prefix and server."""
+    place = _place(where, key) + (f": {operation}" if operation else "")
     try:
         yield
     except ClientError as error:
         raise _refusal(where, key, error) from error
     except _NO_CREDENTIALS as error:
         raise StoreDenied(f"{where}: {_line(error)}") from error
+    except NotS3 as error:
+        raise _no_answer(_place(where, key), str(error)) from error
+    except ResponseParserError as error:
+        raise _no_answer(place, "an answer that is not the XML of an S3 server") from error
     except _TRANSPORT as error:
-        raise StoreUnavailable(f"{_place(where, key)}: {_line(error)}") from error
+        raise StoreUnavailable(f"{place}: {_line(error)}") from error
     except (BotoCoreError, ValueError) as error:  # a bucket's name, an endpoint, a profile that cannot be used
-        raise StoreError(f"{_place(where, key)}: {_line(error)}") from error
+        raise StoreError(f"{place}: {_line(error)}") from error
 
 
 def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
+
+
+def status_of(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def headers_of(error: ClientError) -> Mapping[str, str]:
+    """By their names in small letters."""
+    return error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
 
 
 def no_bucket(where: str) -> StoreError:
@@ -73,21 +97,33 @@ def no_bucket(where: str) -> StoreError:
 
 
 def refused_each(where: str, faults: Sequence[ErrorTypeDef]) -> StoreError:
-    """What a batch answered about those of its keys that it refused: the first, and how many there are."""
+    """What DeleteObjects answered about those of its keys that it refused: the first, and how many there are."""
     first = faults[0]
     kind = _kind(first.get("Code", ""), _STATUS_OF_CODE.get(first.get("Code", ""), 0))
     text = f"{first.get('Code', '')}: {_line(first.get('Message') or '')}".rstrip(": ")
-    return kind(f"{_place(where, first.get('Key', ''))}: {text} ({len(faults)} keys)")
+    return kind(f"{_place(where, first.get('Key', ''))}: DeleteObjects: {text} ({len(faults)} keys)")
 
 
 def _refusal(where: str, key: str, error: ClientError) -> StoreError:
-    code, status = code_of(error), _status_of(error)
+    code, status = code_of(error), status_of(error)
     if code == "NoSuchBucket":
         return no_bucket(where)
-    if code in _KEY_MISSING:
+    if code == "NoSuchKey" and key:
         return KeyMissing(key)
+    place, operation = _place(where, key), error.operation_name
+    if status == _NOT_FOUND and (not code or code.isdecimal()):
+        return _no_answer(place, f"{operation}: HTTP {status} without the code of an S3 server")
     message = error.response.get("Error", {}).get("Message") or ""
-    return _kind(code, status)(f"{_place(where, key)}: HTTP {status} {code}: {_line(message)}".rstrip(": "))
+    text = f"{place}: {operation}: HTTP {status} {code}: {_line(message)}".rstrip(": ")
+    return _kind(code, status)(f"{text}; {_WITHOUT_PARTS}" if _has_no_parts(operation, status) else text)
+
+
+def _has_no_parts(operation: str, status: int) -> bool:
+    return operation == "CreateMultipartUpload" and status in _NOT_OFFERED
+
+
+def _no_answer(place: str, what: str) -> StoreError:
+    return StoreUnavailable(f"{place}: {what}: something else answers at this address")
 
 
 def _kind(code: str, status: int) -> type[StoreError]:
@@ -97,10 +133,6 @@ def _kind(code: str, status: int) -> type[StoreError]:
     if code in _TRANSIENT or failing or status in _TRANSIENT_STATUS:
         return StoreUnavailable
     return StoreDenied if status in _DENIED_STATUS else StoreError
-
-
-def _status_of(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def _place(where: str, key: str) -> str:

@@ -62,7 +62,7 @@ def sweep(bucket: Begun, prefix: str, older_than: float) -> int:
         if blob_of(key) is None or upload["Initiated"].timestamp() > limit:
             continue
         begun = replace(bucket, name=upload["Key"], id=upload["UploadId"], place=(bucket.place[0], key))
-        with store_errors(*begun.place):
+        with store_errors(*begun.place, "ListParts"):
             count += _abort_if_older(begun, limit)
     return count
 
@@ -110,7 +110,7 @@ def _list_parts(begun: Begun) -> tuple[dict[int, PartTypeDef], float]:
 def _unfinished(bucket: Begun, prefix: str) -> Iterator[tuple[MultipartUploadTypeDef, float]]:
     """The uploads below a prefix, each with the server's time."""
     pages = bucket.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.bucket, Prefix=prefix)
-    with store_errors(bucket.place[0]):
+    with store_errors(bucket.place[0], operation="ListMultipartUploads"):
         for page in pages:
             now = _server_time(page["ResponseMetadata"])
             for upload in page.get("Uploads", []):

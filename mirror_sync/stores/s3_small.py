@@ -23,6 +23,7 @@ from botocore.utils import get_environ_proxies, percent_encode
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.stores.s3_client import Access, S3Options
 from mirror_sync.stores.s3_line import PIECE, Lines, Server
+from mirror_sync.stores.s3_missing import Absent
 from mirror_sync.stores.s3_signing import Signed, signed_headers
 from mirror_sync.wire import Head
 
@@ -96,15 +97,15 @@ class ShortWay:
         self._doubts += against
         self._learn(name)
 
-    def stat(self, name: str, send: Callable[[], Stated]) -> Stated | None:
-        """Size and time of an object, None when there is none; by `send`, boto3's call for the same, unless the short
-        way knows. What `send` raises.
+    def stat(self, name: str, send: Callable[[], Stated | Absent]) -> Stated | Absent:
+        """Size and time of an object, or what says that there is none; by `send`, boto3's call for the same, unless the
+        short way knows. What `send` raises.
         """
         way = self._way
         if way is not None:
             answer = self._ask(way, Signed("HEAD", way.host, way.base + _quoted(name), _EMPTY))
             if answer is not None and answer.status == _NOT_FOUND:
-                return None
+                return Absent.of(answer.fields)
             stated = None if answer is None or answer.status != _OK else _stated(answer)
             if stated is not None:
                 return stated

@@ -52,7 +52,7 @@ class S3Upload:
         self._parts.check(number, memoryview(body).nbytes)
         begun = self._begun
         extra = checked(Sha256.of(body)) if self._signs else Checked()
-        with store_errors(*begun.place):
+        with store_errors(*begun.place, "UploadPart"):
             answer = begun.client.upload_part(
                 Bucket=begun.bucket,
                 Key=begun.name,
@@ -81,7 +81,7 @@ class S3Upload:
         self._parts.check_all(begun.place[1], self._etags)
         if self._ended:
             raise StoreError(f"{begun.place[1]}: the upload was aborted or completed before")
-        with store_errors(*begun.place):
+        with store_errors(*begun.place, "CompleteMultipartUpload"):
             try:
                 self._complete()
             except ClientError as error:
@@ -119,8 +119,8 @@ class S3Upload:
 
     def _is_there(self) -> bool:
         """Whether the object under the key was made of our parts: by the ETag that S3 gives to a completed upload."""
-        found = self._begun.client.head_object(Bucket=self._begun.bucket, Key=self._begun.name)
-        with suppress(ValueError):
+        with suppress(ValueError, ClientError):
+            found = self._begun.client.head_object(Bucket=self._begun.bucket, Key=self._begun.name)
             each = b"".join(bytes.fromhex(etag.strip('"')) for _, etag in sorted(self._etags.items()))
             expected = hashlib.md5(each, usedforsecurity=False).hexdigest()
             return found["ETag"].strip('"') == f"{expected}-{len(self._etags)}"

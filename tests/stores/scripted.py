@@ -50,6 +50,13 @@ def fault(code: str, status: int, message: str = "because") -> Answer:
     return Answer(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
 
 
+LISTING = Answer(body=b"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+
+def is_listing(asked: Asked) -> bool:
+    return asked.method == "GET" and "list-type=2" in asked.target
+
+
 @contextmanager
 def scripted(script: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Answers every request as the script says, for as long as the block lasts."""

@@ -128,7 +128,10 @@ class TestRefusals:
             refusal % (b"gone", b"NoSuchKey"),
             refusal % (b"locked", b"AccessDenied"),
         )
-        with answering(Answer(body=body)) as store, pytest.raises(StoreDenied, match="key locked: AccessDenied"):
+        with (
+            answering(Answer(body=body)) as store,
+            pytest.raises(StoreDenied, match="key locked: DeleteObjects: AccessDenied"),
+        ):
             store.delete(["gone", "locked"])
 
 

@@ -1,0 +1,149 @@
+"""Something else than a bucket answers at its address: that is never taken for "nothing is stored there"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mirror_sync.errors import KeyMissing, StoreError
+from mirror_sync.stores.s3 import S3Store
+from tests.servers.bucket import S3Server
+from tests.stores.places import keys, options_of, put, read
+from tests.stores.scripted import LISTING, Answer, Asked, fault, is_listing, scripted
+from tests.stores.test_s3 import EVERY_CALL, store_on
+
+OPERATIONS = {
+    "stat": "HeadObject|ListObjectsV2",
+    "read": "GetObject",
+    "put": "PutObject",
+    "begin": "CreateMultipartUpload",
+    "list": "ListObjectsV2",
+    "delete": "DeleteObjects?",
+    "sweep": "ListMultipartUploads",
+    "touch": "CopyObject|HeadObject|ListObjectsV2",
+}
+CALLS: dict[str, Callable[[S3Store], object]] = {**EVERY_CALL, "touch": lambda store: store.touch("k")}
+PAGE = b"<!DOCTYPE html>\n<html><body><h1>Welcome</h1></body></html>"
+PAGE_IN_XML = b'<?xml version="1.0"?><html><body><h1>Welcome</h1></body></html>'
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+MARK = {"x-amz-request-id": "1"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(404), Answer(404, b'{"error": "not found"}'), Answer(404, PAGE, HTML), Answer(404, PAGE_IN_XML, HTML)],
+    ids=["empty", "json", "page", "page in xml"],
+)
+def test_a_404_that_no_bucket_gives_is_an_error_with_address_and_operation(name: str, answer: Answer) -> None:
+    with scripted(lambda _: answer) as server, pytest.raises(StoreError, match=OPERATIONS[name]) as caught:
+        CALLS[name](store_on(server))
+    assert not isinstance(caught.value, KeyMissing)
+    assert server.endpoint_url in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "put"])
+@pytest.mark.parametrize("body", [PAGE, PAGE_IN_XML, b""], ids=["page", "page in xml", "empty"])
+def test_a_web_page_in_place_of_an_answer_is_an_error(name: str, body: bytes) -> None:
+    """A put cannot tell: what was put is looked for before it is relied on."""
+    with scripted(lambda _: Answer(200, body, HTML)) as server, pytest.raises(StoreError) as caught:
+        CALLS[name](store_on(server))
+    assert server.endpoint_url in str(caught.value)
+
+
+def test_a_404_without_the_mark_of_a_bucket_that_has_one_is_asked_again() -> None:
+    """Where a gateway has lost the bucket meanwhile, HEAD alone would say that nothing is there."""
+    gone = [False]
+
+    def script(asked: Asked) -> Answer:
+        if gone[0]:
+            return Answer(404)
+        listing = Answer(body=LISTING.body, headers=MARK)
+        return listing if is_listing(asked) else Answer(404, headers=MARK)
+
+    with scripted(script) as server:
+        store = store_on(server)
+        assert store.stat("k") is None
+        assert store.stat("k") is None
+        assert len(server.asked) == 3, "the bucket is looked at once"
+        gone[0] = True
+        with pytest.raises(StoreError, match="GetObject: HTTP 404 without the code"):
+            store.stat("k")
+
+
+def test_a_bucket_that_marks_nothing_is_asked_for_a_listing_once() -> None:
+    def script(asked: Asked) -> Answer:
+        return LISTING if is_listing(asked) else Answer(404)
+
+    with scripted(script) as server:
+        store = store_on(server)
+        assert [store.stat(key) for key in ("a", "b", "c")] == [None] * 3
+    assert [is_listing(asked) for asked in server.asked].count(True) == 1
+    assert len(server.asked) == 4
+
+
+def test_who_may_not_list_may_still_be_told_that_a_key_is_missing() -> None:
+    def script(asked: Asked) -> Answer:
+        return fault("AccessDenied", 403) if is_listing(asked) else Answer(404)
+
+    with scripted(script) as server:
+        assert store_on(server).stat("k") is None
+
+
+def test_a_real_bucket_marks_its_answers(radosgw: S3Server) -> None:
+    """So nothing is asked twice there; and a missing key stays one for every verb."""
+    store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+    assert store.stat("k") is None
+    with pytest.raises(KeyMissing):
+        read(store, "k")
+    with pytest.raises(KeyMissing):
+        store.touch("k")
+
+
+@pytest.mark.parametrize("status", [501, 405])
+def test_where_there_are_no_batches_objects_are_deleted_one_by_one(status: int) -> None:
+    def script(asked: Asked) -> Answer:
+        return fault("NotImplemented", status) if asked.method == "POST" else Answer(204)
+
+    with scripted(script) as server:
+        store = store_on(server, "p")
+        store.delete(["a", "b"])
+        store.delete(["c"])
+    deleted = [asked.target.partition("?")[0] for asked in server.asked if asked.method == "DELETE"]
+    assert sorted(deleted) == ["/b/p/a", "/b/p/b", "/b/p/c"]
+    assert [asked.method for asked in server.asked].count("POST") == 1
+
+
+def test_one_that_cannot_be_deleted_is_named() -> None:
+    def script(asked: Asked) -> Answer:
+        if asked.method == "POST":
+            return fault("NotImplemented", 501)
+        return fault("AccessDenied", 403) if "locked" in asked.target else fault("NoSuchKey", 404)
+
+    with scripted(script) as server, pytest.raises(StoreError, match="key locked: DeleteObject: HTTP 403"):
+        store_on(server).delete(["gone", "locked"])
+
+
+def test_a_server_without_uploads_in_parts_is_told_apart_by_the_operation_and_a_remedy() -> None:
+    with (
+        scripted(lambda _: Answer(400)) as server,
+        pytest.raises(StoreError, match=r"key k: CreateMultipartUpload: HTTP 400.*multipart: off"),
+    ):
+        store_on(server).begin("k", 5)
+
+
+@pytest.mark.parametrize("status", [400, 416])
+def test_a_range_beyond_the_end_is_empty_whatever_the_server_calls_it(status: int) -> None:
+    def script(asked: Asked) -> Answer:
+        return fault("InvalidArgument", status) if "range" in asked.headers else Answer(body=b"short")
+
+    with scripted(script) as server:
+        assert read(store_on(server), "k", 10, 20) == b""
+
+
+def test_a_listing_goes_on_over_keys_of_a_bucket(radosgw: S3Server) -> None:
+    store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+    assert keys(store) == []
+    put(store, "k", b"x")
+    assert keys(store) == ["k"]
