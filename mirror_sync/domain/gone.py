@@ -88,7 +88,7 @@ def rule(wish: OnGone, cause: Cause, noted: Gone | None, now: datetime) -> Rulin
         return Ruling(noted, f"{stays}: our token is unproven, so that on_gone does not apply")
     if wish is OnGone.KEEP:
         return Ruling(None, stays)
-    same = noted is not None and noted.code == cause.code
+    same = noted is not None and noted.code == cause.code and noted.since <= now  # a clock may have been ahead
     note = noted if noted is not None and same else Gone(cause.code, now.astimezone(UTC).replace(microsecond=0))
     if wish is OnGone.FREEZE:
         return Ruling(note, f"{stays}, and is not asked for again until on_gone is keep")

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from mirror_sync.domain.events import RankingCutShort
 from mirror_sync.domain.job import Job, cedes
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved, Shortfall
-from mirror_sync.engine.decision import Settled, failure
+from mirror_sync.engine.decision import Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.heads import heads_of
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
-from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate, RevisionNotFound
+from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
@@ -54,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """Something that a job names and that could not be expanded; `found` says why."""
+    """Something that a job names and that could not be expanded, or stands for nothing; `found` says why."""
 
     job: Job
     pattern: RepoPattern
@@ -158,8 +159,8 @@ class _Expansion:
             found = [name for name in names if fnmatchcase(name, glob) and _is_full(name) == _is_full(glob)]
             yield from (Task(self._job, repo, name) for name in found)
             if not found:
-                missing = RevisionNotFound(f"no branch or tag of {repo} matches {glob}")
-                yield Unlisted(self._job, pattern, glob, failure(missing))
+                nothing = f"no branch or tag of {repo} matches {glob}: nothing to do"
+                yield Unlisted(self._job, pattern, glob, Settled(RepoOutcome.UNCHANGED, None, nothing, ""))
 
     def _unlisted(self, pattern: RepoPattern, revision: str, error: Exception) -> Unlisted:
         return Unlisted(self._job, pattern, revision, settle(self._site, self._run, self._job, pattern, error))

@@ -26,7 +26,7 @@ from mirror_sync.ports import MAX_DOCUMENT, read_all
 _CROWD = 16  # repos from which on a listing may be worth its call
 _PAGE = 1000  # keys that a listing gives for one call
 _KEYS = 4  # to list for each repo that is wanted, before reading each is cheaper
-_BELIEVED = timedelta(days=7)  # that a root, which was read once, is still there and whole
+_BELIEVED = timedelta(days=1)  # that a root, which was read once, is still there and whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,14 @@ class Glance:
         return Refs.decode(body)
 
     def root(self, repo: Repo, revision: str, digest: Sha256) -> Facts | None:
-        """None when the root is not there, or damaged. One that was read within a week is believed to be as it was."""
+        """None when the root is not there, or damaged. One that was read within a day is believed to be as it was.
+
+        One that was read in times to come is not: a clock was ahead, and would be believed for as long.
+        """
         name = _root_name(repo, revision)
         with suppress(ValueError, TypeError):
             known = Facts.decode(self._recall(name, digest) or b"")
-            if self._now() - known.read < _believed(digest):
+            if timedelta(0) <= self._now() - known.read < _believed(digest):
                 return known
         try:
             root = read_root(self._target.store, digest)

@@ -36,6 +36,11 @@ def test_withdraw_needs_the_same_answer_a_day_later() -> None:
     assert not other.withdraw, "another answer begins to count anew"
 
 
+def test_a_note_from_the_future_begins_to_count_now() -> None:
+    ahead = Gone(MISSING, NOW + timedelta(days=3000))
+    assert rule(OnGone.WITHDRAW, SURE, ahead, NOW).note == Gone(MISSING, NOW)
+
+
 @pytest.mark.parametrize(("standing", "was_open"), list(product(Standing, [True, False])))
 def test_a_404_is_certain_with_a_proved_token_or_where_none_was_ever_needed(standing: Standing, was_open: bool) -> None:
     expected = standing is Standing.PROVED or (standing is Standing.ANONYMOUS and was_open)

@@ -158,17 +158,28 @@ def test_of_a_directory_refs_are_read_and_roots_are_not(hub: Hub, workshop: Work
     assert sorted(watched.read_keys) == sorted(refs_key(Repo.parse(name)) for name in NAMES)
 
 
-def test_a_root_that_is_lost_is_missed_within_a_week(workshop: Workshop, bucket: Store) -> None:
+def test_a_root_that_is_lost_is_missed_within_a_day(workshop: Workshop, bucket: Store) -> None:
     opened(workshop, bucket)
     workshop.sync(MANY)
     lost = workshop.refs(NAMES[0]).root_of("main")
     assert lost is not None
     workshop.store.delete([blob_key(lost)])
-    workshop.ahead = timedelta(days=3)
+    workshop.ahead = timedelta(hours=11)
     assert workshop.sync(MANY).count(RepoOutcome.UNCHANGED) == len(NAMES), "a root that was read lately is believed"
-    workshop.ahead = timedelta(days=7)
+    workshop.ahead = timedelta(days=1)
     assert workshop.sync(MANY).count(RepoOutcome.PUBLISHED) == 1
     assert workshop.root(NAMES[0]).files == 1
+
+
+def test_what_was_read_while_the_clock_was_ahead_is_not_believed(workshop: Workshop, bucket: Store) -> None:
+    opened(workshop, bucket)
+    workshop.ahead = timedelta(days=3000)
+    workshop.sync(MANY)
+    workshop.ahead = timedelta(0)
+    lost = workshop.refs(NAMES[0]).root_of("main")
+    assert lost is not None
+    workshop.store.delete([blob_key(lost)])
+    assert workshop.sync(MANY).count(RepoOutcome.PUBLISHED) == 1
 
 
 def test_a_changed_selection_is_seen_at_once(workshop: Workshop, bucket: Store) -> None:

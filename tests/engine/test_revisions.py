@@ -90,10 +90,20 @@ def test_revisions_of_two_jobs_meet_in_one_refs_json(hub: Hub, workshop: Worksho
     assert {ref.name for ref in workshop.refs("acme/x").refs} == {"main", "v1.0"}
 
 
-def test_a_revision_glob_that_matches_nothing_is_named(hub: Hub, workshop: Workshop) -> None:
+def test_a_revision_glob_that_matches_nothing_is_nothing_to_do(hub: Hub, workshop: Workshop) -> None:
     hub.model("acme/x", license="mit").commit({"a": b"1"})
-    report = workshop.sync_one(job("acme/x", revisions=("release-*",)))
-    assert (report.outcome, report.code, report.revision) == ("failed", "revision-not-found", "release-*")
+    run = workshop.sync(job("acme/x", revisions=("main", "v*")))
+    reports = {report.revision: report for report in run.repos}
+    assert run.ok
+    assert (reports["main"].outcome, reports["v*"].outcome) == ("published", "unchanged")
+    assert reports["v*"].reason == "no branch or tag of acme/x matches v*: nothing to do"
+    assert workshop.plan(job("acme/x", revisions=("v*",))).repos[0].outcome == "unchanged"
+
+
+def test_an_exact_revision_that_is_missing_is_a_failure(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    report = workshop.sync_one(job("acme/x", revisions=("v1.0",)))
+    assert (report.outcome, report.code) == ("failed", "revision-not-found")
 
 
 def test_a_tag_that_vanished_upstream_stays_in_the_mirror(hub: Hub, workshop: Workshop) -> None:
