@@ -25,7 +25,7 @@ from mirror_sync.front.snapshots import Snapshots
 from mirror_sync.ports import Store
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})")
+_CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
 
 Fields = Mapping[str, str]
 """What stood in the fields of a route, still percent-encoded."""
@@ -148,24 +148,13 @@ class Hub:
         opened, folder = self._open(fields), "/".join(filter(None, _decoded(fields["folder"]).split("/")))
         if folder:
             self._expect_folder(opened, folder)
-        last = opened.root.last if asked.is_set("expand") else None
-        if asked.is_set("recursive"):
-            return self._shard(asked, fields, opened, folder)
-        entries = list(listing.children(opened.root, self._reader(opened.root), folder))
-        return answers.json_text(listing.array(entries, last), **opened.headers)
-
-    def _shard(self, asked: Asked, fields: Fields, opened: Opened, folder: str) -> Answer:
-        """One shard of a recursive listing. The next page names this root: a listing never mixes two selections."""
-        end = listing.end_shard(opened.root, folder)
-        cursor = asked.argument("cursor")
-        number = _resumed(opened, cursor, end) if cursor else listing.first_shard(opened.root, folder)
-        headers, expand = opened.headers, asked.is_set("expand")
-        if number + 1 < end:
-            query = f"recursive=true&expand={str(expand).lower()}&cursor={opened.digest}-{number + 1}"
+        expand, recursive = asked.is_set("expand"), asked.is_set("recursive")
+        wanted, headers = listing.Wanted(folder, recursive), opened.headers
+        page = listing.page(opened.root, self._reader(opened.root), wanted, _resumed(opened, folder, asked))
+        if page.next is not None:
             path = f"/api/{fields['kinds']}/{fields['id']}/tree/{opened.commit}{fields['folder']}"
-            headers |= _link(asked, f"{path}?{query}")
-        entries = listing.below(self._reader(opened.root)(number), folder)
-        return answers.json_text(listing.array(entries, opened.root.last if expand else None), **headers)
+            headers |= _link(asked, f"{path}?{_next_page(opened, wanted, page.next, expand=expand)}")
+        return answers.json_text(listing.array(page.entries, opened.root.last if expand else None), **headers)
 
     def _paths_info(self, asked: Asked, fields: Fields) -> Answer:
         opened = self._open(fields)
@@ -223,14 +212,25 @@ def _link(asked: Asked, target: str) -> dict[str, str]:
     return link | ({"Cache_Control": answers.LINKED, "Vary": answers.SAID} if asked.told else {})
 
 
-def _resumed(opened: Opened, cursor: str, end: int) -> int:
-    """The number of the shard that a cursor names. Another root under the same commit ends a listing."""
+def _next_page(opened: Opened, wanted: listing.Wanted, place: listing.Place, *, expand: bool) -> str:
+    """The query of the next page. It names this root: a listing never mixes two selections."""
+    flags = f"recursive={wanted.recursive}&expand={expand}".lower()
+    return f"{flags}&cursor={opened.digest}-{place.shard}-{place.entry}"
+
+
+def _resumed(opened: Opened, folder: str, asked: Asked) -> listing.Place | None:
+    """Where the cursor of a request says that its page begins. Another root under the same commit ends a listing."""
+    cursor = asked.argument("cursor")
+    if not cursor:
+        return None
     found = _CURSOR.fullmatch(cursor)
-    if found is None or (found[1] == opened.digest and int(found[2]) >= end):
+    if found is None:
         raise Refusal(400, answers.BAD_CURSOR)
     if found[1] != opened.digest:
         raise Refusal(410, answers.GONE)
-    return int(found[2])
+    if int(found[2]) >= listing.end_shard(opened.root, folder):
+        raise Refusal(400, answers.BAD_CURSOR)
+    return listing.Place(int(found[2]), int(found[3]))
 
 
 def _file_headers(opened: Opened, path: str, file: dict[str, Any]) -> dict[str, str]:

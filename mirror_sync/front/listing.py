@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from mirror_sync.domain.snapshot import Root, encode_json, sort_key
 
@@ -20,8 +21,33 @@ _BEFORE_PATH = rb'^\{"type":"\w+","oid":"\w+",(?:"size":\d+,)?"path":"'
 _NAME = rb'[^"\\/]*(?:\\.[^"\\/]*)*'  # the rest of a JSON string, up to the next slash
 _PATH = re.compile(rb'"path":("[^"\\]*(?:\\.[^"\\]*)*"),')
 _AFTER_NAME = rb'",.*\}'
+PAGE = 1000  # entries, as on the Hub; docs/decisions/0014-pages-of-a-listing.md
+
 _EMPTY = b"[\n\n]\n"
 _PAST_SLASH = "0"  # follows "/" in ASCII: past everything inside a folder
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A listing: what lies in `folder` ("" is the top), at any depth when `recursive`."""
+
+    folder: str
+    recursive: bool
+
+
+class Place(NamedTuple):
+    """Where a page begins: at an entry, counted among those that the listing wants of a shard."""
+
+    shard: int
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries of a listing, and where the others begin."""
+
+    entries: list[bytes]
+    next: Place | None
 
 
 def find(shard: bytes, path: str) -> bytes | None:
@@ -56,21 +82,23 @@ def lines(shard: bytes) -> list[bytes]:
     return [] if shard == _EMPTY else shard[2:-3].split(b",\n")
 
 
-def below(shard: bytes, folder: str) -> list[bytes]:
-    """All entries of a shard that lie under `folder`, at any depth; all of the shard for the folder ""."""
-    if not folder:
-        return [] if shard == _EMPTY else [shard[2:-3]]
-    return re.findall(_BEFORE_PATH + _inside(folder) + rb".*\}", shard, re.MULTILINE)
+def page(root: Root, read: ReadShard, wanted: Wanted, start: Place | None) -> Page:
+    """What a listing has from `start` on, None: from its beginning.
 
-
-def children(root: Root, read: ReadShard, folder: str) -> Iterator[bytes]:
-    """The direct entries of a folder. Shards that hold only what lies deeper are not read."""
-    direct = re.compile(_BEFORE_PATH + _inside(folder) + _NAME + _AFTER_NAME, re.MULTILINE)
-    number, end = first_shard(root, folder), end_shard(root, folder)
+    Shards are joined until the page is full: many clients read no second one.
+    """
+    end, found_in = end_shard(root, wanted.folder), _finder(wanted)
+    number, skip = start or Place(first_shard(root, wanted.folder), 0)
+    entries: list[bytes] = []
     while number < end:
         shard = read(number)
-        yield from direct.findall(shard)
-        number = max(number + 1, _shard_after_child(root, shard, folder))
+        found, stop = found_in(shard), skip + PAGE - len(entries)
+        entries += found[skip:stop]
+        if len(found) > stop:
+            return Page(entries, Place(number, stop))
+        deeper = 0 if wanted.recursive else _shard_after_child(root, shard, wanted.folder)
+        number, skip = max(number + 1, deeper), 0
+    return Page(entries, None)
 
 
 def first_shard(root: Root, folder: str) -> int:
@@ -84,6 +112,14 @@ def end_shard(root: Root, folder: str) -> int:
         return len(root.shards)
     past = sort_key(folder) + _PAST_SLASH
     return next((number for number, shard in enumerate(root.shards) if shard.first >= past), len(root.shards))
+
+
+def _finder(wanted: Wanted) -> Callable[[bytes], list[bytes]]:
+    """What finds the entries that a listing wants of a shard."""
+    if wanted.recursive and not wanted.folder:
+        return lines
+    rest = rb".*\}" if wanted.recursive else _NAME + _AFTER_NAME
+    return re.compile(_BEFORE_PATH + _inside(wanted.folder) + rest, re.MULTILINE).findall
 
 
 def array(entries: list[bytes], last_commit: Mapping[str, str] | None) -> bytes:

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
-from mirror_sync.front import answers, routes
+from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
 from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
 
@@ -166,6 +166,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "bucket": answers.BAD_BUCKET,
         },
         "most_paths": answers.MOST_PATHS,
+        "page": listing.PAGE,
         "site": options.site,
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},

@@ -87,14 +87,18 @@ class Mirror:
 
     def listed(self, target: str) -> list[str]:
         """The paths of a listing, over all its pages."""
-        paths: list[str] = []
+        return [entry["path"] for page in self.pages(target) for entry in page]
+
+    def pages(self, target: str) -> list[list[dict[str, Any]]]:
+        """The entries of a listing, page by page."""
+        pages: list[list[dict[str, Any]]] = []
         page: str | None = target
         while page is not None:
             reply = self.get(page)
             assert reply.status == 200, reply
-            paths += [entry["path"] for entry in reply.json]
+            pages.append(reply.json)
             page = reply.next_page
-        return paths
+        return pages
 
     def get_until(self, target: str, wanted: bytes) -> None:
         """Ask until a change shows."""

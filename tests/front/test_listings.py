@@ -106,6 +106,42 @@ def test_pages_bring_a_large_listing_in_order_and_complete(mirror: Mirror) -> No
     assert mirror.listed(f"{repo.api}/tree/main") == [f"part-{number}" for number in range(7)]
 
 
+@pytest.mark.parametrize("expand", [False, True])
+@pytest.mark.parametrize("folder", ["", "/part-1"])
+def test_a_page_of_a_recursive_listing_has_a_thousand_entries_while_more_are_left(
+    mirror: Mirror, folder: str, expand: bool
+) -> None:
+    files = {f"part-{number // 2500}/é {number}.bin": b"1" for number in range(5000)}
+    repo = model(mirror.store)
+    repo.publish(files)
+    pages = mirror.pages(f"{repo.api}/tree/main{folder}?recursive=true&expand={expand}")
+    wanted = [path for path in in_order(files) if path.startswith(f"{folder[1:]}/"[not folder :])]
+    assert [len(page) for page in pages[:-1]] == [1000] * (len(wanted) // 1000)
+    assert [entry["path"] for page in pages for entry in page] == wanted
+    assert all(("lastCommit" in entry) is expand for page in pages for entry in page)
+
+
+def test_a_listing_of_a_thousand_entries_is_one_page(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({f"{number}.bin": b"1" for number in range(1000)})
+    for recursive in ("true", "false"):
+        assert [len(page) for page in mirror.pages(f"{repo.api}/tree/main?recursive={recursive}")] == [1000]
+
+
+@pytest.mark.parametrize("folder", ["", "/in"])
+def test_a_folder_of_more_than_a_thousand_children_is_listed_in_pages(mirror: Mirror, folder: str) -> None:
+    top = f"{folder[1:]}/" if folder else ""
+    files = {f"{top}{number}/{deep}": b"1" for number in range(1500) for deep in range(3)}
+    files |= {f"{top}é{number}": b"2" for number in range(800)}
+    repo = model(mirror.store)
+    commit = repo.publish(files)
+    pages = mirror.pages(f"{repo.api}/tree/main{folder}?expand=true")
+    assert [len(page) for page in pages] == [1000, 1000, 300]
+    children = [path for path in in_order(files) if path.startswith(top) and "/" not in path.removeprefix(top)]
+    assert [entry["path"] for page in pages for entry in page] == [path for path in children if path != folder[1:]]
+    assert all(entry["lastCommit"]["id"] == commit for page in pages for entry in page)
+
+
 def test_a_page_links_to_where_clients_find_the_front(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish(many(2000))
@@ -152,7 +188,7 @@ def test_a_listing_goes_on_with_the_snapshot_it_began_with_or_says_that_it_is_go
     mirror.get_until(page, b'{"error":"This listing has changed: start again"}')
 
 
-@pytest.mark.parametrize("cursor", ["x", "1", "-1", "0" * 64 + "-x", "0" * 64])
+@pytest.mark.parametrize("cursor", ["x", "1", "-1", "0" * 64 + "-x", "0" * 64, "0" * 64 + "-0-x", "0" * 64 + "-0-1-"])
 def test_a_cursor_that_no_page_gave_is_refused(mirror: Mirror, cursor: str) -> None:
     repo = model(mirror.store)
     repo.publish(SMALL_TREE)
@@ -162,7 +198,7 @@ def test_a_cursor_that_no_page_gave_is_refused(mirror: Mirror, cursor: str) -> N
 def test_a_cursor_past_the_end_is_refused(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish(SMALL_TREE)
-    cursor = f"{repo.root(commit)}-9"
+    cursor = f"{repo.root(commit)}-9-0"
     assert mirror.get(f"{repo.api}/tree/main?recursive=true&cursor={cursor}").status == 400
 
 

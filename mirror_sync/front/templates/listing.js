@@ -3,6 +3,8 @@
 // A shard has one JSON entry a line, sorted by percent-encoded path. Within a string JSON escapes every quote and line
 // feed, so '"path":"' and a line feed can only stand where the format puts them.
 
+import tables from 'tables.js';
+
 const EMPTY = '[\n\n]\n';
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
@@ -96,33 +98,16 @@ function withoutComma(line) {
     return line.endsWith(',') ? line.slice(0, -1) : line;
 }
 
-// All entries of a shard under `folder`, at any depth.
-function below(shard, folder) {
-    if (shard === EMPTY) {
-        return [];
+// The entries of a shard that lie under `folder`, at any depth or directly.
+function foundIn(shard, folder, recursive) {
+    const start = pathStart(folder), all = lines(shard);
+    if (recursive) {
+        return folder ? all.filter((line) => line.indexOf(start) >= 0) : all;
     }
-    if (!folder) {
-        return [shard.slice(2, -3)];
-    }
-    const start = pathStart(folder);
-    return shard.slice(2, -3).split('\n').filter((line) => line.indexOf(start) >= 0).map(withoutComma);
-}
-
-// The direct entries of `folder` in a shard; what lies deeper is jumped over, a child at a time.
-function childrenIn(shard, folder) {
-    const start = pathStart(folder), entries = [];
-    let at = shard.indexOf(start);
-    while (at >= 0) {
-        let end = shard.indexOf('\n', at);
-        const child = FOLDER.exec(shard.slice(at, end).split(start)[1]);
-        if (child) {
-            end = shard.indexOf('\n', shard.lastIndexOf(start + child[0]));
-        } else {
-            entries.push(withoutComma(shard.slice(shard.lastIndexOf('\n', at) + 1, end)));
-        }
-        at = shard.indexOf(start, end);
-    }
-    return entries;
+    return all.filter((line) => {
+        const rest = line.split(start)[1];
+        return rest !== undefined && !FOLDER.test(rest);
+    });
 }
 
 // What stands in every entry under `folder`, and in no other.
@@ -130,16 +115,22 @@ function pathStart(folder) {
     return '"path":"' + (folder ? JSON.stringify(folder + '/').slice(1, -1) : '');
 }
 
-// The direct entries of a folder. `read` gives the text of a shard by number; what holds only deeper paths is not read.
-async function children(root, read, folder) {
+// What a listing has from `start` on, null: from its beginning; `read` gives the text of a shard by number. Shards are
+// joined until the page is full, and what holds only deeper paths than are wanted is not read.
+async function page(root, read, folder, recursive, start) {
     const end = endShard(root, folder);
-    let entries = [], number = firstShard(root, folder);
+    let number = start ? start.shard : firstShard(root, folder), skip = start ? start.entry : 0, entries = [];
     while (number < end) {
         const shard = await read(number);
-        entries = entries.concat(childrenIn(shard, folder));
-        number = Math.max(number + 1, shardAfterChild(root, shard, folder));
+        const found = foundIn(shard, folder, recursive), stop = skip + tables.PAGE - entries.length;
+        entries = entries.concat(found.slice(skip, stop));
+        if (found.length > stop) {
+            return {entries, next: {shard: number, entry: stop}};
+        }
+        number = Math.max(number + 1, recursive ? 0 : shardAfterChild(root, shard, folder));
+        skip = 0;
     }
-    return entries;
+    return {entries, next: null};
 }
 
 // The shard in which the child of `folder` that the shard's last line belongs to has ended.
@@ -162,4 +153,4 @@ function array(entries, lastCommit) {
     return '[' + body + ']';
 }
 
-export default { array, below, children, endShard, find, findAll, firstShard, shardFor };
+export default { array, endShard, find, findAll, page, shardFor };

@@ -95,37 +95,24 @@ async function tree(r, fields) {
     if (!entry || entry.type !== 'directory') {
         throw answers.entryNotFound(opened.commit);
     }
-    if (requests.isTrue(requests.argument(r, 'recursive'))) {
-        await shard(r, fields, opened, folder);
-        return;
+    const listed = {recursive: flag(r, 'recursive'), expand: flag(r, 'expand')}, headers = answers.settled(opened);
+    const page = await listing.page(opened.root, (number) => snapshots.shard(r, opened.root, number), folder,
+                                    listed.recursive, snapshots.resume(opened, requests.argument(r, 'cursor'), folder));
+    if (page.next) {
+        Object.assign(headers, answers.linked('<' + pageUrl(r, fields, opened, listed, page.next) + '>; rel="next"'));
     }
-    const entries = await listing.children(opened.root, (number) => snapshots.shard(r, opened.root, number), folder);
-    sendEntries(r, opened, entries, answers.settled(opened));
+    answers.sendJson(r, listing.array(page.entries, listed.expand ? opened.root.last : null), headers);
 }
 
-function sendEntries(r, opened, entries, headers) {
-    const expand = requests.isTrue(requests.argument(r, 'expand'));
-    answers.sendJson(r, listing.array(entries, expand ? opened.root.last : null), headers);
+function flag(r, name) {
+    return requests.isTrue(requests.argument(r, name));
 }
 
-// One shard of a recursive listing. The next page names this root: a listing never mixes two selections.
-async function shard(r, fields, opened, folder) {
-    const cursor = requests.argument(r, 'cursor');
-    const end = listing.endShard(opened.root, folder);
-    const number = cursor ? snapshots.resume(opened, cursor, end) : listing.firstShard(opened.root, folder);
-    const headers = answers.settled(opened);
-    if (number + 1 < end) {
-        Object.assign(headers, answers.linked('<' + pageUrl(r, fields, opened, number + 1) + '>; rel="next"'));
-    }
-    const text = await snapshots.shard(r, opened.root, number);
-    sendEntries(r, opened, listing.below(text, folder), headers);
-}
-
-function pageUrl(r, fields, opened, number) {
+// The next page names this root: a listing never mixes two selections.
+function pageUrl(r, fields, opened, listed, place) {
     const path = '/api/' + fields.kinds + '/' + fields.id + '/tree/' + opened.commit + fields.folder;
-    const expand = requests.isTrue(requests.argument(r, 'expand'));
-    const query = '?recursive=true&expand=' + expand + '&cursor=' + opened.digest + '-' + number;
-    return requests.origin(r) + path + query;
+    const query = '?recursive=' + listed.recursive + '&expand=' + listed.expand;
+    return requests.origin(r) + path + query + '&cursor=' + [opened.digest, place.shard, place.entry].join('-');
 }
 
 async function paths_info(r, fields) {

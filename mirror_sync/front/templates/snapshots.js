@@ -7,7 +7,7 @@ import requests from 'requests.js';
 import tables from 'tables.js';
 
 const COMMIT = /^[0-9a-f]{40}$/;
-const CURSOR = /^([0-9a-f]{64})-(\d{1,9})$/;
+const CURSOR = /^([0-9a-f]{64})-(\d{1,9})-(\d{1,9})$/;
 // as mirror_sync/domain/repo.py: "--" and ".." would make keys collide
 const REPO_PART = '[A-Za-z0-9_](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_])?';
 const REPO_ID = new RegExp('^(?!.*(?:--|\\.\\.))(?=.{1,96}$)(?:' + REPO_PART + '/)?' + REPO_PART + '$');
@@ -55,8 +55,11 @@ async function entryOf(r, root, path) {
     return line === null ? null : JSON.parse(line);
 }
 
-// The number of the shard that a page's cursor names. Another root under the same commit ends a listing: never a mix.
-function resume(opened, cursor, end) {
+// Where a cursor says that its page begins, null without one. Another root under the same commit ends a listing: never a mix.
+function resume(opened, cursor, folder) {
+    if (!cursor) {
+        return null;
+    }
     const found = CURSOR.exec(cursor);
     if (!found) {
         throw answers.refusal(400, tables.MESSAGES.cursor);
@@ -64,11 +67,10 @@ function resume(opened, cursor, end) {
     if (found[1] !== opened.digest) {
         throw answers.refusal(410, tables.MESSAGES.gone);
     }
-    const number = parseInt(found[2], 10);
-    if (number >= end) {
+    if (Number(found[2]) >= listing.endShard(opened.root, folder)) {
         throw answers.refusal(400, tables.MESSAGES.cursor);
     }
-    return number;
+    return {shard: Number(found[2]), entry: Number(found[3])};
 }
 
 export default { entryOf, open, refsOf, resume, shard };
