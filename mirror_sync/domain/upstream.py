@@ -12,11 +12,23 @@ from mirror_sync.domain.repo import Repo
 
 
 @dataclass(frozen=True, slots=True)
+class Stead:
+    """Another endpoint than the first of its upstream gave an answer.
+
+    `silent`: the first could not be asked; otherwise it said that it has no such thing.
+    """
+
+    endpoint: str
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """A revision of a repo, resolved to a commit, with the terms that hold there.
 
     `current` differs from `asked` when the upstream has renamed the repo. `described` is what the mirror will answer as
-    the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes.
+    the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes. `stead` is
+    None where the first endpoint answered.
     """
 
     asked: Repo
@@ -24,6 +36,7 @@ class Resolved:
     commit: CommitId
     terms: Terms
     described: Mapping[str, Any] = field(default_factory=dict)
+    stead: Stead | None = field(default=None, compare=False)
 
     @property
     def renamed(self) -> bool:

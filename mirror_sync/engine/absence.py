@@ -13,7 +13,7 @@ from mirror_sync.domain.job import Job, agreed_on_gone
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.engine.decision import Edit, Settled
+from mirror_sync.engine.decision import Edit, Settled, held
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.published import read_root
 from mirror_sync.engine.site import Target
@@ -60,10 +60,14 @@ class Absences:
         if not is_known(refs):
             return None
         if resolved.terms.disabled:
-            return self._settle(task, refs, DISABLED, "disabled: the upstream has switched the repo off")
-        if resolved.terms.private and self._was_public(task, refs):
-            return self._settle(task, refs, PRIVATE, "private: the upstream no longer shows the repo to everybody")
-        return None
+            code, reason = DISABLED, "disabled: the upstream has switched the repo off"
+        elif resolved.terms.private and self._was_public(task, refs):
+            code, reason = PRIVATE, "private: the upstream no longer shows the repo to everybody"
+        else:
+            return None
+        if resolved.stead is not None:  # the first endpoint's word alone un-publishes
+            return held(refs.commit_of(task.revision), f"{reason}, says {resolved.stead.endpoint}", code)
+        return self._settle(task, refs, code, reason)
 
     def _settle(self, task: Task, refs: Refs, code: str, reason: str) -> Settled:
         plain = is_certain(code, Standing.UNPROVEN, was_open=False)

@@ -21,10 +21,21 @@ from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held,
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
-from mirror_sync.engine.published import Mapper, read_manifest, read_refs, read_root
+from mirror_sync.engine.published import Mapper, read_history, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import BadAnswer, DocumentError, Gated, KeyMissing, SelectionConflict
+from mirror_sync.errors import (
+    BadAnswer,
+    DocumentError,
+    Gated,
+    KeyMissing,
+    NotFoundOrPrivate,
+    RevisionNotFound,
+    SelectionConflict,
+)
 from mirror_sync.ports import Source
+
+NO_SIDE = (NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: this server has no such call
+STALE = "stale-endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,9 @@ class Decider:
         return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files, root.size)
 
     def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
+        doubt = self._doubt_of_age(task, refs, resolved)
+        if doubt:
+            return held(resolved.commit, doubt, STALE)
         root = None if self._anew else self._root(refs, resolved.commit)
         if root is not None and root.selection == task.job.selection:
             return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
@@ -136,6 +150,25 @@ class Decider:
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         change = self._change(resolved, verdict, base, desired)
         return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
+
+    def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
+        """Why what another endpoint than the first tells of a name may be older than what is published.
+
+        Only the first one's word moves a name back. Where it could not be asked, what nobody can place is doubted, too.
+        """
+        stead, published = resolved.stead, refs.commit_of(task.revision)
+        if stead is None or published in (None, resolved.commit) or CommitId.matches(task.revision):
+            return ""
+        told = f"{stead.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}"
+        if resolved.commit in read_history(self._target.store, refs, published):
+            return f"{told}, which is older than {published}"
+        if not stead.silent:
+            return ""
+        try:
+            newer = any(commit.id == published for commit in self._source.history(task.repo, resolved.commit))
+        except NO_SIDE:
+            newer = False
+        return "" if newer else f"{told}, and does not show that this is newer than {published}"
 
     def _list(self, repo: Repo, commit: CommitId) -> list[RemoteFile]:
         files = []

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.traffic import Published
-from mirror_sync.errors import KeyMissing
+from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -37,6 +38,16 @@ def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
 
 def read_root(store: Store, digest: Sha256) -> Root:
     return Root.decode(read_document(store, digest))
+
+
+def read_history(store: Store, refs: Refs, commit: CommitId) -> frozenset[str]:
+    """The ids of a published commit and of those before it, as its history tells; of itself where it cannot be read."""
+    digest = refs.root_of(commit)
+    try:
+        history = [] if digest is None else json.loads(read_document(store, read_root(store, digest).commits))
+        return frozenset((commit, *(str(item["id"]) for item in history)))
+    except (KeyMissing, DocumentError, ValueError, KeyError, TypeError, RecursionError):
+        return frozenset((commit,))
 
 
 def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:

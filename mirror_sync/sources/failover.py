@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -14,14 +15,25 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
-from mirror_sync.errors import BadAnswer, IntegrityError, MirrorError, Unreachable, UpstreamError
+from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved, Stead
+from mirror_sync.errors import (
+    BadAnswer,
+    FileNotFound,
+    IntegrityError,
+    MirrorError,
+    NotFoundOrPrivate,
+    RateLimited,
+    RevisionNotFound,
+    Unreachable,
+    UpstreamError,
+)
 from mirror_sync.ports import ByteStream, Source
 from mirror_sync.sources.arrivals import TooSlow
 from mirror_sync.sources.breaker import Breaker, BreakerPolicy, Resting
 from mirror_sync.sources.distrust import Suspicions
 
-_SILENT = (Unreachable, BadAnswer, IntegrityError)  # all else is an answer, and another endpoint would give the same
+_SILENT = (Unreachable, BadAnswer, IntegrityError)  # no answer; all else is one
+_ABSENT = (NotFoundOrPrivate, RevisionNotFound, FileNotFound)  # an answer that speaks for one endpoint alone
 _COMPLAINTS = (TooSlow, BadAnswer)  # it is there, and another may be better
 _T = TypeVar("_T")
 
@@ -33,6 +45,10 @@ class FailoverSource:
     worth repeating (`Resting`). Complaints about one that is there (slow, wrong) never close the last way: a few bad
     files must not keep us from all others.
     When none answers, the first one's error leaves. `clock` in seconds, from any start.
+
+    The endpoints do not all hold the same. What one of them has not, the next is asked for, and it is missing when all
+    say so: while one of them could not be asked, nothing is. Any other refusal is the last word where the first gives
+    it; that of another stands when all have been asked. What another than the first tells of a repo says so (`Stead`).
     """
 
     def __init__(
@@ -52,14 +68,24 @@ class FailoverSource:
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
     def search(self, sought: Sought) -> Iterator[Found]:
-        """Falls over at the first repo; a later error leaves, and the next call asks another source first."""
-        return self._stream(lambda source: source.search(sought))
+        """Falls over at the first repo; a later error leaves, and the next call asks another source first.
+
+        A list that is empty is no last word either.
+        """
+        stead, items = self._begin(lambda source: source.search(sought), empty_is_absent=True)
+        for item in items:
+            yield replace(item, stead=stead) if isinstance(item, Resolved) else item
 
     def heads(self, repos: Collection[Repo]) -> Heads:
-        return self._ask(lambda source: source.heads(repos))
+        asked = _Asked()
+        heads = self._ask_in(self._order(), lambda source: source.heads(repos), asked)[1]
+        stead = self._stead(asked)
+        return replace(heads, found=tuple(replace(head, stead=stead) for head in heads.found))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
-        return self._ask(lambda source: source.resolve(repo, revision))
+        asked = _Asked()
+        found = self._ask_in(self._order(), lambda source: source.resolve(repo, revision), asked)[1]
+        return replace(found, stead=self._stead(asked))
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         return self._ask(lambda source: source.refs(repo))
@@ -69,7 +95,7 @@ class FailoverSource:
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """Falls over at the first file; a later error leaves, and the next call asks another source first."""
-        return self._stream(lambda source: source.list(repo, commit))
+        return self._begin(lambda source: source.list(repo, commit))[1]
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         return self._ask(lambda source: source.history(repo, commit))
@@ -84,7 +110,8 @@ class FailoverSource:
             def opened(source: Source) -> ByteStream:
                 return held.enter_context(source.fetch(repo, commit, file, start, stop))
 
-            index, found = self._ask_in(self._suspicions.order(file.promise, self._order()), opened, settled=False)
+            order = self._suspicions.order(file.promise, self._order())
+            index, found = self._ask_in(order, opened, _Asked(), settled=False)
             self._suspicions.served(file.promise, index)
             stream = _Overheard(found)
             try:
@@ -108,37 +135,62 @@ class FailoverSource:
         return self._sources[index].budget()
 
     def _ask(self, call: Callable[[Source], _T]) -> _T:
-        return self._ask_in(self._order(), call)[1]
+        return self._ask_in(self._order(), call, _Asked())[1]
 
-    def _ask_in(self, order: Sequence[int], call: Callable[[Source], _T], *, settled: bool = True) -> tuple[int, _T]:
+    def _ask_in(
+        self, order: Sequence[int], call: Callable[[Source], _T], asked: _Asked, *, settled: bool = True
+    ) -> tuple[int, _T]:
         """Who answered, and what. `settled`: the answer is all there is, so that it speaks for its endpoint."""
-        errors: list[MirrorError] = []
         for index in order:
             if not self._breakers[index].admit():
+                asked.resting = True
                 continue
             try:
                 answer = call(self._sources[index])
             except _SILENT as error:
-                errors.append(error)
+                asked.silent.append(error)
                 self._fail(index, error)
                 continue
-            except UpstreamError:
+            except UpstreamError as error:
                 self._breakers[index].succeed()  # a refusal is an answer
-                raise
+                if isinstance(error, RateLimited) or (index == 0 and not isinstance(error, _ABSENT)):
+                    raise
+                asked.refused[index] = error
+                continue
             if settled:
                 self._breakers[index].succeed()
-            if errors:
+            if asked.silent:
                 self._prefer(index)
+            asked.answered = index
             return index, answer
-        raise errors[0] if errors else self._resting()
+        raise asked.error or self._resting()
 
-    def _stream(self, call: Callable[[Source], Iterator[_T]]) -> Iterator[_T]:
+    def _stead(self, asked: _Asked) -> Stead | None:
+        """Who answered where it was not the first."""
+        if asked.answered == 0:
+            return None
+        return Stead(str(self._sources[asked.answered]), silent=0 not in asked.refused)
+
+    def _begin(
+        self, call: Callable[[Source], Iterator[_T]], *, empty_is_absent: bool = False
+    ) -> tuple[Stead | None, Iterator[_T]]:
+        """A stream whose first item has come, and who gives it where it is not the first."""
+
         def begun(source: Source) -> Iterator[_T]:
             items = call(source)
             first = next(items, None)
+            if first is None and empty_is_absent:
+                raise _Empty(f"{source} lists nothing of it")
             return iter(()) if first is None else chain([first], items)
 
-        index, items = self._ask_in(self._order(), begun)
+        asked = _Asked()
+        try:
+            index, items = self._ask_in(self._order(), begun, asked)
+        except _Empty:
+            return None, iter(())
+        return self._stead(asked), self._overheard(index, items)
+
+    def _overheard(self, index: int, items: Iterator[_T]) -> Iterator[_T]:
         try:
             yield from items
         except _SILENT as error:
@@ -177,6 +229,45 @@ class FailoverSource:
 
     def _prefer(self, index: int) -> None:
         self._first = (index % len(self._sources), self._clock() + self._loyalty)
+
+
+class _Empty(NotFoundOrPrivate):
+    """An endpoint lists nothing: as little the last word as a 404."""
+
+
+class _Asked:
+    """What became of one question at several endpoints; `answered` is the index of the one that gave an answer."""
+
+    def __init__(self) -> None:
+        self.silent: list[MirrorError] = []
+        self.refused: dict[int, UpstreamError] = {}
+        self.resting = False
+        self.answered = 0
+
+    @property
+    def error(self) -> MirrorError | None:
+        """What to say when none gave an answer; None when all that might have were left alone."""
+        if self.silent:
+            return self._doubted(self.silent[0])
+        if self.resting or not self.refused:
+            return None
+        by_index = [error for _, error in sorted(self.refused.items())]
+        return max(by_index, key=_tells)  # of equals the first
+
+    def _doubted(self, error: MirrorError) -> MirrorError:
+        """The error of one that could not be asked, and why what the others say is not the answer."""
+        if not self.refused or not isinstance(error, Unreachable | BadAnswer):
+            return error
+        said = self.refused[min(self.refused)]
+        return type(error)(f"{error}; not believed until it answers: {said}")
+
+
+def _tells(error: UpstreamError) -> int:
+    """How much an endpoint must know of a repo to refuse it so."""
+    if isinstance(error, _Empty):
+        return 1
+    kinds = {NotFoundOrPrivate: 0, RevisionNotFound: 2, FileNotFound: 3}
+    return kinds.get(type(error), len(kinds))
 
 
 class _Overheard:

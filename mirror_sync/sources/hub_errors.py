@@ -31,6 +31,7 @@ _BAD_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  what t
 _DISABLED = "Access to this resource is disabled."
 _SHOWN = 200  # characters of a server's own words that a message repeats
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _LEGAL = 401, 403, 404, 429, 451
+_NOT_DONE = 501
 _WINDOW = re.compile(r"\br\s*=\s*(\d{1,9})\s*;\s*t\s*=\s*(\d{1,9})(?!\d)")
 _SECONDS = re.compile(r"[0-9]{1,9}")  # more are no wait that anybody means
 _LATER = {408, 425, 500, 502, 503, 504}
@@ -69,6 +70,8 @@ def refusal(
         wait = retry_after(headers, now())
         later = "" if wait is None else f" for {wait:.0f} s"
         return RateLimited(f"{asked.endpoint} asks us to wait{later}: the rate limit is spent", wait)
+    if status == _NOT_DONE and asked.repo is None:
+        return _missing(asked)  # a server that has no lists has nothing else of ours out of order
     if status in _LATER or status >= 500:  # noqa: PLR2004  the class of server errors
         return Unreachable(f"{asked.endpoint} answered {status}: it is out of order, try later")
     found = _by_code(status, headers, asked) or _by_message(headers, asked)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.errors import BadAnswer, NotFoundOrPrivate, RateLimited, Unreachable
+from mirror_sync.domain.upstream import Resolved
+from mirror_sync.errors import BadAnswer, Gated, NotFoundOrPrivate, RateLimited, Unreachable
 from mirror_sync.sources.breaker import BreakerPolicy, Resting
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
@@ -74,14 +75,49 @@ def test_the_one_that_helped_is_asked_first_for_a_while(pair: Pair) -> None:
     assert pair.calls() == (1, 0)
 
 
-def test_an_answer_is_not_asked_for_twice(pair: Pair) -> None:
+def test_what_one_has_not_the_next_is_asked_for(pair: Pair) -> None:
+    pair.first.remove("acme/tiny")
+    found = pair.source.resolve(TINY, "main")
+    assert found.stead is not None
+    assert (found.stead.endpoint, found.stead.silent) == (pair.second.url, False)
+    assert published(pair.source)[1].keys() == FILES.keys()
+    pair.calls()
     with pytest.raises(NotFoundOrPrivate):
         pair.source.resolve(Repo.parse("acme/nope"), "main")
+    assert pair.calls() == (1, 1)
+
+
+def test_a_404_is_not_believed_while_another_endpoint_does_not_answer(pair: Pair) -> None:
+    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        one.faults.add(faults.status(503), "*")
+        other.faults.add(faults.status(404, {"X-Error-Code": "RepoNotFound"}), "*")
+        with pytest.raises(Unreachable, match="not believed until it answers"):
+            pair.source.resolve(TINY, "main")
+        one.faults.clear()
+        other.faults.clear()
+        pair.clock.now += 5000
+
+
+def test_the_refusal_of_the_first_is_the_last_word(pair: Pair) -> None:
+    pair.first.faults.add(faults.status(403, {"X-Error-Code": "GatedRepo"}), "*")
+    with pytest.raises(Gated):
+        pair.source.resolve(TINY, "main")
     assert pair.calls() == (1, 0)
+
+
+def test_a_rate_limit_is_waited_for_and_nobody_else_is_asked(pair: Pair) -> None:
     pair.first.faults.add(faults.busy(9))
     with pytest.raises(RateLimited):
         pair.source.refs(TINY)
     assert pair.calls() == (1, 0)
+
+
+@pytest.mark.parametrize("answer", [faults.status(404), faults.status(501), faults.empty_list()])
+def test_a_missing_list_is_asked_for_at_the_next(pair: Pair, answer: faults.Fault) -> None:
+    pair.first.faults.add(answer, "GET /api/models")
+    found = list(pair.source.search(RepoPattern.parse("acme/*")))
+    assert [item.asked.id for item in found if isinstance(item, Resolved)] == ["acme/second", "acme/tiny"]
+    assert pair.source.resolve(TINY, "main").stead is None, "all else is still asked of the first"
 
 
 def test_when_none_answers_the_first_error_leaves(pair: Pair) -> None:
@@ -114,9 +150,9 @@ def test_a_listing_that_breaks_later_is_asked_elsewhere_the_next_time(pair: Pair
     assert {file.path for file in pair.source.list(TINY, commit)} == files.keys()
 
 
-def test_an_empty_search_is_an_answer(pair: Pair) -> None:
+def test_a_search_is_empty_when_all_say_so(pair: Pair) -> None:
     assert [*pair.source.search(RepoPattern.parse("nobody/*"))] == []
-    assert pair.calls() == (1, 0)
+    assert pair.calls() == (1, 1)
 
 
 def fail(pair: Pair, times: int = 3) -> None:
@@ -177,7 +213,7 @@ def test_refusals_are_answers_and_open_nothing(pair: Pair) -> None:
         with pytest.raises(NotFoundOrPrivate):
             pair.source.resolve(Repo.parse("acme/nope"), "main")
         pair.clock.now += 301
-    assert pair.calls() == (9, 0)
+    assert pair.calls() == (9, 9)
 
 
 def test_answers_that_make_no_sense_never_close_the_last_way(pair: Pair) -> None:
