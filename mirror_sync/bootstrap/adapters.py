@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, HubTimeouts, HubUpstream
@@ -27,8 +27,17 @@ def connections_of(jobs: Iterable[Job]) -> int:
     return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
 
 
-def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsigned: bool = False) -> Store:
-    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket."""
+def open_store(
+    target: TargetSettings,
+    connections: int = _CONNECTIONS,
+    *,
+    unsigned: bool = False,
+    learn: Callable[[Iterable[str]], None] = lambda _: None,
+) -> Store:
+    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket.
+
+    `learn` is told the keys that boto3 finds and renews by itself.
+    """
     if isinstance(target, DirectoryTarget):
         from mirror_sync.stores.directory import DirectoryStore
 
@@ -44,6 +53,7 @@ def open_store(target: TargetSettings, connections: int = _CONNECTIONS, *, unsig
         sign_parts=target.sign_parts,
         max_connections=connections,
         unsigned=unsigned,
+        learn=learn,
     )
     return S3Store(target.bucket, target.prefix, options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -40,8 +40,11 @@ from mirror_sync.stores.notes import SqliteNotes
 class Assembly:
     """Everything that waits in what it makes ends with `stop`, or with the stop of its own run."""
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
-        self._settings, self._stop = settings, stop
+    def __init__(
+        self, settings: Settings, stop: threading.Event, learn: Callable[[Iterable[str]], None] = lambda _: None
+    ) -> None:
+        """`learn` is told the secrets that come up while it works."""
+        self._settings, self._stop, self._learn = settings, stop, learn
 
     def site(self, tell: Observer, looked: Callable[[RepoReport], Look | None]) -> Site:
         """All of it; `looked` remembers the last look at what a report is about."""
@@ -94,7 +97,7 @@ class Assembly:
         place = place_of(target)
         return Target(
             name=target.name,
-            store=open_store(target, connections_of(jobs)),
+            store=open_store(target, connections_of(jobs), learn=self._learn),
             index=SqliteIndex(state / "index.db", place),
             notes=SqliteNotes(state / "uploads.db", place),
             lock=partial(self._locked, locks_of(state, place)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -69,13 +69,18 @@ class _Once(Generic[Made]):
 class Mirror:
     """The program, assembled. Safe for several threads; each verb may be called again and again.
 
-    `stop` ends every verb early. OSError when the state folder cannot be written.
+    `stop` ends every verb early. `learn` is told the secrets that come up while it works, as the keys of a role.
+    OSError when the state folder cannot be written.
     """
 
     def __init__(
-        self, settings: Settings, observers: Sequence[Observer] = (), stop: threading.Event | None = None
+        self,
+        settings: Settings,
+        observers: Sequence[Observer] = (),
+        stop: threading.Event | None = None,
+        learn: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
-        self.settings = settings
+        self.settings, self._learn = settings, learn
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
         self._courier = Courier(self.settings.hooks)
@@ -209,7 +214,8 @@ class Mirror:
         if target not in self.settings.targets:
             known = ", ".join(self.settings.targets)
             raise UsageError(f"{self.settings.path.name} has no target {target!r}; it has: {known}")
-        return open_store(self.settings.targets[target], unsigned=self.settings.front.bucket == "public")
+        unsigned = self.settings.front.bucket == "public"
+        return open_store(self.settings.targets[target], unsigned=unsigned, learn=self._learn)
 
     def work(self, errands: int, on_ready: Callable[[str], None]) -> None:
         """Be a worker of the scheduler that jobs.yaml names, `errands` at once, until SIGTERM or SIGINT.
@@ -245,7 +251,7 @@ class Mirror:
         return Notices(self.history.latest, self._courier)
 
     def _assemble(self) -> Site:
-        return Assembly(self.settings, self.stop).site(self._tell(), self.history.looked)
+        return Assembly(self.settings, self.stop, self._learn).site(self._tell(), self.history.looked)
 
     def _told(self) -> Observer:
         return tell_all((self._notices(), self.history, *self._observers, self._overheard))

@@ -102,7 +102,8 @@ def worker(
     from mirror_sync.observers.event_log import EventLog
 
     invocation.start_log()
-    mirror = Mirror(invocation.settings(), observers=(EventLog(),), stop=invocation.stop)
+    learn = invocation.redaction.rotate
+    mirror = Mirror(invocation.settings(), observers=(EventLog(),), stop=invocation.stop, learn=learn)
     mirror.work(errands, lambda address: invocation.say(f"worker {address} is ready"))
     _leave()
 
@@ -147,7 +148,7 @@ def _run_by_schedule(invocation: Invocation) -> None:
     with PlainProgress(tally):
         clean = run_daemon(
             invocation.settings,
-            lambda settings, stop: Mirror(settings, observers=(log, tally, metrics), stop=stop),
+            lambda settings, stop: Mirror(settings, (log, tally, metrics), stop, invocation.redaction.rotate),
             os.environ,
             metrics,
         )

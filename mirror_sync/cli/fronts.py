@@ -23,7 +23,7 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
 
     invocation.start_log()
     settings = invocation.settings()
-    mirror = Mirror(settings)
+    mirror = Mirror(settings, learn=invocation.redaction.rotate)
     name = chosen(settings, target)
     place = settings.targets[name]
 

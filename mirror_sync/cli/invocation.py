@@ -75,7 +75,7 @@ class Invocation:
         settings = self.settings()
         tally = Tally()
         with ExitStack() as stack:
-            mirror = Mirror(settings, observers=(EventLog(), tally), stop=self.stop)
+            mirror = Mirror(settings, (EventLog(), tally), self.stop, self.redaction.rotate)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
             if doing is not None:

@@ -34,7 +34,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogStyle:
-    """`level` is logging's; `tracebacks` shows where errors arose and lets libraries speak."""
+    """`level` is logging's; `tracebacks` shows where errors arose and lets libraries speak, at info and above.
+
+    Below that they name requests with all headers, signed addresses, and the keys that they were given.
+    """
 
     format: Format = Format.AUTO
     level: int = logging.INFO
@@ -90,7 +93,7 @@ def start_log(style: LogStyle, lines: Lines, redaction: Redaction) -> None:
     )
     root = logging.getLogger()
     root.handlers = [_FromLibraries()]
-    root.setLevel(logging.DEBUG if style.tracebacks else logging.WARNING)
+    root.setLevel(logging.INFO if style.tracebacks else logging.WARNING)
     logging.captureWarnings(capture=True)
 
 
@@ -158,7 +161,13 @@ def _with_priority(logger: Any, name: str, fields: _Fields) -> str:
 
 
 class _FromLibraries(logging.Handler):
-    """What huggingface_hub, boto3 and others log, in our own form."""
+    """What huggingface_hub, boto3 and others log, in our own form; never what they say only to their own developers.
+
+    The handler has the level, too: a logger with a level of its own does not ask the root for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

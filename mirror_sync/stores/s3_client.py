@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import boto3
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Addressing = Literal["path", "virtual", "auto"]
+Learn = Callable[[Iterable[str]], None]
+"""Is told every secret that was taken or renewed, so that it is never shown."""
 
 _UPLOADS = ("PutObject", "UploadPart")
 _CHECKSUM = "x-amz-checksum-sha256"
@@ -46,6 +51,7 @@ class S3Options:
     attempts: int = 3  # of one call, the first included
     unsigned: bool = False  # no credentials at all: reads a public bucket
     sign_parts: bool = False  # hash every part once more, into its signature: decision 0007
+    learn: Learn = field(default=lambda _: None, repr=False, compare=False)
 
     @property
     def where(self) -> str:
@@ -75,7 +81,35 @@ def open_access(options: S3Options) -> Access:
         return Access(client, trusted, None)
     if options.access_key:
         return Access(client, trusted, Credentials(options.access_key, options.secret_key))
-    return Access(client, trusted, session.get_credentials())
+    credentials = session.get_credentials()
+    if credentials is not None:
+        _tell_keys(credentials, options.learn)
+    return Access(client, trusted, credentials)
+
+
+def _tell_keys(credentials: Credentials, learn: Learn) -> None:
+    """Have keys that others renew told before anybody signs with them: the client asks the same object."""
+    take, last = credentials.get_frozen_credentials, None
+
+    def told() -> ReadOnlyCredentials:
+        nonlocal last
+        keys = take()
+        if keys != last:
+            learn([*filter(None, (keys.access_key, keys.secret_key, keys.token)), *_identities()])
+            last = keys
+        return keys
+
+    credentials.get_frozen_credentials = told  # type: ignore[method-assign]  # botocore has no event for it
+
+
+def _identities() -> list[str]:
+    """What the keys of a role are asked for with. Source: the environment of botocore's credential providers."""
+    said = [os.environ.get(f"AWS_{name}", "") for name in ("CONTAINER_AUTHORIZATION_TOKEN", "SESSION_TOKEN")]
+    for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        with suppress(OSError, ValueError):
+            if path := os.environ.get(name):
+                said.append(Path(path).read_text(encoding="utf-8").strip())
+    return [text for text in said if text]
 
 
 def make_client(options: S3Options, session: botocore.session.Session | None = None) -> S3Client:

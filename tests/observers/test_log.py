@@ -153,6 +153,61 @@ def test_no_secret_survives_wherever_it_stands(text: str, secrets: list[str], pl
     assert not any(secret in part for secret in real for part in cleaned)
 
 
+SIGNED = "https://bucket.example/key?X-Amz-Credential=abc%2Fs3&X-Amz-Signature=0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"no answer from {SIGNED}",
+        "Max retries exceeded with url: /key?X-Amz-Signature=0123456789abcdef (Caused by ...)",
+        '"GET /key?part=1&Signature=0123456789abcdef HTTP/1.1" 200',
+        "https://someone:0123456789abcdef@proxy.example:3128/",
+        "{'Authorization': 'Bearer 0123456789abcdef'}",
+        "Authorization: Basic 0123456789abcdef",
+        "https://hooks.example/services?key=0123456789abcdef",
+    ],
+)
+def test_what_gives_access_by_its_shape_is_never_shown_whether_or_not_it_is_known(text: str) -> None:
+    shown = Redaction().text(text)
+    assert "0123456789abcdef" not in shown
+    assert SHOWN in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://hub.example/acme/one",
+        "acme/one@main: what? a = b",
+        "a model-?.bin, not b&c.bin",
+        "basic authentication",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redaction().text(text) == text
+
+
+def test_libraries_never_speak_below_info() -> None:
+    stream = written(LogStyle(Format.JSON, logging.DEBUG, tracebacks=True))
+    chatty = logging.getLogger("botocore.auth")
+    before = chatty.level
+    chatty.setLevel(logging.DEBUG)
+    try:
+        chatty.debug("CanonicalRequest: ...")
+        chatty.info("found credentials")
+    finally:
+        chatty.setLevel(before)
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["found credentials"]
+
+
+def test_of_keys_that_are_renewed_the_newest_are_kept() -> None:
+    redaction = Redaction(["lasting"])
+    for number in range(1000):
+        redaction.rotate([f"key-{number:04}", f"token-{number:04}"])
+    assert redaction.text("lasting key-0999 token-0998") == f"{SHOWN} {SHOWN} {SHOWN}"
+    assert redaction.text("key-0001") == "key-0001"
+
+
 def test_a_secret_that_is_learned_later_is_kept_from_then_on() -> None:
     redaction = Redaction(["first"])
     redaction.learn(["second", "", "     "])
