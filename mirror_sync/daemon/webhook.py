@@ -6,6 +6,8 @@ A hint, and never more: what the Hub forgets to say, the schedules find. Nothing
 200   {"ignored": "why"}       no job wants it: the Hub switches off webhooks that are answered by errors
 400, 401, 408, 413, 429        no payload; another secret; too slow; too large; too many
 
+The secret is looked at before anything is counted: who does not know it spends nothing of what the Hub may send.
+
 Source: https://huggingface.co/docs/hub/webhooks
 """
 
@@ -110,13 +112,14 @@ class Bucket:
 
 
 def webhook_route(secret: str, ask: Ask, count: Counter, bucket: Bucket | None = None) -> Route:
-    """`ask` starts syncs; `count` has the label outcome."""
-    limit = bucket or Bucket()
+    """`ask` starts syncs; `count` has the label outcome; `bucket` is of those who know the secret."""
+    limit, strangers = bucket or Bucket(), Bucket()
 
     def admit(request: Request) -> None:
-        if not limit.take():
+        known = hmac.compare_digest(request.headers.get("x-webhook-secret", "").encode(), secret.encode())
+        if not (limit if known else strangers).take():
             raise _Refused(429, "too many webhooks")
-        if not hmac.compare_digest(request.headers.get("x-webhook-secret", "").encode(), secret.encode()):
+        if not known:
             raise _Refused(401, "X-Webhook-Secret is not http.webhook_secret of jobs.yaml")
 
     async def webhook(request: Request) -> Response:

@@ -162,6 +162,12 @@ def test_only_so_many_are_let_through(asked: Asked) -> None:
     assert asked.counted == {"started": 5, "refused": 2}
 
 
+def test_who_does_not_know_the_secret_spends_nothing_of_what_the_hub_may_send(asked: Asked) -> None:
+    strangers = [post(asked.url, payload(), secret="guessed")[0] for _ in range(80)]
+    assert set(strangers) == {401, 429}
+    assert [post(asked.url, payload())[0] for _ in range(6)] == [202] * 5 + [429]
+
+
 def test_the_bucket_fills_again_with_time() -> None:
     now = 0.0
     bucket = Bucket(rate=2, burst=1, clock=lambda: now)
