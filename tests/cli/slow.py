@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import mirror_sync.bootstrap
 from mirror_sync.cli import main
@@ -19,7 +19,13 @@ AT = "2026-01-01T00:00:00Z"
 class SlowMirror:
     """As much of a mirror as `sync` and `plan` need."""
 
-    def __init__(self, settings: Settings, observers: Sequence[Observer], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        observers: Sequence[Observer],
+        stop: threading.Event,
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
         self.settings = settings
         self._tell = tell_all(tuple(observers))
         self._stop = threading.Event() if "STUBBORN" in os.environ else stop
