@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urljoin, urlsplit
 
 from mirror_sync.domain.events import Called, Observer
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import BadAnswer
 from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.budget import Bucket, Budget
 from mirror_sync.sources.hub_errors import Asked, bad_answer
 from mirror_sync.sources.lean import Answer
-from mirror_sync.sources.network import origin_of, spoken_origin
+from mirror_sync.sources.network import spoken_origin
 from mirror_sync.sources.transport import Transport, discard
 from mirror_sync.sources.unpacking import Unpacked
 
@@ -30,7 +30,9 @@ class Endpoint:
     """Makes GET requests. The token goes nowhere else, and only the endpoint's own answers count in the budget.
 
     A redirect of a server on the open internet must lead to the open internet (`allow_private`: or anywhere); one
-    inside our own network, such as a mirror of ours, may send us on inside it.
+    inside our own network, such as a mirror of ours, may send us on inside it. Trust only falls along a chain of
+    redirects: after a server of the open internet nothing leads inside again, and a chain that has left the endpoint
+    brings no token back to it.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class Endpoint:
         tell: Observer = lambda _: None,
     ) -> None:
         self.url, self.budget, self._tell = url.rstrip("/"), budget, tell
+        self._place = Url.parse(self.url)
         self._token, self._transport, self._allow_private = token or None, transport, allow_private
 
     def is_home(self, url: str) -> bool:
         """Whether an address is the endpoint's own origin."""
-        return url.startswith(f"{self.url}/") or origin_of(url) == origin_of(self.url)
+        return Url.parse(url).origin == self._place.origin
 
     def get(
         self,
@@ -64,15 +67,16 @@ class Endpoint:
         `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
-        url, trusted, small = address.url, address.trusted, address.small
+        url, trusted, small, home = address.url, address.trusted, address.small, self.is_home(address.url)
         for _ in range(HOPS + 1):
-            answer = self._open(Address(url, trusted, small), headers)
+            answer = self._open(Address(url, trusted or home, small), headers, with_token=home)
             try:
                 look(url, answer)
                 if answer.status not in _REDIRECTS:
                     return Address(url, trusted, small), answer
                 target = self._next(asked, url, answer, stay=stay)
-                trusted = self._allow_private or self._transport.came_from_inside(answer, url)
+                home = home and self.is_home(target)
+                trusted = self._allow_private or (trusted and self._transport.came_from_inside(answer, url))
             except BaseException:
                 self.finish(answer, url)
                 raise
@@ -88,13 +92,13 @@ class Endpoint:
         """Have done with an answer whose body does not matter."""
         self._transport.finish(answer, url)
 
-    def _open(self, address: Address, headers: dict[str, str]) -> Answer:
+    def _open(self, address: Address, headers: dict[str, str], *, with_token: bool) -> Answer:
         if not self.is_home(address.url):
             return self._call("elsewhere", address, headers)
         bucket = self._bucket(address.url)
         self.budget.take(bucket)
-        own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        answer = self._call(bucket, Address(address.url, small=address.small), {**headers, **own})
+        own = {"Authorization": f"Bearer {self._token}"} if self._token and with_token else {}
+        answer = self._call(bucket, address, {**headers, **own})
         self.budget.learn(answer.headers)
         return answer
 
@@ -108,20 +112,18 @@ class Endpoint:
             self._tell(Called(self.url, kind, result))
 
     def _bucket(self, url: str) -> Bucket:
-        inside = url.startswith(f"{self.url}/")
-        path = url[len(self.url) :] if inside else urlsplit(url).path.removeprefix(urlsplit(self.url).path)
+        path = Url.parse(url).path.removeprefix(self._place.path.rstrip("/"))
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
     def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool) -> str:
         try:
-            location = str(answer.headers.get("Location", ""))
-            target = location if location.startswith(("http://", "https://")) else urljoin(url, location)
-            scheme = origin_of(target)[0]
+            place = Url.parse(url).join(str(answer.headers.get("Location", "")))
         except ValueError as error:
-            raise bad_answer(asked, "a redirect to something that is no http or https address") from error
+            raise bad_answer(asked, "a redirect to something that is no plain http or https address") from error
+        target = str(place)
         if stay and not self.is_home(target):
             raise bad_answer(asked, f"a redirect to {spoken_origin(target)}: refused")
-        if scheme == "http" and url.startswith("https:"):
+        if place.scheme == "http" and url.startswith("https:"):
             raise bad_answer(asked, f"a redirect from https to unprotected {spoken_origin(target)}")
         return target
 

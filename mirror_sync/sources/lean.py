@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping
 
 from urllib3 import BaseHTTPResponse
 
+from mirror_sync.domain.url import Origin, Url
 from mirror_sync.sources.connection import Lender, Mannered, Manners
 from mirror_sync.wire import Head, read_head
 
-_PLAIN = re.compile(r"(https?://([a-z0-9.-]*[a-z0-9](?::\d{1,5})?))(/[\w.~:/?@!$&'()*+,;=%-]*)", re.ASCII)
-_DOTS = re.compile(r"/\.\.?(?:[/?]|$)")  # what RFC 3986 says to remove first
-_OWN_PORT = {"http": ":80", "https": ":443"}
+_PLAIN = re.compile(r"/[\w.~:/?@!$&'()*+,;=%-]*", re.ASCII)
 _HOSTS = 64  # servers whose pools are remembered
 _DOUBTS = 3  # unusual answers of a server, after which it is asked in the other way at once
 _FINAL = 200  # below are what only announces an answer
@@ -81,26 +80,26 @@ Answer = BaseHTTPResponse | LeanAnswer
 class LeanWay:
     """Asks servers without a proxy; `find` gives the pool of a server's connections. Safe for many threads."""
 
-    def __init__(self, manners: Manners, find: Callable[[str], Lender]) -> None:
+    def __init__(self, manners: Manners, find: Callable[[Url], Lender]) -> None:
         self._manners, self._find = manners, find
-        self._pools: dict[str, Lender] = {}
-        self._doubts: dict[str, int] = {}
+        self._pools: dict[Origin, Lender] = {}
+        self._doubts: dict[Origin, int] = {}
         self._lock = threading.Lock()
 
-    def ask(self, url: str, headers: Mapping[str, str]) -> LeanAnswer | None:
-        """None where somebody else should ask. BROKEN; BadAnswer for an address that is not allowed."""
-        found = _PLAIN.fullmatch(url)
-        if found is None or _DOTS.search(url) or self._doubts.get(found[1], 0) >= _DOUBTS:
+    def ask(self, place: Url, headers: Mapping[str, str]) -> LeanAnswer | None:
+        """None where somebody else should ask. `headers` are all there are, the host included.
+
+        BROKEN; BadAnswer for an address that is not allowed.
+        """
+        if _PLAIN.fullmatch(place.target) is None or self._doubts.get(place.origin, 0) >= _DOUBTS:
             return None
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if lines.count("\n") != len(headers) or not lines.isascii():
             return None
-        origin, host, target = found.groups()
-        host = host.removesuffix(_OWN_PORT[origin.partition(":")[0]])
-        answer = self._answer(self._pool(origin), f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode())
+        answer = self._answer(self._pool(place), f"GET {place.target} HTTP/1.1\r\n{lines}\r\n".encode())
         if answer is None:
             with self._lock:
-                self._doubts[origin] = self._doubts.get(origin, 0) + 1
+                self._doubts[place.origin] = self._doubts.get(place.origin, 0) + 1
         return answer
 
     def _answer(self, pool: Lender, request: bytes, *, anew: bool = False) -> LeanAnswer | None:
@@ -145,12 +144,12 @@ class LeanWay:
             raise ValueError("an unusual answer")
         return head, rest
 
-    def _pool(self, origin: str) -> Lender:
+    def _pool(self, place: Url) -> Lender:
         """To look for it in urllib3's own way takes as long as to ask."""
-        pool = self._pools.get(origin)
+        pool = self._pools.get(place.origin)
         if pool is None or pool.closed:
             with self._lock:
                 if len(self._pools) >= _HOSTS:
                     self._pools.clear()
-                pool = self._pools[origin] = self._find(origin)
+                pool = self._pools[place.origin] = self._find(place)
         return pool

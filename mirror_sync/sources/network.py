@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import ssl
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed
 
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import UpstreamError
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_BEGINNING = re.compile(r"https?://[^/?#]*")  # what there is of an address before its path
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -34,24 +30,13 @@ class Timeouts:
     over: float = 60.0
 
 
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: what decides whether a token may travel. ValueError for what is no http(s) URL."""
-    beginning = _BEGINNING.match(url)
-    return _origin_of(url if beginning is None else beginning[0])
-
-
-@lru_cache(256)  # asked several times of each address
-def _origin_of(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError("not an http or https address")
-    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
-
-
 def spoken_origin(url: str) -> str:
     """The origin for a message: signed addresses carry secrets behind it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    try:
+        place = Url.parse(url)
+    except ValueError:
+        return "an address that is none"
+    return f"{place.scheme}://{place.netloc}"
 
 
 def trusted() -> ssl.SSLContext:
@@ -71,13 +56,13 @@ def trusted() -> ssl.SSLContext:
         raise UpstreamError(f"{name}={bundle}: cannot be read as certificates: {error.strerror or error}") from error
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a URL, as a URL."""
-    scheme, host, port = origin_of(url)
+def proxy_for(place: Url) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for an address, as a URL."""
+    host = place.host.rstrip(".")  # the dot of a full name changes nothing about where it leads
     named = getproxies_environment()
-    if proxy_bypass(f"{host}:{port}") or _in_excepted_network(host, named.get("no", "")):
+    if proxy_bypass_environment(f"{host}:{place.port}", named) or _in_excepted_network(host, named.get("no", "")):
         return None
-    proxy = named.get(scheme) or named.get("all")
+    proxy = named.get(place.scheme) or named.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 

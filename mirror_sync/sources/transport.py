@@ -10,12 +10,13 @@ from importlib.metadata import version
 import urllib3
 from urllib3.util import make_headers, parse_url
 
+from mirror_sync.domain.url import Origin, Url
 from mirror_sync.errors import BadAnswer, Unreachable
 from mirror_sync.sources.arrivals import BROKEN, Arrivals
 from mirror_sync.sources.connection import Lender, Manners, peer, pools
 from mirror_sync.sources.hub_errors import unreachable
 from mirror_sync.sources.lean import Answer, LeanAnswer, LeanWay
-from mirror_sync.sources.network import Timeouts, origin_of, proxy_for, trusted
+from mirror_sync.sources.network import Timeouts, proxy_for, trusted
 from mirror_sync.sources.places import is_public, names_private
 
 USER_AGENT = f"mirror-sync/{version('mirror-sync')}; hf_hub/{version('huggingface_hub')}"
@@ -45,27 +46,31 @@ class Transport:
         self._connections, self._clock, self._public = connections, clock, public
         self._tls = trusted()
         self._lean = {narrow: self._new_lean(public_only=narrow) for narrow in (False, True)}
-        self._proxies: dict[tuple[str, str, int], str | None] = {}
+        self._proxies: dict[Origin, str | None] = {}
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def open(self, url: str, headers: Mapping[str, str], *, public_only: bool = False, small: bool = False) -> Answer:
-        """One GET, its body unread and as it came. Unreachable when there is no answer.
+        """One GET, its body unread and as it came. Unreachable when there is no answer, ValueError for a URL that is
+        none. Where the connection leads is what `Url` reads there, and no other reader of addresses has a say.
 
         `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
         is looked at; through a proxy, which resolves names itself, only what a name says by itself.
         """
-        proxy = self._proxy(url)
-        if public_only and proxy is not None and names_private(origin_of(url)[1], self._public):
-            raise BadAnswer(f"a redirect to {origin_of(url)[1]}, which is not on the open internet: refused")
-        said = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        place = Url.parse(url)
+        proxy = self._proxy(place)
+        if public_only and proxy is not None and names_private(place.host, self._public):
+            raise BadAnswer(f"a redirect to {place.host}, which is not on the open internet: refused")
+        said = written(place, headers)
         try:
-            if small and proxy is None and (answer := self._lean[public_only].ask(url, said)) is not None:
+            if small and proxy is None and (answer := self._lean[public_only].ask(place, said)) is not None:
                 return answer
-            return self._pool(proxy, public_only=public_only and proxy is None).urlopen(
+            pool = self._pool(proxy, public_only=public_only and proxy is None)
+            return pool.connection_from_host(place.bracketed, place.port, place.scheme).urlopen(
                 "GET",
-                url,
+                place.target if proxy is None or place.scheme == "https" else str(place),
                 headers=said,
+                assert_same_host=False,  # a proxy is asked for another's address
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
@@ -80,7 +85,8 @@ class Transport:
 
     def came_from_inside(self, answer: Answer, url: str) -> bool:
         """Whether a server that is not on the open internet answered; behind a proxy, by its name."""
-        return names_private(origin_of(url)[1], self._public) if self._proxy(url) else not self._public(_peer(answer))
+        place = Url.parse(url)
+        return names_private(place.host, self._public) if self._proxy(place) else not self._public(_peer(answer))
 
     def finish(self, answer: Answer, url: str) -> None:
         """Have done with an answer whose body does not matter: a short one is read, so that its connection serves
@@ -100,16 +106,15 @@ class Transport:
             for pool in self._pools.values():
                 pool.clear()
 
-    def _proxy(self, url: str) -> str | None:
+    def _proxy(self, place: Url) -> str | None:
         """Looked up once for each host: to read the whole environment takes longer than to ask for a small file."""
-        origin = origin_of(url)
         try:
-            return self._proxies[origin]
+            return self._proxies[place.origin]
         except KeyError:
-            proxy = proxy_for(url)
+            proxy = proxy_for(place)
             if len(self._proxies) >= _ORIGINS:
                 self._proxies.clear()  # by any thread, at any time: what was read is kept in hand
-            self._proxies[origin] = proxy
+            self._proxies[place.origin] = proxy
         return proxy
 
     def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
@@ -119,8 +124,9 @@ class Transport:
             return self._pools[proxy, public_only]
 
     def _new_lean(self, *, public_only: bool) -> LeanWay:
-        def find(origin: str) -> Lender:
-            pool = self._pool(None, public_only=public_only).connection_from_url(origin)
+        def find(place: Url) -> Lender:
+            pools = self._pool(None, public_only=public_only)
+            pool = pools.connection_from_host(place.bracketed, place.port, place.scheme)
             assert isinstance(pool, Lender)  # noqa: S101  for the type checker: our managers make no others
             return pool
 
@@ -151,6 +157,15 @@ class Transport:
             proxy_ssl_context=self._tls,
             proxy_headers=make_headers(proxy_basic_auth=address.auth) if address.auth else None,
         )
+
+
+def written(place: Url, headers: Mapping[str, str]) -> dict[str, str]:
+    """All headers of a request, each once whatever letters its name came in: strict servers refuse a second one.
+
+    The last one counts, so that a caller's replaces ours.
+    """
+    said = {"host": place.netloc, "user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
+    return said | {name.lower(): value for name, value in headers.items()}
 
 
 def _peer(answer: Answer) -> str:

@@ -13,6 +13,7 @@ import pytest
 from huggingface_hub import close_session
 
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import BadAnswer, Unreachable, UpstreamError
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import proxy_for, trusted
@@ -107,6 +108,9 @@ def test_a_proxy_that_does_not_answer_is_no_answer(hub: Hub, monkeypatch: pytest
         ("10.0.0.0/8", "http://11.1.2.3/", True),
         ("10.0.0.0/8", "http://hub.example/", True),
         ("::1", "http://[::1]:8080/", False),
+        ("hub.example", "http://HUB.example./", False),
+        ("hub.example", "http://hub.example:80", False),
+        ("hub.example", "http://other.example/?x=hub.example", True),
     ],
 )
 def test_no_proxy_is_read_as_everybody_writes_it(
@@ -114,7 +118,7 @@ def test_no_proxy_is_read_as_everybody_writes_it(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert proxy_for(url) == ("http://proxy.example:3128" if proxied else None)
+    assert proxy_for(Url.parse(url)) == ("http://proxy.example:3128" if proxied else None)
 
 
 def test_ssl_cert_file_is_trusted(https: str, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
