@@ -119,6 +119,7 @@ class Upload(Protocol):
 
     part_size: int  # bytes; every part but the last has exactly this size
     kept: int  # leading parts that an earlier upload has put; 0 for a new one
+    in_order: bool  # whether each part must be put once, when all before it were: not at once, not again
 
     def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
         """Store part `number`, counted from 0. May be repeated. The body may be reused after the return."""
@@ -162,6 +163,7 @@ class Store(Protocol):
     """
 
     part_size: int  # bytes; objects up to this size are put at once, larger ones through `begin`
+    confirm: bool  # whether what was put is looked for again before a pointer names it: a server's word may be wrong
 
     def stat(self, key: str) -> Stat | None:
         """None when, and only when, nothing is stored under the key."""

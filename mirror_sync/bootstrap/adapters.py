@@ -51,6 +51,8 @@ def open_store(
         secret_key=target.secret_key or "",
         addressing=target.addressing,
         sign_parts=target.sign_parts,
+        multipart=target.multipart,
+        confirm=target.confirm,
         max_connections=connections,
         unsigned=unsigned,
         learn=learn,

@@ -49,8 +49,10 @@ def count(value: object) -> int:
 
 
 def switch(value: object) -> bool:
-    """`true` or `false`; as text when it came from a variable."""
-    found = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+    """`true` or `false`, `on` or `off`: the last two are text, and so is all that came from a variable."""
+    found = (
+        {"true": True, "false": False, "on": True, "off": False}.get(value.lower()) if isinstance(value, str) else value
+    )
     if not isinstance(found, bool):
         raise ValueError(f"{_shown(value)} is not true or false")  # noqa: TRY004  pydantic takes ValueError
     return found

@@ -112,6 +112,8 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
         secret_key=entry.secret_key.get_secret_value() or None if entry.secret_key else None,
         addressing=entry.addressing,
         sign_parts=entry.sign_parts,
+        multipart=entry.multipart,
+        confirm=entry.confirm,
     )
 
 

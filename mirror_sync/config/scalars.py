@@ -176,7 +176,11 @@ Count = Annotated[
     PlainValidator(figures.count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, VARIABLE]}),
 ]
-Switch = Annotated[bool, PlainValidator(figures.switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, VARIABLE]})]
+Switch = Annotated[
+    bool,
+    PlainValidator(figures.switch),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}, VARIABLE]}),
+]
 Crontab = Annotated[str, from_text(times.crontab), TEXT]
 Zone = Annotated[str, from_text(times.zone), TEXT]
 RepoGlob = Annotated[RepoPattern, from_text(RepoPattern.parse), TEXT]

@@ -67,7 +67,8 @@ class S3Target:
     """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
 
     None stands for what was not said: boto3's own choice of endpoint, region or credentials (nginx, which has no boto3,
-    takes us-east-1). Unreferenced blobs that are younger than `grace` are spared by a prune.
+    takes us-east-1). `multipart`: whether large files go in parts; `confirm`: whether what was put is looked for before
+    it is published. Unreferenced blobs that are younger than `grace` are spared by a prune.
     """
 
     name: str
@@ -79,6 +80,8 @@ class S3Target:
     secret_key: str | None = field(default=None, repr=False)
     addressing: Addressing = "auto"
     sign_parts: bool = False
+    multipart: bool = True
+    confirm: bool = True
     grace: timedelta = timedelta(hours=48)
 
 

@@ -119,7 +119,7 @@ class FolderEntry(PrunedKeys):
     """A directory to publish into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts"),
+        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts", "multipart", "confirm"),
         "this key is for s3:// targets; remove it, or write url: s3://bucket",
     )
 
@@ -159,6 +159,16 @@ class BucketEntry(PrunedKeys):
         default=False,
         description="Whether the parts of large files are hashed once more, so that the store refuses changed ones.",
         examples=[False],
+    )
+    multipart: scalars.Switch = Field(
+        default=True,
+        description="Whether large files go in parts; off for a store that cannot, which then takes up to 5 GiB.",
+        examples=[True],
+    )
+    confirm: scalars.Switch = Field(
+        default=True,
+        description="Whether what was put is looked for, one HEAD each, before it is published; off to save the calls.",
+        examples=[True],
     )
 
 

@@ -100,7 +100,7 @@ class _Flow:
         self._page.write(self._upload, self._upload.kept, running, 0)
         try:
             for number in range(self._upload.kept, count):
-                while len(self._window) >= in_flight(count):
+                while len(self._window) >= (1 if self._upload.in_order else in_flight(count)):
                     self._finish(running)
                 length = min(part_size, size - number * part_size)
                 self._window.append(self._start(number, self._buffer(length, running)))

@@ -5,7 +5,7 @@ Readers see the old snapshot or the new one, whole: a commit exists for them whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.beside_prune import Swept
 from mirror_sync.engine.decision import Edit
+from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.errors import BadAnswer, DocumentError
 from mirror_sync.ports import Store
@@ -36,16 +37,28 @@ class Snapshot:
     verdict: Verdict
 
 
-def publish_documents(store: Store, snapshot: Snapshot, known: frozenset[Sha256], mapper: Mapper = map) -> Sha256:
-    """Write the documents of a snapshot and return the digest of its root; those in `known` are there already.
+@dataclass(frozen=True, slots=True)
+class There:
+    """What a target holds of a new snapshot: `known` documents since before, `brought` blobs, with their bytes, since
+    a moment ago.
+    """
+
+    known: frozenset[Sha256]
+    brought: Mapping[Sha256, int]
+
+
+def publish_documents(store: Store, snapshot: Snapshot, there: There, mapper: Mapper = map) -> Sha256:
+    """Write the documents of a snapshot and return the digest of its root, when all that was put is really there.
 
     Raises StoreError, UnsafePath, and BadAnswer where the upstream's words cannot be written down; nothing is visible
     to a reader before `publish_refs`.
     """
     top, documents = _written(snapshot)
-    missing = {document.digest: document for document in documents if document.digest not in known}
+    missing = {document.digest: document for document in documents if document.digest not in there.known}
     list(mapper(lambda document: _put(store, document), missing.values()))
     _put(store, top)  # last: a root never names what is not there
+    written = {document.digest: len(document.body) for document in (*missing.values(), top)}
+    expect_kept(store, {**there.brought, **written}, mapper)
     return top.digest
 
 

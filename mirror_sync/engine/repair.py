@@ -14,6 +14,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.gather import Task
+from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.engine.run import open_bench
 from mirror_sync.engine.site import Site, Target
@@ -58,6 +59,7 @@ class Repair:
         try:
             bench = self._bench(target, place.repo)
             digest = bench.transfer.bring(Origin(self._run, bench.source, place.repo, place.commit), remote).digest
+            expect_kept(target.store, {digest: file.size})
         except MirrorError as error:
             return _why(error)
         return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"

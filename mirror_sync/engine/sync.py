@@ -28,7 +28,7 @@ from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
 from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
-from mirror_sync.engine.publish import Snapshot, amend_refs, publish_documents, publish_refs
+from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Origin, Transfer
 from mirror_sync.errors import Interrupted, RevisionNotFound
@@ -263,7 +263,8 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> B
         selection=task.job.selection,
         verdict=change.verdict,
     )
-    root = publish_documents(bench.target.store, snapshot, change.known_documents, bench.files.map)
+    there = There(change.known_documents, {digest: content.size for content, digest in proved.items()})
+    root = publish_documents(bench.target.store, snapshot, there, bench.files.map)
     return Brought(root, git_oids(manifest), snapshot.history[0].date)
 
 

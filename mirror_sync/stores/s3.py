@@ -10,22 +10,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from io import RawIOBase
 from itertools import islice
-from typing import TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, TypedDict, cast
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import site_type
+from mirror_sync.domain.keys import blob_of, site_type
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import Stat
 from mirror_sync.stores import s3_resume
 from mirror_sync.stores.names import check_key, check_prefix
-from mirror_sync.stores.parts import Parts
+from mirror_sync.stores.parts import MIB, Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
-from mirror_sync.stores.s3_client import Access, S3Options, checked, open_access
+from mirror_sync.stores.s3_client import Access, Checked, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import NotS3, refused_each, status_of, store_errors
 from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing
+from mirror_sync.stores.s3_single import MOST, SinglePut, expect_room
 from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
 
@@ -66,6 +69,8 @@ class S3Store:
         self._made: tuple[Access, ShortWay] | None = None
         self._deletes_batches = True
         self.part_size = self._options.part_size
+        self.confirm = self._options.confirm
+        self._copies = TransferConfig(multipart_threshold=8 * MIB if self._options.multipart else MOST + 1)
 
     def stat(self, key: str) -> Stat | None:
         name = self._name(key)
@@ -107,9 +112,11 @@ class S3Store:
 
             short_way.put(name, body, digest, send, media_type)
 
-    def begin(self, key: str, size: int, token: str | None = None) -> S3Upload:
+    def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
         name, parts = self._name(key), Parts.of(size, self.part_size)
+        if not self._options.multipart:
+            return self._begin_single(key, parts)
         begun = Begun(self._client, self._bucket, name, "", (self._where, key))
         signs = self._options.sign_parts
         with store_errors(self._where, key, "CreateMultipartUpload"):
@@ -119,6 +126,23 @@ class S3Store:
             answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)
         return S3Upload(replace(begun, id=answer["UploadId"]), parts, signs=signs)
 
+    def _begin_single(self, key: str, parts: Parts) -> SinglePut:
+        """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
+        place, digest = (self._where, key), blob_of(key)
+        expect_room(parts.size, place)
+        client, signed = self._client, checked(digest) if digest else Checked()
+
+        def send(body: RawIOBase) -> object:
+            return client.put_object(
+                Bucket=self._bucket,
+                Key=self._name(key),
+                Body=cast("IO[bytes]", body),
+                ContentLength=parts.size,
+                **signed,
+            )
+
+        return SinglePut(send, parts, place)
+
     def touch(self, key: str) -> None:
         """Copied onto itself, by the server; in parts where it is too large for one copy."""
         name = self._name(key)
@@ -127,7 +151,7 @@ class S3Store:
         with store_errors(self._where, key, "CopyObject"):
             try:
                 # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
-                self._client.copy(source, self._bucket, name, ExtraArgs={"MetadataDirective": "REPLACE"})
+                self._client.copy(source, self._bucket, name, {"MetadataDirective": "REPLACE"}, Config=self._copies)
             except ClientError as error:
                 if error.operation_name != "HeadObject":
                     raise
@@ -138,6 +162,8 @@ class S3Store:
 
     def sweep(self, older_than: float) -> int:
         """The age of an upload is that of its newest part, by the server's clock."""
+        if not self._options.multipart:
+            return 0
         every = Begun(self._client, self._bucket, "", "", (self._where, ""))
         return s3_resume.sweep(every, self._prefix, older_than)
 

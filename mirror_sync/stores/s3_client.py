@@ -50,6 +50,8 @@ class S3Options:
     read_timeout: float = 60  # seconds without a byte
     attempts: int = 3  # of one call, the first included
     unsigned: bool = False  # no credentials at all: reads a public bucket
+    confirm: bool = True  # look for what was put before it is relied on: decision 0020
+    multipart: bool = True  # false: larger objects in one PUT, as they come
     sign_parts: bool = False  # hash every part once more, into its signature: decision 0007
     learn: Learn = field(default=lambda _: None, repr=False, compare=False)
 

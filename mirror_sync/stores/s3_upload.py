@@ -41,6 +41,8 @@ class Begun:
 class S3Upload:
     """Implements `ports.Upload` by S3's multipart upload. `etags` are those of the kept parts, in order."""
 
+    in_order = False
+
     def __init__(self, begun: Begun, parts: Parts, *, signs: bool, etags: Sequence[str] = ()) -> None:
         self.part_size, self.kept = parts.part_size, len(etags)
         self._begun, self._parts, self._signs = begun, parts, signs

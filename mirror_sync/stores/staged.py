@@ -20,6 +20,8 @@ from mirror_sync.stores.tokens import Token, read_token
 class StagedUpload:
     """Implements `ports.Upload`, and removes the file on the way out unless it was completed or is to be kept."""
 
+    in_order = False
+
     def __init__(self, staging: Staging, key: str, parts: Parts, path: Path, kept: int = 0) -> None:
         self.part_size, self.kept = parts.part_size, kept
         self._staging, self._key, self._parts, self._path = staging, key, parts, path

@@ -50,6 +50,7 @@ class Memory:
     """
 
     part_size = 8 << 20
+    confirm = False
 
     def __init__(self, *, tells: bool = True) -> None:
         self.objects: dict[str, tuple[bytes, float]] = {}

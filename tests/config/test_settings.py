@@ -149,6 +149,8 @@ S3: list[tuple[str, dict[str, Any]]] = [
     ("addressing: path", {"addressing": "path"}),
     ("addressing: virtual", {"addressing": "virtual"}),
     ("sign_parts: true", {"sign_parts": True}),
+    ("multipart: off", {"multipart": False}),
+    ("confirm: off", {"confirm": False}),
 ]
 
 

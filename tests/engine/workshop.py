@@ -45,7 +45,7 @@ class Recording:
     """A Store that remembers which keys were written and read, in order."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.part_size = store, store.part_size
+        self.store, self.part_size, self.confirm = store, store.part_size, store.confirm
         self.written: list[str] = []
         self.reads: list[str] = []
         self.before_put: Callable[[str], None] = lambda key: None

@@ -14,7 +14,7 @@ class WatchedStore:
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
-        self.part_size = inner.part_size
+        self.part_size, self.confirm = inner.part_size, inner.confirm
         self.read_keys: list[str] = []
         self.open = 0
         """Streams that were opened and not closed."""
