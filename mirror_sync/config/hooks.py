@@ -18,7 +18,7 @@ class HookKeys(Keys):
 
     timeout: scalars.Interval = Field(
         default=timedelta(seconds=30),
-        description="How long it may take; a command is ended then.",
+        description="How long it may take in all, further tries of a POST included; a command is ended then.",
         examples=["30s"],
         json_schema_extra={"default": "30s"},
     )
@@ -36,6 +36,12 @@ class CommandEntry(HookKeys):
         min_length=1,
         description="The program and its arguments, each a word of its own; no shell is between.",
         examples=[["/usr/local/bin/notify", "--channel=models"]],
+    )
+    env: tuple[scalars.Variable, ...] = Field(
+        default=(),
+        description="Names of variables of our environment that it gets beside PATH, HOME, USER, LOGNAME, LANG, "
+        "LC_ALL, TZ and TMPDIR; their values are kept out of the log.",
+        examples=[["TICKET_TOKEN"]],
     )
 
 
@@ -64,7 +70,7 @@ _SLACK = [{"post": "${SLACK_URL}", "shape": "slack"}]
 
 
 class OnEntry(Keys):
-    """Hooks by the change that they are told of, once a change."""
+    """Hooks by the change that they are told of: once a change, and once a run for all repos with one cause."""
 
     published: tuple[HookEntry, ...] = Field(
         default=(), description="A snapshot was published.", examples=[[{"run": ["/usr/local/bin/warm-cache"]}]]

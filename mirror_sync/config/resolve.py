@@ -130,7 +130,7 @@ def hooks(entry: OnEntry) -> Hooks:
 
 def _hook(entry: CommandEntry | PostEntry) -> Hook:
     if isinstance(entry, CommandEntry):
-        return Command(entry.run, entry.timeout)
+        return Command(entry.run, entry.timeout, entry.env)
     return Post(entry.post.get_secret_value(), entry.shape, entry.timeout)
 
 

@@ -24,6 +24,7 @@ _MAX_CONNECTIONS = 256
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,30}\$?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 TEXT = WithJsonSchema({"type": "string"})
 
 
@@ -95,6 +96,13 @@ def argument(text: str) -> str:
     return text
 
 
+def variable(text: str) -> str:
+    """The name of a variable of the environment."""
+    if not _VARIABLE.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is no name of a variable; write its name alone, like TICKET_TOKEN")
+    return text
+
+
 def _hook_url(secret: SecretStr) -> SecretStr:
     """The address of a webhook; it is never repeated."""
     try:
@@ -158,6 +166,7 @@ DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, from_text(partial(addresses.endpoint)), TEXT]
 ServerUrl = Annotated[str, from_text(server), TEXT]
 FrontUrl = Annotated[str, from_text(front), TEXT]
+Variable = Annotated[str, from_text(variable), TEXT]
 Argument = Annotated[str, from_text(argument), TEXT]
 SchedulerAddress = Annotated[str, from_text(addresses.scheduler), TEXT]
 Account = Annotated[str, from_text(account), TEXT]

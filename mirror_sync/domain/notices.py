@@ -1,7 +1,8 @@
-"""When somebody is told of a repo: once for each change of its state, not for each attempt."""
+"""When somebody is told of repos: once for each change of state, not for each attempt, and once a run for one cause."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -11,7 +12,17 @@ from typing import Any
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 
+NAMED, LISTED = 10, 100  # repos that the text of a notice names, and that its JSON lists
 _STUCK = (RepoOutcome.FAILED, RepoOutcome.HELD)
+_REASON = 300  # characters of a reason in the text
+# As wide as the others in those writings, and no mark to any of them: no mention, no link, no list, no code.
+_UNMARKED = str.maketrans({
+    "<": "\N{FULLWIDTH LESS-THAN SIGN}", ">": "\N{FULLWIDTH GREATER-THAN SIGN}", "@": "\N{FULLWIDTH COMMERCIAL AT}",
+    "[": "\N{FULLWIDTH LEFT SQUARE BRACKET}", "]": "\N{FULLWIDTH RIGHT SQUARE BRACKET}",
+    "*": "\N{FULLWIDTH ASTERISK}", "`": "'", "#": "\N{FULLWIDTH NUMBER SIGN}",
+})  # fmt: skip
+_LINKED = re.compile(r"(?<=[\w-])\.(?=[^\W\d_])|:(?=//)")  # what makes an address of words
+_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
 
 
 class Turn(StrEnum):
@@ -33,10 +44,16 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program that gets the notice as JSON on its standard input."""
+    """A program that gets the notice as JSON on its standard input, and of our environment the names in `env`."""
 
     arguments: tuple[str, ...]
     timeout: timedelta = timedelta(seconds=30)
+    env: tuple[str, ...] = ()
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether it is told of each publication by itself, at once: a program may have something to do for it."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,11 @@ class Post:
     url: str = field(repr=False)
     shape: Shape = Shape.JSON
     timeout: timedelta = timedelta(seconds=30)
+
+    @property
+    def one_by_one(self) -> bool:
+        """Likewise a program that takes JSON; people read one line for all."""
+        return self.shape is Shape.JSON
 
 
 Hook = Command | Post
@@ -61,46 +83,97 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What somebody is told; `at` is ISO 8601 in UTC, `before` None where nothing was known."""
+class Told:
+    """A repo in a notice; `before` None where nothing was known of it."""
 
-    turn: Turn
-    at: str
-    run: str
     report: RepoReport
     before: RepoOutcome | None
 
     @property
-    def text(self) -> str:
-        """One line: held: acme/one@main (job models): the guard's reason."""
-        report = self.report
-        name = f"{Repo(report.kind, report.repo)}@{report.revision}"
-        commit = f", commit {report.commit[:8]}" if report.commit else ""
-        reason = f": {report.reason}" if report.reason else ""
-        return f"mirror-sync {self.turn}: {name} (job {report.job}{commit}){reason}"
+    def name(self) -> str:
+        return f"{Repo(self.report.kind, self.report.repo)}@{self.report.revision}"
 
     def encode(self) -> dict[str, Any]:
-        """What a command reads; sizes in bytes."""
+        return {"before": self.before, **asdict(self.report), "reason": one_line(self.report.reason)}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What somebody is told of all repos that one run brought into one state for one cause, in the order of finding.
+
+    `at` is ISO 8601 in UTC; `several` is false where each repo has a notice of its own.
+    """
+
+    turn: Turn
+    at: str
+    run: str
+    repos: tuple[Told, ...]
+    several: bool = True
+
+    @property
+    def first(self) -> RepoReport:
+        """Its reason is the first cause: what came after it may only be its echo."""
+        return self.repos[0].report
+
+    @property
+    def text(self) -> str:
+        """One line: mirror-sync held: acme/one@main (job models): the guard's reason."""
+        head, names, reason = self._parts()
+        return f"{head}: {names}{f': {reason}' if reason else ''}"
+
+    def encode(self) -> dict[str, Any]:
+        """What a command reads; sizes in bytes. The fields of the first repo stand at the top, too."""
         return {
             "event": self.turn,
             "at": self.at,
             "run": self.run,
-            "before": self.before,
             "text": self.text,
-            **asdict(self.report),
+            "count": len(self.repos),
+            "repos": [told.encode() for told in self.repos[:LISTED]],
+            **self.repos[0].encode(),
         }
 
     def body(self, shape: Shape) -> dict[str, Any]:
-        """What an address gets. Source: the incoming-webhook pages of Slack, WeCom, Feishu and DingTalk."""
+        """What an address gets. Source: the incoming-webhook pages of Slack, WeCom, Feishu and DingTalk.
+
+        What upstreams say stands in it as text: it mentions nobody and links nowhere.
+        """
         match shape:
             case Shape.JSON:
                 return self.encode()
             case Shape.SLACK:
-                return {"text": self.text}
+                return {"text": self._slack(), "unfurl_links": False, "unfurl_media": False}
             case Shape.FEISHU:
-                return {"msg_type": "text", "content": {"text": self.text}}
+                return {"msg_type": "text", "content": {"text": unmarked(self.text)}}
             case Shape.WECOM | Shape.DINGTALK:
-                return {"msgtype": "text", "text": {"content": self.text}}
+                return {"msgtype": "text", "text": {"content": unmarked(self.text)}}
+
+    def _slack(self) -> str:
+        """Names and reason as code, in which Slack sees no links, names and marks."""
+        head, names, reason = (part.translate(_SLACK) for part in self._parts())
+        return f"{head}: `{names}`{f': `{reason}`' if reason else ''}"
+
+    def _parts(self) -> tuple[str, str, str]:
+        report, count = self.first, len(self.repos)
+        commit = f", commit {report.commit[:8]}" if report.commit and count == 1 else ""
+        names = one_line(", ".join(told.name for told in self.repos[:NAMED]))
+        more = f" and {count - NAMED:,} more" if count > NAMED else ""
+        head = f"mirror-sync {self.turn}" if count == 1 else f"mirror-sync {self.turn}: {count:,} repos"
+        return head, f"{names}{more} (job {report.job}{commit})", one_line(report.reason, _REASON)
+
+
+def one_line(text: str, most: int = 4000) -> str:
+    """Text of others as a part of our line: no breaks, nothing that cannot be seen, and an end."""
+    seen = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
+    seen = " ".join(seen.split())
+    return seen if len(seen) <= most else f"{seen[: most - 3]}..."
+
+
+def unmarked(text: str) -> str:
+    """A line without anything that a chat makes a mention, a link or a mark of."""
+    return _LINKED.sub(
+        lambda found: "\N{FULLWIDTH FULL STOP}" if found[0] == "." else "\N{FULLWIDTH COLON}", text
+    ).translate(_UNMARKED)
 
 
 def turns(before: State | None, report: RepoReport) -> tuple[Turn, ...]:

@@ -1,6 +1,7 @@
 """Brings notices to commands and addresses, one after the other, in a thread of its own: no sync ever waits for it.
 
-What goes wrong is logged and harms nobody. What a command prints goes into the log.
+What goes wrong is logged and harms nobody. A command gets no more of our environment than it was named, and what it
+prints goes into the log, up to a bound.
 """
 
 from __future__ import annotations
@@ -8,30 +9,31 @@ from __future__ import annotations
 import json
 import os
 import queue
+import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import suppress
 
 import structlog
-import tenacity
-import urllib3
 
-from mirror_sync.domain.notices import Command, Hook, Hooks, Notice, Post
+from mirror_sync.domain.notices import Command, Hook, Hooks, Notice, Post, Turn
+from mirror_sync.observers.posting import Undelivered, posted
+from mirror_sync.observers.redaction import SHOWN
 
-WAITING = 1000  # notices that may wait; a repo that fails is one of them
+WAITING = 1000  # notices that may wait
 _TRIES = 3  # of one POST
 _PAUSE = 1.0  # seconds before a POST is tried again, and twice that before the third time
-_LINES = 100  # of a command's output
+_LINES, _MOST = 100, 64 * 1024  # of a command's output, in lines and bytes
+_CHUNK = 64 * 1024  # bytes
 _OK, _MULTIPLE, _SERVER_ERROR = 200, 300, 500
 _REFUSALS = ("errcode", "code", "StatusCode")  # WeCom and DingTalk, Feishu: 200, and not 0 in here
+_PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")  # what every command gets
+_SHORTEST = 4  # characters of a value that is looked for
 
 _log = structlog.get_logger("mirror_sync.hooks")
-
-
-class _Undelivered(Exception):
-    """Worth another try."""
 
 
 class Courier:
@@ -40,13 +42,14 @@ class Courier:
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
         self._waiting: queue.Queue[tuple[Hook, Notice] | None] = queue.Queue(WAITING)
-        self._network = urllib3.PoolManager(retries=False)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def __call__(self, notice: Notice) -> None:
         for hook in self._hooks.get(notice.turn, ()):
+            if notice.turn is Turn.PUBLISHED and hook.one_by_one is notice.several:
+                continue  # each publication is told by itself or with the others, and not twice
             try:
                 self._waiting.put_nowait((hook, notice))
             except queue.Full:
@@ -92,45 +95,82 @@ class Courier:
                 self._post(hook, notice)
         _log.info("hook.done", **_facts(hook, notice))
 
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(_Undelivered),
-        wait=tenacity.wait_exponential(multiplier=_PAUSE),
-        stop=tenacity.stop_after_attempt(_TRIES),
-        reraise=True,
-    )
     def _post(self, hook: Post, notice: Notice) -> None:
-        body, seconds = notice.body(hook.shape), hook.timeout.total_seconds()
-        try:
-            answer = self._network.request("POST", hook.url, json=body, timeout=seconds, redirect=False)
-        except urllib3.exceptions.HTTPError as error:  # its message may hold parts of the address
-            raise _Undelivered(type(error).__name__) from None
-        if answer.status >= _SERVER_ERROR:
-            raise _Undelivered(f"answered {answer.status}")
-        if not _OK <= answer.status < _MULTIPLE:
-            raise OSError(f"answered {answer.status}")
-        refusal = _refusal(answer.data)
-        if refusal:
-            raise OSError(f"answered {refusal}")
+        """Try again what may come through later, within the hook's time for all of it."""
+        seconds = hook.timeout.total_seconds()
+        end = time.monotonic() + seconds
+        for attempt in range(1, _TRIES + 1):
+            try:
+                _post_once(hook, notice, end)
+                break
+            except Undelivered:
+                pause = _PAUSE * 2 ** (attempt - 1)
+                if attempt == _TRIES or time.monotonic() + pause >= end or self._closed.wait(pause):
+                    raise
+
+
+def _post_once(hook: Post, notice: Notice, end: float) -> None:
+    """Raises Undelivered for what may come through later, and OSError."""
+    status, body = posted(hook.url, json.dumps(notice.body(hook.shape)).encode(), end - time.monotonic())
+    if status >= _SERVER_ERROR:
+        raise Undelivered(f"answered {status}")
+    if not _OK <= status < _MULTIPLE:
+        raise OSError(f"answered {status}")
+    refusal = _refusal(body)
+    if refusal:
+        raise OSError(f"answered {refusal}")
 
 
 def _run(hook: Command, notice: Notice) -> None:
     """Raises OSError, TimeoutError; ends the whole process group of a command that takes too long."""
-    with subprocess.Popen(  # noqa: S603  what jobs.yaml names, without a shell
-        hook.arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as child:
-        try:
-            output, _ = child.communicate(json.dumps(notice.encode()).encode(), hook.timeout.total_seconds())
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            raise TimeoutError(f"took longer than {hook.timeout.total_seconds():g} s, and was ended") from None
-    for line in output.decode(errors="replace").splitlines()[:_LINES]:
+    seconds = hook.timeout.total_seconds()
+    end = time.monotonic() + seconds
+    environ = {name: os.environ[name] for name in (*_PLAIN, *hook.env) if name in os.environ}
+    with tempfile.TemporaryFile() as given:
+        given.write(json.dumps(notice.encode()).encode())
+        given.seek(0)
+        with subprocess.Popen(  # noqa: S603  what jobs.yaml names, without a shell
+            hook.arguments,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environ,
+        ) as child:
+            try:
+                output = _output(child, end)
+                child.wait(max(end - time.monotonic(), 0))
+            except (TimeoutError, subprocess.TimeoutExpired):
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                raise TimeoutError(f"took longer than {seconds:g} s, and was ended") from None
+    for line in _without(output, [environ[name] for name in hook.env if name in environ]).splitlines()[:_LINES]:
         _log.info("hook.output", **_facts(hook, notice), line=line)
     if child.returncode:
         raise OSError(f"ended with code {child.returncode}")
+
+
+def _output(child: subprocess.Popen[bytes], end: float) -> str:
+    """What a command prints until it closes its output; what is beyond the bound is read and dropped. TimeoutError."""
+    assert child.stdout is not None  # noqa: S101  for the type checker: it is a pipe
+    came = bytearray()
+    with selectors.DefaultSelector() as ready:
+        ready.register(child.stdout, selectors.EVENT_READ)
+        while ready.select(max(end - time.monotonic(), 0)):
+            part = os.read(child.stdout.fileno(), _CHUNK)
+            if not part:
+                return came.decode(errors="replace")
+            came += part[: _MOST - len(came)]
+            if time.monotonic() > end:
+                break
+    raise TimeoutError
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    """What a command was given may be a secret that jobs.yaml does not know."""
+    for secret in sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True):
+        text = text.replace(secret, SHOWN)
+    return text
 
 
 def _refusal(body: bytes) -> str:
@@ -146,4 +186,5 @@ def _refusal(body: bytes) -> str:
 def _facts(hook: Hook, notice: Notice) -> dict[str, str]:
     """An address is not named: it holds a secret."""
     what = hook.arguments[0] if isinstance(hook, Command) else f"post ({hook.shape})"
-    return {"hook": what, "on": notice.turn, "repo": notice.report.repo, "run": notice.run}
+    more = f" and {len(notice.repos) - 1:,} more" if len(notice.repos) > 1 else ""
+    return {"hook": what, "on": notice.turn, "repo": f"{notice.first.repo}{more}", "run": notice.run}

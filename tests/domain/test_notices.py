@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.notices import Notice, Shape, State, Turn, turns
+from mirror_sync.domain.notices import Notice, Shape, State, Told, Turn, one_line, turns, unmarked
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 
@@ -71,8 +71,56 @@ def test_the_same_state_again_is_news_only_when_something_was_published(states: 
     ],
 )
 def test_every_receiver_gets_the_line_where_it_looks_for_it(shape: Shape, text_at: tuple[str, ...]) -> None:
-    found: object = Notice(Turn.HELD, "2026-01-01T00:00:00Z", "run", REPORT, None).body(shape)
+    found: object = notice(REPORT).body(shape)
     for name in text_at:
         assert isinstance(found, dict)
         found = found[name]
-    assert found == ("mirror-sync held: dataset:acme/one@main (job models, commit aaaaaaaa): too much is gone")
+    assert isinstance(found, str)
+    said = found.replace("`", "").replace("\N{FULLWIDTH COMMERCIAL AT}", "@")
+    assert said == "mirror-sync held: dataset:acme/one@main (job models, commit aaaaaaaa): too much is gone"
+
+
+def notice(*reports: RepoReport) -> Notice:
+    return Notice(Turn.HELD, "2026-01-01T00:00:00Z", "run", tuple(Told(report, None) for report in reports))
+
+
+def text_of(shape: Shape, found: Notice) -> str:
+    body = found.body(shape)
+    return str(body.get("text") if shape in (Shape.JSON, Shape.SLACK) else body.get("content", body.get("text")))
+
+
+def test_many_repos_are_one_line_with_the_first_cause_and_a_bound() -> None:
+    found = notice(*(replace(REPORT, repo=f"acme/{number}", reason=f"cause {number}") for number in range(200)))
+    assert found.text.startswith("mirror-sync held: 200 repos: dataset:acme/0@main, dataset:acme/1@main, ")
+    assert found.text.endswith("dataset:acme/9@main and 190 more (job models): cause 0")
+    document = found.encode()
+    assert (document["count"], len(document["repos"]), document["repo"]) == (200, 100, "acme/0")
+
+
+MARKED = (
+    "licence <!channel> <@U1> <at user_id=x> @all [see](https://other.example/a) `code` *b* www.other.example\n"
+    "next\x1b[1m"
+)
+
+
+@pytest.mark.parametrize("shape", [Shape.WECOM, Shape.FEISHU, Shape.DINGTALK])
+def test_what_an_upstream_says_is_text_to_a_chat_and_mentions_and_links_nothing(shape: Shape) -> None:
+    said = text_of(shape, notice(replace(REPORT, reason=MARKED)))
+    assert not set("<>@[]`*\n\x1b") & set(said.replace("{'content': ", "").replace("{'text': ", ""))
+    assert "://" not in said
+    assert "other.example" not in said
+
+
+def test_what_an_upstream_says_is_code_to_slack() -> None:
+    said = text_of(Shape.SLACK, notice(replace(REPORT, reason=MARKED)))
+    assert not set("<>\n\x1b") & set(said)
+    plain = "".join(said.split("`")[::2])
+    assert (said.count("`"), plain) == (4, "mirror-sync held: : ")
+
+
+@given(st.text(), st.integers(10, 50))
+def test_the_words_of_others_are_one_line_that_can_be_seen_and_has_an_end(text: str, most: int) -> None:
+    said = one_line(text, most)
+    assert said.isprintable()
+    assert len(said) <= most
+    assert unmarked(unmarked(said)) == unmarked(said)

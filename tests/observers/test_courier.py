@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import structlog
 
-from mirror_sync.domain.notices import Command, Notice, Post, Shape, Turn
+from mirror_sync.domain.notices import Command, Notice, Post, Shape, Told, Turn, unmarked
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.observers.courier import Courier
@@ -23,7 +24,7 @@ from mirror_sync.observers.courier import Courier
 REPORT = RepoReport(
     "models", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED, reason="no answer", code="unreachable"
 )
-NOTICE = Notice(Turn.FAILED, "2026-01-01T00:00:00Z", "run1", REPORT, RepoOutcome.PUBLISHED)
+NOTICE = Notice(Turn.FAILED, "2026-01-01T00:00:00Z", "run1", (Told(REPORT, RepoOutcome.PUBLISHED),))
 
 
 class Receiver(ThreadingHTTPServer):
@@ -77,8 +78,8 @@ def deliver(*hooks: Command | Post, notices: int = 1, patience: float = 60) -> l
     return [(line["event"], line.get("reason", line.get("line", ""))) for line in log]
 
 
-def python(code: str, timeout: float = 30) -> Command:
-    return Command((sys.executable, "-c", code), timedelta(seconds=timeout))
+def python(code: str, timeout: float = 30, env: tuple[str, ...] = ()) -> Command:
+    return Command((sys.executable, "-c", code), timedelta(seconds=timeout), env)
 
 
 def test_a_command_reads_the_notice_and_its_output_is_logged(tmp_path: Path) -> None:
@@ -100,6 +101,47 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_pat
     assert not late.exists()
 
 
+def test_a_command_gets_no_more_of_our_environment_than_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "a-secret-of-ours")
+    monkeypatch.setenv("TICKET_TOKEN", "a-secret-of-its-own")
+    log = deliver(
+        python("import os; print(sorted(os.environ)); print(os.environ['TICKET_TOKEN'])", env=("TICKET_TOKEN",))
+    )
+    said = " ".join(line for event, line in log if event == "hook.output")
+    assert "TICKET_TOKEN" in said
+    assert "HF_TOKEN" not in said
+    assert "a-secret" not in said, "what it was given is not repeated in the log"
+
+
+def test_of_a_command_that_says_much_the_beginning_is_logged_and_it_comes_to_its_end() -> None:
+    log = deliver(python("print('x' * 10_000_000); print('end')"))
+    [(_, line)] = [each for each in log if each[0] == "hook.output"]
+    assert len(line) == 64 * 1024
+    assert ("hook.done", "") in log
+
+
+def test_the_time_of_an_address_is_one_for_all_of_it_however_slowly_it_answers() -> None:
+    """Its bytes come so often that no single read of them ever takes long."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def trickle() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                line.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    line.sendall(b"X-More: x\r\n")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        post = Post(f"http://127.0.0.1:{server.getsockname()[1]}/secret-path", timeout=timedelta(seconds=0.5))
+        try:
+            assert deliver(post, patience=200) == [("hook.failed", "no whole answer within 0.5 s")]
+        finally:
+            over.set()
+            thread.join()
+
+
 @pytest.mark.parametrize(
     ("hook", "reason"),
     [
@@ -114,7 +156,7 @@ def test_a_command_that_fails_is_logged_and_the_next_one_runs(hook: Command, rea
 def test_an_address_gets_the_body_of_its_shape() -> None:
     with receiver((200, b'{"errcode": 0}')) as server:
         assert deliver(Post(server.url, Shape.WECOM)) == [("hook.done", "")]
-    assert server.taken == [("application/json", {"msgtype": "text", "text": {"content": NOTICE.text}})]
+    assert server.taken == [("application/json", {"msgtype": "text", "text": {"content": unmarked(NOTICE.text)}})]
 
 
 def test_an_address_that_is_ill_for_a_moment_is_asked_again() -> None:
