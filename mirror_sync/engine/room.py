@@ -51,9 +51,10 @@ class Room:
                 self._give_up(mine)
 
     def took(self, content: Content) -> None:
-        """The space of a content is taken on the disk: free space tells of it from now on."""
+        """The space of a content is taken on the disk: free space tells of it from now on, also to who comes later."""
         with self._lock:
-            self._awaited.pop(content, None)
+            if content in self._awaited:
+                self._awaited[content] = (0, self._awaited[content][1])
 
     def _reserve(self, mine: int, name: str, files: Collection[RemoteFile], documents: int, free: int) -> None:
         others = sum(size for size, _ in self._awaited.values()) + sum(self._documents.values())

@@ -35,6 +35,10 @@ _PAYLOAD = "mirror_sync_payload"  # in botocore's request context: what x-amz-co
 _SIGNER = "s3v4-known-payload"
 
 
+def _forget(_: Iterable[str]) -> None:
+    """By name: the options are sent to other processes."""
+
+
 @dataclass(frozen=True)
 class S3Options:
     """How to reach a bucket. Empty keys: boto3's own chain (environment, profile, instance role)."""
@@ -53,7 +57,7 @@ class S3Options:
     confirm: bool = True  # look for what was put before it is relied on: decision 0020
     multipart: bool = True  # false: larger objects in one PUT, as they come
     sign_parts: bool = False  # hash every part once more, into its signature: decision 0007
-    learn: Learn = field(default=lambda _: None, repr=False, compare=False)
+    learn: Learn = field(default=_forget, repr=False, compare=False)
 
     @property
     def where(self) -> str:

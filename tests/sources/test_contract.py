@@ -25,7 +25,6 @@ from mirror_sync.sources.transport import Transport
 from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
 from tests.standin import Hub
 
-DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
 CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
 
 
@@ -46,7 +45,8 @@ def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transp
         case "retrying":
             yield RetryingSource(source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
         case "failover":
-            yield FailoverSource([HubSource(DEAD, None, transport), source])
+            # both answer: while one is silent, nothing is known to be missing (see test_failover.py)
+            yield FailoverSource([HubSource(hub.url, None, transport), source])
         case "resolve-cache":
             hub.behaviour.small_files = "resolve-cache"
             hub.behaviour.tree_page = hub.behaviour.list_page = 2
