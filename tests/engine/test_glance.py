@@ -158,7 +158,7 @@ def test_of_a_directory_refs_are_read_and_roots_are_not(hub: Hub, workshop: Work
     assert sorted(watched.read_keys) == sorted(refs_key(Repo.parse(name)) for name in NAMES)
 
 
-def test_a_root_that_is_lost_is_missed_within_a_week(workshop: Workshop, bucket: Store) -> None:
+def test_a_root_that_is_lost_is_missed_within_a_day(workshop: Workshop, bucket: Store) -> None:
     opened(workshop, bucket)
     workshop.sync(MANY)
     lost = workshop.refs(NAMES[0]).root_of("main")
