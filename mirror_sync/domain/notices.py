@@ -66,7 +66,7 @@ class Post:
 
     @property
     def one_by_one(self) -> bool:
-        """Likewise a program that takes JSON; people read one line for all."""
+        """True for JSON, which a program takes; people read one line for all publications of a run."""
         return self.shape is Shape.JSON
 
 
