@@ -54,7 +54,7 @@ def switch(value: object) -> bool:
         {"true": True, "false": False, "on": True, "off": False}.get(value.lower()) if isinstance(value, str) else value
     )
     if not isinstance(found, bool):
-        raise ValueError(f"{_shown(value)} is not true or false")  # noqa: TRY004  pydantic takes ValueError
+        raise ValueError(f"{_shown(value)} is not true or false (on and off will do)")  # noqa: TRY004  pydantic takes ValueError
     return found
 
 

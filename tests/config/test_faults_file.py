@@ -85,7 +85,7 @@ def test_top(line: str, message: str) -> None:
 SITE_FAULTS = [
     ("false", "5:7: site: must be a mapping, not true or false; write site: {enabled: false}"),
     ("{nmae: x}", "5:8: site.nmae: this key is not known; did you mean name?"),
-    ("{enabled: sure}", "5:17: site.enabled: 'sure' is not true or false"),
+    ("{enabled: sure}", "5:17: site.enabled: 'sure' is not true or false (on and off will do)"),
     ("{name: ' '}", "5:14: site.name: is empty; write a few words"),
     ("{url: models.example.org}", "5:13: site.url: must be an address like https://models.example.org"),
 ]

@@ -85,7 +85,10 @@ UPSTREAM_FAULTS = [
     ),
     ("{kind: huggingface, reserve: 95%}", "46: upstreams.it.reserve: '95%' is no share from 0% to 90%; write 10%"),
     ("{kind: huggingface, reserve: 0.1}", "46: upstreams.it.reserve: '0.1' is no share from 0% to 90%; write 10%"),
-    ("{kind: huggingface, allow_private: yes}", "52: upstreams.it.allow_private: 'yes' is not true or false"),
+    (
+        "{kind: huggingface, allow_private: yes}",
+        "52: upstreams.it.allow_private: 'yes' is not true or false (on and off will do)",
+    ),
     (
         "{kind: directory, url: x, reserve: 5%}",
         "43: upstreams.it.reserve: this key is for kind: huggingface; remove it",
