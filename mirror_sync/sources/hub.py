@@ -20,6 +20,7 @@ from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.addresses import Addresses
@@ -39,7 +40,7 @@ from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.download import Download, Way, place_of
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
-from mirror_sync.sources.lists import Page, Reading, first, listed, matching, questions
+from mirror_sync.sources.lists import Page, Reading, first, following, listed, matching, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
@@ -234,8 +235,12 @@ class HubSource:
                 raise ValueError("a list whose pages go round in a circle")
             seen.add(url)
             answer = self._get_url(url)
-            url = answer.links.get("next", {}).get("url")
+            url = self._following(answer)
             yield Page(items_of(json_of(answer.content)), leads_on=url is not None)
+
+    def _following(self, answer: httpx2.Response) -> str | None:
+        link = answer.links.get("next", {}).get("url")
+        return None if link is None else str(following(Url.parse(self._endpoint), Url.parse(str(answer.url)), link))
 
     @contextmanager
     def _asking(self, asked: Asked) -> Iterator[None]:

@@ -1,20 +1,25 @@
-"""Lists of an author's repos: which of their items are repos to mirror, and which come first.
+"""Lists, page by page. Of an author's repos: which of their items are repos to mirror, and which come first.
 
 The Hub sorts its lists itself, the highest and newest first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from mirror_sync.domain.ranking import MOST_RANKED, Ranking, Sort
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import Resolved, Shortfall
+from mirror_sync.domain.url import Url
 from mirror_sync.sources.answers import PROPERTIES, UNREADABLE, resolved_of
 
 _ODD = 4  # of so many neighbours one may rise: a hub may sort by figures that are a little older than those it tells
+_ID = re.compile(r"(/api/(?:models|datasets)/).+(/tree/)")  # of the repo whose tree it is
 RANKED_PAGES = 5  # of a list: more than one only where some of the first are not to be mirrored
 _FIGURES: Mapping[Sort, str] = {
     Sort.DOWNLOADS: "downloads",
@@ -33,6 +38,23 @@ class Page(NamedTuple):
 
     items: Sequence[Any]
     leads_on: bool
+
+
+def following(endpoint: Url, here: Url, link: str) -> Url:
+    """The next page of a list, of which `here` was one, as a Link header names it (RFC 8288).
+
+    It is asked of the address that gave this page, and only the query is taken over: a mirror may pass the Hub's own
+    address on, with the name that it knows a repo by, or write a short one. ValueError where it names no page of this
+    list.
+    """
+    there = here.join(link)
+    if not _unnamed(there.path).endswith(_unnamed(here.path.removeprefix(endpoint.path.rstrip("/")))):
+        raise ValueError(f"its list goes on at {there.path[:80]!r}, which is another one")
+    return replace(here, target=f"{here.path}?{there.query}")
+
+
+def _unnamed(path: str) -> str:
+    return _ID.sub(r"\1*\2", unquote(path))
 
 
 class Reading:

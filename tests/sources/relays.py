@@ -1,4 +1,4 @@
-"""Two things that stand between a client and a server: a forward proxy, and an end of TLS."""
+"""Things that stand between a client and a server: a forward proxy, an end of TLS, a gateway with a path of its own."""
 
 from __future__ import annotations
 
@@ -98,6 +98,23 @@ def tls_before(port: int, certificate: Path) -> Iterator[str]:
 
     with _serving(_Server(("127.0.0.1", 0), Handler)) as own:
         yield f"https://127.0.0.1:{own}"
+
+
+@contextmanager
+def below(url: str, path: str) -> Iterator[str]:
+    """The address of a gateway that serves another server below a path of its own, and changes nothing in answers."""
+    parts = urlsplit(url)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            head = _head(self.request)
+            with socket.create_connection((parts.hostname or "", parts.port or 80)) as server:
+                server.sendall(_closing(head.replace(f" {path}/".encode(), b" /", 1)))
+                self.request.sendall(_closing(_head(server)))
+                _join(self.request, server)
+
+    with _serving(_Server(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}{path}"
 
 
 def self_signed(folder: Path) -> Path:

@@ -124,7 +124,7 @@ def test_pages_without_end_are_bounded(hub: Hub, source: HubSource, verb: str, m
 
 
 def test_a_listing_that_repeats_its_page_is_refused(hub: Hub, source: HubSource) -> None:
-    hub.faults.add(faults.status(200, {"Link": f'<{hub.url}/api/models/x?cursor=1>; rel="next"'}, b"[]"))
+    hub.faults.add(faults.status(200, {"Link": '<?cursor=1>; rel="next"'}, b"[]"))
     with pytest.raises(BadAnswer, match="circle"):
         [*source.list(TINY, ANY)]
 

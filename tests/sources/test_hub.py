@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.errors import BadAnswer, MirrorError, Unreachable, UnsafePath
+from mirror_sync.errors import BadAnswer, Unreachable, UnsafePath
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.transport import Transport
-from tests.sources.reading import TINY, fill_hub, listed, published
+from tests.sources.reading import FILES, TINY, fill_hub, listed, published
+from tests.sources.relays import below
 from tests.standin import Hub, faults
+from tests.standin.answer import Answer, Request
 
 SECRET = "hf_this-is-a-secret"
 OID, DIGEST = "b" * 40, "c" * 64
@@ -232,18 +235,66 @@ def test_a_history_that_is_not_of_this_commit_is_a_bad_answer(
         source.history(TINY, CommitId(OID))
 
 
+SAME_PAGE = {
+    "the Hub's own address": ("http://[^/]+", "https://huggingface.co"),
+    "another server of ours": ("http://[^/]+", "{cdn}"),
+    "a path before it": ("http://[^/]+", "https://hub.example/hf"),
+    "an alias of the repo": ("http://[^/]+/api/models/acme/tiny", "https://huggingface.co/api/models/Acme/Tiny-2"),
+    "no scheme": ("http://[^/]+", "//hub.example"),
+    "a path alone": ("http://[^/]+", ""),
+    "a query alone": ("[^?>]+", ""),
+}
+
+
+@pytest.mark.parametrize(("told", "instead"), SAME_PAGE.values(), ids=SAME_PAGE)
+def test_a_next_page_is_asked_of_the_endpoint_whichever_address_its_link_names(
+    hub: Hub, transport: Transport, told: str, instead: str
+) -> None:
+    """The Hub names itself, though a mirror was asked; RFC 8288 allows a relative one."""
+    hub.behaviour.tree_page = hub.behaviour.list_page = 1
+    source = HubSource(hub.url, hub.token(SECRET), transport)
+
+    def reworded(_: Request, answer: Answer) -> Answer:
+        link = re.sub(f"<{told}", f"<{instead.format(cdn=hub.cdn_url)}", answer.headers.get("Link", ""))
+        return answer.having({"Link": link})
+
+    hub.faults.add(reworded, origin="hub")
+    assert published(source)[1].keys() == FILES.keys()
+    assert len(listed(source, "acme/*")) == 2
+    assert hub.calls("GET", "/api/models/acme/tiny/tree/*") == len(FILES) + 1  # and a folder
+    assert hub.calls("GET", "/api/models") == 2
+    assert all(record.had_authorization for record in hub.log)
+    assert hub.calls(origin="cdn") == 0
+
+
+def test_behind_a_path_the_next_page_is_asked_below_it(hub: Hub, transport: Transport) -> None:
+    """A gateway takes its path away before it asks the Hub, which therefore names none."""
+    hub.behaviour.tree_page = 2
+    with below(hub.url, "/hf") as url:
+        assert published(HubSource(url, None, transport))[1].keys() == FILES.keys()
+    assert hub.calls("GET", "/api/models/acme/tiny/tree/*") == 3
+
+
 @pytest.mark.parametrize(
-    "link", ["{cdn}/next", "file:///x", "https://evil.example/next", "http://[", "//", "http://x:port/"]
+    "link",
+    [
+        *("{cdn}/next", "file:///x", "https://evil.example/next", "http://[", "//", "http://x:port/", "/api/datasets"),
+        *(
+            "{hub}/api/models/acme/tiny/refs?cursor=1",
+            "https://name@huggingface.co/api/models?cursor=1",
+            "/api/models/",
+        ),
+    ],
 )
-def test_a_listing_that_goes_on_elsewhere_is_refused_and_the_token_stays(
+def test_a_next_page_of_another_list_or_at_no_address_is_refused_and_nobody_asked(
     hub: Hub, transport: Transport, link: str
 ) -> None:
     source = HubSource(hub.url, hub.token(SECRET), transport)
-    answering(hub, [], Link=f'<{link.format(cdn=hub.cdn_url)}>; rel="next"')
+    answering(hub, [], Link=f'<{link.format(cdn=hub.cdn_url, hub=hub.url)}>; rel="next"')
     for verb in (lambda: [*source.list(TINY, CommitId(OID))], lambda: [*source.search(RepoPattern.parse("acme/*"))]):
-        with pytest.raises(MirrorError, match=r"refused|not an answer"):
+        with pytest.raises(BadAnswer, match="not an answer as the Hub gives it"):
             verb()
-    assert hub.calls(origin="cdn") == 0
+    assert hub.calls() == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
