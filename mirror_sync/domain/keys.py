@@ -2,6 +2,8 @@
 
     blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
     hub/<models|datasets>/<org--name>/refs.json  the only mutable object of a repo
+    hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
+                                                 <org--name> is in lower case here
     site/...                                     the catalogue: derived from the others, mutable, may be lost
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
@@ -46,6 +48,11 @@ def blob_of(key: str) -> Sha256 | None:
 
 def refs_key(repo: Repo) -> str:
     return f"{HUB}{repo.kind.plural}/{repo.id.replace('/', '--')}/refs.json"
+
+
+def alias_key(repo: Repo) -> str:
+    """Where it stands which repo is meant by an id: the same for all spellings that differ in capitals only."""
+    return f"{HUB}{repo.kind.plural}/{repo.id.lower().replace('/', '--')}/alias.json"
 
 
 def prune_key(prune: str, *, active: bool) -> str:

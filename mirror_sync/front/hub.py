@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key
@@ -46,6 +46,11 @@ class Asked:
     body: bytes = b""
     told: bool = True
 
+    @property
+    def prefix(self) -> str:
+        """The path below which clients find this front: of the origin that the operator has given."""
+        return "" if self.told else urlsplit(self.origin).path
+
     def argument(self, name: str) -> str:
         return parse_qs(self.query).get(name, [""])[-1]
 
@@ -68,6 +73,23 @@ class Opened:
         return {"X_Repo_Commit": self.commit, "Cache_Control": caching}
 
 
+class _Elsewhere(Exception):
+    """What was asked for is published under another id."""
+
+    def __init__(self, fields: Fields, repo: Repo) -> None:
+        super().__init__(str(repo))
+        self._fields, self._repo = fields, repo
+
+    def answer(self, asked: Asked) -> Answer:
+        """A 307 to the same under the other id, as the Hub's: an absolute path, which the oldest clients follow too."""
+        fields = self._fields
+        before = f"/api/{fields['kinds']}/" if "kinds" in fields else f"/{fields['place']}"
+        after = asked.raw_path.removeprefix(before + fields["id"])
+        query = f"?{asked.query}" if asked.query else ""
+        location = f"{asked.prefix}{before}{self._repo.id}{after}{query}"
+        return Answer(307, {"Location": location, "Cache-Control": answers.MOVING})
+
+
 class Hub:
     """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads.
 
@@ -87,7 +109,10 @@ class Hub:
             raise Refusal(404, answers.NOTHING)
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
-        answer: Answer = getattr(self, f"_{match.route.name}")(asked, match.fields)
+        try:
+            answer: Answer = getattr(self, f"_{match.route.name}")(asked, match.fields)
+        except _Elsewhere as elsewhere:
+            return elsewhere.answer(asked)
         return answer
 
     def _healthz(self, _asked: Asked, _fields: Fields) -> Answer:
@@ -190,10 +215,13 @@ class Hub:
             repo = Repo(Kind(plural.removesuffix("s")), fields["id"])
         except ValueError:
             raise answers.repo_not_found() from None
-        refs = self._snapshots.refs(repo)
-        if refs is None or not refs.snapshots:  # none: it was withdrawn
-            raise answers.repo_not_found()
-        return refs
+        refs = self._snapshots.published(repo)
+        if refs is not None:
+            return refs
+        meant = self._snapshots.meant(repo)
+        if meant is not None:
+            raise _Elsewhere(fields, meant)
+        raise answers.repo_not_found()
 
     def _reader(self, root: Root) -> listing.ReadShard:
         return lambda number: self._snapshots.document(root.shards[number].digest)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mirror_sync.domain import alias
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.keys import alias_key, refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root
@@ -38,6 +39,7 @@ class Snapshots:
         self._documents: ByteLru[Sha256, bytes] = ByteLru(document_bytes)
         self._roots: ByteLru[Sha256, Root] = ByteLru(document_bytes // 3)
         self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
+        self._aliases: ByteLru[str, tuple[float, Repo | None]] = ByteLru(document_bytes // 24)
 
     def refs(self, repo: Repo) -> Refs | None:
         """What is mirrored of a repo, at most `refs_seconds` ago; None when it is not mirrored."""
@@ -48,6 +50,20 @@ class Snapshots:
         refs, size = self._read_refs(repo)
         self._refs.put(repo, (now + self._refs_seconds, refs), _OVERHEAD + _DECODED * size)
         return refs
+
+    def published(self, repo: Repo) -> Refs | None:
+        """As `refs`, and None too for a repo of which nothing is published any more."""
+        refs = self.refs(repo)
+        return refs if refs is not None and refs.snapshots else None
+
+    def meant(self, repo: Repo) -> Repo | None:
+        """The published repo that the id of an unknown one stands for, in other letters or as a former name."""
+        small = Repo(repo.kind, repo.id.lower())
+        told = self._alias(small)
+        for other in (told, small):
+            if other is not None and other != repo and self.published(other) is not None:
+                return other
+        return None
 
     def root(self, digest: Sha256) -> Root:
         """A root document. KeyMissing when there is none, DocumentError when it is something else."""
@@ -65,6 +81,18 @@ class Snapshots:
             body = read_document(self._store, digest)
             self._documents.put(digest, body, _OVERHEAD + len(body))
         return body
+
+    def _alias(self, repo: Repo) -> Repo | None:
+        now, key = self._clock(), alias_key(repo)
+        cached = self._aliases.get(key)
+        if cached is not None and now < cached[0]:
+            return cached[1]
+        try:
+            told = alias.decode(repo.kind, read_all(self._store, key, alias.MAX_ALIAS))
+        except KeyMissing:
+            told = None
+        self._aliases.put(key, (now + self._refs_seconds, told), _OVERHEAD)
+        return told
 
     def _read_refs(self, repo: Repo) -> tuple[Refs | None, int]:
         try:

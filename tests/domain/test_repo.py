@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, blob_of, refs_key, repo_of
+from mirror_sync.domain.keys import alias_key, blob_key, blob_of, refs_key, repo_of
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
 _part = st.from_regex(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,20}[A-Za-z0-9_])?", fullmatch=True)
@@ -70,3 +70,9 @@ def test_a_glob_names_one_owner() -> None:
     for text in ("*", "*/x", "ac*/x"):
         with pytest.raises(ValueError, match=r"owner/\*"):
             RepoPattern.parse(text)
+
+
+def test_an_alias_has_one_key_for_all_capitals_and_is_no_repo_to_whoever_lists_them() -> None:
+    key = alias_key(Repo.parse("dataset:Acme/Data.Set"))
+    assert key == alias_key(Repo.parse("dataset:acme/data.set")) == "hub/datasets/acme--data.set/alias.json"
+    assert repo_of(key) is None

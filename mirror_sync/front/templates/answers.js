@@ -8,6 +8,11 @@ function refusal(status, message, code, headers) {
     return {refused: true, status, message, code, headers: headers || {}};
 }
 
+// What was asked for is published under another id.
+function elsewhere(fields, id) {
+    return {elsewhere: id, fields, message: 'published as ' + id};
+}
+
 function entryNotFound(commit) {
     return refusal(404, tables.MESSAGES.entry, 'EntryNotFound', commit ? {'X-Repo-Commit': commit} : {});
 }
@@ -107,5 +112,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+export default { JSON_TYPE, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
                  sendJson, setHeaders, settled };

@@ -6,6 +6,7 @@ import tables from 'tables.js';
 const fs = require('fs');
 
 const DOCUMENTS = '/-/documents/';
+const MAX_ALIAS = 4096;  // bytes
 
 // The text of an object, or null when there is none. Only 404 means that: a bucket that refuses is not an empty one.
 async function read(r, key) {
@@ -32,6 +33,19 @@ function refs(r, kinds, id) {
     return read(r, 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json');
 }
 
+// The id that another one, in other letters or from former days, stands for; null when nothing says so.
+async function alias(r, kinds, id) {
+    const key = 'hub/' + kinds + '/' + id.toLowerCase().replace('/', '--') + '/alias.json';
+    const text = await read(r, key);
+    if (text === null) {
+        return null;
+    }
+    if (text.length > MAX_ALIAS) {
+        throw new Error(key + ' is larger than ' + MAX_ALIAS + ' bytes');
+    }
+    return JSON.parse(text).id;
+}
+
 // The ETag of an object of the catalogue, null when there is none; '' behind S3, where the bucket has its own. Each put
 // makes a new file, so that two versions of one second and one size differ.
 function siteTag(name) {
@@ -49,4 +63,4 @@ function siteTag(name) {
     }
 }
 
-export default { document, refs, siteTag };
+export default { alias, document, refs, siteTag };

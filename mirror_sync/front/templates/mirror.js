@@ -19,6 +19,9 @@ async function answer(r) {
         if (error.refused) {
             return answers.refuse(r, error);
         }
+        if (error.elsewhere) {
+            return toOther(r, error.fields, error.elsewhere);
+        }
         r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
         badBucket(r);
     }
@@ -43,6 +46,13 @@ function match(path) {
         }
     }
     throw answers.refusal(404, tables.MESSAGES.nothing);
+}
+
+// A 307 to the same under another id, as the Hub's: an absolute path, which the oldest clients follow too.
+function toOther(r, fields, id) {
+    const before = fields.kinds ? '/api/' + fields.kinds + '/' : '/' + fields.place;
+    const after = r.variables.request_uri.slice((before + fields.id).length);
+    answers.redirect(r, 307, {'Cache-Control': tables.CACHING.moving}, requests.prefix() + before + id + after);
 }
 
 async function healthz(r) {

@@ -75,4 +75,9 @@ function origin(r) {
     return host ? scheme + '://' + host : '';
 }
 
-export default { argument, decoded, isTrue, origin, parsed, wantedPaths };
+// The path below which clients find this front: of the origin that the operator has given.
+function prefix() {
+    return tables.PUBLIC_URL.replace(/^[a-z]+:\/\/[^\/]*/, '');
+}
+
+export default { argument, decoded, isTrue, origin, parsed, prefix, wantedPaths };

@@ -15,12 +15,38 @@ const REPO_ID = new RegExp('^(?!.*(?:--|\\.\\.))(?=.{1,96}$)(?:' + REPO_PART + '
 async function refsOf(r, fields) {
     const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
     const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
-    const text = known ? await bucket.refs(r, kinds, fields.id) : null;
-    const refs = text === null ? null : JSON.parse(text);
-    if (refs === null || Object.keys(refs.snapshots).length === 0) {  // none: it was withdrawn
-        throw answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
+    const refs = known ? await published(r, kinds, fields.id) : null;
+    if (refs !== null) {
+        return refs;
     }
-    return refs;
+    const id = known ? await meant(r, kinds, fields.id) : null;
+    if (id !== null) {
+        throw answers.elsewhere(fields, id);
+    }
+    throw answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
+}
+
+// The refs of a repo, or null when nothing of it is published, or no longer.
+async function published(r, kinds, id) {
+    const text = await bucket.refs(r, kinds, id);
+    const refs = text === null ? null : JSON.parse(text);
+    return refs === null || Object.keys(refs.snapshots).length === 0 ? null : refs;
+}
+
+// The id of the published repo that an unknown one stands for, in other letters or as a former name; null for none.
+async function meant(r, kinds, id) {
+    const told = await bucket.alias(r, kinds, id);
+    if (told !== null && !REPO_ID.test(told)) {
+        throw new Error('the alias of ' + id + ' is no id');
+    }
+    const others = [told, id.toLowerCase()].filter((other) => other !== null && other !== id);
+    for (let i = 0; i < others.length; i++) {
+        const refs = await published(r, kinds, others[i]);
+        if (refs !== null) {
+            return others[i];
+        }
+    }
+    return null;
 }
 
 function commitOf(refs, revision) {
