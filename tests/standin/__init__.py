@@ -13,11 +13,12 @@ from .repo import Commit, Repo
 from .rules import Rule
 from .settings import Settings
 from .tree import LFS, File, Small
-from .world import Behaviour, Clock, Token
+from .world import SIDE_CALLS, Behaviour, Clock, Token
 
 __all__ = [
     "ANONYMOUS",
     "LFS",
+    "SIDE_CALLS",
     "Answer",
     "Behaviour",
     "Clock",

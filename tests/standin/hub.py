@@ -101,6 +101,14 @@ class Hub:
         """Delete a repo."""
         self.world.remove(kind, repo_id)
 
+    def hold_lists(self) -> None:
+        """From now on lists of repos tell what is there now, as one that is kept before the Hub does."""
+        self.world.listed = self.world.snapshot()
+
+    def release_lists(self) -> None:
+        """Lists of repos tell what there is again."""
+        self.world.listed = None
+
     def token(
         self, secret: str, user: str = "someone", *, approved: Iterable[str] = (), private: Iterable[str] = ()
     ) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
@@ -156,6 +157,12 @@ class Repo:
     def card_at(self, commit: Commit) -> Mapping[str, Any]:
         """Return the card of ``commit``: the current settings' for the head of main."""
         return self.settings.card if self.refs.get("refs/heads/main") == commit.id else commit.card
+
+    def as_it_is(self) -> Repo:
+        """Return a copy that does not follow what becomes of this repo."""
+        copied = copy(self)
+        copied.refs, copied.commits, copied.scans = dict(self.refs), dict(self.commits), dict(self.scans)
+        return copied
 
     def _point(self, ref: str, commit: str | None) -> Repo:
         with self._lock:

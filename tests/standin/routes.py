@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from .access import visible_repo
-from .answer import Answer, Request, error
+from .answer import Answer, Refusal, Request, error
 from .api import VERBS, paths_info, repo_info, whoami
 from .listing import list_repos
 from .resolve import resolve, resolve_cache
@@ -22,6 +22,7 @@ def answer(world: World, request: Request) -> Answer:
     """Answer a request to the Hub's origin. Raises Refusal with the answer otherwise."""
     segments = request.path.strip("/").split("/")
     with world.lock:
+        _check_known(world, segments)
         match segments:
             case ["api", "whoami-v2"]:
                 return whoami(world, request)
@@ -38,6 +39,17 @@ def answer(world: World, request: Request) -> Answer:
                 return _file(world, request, segments)
 
 
+def _check_known(world: World, segments: list[str]) -> None:
+    """Refuse what this hub lacks: lists by the kind alone, all else by the word that says what is asked for."""
+    match segments:
+        case ["api", word] | ["api", "models" | "datasets", _, _, word, *_] if word in world.behaviour.lacks:
+            raise _nothing_here()
+
+
+def _nothing_here() -> Refusal:
+    return error(404, "Sorry, we can't find the page you are looking for.")
+
+
 def _api(world: World, request: Request, kind: Kind, rest: list[str]) -> Answer:
     if not rest:
         return list_repos(world, request, kind)
@@ -49,7 +61,7 @@ def _api(world: World, request: Request, kind: Kind, rest: list[str]) -> Answer:
     if verb == "paths-info" and request.method == "POST":
         return paths_info(world, request, repo, arguments)
     if verb not in VERBS or request.method not in {"GET", "HEAD"}:
-        raise error(404, "Sorry, we can't find the page you are looking for.")
+        raise _nothing_here()
     return VERBS[verb](world, request, repo, arguments)
 
 
@@ -58,7 +70,7 @@ def _file(world: World, request: Request, segments: list[str]) -> Answer:
     rest = segments[1:] if kind == "dataset" else segments
     repo_id, tail = _split_id(rest, lambda segment: segment == "resolve")
     if tail[:1] != ["resolve"] or len(tail) < 3 or request.method not in {"GET", "HEAD"}:
-        raise error(404, "Sorry, we can't find the page you are looking for.")
+        raise _nothing_here()
     return resolve(world, request, kind, repo_id, _place(tail[1:]))
 
 

@@ -12,6 +12,9 @@ from .repo import Repo
 from .settings import Kind
 from .tree import File
 
+SIDE_CALLS = frozenset({"auth-check", "commits", "refs"})
+"""What a mirror can do without to answer for a repo and its files; see `Behaviour.lacks`."""
+
 
 class Clock:
     """Wall clock in seconds since 1970 that a test can move forward."""
@@ -57,6 +60,9 @@ class Behaviour:
     """Seconds a signed CDN URL is valid."""
     cas_url: str | None = None
     """Where Xet tokens point to; None: no Xet tokens are given."""
+    lacks: frozenset[str] = frozenset()
+    """What it answers 404 to and says no more, as mirrors do that know fewer calls: words of a path below ``/api/``
+    (``commits``, ``refs``), or ``models`` and ``datasets`` for the lists of repos."""
 
 
 @dataclass
@@ -74,6 +80,8 @@ class World:
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     offered: dict[str, File] = field(default_factory=dict)
     """What the CDN can serve, by SHA-256: every file a signed URL was given for."""
+    listed: dict[tuple[Kind, str], Repo] | None = None
+    """What lists of repos tell, where that is not what there is."""
     _repos: dict[tuple[Kind, str], Repo] = field(default_factory=dict)
     _moved: dict[tuple[Kind, str], str] = field(default_factory=dict)
 
@@ -114,8 +122,14 @@ class World:
             del self._repos[kind, repo_id]
 
     def repos(self, kind: Kind) -> Iterator[Repo]:
-        """Yield all repos of a kind."""
-        return (repo for (known, _), repo in self._repos.items() if known == kind)
+        """Yield all repos of a kind that lists know."""
+        listed = self._repos if self.listed is None else self.listed
+        return (repo for (known, _), repo in listed.items() if known == kind)
+
+    def snapshot(self) -> dict[tuple[Kind, str], Repo]:
+        """Return all repos as they are now, whatever becomes of them."""
+        with self.lock:
+            return {key: repo.as_it_is() for key, repo in self._repos.items()}
 
     def add_token(self, secret: str, user: str, approved: Iterable[str], private: Iterable[str]) -> None:
         """Make ``secret`` a valid token."""
