@@ -41,3 +41,16 @@ def words(value: object) -> Mapping[str, str]:
 def short(said: str, most: int) -> str:
     """At most so many characters, the last one an ellipsis where some are left out."""
     return said if len(said) <= most else said[: most - 1] + _CUT
+
+
+def plain(said: str) -> str:
+    """The same text where it is printable in one line; else with `\\n`, `\\x9b` and the like for what is not.
+
+    A name or a message of others may hold line feeds, and characters that rule a terminal or turn the direction of
+    what follows.
+    """
+    return said if said.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in said)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode()

@@ -8,7 +8,12 @@ Licence ids are the Hub's (https://huggingface.co/docs/hub/repositories-licenses
 
 Case does not count. The first `@` ends a name, so that a repo whose license_name has an `@` is on no list.
 
-A private repo is somebody's secret until an operator has named it: a glob alone does not publish it.
+A private repo is somebody's secret, and a gated one is given to those who accepted its terms: until an operator has
+named it, a glob (or a ranking) alone publishes neither to everybody, whatever our token may read. Where an upstream
+does not say whether it is one of these, it may be.
+
+What could not be read is not what is not there: a repo of which nobody could read a licence is held, never judged as
+one that states none.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from mirror_sync.domain.repo import Repo
 
 _OTHER = "other:"
 _ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
+UNREAD, GATED = "license-unread", "gated"  # codes of verdicts; the second is that of errors.Gated, too
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
 
 
@@ -58,15 +64,18 @@ class Terms:
     """What an upstream states about a repo's use: facts, not a judgement.
 
     `card` holds the licence ids of the card's metadata, `tags` those of the computed tags, both lower case.
+    `unread`: why they could not be read, empty where they could. `gated` and `private` are None where the upstream does
+    not say.
     """
 
     card: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     name: str | None = None  # license_name, for a licence `other`
     link: str | None = None  # license_link
-    gated: bool = False
-    private: bool = False
+    gated: bool | None = False
+    private: bool | None = False
     disabled: bool = False
+    unread: str = ""
 
     @property
     def licenses(self) -> frozenset[str]:
@@ -101,8 +110,8 @@ class LicensePolicy:
         `whole` says that every file of it would be mirrored, `named` that the job names it, rather than by a glob.
         """
         verdict = self._judge_licenses(terms, whole=whole)
-        if terms.private and not named:
-            verdict = _kept_secret(verdict)
+        if not named:
+            verdict = _unnamed(verdict, terms)
         if verdict.outcome is Outcome.HELD:
             for approval in self.approved:
                 if approval.repo == repo:
@@ -112,9 +121,13 @@ class LicensePolicy:
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
         if terms.disabled:
             return Verdict(Outcome.REFUSED, "the upstream has disabled the repo")
+        if terms.unread:
+            right = "once a person has read it, approve the repo by name in licenses.approved"
+            return Verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}; {right}", UNREAD)
+        return self._judge_stated(terms, whole=whole) if terms.licenses else self._judge_missing()
+
+    def _judge_stated(self, terms: Terms, *, whole: bool) -> Verdict:
         licenses = terms.licenses
-        if not licenses:
-            return self._judge_missing()
         known = {found for found in licenses if self._allows(found, terms) or self._reviews(found, terms)}
         refused = sorted(licenses - NAMED_ONLY - known)
         if refused:
@@ -164,12 +177,20 @@ class LicensePolicy:
         return " with this license_link" if near else ""
 
 
-def _kept_secret(verdict: Verdict) -> Verdict:
-    """Also what is refused for its licence is a secret: its code says so to whoever would tell the name."""
-    if verdict.outcome is Outcome.REFUSED:
-        return Verdict(verdict.outcome, verdict.reason, PRIVATE)
+def _unnamed(verdict: Verdict, terms: Terms) -> Verdict:
+    """For a repo that only a glob found. A private one is a secret also when its licence refuses it: its code says so
+    to whoever would tell the name.
+    """
     doubts = "" if verdict.allowed else f"; {verdict.reason}"
-    return Verdict(Outcome.HELD, f"private: name it explicitly or approve it{doubts}", PRIVATE)
+    if terms.private is not False:
+        if verdict.outcome is Outcome.REFUSED:
+            return Verdict(verdict.outcome, verdict.reason, PRIVATE)
+        said = "private" if terms.private else "the upstream does not say whether it is private"
+        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", PRIVATE)
+    if terms.gated is not False and verdict.outcome is not Outcome.REFUSED:
+        said = "gated" if terms.gated else "the upstream does not say whether it is gated"
+        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", GATED)
+    return verdict
 
 
 def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:
@@ -189,15 +210,33 @@ def _spoken(ids: Sequence[str]) -> str:
     return " and ".join([*(short(one, _ID) for one in ids[:_SPOKEN]), *([f"{left_out} more"] if left_out > 0 else [])])
 
 
-def terms_from_card(card: Mapping[str, object], tags: Iterable[str], **flags: bool) -> Terms:
-    """Read the licence facts out of a card's metadata and a repo's tags, whatever shape they come in."""
+def terms_from_card(
+    card: Mapping[str, object],
+    tags: Iterable[str],
+    *,
+    gated: bool | None = False,
+    private: bool | None = False,
+    disabled: bool = False,
+    unread: str = "",
+) -> Terms:
+    """Read the licence facts out of a card's metadata and a repo's tags, whatever shape they come in.
+
+    Only a licence that is left out or empty is not stated: `license: no` is one that stands on no list.
+    """
     stated = card.get("license")
-    ids = stated if isinstance(stated, list) else [stated]
+    ids = (_stated(item) for item in (stated if isinstance(stated, list) else [stated]))
     name, link = card.get("license_name"), card.get("license_link")
     return Terms(
-        card=frozenset(str(item).strip().lower() for item in ids if item),
+        card=frozenset(filter(None, ids)),
         tags=frozenset(tag.removeprefix("license:").lower() for tag in tags if tag.startswith("license:")),
         name=str(name).strip() if name else None,
         link=str(link).strip() if link else None,
-        **flags,
+        gated=gated,
+        private=private,
+        disabled=disabled,
+        unread=unread,
     )
+
+
+def _stated(item: object) -> str:
+    return "" if item is None else str(item).strip().lower()

@@ -122,14 +122,24 @@ def commit_of(item: Any) -> Commit:
 
 
 def _terms_of(item: dict[str, Any]) -> Terms:
+    """We ask for all of these: what an answer leaves out, or gives as null, is not known, rather than not so.
+
+    The Hub leaves the card out of a repo that has none; it gives tags of every repo.
+    """
     card, tags = item.get("cardData"), item.get("tags")
+    silent = card is None and tags is None
     return terms_from_card(
         _typed(card if card is not None else {}, dict),
         [_text(tag) for tag in _typed(tags if tags is not None else [], list)],
-        gated=bool(item.get("gated")),
-        private=bool(item.get("private")),
+        gated=_flag(item.get("gated")),
+        private=_flag(item.get("private")),
         disabled=bool(item.get("disabled")),
+        unread="the upstream's answer has neither cardData nor tags" if silent else "",
     )
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value is None else bool(value)
 
 
 def _typed(value: Any, kind: type[_T]) -> _T:

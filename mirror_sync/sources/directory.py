@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
 from mirror_sync.domain.manifest import RemoteFile
@@ -35,10 +36,11 @@ from mirror_sync.errors import (
     UpstreamError,
 )
 from mirror_sync.ports import ByteStream
-from mirror_sync.sources.card import read_card
-from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, walk
+from mirror_sync.sources.card import UnreadableCard, read_card
+from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, is_folder, walk
 
 _BRANCH = "main"
+_CARD = "README.md"
 _DATASETS = "datasets"
 _LAST = 253402300799.0  # seconds since the epoch: the end of the year 9999
 
@@ -87,7 +89,7 @@ class DirectorySource:
         self._check_root()
         owner = self._base(pattern.kind) / pattern.owner
         with disk(owner):
-            names = sorted(entry.name for entry in owner.iterdir() if entry.is_dir()) if owner.is_dir() else []
+            names = sorted(entry.name for entry in owner.iterdir() if is_folder(entry)) if is_folder(owner) else []
         for name in names:
             repo = _repo_named(pattern, name)
             if repo is not None and pattern.matches(repo):
@@ -102,8 +104,8 @@ class DirectorySource:
         snapshot = self._snapshot(repo)
         if revision not in (_BRANCH, snapshot.commit):
             raise RevisionNotFound(f"{self._folder(repo)} is a folder: its only revision is {_BRANCH}")
-        card = self._card(repo)
-        terms = terms_from_card(card, ())
+        card, unread = self._card(repo)
+        terms = terms_from_card(card, (), unread=unread)
         described = {
             "id": repo.id,
             "author": repo.id.partition("/")[0],
@@ -140,11 +142,12 @@ class DirectorySource:
         if known is None or known.commit != commit:
             self._at(repo, commit)
         path = self._existing(repo) / file.path
-        if not path.is_file():
-            raise FileNotFound(f"{path}: no such file")
         with ExitStack() as held:
             with disk(path):
-                opened = held.enter_context(path.open("rb", buffering=0))
+                try:
+                    opened = held.enter_context(path.open("rb", buffering=0))
+                except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    raise FileNotFound(f"{plain(str(path))}: no such file") from None
                 stream = FileStream(opened, path, file.size, start, file.size if stop is None else stop)
             yield stream
 
@@ -188,10 +191,16 @@ class DirectorySource:
             self._known[repo] = snapshot
         return snapshot
 
-    def _card(self, repo: Repo) -> dict[str, object]:
-        readme = self._folder(repo) / "README.md"
+    def _card(self, repo: Repo) -> tuple[dict[str, object], str]:
+        """The card's metadata, and why it could not be read."""
+        readme = self._folder(repo) / _CARD
         with disk(readme):
-            return read_card(readme) if readme.is_file() else {}
+            try:
+                return read_card(readme), ""
+            except UnreadableCard as error:
+                return {}, f"{_CARD}: {error}"
+            except (FileNotFoundError, IsADirectoryError):
+                return {}, ""
 
     def _base(self, kind: Kind) -> Path:
         return self._root / _DATASETS if kind is Kind.DATASET else self._root
@@ -204,12 +213,12 @@ class DirectorySource:
         folder = self._folder(repo)
         owner, _, name = repo.id.partition("/")
         # datasets/ is where the datasets lie, not an owner of models
-        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS) or not folder.is_dir():
+        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS) or not is_folder(folder):
             raise NotFoundOrPrivate(f"not found: {folder} is no folder of a {repo.kind}")
         return folder
 
     def _check_root(self) -> None:
-        if not self._root.is_dir():
+        if not is_folder(self._root):
             raise Unreachable(f"{self._root} is not there: is the disk mounted?")
 
 

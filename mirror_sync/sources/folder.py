@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from stat import S_ISDIR
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import RemoteFile, check_path
 from mirror_sync.errors import Unreachable, UnsafePath
@@ -80,7 +82,7 @@ class FileStream:
     def __init__(self, opened: FileIO, place: Path, size: int, start: int, stop: int) -> None:
         actual = os.fstat(opened.fileno()).st_size
         if actual != size:
-            raise Unreachable(f"{place} has changed while we read: {actual} bytes, no longer {size}")
+            raise Unreachable(f"{plain(str(place))} has changed while we read: {actual} bytes, no longer {size}")
         opened.seek(start)
         self._opened, self._place = opened, place
         self._left = max(min(stop, size) - start, 0)
@@ -91,7 +93,7 @@ class FileStream:
         with disk(self._place):
             count = self._opened.readinto(buffer[: min(len(buffer), self._left)])
         if not count:
-            raise Unreachable(f"{self._place} ended {self._left} bytes early: it has changed while we read")
+            raise Unreachable(f"{plain(str(self._place))} ended {self._left} bytes early: it has changed while we read")
         self._left -= count
         return count
 
@@ -128,13 +130,22 @@ def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
     return Hashed(RemoteFile(path, size, GitOid.of_blob(pointer), digest, len(pointer)), digest, modified)
 
 
+def is_folder(place: Path) -> bool:
+    """Whether a folder stands there. Unreachable where nobody can tell: only what is not there, is not there."""
+    with disk(place):
+        try:
+            return S_ISDIR(place.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
 @contextmanager
 def disk(place: Path) -> Iterator[None]:
     """Turns what the operating system says about a place into Unreachable."""
     try:
         yield
     except OSError as error:
-        raise Unreachable(f"{place}: cannot be read: {error.strerror or type(error).__name__}") from error
+        raise Unreachable(f"{plain(str(place))}: cannot be read: {error.strerror or type(error).__name__}") from error
 
 
 def _raise(error: OSError) -> None:

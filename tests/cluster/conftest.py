@@ -47,7 +47,7 @@ def make(
         said = {
             "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url], "token": "${HF_TOKEN:-}"}},
             "targets": {"mirror": target},
-            "licenses": {"allow": ["mit"]},
+            "licenses": {"allow": ["mit"], "approved": [{"repo": "acme/x", "by": "Ada", "why": "terms read"}]},
             "jobs": [{"name": "job", "repos": ["acme/*"]}],
         }
         made.append(Machines(tmp_path, address, {**secrets, **(environment or {})}, said))

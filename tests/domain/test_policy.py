@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing, Outcome, Terms, terms_from_card
@@ -163,3 +165,42 @@ def test_a_reason_stays_short_however_many_licences_an_upstream_states_and_howev
     assert len(reason) < 1_200
     assert "00000xxx" in reason
     assert "and 15 more is not in" in reason
+
+
+@pytest.mark.parametrize("missing", list(Missing))
+def test_a_licence_that_could_not_be_read_is_never_one_that_is_missing(missing: Missing) -> None:
+    policy = LicensePolicy(allow=frozenset({"mit"}), missing=missing)
+    verdict = policy.judge(REPO, Terms(unread="README.md: line 3: no YAML"), whole=True, named=True)
+    assert verdict.outcome is Outcome.HELD
+    assert "could not be read: README.md: line 3: no YAML" in verdict.reason
+    read = LicensePolicy(missing=missing, approved=(Approval(REPO, "Ada", "it says MIT"),))
+    assert read.judge(REPO, Terms(unread="x"), whole=True, named=True).allowed
+
+
+@pytest.mark.parametrize("license_", [False, 0, {}, {"name": "mit"}, [["mit"]], ["mit", False]])
+def test_a_licence_of_an_odd_shape_is_stated_and_on_no_list(license_: object) -> None:
+    policy = LicensePolicy(allow=frozenset({"mit"}), missing=Missing.ALLOW)
+    terms = terms_from_card({"license": license_}, ())
+    assert policy.judge(REPO, terms, whole=True, named=True).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("gated", [True, None])
+def test_a_glob_alone_publishes_no_gated_repo_whatever_our_token_may_read(gated: bool | None) -> None:
+    terms = Terms(frozenset({"mit"}), gated=gated)
+    verdict = POLICY.judge(REPO, terms, whole=True, named=False)
+    assert (verdict.outcome, verdict.code) == (Outcome.HELD, "gated")
+    assert ": name it explicitly or approve it" in verdict.reason
+    assert POLICY.judge(REPO, terms, whole=True, named=True).allowed
+    approved = replace(POLICY, approved=(Approval(REPO, "Ada", "terms read"),))
+    assert approved.judge(REPO, terms, whole=True, named=False).allowed
+
+
+def test_a_gated_repo_that_its_licence_refuses_is_refused_for_its_licence() -> None:
+    verdict = POLICY.judge(REPO, Terms(frozenset({"gpl-3.0"}), gated=True), whole=True, named=False)
+    assert (verdict.outcome, verdict.code) == (Outcome.REFUSED, "license")
+
+
+def test_what_nobody_says_is_public_may_be_private() -> None:
+    verdict = POLICY.judge(REPO, Terms(frozenset({"mit"}), private=None), whole=True, named=False)
+    assert (verdict.outcome, verdict.code) == (Outcome.HELD, "private")
+    assert "does not say whether it is private" in verdict.reason

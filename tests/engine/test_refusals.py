@@ -258,3 +258,18 @@ def test_a_size_that_is_not_that_of_the_content_we_hold_is_never_published(hub: 
     hub.faults.add(_promise_another_size, "*/tree/*")
     assert workshop.sync_one(job("acme/x")).outcome == "failed"
     assert workshop.commit("acme/x") == first
+
+
+def test_a_glob_publishes_no_gated_repo_though_our_token_is_admitted_and_naming_it_does(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """What the token may read, the mirror would give to everybody."""
+    hub.model("acme/shut", license="mit", gated="auto").commit({"w": LFS(b"x")})
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=["acme/shut"]))
+    approved = LicensePolicy(frozenset({"mit"}), approved=(Approval(Repo.parse("acme/shut"), "Ada", "terms read"),))
+    for report in (workshop.plan_one(job("acme/*")), workshop.sync_one(job("acme/*"))):
+        assert (report.outcome, report.code) == ("held", "gated")
+        assert "name it explicitly or approve it" in report.reason
+    assert hub.calls("GET", "*/resolve/*") == hub.calls("GET", "*/auth-check") == 0
+    assert workshop.plan_one(job("acme/shut")).outcome == "published"
+    assert workshop.sync_one(job("acme/*", policy=approved)).outcome == "published"

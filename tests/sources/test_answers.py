@@ -137,6 +137,13 @@ def test_an_entry_of_an_unknown_type_is_no_file(kind: str) -> None:
         file_of({**FILE, "type": kind})
 
 
+def test_what_an_answer_leaves_out_is_not_known_rather_than_not_so() -> None:
+    terms = resolved_of(Repo(Kind.MODEL, "acme/tiny"), {"id": "acme/tiny", "sha": OID}).terms
+    assert (terms.gated, terms.private) == (None, None)
+    assert "neither cardData nor tags" in terms.unread
+    assert not resolved_of(Repo(Kind.MODEL, "acme/tiny"), {**INFO, "cardData": None, "tags": []}).terms.unread
+
+
 names = st.lists(st.sampled_from("ab."), min_size=1, max_size=3).map("".join)
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 

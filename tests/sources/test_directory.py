@@ -172,11 +172,10 @@ def test_the_licence_is_read_from_the_card(root: Path) -> None:
     assert found.described["cardData"]["date"] == "2026-01-01"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "# Tiny", "---\nlicense: mit", "---\n[: :\n---\n", "---\n- mit\n---\n", "---\na: &a [x]\nb: *a\n---\n"]
-)
+@pytest.mark.parametrize("text", ["", "# Tiny", "---\n\n---\n"])
 def test_text_that_is_no_card_states_nothing(root: Path, text: str) -> None:
     assert card(root, text) == {}
+    assert not DirectorySource(root).resolve(TINY, "main").terms.unread
 
 
 @pytest.mark.parametrize(
@@ -186,8 +185,6 @@ def test_text_that_is_no_card_states_nothing(root: Path, text: str) -> None:
         f"1{':1' * 9000}",
         "9" * 5000,
         '"\\ud800"',
-        ".inf",
-        ".nan",
         "2026-13-45",
         '!!int ""',
         "!!bool x",
@@ -200,14 +197,35 @@ def test_text_that_is_no_card_states_nothing(root: Path, text: str) -> None:
     ],
     ids=lambda value: value[:20],
 )
-def test_a_card_that_cannot_be_read_states_nothing(root: Path, value: str) -> None:
+def test_a_card_that_cannot_be_read_is_not_one_that_states_nothing(root: Path, value: str) -> None:
     assert card(root, f"---\nlicense: mit\nx: {value}\n---\n") == {}
+    unread = DirectorySource(root).resolve(TINY, "main").terms.unread
+    assert unread.startswith("README.md: ")
+    assert unread.isprintable()
 
 
 @pytest.mark.parametrize(("modified", "year"), [(1e12, "9999"), (-1e10, "1970"), (1e9, "2001")])
 def test_a_file_of_any_age_has_a_date_that_can_be_written(modified: float, year: str) -> None:
     file = Hashed(RemoteFile("a", 0, GitOid.of_blob(b"")), Sha256.of(b""), modified)
     assert _Snapshot(CommitId("b" * 40), (file,)).date.startswith(year)  # few file systems keep such times
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("closed", ["acme", "acme/tiny", "acme/tiny/README.md"])
+def test_what_may_not_be_read_is_not_what_is_not_there(root: Path, closed: str) -> None:
+    (root / "acme/tiny/README.md").write_text("---\nlicense: mit\n---\n")
+    (root / closed).chmod(0)
+    try:
+        with pytest.raises(Unreachable, match="cannot be read"):
+            DirectorySource(root).resolve(TINY, "main")
+    finally:
+        (root / closed).chmod(0o700)
+
+
+def test_a_name_that_no_disk_can_hold_is_no_answer_about_the_repo(root: Path) -> None:
+    long = root / ("x" * 300)
+    with pytest.raises(Unreachable, match="cannot be read"):
+        DirectorySource(long).resolve(TINY, "main")
 
 
 def test_a_folder_that_cannot_be_read_does_not_hide_the_others_of_its_owner(root: Path) -> None:
