@@ -76,7 +76,7 @@ def _parsed(front: str, line: int) -> dict[str, Any]:
         if node is None:
             return {}
         _weigh(node, {})
-        card = _plain(loader.construct_document(node))  # type: ignore[no-untyped-call]  # the stubs leave it bare
+        card = _plain(loader.construct_document(node))
         check_plain(card)
     except _SLIPS as error:
         raise UnreadableCard(_reason(error, line)) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,13 @@ from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.errors import NotFoundOrPrivate, RevisionNotFound, Unreachable, UnsafePath
+from mirror_sync.errors import NotFoundOrPrivate, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
 from mirror_sync.sources.directory import DirectorySource, _Snapshot
 from mirror_sync.sources.folder import Hashed
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
+from tests.stores.places import in_child
+
+NOBODY = 65534  # the uid and gid of a process that may read only what is its own
 
 
 @pytest.fixture
@@ -210,16 +215,38 @@ def test_a_file_of_any_age_has_a_date_that_can_be_written(modified: float, year:
     assert _Snapshot(CommitId("b" * 40), (file,)).date.startswith(year)  # few file systems keep such times
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("closed", ["acme", "acme/tiny", "acme/tiny/README.md"])
 def test_what_may_not_be_read_is_not_what_is_not_there(root: Path, closed: str) -> None:
+    """In a process that is not root, which may read everything."""
     (root / "acme/tiny/README.md").write_text("---\nlicense: mit\n---\n")
-    (root / closed).chmod(0)
+    if os.geteuid() == 0:
+        for place in (root.parent, root, *root.rglob("*")):
+            os.chown(place, NOBODY, NOBODY)
+    before, after = in_child(_resolve_open_and_closed, root, closed)
+    assert before == "mit"
+    assert re.fullmatch(r"Unreachable: in/acme.*: cannot be read: Permission denied", after)
+
+
+def _resolve_open_and_closed(answers: Connection, root: Path, closed: str) -> None:
+    """Paths are relative: the folders above the test's may be closed to others."""
+    os.chdir(root.parent)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    here = Path(root.name)
+    said = [_licence(here)]
+    (here / closed).chmod(0)
+    said.append(_licence(here))
+    (here / closed).chmod(0o700)
+    answers.send(said)
+
+
+def _licence(root: Path) -> str:
     try:
-        with pytest.raises(Unreachable, match="cannot be read"):
-            DirectorySource(root).resolve(TINY, "main")
-    finally:
-        (root / closed).chmod(0o700)
+        return ", ".join(DirectorySource(root).resolve(TINY, "main").terms.card)
+    except UpstreamError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def test_a_name_that_no_disk_can_hold_is_no_answer_about_the_repo(root: Path) -> None:
