@@ -157,17 +157,19 @@ class Hub:
 
     def _revision(self, asked: Asked, fields: Fields) -> Answer:
         opened = self._open(fields)
-        return self._document(asked, opened, opened.root.info)
+        return self._document(asked, opened, opened.root.info, answers.UNKNOWN_COUNTS)
 
     def _commits(self, asked: Asked, fields: Fields) -> Answer:
         opened = self._open(fields)
         return self._document(asked, opened, opened.root.commits)
 
-    def _document(self, asked: Asked, opened: Opened, digest: Sha256) -> Answer:
-        headers = {**opened.headers, "ETag": f'"{digest}"'}
+    def _document(self, asked: Asked, opened: Opened, digest: Sha256, added: str = "") -> Answer:
+        """A document of a snapshot; `added` are keys for the front of an object. The published text stays as it is."""
+        headers = {**opened.headers, "ETag": f'"{digest}{answers.ADDED if added else ""}"'}
         if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
             return Answer(304, _named(headers))
-        return answers.json_text(self._snapshots.document(digest), **headers)
+        text = self._snapshots.document(digest)
+        return answers.json_text(b"{" + added.encode() + text[1:] if added else text, **headers)
 
     def _tree(self, asked: Asked, fields: Fields) -> Answer:
         opened, folder = self._open(fields), "/".join(filter(None, _decoded(fields["folder"]).split("/")))

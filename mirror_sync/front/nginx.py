@@ -166,6 +166,8 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "bucket": answers.BAD_BUCKET,
         },
         "most_paths": answers.MOST_PATHS,
+        "unknown_counts": answers.UNKNOWN_COUNTS,
+        "added": answers.ADDED,
         "page": listing.PAGE,
         "site": options.site,
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.snapshot import Root
+from mirror_sync.ports import read_document
 from tests.front.bucket import commit_id, dataset, model
 from tests.front.mirrors import Mirror, quoted
 
@@ -60,6 +63,18 @@ def test_a_document_that_the_client_holds_is_not_sent_again(mirror: Mirror) -> N
     repo.publish({"f": b"1"})
     etag = mirror.get(repo.api).header("ETag") or ""
     assert mirror.get(repo.api, If_None_Match=etag).status == 304
+
+
+def test_an_info_answer_counts_downloads_and_likes_though_no_published_document_does(mirror: Mirror) -> None:
+    repo = dataset(mirror.store)
+    commit = repo.publish({"é\u2028\U0001f600.csv": b"1"})
+    root = Root.decode(read_document(mirror.store, repo.root(commit)))
+    published = json.loads(read_document(mirror.store, root.info))
+    for target in (repo.api, f"{repo.api}/revision/{commit}"):
+        reply = mirror.get(target)
+        assert reply.json == {"downloads": 0, "likes": 0} | published
+        assert mirror.head(target).header("Content-Length") == str(len(reply.body))
+        assert reply.header("ETag") not in (None, f'"{root.info}"')  # what was kept of an answer before is another one
 
 
 def test_commits_are_the_history_of_a_revision(mirror: Mirror) -> None:

@@ -2,6 +2,7 @@
 // every route of tables.js. njs 0.7.9 wants `await` in statements of their own.
 
 import answers from 'answers.js';
+import bucket from 'bucket.js';
 import catalogue from 'catalogue.js';
 import listing from 'listing.js';
 import requests from 'requests.js';
@@ -84,16 +85,17 @@ async function repo(r, fields) {
 }
 
 async function revision(r, fields) {
-    const opened = await snapshots.open(r, fields);
-    sendDocument(r, opened, opened.root.info);
+    const opened = await snapshots.open(r, fields), etag = '"' + opened.root.info + tables.ADDED + '"';
+    const headers = Object.assign({ETag: etag}, answers.settled(opened));
+    if (answers.isCurrent(r, etag)) {
+        return answers.send(r, 304, headers);
+    }
+    const text = await bucket.document(r, opened.root.info);
+    answers.sendJson(r, '{' + tables.UNKNOWN_COUNTS + text.slice(1), headers);
 }
 
 async function commits(r, fields) {
-    const opened = await snapshots.open(r, fields);
-    sendDocument(r, opened, opened.root.commits);
-}
-
-function sendDocument(r, opened, digest) {
+    const opened = await snapshots.open(r, fields), digest = opened.root.commits;
     answers.sendBlob(r, {digest, etag: '"' + digest + '"', type: answers.JSON_TYPE, commit: opened.commit,
                          caching: answers.settled(opened)['Cache-Control'], location: '/-/document'});
 }
