@@ -192,14 +192,15 @@ class Hub:
 
     def _file(self, asked: Asked, fields: Fields) -> Answer:
         opened, path = self._open(fields), _decoded(fields["path"])
-        if asked.method == "HEAD" and not opened.pinned:
-            # so that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that
-            location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
-            return Answer(307, {"Location": location, **_named(opened.headers)})
         entry = self._entry(opened.root, path)
         file = None if entry is None else json.loads(entry)
         if file is None or file["type"] != "file":
             raise answers.entry_not_found(opened.commit)
+        if asked.method == "HEAD" and not opened.pinned:
+            # so that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
+            # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
+            location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
+            return Answer(307, {"Location": location, **_named(opened.headers)})
         return _content(asked, Sha256(file["sha256"]), int(file["size"]), _file_headers(opened, path, file))
 
     def _open(self, fields: Fields) -> Opened:

@@ -142,7 +142,16 @@ def test_an_unknown_file_is_told_by_its_code_and_the_commit(mirror: Mirror) -> N
             reply = mirror.get(f"{repo.at}/resolve/{revision}/{path}")
             assert reply.error == (404, "EntryNotFound"), path
             assert reply.header("X-Repo-Commit") == commit
-    assert mirror.head(f"{repo.at}/resolve/{commit}/none").error == (404, "EntryNotFound")
+
+
+def test_a_head_of_an_unknown_file_is_told_so_at_once_at_a_branch_too(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"sub/f": b"1"})
+    repo.tag("v1", commit)
+    for revision in ("main", "v1", "refs%2Fheads%2Fmain", commit):
+        for path in ("none", "sub", "sub%2Fnone"):
+            reply = mirror.head(f"{repo.at}/resolve/{revision}/{path}")
+            assert (reply.error, reply.header("X-Repo-Commit")) == ((404, "EntryNotFound"), commit)
 
 
 def test_a_ref_that_names_nothing_mirrored_leads_nowhere(mirror: Mirror) -> None:

@@ -116,6 +116,18 @@ def test_paths_info_names_no_path_twice(mirror: Mirror) -> None:
     assert [entry["path"] for entry in reply.json] == ["a", "é", "__proto__"]
 
 
+def test_a_head_at_a_branch_reads_the_one_shard_in_which_the_file_can_lie(counted: Counted) -> None:
+    repo = model(counted.mirror.store)
+    repo.publish(many(3000))
+    for path, status in (("part-3/file%203.bin", 307), ("none", 404)):
+        read = counted.shards_read(repo, partial(_head, counted.mirror, f"{repo.at}/resolve/main/{path}", status))
+        assert len(read) == 1
+
+
+def _head(mirror: Mirror, target: str, status: int) -> None:
+    assert mirror.head(target).status == status
+
+
 def test_a_page_ends_at_the_shard_that_has_more_than_it_takes_and_the_next_begins_there(counted: Counted) -> None:
     repo, files = model(counted.mirror.store), many(4500)
     repo.publish(files)

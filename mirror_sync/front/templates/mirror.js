@@ -137,12 +137,12 @@ async function paths_info(r, fields) {
 
 async function file(r, fields) {
     const opened = await snapshots.open(r, fields);
+    const found = await blobOf(r, opened, requests.decoded(fields.path));
     if (r.method === 'HEAD' && !opened.pinned) {
         redirectToCommit(r, fields, opened);
-        return;
+    } else {
+        answers.sendBlob(r, found);
     }
-    const found = await blobOf(r, opened, requests.decoded(fields.path));
-    answers.sendBlob(r, found);
 }
 
 async function blobOf(r, opened, path) {
@@ -165,7 +165,8 @@ function suffixOf(path) {
     return dot > 0 ? name.slice(dot + 1) : '';
 }
 
-// So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
+// So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that. Never for what
+// is not there: who only asks whether a file exists follows no redirect, and believes it.
 function redirectToCommit(r, fields, opened) {
     const location = '/' + fields.place + fields.id + '/resolve/' + opened.commit + '/' + fields.path;
     answers.redirect(r, 307, answers.settled(opened), location);
