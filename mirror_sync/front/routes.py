@@ -42,9 +42,12 @@ class Route:
     template: str
 
     def pattern(self, group: str = "?P<") -> str:
-        """A regular expression over a whole raw path; `group` opens a named group in the language it is for."""
+        """A regular expression over a whole raw path; `group` opens a named group in the language it is for.
+
+        Leading slashes count as one: an endpoint that is written with a final slash makes them.
+        """
         body = re.sub(r"\{([a-z]+)\}", lambda field: f"({group}{field[1]}>{FIELDS[field[1]]})", self.template)
-        return f"^{body}$"
+        return f"^/+{body.removeprefix('/')}$"
 
 
 # The first that matches answers: what ends in a known word is never taken for a repo id.
