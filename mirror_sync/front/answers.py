@@ -17,7 +17,7 @@ NEVER = "no-store"
 
 SAID = "Host, X-Forwarded-Host, X-Forwarded-Proto"  # of a request, where a link leads: the Vary of such an answer
 
-# Of an info answer. A mirror knows neither, and clients of 2023 and 2024 (huggingface_hub 0.19 to 0.23) end without them.
+# Of an info answer. A mirror knows neither; clients of 2023 and 2024 (huggingface_hub 0.19 to 0.23) end without them.
 UNKNOWN_COUNTS = '"downloads":0,"likes":0,'
 ADDED = "-counted"  # after the digest in the ETag of a text that such keys were added to
 
