@@ -177,6 +177,24 @@ def test_the_parts_of_a_bucket_are_signed_where_its_target_says_so(tmp_path: Pat
     assert part.headers["x-amz-content-sha256"] == (Sha256.of(STRAY) if signs else "UNSIGNED-PAYLOAD")
 
 
+def test_a_token_goes_to_the_first_endpoint_alone_unless_an_entry_says_otherwise(hub: Hub, tmp_path: Path) -> None:
+    """Also when the first does not answer, and somebody else's fallback does."""
+    with Hub() as fallback, Hub() as trusted:
+        for one in (hub, fallback, trusted):
+            one.model("acme/x", license="mit").commit({"a.json": "1", "b.bin": LFS(b"2")})
+            one.token("hf_first")
+            one.token("hf_own")
+            if one is not trusted:
+                one.faults.add(faults.status(503), origin="hub")
+        endpoints = [hub.url, fallback.url, {"url": trusted.url, "token": "hf_own"}]
+        upstreams = {"local": {"kind": "huggingface", "endpoints": endpoints, "token": "hf_first"}}
+        with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams)) as mirror:
+            assert mirror.sync().ok
+        sent = [{r.request.headers.get("authorization") for r in one.log} for one in (hub, fallback, trusted)]
+        assert sent == [{"Bearer hf_first"}, {None}, {"Bearer hf_own", None}]  # None: the CDN
+        assert not trusted.leaks
+
+
 def test_a_selection_asks_the_hub_for_what_it_says_and_for_no_more(hub: Hub, tmp_path: Path) -> None:
     card = {"license": "mit", "pipeline_tag": "text-generation"}
     for number in range(5):

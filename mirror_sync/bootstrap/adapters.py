@@ -74,9 +74,9 @@ def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, 
         [
             HubSource(
                 endpoint,
-                upstream.token,
+                token := upstream.token_for(endpoint),
                 transport,
-                budget=budgets.of(endpoint, upstream.token, upstream.reserve),
+                budget=budgets.of(endpoint, token, upstream.reserve),
                 allow_private=upstream.allow_private,
                 tell=tell,
             )
@@ -89,7 +89,8 @@ def open_webhooks(upstream: HubUpstream) -> Webhooks:
     """The webhooks of the account that an upstream's token belongs to, at its first endpoint."""
     from mirror_sync.sources.webhooks import Webhooks
 
-    return Webhooks(upstream.endpoints[0], upstream.token or "", _timeouts(upstream.timeouts))
+    first = upstream.endpoints[0]
+    return Webhooks(first, upstream.token_for(first) or "", _timeouts(upstream.timeouts))
 
 
 def _timeouts(limits: HubTimeouts) -> Timeouts:

@@ -59,7 +59,7 @@ def _hubs(settings: Settings) -> Sequence[HubUpstream]:
     if not hubs:
         raise UsageError(f"no job of {settings.path.name} reads from an upstream of kind: huggingface")
     for upstream in hubs:
-        if not upstream.token:
+        if not upstream.token_for(upstream.endpoints[0]):
             raise UsageError(
                 f"upstream {upstream.name} has no token, and webhooks belong to an account: write its token"
             )

@@ -1,4 +1,6 @@
-"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, and redaction."""
+"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, where they go, and
+redaction.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,11 @@ from pathlib import Path
 from mirror_sync.config import addresses
 from mirror_sync.config.files import read_text
 from mirror_sync.config.findings import Finding, Trail
+from mirror_sync.config.model import File
+from mirror_sync.config.settings import HubUpstream, S3Target, Settings
+from mirror_sync.config.sides import EndpointEntry, HubEntry
+from mirror_sync.domain.notices import Post
+from mirror_sync.domain.url import Url
 
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
 _MASK = "***"
@@ -18,25 +25,24 @@ _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no 
 
 @dataclass(frozen=True, slots=True)
 class TokenFiles:
-    """The tokens read from files, by the upstream's name, and what went wrong with others."""
+    """The tokens read from files, by where those are named, and what went wrong with others."""
 
-    tokens: Mapping[str, str]
+    tokens: Mapping[Trail, str]
     faults: tuple[Finding, ...]
 
 
 def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
     """Read every `token_file`; a relative one lies beside jobs.yaml."""
-    tokens: dict[str, str] = {}
+    tokens: dict[Trail, str] = {}
     faults: list[Finding] = []
-    for name, entry in _entries(tree, "upstreams"):
-        file = entry.get("token_file")
+    for trail, entry in _with_tokens(tree):
+        file, place = entry.get("token_file"), (*trail, "token_file")
         if not isinstance(file, str):
             continue
         try:
-            tokens[name] = _token(base / addresses.folder(file).path)
+            tokens[place] = _token(base / addresses.folder(file).path)
         except ValueError as error:
-            message = f"{error}; write the path of a file with the token"
-            faults.append(Finding(("upstreams", name, "token_file"), message))
+            faults.append(Finding(place, f"{error}; write the path of a file with the token"))
     return TokenFiles(tokens, tuple(faults))
 
 
@@ -56,9 +62,9 @@ def sendable(secret: str) -> bool:
 
 def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
     """Secrets that exclude each other, or that miss their other half, or that no request can carry."""
-    for name, entry in _entries(tree, "upstreams"):
+    for trail, entry in _with_tokens(tree):
         if "token" in entry and "token_file" in entry:
-            yield Finding(("upstreams", name, "token_file"), "stands beside token, where only one can be; remove one")
+            yield Finding((*trail, "token_file"), "stands beside token, where only one can be; remove one")
     for name, entry in _entries(tree, "targets"):
         for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
             if entry.get(half) and not entry.get(other):
@@ -68,13 +74,54 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
             yield Finding(trail, "must be one word of plain characters")
 
 
-def doubts(tree: Mapping[str, object], tokens: Mapping[str, str]) -> Iterator[Finding]:
+def doubts(tree: Mapping[str, object], tokens: Mapping[Trail, str]) -> Iterator[Finding]:
     """Secrets that the log cannot be cleaned of."""
-    kept = ((("upstreams", name, "token_file"), token) for name, token in tokens.items())
-    for trail, secret in (*_secrets(tree), *kept):
+    for trail, secret in (*_secrets(tree), *tokens.items()):
         if trail[-1] != "access_key" and 0 < len(secret) < _MASKABLE:
             message = f"is so short that messages may show it; a secret has {_MASKABLE} characters or more"
             yield Finding(trail, message)
+
+
+def ways(file: File, settings: Settings) -> Iterator[Finding]:
+    """Secrets that go where they can be read on the way, and endpoints that miss one which others have."""
+    for name, entry in file.upstreams.items():
+        upstream = settings.upstreams[name]
+        if isinstance(entry, HubEntry) and isinstance(upstream, HubUpstream):
+            yield from _ways_of_tokens(("upstreams", name, "endpoints"), entry, upstream)
+    for name, target in settings.targets.items():
+        if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
+            message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
+            yield Finding(("targets", name, "endpoint_url"), message)
+    for turn, hooks in settings.hooks.items():
+        for index, hook in enumerate(hooks):
+            if isinstance(hook, Post) and _is_open(hook.url):
+                message = "is plain http: who reads the address on the way can post there, too; write an https address"
+                yield Finding(("on", turn, index, "post"), message)
+
+
+def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Iterator[Finding]:
+    for index, one in enumerate(entry.endpoints):
+        endpoint = one.url if isinstance(one, EndpointEntry) else one
+        token = upstream.token_for(endpoint)
+        if token and _is_open(endpoint):
+            yield Finding((*trail, index), "is plain http: the token can be read on the way; write an https address")
+        if upstream.token and token is None and endpoint not in upstream.tokens:
+            message = (
+                "is asked without the token, which is for the first endpoint's server alone; write {url: https://..., "
+                'token: "${NAME}"} to give it one, or token: "" to say that it has none'
+            )
+            yield Finding((*trail, index), message)
+
+
+def _is_open(address: str) -> bool:
+    """Whether what is sent there can be read on the way: plain http that leaves the machine."""
+    if not address.lower().startswith("http:"):
+        return False
+    try:
+        host = Url.parse(address).host.rstrip(".")
+    except ValueError:
+        return True
+    return not (host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127."))
 
 
 def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:
@@ -105,6 +152,16 @@ def _entries(tree: Mapping[str, object], side: str) -> Iterator[tuple[str, dict[
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         if isinstance(entry, dict):
             yield name, entry
+
+
+def _with_tokens(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:
+    """Each upstream, and each endpoint that is a mapping: both may have a token."""
+    for name, entry in _entries(tree, "upstreams"):
+        yield ("upstreams", name), entry
+        endpoints = entry.get("endpoints")
+        for index, one in enumerate(endpoints if isinstance(endpoints, list) else ()):
+            if isinstance(one, dict):
+                yield ("upstreams", name, "endpoints", index), one
 
 
 def _secrets(tree: object, trail: Trail = ()) -> Iterator[tuple[Trail, str]]:

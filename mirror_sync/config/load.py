@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mirror_sync.config import checks, credentials, places, resolve, wording
 from mirror_sync.config.document import Document, read
 from mirror_sync.config.expand import Expansion
-from mirror_sync.config.findings import Finding, Findings, Place, spoken
+from mirror_sync.config.findings import Finding, Findings, Place, Trail, spoken
 from mirror_sync.config.keys import Keys
 from mirror_sync.config.model import File
 from mirror_sync.config.settings import Settings
@@ -39,8 +39,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(places.faults(tree, base))
     if file is None or len(found):
         raise ConfigError(_faults(found, document, secrets))
-    warnings = _faults([*checks.warnings(file, draft), *credentials.doubts(tree, tokens.tokens)], document, secrets)
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
+    doubts = (*credentials.doubts(tree, tokens.tokens), *credentials.ways(file, settings))
+    warnings = _faults([*checks.warnings(file, draft), *doubts], document, secrets)
     upstreams = resolve.veiled(settings.upstreams, expansion.used)
     return replace(settings, upstreams=upstreams, secrets=secrets, warnings=warnings)
 
@@ -56,10 +57,10 @@ def _validate(tree: dict[str, object], found: Findings) -> File | None:
     return file
 
 
-def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[str, str]) -> Settings:
+def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[Trail, str]) -> Settings:
     """The settings of a file without faults, secrets and warnings left to be added."""
     base = path.parent
-    upstreams = {name: resolve.upstream(name, entry, base, tokens.get(name)) for name, entry in file.upstreams.items()}
+    upstreams = {name: resolve.upstream(name, entry, base, tokens) for name, entry in file.upstreams.items()}
     policies = {entry.name: resolve.policy(file.licenses, entry.licenses) for entry in file.jobs}
     return Settings(
         path=path,

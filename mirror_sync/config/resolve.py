@@ -40,6 +40,7 @@ from mirror_sync.config.settings import (
 from mirror_sync.config.sides import (
     BucketEntry,
     DirectoryEntry,
+    EndpointEntry,
     FolderEntry,
     FrontEntry,
     HttpEntry,
@@ -62,25 +63,38 @@ Value = TypeVar("Value")
 _WORKERS = 8
 
 
-def upstream(name: str, entry: HubEntry | DirectoryEntry, base: Path, token: str | None) -> Upstream:
-    """`base` is the folder of jobs.yaml; `token` is what its token_file held."""
+def upstream(name: str, entry: HubEntry | DirectoryEntry, base: Path, kept: Mapping[Trail, str]) -> Upstream:
+    """`base` is the folder of jobs.yaml; `kept` are the tokens of files, by where those are named."""
     if isinstance(entry, DirectoryEntry):
         return DirectoryUpstream(name, entry.url.beside(base))
-    own = entry.token.get_secret_value() if entry.token else ""
+    place = ("upstreams", name)
+    tokens: dict[str, str | None] = {}  # by address, the first of two entries for one
+    for index, one in enumerate(entry.endpoints):
+        if isinstance(one, EndpointEntry):
+            tokens.setdefault(one.url, _token(one, (*place, "endpoints", index), kept))
+        else:
+            tokens.setdefault(one, None)
     return HubUpstream(
         name=name,
-        endpoints=tuple(dict.fromkeys(entry.endpoints)),
-        token=own or token,
+        endpoints=tuple(tokens),
+        token=_token(entry, place, kept) or None,
+        tokens={url: token for url, token in tokens.items() if token is not None},
         timeouts=_timeouts(entry.timeouts),
         reserve=entry.reserve,
         allow_private=entry.allow_private,
     )
 
 
+def _token(entry: HubEntry | EndpointEntry, place: Trail, kept: Mapping[Trail, str]) -> str | None:
+    """None where nothing is said of one."""
+    own = None if entry.token is None else entry.token.get_secret_value()
+    return own or kept.get((*place, "token_file"), own)
+
+
 def veiled(upstreams: Mapping[str, Upstream], used: Collection[Trail]) -> dict[str, Upstream]:
     """The same, with a mark on each whose first address holds what variables gave."""
     return {
-        name: replace(found, veiled=("upstreams", name, "endpoints", 0) in used)
+        name: replace(found, veiled=any(trail[:4] == ("upstreams", name, "endpoints", 0) for trail in used))
         if isinstance(found, HubUpstream)
         else found
         for name, found in upstreams.items()

@@ -11,6 +11,7 @@ from typing import Literal
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.notices import Hooks
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import Fault
 
 Addressing = Literal["path", "virtual", "auto"]
@@ -32,6 +33,7 @@ class HubTimeouts:
 class HubUpstream:
     """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
 
+    `token` is for the server of the first endpoint, `tokens` are what entries say of their own, empty for none.
     `reserve` is the share of its rate limit that is left to others; `allow_private` lets it redirect into our network.
     `veiled`: variables gave a part of its first address, which is told to nobody.
     """
@@ -42,7 +44,13 @@ class HubUpstream:
     timeouts: HubTimeouts = field(default_factory=HubTimeouts)
     reserve: float = 0.1
     allow_private: bool = False
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     veiled: bool = field(default=False, repr=False, compare=False)  # each machine may write the same address otherwise
+
+    def token_for(self, endpoint: str) -> str | None:
+        """What one of the endpoints is asked with: several may be several people's."""
+        same = Url.parse(endpoint).origin == Url.parse(self.endpoints[0]).origin
+        return self.tokens.get(endpoint, self.token if same else None) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,34 @@ class TimeoutsEntry(Keys):
     )
 
 
+class EndpointEntry(Keys):
+    """One address of a hub, and the token that it is asked with."""
+
+    url: scalars.Endpoint = Field(
+        description="The address, as it would stand alone.", examples=["https://hub.example.org"]
+    )
+    token: SecretStr | None = Field(
+        default=None,
+        description="The access token for this address, best as ${NAME:-}; empty reads anonymously there.",
+        examples=["${OTHER_TOKEN:-}"],
+    )
+    token_file: scalars.FilePath | None = Field(
+        default=None,
+        description="A file that holds this address's token, instead of token.",
+        examples=["/run/credentials/other-token"],
+    )
+
+
+def _endpoint_tag(value: Any) -> str:
+    return f"{UNION}entry" if isinstance(value, dict | EndpointEntry) else f"{UNION}address"
+
+
+EndpointOrAddress = Annotated[
+    Annotated[scalars.Endpoint, Tag(f"{UNION}address")] | Annotated[EndpointEntry, Tag(f"{UNION}entry")],
+    Discriminator(_endpoint_tag),
+]
+
+
 class HubEntry(Keys):
     """A hub that speaks the Hugging Face API."""
 
@@ -56,15 +84,15 @@ class HubEntry(Keys):
     }
 
     kind: scalars.HubKind = Field(description="What the upstream is.", examples=["huggingface"])
-    endpoints: tuple[scalars.Endpoint, ...] = Field(
+    endpoints: tuple[EndpointOrAddress, ...] = Field(
         default=("https://huggingface.co",),
         min_length=1,
-        description="Addresses of the hub, tried in order when one does not answer.",
+        description="Addresses of the hub, tried in order when one does not answer; {url, token} for one's own token.",
         examples=[["https://huggingface.co"]],
     )
     token: SecretStr | None = Field(
         default=None,
-        description="The access token, best as ${NAME:-}; empty reads anonymously.",
+        description="The access token, best as ${NAME:-}, for the first endpoint's server; empty reads anonymously.",
         examples=["${HF_TOKEN:-}"],
     )
     token_file: scalars.FilePath | None = Field(

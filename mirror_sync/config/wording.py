@@ -130,7 +130,8 @@ def example(trail: Trail) -> str:
     key = trail[-1] if trail else None
     if not isinstance(key, str):
         return ""
-    shown = _examples().get(".".join(map(str, trail[-2:]))) or _examples().get(key)
+    words = [step for step in trail if isinstance(step, str)]
+    shown = _examples().get(".".join(words[-2:])) or _examples().get(key)
     return f"; write {key}: {shown}" if shown else ""
 
 
@@ -143,7 +144,7 @@ def _examples() -> dict[str, str]:
     schema = json_schema()
     named = schema["$defs"]
     rules = [(key, rule) for shape in (*named.values(), schema) for key, rule in shape.get("properties", {}).items()]
-    under = {key: rule["$ref"].rpartition("/")[2] for key, rule in rules if "$ref" in rule}
+    under = {key: names[0] for key, rule in rules if len(names := _shapes(rule)) == 1}
     order = sorted(named, key=lambda name: name not in under.values())  # of two with a key, the last is the example
     shapes = [*(named[name] for name in order), schema]
     keys = {key: rule for shape in shapes for key, rule in shape.get("properties", {}).items()}
@@ -151,6 +152,12 @@ def _examples() -> dict[str, str]:
         f"{top}.{key}": rule for top, name in under.items() for key, rule in named[name].get("properties", {}).items()
     }
     return {key: _flow(rule["examples"][0]) for key, rule in keys.items() if "examples" in rule}
+
+
+def _shapes(rule: Mapping[str, Any]) -> list[str]:
+    """The names of the mappings that may stand under a key, or be one of several things in its list."""
+    choices = [rule, *rule.get("items", {}).get("anyOf", ())]
+    return [choice["$ref"].rpartition("/")[2] for choice in choices if "$ref" in choice]
 
 
 def _flow(value: Any) -> str:

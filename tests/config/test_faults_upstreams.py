@@ -47,6 +47,30 @@ UPSTREAM_FAULTS = [
         f"49: upstreams.it.endpoints[0]: {PATH}",
     ),
     (
+        "{kind: huggingface, endpoints: [{url: 'ftp://x.org'}]}",
+        f"55: upstreams.it.endpoints[0].url: {HOST}",
+    ),
+    (
+        "{kind: huggingface, endpoints: [{token: x}]}",
+        "49: upstreams.it.endpoints[0].url: is missing; write url: https://hub.example.org",
+    ),
+    (
+        "{kind: huggingface, endpoints: [{url: 'https://x.org', tokn: x}]}",
+        "72: upstreams.it.endpoints[0].tokn: this key is not known; did you mean token?",
+    ),
+    (
+        "{kind: huggingface, endpoints: [7]}",
+        "49: upstreams.it.endpoints[0]: must be text, not a number; put it in quotes",
+    ),
+    (
+        "{kind: huggingface, endpoints: [{url: 'https://x.org', token: a, token_file: /none}]}",
+        "94: upstreams.it.endpoints[0].token_file: stands beside token, where only one can be; remove one",
+    ),
+    (
+        "{kind: huggingface, endpoints: [{url: 'https://x.org', token_file: /none}]}",
+        ("84: upstreams.it.endpoints[0].token_file: there is no such file; write the path of a file with the token"),
+    ),
+    (
         "{kind: huggingface, token: a, token_file: /none}",
         "59: upstreams.it.token_file: stands beside token, where only one can be; remove one",
     ),

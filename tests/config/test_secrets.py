@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.config.settings import HubUpstream, S3Target
-from tests.config.texts import JOBS, LICENSES, REST, fault, faults, settings
+from tests.config.texts import JOBS, LICENSES, REST, TARGETS, fault, faults, settings, warnings
 
 SECRET = "hf_Xq7secretZ"
 SIDES = """\
@@ -44,6 +44,62 @@ def test_a_secret_too_short_to_look_for_is_odd_and_never_repeated(tmp_path: Path
     places = ["upstreams.a.token", "upstreams.b.token_file", "targets.s3.secret_key"]
     message = "is so short that messages may show it; a secret has 4 characters or more"
     assert [line.split(": ", 1)[1] for line in said] == [f"{place}: {message}" for place in places]
+
+
+PLAIN = "is plain http: "
+TOKEN_PLAIN = f"{PLAIN}the token can be read on the way; write an https address"
+KEYS_PLAIN = f"{PLAIN}what our keys sign can be read and changed on the way; write an https address"
+POST_PLAIN = f"{PLAIN}who reads the address on the way can post there, too; write an https address"
+WITHOUT = (
+    "is asked without the token, which is for the first endpoint's server alone; write {url: https://..., "
+    'token: "${NAME}"} to give it one, or token: "" to say that it has none'
+)
+LOOPBACK = ("http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:9000", "http://localhost", "http://hub.localhost:1")
+
+
+def oddities(hub: str = "kind: huggingface", bucket: str = "url: s3://bucket", more: str = "") -> list[str]:
+    """What is odd, without the place in the file."""
+    text = f"upstreams: {{hub: {{{hub}}}}}\ntargets: {{s3: {{{bucket}}}}}\n{more}\n{LICENSES}{JOBS}"
+    return [found.partition(": ")[2] for found in warnings(text)]
+
+
+@pytest.mark.parametrize("url", ["http://hub.example", "http://10.0.0.7:8080", "http://localhost.example"])
+def test_a_secret_that_goes_over_plain_http_is_odd(url: str) -> None:
+    hub = f"kind: huggingface, endpoints: ['https://a.example', {{url: '{url}', token: hf_abc}}]"
+    assert oddities(hub) == [f"upstreams.hub.endpoints[1]: {TOKEN_PLAIN}"]
+    assert oddities(f"kind: huggingface, token: hf_abc, endpoints: ['{url}']") == [
+        f"upstreams.hub.endpoints[0]: {TOKEN_PLAIN}"
+    ]
+    assert oddities(bucket=f"url: s3://bucket, endpoint_url: '{url}'") == [f"targets.s3.endpoint_url: {KEYS_PLAIN}"]
+    assert oddities(more=f"on: {{failed: [{{post: '{url}/x'}}]}}") == [f"on.failed[0].post: {POST_PLAIN}"]
+
+
+@pytest.mark.parametrize("url", [*LOOPBACK, "https://hub.example"])
+def test_neither_is_one_that_stays_on_the_machine_or_is_sealed(url: str) -> None:
+    hub = f"kind: huggingface, token: hf_abc, endpoints: ['{url}']"
+    assert oddities(hub, f"url: s3://bucket, endpoint_url: '{url}'", f"on: {{failed: [{{post: '{url}/x'}}]}}") == []
+
+
+def test_without_a_token_plain_http_is_nothing_odd() -> None:
+    assert oddities("kind: huggingface, endpoints: ['http://mirror.example']") == []
+
+
+def test_an_endpoint_that_is_asked_without_the_token_is_odd_until_its_entry_says_so() -> None:
+    begin = "kind: huggingface, token: hf_abc, endpoints: ['https://a.example', 'https://a.example/x', "
+    assert oddities(begin + "'https://b.example']") == [f"upstreams.hub.endpoints[2]: {WITHOUT}"]
+    assert oddities(begin + "{url: 'https://b.example'}]") == [f"upstreams.hub.endpoints[2]: {WITHOUT}"]
+    assert oddities(begin + "{url: 'https://b.example', token: ''}]") == []
+    assert oddities(begin + "{url: 'https://b.example', token: hf_other}]") == []
+
+
+def test_the_token_of_an_endpoint_is_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hf_from_file\n", encoding="utf-8")
+    entries = "[{url: 'https://a.example', token: '${T}'}, {url: 'https://b.example', token_file: token}]"
+    found = settings(
+        f"upstreams: {{a: {{kind: huggingface, endpoints: {entries}}}}}\n{TARGETS}{JOBS}", tmp_path, T=SECRET
+    )
+    assert found.secrets == (SECRET, "hf_from_file")
+    assert not any(secret in repr(found) for secret in found.secrets)
 
 
 def test_the_secret_of_webhooks_is_a_secret() -> None:

@@ -100,6 +100,30 @@ def test_a_token_comes_from_the_file_the_environment_or_a_file_of_its_own(
     assert found == HubUpstream("it", ("https://huggingface.co",), token)
 
 
+@pytest.mark.parametrize(
+    ("entry", "tokens"),
+    [
+        ("token: hf_a, endpoints: ['https://a.example', 'https://b.example']", ["hf_a", None]),
+        ("token: hf_a, endpoints: ['https://a.example/hf', 'https://A.example:443/x']", ["hf_a", "hf_a"]),
+        ("token: hf_a, endpoints: ['https://a.example', 'https://a.example:444']", ["hf_a", None]),
+        ("token: hf_a, endpoints: ['https://a.example', 'http://a.example']", ["hf_a", None]),
+        ("token: hf_a, endpoints: ['https://a.example', {url: 'https://b.example', token: hf_b}]", ["hf_a", "hf_b"]),
+        ("token: hf_a, endpoints: [{url: 'https://a.example/', token: hf_b}, 'https://a.example/x']", ["hf_b", "hf_a"]),
+        ("token: hf_a, endpoints: ['https://a.example', {url: 'https://a.example/x', token: ''}]", ["hf_a", None]),
+        ("endpoints: ['https://a.example', {url: 'https://b.example', token_file: token}]", [None, "hf_file"]),
+        ("token_file: token, endpoints: ['https://a.example', {url: 'https://b.example'}]", ["hf_file", None]),
+        ("endpoints: [{url: 'https://a.example', token: hf_a}, {url: 'https://a.example', token: hf_b}]", ["hf_a"]),
+    ],
+)
+def test_a_token_is_for_the_first_endpoints_server_unless_an_entry_says_otherwise(
+    entry: str, tokens: list[str | None], tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("hf_file\n", encoding="utf-8")
+    found = upstream(f"kind: huggingface, {entry}", tmp_path)
+    assert isinstance(found, HubUpstream)
+    assert [found.token_for(endpoint) for endpoint in found.endpoints] == tokens
+
+
 HUB: list[tuple[str, dict[str, Any]]] = [
     ("timeouts: {}", {}),
     ("timeouts: {connect: 5s, first_byte: 1m}", {"timeouts": HubTimeouts(connect=5, first_byte=60)}),
