@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.chaos.rounds import play
+from tests.chaos.rounds import OUTAGE, play
 from tests.chaos.tally import MOST_AGAIN, Tally
 from tests.chaos.world import World, world
 from tests.servers.bucket import S3Server
@@ -28,6 +28,8 @@ class Game:
     verbose: bool = False
     only: str = ""
     """Words in the names of the scenes that are played; empty: all."""
+    outage: float = OUTAGE
+    """Seconds that the upstream is away in every third round."""
 
     def play(self, number: int, rounds: int, server: S3Server | None) -> None:
         """Play a world of so many rounds."""
@@ -45,7 +47,8 @@ class Game:
 
     def _play_round(self, one: World, at: int, *, last: bool) -> None:
         began = time.monotonic()
-        play(one, at, last=last, tell=partial(self._tell, one.number, at), only=self.only)
+        tell = partial(self._tell, one.number, at)
+        play(one, at, last=last, tell=tell, only=self.only, outage=self.outage)
         self.tally.rounds += 1
         self._tell(one.number, at, f"{time.monotonic() - began:.1f} s")
 

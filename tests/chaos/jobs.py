@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.chaos.actors import Machine, knows
@@ -16,17 +16,26 @@ GRACE = 8
 _TIMEOUTS = {"connect": "2s", "first_byte": "3s", "stall": "2s", "min_rate": "50KB/s", "over": "2s"}
 
 
-def write_jobs(machine: Machine, hub_url: str, target: Mapping[str, str]) -> None:
+OFTEN, SELDOM = "2s", "6h"
+
+
+def write_jobs(machine: Machine, endpoints: Sequence[str], target: Mapping[str, str], every: str = OFTEN) -> None:
     """Write a machine's configuration; JSON is YAML."""
     folder = machine.config.parent
     document = {
         "version": 1,
         "state_dir": str(folder / f"state-{machine.name}"),
-        "upstreams": {"hub": _upstream(hub_url)},
+        "upstreams": {"hub": _upstream(endpoints)},
         "targets": {"mirror": {**target, **_grace("BucketEntry" if "endpoint_url" in target else "FolderEntry")}},
         "front": {"listen": f"{LOOPBACK}:{free_port()}"},
         **({"http": {"listen": "none"}} if knows("", "http") else {}),
-        "defaults": {"upstream": "hub", "target": "mirror", "schedule": {"every": "2s"}, **_retention()},
+        "defaults": {
+            "upstream": "hub",
+            "target": "mirror",
+            "schedule": {"every": every},
+            "on_gone": "withdraw",
+            **_retention(),
+        },
         "licenses": {"allow": [ALLOWED], "missing": "refuse"},
         "jobs": [{"name": "all", "repos": [repo.in_jobs for repo in REPOS], "revisions": list(REVISIONS)}],
         **_grace(""),
@@ -35,9 +44,9 @@ def write_jobs(machine: Machine, hub_url: str, target: Mapping[str, str]) -> Non
     machine.config.chmod(0o600)
 
 
-def _upstream(hub_url: str) -> dict[str, Any]:
+def _upstream(endpoints: Sequence[str]) -> dict[str, Any]:
     timeouts = {"timeouts": _TIMEOUTS} if knows("HubEntry", "timeouts") else {}
-    return {"kind": "huggingface", "endpoints": [hub_url], **timeouts}
+    return {"kind": "huggingface", "endpoints": [*endpoints], **timeouts}
 
 
 def _grace(entry: str) -> dict[str, str]:

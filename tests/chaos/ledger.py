@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.chaos.shelf import Shelf
 from tests.chaos.tally import LOST, MIXED
@@ -32,6 +33,8 @@ class Published:
 
     names: Mapping[str, str]
     roots: Mapping[str, str]
+    gone: Mapping[str, Any] | None = None
+    """What the mirror remembers of a repo that its upstream no longer gives."""
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Season:
     number: int = 0
     raced: bool = False
     pruned: bool = False
+    alone: bool = False
+    """One run alone fetches: a name's commit is then never older than the one before."""
 
     @property
     def quiet(self) -> bool:
@@ -58,11 +63,14 @@ class Ledger:
     truth: Truth
     say: Callable[[str, str], None]
     """Takes a kind of finding, and what was seen."""
+    refused: Collection[RepoName] = ()
+    """Repos that the upstream has ever refused."""
     season: Season = field(default_factory=Season)
     raced: int = 0
     """Commits and names that a race of two machines dropped in the round that published them."""
     _commits: dict[RepoName, dict[str, Since]] = field(default_factory=dict)
     _names: dict[RepoName, dict[str, Since]] = field(default_factory=dict)
+    _mains: dict[RepoName, str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def look(self, repo: RepoName) -> Published:
@@ -75,6 +83,9 @@ class Ledger:
             self._compare(repo, "commit", self._commits.setdefault(repo, {}), set(now.roots), now)
             self._compare(repo, "name", self._names.setdefault(repo, {}), set(now.names), now)
             self._check_names(repo, now)
+            self._check_main(repo, now)
+            if now.gone is not None and repo not in self.refused:
+                self.say(LOST, f"{repo.in_jobs}: noted as gone ({now.gone}), and upstream had it all the time")
             return now
 
     def settled(self, repo: RepoName, name: str) -> bool:
@@ -90,7 +101,7 @@ class Ledger:
         document = json.loads(body)
         groups = ("branches", "tags", "converts", "pullRequests")
         names = {ref["name"]: ref["targetCommit"] for group in groups for ref in document[group]}
-        return Published(names, document["snapshots"])
+        return Published(names, document["snapshots"], document.get("gone"))
 
     def _compare(self, repo: RepoName, what: str, known: dict[str, Since], there: set[str], now: Published) -> None:
         for missing in sorted(known.keys() - there):
@@ -107,6 +118,17 @@ class Ledger:
     def _let_go(self, what: str, now: Published) -> bool:
         """Retention may take a commit that no name points to; names stay."""
         return self.season.pruned and what == "commit" and len(now.roots) >= KEPT
+
+    def _check_main(self, repo: RepoName, now: Published) -> None:
+        """Main goes back to an older commit only when upstream has moved it there."""
+        before, here = self._mains.get(repo), now.names.get("main")
+        if here is None:
+            return
+        self._mains[repo] = here
+        if before is None or not self.season.alone or not self.truth.is_ancestor(here, before):
+            return
+        if here not in self.truth.after(repo, "main", before, 0.0):
+            self.say(MIXED, f"{repo.in_jobs}: main went from {before} back to {here}, and upstream's did not")
 
     def _check_names(self, repo: RepoName, now: Published) -> None:
         for name, commit in now.names.items():

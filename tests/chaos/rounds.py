@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.actors import PATIENCE, Ending, Machine, commands, finish, start
+from tests.chaos.actors import PATIENCE, Ending, Machine, beside, commands, finish, start
 from tests.chaos.shelf import Unreadable
 from tests.chaos.tally import STUCK, Finding
 from tests.chaos.upstream import REPOS, total
-from tests.chaos.verdicts import check_convergence, check_outcome
+from tests.chaos.verdicts import behind, check_convergence, check_outcome
 from tests.chaos.world import World
+from tests.standin import faults
 
 SYNC = ("sync", "--json", "--quiet")
 DAEMON = ("daemon", "--quiet")
@@ -21,6 +23,10 @@ PRUNE = ("prune", "--json", "--quiet")
 _LONGEST = 8.0
 _PRUNES = 25.0
 """Seconds: a prune waits out the grace period."""
+OUTAGE = 20.0
+"""Seconds that the upstream does not answer, in every third round."""
+RECOVERY = 120.0
+"""Seconds after an outage within which a daemon whose next run is in hours must have made up for it."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +64,62 @@ SCENES = (
 )
 
 
-def play(one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str = "") -> None:
+def play(
+    one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str = "", outage: float = OUTAGE
+) -> None:
     """Play a round, and check all that can be checked when its runs have ended.
 
-    `only`: scenes with these words in their name.
+    `only`: scenes with these words in their name. Every third round is an outage of so many seconds.
     """
-    season = one.ledger.season
-    season.number, dice = number, one.dice
-    changes = [one.upstream.change(terms=number > 2) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    one.ledger.season.number = number
+    one.near.look()
+    changes = [one.upstream.change(terms=number > 2) for _ in range(one.dice.choice((0, 1, 1, 2, 3)))]
+    tell(f"changes: {changes}")
+    one.faulter.clear()
+    if number % 3 == 2 and not only:
+        _outage(one, number, outage, tell)
+    else:
+        _play_scene(one, number, last=last, tell=tell, only=only)
+    if last or one.dice.random() < 0.33:
+        _converge(one, number, tell, last=last)
+
+
+def _play_scene(one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str) -> None:
+    season, dice = one.ledger.season, one.dice
     scenes = [scene for scene in _possible() if only in scene.name]
     scene = dice.choices(scenes, [scene.weight for scene in scenes])[0]
-    season.raced, season.pruned = scene.raced, scene.pruned
-    one.faulter.clear()
-    faults = one.faulter.draw(dice)
+    season.raced, season.pruned, season.alone = scene.raced, scene.pruned, len(scene.runs) == 1
+    drawn = one.faulter.draw(dice)
     if dice.random() < 0.2:
         one.hub.faults.before(lambda _: one.upstream.change(terms=False), "/api/*/tree/*")
-        faults.append("a change while it is read")
+        drawn.append("a change while it is read")
     missing = _missing(one)
     endings = [_ending(dice, words, scene, missing, last=last) for _, words in scene.runs]
-    tell(f"{scene.name} ({', '.join(map(str, endings))}); changes: {changes}; faults: {faults}")
+    tell(f"{scene.name} ({', '.join(map(str, endings))}); faults: {drawn}")
     _act(one, number, scene, endings, tell)
     _settle(one, scene)
-    if last or dice.random() < 0.33:
-        _converge(one, number, tell, last=last)
+
+
+def _outage(one: World, number: int, seconds: float, tell: Callable[[str], None]) -> None:
+    """A daemon's run begins while the first endpoint, or both, are away; nobody calls it again, and it makes up."""
+    season, both = one.ledger.season, one.dice.random() < 0.5
+    season.raced, season.pruned, season.alone = False, False, True
+    away = [one.hub, one.near.hub] if both else [one.hub]
+    tell(f"an outage of {seconds:g} s, of both endpoints: {both}")
+    for hub in away:
+        hub.faults.add(faults.refuse())
+    with beside(start(one.patient, number, DAEMON, Ending(None, 1e9))):
+        time.sleep(seconds)
+        for hub in away:
+            hub.faults.clear()
+        ended, late = time.monotonic(), ["not looked"]
+        while late and time.monotonic() < ended + RECOVERY:
+            time.sleep(1)
+            late = behind(one)
+    for name in late:
+        one.ledger.say(STUCK, f"{RECOVERY:g} s after an outage: {name}")
+    tell(f"made up for {time.monotonic() - ended:.0f} s after the outage")
+    _count(one, doubled=False)
 
 
 def _possible() -> list[Scene]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.chaos.game import Game
 from tests.chaos.inspector import judge, key_of
 from tests.chaos.rounds import SYNC
 from tests.chaos.tally import LOST, MIXED, WRONG, Tally, Traffic
+from tests.chaos.truth import Truth
 from tests.chaos.upstream import WEIGHTS
 from tests.chaos.verdicts import check_convergence, check_outcome
 from tests.chaos.world import World, unwatched
@@ -23,7 +25,7 @@ NAMES = ("half", "once", "twice", "lied")
 
 
 def play(folder: Path, number: int, seed: int, server: S3Server | None) -> None:
-    game = Game(seed, folder, Tally(), verbose=True)
+    game = Game(seed, folder, Tally(), verbose=True, outage=2.0)
     game.play(number, ROUNDS, server)
     assert game.tally.findings == []
     assert game.tally.kills
@@ -120,3 +122,20 @@ def test_what_a_prune_removed_may_come_anew() -> None:
     traffic.removed(present={"once"})
     traffic.sent["twice"] = 100
     assert (traffic.needed, traffic.again) == (340, 50)
+
+
+def test_a_claim_is_judged_by_the_moment_of_its_look() -> None:
+    truth = Truth()
+    for commit in ("a", "b", "c", "a"):
+        truth.move(WEIGHTS, "main", commit)
+    assert truth.after(WEIGHTS, "main", "b", 0.0) == {"c", "a"}
+    assert truth.after(WEIGHTS, "main", "c", 0.0) == {"a"}
+    assert truth.after(WEIGHTS, "main", "never", 0.0) == set()
+
+
+def test_what_a_name_had_before_the_claim_excuses_nothing() -> None:
+    truth = Truth()
+    for commit in ("a", "b"):
+        truth.move(WEIGHTS, "main", commit)
+    assert truth.after(WEIGHTS, "main", "a", time.monotonic()) == set()
+    assert truth.after(WEIGHTS, "main", "b", 0.0) == set()

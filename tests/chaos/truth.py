@@ -43,13 +43,16 @@ class Truth:
     """Every commit with its files, and every place a name ever pointed to, with the time. Safe for many threads."""
 
     commits: dict[RepoName, dict[str, Files]] = field(default_factory=dict)
+    _parents: dict[str, str] = field(default_factory=dict)
     _names: dict[RepoName, dict[str, list[tuple[float, str]]]] = field(default_factory=dict)
     _contents: dict[str, Bytes] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def learn(self, repo: RepoName, commit: str, files: Files) -> None:
-        """Remember a commit."""
+    def learn(self, repo: RepoName, commit: str, files: Files, parent: str | None = None) -> None:
+        """Remember a commit, and the one it was made on."""
         with self._lock:
+            if parent is not None:
+                self._parents[commit] = parent
             self.commits.setdefault(repo, {})[commit] = files
             self._contents |= {one.sha256: one for one in files.values()}
 
@@ -79,6 +82,23 @@ class Truth:
             moves = self._names.get(repo, {}).get(name, [])
             before = [commit for when, commit in moves if when <= moment][-1:]
             return {*before, *(commit for when, commit in moves if when > moment)}
+
+    def after(self, repo: RepoName, name: str, commit: str, moment: float) -> set[str]:
+        """What a name was given later than `commit`, which it had at `moment` (monotonic seconds) or later."""
+        with self._lock:
+            moves = self._names.get(repo, {}).get(name, [])
+            ends = [when for when, _ in moves[1:]] + [float("inf")]
+            had = (at for at, (_, one) in enumerate(moves) if one == commit and ends[at] > moment)
+            first = next(had, len(moves))
+            return {one for _, one in moves[first + 1 :]}
+
+    def is_ancestor(self, older: str, of: str) -> bool:
+        """Whether a commit stands in the history of another."""
+        with self._lock:
+            at: str | None = of
+            while at is not None and at != older:
+                at = self._parents.get(at)
+            return at is not None and older != of
 
     def content_at(self, path: str) -> Bytes | None:
         """The content behind a request's path on either origin of the Hub; None for what is no file."""

@@ -36,6 +36,8 @@ class Upstream:
     truth: Truth = field(default_factory=Truth)
     closed: dict[RepoName, str] = field(default_factory=dict)
     """Repos that must not or cannot be mirrored now, and why."""
+    refused: set[RepoName] = field(default_factory=set)
+    """Repos that ever were."""
 
     def populate(self) -> None:
         """The first commits."""
@@ -111,8 +113,8 @@ class Upstream:
         here = self.repo(repo)
         parent = here.commits[here.head()].parent
         if parent is not None:
-            here.branch("main", parent.id)
             self.truth.move(repo, "main", parent.id)
+            here.branch("main", parent.id)
 
     def close(self, repo: RepoName) -> str:
         """A repo becomes gated, disabled, or gets a licence that no job allows."""
@@ -126,6 +128,7 @@ class Upstream:
         else:
             here.set(license=FORBIDDEN)
         self.closed[repo] = way
+        self.refused.add(repo)
         return f"{repo.in_jobs} {way}"
 
     def reopen(self, _repo: RepoName) -> str:
@@ -150,12 +153,14 @@ class Upstream:
         with self.hub.world.lock:
             commit = here.commit(files, **words)
             tree = here.commits[commit].tree.files
-            self.truth.learn(repo, commit, {path: _bytes_of(file) for path, file in tree.items()})
+            parent = here.commits[commit].parent
+            files = {path: _bytes_of(file) for path, file in tree.items()}
+            self.truth.learn(repo, commit, files, parent.id if parent else None)
             self.truth.move(repo, "main", commit)
 
     def _tag(self, repo: RepoName, name: str, commit: str) -> None:
-        self.repo(repo).tag(name, commit)
         self.truth.move(repo, name, commit)
+        self.repo(repo).tag(name, commit)
 
     def _files(self, repo: RepoName) -> Mapping[str, File]:
         here = self.repo(repo)

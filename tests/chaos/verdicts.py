@@ -54,11 +54,16 @@ def _check_complete(one: World, outcome: Outcome, report: dict[str, Any]) -> Non
 
 
 def _check_claim(one: World, outcome: Outcome, entry: dict[str, Any], whole: dict[tuple[RepoName, str], bool]) -> None:
-    """One name that is said to be up to date: its commit is one that it had during the run, and is whole here."""
+    """One name that is said to be up to date: its commit is one that it had during the run, and is whole here.
+
+    A report speaks of the moment of its look. When another run has moved the name since, the mirror has a commit that
+    upstream gave the name later than the claimed one; any other is a false claim.
+    """
     repo = RepoName(f"{entry['kind']}s", entry["repo"])
     name, commit = entry["revision"], entry["commit"]
     claim = f"said to be {entry['outcome']}: {repo.in_jobs} {name} at {commit}"
-    if commit not in one.upstream.truth.since(repo, name, outcome.began):
+    truth, told = one.upstream.truth, one.near.told
+    if commit not in truth.since(repo, name, outcome.began) | told.since(repo, name, outcome.began):
         one.ledger.say(FALSE, f"{claim}, which it was not upstream ({outcome})")
     try:
         published = one.ledger.look(repo)
@@ -69,9 +74,10 @@ def _check_claim(one: World, outcome: Outcome, entry: dict[str, Any], whole: dic
     except Unreadable as error:
         one.ledger.say(STUCK, f"the target does not answer: {error}")
         return
-    if published.names.get(name) != commit:
-        one.ledger.say(FALSE, f"{claim}, and the mirror has {published.names.get(name)} ({outcome})")
-    elif not whole[repo, commit]:
+    here = published.names.get(name)
+    if here != commit and here not in truth.after(repo, name, commit, outcome.began):
+        one.ledger.say(FALSE, f"{claim}, and the mirror has {here} ({outcome})")
+    elif here == commit and not whole[repo, commit]:
         one.ledger.say(FALSE, f"{claim}, which is not whole ({outcome})")
 
 
@@ -100,20 +106,37 @@ def check_convergence(one: World, outcome: Outcome) -> None:
     held = set(_guarded(outcome))
     for repo in REPOS:
         published = one.ledger.look(repo)
-        for name, commit in followed(one, repo).items():
-            shut = repo in one.upstream.closed or one.upstream.forbids(repo, commit)
-            if not shut and published.names.get(name) != commit:
-                _check_held(one, repo, name, published, held=(repo.id, name) in held)
+        for name, here, there in _late(one, repo, published):
+            guarded = (repo.id, name) in held
+            if not (guarded and _may_be_held(one, repo, here, there)):
+                seen = f"{repo.in_jobs}: {name} is {here}, upstream has {there}; held by the guard: {guarded}"
+                one.ledger.say(STUCK, seen)
         for commit in set(published.names.values()):
             judge(one.ledger, one.inspector, repo, commit)
 
 
-def _check_held(one: World, repo: RepoName, name: str, published: Published, *, held: bool) -> None:
-    """A name stays behind rightly when the guard holds it, and more than half of its files would go."""
-    here, there = published.names.get(name), followed(one, repo)[name]
+def behind(one: World) -> list[str]:
+    """The names that are not as upstream has them, and may not be held by the guard."""
+    return [
+        f"{repo.in_jobs}: {name} is {here}, upstream has {there}"
+        for repo in REPOS
+        for name, here, there in _late(one, repo, one.ledger.look(repo))
+        if not _may_be_held(one, repo, here, there)
+    ]
+
+
+def _late(one: World, repo: RepoName, published: Published) -> Iterator[tuple[str, str | None, str]]:
+    """The names that the mirror may have and has not as upstream does: what they are here, and there."""
+    for name, commit in followed(one, repo).items():
+        shut = repo in one.upstream.closed or one.upstream.forbids(repo, commit)
+        if not shut and published.names.get(name) != commit:
+            yield name, published.names.get(name), commit
+
+
+def _may_be_held(one: World, repo: RepoName, here: str | None, there: str) -> bool:
+    """A name stays behind rightly when more than half of its files would go: the guard asks a person."""
     files = [one.upstream.truth.files(repo, commit or "") or {} for commit in (here, there)]
-    if not (held and here and _removed(*files) > len(files[0]) / 2):
-        one.ledger.say(STUCK, f"{repo.in_jobs}: {name} is {here}, upstream has {there}; held by the guard: {held}")
+    return here is not None and _removed(*files) > len(files[0]) / 2
 
 
 def _removed(before: Files, after: Files) -> int:

@@ -14,8 +14,9 @@ from random import Random
 from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.faults import Faulter
 from tests.chaos.inspector import Inspector
-from tests.chaos.jobs import write_jobs
+from tests.chaos.jobs import SELDOM, write_jobs
 from tests.chaos.ledger import Ledger
+from tests.chaos.neighbour import Neighbour
 from tests.chaos.proxy import Proxy, proxy
 from tests.chaos.reader import Client, Reader, reading
 from tests.chaos.shelf import BucketShelf, FolderShelf, Shelf
@@ -38,9 +39,12 @@ class World:
     hub: Hub
     meter: Meter
     upstream: Upstream
+    near: Neighbour
     traffic: Traffic
     faulter: Faulter
     machines: tuple[Machine, Machine]
+    patient: Machine
+    """The first machine, with a schedule of hours."""
     ledger: Ledger
     inspector: Inspector
     tally: Tally
@@ -106,17 +110,23 @@ def unwatched(
 
 
 def _furnished(stack: ExitStack, number: int, folder: Path, dice: Random, place: Place, tally: Tally) -> World:
-    hub, meter = Hub(), Meter()
-    hub.log = meter
-    stack.enter_context(hub)
+    hub, beside_it, meter = Hub(), Hub(), Meter()
+    for one in (hub, beside_it):
+        one.log = meter
+        stack.enter_context(one)
     upstream = Upstream(hub, Random(dice.random()))
     upstream.populate()
+    near = Neighbour(beside_it, upstream, Random(dice.random()))
+    near.look()
     truth, traffic = upstream.truth, Traffic()
-    ledger = Ledger(place.shelf, truth, lambda kind, seen: None)
+    ledger = Ledger(place.shelf, truth, lambda kind, seen: None, upstream.refused)
     ledger.say = _teller(tally, number, ledger)
     machines = (Machine("one", folder / "one.yaml"), Machine("two", folder / "two.yaml"))
+    patient = Machine("one", folder / "patient.yaml")
+    endpoints = (hub.url, beside_it.url)
     for machine in machines:
-        write_jobs(machine, hub.url, place.url)
+        write_jobs(machine, endpoints, place.url)
+    write_jobs(patient, endpoints, place.url, SELDOM)
     return World(
         number=number,
         folder=folder,
@@ -124,9 +134,11 @@ def _furnished(stack: ExitStack, number: int, folder: Path, dice: Random, place:
         hub=hub,
         meter=meter,
         upstream=upstream,
+        near=near,
         traffic=traffic,
         faulter=Faulter(hub, truth, traffic, place.proxy),
         machines=machines,
+        patient=patient,
         ledger=ledger,
         inspector=Inspector(place.shelf, truth, Random(dice.random())),
         tally=tally,
@@ -144,7 +156,7 @@ def _teller(tally: Tally, number: int, ledger: Ledger) -> Callable[[str, str], N
 def _start_front(stack: ExitStack, one: World, place: Place) -> str:
     """The program's own front, as a process, past the proxy: the mirror is judged, not its server's network."""
     machine = Machine("front", one.folder / "front.yaml")
-    write_jobs(machine, one.hub.url, place.direct)
+    write_jobs(machine, [one.hub.url], place.direct)
     port = free_port()
     run = start(machine, 0, ("serve", "--port", str(port)), _FRONT)
     stack.enter_context(beside(run))
