@@ -12,7 +12,8 @@
     │   ├── Disabled            the upstream has switched the repo off
     │   ├── NotFoundOrPrivate   no such repo, or not for us
     │   ├── RevisionNotFound    the repo has no such branch, tag or commit
-    │   └── FileNotFound        the commit has no such path
+    │   ├── FileNotFound        the commit has no such path
+    │   └── PointerOnly         an LFS pointer lies where the file should
     ├── IntegrityError          bytes that are not the promised ones                (retryable)
     ├── UnsafePath              a path name that no mirror should publish
     ├── StoreError              what a target answered
@@ -122,6 +123,12 @@ class RevisionNotFound(UpstreamError):
 
 class FileNotFound(UpstreamError):
     code = "file-not-found"
+
+
+class PointerOnly(UpstreamError):
+    """The upstream knows what a file must be, and has an LFS pointer in its place."""
+
+    code = "pointer-only"
 
 
 class IntegrityError(MirrorError):

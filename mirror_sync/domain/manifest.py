@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import GitOid, Promise, Sha256
-from mirror_sync.errors import BadAnswer, UnsafePath
+from mirror_sync.errors import BadAnswer, PointerOnly, UnsafePath
 
 MAX_PATH_BYTES = 4096
+_NAMED = 3  # paths that a message names
 
 
 def check_path(path: str) -> str:
@@ -43,7 +45,8 @@ class RemoteFile:
     """A file that an upstream promises at a commit; `size` in bytes.
 
     `oid` is the git id of the file, or of the LFS pointer that stands for it; `sha256` is known beforehand for LFS
-    files only, and so is `pointer_size`, the pointer's size in bytes.
+    files only, and so is `pointer_size`, the pointer's size in bytes. `pointer_only`: the upstream has the pointer, and
+    not the bytes that it stands for.
     """
 
     path: str
@@ -51,6 +54,7 @@ class RemoteFile:
     oid: GitOid
     sha256: Sha256 | None = None
     pointer_size: int | None = None
+    pointer_only: bool = False
 
     def __post_init__(self) -> None:
         check_path(self.path)
@@ -103,3 +107,20 @@ def expect_one_size(files: Iterable[RemoteFile]) -> None:
                 f"the upstream promises {file.promise} with two sizes: "
                 f"{other.size} bytes at {other.path!a} and {file.size} at {file.path!a}"
             )
+
+
+def expect_bytes(files: Iterable[RemoteFile]) -> None:
+    """PointerOnly when the upstream lacks the bytes of a file that must come from it."""
+    lacking = [file.path for file in files if file.pointer_only]
+    if lacking:
+        are, stand = ("is an LFS pointer", "it stands") if len(lacking) == 1 else ("are LFS pointers", "they stand")
+        raise PointerOnly(
+            f"{spoken_paths(lacking)} {are}, and what {stand} for is not there: "
+            "get it with `git lfs pull`, or leave it out with exclude"
+        )
+
+
+def spoken_paths(paths: Sequence[str]) -> str:
+    """The first of some paths, for a person."""
+    more = len(paths) - _NAMED
+    return ", ".join(map(plain, paths[:_NAMED])) + (f" and {more} more" if more > 0 else "")

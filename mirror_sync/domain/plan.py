@@ -47,10 +47,14 @@ def plan(current: Manifest, desired: Iterable[RemoteFile], present: Mapping[Cont
     held = {file.content for file in current.values()}
     for file in desired:
         gone.pop(file.path, None)
-        if file.content in held or file.content in present or file.content in fetch:
+        known = fetch.get(file.content)
+        if file.content in held or file.content in present:
             reuse.append(file)
-        else:
+        elif known is None:
             fetch[file.content] = file
+        else:  # whichever has the bytes brings them
+            fetch[file.content], other = (file, known) if known.pointer_only else (known, file)
+            reuse.append(other)
     return Plan(tuple(fetch.values()), tuple(reuse), tuple(gone.values()))
 
 

@@ -28,7 +28,7 @@ class Resolved:
 
     `current` differs from `asked` when the upstream has renamed the repo. `described` is what the mirror will answer as
     the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes. `stead` is
-    None where the first endpoint answered.
+    None where the first endpoint answered. `remark` is what a report should say of the commit, in one line.
     """
 
     asked: Repo
@@ -37,6 +37,7 @@ class Resolved:
     terms: Terms
     described: Mapping[str, Any] = field(default_factory=dict)
     stead: Stead | None = field(default=None, compare=False)
+    remark: str = field(default="", compare=False)
 
     @property
     def renamed(self) -> bool:

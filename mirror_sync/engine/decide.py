@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.job import Job, rival
-from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_one_size
+from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.refs import Refs
@@ -17,7 +17,7 @@ from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
-from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, renamed
+from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
@@ -125,7 +125,7 @@ class Decider:
         root = self._glance.root(task.repo, task.revision, digest)
         if root is None or root.selection != task.job.selection:
             return None
-        return Settled(RepoOutcome.UNCHANGED, resolved.commit, renamed(resolved), "", root.files, root.size)
+        return Settled(RepoOutcome.UNCHANGED, resolved.commit, remarks(resolved), "", root.files, root.size)
 
     def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
         doubt = self._doubt_of_age(task, refs, resolved)
@@ -180,11 +180,13 @@ class Decider:
     def _change(self, resolved: Resolved, verdict: Verdict, base: Base | None, desired: Sequence[RemoteFile]) -> Change:
         current: Manifest = {} if base is None else base.manifest
         there = present(self._target, unknown(current, desired), self._go_on, self._mapper)
+        made = plan(current, desired, there)
+        expect_bytes(made.fetch)
         return Change(
             resolved=resolved,
             verdict=verdict,
             base=current,
-            plan=plan(current, desired, there),
+            plan=made,
             present=there,
             known_documents=frozenset() if base is None else frozenset(base.root.documents),
             files=len(desired),

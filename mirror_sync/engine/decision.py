@@ -104,5 +104,7 @@ def internal_failure(error: Exception) -> Settled:
     return Settled(RepoOutcome.FAILED, None, reason, "internal")
 
 
-def renamed(resolved: Resolved) -> str:
-    return f"renamed upstream to {resolved.current}" if resolved.renamed else ""
+def remarks(resolved: Resolved) -> str:
+    """What a report adds of a repo that is well."""
+    renamed = f"renamed upstream to {resolved.current}" if resolved.renamed else ""
+    return "; ".join(filter(None, (renamed, resolved.remark)))

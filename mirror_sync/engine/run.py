@@ -16,7 +16,7 @@ from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.decide import Decider, Sides
-from mirror_sync.engine.decision import Change, Settled
+from mirror_sync.engine.decision import Change, Settled, remarks
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.gather import Task, Unlisted, gather
 from mirror_sync.engine.glance import Glance
@@ -191,6 +191,7 @@ def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
         *item.named,
         outcome=RepoOutcome.PUBLISHED,
         commit=found.resolved.commit,
+        reason=remarks(found.resolved),
         fetch_files=len(found.plan.fetch),
         fetch_bytes=found.plan.fetch_bytes,
         reuse_files=found.reuse_files,

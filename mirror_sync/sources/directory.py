@@ -5,7 +5,8 @@ hexadecimal digits of the SHA-256 over the lines
 
     <path> NUL <size in bytes> NUL <SHA-256 of the content> LF
 
-of all files, sorted by path in UTF-8, so that equal folders have equal ids on every machine.
+of all files, sorted by path in UTF-8, so that equal folders have equal ids on every machine. An LFS pointer counts as
+the file that it stands for.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Standing
-from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.manifest import RemoteFile, expect_bytes, spoken_paths
 from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
@@ -49,6 +50,12 @@ _LAST = 253402300799.0  # seconds since the epoch: the end of the year 9999
 class _Snapshot:
     commit: CommitId
     files: tuple[Hashed, ...]
+    leavings: tuple[str, ...] = ()
+    pointers: frozenset[str] = frozenset()
+
+    @property
+    def remark(self) -> str:
+        return f"left out, as the leavings of downloads: {spoken_paths(self.leavings)}" if self.leavings else ""
 
     @property
     def date(self) -> str:
@@ -104,7 +111,7 @@ class DirectorySource:
         snapshot = self._snapshot(repo)
         if revision not in (_BRANCH, snapshot.commit):
             raise RevisionNotFound(f"{self._folder(repo)} is a folder: its only revision is {_BRANCH}")
-        card, unread = self._card(repo)
+        card, unread = self._card(repo, snapshot)
         terms = terms_from_card(card, (), unread=unread)
         described = {
             "id": repo.id,
@@ -116,7 +123,7 @@ class DirectorySource:
             "tags": [f"license:{name}" for name in sorted(terms.card)],
             "cardData": card,
         }
-        return Resolved(repo, repo, snapshot.commit, terms, described)
+        return Resolved(repo, repo, snapshot.commit, terms, described, remark=snapshot.remark)
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         return (Ref("branches", _BRANCH, f"refs/heads/{_BRANCH}", self._snapshot(repo).commit),)
@@ -136,11 +143,12 @@ class DirectorySource:
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
     ) -> Iterator[ByteStream]:
-        """Unreachable when the file has changed its size since it was listed."""
+        """Unreachable when the file has changed its size since it was listed, PointerOnly when it is not there."""
         with self._lock:
             known = self._known.get(repo)
         if known is None or known.commit != commit:
-            self._at(repo, commit)
+            known = self._at(repo, commit)
+        expect_bytes([replace(file, pointer_only=file.path in known.pointers)])
         path = self._existing(repo) / file.path
         with ExitStack() as held:
             with disk(path):
@@ -182,17 +190,21 @@ class DirectorySource:
     def _snapshot(self, repo: Repo) -> _Snapshot:
         folder = self._existing(repo)
         with disk(folder):
-            files = tuple(self._hasher.read(path, place) for path, place in walk(folder, self._root))
+            walked = walk(folder, self._root)
+            files = tuple(self._hasher.read(path, place) for path, place in walked.files)
         digest = hashlib.sha256()
         for file in files:
             digest.update(f"{file.remote.path}\0{file.remote.size}\0{file.sha256}\n".encode())
-        snapshot = _Snapshot(CommitId(digest.hexdigest()[:40]), files)
+        pointers = frozenset(file.remote.path for file in files if file.remote.pointer_only)
+        snapshot = _Snapshot(CommitId(digest.hexdigest()[:40]), files, walked.leavings, pointers)
         with self._lock:
             self._known[repo] = snapshot
         return snapshot
 
-    def _card(self, repo: Repo) -> tuple[dict[str, object], str]:
+    def _card(self, repo: Repo, snapshot: _Snapshot) -> tuple[dict[str, object], str]:
         """The card's metadata, and why it could not be read."""
+        if _CARD in snapshot.leavings or _CARD in snapshot.pointers:
+            return {}, f"{_CARD} is not there whole: its download was cut, or an LFS pointer lies in its place"
         readme = self._folder(repo) / _CARD
         with disk(readme):
             try:

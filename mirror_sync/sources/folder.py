@@ -1,11 +1,17 @@
-"""The files of one folder: found, refused when they lead elsewhere, hashed once, read in ranges."""
+"""The files of one folder: found, refused when they lead elsewhere, hashed once, read in ranges.
+
+What lies there is not always what an upstream promised. An LFS pointer (https://github.com/git-lfs/git-lfs,
+docs/spec.md), as a clone without LFS leaves it, is listed as the file that it stands for. What a download leaves behind
+that was cut, or goes on, is no content.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -20,20 +26,36 @@ from mirror_sync.errors import Unreachable, UnsafePath
 LARGE = 10 * 1024 * 1024  # bytes; above it the Hub, too, keeps every file in LFS
 _CHUNK = 1024 * 1024  # bytes
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
+_POINTER_SHAPE = re.compile(
+    rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n"
+    rb"oid sha256:([0-9a-f]{64})\r?\nsize (\d{1,18})(?:\r?\n)?"
+)
+_LARGEST_POINTER = 1023  # bytes
 _SKIPPED = frozenset({".git", ".cache", ".huggingface", ".DS_Store"})  # traces of tools, no content
+_LEAVINGS = frozenset({"._____temp", ".msc", ".mdl", ".mv", ".lock", ".hfd"})  # ModelScope's, and those of hfd.sh
+_UNFINISHED = (".incomplete", ".aria2")
+_CUT = ".cache/huggingface/download"  # where `hf download --local-dir` keeps what it has not finished
 
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file and its digest; `modified` in seconds since the epoch."""
+    """A file and the digest of its content; `modified` in seconds since the epoch."""
 
     remote: RemoteFile
     sha256: Sha256
     modified: float
 
 
-def walk(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
-    """Relative path and place of every file, sorted by path in UTF-8.
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """Relative path and place of every file, sorted by path in UTF-8; and the paths of what downloads left behind."""
+
+    files: tuple[tuple[str, Path], ...]
+    leavings: tuple[str, ...]
+
+
+def walk(folder: Path, root: Path) -> Walked:
+    """What lies in a folder.
 
     UnsafePath for names that no mirror should publish, and for links that lead out of `root` or to folders. OSError.
     """
@@ -41,13 +63,31 @@ def walk(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
     if not _real(folder).is_relative_to(boundary):
         raise UnsafePath(str(folder), "is a link that leaves the upstream's folder")
     found: list[tuple[bytes, Path]] = []
+    leavings = list((folder / _CUT).rglob(f"*{_UNFINISHED[0]}"))
     for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if name not in _SKIPPED]
+        left = _leavings({*names, *folders})
+        leavings += (Path(parent, name) for name in left)
+        folders[:] = [name for name in folders if name not in _SKIPPED and name not in left]
         for name in (*names, *(name for name in folders if Path(parent, name).is_symlink())):
             place = Path(parent, name)
-            if name not in _SKIPPED and _checked(place, folder, boundary):
+            if name not in _SKIPPED and name not in left and _checked(place, folder, boundary):
                 found.append((place.relative_to(folder).as_posix().encode(), place))
-    return ((path.decode(), place) for path, place in sorted(found))
+    return Walked(
+        tuple((path.decode(), place) for path, place in sorted(found)),
+        tuple(place.relative_to(folder).as_posix() for place in sorted(leavings, key=_tells_least)),
+    )
+
+
+def _tells_least(place: Path) -> tuple[bool, Path]:
+    """A file that was cut is worth more words than the notes of a tool."""
+    return place.name in _LEAVINGS, place
+
+
+def _leavings(names: Collection[str]) -> frozenset[str]:
+    """Those of a folder's names that are no content: also the file of which an `.aria2` says that it is not whole."""
+    return frozenset(
+        name for name in names if name in _LEAVINGS or name.endswith(_UNFINISHED) or f"{name}.aria2" in names
+    )
 
 
 class Hasher:
@@ -116,6 +156,10 @@ def _real(place: Path) -> Path:
 
 
 def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
+    promised = _pointed_at(place) if size <= _LARGEST_POINTER else None
+    if promised is not None:
+        digest, size = promised
+        return Hashed(_large(path, size, digest, pointer_only=True), digest, modified)
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with place.open("rb", buffering=0) as stream:
@@ -126,8 +170,19 @@ def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
     digest = Sha256(sha256.hexdigest())
     if size <= LARGE:
         return Hashed(RemoteFile(path, size, GitOid(git.hexdigest())), digest, modified)
+    return Hashed(_large(path, size, digest), digest, modified)
+
+
+def _pointed_at(place: Path) -> tuple[Sha256, int] | None:
+    """What the LFS pointer at `place` stands for, and its size in bytes; None for a file that is no pointer."""
+    found = _POINTER_SHAPE.fullmatch(place.read_bytes())
+    return None if found is None else (Sha256(found[1].decode()), int(found[2]))
+
+
+def _large(path: str, size: int, digest: Sha256, *, pointer_only: bool = False) -> RemoteFile:
+    """As the Hub lists a file that is kept in LFS."""
     pointer = _POINTER.format(digest=digest, size=size).encode()
-    return Hashed(RemoteFile(path, size, GitOid.of_blob(pointer), digest, len(pointer)), digest, modified)
+    return RemoteFile(path, size, GitOid.of_blob(pointer), digest, len(pointer), pointer_only)
 
 
 def is_folder(place: Path) -> bool:

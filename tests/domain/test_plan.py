@@ -1,11 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.manifest import RemoteFile, expect_bytes
 from mirror_sync.domain.plan import carry_out, plan, unknown
+from mirror_sync.errors import PointerOnly
 from tests.domain.files import desired_of, manifest_of, mirrored, remote, trees
 
 Tree = dict[str, tuple[bytes, bool]]
@@ -58,6 +60,22 @@ def test_a_rename_fetches_nothing() -> None:
 def test_equal_contents_of_one_commit_are_fetched_once() -> None:
     actions = plan({}, [remote("a", b"same"), remote("b", b"same")], {})
     assert len(actions.fetch) == 1
+
+
+def test_of_equal_contents_the_one_whose_bytes_are_there_is_fetched() -> None:
+    whole = mirrored("b", b"same", lfs=True)
+    there = RemoteFile("b", whole.size, whole.oid, whole.sha256, whole.pointer_size)
+    lacking = replace(there, path="a", pointer_only=True)
+    for desired in ([lacking, there], [there, lacking]):
+        actions = plan({}, desired, {})
+        assert (actions.fetch, actions.reuse) == ((there,), (lacking,))
+        expect_bytes(actions.fetch)
+
+
+def test_files_of_which_only_pointers_are_there_are_refused_by_name() -> None:
+    lacking = [replace(remote(f"{number}\n", b"x", lfs=True), pointer_only=True) for number in range(5)]
+    with pytest.raises(PointerOnly, match=r"^0\\n, 1\\n, 2\\n and 2 more are LFS pointers, and what they stand for is"):
+        expect_bytes([remote("a", b"x"), *lacking])
 
 
 def test_a_manifest_with_an_unproved_file_cannot_be_made() -> None:

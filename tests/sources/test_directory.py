@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.errors import NotFoundOrPrivate, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
+from mirror_sync.errors import NotFoundOrPrivate, PointerOnly, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
 from mirror_sync.sources.directory import DirectorySource, _Snapshot
 from mirror_sync.sources.folder import Hashed
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
@@ -112,6 +113,67 @@ def test_traces_of_tools_are_left_out_and_dot_files_are_not(root: Path) -> None:
         place.write_text("x")
     _, files = published(DirectorySource(root))
     assert files.keys() - FILES.keys() == {".gitattributes"}
+
+
+def pointer(body: bytes, end: str = "\n") -> bytes:
+    lines = ("version https://git-lfs.github.com/spec/v1", f"oid sha256:{Sha256.of(body)}", f"size {len(body)}", "")
+    return end.join(lines).encode()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_lfs_pointer_is_the_file_that_it_stands_for_and_has_no_bytes_to_give(root: Path, end: str) -> None:
+    name = "sub/model.safetensors"
+    before, files = published(DirectorySource(root))
+    (root / "acme/tiny" / name).write_bytes(pointer(FILES[name].read(), end))
+    source = DirectorySource(root)
+    commit, cloned = published(source)
+    assert commit == before
+    assert cloned == {**files, name: replace(files[name], pointer_only=True)}
+    with pytest.raises(PointerOnly, match=f"{name} is an LFS pointer, and what it stands for is not there"):
+        fetched(source, TINY, commit, files[name])
+    assert fetched(source, TINY, commit, files["config.json"]) == FILES["config.json"].read()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pointer(b"x")[:-2] + b"\n",
+        pointer(b"x") + b"more\n",
+        b"# " + pointer(b"x"),
+        pointer(b"x").replace(b"sha256", b"md5"),
+        pointer(b"x").replace(b"size 1", b"size 1" + b"0" * 30),
+    ],
+)
+def test_what_only_looks_like_a_pointer_is_what_it_is(root: Path, body: bytes) -> None:
+    (root / "acme/tiny/config.json").write_bytes(body)
+    source = DirectorySource(root)
+    commit, files = published(source)
+    assert fetched(source, TINY, commit, files["config.json"]) == body
+
+
+def test_the_leavings_of_downloads_are_no_content_and_the_first_of_them_are_named(root: Path) -> None:
+    names = (
+        *("model.bin", "model.bin.aria2", "sub/part.safetensors.incomplete", "sub/.lock", ".msc", ".mdl", ".mv"),
+        *("._____temp/acme/model.bin", ".hfd/urls", ".cache/huggingface/download/model.bin.ab12.incomplete"),
+    )
+    content = {"poetry.lock", "aria2", "incomplete.txt", "model.bin2"}
+    for name in (*names, *content):
+        place = root / "acme/tiny" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("half")
+    source = DirectorySource(root)
+    assert published(source)[1].keys() - FILES.keys() == content
+    named = ".cache/huggingface/download/model.bin.ab12.incomplete, model.bin, model.bin.aria2 and 7 more"
+    assert source.resolve(TINY, "main").remark == f"left out, as the leavings of downloads: {named}"
+    assert not source.resolve(Repo.parse("acme/second"), "main").remark
+
+
+@pytest.mark.parametrize("name", ["README.md.aria2", "README.md"])
+def test_a_card_that_is_not_there_whole_is_not_one_that_states_nothing(root: Path, name: str) -> None:
+    (root / "acme/tiny" / name).write_bytes(pointer(b"---\nlicense: mit\n---\n"))
+    terms = DirectorySource(root).resolve(TINY, "main").terms
+    assert not terms.licenses
+    assert "README.md is not there whole" in terms.unread
 
 
 def test_a_link_within_the_root_is_read_as_its_file(root: Path) -> None:
