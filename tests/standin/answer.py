@@ -37,6 +37,8 @@ class Request:
     query_text: str
     headers: Headers
     body: bytes = b""
+    names: tuple[str, ...] = ()
+    """The names of all headers, in lower case, as often as each came."""
 
     @cached_property
     def query(self) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from . import cdn, routes
 from .answer import Answer, Origin, Refusal, Request, as_json
 from .control import CONTROL_PATH, control
+from .heads import AIOHTTP, Bounds
 from .limits import Limits
 from .listener import Listener
 from .log import Log, Record
@@ -50,9 +51,9 @@ class Hub:
 
     def __enter__(self) -> Self:
         (hub_address, cdn_address) = self._addresses
-        first = Listener("hub", hub_address, self._exchange, lambda: self.faults.refuses("hub"))
+        first = Listener("hub", hub_address, self._exchange, lambda: self.faults.refuses("hub"), self._bounds)
         self._listeners = [first]
-        second = Listener("cdn", cdn_address, self._exchange, lambda: self.faults.refuses("cdn"))
+        second = Listener("cdn", cdn_address, self._exchange, lambda: self.faults.refuses("cdn"), self._bounds)
         self._listeners.append(second)
         self.world.hub_url, self.world.cdn_url = first.url, self._cdn_url or second.url
         # Entered again, it comes back where it was.
@@ -128,6 +129,9 @@ class Hub:
     def leaks(self) -> list[Record]:
         """Requests that brought a token to the CDN."""
         return [record for record in self.log.records(origin="cdn") if record.had_authorization]
+
+    def _bounds(self) -> Bounds:
+        return AIOHTTP if self.behaviour.aiohttp else Bounds()
 
     def _exchange(self, request: Request) -> tuple[Answer, Callable[[int], None]]:
         if self._steerable and request.path == CONTROL_PATH:

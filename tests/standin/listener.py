@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 from .answer import Origin
+from .heads import Bounds
 from .wire import Connection, Exchange, reset
 
 _BACKLOG = 1024
@@ -17,11 +18,16 @@ class Listener:
     """Listens from the moment it is made; `close` ends every connection and every wait."""
 
     def __init__(
-        self, origin: Origin, address: tuple[str, int], exchange: Exchange, refuses: Callable[[], bool]
+        self,
+        origin: Origin,
+        address: tuple[str, int],
+        exchange: Exchange,
+        refuses: Callable[[], bool],
+        bounds: Callable[[], Bounds],
     ) -> None:
         self._origin: Origin = origin
         self._exchange = exchange
-        self._refuses = refuses
+        self._refuses, self._bounds = refuses, bounds
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self.most = 0
@@ -68,7 +74,7 @@ class Listener:
             self.most = max(self.most, len(self._open))
         try:
             if not self._closing.is_set():
-                Connection(sock, self._origin, self._exchange, self._closing).run()
+                Connection(sock, self._origin, self._exchange, self._closing, self._bounds).run()
         finally:
             with self._lock:
                 self._open.discard(sock)

@@ -12,9 +12,8 @@ from http.client import responses
 from io import BufferedReader
 
 from .answer import Answer, Delivery, Headers, Origin, Refusal, Request, error
+from .heads import Bounds, read_head
 
-MAX_HEAD = 64 * 1024
-"""Bytes of request line and headers."""
 MAX_BODY = 64 << 20
 """Bytes of a request's body."""
 _TICK = 0.05
@@ -35,6 +34,7 @@ class Connection:
     exchange: Exchange
     closing: threading.Event
     """Set when the server closes; ends every wait."""
+    bounds: Callable[[], Bounds] = Bounds
 
     def run(self) -> None:
         """Answer requests until the client or a fault ends the connection."""
@@ -47,7 +47,7 @@ class Connection:
 
     def _one(self, stream: BufferedReader) -> bool:
         try:
-            request = read_request(stream, self.origin, self._continue)
+            request = read_request(stream, self.origin, self._continue, self.bounds())
         except Refusal as refusal:
             self._send(None, refusal.answer, lambda _: None)
             return False
@@ -118,39 +118,24 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def read_request(stream: BufferedReader, origin: Origin, go_on: Callable[[], None]) -> Request | None:
+def read_request(stream: BufferedReader, origin: Origin, go_on: Callable[[], None], bounds: Bounds) -> Request | None:
     """Read one request, or return None when the client ended the connection between two.
 
     Raises Refusal with 400, 411, 413 or 431 for what this server does not read.
     """
-    line = stream.readline(MAX_HEAD)
-    if not line.strip():
+    head = read_head(stream, bounds)
+    if head is None:
         return None
-    parts = line.decode("latin-1").split()
-    if len(parts) != 3 or not parts[1].startswith("/"):
-        raise error(400, "Bad request line")
-    headers = _read_headers(stream)
-    path, _, query = parts[1].partition("?")
-    return Request(origin, parts[0], path, query, headers, _read_body(stream, headers, go_on))
-
-
-def _read_headers(stream: BufferedReader) -> Headers:
-    headers: dict[str, str] = {}
-    left = MAX_HEAD
-    while (line := stream.readline(left)).strip():
-        left -= len(line)
-        name, colon, value = line.decode("latin-1").partition(":")
-        if left <= 0 or not colon:
-            raise error(431 if left <= 0 else 400, "Bad headers")
-        headers[name.lower()] = value.strip()
-    return headers
+    path, _, query = head.target.partition("?")
+    body = _read_body(stream, head.headers, go_on)
+    return Request(origin, head.method, path, query, head.headers, body, head.names)
 
 
 def _read_body(stream: BufferedReader, headers: Headers, go_on: Callable[[], None]) -> bytes:
     if "transfer-encoding" in headers:
         raise error(411, "Length required")
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY:
+    if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
         raise error(413, "Body too large")
     if int(length) and headers.get("expect", "").lower() == "100-continue":
         go_on()

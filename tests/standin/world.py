@@ -60,6 +60,8 @@ class Behaviour:
     """Seconds a signed CDN URL is valid."""
     cas_url: str | None = None
     """Where Xet tokens point to; None: no Xet tokens are given."""
+    aiohttp: bool = False
+    """Whether heads of requests are bounded as a server of aiohttp does: 8,190 bytes a line, 128 headers."""
     lacks: frozenset[str] = frozenset()
     """What it answers 404 to and says no more, as mirrors do that know fewer calls: words of a path below ``/api/``
     (``commits``, ``refs``), or ``models`` and ``datasets`` for the lists of repos."""

@@ -1,12 +1,70 @@
-"""Ways to answer that other hubs and mirrors have, each behind a switch of its own."""
+"""What the strictest servers refuse, and ways to answer that other hubs and mirrors have, each behind a switch."""
 
 from __future__ import annotations
 
 import json
+import socket
+
+import pytest
 
 from tests.standin import SIDE_CALLS, Hub
 
 from .conftest import Ask
+
+MALFORMED = {
+    "two hosts": b"Host: a\r\nHost: a\r\n",
+    "no host": b"X: y\r\n",
+    "two user agents": b"Host: a\r\nUser-Agent: x\r\nuser-agent: x\r\n",
+    "two tokens": b"Host: a\r\nAuthorization: Bearer x\r\nAUTHORIZATION: Bearer x\r\n",
+    "two ranges": b"Host: a\r\nRange: bytes=0-1\r\nRange: bytes=0-1\r\n",
+    "two lengths": b"Host: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n",
+    "a length that is none": b"Host: a\r\nContent-Length: +1\r\n",
+    "a length beside chunks": b"Host: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+    "a space before the colon": b"Host: a\r\nX : y\r\n",
+    "a folded header": b"Host: a\r\nX: y\r\n z\r\n",
+    "a control character": b"Host: a\r\nX: y\x01\r\n",
+    "a bare line feed": b"Host: a\nX: y\r\n",
+}
+
+
+def answered(hub: Hub, request: bytes) -> bytes:
+    """All that comes for these bytes."""
+    with socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=10) as sock:
+        sock.sendall(request)
+        sock.shutdown(socket.SHUT_WR)
+        with sock.makefile("rb") as stream:
+            return stream.read()
+
+
+@pytest.mark.parametrize("head", MALFORMED.values(), ids=MALFORMED)
+def test_what_a_strict_server_refuses_is_refused_and_ends_the_connection(hub: Hub, head: bytes) -> None:
+    whole = answered(hub, b"GET /api/models HTTP/1.1\r\n" + head + b"\r\n")
+    assert whole.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in whole
+    assert len(hub.log) == 0
+
+
+@pytest.mark.parametrize(
+    "first", [b"GET  /api/models HTTP/1.1", b"GET /a b HTTP/1.1", b"GET /\xfc HTTP/1.1", b"GET / HTTP/2"]
+)
+def test_a_request_line_that_is_none_is_refused(hub: Hub, first: bytes) -> None:
+    assert answered(hub, first + b"\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_fields_that_are_lists_may_come_in_pieces_and_are_noted_as_they_came(hub: Hub) -> None:
+    assert b" 200 " in answered(hub, b"GET /api/models HTTP/1.1\r\nHost: a\r\nAccept: b\r\naccept: c\r\n\r\n")
+    (record,) = hub.log
+    assert record.request.names == ("host", "accept", "accept")
+    assert record.request.headers["accept"] == "b, c"
+
+
+def test_as_aiohttp_it_reads_no_longer_lines_and_no_more_headers_than_that(hub: Hub) -> None:
+    url = b"GET /api/models HTTP/1.1\r\nHost: a\r\n"
+    long, many = url + b"X: " + b"y" * 8190 + b"\r\n\r\n", url + b"X: y\r\n" * 128 + b"\r\n"
+    assert [b" 200 " in answered(hub, request) for request in (long, many)] == [True, True]
+    hub.behaviour.aiohttp = True
+    assert [answered(hub, request)[9:12] for request in (long, many)] == [b"431", b"431"]
+    assert b" 200 " in answered(hub, url + b"X: " + b"y" * 8000 + b"\r\n\r\n")
 
 
 def test_a_hub_without_side_calls_answers_404_to_them_without_a_code_and_all_else_as_ever(hub: Hub, ask: Ask) -> None:

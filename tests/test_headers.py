@@ -1,0 +1,139 @@
+"""No header of any request is sent twice: strict servers answer 400 to that, and then everything fails there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from huggingface_hub import close_session
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.notices import Post, Shape
+from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.observers.posting import posted
+from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.network import Timeouts
+from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.webhooks import Webhooks
+from mirror_sync.stores.s3 import S3Options, S3Store
+from tests.servers.bucket import S3Server
+from tests.servers.counting import Counting, counting
+from tests.sources.reading import TINY, fetched, fill_hub, published
+from tests.sources.relays import Proxy
+from tests.standin import Hub
+from tests.stores.places import MIB, read
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+BOTO = "amz-sdk-invocation-id"  # a header that boto3 sends and the short way does not
+
+
+@pytest.fixture(autouse=True)
+def quiet_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    close_session()  # its client has read the environment
+    yield
+    close_session()
+
+
+@contextmanager
+def counted(url: str, monkeypatch: pytest.MonkeyPatch, *, behind_proxy: bool) -> Iterator[tuple[Counting, str]]:
+    """A counter on the way to a server, and the address to ask; a proxy's requests are counted before the proxy."""
+    if not behind_proxy:
+        with counting(url) as counter:
+            yield counter, counter.url
+        return
+    with Proxy().running() as proxy, counting(proxy.url) as counter:
+        monkeypatch.setenv("HTTP_PROXY", counter.url)
+        yield counter, url
+
+
+ways = pytest.mark.parametrize("behind_proxy", [False, True], ids=["straight", "behind an http proxy"])
+
+
+@ways
+def test_calls_of_the_hub_and_files_name_each_header_once(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, behind_proxy: bool
+) -> None:
+    """At a server that bounds heads as aiohttp does; with a token, which is one header more."""
+    fill_hub(hub)
+    hub.behaviour.aiohttp = True
+    hub.behaviour.tree_page = 2
+    with counted(hub.url, monkeypatch, behind_proxy=behind_proxy) as (counter, url):
+        source = HubSource(url, hub.token("hf_x"), Transport())
+        commit, files = published(source)
+        source.refs(TINY)
+        source.authorize(TINY)
+        source.history(TINY, commit)
+        source.prove()
+        assert len([*source.search(RepoPattern.parse("acme/*"))]) == 2
+        for name in ("config.json", "sub/model.safetensors"):
+            fetched(source, TINY, commit, files[name])
+            fetched(source, TINY, commit, files[name], 1, 9)
+        hub.behaviour.small_files = "resolve-cache"
+        fetched(source, TINY, commit, files["config.json"])
+    assert len(counter.heads) >= 15
+    assert counter.doubled == []
+    assert all({"host", "user-agent", "accept-encoding"} <= set(names) for _, names in counter.heads)
+    cdn = [record.request.names for record in hub.log.records(origin="cdn")]
+    assert cdn
+    assert [names for names in cdn if len(set(names)) < len(names)] == []
+
+
+@ways
+def test_calls_for_webhooks_name_each_header_once(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, behind_proxy: bool
+) -> None:
+    hub.behaviour.aiohttp = True
+    with counted(hub.url, monkeypatch, behind_proxy=behind_proxy) as (counter, url):
+        webhooks = Webhooks(url, hub.token("hf_x"), Timeouts())
+        assert webhooks.watch("https://mirror.example/webhook", "a-secret", [RepoPattern.parse("acme/*")])
+        assert len(webhooks.list()) == 1
+    assert [first.split()[0] for first, _ in counter.heads] == ["GET", "GET", "POST", "GET"]
+    assert counter.doubled == []
+
+
+@pytest.mark.parametrize("shape", Shape)
+def test_a_notice_names_each_header_once(hub: Hub, shape: Shape) -> None:
+    with counting(hub.url) as counter:
+        post = Post(f"{counter.url}/hook", shape, timedelta(seconds=10))
+        assert posted(post.url, b"{}", post.timeout.total_seconds())[0] == 404
+    assert [first.split()[0] for first, _ in counter.heads] == ["POST"]
+    assert counter.doubled == []
+
+
+@ways
+def test_calls_of_a_bucket_name_each_header_once_botos_and_our_own(
+    moto: S3Server, monkeypatch: pytest.MonkeyPatch, behind_proxy: bool
+) -> None:
+    """Behind a proxy all are boto3's."""
+    bucket = moto.make_bucket()
+    with counted(moto.endpoint_url, monkeypatch, behind_proxy=behind_proxy) as (counter, url):
+        store = S3Store(bucket, "some/prefix", S3Options(url, "us-east-1", moto.access_key, moto.secret_key))
+        for number in range(3):  # the first goes boto3's way, the next the short one
+            body = f"{number}".encode()
+            store.put(f"blobs/{number}", body, Sha256.of(body))
+            assert store.stat(f"blobs/{number}") is not None
+            assert read(store, f"blobs/{number}") == body
+        assert store.stat("blobs/none") is None
+        assert read(store, "blobs/1", 0, 1) == b"1"
+        assert len([*store.list("blobs/")]) == 3
+        if not behind_proxy:  # the tests' proxy carries no large bodies
+            _upload(store)
+        store.touch("blobs/0")
+        store.sweep(0)
+        store.delete(["blobs/0", "blobs/1"])
+    by_boto = {(first.split()[0], BOTO in names) for first, names in counter.heads}
+    assert {("GET", True), ("PUT", True), ("POST", True)} <= by_boto
+    assert ({("PUT", False), ("HEAD", False)} <= by_boto) is not behind_proxy
+    assert counter.doubled == []
+
+
+def _upload(store: S3Store) -> None:
+    with store.begin("blobs/large", 6 * MIB) as upload:
+        for start in range(0, 6 * MIB, upload.part_size):
+            upload.put(start // upload.part_size, bytes(min(upload.part_size, 6 * MIB - start)))
+        upload.complete()
