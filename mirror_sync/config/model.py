@@ -127,13 +127,18 @@ class LicensesEntry(Keys):
 
 
 class GuardEntry(Keys):
-    """When an upstream that suddenly lists less is not believed."""
+    """When an upstream that suddenly lists less, or another repo, is not believed."""
 
     max_removed: scalars.Share = Field(
         default=0.5,
         description="The share of a snapshot's files that a new commit may remove; 100% for any.",
         examples=["50%"],
         json_schema_extra={"default": "50%"},
+    )
+    accept: tuple[scalars.Accepted, ...] = Field(
+        default=(),
+        description="The _id of each repo that may take the place of another of its name; * for any.",
+        examples=[["621ffdc136468d709f17c3f2"]],
     )
 
 
@@ -196,7 +201,7 @@ class JobKeys(Keys):
     )
     guard: GuardEntry | None = Field(
         default=None,
-        description="When a commit that removes files is held for a person; half of them when left out.",
+        description="When a commit that removes files, or another repo, is held; half of the files when left out.",
         examples=[{"max_removed": "50%"}],
     )
     on_gone: OnGone | None = Field(

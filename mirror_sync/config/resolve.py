@@ -190,12 +190,16 @@ def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy:
         policy=policy,
         schedule=_schedule(entry.schedule if entry.schedule is not None else defaults.schedule),
         workers=_first(entry.workers, defaults.workers, _WORKERS),
-        guard=Guard(_first(entry.guard, defaults.guard, GuardEntry()).max_removed),
+        guard=_guard(_first(entry.guard, defaults.guard, GuardEntry())),
         on_gone=_first(entry.on_gone, defaults.on_gone, OnGone.KEEP),
         connections=entry.connections if entry.connections is not None else defaults.connections,
         bandwidth=bandwidth(entry.bandwidth or defaults.bandwidth),
         retention=_retention(_first(entry.retention, defaults.retention, RetentionEntry())),
     )
+
+
+def _guard(entry: GuardEntry) -> Guard:
+    return Guard(entry.max_removed, frozenset(entry.accept))
 
 
 def bandwidth(entry: BandwidthEntry | None) -> Bandwidth:

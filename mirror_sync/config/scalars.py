@@ -53,6 +53,13 @@ def word(text: str) -> str:
     return text
 
 
+def accepted(text: str) -> str:
+    """What tells a repo whatever its name, as a hold of `another-repo` spells it; `*` for any."""
+    if not text or "/" in text:
+        raise ValueError(f"{quoted(text)} is no _id of a repo; write it as the reason of the hold does, or '*' for any")
+    return word(text)
+
+
 def sentence(text: str) -> str:
     """Text that says something."""
     if not text.strip():
@@ -160,6 +167,7 @@ VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, from_text(name), TEXT]
 Word = Annotated[str, from_text(word), TEXT]
 Sentence = Annotated[str, from_text(sentence), TEXT]
+Accepted = Annotated[str, from_text(accepted), TEXT]
 FilePath = Annotated[str, from_text(path), TEXT]
 HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]

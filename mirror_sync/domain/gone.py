@@ -1,15 +1,17 @@
 """A repo that its upstream no longer gives, of which something is published: what is done, and what is remembered.
 
 Nothing is done by one answer alone. What must be remembered between runs stands in refs.json, so that every machine
-and a new one see it: `"gone": {"code": …, "since": …}`.
+and a new one see it: `"gone": {"code": …, "since": …}`. Of a withdrawn repo, whose name anybody may take, `_id` and
+`createdAt` stand there, too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.times import iso_utc
 
 WITHDRAW_AFTER = timedelta(days=1)
@@ -35,13 +37,17 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Remembered in refs.json: `code` says why, `since` (UTC) when it was first said."""
+    """Remembered in refs.json: `code` says why, `since` (UTC) when it was first said, `identity` which repo it was."""
 
     code: str
     since: datetime
+    identity: Identity = Identity()
+
+    def of(self, identity: Identity) -> Gone:
+        return replace(self, identity=identity)
 
     def encode(self) -> dict[str, str]:
-        return {"code": self.code, "since": iso_utc(self.since)}
+        return {"code": self.code, "since": iso_utc(self.since), **self.identity.encode()}
 
     @classmethod
     def decode(cls, document: dict[str, str]) -> Gone:
@@ -49,7 +55,7 @@ class Gone:
         since = datetime.fromisoformat(document["since"])
         if since.tzinfo is None:
             raise ValueError(f"a time without a zone: {document['since']!r}")
-        return cls(str(document["code"]), since.astimezone(UTC))
+        return cls(str(document["code"]), since.astimezone(UTC), Identity.of(document))
 
 
 @dataclass(frozen=True, slots=True)

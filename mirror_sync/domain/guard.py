@@ -1,22 +1,27 @@
-"""The deletion guard: an upstream that suddenly lists much less is not believed before a person has looked."""
+"""The guard: an upstream that suddenly lists much less, or another repo, is not believed before a person has looked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.manifest import MirroredFile, RemoteFile
+
+ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """How much of a published snapshot a new commit may remove: a share of its files, 1 being any.
+    """How much of a published snapshot a new commit may remove: a share of its files, 1 being any; and which repos may
+    take the place of another, by their own `_id`, or any by `*`.
 
     Files are counted, not bytes: a listing that was cut short lacks files, while a model that drops one format of its
     weights for another loses most of its bytes in good health. A file that only moved is not removed.
     """
 
     max_removed: float = 0.5
+    accept: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_removed <= 1:
@@ -37,6 +42,18 @@ class Guard:
         if removed <= self.max_removed * len(published):
             return ""
         return f"it removes {removed} of {len(published)} published files; guard.max_removed is {self}"
+
+    def stranger(self, published: Identity, told: Identity) -> str:
+        """Why the repo that goes by a published name now is not to be followed; empty when it is the same or accepted.
+
+        An acceptance names the newcomer itself: one of the name would hold for whoever comes next, too.
+        """
+        if not told.differs(published) or self.accept & {ANY, told.word}:
+            return ""
+        return (
+            f"the name belongs to another repo now ({told}) than the one that was published ({published}): "
+            f"if the new one is meant, add '{told.shown}' to guard.accept of the job"
+        )
 
     def __str__(self) -> str:
         return f"{self.max_removed * 100:g}%"

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.domain.gone import DISABLED, PRIVATE, Cause, OnGone, Standing, frozen_reason, is_certain, rule
+from mirror_sync.domain.gone import DISABLED, PRIVATE, Cause, Gone, OnGone, Standing, frozen_reason, is_certain, rule
 from mirror_sync.domain.job import Job, agreed_on_gone
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import Edit, Settled, held
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
-from mirror_sync.engine.published import read_root
+from mirror_sync.engine.published import identity_of, read_infos
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import Disabled, DocumentError, Gated, KeyMissing, MirrorError, NotFoundOrPrivate
-from mirror_sync.ports import Source, read_document
+from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate
+from mirror_sync.ports import Source
 
 GONE = (NotFoundOrPrivate, Gated, Disabled)
 
@@ -77,9 +76,14 @@ class Absences:
         if not refs.snapshots:
             return Settled(RepoOutcome.HELD, None, f"{reason}; what was published is withdrawn", code)
         ruling = rule(self._wish(task), cause, refs.gone, self._now())
-        after = refs.withdrawn(ruling.note) if ruling.withdraw else refs.noting(ruling.note)
+        after = self._withdrawn(task, refs, ruling.note) if ruling.withdraw else refs.noting(ruling.note)
         commit = None if ruling.withdraw else refs.commit_of(task.revision)
         return Settled(RepoOutcome.HELD, commit, ruling.reason, code, edit=Edit.between(refs, after))
+
+    def _withdrawn(self, task: Task, refs: Refs, note: Gone | None) -> Refs:
+        """The note says which repo it was: from now on nothing else here does, and the name is anybody's."""
+        identity = identity_of(self._target.store, refs, (DEFAULT_BRANCH, task.revision))
+        return refs.withdrawn(None if note is None else note.of(identity))
 
     def _wish(self, task: Task) -> OnGone:
         return agreed_on_gone((task.job, *self._jobs), self._target.name, task.repo)
@@ -95,15 +99,7 @@ class Absences:
 
     def _published_info(self, task: Task, refs: Refs) -> dict[str, Any]:
         """The Hub's words about the repo when it was published; empty when they cannot be read."""
-        for name in (task.revision, DEFAULT_BRANCH, *refs.snapshots):
-            digest = refs.root_of(name)
-            try:
-                if digest is not None:
-                    info = json.loads(read_document(self._target.store, read_root(self._target.store, digest).info))
-                    return info if isinstance(info, dict) else {}
-            except (KeyMissing, DocumentError, ValueError):
-                continue
-        return {}
+        return next(read_infos(self._target.store, refs, (task.revision, DEFAULT_BRANCH)), {})
 
 
 def is_known(refs: Refs) -> bool:

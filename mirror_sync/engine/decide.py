@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Gone
+from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.job import Job, rival
 from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.plan import Plan, plan, unknown
@@ -21,7 +22,7 @@ from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held,
 from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
-from mirror_sync.engine.published import Mapper, read_history, read_manifest, read_refs, read_root
+from mirror_sync.engine.published import Mapper, identity_of, read_history, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import (
     BadAnswer,
@@ -35,7 +36,7 @@ from mirror_sync.errors import (
 from mirror_sync.ports import Source
 
 NO_SIDE = (NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: this server has no such call
-STALE = "stale-endpoint"
+STALE, STRANGER = "stale-endpoint", "another-repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Decider:
             settled = self._unchanged(task, refs, resolved)
         else:
             settled = _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
-        return Seen(resolved, refs) if settled is None else replace(settled, edit=Edit.between(refs, refs.noting(None)))
+        return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         digest = refs.root_of(task.revision)
@@ -128,9 +129,9 @@ class Decider:
         return Settled(RepoOutcome.UNCHANGED, resolved.commit, remarks(resolved), "", root.files, root.size)
 
     def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
-        doubt = self._doubt_of_age(task, refs, resolved)
-        if doubt:
-            return held(resolved.commit, doubt, STALE)
+        doubted = self._doubted(task, refs, resolved)
+        if doubted is not None:
+            return doubted
         root = None if self._anew else self._root(refs, resolved.commit)
         if root is not None and root.selection == task.job.selection:
             return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
@@ -150,6 +151,23 @@ class Decider:
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         change = self._change(resolved, verdict, base, desired)
         return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
+
+    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
+        """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
+        stranger = self._stranger(task, refs, resolved)
+        if stranger and refs.snapshots:
+            return held(resolved.commit, stranger, STRANGER)
+        if stranger:
+            return Settled(RepoOutcome.HELD, resolved.commit, f"{stranger}; what was published is withdrawn", STRANGER)
+        age = self._doubt_of_age(task, refs, resolved)
+        return held(resolved.commit, age, STALE) if age else None
+
+    def _stranger(self, task: Task, refs: Refs, resolved: Resolved) -> str:
+        """Why the upstream's repo is another one than the published, or the withdrawn, of its name."""
+        told = Identity.of(resolved.described)
+        if not told or not is_known(refs):
+            return ""
+        return task.job.guard.stranger(identity_of(self._target.store, refs, (DEFAULT_BRANCH, task.revision)), told)
 
     def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why what another endpoint than the first tells of a name may be older than what is published.
@@ -245,6 +263,11 @@ class Decider:
             except (KeyMissing, DocumentError):
                 continue
         return None
+
+
+def _found_again(refs: Refs) -> Edit | None:
+    """The upstream gives it, so that it is not gone. The note of a withdrawn repo stays: it says which one it was."""
+    return Edit.between(refs, refs.noting(None)) if refs.snapshots else None
 
 
 def _is_stale(task: Task, seen: Seen, refs: Refs) -> bool:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.refs import Refs
@@ -20,6 +22,7 @@ from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
+_INFOS = 4  # that are asked which repo is published: it is an oddity that the first does not tell
 
 
 def read_refs(store: Store, repo: Repo) -> Refs:
@@ -48,6 +51,27 @@ def read_history(store: Store, refs: Refs, commit: CommitId) -> frozenset[str]:
         return frozenset((commit, *(str(item["id"]) for item in history)))
     except (KeyMissing, DocumentError, ValueError, KeyError, TypeError, RecursionError):
         return frozenset((commit,))
+
+
+def read_infos(store: Store, refs: Refs, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The Hub's words about a repo when it was published: under these names first, then in the newest snapshots.
+
+    What is damaged is left out: `verify` names it. A few documents are read, however much is published.
+    """
+    roots = dict.fromkeys(refs.root_of(name) for name in (*names, *reversed(refs.snapshots)))
+    for digest in islice((digest for digest in roots if digest is not None), _INFOS):
+        try:
+            info = json.loads(read_document(store, read_root(store, digest).info))
+        except (KeyMissing, DocumentError, ValueError, RecursionError):
+            continue
+        if isinstance(info, dict):
+            yield info
+
+
+def identity_of(store: Store, refs: Refs, names: Iterable[str]) -> Identity:
+    """Which repo is published, as far as its upstream told; of a withdrawn one, which it was."""
+    told = (Identity.of(info) for info in read_infos(store, refs, names))
+    return next(filter(None, told), refs.gone.identity if refs.gone is not None else Identity())
 
 
 def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:

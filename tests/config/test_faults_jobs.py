@@ -15,6 +15,10 @@ JOB_FAULTS = [
     ("workers: true", f"10: workers: {WORKERS}"),
     ("workers: many", f"10: workers: {WORKERS}"),
     ("guard: {max_removed: 101%}", "22: guard.max_removed: '101%' is no share from 0% to 100%; write 10%"),
+    (
+        "guard: {accept: [acme/x]}",
+        "18: guard.accept[0]: 'acme/x' is no _id of a repo; write it as the reason of the hold does, or '*' for any",
+    ),
     ("on_gone: delete", "10: on_gone: 'delete' is not keep, freeze or withdraw"),
     ("retention: {days: -1}", "19: retention.days: '-1' is no whole number from 0 to 999999"),
     ("upstream: hubb", "11: upstream: 'hubb' is not under upstreams; did you mean hub?"),

@@ -274,6 +274,7 @@ def test_schedule(entry: str, schedule: Every | Cron | None) -> None:
         ("include: ['*.json', onnx/]", {"selection": Selection(include=("*.json", "onnx/"))}),
         ("exclude: ['*.bin']", {"selection": Selection(exclude=("*.bin",))}),
         ("guard: {max_removed: 100%}", {"guard": Guard(1.0)}),
+        ("guard: {accept: [621ffdc1, '*']}", {"guard": Guard(accept=frozenset({"621ffdc1", "*"}))}),
         ("on_gone: withdraw", {"on_gone": OnGone.WITHDRAW}),
         ("retention: {snapshots: 0, days: 7}", {"retention": Retention(0, timedelta(days=7))}),
     ],

@@ -1,11 +1,17 @@
-"""An upstream that suddenly lists much less is held, and what was published stays."""
+"""An upstream that suddenly lists much less, or another repo, is held, and what was published stays."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.upstream import Resolved
+from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.transport import Transport
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 
@@ -84,3 +90,87 @@ def test_another_machine_sees_the_same(hub: Hub, workshop: Workshop, first: str,
     hub.model("acme/x").commit({"f0": b"0"}, replace_all=True)
     other = Workshop(hub.url, tmp_path / "other", store=workshop.store.store)
     assert other.sync_one(job("acme/x")).code == "guard"
+
+
+LATER = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def taken(hub: Hub) -> str:
+    """Somebody else makes a repo of the same name, after a copy of its files; its `_id`."""
+    hub.remove("acme/x")
+    hub.model("acme/x", license="mit", created=LATER).commit({**FILES, "f0": b"other"}, author="mallory")
+    (found,) = HubSource(hub.url, None, Transport()).search(RepoPattern.parse("acme/x"))
+    assert isinstance(found, Resolved)
+    return str(found.described["_id"])
+
+
+def test_another_repo_under_a_published_name_is_held_until_it_is_accepted(
+    hub: Hub, workshop: Workshop, first: str
+) -> None:
+    other = taken(hub)
+    for _ in range(2):
+        report = workshop.sync_one(job("acme/x"))
+        assert (report.outcome, report.code) == ("held", "another-repo")
+        assert f"_id {other} made 2026-06-01" in report.reason
+        assert f"add '{other}' to guard.accept" in report.reason
+    assert workshop.plan_one(job("acme/x")).code == "another-repo"
+    assert workshop.files("acme/x") == FILES
+    accepted = job("acme/x", guard=Guard(accept=frozenset({other})))
+    assert workshop.sync_one(accepted).outcome == "published"
+    assert workshop.files("acme/x")["f0"] == b"other"
+    assert workshop.files("acme/x", first) == FILES
+    assert workshop.sync_one(job("acme/x")).outcome == "unchanged", "it is the published one by now"
+
+
+def test_another_repo_is_held_also_at_a_name_that_is_new(hub: Hub, workshop: Workshop, first: str) -> None:
+    taken(hub)
+    hub.model("acme/x").tag("v2")
+    assert workshop.sync_one(job("acme/x", revisions=("v2",))).code == "another-repo"
+    assert workshop.sync_one(job("acme/*")).code == "another-repo"
+
+
+def test_another_repo_is_held_also_when_the_old_one_was_withdrawn(hub: Hub, workshop: Workshop, first: str) -> None:
+    withdraw = job("acme/x", on_gone=OnGone.WITHDRAW)
+    hub.model("acme/x").set(disabled=True)
+    for ahead in (timedelta(0), timedelta(days=2)):
+        workshop.ahead = ahead
+        workshop.sync(withdraw)
+    assert workshop.refs("acme/x").snapshots == {}
+    taken(hub)
+    assert workshop.sync_one(withdraw).code == "another-repo"
+    assert workshop.refs("acme/x").snapshots == {}
+
+
+def test_nothing_of_another_repo_is_asked_for_before_a_person_has_accepted_it(
+    hub: Hub, workshop: Workshop, first: str
+) -> None:
+    taken(hub)
+    hub.log.clear()
+    workshop.sync(job("acme/x"))
+    assert [record.path for record in hub.log] == ["/api/models/acme/x/revision/main"]
+
+
+def test_a_renamed_repo_is_the_same_and_its_old_name_is_not(hub: Hub, workshop: Workshop, first: str) -> None:
+    hub.rename("acme/x", "acme/y")
+    new = hub.model("acme/y").commit({"f0": b"new"})
+    assert workshop.sync_one(job("acme/x")).commit == new
+    hub.model("acme/x", license="mit", created=LATER).commit(FILES, author="mallory")
+    assert workshop.sync_one(job("acme/x")).code == "another-repo"
+    assert workshop.files("acme/x")["f0"] == b"new"
+
+
+def test_what_policy_refuses_in_between_does_not_make_a_withdrawn_repo_forgotten(
+    hub: Hub, workshop: Workshop, first: str
+) -> None:
+    withdraw = job("acme/x", on_gone=OnGone.WITHDRAW)
+    hub.model("acme/x").set(disabled=True)
+    for ahead in (timedelta(0), timedelta(days=2)):
+        workshop.ahead = ahead
+        workshop.sync(withdraw)
+    taken(hub)
+    hub.model("acme/x", license="gpl-3.0")
+    assert workshop.sync_one(withdraw).outcome == "refused"
+    hub.model("acme/x", license="mit")
+    report = workshop.sync_one(withdraw)
+    assert report.code == "another-repo"
+    assert report.reason.endswith("what was published is withdrawn")

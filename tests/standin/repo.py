@@ -86,7 +86,7 @@ class Repo:
         self.commits: dict[str, Commit] = {}
         self.scans: dict[str, str] = {}
         self.scans_done = True
-        self._first_id = repo_id
+        self.first_id = repo_id
         self._lock = lock
 
     def set(self, **changes: Unpack[Changes]) -> Repo:
@@ -177,7 +177,7 @@ class Repo:
     def _record(self, parent: Commit | None, tree: Tree, options: CommitOptions) -> Commit:
         newest = max((commit.date for commit in self.commits.values()), default=self.settings.created)
         date = options.date or newest + timedelta(minutes=1)
-        origin = f"{self.kind} {self._first_id} {parent.id if parent else ''}\n"
+        origin = f"{self.kind} {self.first_id} {parent.id if parent else ''}\n"
         digest = hashlib.sha1(origin.encode(), usedforsecurity=False)
         digest.update(f"{date.isoformat()}\n{options.author}\n{options.title}\n{options.message}\n".encode())
         for line in tree.identities():

@@ -163,7 +163,7 @@ LIST_FACTS = {
 
 def repo_facts(repo: Repo, commit: Commit | None, wanted: Iterable[str]) -> Json:
     """Return a repo's id and the facts ``wanted``; a card that is empty is left out, as on the Hub."""
-    number = hashlib.sha256(f"{repo.kind}:{repo.settings.created}:{repo.id}".encode()).hexdigest()[:24]
+    number = hashlib.sha256(f"{repo.kind}:{repo.settings.created}:{repo.first_id}".encode()).hexdigest()[:24]
     facts = {name: FACTS[name](repo, commit) for name in wanted if name in FACTS}
     if not facts.get("cardData", True):
         del facts["cardData"]
