@@ -36,6 +36,7 @@ find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install -D -m 644 systemd/mirror-sync.service "$root/usr/lib/systemd/system/mirror-sync.service"
 install -D -m 644 systemd/mirror-sync-worker.service "$root/usr/lib/systemd/system/mirror-sync-worker.service"
+install -D -m 644 systemd/mirror-front.service "$root/usr/lib/systemd/system/mirror-front.service"
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CHANGELOG.md

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
 from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
-from mirror_sync.front.workers import Workers, barrier, drop_foreign, workers
+from mirror_sync.front.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 
 __all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
 
@@ -41,7 +42,10 @@ _MODULES = (
     "slices",
     "snapshots",
 )  # in JavaScript
+_SHOWN = 3  # names of files in a message
 _FOLDERS = ("logs", "temp", "cache")
+_MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
+_WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = structlog.get_logger()
@@ -55,10 +59,11 @@ _HIDDEN = (
 
 @dataclass(frozen=True, slots=True)
 class NginxOptions:
-    """`user` runs the workers when nginx is started by root; None: the owner of the folder that is written to, in place
-    of root www-data or nobody. Links lead to `public_url`; None: to where each client says that it found us.
-    `cache_size`, in bytes, bounds what is kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is
-    published, and `/` and the addresses of repos lead there.
+    """`user` runs the workers when nginx is started by root; None: www-data, or nobody.
+
+    Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
+    kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
+    repos lead there.
     """
 
     target: DirectoryBucket | S3Bucket
@@ -75,19 +80,50 @@ class NginxOptions:
 def write_nginx(directory: Path, options: NginxOptions) -> Path:
     """Write DIR/nginx.conf and what it names, replacing an older configuration; returns its path.
 
-    ValueError for options that cannot be written as a configuration. The log says what the workers will not be able to
-    reach.
+    ValueError for options that cannot be written as a configuration, for a folder with files that are not ours, and for
+    one in which nginx's workers could replace what root opens. The log says what the workers will not be able to reach.
     """
     folder = directory.absolute()
-    staff = workers(folder, options.user)
+    staff = workers(options.user)
     texts = dict(_render(folder, options, staff))
+    _check_ours(folder)
+    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
+        _check_safe(folder, staff)
     _make_folders(folder, staff)
     (folder / CREDENTIALS).unlink(missing_ok=True)
     for name, text in texts.items():
         _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
-    if staff is not None:
-        _warn(staff, folder, options.target)
+    _warn(staff, folder, options.target)
     return folder / "nginx.conf"
+
+
+def _check_ours(folder: Path) -> None:
+    """A folder is ours when it is new, empty, or bears our mark."""
+    try:
+        found = sorted(place.name for place in folder.iterdir())
+    except FileNotFoundError:
+        return
+    if found and _MARK not in found and not _begins_as_ours(folder / "nginx.conf"):
+        some = ", ".join([*found[:_SHOWN], "..."] if len(found) > _SHOWN else found)
+        raise ValueError(f"{folder} holds what is not ours ({some}): choose a folder of its own, say {folder}/mirror")
+
+
+def _begins_as_ours(configuration: Path) -> bool:
+    try:
+        with configuration.open("rb") as file:
+            return file.read(len(_WRITTEN_BY)) == _WRITTEN_BY
+    except OSError:
+        return False
+
+
+def _check_safe(folder: Path, staff: Workers) -> None:
+    for place in (folder, *(folder / name for name in _FOLDERS)):
+        open_to = snare(place, staff)
+        if open_to is not None:
+            raise ValueError(
+                f"nginx's workers run as {staff.user}, who may replace files in {open_to}, which root would open: "
+                f"chown root {open_to} and chmod go-w {open_to}, or choose another folder or front.user"
+            )
 
 
 def _make_folders(folder: Path, staff: Workers | None) -> None:
@@ -97,19 +133,29 @@ def _make_folders(folder: Path, staff: Workers | None) -> None:
             place.mkdir(parents=True)
             if staff is not None:
                 place.chmod(_FOLDER_MODE)
+    (folder / _MARK).touch(0o644)
     if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
         drop_foreign(folder / "cache", staff)
 
 
-def _warn(staff: Workers, folder: Path, target: DirectoryBucket | S3Bucket) -> None:
-    for place in (folder, *([target.root.absolute()] if isinstance(target, DirectoryBucket) else [])):
-        closed = barrier(place, staff)
-        if closed is not None:
+def _warn(staff: Workers | None, folder: Path, target: DirectoryBucket | S3Bucket) -> None:
+    """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
+    used = [folder / "cache", folder / "temp"]
+    used += [target.root.absolute()] if isinstance(target, DirectoryBucket) else []
+    try:
+        who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
+    except ValueError:
+        return  # nobody here for root's nginx: whoever starts it runs the workers
+    told: set[Path] = set()
+    for place in used:
+        closed = barrier(place, who)
+        if closed is not None and closed not in told:
+            told.add(closed)
             _log.warning(
                 "front.closed",
                 folder=str(closed),
-                reason=f"nginx's workers run as {staff.user}, who may not enter {closed}, and so cannot use {place}; "
-                f"chmod o+x {closed}, or choose another folder",
+                reason=f"{when}nginx's workers run as {who.user}, who may not enter {closed}, and so cannot use "
+                f"{place}; chmod o+x {closed}, or choose another folder",
             )
 
 
@@ -180,6 +226,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "folder": plain(folder),
         "js_module": str(options.js_module),
         "listen": address(options.host, options.port),
+        "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_address": address(_own_address(options.host), options.port),
         "refs_seconds": options.refs_seconds,
         "pointer_seconds": POINTER_SECONDS,

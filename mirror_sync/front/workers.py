@@ -1,7 +1,7 @@
 """Who runs nginx's workers when root starts it, and whether they can reach what they need.
 
 The folders that workers write to are made, and given to them, by nginx itself. Their parents stay root's: what root
-opens must not lie where a worker could put a link (CVE-2016-1247).
+opens must not lie where a worker could put a link (CVE-2016-1247). So the workers are never whoever owns the folder.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _ORDINARY = ("www-data", "nobody")  # whom a web server's workers run as, the first that there is
-_ENTER = 0o1
+_ENTER, _WRITE = 0o1, 0o2
+CACHES = ("pointers", "documents", "refs", "blobs", "slices")  # the folders of proxy_cache_path in the templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,33 @@ class Workers:
             status = folder.stat()
         except OSError:
             return True
+        return self._may(_ENTER, status)
+
+    def may_replace_in(self, folder: Path) -> bool:
+        """Whether they could put something else in the place of what lies there; root may anyway."""
+        try:
+            status = folder.stat()
+        except OSError:
+            return False
+        if self.uid == 0:
+            return False
+        if status.st_uid == self.uid:
+            return True  # by a chmod, if need be
+        return not status.st_mode & stat.S_ISVTX and self._may(_WRITE, status)
+
+    def _may(self, what: int, status: os.stat_result) -> bool:
         shift = 6 if status.st_uid == self.uid else 3 if status.st_gid in self.groups else 0
-        return self.uid == 0 or bool(status.st_mode >> shift & _ENTER)
+        return self.uid == 0 or bool(status.st_mode >> shift & what)
 
 
-def workers(folder: Path, user: str | None) -> Workers | None:
-    """The user that was named, else the owner of `folder`, else an ordinary one in place of root.
+def workers(user: str | None) -> Workers | None:
+    """The user that was named, else an ordinary one in place of root.
 
     None for whoever starts nginx: only root has a choice. ValueError for a user that this machine does not have.
     """
     if user is not None:
         return _named(user)
-    return _owner(folder) or _ordinary() if os.geteuid() == 0 else None
+    return ordinary() if os.geteuid() == 0 else None
 
 
 def barrier(place: Path, of: Workers) -> Path | None:
@@ -57,10 +74,18 @@ def barrier(place: Path, of: Workers) -> Path | None:
     return next((folder for folder in (*reversed(place.parents), place) if not of.may_enter(folder)), None)
 
 
+def snare(place: Path, of: Workers) -> Path | None:
+    """The first folder on the way to `place`, or that itself, in which the workers could replace what root opens."""
+    return next((folder for folder in (*reversed(place.parents), place) if of.may_replace_in(folder)), None)
+
+
 def drop_foreign(caches: Path, of: Workers) -> None:
-    """Remove the caches of other users: nginx gives a cache to its workers, but not what is in it already. OSError."""
-    for cache in caches.iterdir():
-        if cache.stat(follow_symlinks=False).st_uid != of.uid:
+    """Remove our caches of other users: nginx gives a cache to its workers, but not what is in it already. OSError.
+
+    Whatever else lies there is somebody's.
+    """
+    for cache in (caches / name for name in CACHES):
+        if cache.is_dir() and not cache.is_symlink() and cache.stat().st_uid != of.uid:
             shutil.rmtree(cache)
 
 
@@ -79,15 +104,8 @@ def _of(entry: pwd.struct_passwd) -> Workers:
     return Workers(entry.pw_name, entry.pw_uid, group, groups)
 
 
-def _owner(folder: Path) -> Workers | None:
-    """None for root, for a user without a name, and for a folder that is not there yet, which will be root's."""
-    with suppress(FileNotFoundError, KeyError):
-        uid = folder.stat().st_uid
-        return _of(pwd.getpwuid(uid)) if uid != 0 else None
-    return None
-
-
-def _ordinary() -> Workers:
+def ordinary() -> Workers:
+    """Whom nginx takes when root starts it and nobody was named. ValueError when this machine has nobody for it."""
     for name in _ORDINARY:
         with suppress(ValueError):
             return _named(name)

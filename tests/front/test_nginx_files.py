@@ -12,6 +12,9 @@ import pytest
 
 from mirror_sync.front import routes
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.stores.directory import DirectoryStore
+from tests.front.bucket import model
+from tests.front.mirrors import by_nginx
 from tests.parts import program
 from tests.requirements import need
 
@@ -44,7 +47,25 @@ def test_keys_stand_in_a_file_of_their_own_that_only_its_owner_reads(tmp_path: P
             assert "THEKEY" not in file.read_text()
 
 
+def test_what_nginx_asks_of_itself_is_answered_to_nobody_else(tmp_path: Path) -> None:
+    need("nginx")
+    bucket = DirectoryBucket(tmp_path / "bucket")
+    published = model(DirectoryStore(bucket.root))
+    commit = published.publish({"a": b"some"})
+    with by_nginx(published.store, NginxOptions(bucket), tmp_path / "front") as mirror:
+        path = f"{published.at}/resolve/{commit}/a"
+        assert mirror.get(path).body == b"some"
+        stranger = mirror.get(path, Host="pointers.invalid")
+        assert (stranger.body, stranger.headers["X-Blob-Digest"]) == (b"some", None)
+        first = (tmp_path / "front/nginx.conf").read_text()
+    write_nginx(tmp_path / "front", NginxOptions(bucket))
+    names = [re.findall(r"server_name (\S+);", text) for text in (first, (tmp_path / "front/nginx.conf").read_text())]
+    assert len(names[0]) == len(names[1]) == 1
+    assert names[0] != names[1]
+
+
 def test_an_older_credentials_file_never_lends_its_mode(tmp_path: Path) -> None:
+    write_nginx(tmp_path, NginxOptions(PRIVATE))
     (tmp_path / "s3-credentials.json").write_text("{}")
     (tmp_path / "s3-credentials.json").chmod(0o644)
     write_nginx(tmp_path, NginxOptions(PRIVATE))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mirror_sync.front.nginx import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
-from mirror_sync.front.workers import Workers, barrier, workers
+from mirror_sync.front.workers import CACHES, Workers, barrier, workers
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import by_nginx, s3_store
@@ -57,18 +59,59 @@ def test_in_place_of_root_an_ordinary_user_runs_the_workers(open_folder: Path) -
 
 
 @as_root
-def test_a_folder_of_a_user_without_a_name_is_served_by_an_ordinary_one(open_folder: Path) -> None:
+@pytest.mark.parametrize(("place", "mode"), [(".", 0o700), ("logs", 0o700), (".", 0o757)])
+def test_what_root_opens_is_not_written_where_the_workers_could_replace_it(
+    place: str, mode: int, open_folder: Path
+) -> None:
+    folder = open_folder / "front"
+    options = NginxOptions(DirectoryBucket(open_folder), user="nobody")
+    written = write_nginx(folder, options).read_bytes()
+    if mode == 0o700:
+        os.chown(folder / place, pwd.getpwnam("nobody").pw_uid, -1)
+    (folder / place).chmod(mode)
+    with pytest.raises(ValueError, match=f"who may replace files in {folder / place}"):
+        write_nginx(folder, replace(options, port=81))
+    assert (folder / "nginx.conf").read_bytes() == written
+
+
+@as_root
+def test_the_owner_of_a_folder_does_not_run_its_workers(open_folder: Path) -> None:
     os.chown(open_folder, NAMELESS, NAMELESS)
     (user,) = users(write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder))))
     assert user.split()[0] == ordinary()
 
 
+@pytest.mark.parametrize("theirs", ["nginx.conf", "cache/theirs", "notes.txt"])
+def test_a_folder_with_what_is_not_ours_is_refused_and_stays_as_it_is(theirs: str, tmp_path: Path) -> None:
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    (tmp_path / theirs).write_text("theirs")
+    with pytest.raises(ValueError, match=f"holds what is not ours .*choose a folder of its own, say {tmp_path}/"):
+        write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    assert [place for place in tmp_path.rglob("*") if place.is_file()] == [tmp_path / theirs]
+    assert (tmp_path / theirs).read_text() == "theirs"
+
+
+def test_a_folder_that_was_written_before_there_was_a_mark_is_ours(tmp_path: Path) -> None:
+    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    (tmp_path / ".mirror-sync-front").unlink()
+    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+
+
 @as_root
-def test_the_owner_of_a_folder_runs_its_workers(open_folder: Path) -> None:
-    owner = pwd.getpwnam("nobody")
-    os.chown(open_folder, owner.pw_uid, owner.pw_gid)
-    (user,) = users(write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder))))
-    assert user == f"nobody {grp.getgrgid(owner.pw_gid).gr_name}"
+def test_of_the_caches_in_our_folder_only_ours_are_removed(open_folder: Path) -> None:
+    write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder)))
+    for name in ("pointers", "theirs"):
+        (open_folder / "cache" / name).mkdir()
+        (open_folder / "cache" / name / "kept").write_text("by root")
+    write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder)))
+    assert [place.name for place in (open_folder / "cache").iterdir()] == ["theirs"]
+    assert (open_folder / "cache/theirs/kept").is_file()
+
+
+def test_every_cache_of_the_configuration_is_known_as_ours(tmp_path: Path) -> None:
+    target = S3Bucket("b", endpoint_url="http://127.0.0.1:9", prefix="", region="r", addressing="path")
+    text = write_nginx(tmp_path, NginxOptions(target)).read_text()
+    assert set(re.findall(r"^\s*proxy_cache_path .*/cache/([a-z]+)", text, re.MULTILINE)) == set(CACHES)
 
 
 def test_a_user_that_was_named_runs_the_workers_in_its_own_group(tmp_path: Path) -> None:
@@ -136,9 +179,9 @@ def test_whoever_owns_a_folder_or_is_in_its_group_may_enter_as_its_mode_says(tmp
     assert barrier(tmp_path / "a" / "b", Workers("x", NAMELESS, "x", frozenset())) is not None
 
 
-def test_who_is_not_root_runs_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_root_runs_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: NAMELESS)
-    assert workers(tmp_path, None) is None
+    assert workers(None) is None
 
 
 def _reads_everything(repo: Published, options: NginxOptions, folder: Path) -> None:
