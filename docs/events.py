@@ -38,6 +38,7 @@ _MEANINGS = {
     "errand.started": "A worker begins with a repo.",
     "file.failed": "A file could not be brought or proved; nothing of it is published.",
     "file.interrupted": "A file was on its way when the run was stopped; what came is gone on with.",
+    "file.resumed": "Of a large file, what an earlier run had brought is stored and is gone on with.",
     "file.started": "A file is on its way.",
     "file.stored": "A file is proved by SHA-256 and stored.",
     "front.closed": "`front nginx` wrote for workers who may not enter a folder that they need.",
@@ -60,6 +61,7 @@ _MEANINGS = {
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
     "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays.",
+    "repo.interrupted": "The run was stopped while it brought a repo; what came is kept.",
     "repo.planned": "A repo has changed; what is fetched and what is here already.",
     "repo.published": "Readers get the new snapshot from now on.",
     "repo.refused": "Policy does not allow the repo: nothing of it is mirrored.",
@@ -151,6 +153,7 @@ def _samples() -> Iterator[events.Event]:
     yield events.RankingCutShort("1", "job", 1, 2, 3)
     yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
     yield events.FileStarted("1", _REPO, "file", 1)
+    yield events.PartsFound("1", _REPO, "file", 1)
     yield events.FileFinished("1", _REPO, "file", 1)
     yield events.FileFinished("1", _REPO, "file", 1, error="why")
     yield events.FileFinished("1", _REPO, "file", 1, interrupted=True)

@@ -20,6 +20,7 @@ _SAID = {
     State.FAILED: "the last attempt failed",
     State.GATED: "the upstream has admitted no account of this mirror",
     State.GONE: "the upstream no longer gives it",
+    State.INTERRUPTED: "the last run was stopped while it brought this; the next one goes on",
     State.ELSEWHERE: "published into what was the job's target before",
     State.NEVER: "no run has looked at it yet",
 }

@@ -123,7 +123,7 @@ def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
 def _checked(line: Line, facts: Facts) -> Line:
     """What is published is the truth: also where a machine remembers nothing of it, or what is there no more."""
     there = next((one for one in facts.snapshots if not _spellings(line.revision).isdisjoint(_ways_to(one))), None)
-    if line.state is State.NEVER and there is not None:
+    if line.state in (State.NEVER, State.INTERRUPTED) and there is not None:
         known = replace(line, state=State.PUBLISHED, reason="", commit=there.commit, published=there.published)
         return replace(known, files=there.files, bytes=there.bytes)
     if line.state is State.PUBLISHED and there is None:

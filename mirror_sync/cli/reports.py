@@ -49,6 +49,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     seconds = (datetime.fromisoformat(report.finished) - datetime.fromisoformat(report.started)).total_seconds()
     done = _done(
         ("fetched", sum(repo.fetched_files for repo in repos), sum(repo.fetched_bytes for repo in repos)),
+        ("went on with", 0, sum(repo.resumed_bytes for repo in repos)),
         ("reused", sum(repo.reused_files for repo in repos), sum(repo.reused_bytes for repo in repos)),
     )
     if repos or not report.interrupted:  # else what came belongs to repos that are not finished
@@ -189,6 +190,11 @@ def _worst_plans_first(repos: Iterable[RepoPlan]) -> list[RepoPlan]:
 
 
 def _done(*amounts: tuple[str, int, int]) -> str:
-    """fetched 5 files (6.0 MB), reused 1 file (33 B)."""
-    some = [f"{verb} {counted(files, 'file')} ({in_bytes(size)})" for verb, files, size in amounts if files]
+    """fetched 5 files (6.0 MB), went on with 21.0 MB, reused 1 file (33 B)."""
+    some = [f"{verb} {_amount(files, size)}" for verb, files, size in amounts if files or size]
     return ", ".join(some) or f"{amounts[0][0]} nothing"
+
+
+def _amount(files: int, size: int) -> str:
+    """Of no whole file, the bytes alone."""
+    return f"{counted(files, 'file')} ({in_bytes(size)})" if files else in_bytes(size)

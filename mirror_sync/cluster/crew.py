@@ -102,6 +102,11 @@ class _Office:
                         desk.given_back(why)
                 bench.site.pause(_PAUSE)
             raise ClusterError(f"{_RETURNS} workers gave the repo back")
+        except Interrupted:
+            report = desk.interrupted()
+            if report is None:
+                raise
+            return report
         finally:
             desk.close()
 

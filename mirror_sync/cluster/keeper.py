@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -23,10 +24,12 @@ from mirror_sync.cluster.messages import (
     Remembered,
     Told,
 )
-from mirror_sync.domain.events import Event, FileFinished, FileStarted, RepoPlanned, Retrying
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted, PartsFound, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.crew import Errand
-from mirror_sync.engine.sync import Bench
+from mirror_sync.engine.reading import Tally
+from mirror_sync.engine.sync import Bench, interrupted_report
 from mirror_sync.errors import StoreError
 
 Reply = Callable[[str, int, Answer], None]  # to the worker of this address, of the question with this number
@@ -50,9 +53,13 @@ class Desk:
         self.attempts, self._begun = 0, 0.0
         self._claims: dict[str, ExitStack] = {}
         self._open: dict[str, FileStarted] = {}
-        self._planned = self._closed = False
+        self._planned: RepoPlanned | None = None
+        self._closed = False
         self._landed: dict[str, int] = {}  # what this attempt has brought: path -> bytes
         self._earlier: dict[str, int] = {}  # what others had
+        self._came: Counter[str] = Counter()  # bytes of each file, over all attempts
+        self._again: Counter[str] = Counter()  # of these, what the present attempt has found of an earlier one's
+        self._found: Counter[str] = Counter()  # what had come before the errand
         self._lock = threading.Lock()
 
     def take(self, letter: Letter) -> None:
@@ -85,12 +92,29 @@ class Desk:
         """The report of the last attempt as one of the errand: what earlier ones brought was fetched, not reused."""
         with self._lock:
             earlier = [size for path, size in self._earlier.items() if path not in self._landed]
+            again = sum(self._again.values())
         return replace(
             report,
             fetched_files=report.fetched_files + len(earlier),
-            fetched_bytes=report.fetched_bytes + sum(earlier),
+            fetched_bytes=report.fetched_bytes + sum(earlier) + again,
+            resumed_bytes=max(0, report.resumed_bytes - again),
             reused_files=max(0, report.reused_files - len(earlier)),
             reused_bytes=max(0, report.reused_bytes - sum(earlier)),
+        )
+
+    def interrupted(self) -> RepoReport | None:
+        """The report of an errand that was stopped: what came is kept. None where nothing was planned yet."""
+        with self._lock:
+            if self._planned is None:
+                return None
+            files = len(self._earlier | self._landed)
+            tally = Tally(CommitId(self._planned.commit), files, sum(self._came.values()), sum(self._found.values()))
+        report = interrupted_report(self._errand.task, tally)
+        return replace(
+            report,
+            fetched_files=files,
+            fetched_bytes=tally.fetched_bytes,
+            resumed_bytes=tally.resumed_bytes,
         )
 
     def close(self) -> None:
@@ -158,9 +182,14 @@ class Desk:
         """A second attempt plans what is left, which was counted when the first one planned."""
         match event:
             case RepoPlanned():
-                again, self._planned = self._planned, True
-                if again:
+                again, self._planned = self._planned, event
+                if again is not None:
                     return
+            case PartsFound():
+                self._find(event)
+                return
+            case BytesFetched(path=path, count=count):
+                self._came[path] += count
             case FileStarted(path=path):
                 self._open[path] = event
             case FileFinished(path=path, size=size, error=error, interrupted=interrupted):
@@ -168,3 +197,17 @@ class Desk:
                 if error is None and not interrupted:
                     self._landed[path] = size
         self._bench.site.tell(event)
+
+    def _find(self, event: PartsFound) -> None:
+        """What an earlier attempt at this errand had brought has been told when it came; the rest is older."""
+        path = event.path
+        if event.count < 0:  # all of it was no good
+            again, older = self._again.pop(path, 0), self._found.pop(path, 0)
+            self._came[path] -= again
+            self._bench.site.tell(BytesFetched(event.run, event.repo, path, -again))
+            self._bench.site.tell(replace(event, count=-older))
+            return
+        self._again[path] = min(event.count, self._came[path])
+        if older := max(0, event.count - self._again[path] - self._found[path]):
+            self._found[path] += older
+            self._bench.site.tell(replace(event, count=older))

@@ -16,7 +16,7 @@ from mirror_sync.cluster.far import bench_from_afar
 from mirror_sync.cluster.messages import Answer, Begun, GivenBack, Letter, Message, Parcel, Refused
 from mirror_sync.domain.events import Called, Event, Retrying
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.report import RepoReport
+from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.run import open_bench
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.sync import Bench, run_errand
@@ -62,6 +62,8 @@ class Workplace:
             try:
                 report = self._carry_out(parcel, attempt)
             except Interrupted:
+                report = None
+            if report is None or report.outcome is RepoOutcome.INTERRUPTED:  # the coordinator knows what was kept
                 _log.info("errand.given-back", job=task.job.name, repo=str(task.repo), revision=task.revision)
                 return GivenBack(self._left or "it was stopped")
             _log.info("errand.finished", job=task.job.name, repo=str(task.repo), outcome=report.outcome)

@@ -80,6 +80,16 @@ class BytesFetched:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsFound:
+    """`count` bytes of a file are stored already, by an earlier run that did not end; negative: they were no good."""
+
+    run: str
+    repo: Repo
+    path: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Disproved:
     """The bytes of one attempt at a file were not the promised ones; nothing of them is stored."""
 
@@ -211,6 +221,7 @@ Event = (
     | RepoPlanned
     | FileStarted
     | BytesFetched
+    | PartsFound
     | Disproved
     | FileFinished
     | Retrying

@@ -17,6 +17,7 @@ class State(StrEnum):
     GONE = "gone"  # upstream no longer gives it; what was published before stays
     HELD = "held"
     REFUSED = "refused"
+    INTERRUPTED = "interrupted"  # in the midst of its first publication: what came is kept
     ELSEWHERE = "elsewhere"  # published into what was the job's target before
     NEVER = "never"  # no run has looked at it
     PUBLISHED = "published"

@@ -16,6 +16,7 @@ class RepoOutcome(StrEnum):
     UNCHANGED = "unchanged"
     REFUSED = "refused"  # by policy: nothing of it is mirrored
     HELD = "held"  # by policy, guard or because upstream does not give it: what was published before stays
+    INTERRUPTED = "interrupted"  # the run was stopped in its midst: what came is kept, the next run goes on
     FAILED = "failed"
 
 
@@ -23,7 +24,8 @@ class RepoOutcome(StrEnum):
 class RepoReport:
     """One revision of one repo in one run. `code` is `reason` in a word: an error's code, `license`, or empty.
 
-    `files` and `bytes` count all that the published snapshot holds.
+    `files` and `bytes` count all that the published snapshot holds, `fetched_bytes` what came and is stored, parts of
+    large files too. `resumed_bytes` were parts that an earlier run had brought, `reused_bytes` files that were there.
     Of what the run published: `committed` is the commit's date by the upstream, `published` when readers got it here,
     `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
     """
@@ -46,6 +48,7 @@ class RepoReport:
     committed: str | None = None
     published: str | None = None
     lag_seconds: float | None = None
+    resumed_bytes: int = 0
 
     @property
     def failed(self) -> bool:
@@ -56,8 +59,9 @@ class RepoReport:
 class RunReport:
     """One run; `started` and `finished` are ISO 8601 in UTC.
 
-    `interrupted` when it was asked to stop before its end; `left` repos are undone then, and all those of `jobs_left`
-    jobs that were not begun. `done` are the jobs that came to their end.
+    `interrupted` when it was asked to stop before its end; `left` repos are undone then, those in `repos` that were
+    interrupted among them, and all those of `jobs_left` jobs that were not begun. `done` are the jobs that came to
+    their end.
     """
 
     run: str
@@ -245,5 +249,5 @@ class RepoStatus:
 
 def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:
     """For tables: what needs a person comes first."""
-    order = (RepoOutcome.FAILED, RepoOutcome.HELD, RepoOutcome.REFUSED, RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+    order = tuple(reversed(RepoOutcome))
     return sorted(reports, key=lambda report: (order.index(report.outcome), report.job, report.repo, report.revision))

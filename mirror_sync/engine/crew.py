@@ -45,7 +45,7 @@ class Crew(Protocol):
     def bring(self, bench: Bench, errand: Errand) -> RepoReport:
         """Carry one out, once, while the caller holds the repo's lock.
 
-        What goes wrong with the repo is in the report. Raises ClusterError when nobody carried it out, and Interrupted
-        after a stop: what was put of large files is noted then.
+        What goes wrong with the repo is in the report, and so is a stop: what was put of large files is noted then.
+        Raises ClusterError when nobody carried it out, and Interrupted for a stop before anything was planned.
         """
         ...

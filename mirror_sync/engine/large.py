@@ -56,6 +56,7 @@ class LargeFiles:
             with flow.ending():
                 running = _hash_of_kept(read, upload, note)
                 if running is not None:
+                    read.found(min(upload.kept * upload.part_size, read.file.size))
                     flow.run(running, digest)
                     upload.complete()
         return running is not None

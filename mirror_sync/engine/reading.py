@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.events import BytesFetched
+from mirror_sync.domain.events import BytesFetched, PartsFound
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.site import Site
 from mirror_sync.errors import IntegrityError
 from mirror_sync.ports import ByteStream, Source
@@ -16,14 +17,40 @@ from mirror_sync.ports import ByteStream, Source
 _READ = 1024 * 1024  # bytes between two looks at the stop event
 
 
+@dataclass(slots=True)
+class Tally:
+    """What one repo moved and was stored; counted by many threads.
+
+    `commit` is the one that is being brought, None before that is known; `resumed_bytes` were there of an earlier run.
+    """
+
+    commit: CommitId | None = None
+    fetched_files: int = 0
+    fetched_bytes: int = 0
+    resumed_bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, files: int, fetched: int, resumed: int) -> None:
+        with self._lock:
+            self.fetched_files += files
+            self.fetched_bytes += fetched
+            self.resumed_bytes += resumed
+
+    def take(self, report: RepoReport) -> RepoReport:
+        """Count what somebody else moved."""
+        self.add(report.fetched_files, report.fetched_bytes, report.resumed_bytes)
+        return report
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a file comes from, and in which run."""
+    """Where a file comes from, in which run, and where is counted what of it was stored."""
 
     run: str
     source: Source
     repo: Repo
     commit: CommitId
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
 
 class FileRead:
@@ -32,7 +59,7 @@ class FileRead:
     def __init__(self, site: Site, origin: Origin, file: RemoteFile) -> None:
         self.file = file
         self._site, self._origin = site, origin
-        self._count = 0
+        self._count = self._found = 0
         self._lock = threading.Lock()
 
     def range_into(self, body: memoryview, start: int) -> None:
@@ -61,12 +88,27 @@ class FileRead:
         """Raise Interrupted when the run was asked to stop."""
         self._site.go_on()
 
+    def found(self, count: int) -> None:
+        """Of the file so many bytes are stored already, by an earlier attempt, and are gone on with."""
+        self._found = count
+        if count:
+            self._site.tell(PartsFound(self._origin.run, self._origin.repo, self.file.path, count))
+
     def keep(self, count: int) -> None:
         """Of the bytes of this attempt so many will be gone on with, and are not taken back."""
         with self._lock:
             self._count -= count
+        self._origin.tally.add(0, count, self._found)
+        self._found = 0
+
+    def landed(self) -> None:
+        """The file is stored, whole."""
+        self._origin.tally.add(1, self.file.size - self._found, self._found)
 
     def take_back(self) -> None:
-        """Tell that the bytes of this attempt were thrown away."""
+        """Tell that the bytes of this attempt were thrown away, and those with it that it had found."""
         if self._count:
             self._tell(-self._count)
+        if self._found:
+            self.found(-self._found)
+            self._found = 0

@@ -16,9 +16,10 @@ from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.gather import Task
 from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import read_refs, read_root
+from mirror_sync.engine.reading import Tally
 from mirror_sync.engine.run import open_bench
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.sync import Bench, Tally, bring_up_to_date
+from mirror_sync.engine.sync import Bench, bring_up_to_date
 from mirror_sync.engine.transfer import Origin
 from mirror_sync.engine.walk import Place
 from mirror_sync.errors import (

@@ -30,7 +30,7 @@ from mirror_sync.errors import Interrupted
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
 
-Result = TypeVar("Result")
+Result = TypeVar("Result", RepoReport, RepoPlan)
 
 
 def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunReport:
@@ -152,12 +152,16 @@ def _for_each(
     results: list[Result],
     at_once: int = REPOS_AT_ONCE,
 ) -> int:
-    """Adds the results, in the order of finishing; returns how many were left undone because of a stop."""
+    """Adds the results, in the order of finishing; returns how many were left undone because of a stop.
+
+    What was interrupted in its midst has a result, and is left all the same.
+    """
     left = 0
     with ThreadPoolExecutor(at_once, "repo", work_for, (stop,)) as repos:
         for done in as_completed([repos.submit(work, item) for item in items]):
             try:
                 results.append(done.result())
+                left += results[-1].outcome is RepoOutcome.INTERRUPTED
             except Interrupted:
                 left += 1  # the stop may be another's: our own ends the rest by itself
     return left

@@ -29,8 +29,9 @@ from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
+from mirror_sync.engine.reading import Origin, Tally
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.transfer import Origin, Transfer
+from mirror_sync.engine.transfer import Transfer
 from mirror_sync.errors import Interrupted, RevisionNotFound
 from mirror_sync.ports import Source
 
@@ -71,34 +72,16 @@ class Brought(NamedTuple):
     committed: str
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one repo moved; counted by many threads."""
-
-    fetched_files: int = 0
-    fetched_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, file: RemoteFile) -> None:
-        with self._lock:
-            self.fetched_files += 1
-            self.fetched_bytes += file.size
-
-    def take(self, report: RepoReport) -> RepoReport:
-        """Count what somebody else moved."""
-        with self._lock:
-            self.fetched_files += report.fetched_files
-            self.fetched_bytes += report.fetched_bytes
-        return report
-
-
 def sync_repo(bench: Bench, task: Task) -> RepoReport:
-    """Carry out one task. Every failure becomes a report with its reason; only Interrupted leaves."""
+    """Carry out one task. Every failure becomes a report with its reason, and so does a stop in the midst of it.
+
+    Raises Interrupted for a stop before it was known what is to be brought: nothing can have been kept then.
+    """
     return _reported(bench, task, lambda tally: _sync(bench, task, tally))
 
 
 def run_errand(bench: Bench, errand: Errand) -> RepoReport:
-    """The rest of a task that somebody else has looked at, who holds the repo's lock. Raises likewise."""
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Raises Interrupted as above."""
     task = errand.task
     return _reported(bench, task, lambda tally: bring_up_to_date(bench, task, errand.seen, tally))
 
@@ -110,7 +93,9 @@ def _reported(bench: Bench, task: Task, work: Callable[[Tally], RepoReport]) -> 
         bench.site.go_on()
         report = work(tally)
     except Interrupted:
-        raise
+        if tally.commit is None:
+            raise
+        report = interrupted_report(task, tally)
     except Exception as error:  # whatever stops one repo must not stop the others
         report = report_of(task, settle(bench.site, bench.run, task.job, task.repo, error))
     return replace(
@@ -118,7 +103,15 @@ def _reported(bench: Bench, task: Task, work: Callable[[Tally], RepoReport]) -> 
         seconds=round(time.monotonic() - started, 3),
         fetched_files=tally.fetched_files,
         fetched_bytes=tally.fetched_bytes,
+        resumed_bytes=tally.resumed_bytes,
     )
+
+
+def interrupted_report(task: Task, tally: Tally) -> RepoReport:
+    """Of a repo that was being brought when the run was stopped."""
+    kept = tally.fetched_bytes + tally.resumed_bytes
+    reason = f"stopped before the end: {kept:,} bytes that came are kept, the next run goes on"
+    return report_of(task, Settled(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
 
 
 def with_lag(site: Site, report: RepoReport) -> RepoReport:
@@ -174,6 +167,7 @@ def bring_up_to_date(
 
 
 def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Watch) -> RepoReport:
+    tally.commit = change.resolved.commit
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
     root, learned, committed = _there(change) or _bring_with_room(bench, task, change, tally)
@@ -187,7 +181,7 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
-        reused_bytes=max(0, change.size - tally.fetched_bytes),
+        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
         committed=committed if moment(committed) else None,
         published=published,
     )
@@ -270,20 +264,18 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> B
 
 def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
-    origin = Origin(bench.run, bench.source, task.repo, change.resolved.commit)
+    origin = Origin(bench.run, bench.source, task.repo, change.resolved.commit, tally)
 
     lessons = Lessons(bench.target)
 
     def bring(file: RemoteFile) -> Landed:
         bench.site.go_on()
-        landed, mine = bench.target.flights.share(
+        landed, _ = bench.target.flights.share(
             file.content,
             lambda: bench.transfer.bring(origin, file),
             lambda landed: holds(bench.target, landed.digest, file.size),
         )
         lessons.add(landed.oid, landed.digest)
-        if mine:
-            tally.add(file)
         return landed
 
     def lane(file: RemoteFile) -> Executor:

@@ -67,7 +67,7 @@ class Transfer:
     def _bring_once(self, origin: Origin, file: RemoteFile) -> Landed:
         read = FileRead(self._site, origin, file)
         try:
-            return self._small(read) if file.size <= self._store.part_size else self._large(read)
+            landed = self._small(read) if file.size <= self._store.part_size else self._large(read)
         except IntegrityError:
             read.take_back()
             self._site.tell(Disproved(origin.run, origin.repo, file.path))
@@ -76,6 +76,8 @@ class Transfer:
         except BaseException:
             read.take_back()
             raise
+        read.landed()
+        return landed
 
     def _small(self, read: FileRead) -> Landed:
         file = read.file

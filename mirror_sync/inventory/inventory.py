@@ -193,7 +193,7 @@ def _why_never(job: Job, line: JobLine) -> str:
     if last is not None and last.state is RunState.RUNNING:
         return "not done yet: a run goes on"
     if last is not None and last.state is RunState.INTERRUPTED:
-        return "never looked at: the last run of the job was interrupted before it came to this"
+        return "not known yet: the last run of the job was interrupted before it was done with this"
     if line.paused:
         return f"never looked at, and the job is paused: mirror-sync sync {job.name} does it now"
     if job.schedule is None:

@@ -17,6 +17,7 @@ from mirror_sync.domain.events import (
     Event,
     FileFinished,
     FileStarted,
+    PartsFound,
     RankingCutShort,
     RepoFinished,
     RepoPlanned,
@@ -39,6 +40,7 @@ _LEVELS = {
     RepoOutcome.UNCHANGED: "debug",
     RepoOutcome.REFUSED: "info",
     RepoOutcome.HELD: "warning",
+    RepoOutcome.INTERRUPTED: "info",
     RepoOutcome.FAILED: "error",
 }
 
@@ -93,6 +95,8 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
             return "debug", "file.started", _file(event) | {"bytes": event.size}
         case FileFinished():
             return _file_finished(event)
+        case PartsFound():
+            return "debug", "file.resumed", _file(event) | {"bytes": event.count}
         case Retrying():
             return "warning", "retrying", _retry(event)
         case Crashed():
@@ -125,7 +129,7 @@ def _plan(event: RepoPlanned) -> dict[str, Any]:
     }
 
 
-def _file(event: FileStarted | FileFinished) -> dict[str, Any]:
+def _file(event: FileStarted | FileFinished | PartsFound) -> dict[str, Any]:
     return {"repo": str(event.repo), "path": event.path, "run": event.run}
 
 
@@ -154,11 +158,12 @@ def _repo(report: RepoReport) -> dict[str, Any]:
         fields["commit"] = report.commit
     if report.reason:
         fields |= {"code": report.code, "reason": report.reason}
-    if report.outcome is RepoOutcome.PUBLISHED:
+    if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.INTERRUPTED):
         fields |= {
             "files": report.files,
             "fetched_files": report.fetched_files,
             "fetched_bytes": report.fetched_bytes,
+            "resumed_bytes": report.resumed_bytes,
             "reused_files": report.reused_files,
             "reused_bytes": report.reused_bytes,
         }
@@ -169,12 +174,12 @@ def _repo(report: RepoReport) -> dict[str, Any]:
 
 def _run_finished(report: RunReport) -> tuple[str, str, dict[str, Any]]:
     counts = {outcome.value: report.count(outcome) for outcome in RepoOutcome}
-    fetched = sum(repo.fetched_bytes for repo in report.repos)
     fields: dict[str, Any] = {
         **counts,
         "left": report.left,
         "jobs_left": report.jobs_left,
-        "fetched_bytes": fetched,
+        "fetched_bytes": sum(repo.fetched_bytes for repo in report.repos),
+        "resumed_bytes": sum(repo.resumed_bytes for repo in report.repos),
         "run": report.run,
     }
     if report.interrupted:

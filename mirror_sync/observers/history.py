@@ -29,7 +29,7 @@ from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState, Siz
 RUNS_KEPT = 10_000
 
 # The commit, the files and the last success are those of what is published, also after a failure. A look counts from
-# the start of its run: what was asked for when is not told.
+# the start of its run: what was asked for when is not told. What was up to date and is interrupted stays published.
 _REMEMBER = """
 INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
@@ -38,7 +38,9 @@ INSERT INTO repos VALUES (
     iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place)
 )
 ON CONFLICT DO UPDATE SET
-    outcome = excluded.outcome, reason = excluded.reason, code = excluded.code, last_attempt = excluded.last_attempt,
+    outcome = iif(:stopped AND outcome IN ('published', 'unchanged'), outcome, excluded.outcome),
+    code = iif(:stopped AND outcome IN ('published', 'unchanged'), code, excluded.code),
+    reason = excluded.reason, last_attempt = excluded.last_attempt,
     commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
     files = iif(:success IS NULL, files, excluded.files),
     bytes = iif(:success IS NULL, bytes, excluded.bytes),
@@ -192,7 +194,8 @@ class History:
         at = self._now()
         success = at if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED) else None
         row = {
-            "run": run, "at": at, "success": success, "job": report.job, "kind": report.kind, "repo": report.repo,
+            "run": run, "at": at, "success": success, "stopped": report.outcome is RepoOutcome.INTERRUPTED,
+            "job": report.job, "kind": report.kind, "repo": report.repo,
             "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
             "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 6
+SCHEMA = 7
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -67,6 +67,7 @@ _MIGRATIONS = {
     5: """
     ALTER TABLE runs ADD COLUMN states TEXT NOT NULL DEFAULT '{}';
     """,
+    6: "",  # what was interrupted has an outcome that programs before did not know
 }
 
 _log = structlog.get_logger("mirror_sync.history")

@@ -149,6 +149,8 @@ class Ledger:
             old = before if before is not None and report.outcome is RepoOutcome.UNCHANGED else None
             lag = report.lag_seconds if old is None else old.lag
             state = RepoState(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
+        elif report.outcome is RepoOutcome.INTERRUPTED and before is not None and before.outcome in _GOOD:
+            state = replace(before, attempt=now)  # what is published is as good as it was
         elif before is None:
             state = RepoState(report.outcome, report.code, now)
         else:

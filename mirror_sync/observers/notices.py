@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.notices import Notice, State, Told, Turn, turns
-from mirror_sync.domain.report import RepoReport, RepoStatus
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus
 from mirror_sync.domain.times import iso_utc
 
 LONGEST = 900.0  # seconds that a finding waits for the end of its run
@@ -39,7 +39,7 @@ class Notices:
         match event:
             case RunStarted():
                 self._remember(frozenset(event.jobs), event.partial)
-            case RepoFinished():
+            case RepoFinished() if event.report.outcome is not RepoOutcome.INTERRUPTED:
                 self._find(event.run, event.report)
                 self._tell(lambda group, since: self._clock() - since > LONGEST)
             case RunFinished():

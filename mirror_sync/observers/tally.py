@@ -13,6 +13,7 @@ from mirror_sync.domain.events import (
     Event,
     FileFinished,
     FileStarted,
+    PartsFound,
     RepoFinished,
     RepoPlanned,
     ReposListed,
@@ -20,6 +21,7 @@ from mirror_sync.domain.events import (
     RunStarted,
     Verified,
 )
+from mirror_sync.domain.report import RepoOutcome
 
 _WINDOW = 10.0  # seconds over which the rate is taken
 
@@ -75,6 +77,9 @@ class Tally:
         with self._lock:
             match event:
                 case BytesFetched():
+                    self._came += event.count
+                    self._count_bytes(event)
+                case PartsFound():
                     self._count_bytes(event)
                 case FileStarted() | FileFinished():
                     self._count_file(event)
@@ -116,11 +121,12 @@ class Tally:
 
     def _forget(self) -> None:
         self._repos = self._repos_done = self._files = self._files_done = self._bytes = self._bytes_done = 0
+        self._came = 0  # bytes of those that are done: what was found of an earlier run says nothing of the network
         self._in_flight: dict[tuple[str, str], tuple[int, int, float]] = {}  # size, done, start
         self._owed: dict[str, tuple[int, int]] = {}  # of each repo: files and bytes that are planned and not here
         self._samples: deque[tuple[float, int]] = deque([(self._clock(), 0)])
 
-    def _count_bytes(self, event: BytesFetched) -> None:
+    def _count_bytes(self, event: BytesFetched | PartsFound) -> None:
         repo = str(event.repo)
         self._bytes_done += event.count
         key = (repo, event.path)
@@ -151,6 +157,8 @@ class Tally:
             files, size = self._owed.get(repo, (0, 0))
             self._owed[repo] = (files + event.fetch_files, size + event.fetch_bytes)
             return
+        if event.report.outcome is RepoOutcome.INTERRUPTED:
+            return
         self._repos_done += 1
         if event.report.failed:
             # what a failed repo still owes will not come in this run
@@ -160,10 +168,10 @@ class Tally:
 
     def _rate(self) -> float:
         now = self._clock()
-        if self._bytes_done == 0:
+        if self._came == 0:
             self._samples.clear()  # the time before the first byte says nothing about the network
-        self._samples.append((now, self._bytes_done))
+        self._samples.append((now, self._came))
         while len(self._samples) > 2 and now - self._samples[1][0] >= _WINDOW:  # noqa: PLR2004  two points make a line
             self._samples.popleft()
         (start, before) = self._samples[0]
-        return max(self._bytes_done - before, 0) / (now - start) if now > start else 0.0
+        return max(self._came - before, 0) / (now - start) if now > start else 0.0

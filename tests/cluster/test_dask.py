@@ -127,10 +127,14 @@ def test_a_stop_ends_what_is_out_and_the_next_run_goes_on(hub: Hub, machines: Ma
         wait_until(lambda: fetched(hub) > BIG // 4)
         machines.stop.set()
         report = run.result()
-    assert (report.interrupted, report.left, report.repos) == (True, 2, ())
+    assert (report.interrupted, report.left) == (True, 2)
+    (cut,) = report.repos
+    assert (cut.outcome, cut.fetched_bytes >= PART) == (RepoOutcome.INTERRUPTED, True)
     machines.stop.clear()
     hub.faults.clear()
-    assert machines.sync().count(RepoOutcome.PUBLISHED) == 2
+    whole = machines.sync()
+    assert whole.count(RepoOutcome.PUBLISHED) == 2
+    assert sum(repo.resumed_bytes for repo in whole.repos) == cut.fetched_bytes // PART * PART, "small files are reused"
     assert fetched(hub) - 2 * BIG <= in_flight(BIG // PART) * PART
 
 
@@ -150,7 +154,8 @@ def test_a_job_that_is_stopped_ends_its_own_errands_alone(hub: Hub, machines: Ma
         stopped = short.result()
         hub.faults.clear()
         whole = long.result()
-    assert (stopped.interrupted, stopped.left, stopped.repos) == (True, 1, ())
+    assert (stopped.interrupted, stopped.left) == (True, 1)
+    assert [repo.outcome for repo in stopped.repos] == [RepoOutcome.INTERRUPTED]
     assert (whole.interrupted, whole.count(RepoOutcome.PUBLISHED)) == (False, 2)
     assert worker.tail().count("errand.given-back") == 1
     assert machines.sync(jobs=jobs).count(RepoOutcome.PUBLISHED) == 1

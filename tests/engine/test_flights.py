@@ -11,6 +11,8 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.manifest import Content
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.flights import Flights, Landed
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.run import _for_each
@@ -152,16 +154,18 @@ def _wait_for(flights: Flights, bring: Callable[[], Landed], joined: threading.E
     return flights.share(WANTED, bring)
 
 
-def test_one_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -> None:
-    def work(item: object) -> object:
+def test_a_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -> None:
+    def work(item: Any) -> RepoReport:
         if item is items[0]:
             raise Interrupted("somebody else's hours ended")
-        return item
+        return reports[items.index(item)]
 
+    ends = (RepoOutcome.PUBLISHED, RepoOutcome.PUBLISHED, RepoOutcome.INTERRUPTED)
+    reports = [RepoReport("job", Kind.MODEL, f"acme/{number}", "main", end) for number, end in enumerate(ends)]
     items: list[Any] = [object(), object(), object()]
-    done: list[object] = []
-    assert _for_each(threading.Event(), items, work, done) == 1
-    assert set(done) == set(items[1:])
+    done: list[RepoReport] = []
+    assert _for_each(threading.Event(), items, work, done) == 2
+    assert {report.repo for report in done} == {"acme/1", "acme/2"}, "one had not begun, and has nothing to tell"
 
 
 def test_what_landed_before_is_looked_up_and_brought_again_when_it_is_gone() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.events import BytesFetched, Retrying
+from mirror_sync.domain.events import BytesFetched, PartsFound, Retrying
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.engine import midstate
 from mirror_sync.engine.large import in_flight
@@ -44,6 +44,15 @@ def offer(hub: Hub, content: Generated) -> None:
 def fetched(hub: Hub) -> int:
     """Bytes of large files that the stand-in has sent."""
     return sum(record.sent for record in hub.log.records("GET *", origin="cdn"))
+
+
+def came(workshop: Workshop) -> int:
+    """Bytes that were told to have come in the last run, less those that were thrown away."""
+    return sum(event.count for event in workshop.events if isinstance(event, BytesFetched))
+
+
+def found(workshop: Workshop) -> int:
+    return sum(event.count for event in workshop.events if isinstance(event, PartsFound))
 
 
 def digest_of(store: Store, key: str) -> Sha256:
@@ -133,6 +142,28 @@ class TestFailed:
         again.stop.clear()
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert fetched(hub) - big.size <= IN_FLIGHT * PART
+
+    def test_a_stop_says_what_was_kept_and_the_next_run_what_it_found(
+        self, hub: Hub, again: Workshop, big: Generated
+    ) -> None:
+        offer(hub, big)
+        hub.faults.before(lambda _: again.stop.set(), lambda _: hub.calls("GET", origin="cdn") > 8, origin="cdn")
+        report = again.sync(job("acme/x"))
+        (cut,) = report.repos
+        assert (report.left, cut.outcome, cut.code, cut.files) == (1, "interrupted", "interrupted", 0)
+        assert PART <= cut.fetched_bytes == came(again) < big.size
+        assert f"{cut.fetched_bytes:,} bytes" in cut.reason
+        again.stop.clear()
+        whole = again.sync_one(job("acme/x"))
+        assert whole.resumed_bytes == cut.fetched_bytes == found(again)
+        assert whole.fetched_bytes == came(again) == big.size - cut.fetched_bytes
+        assert whole.reused_bytes == 0
+
+    def test_a_stop_before_anything_was_planned_leaves_a_repo_untold(self, hub: Hub, again: Workshop) -> None:
+        hub.model("acme/x", license="mit").commit({"a": b"1"})
+        hub.faults.before(lambda _: again.stop.set(), lambda request: "/tree/" in request.path)
+        report = again.sync(job("acme/x"))
+        assert (report.left, report.repos) == (1, ())
 
     def test_what_is_gone_on_with_counts_as_fetched_once(self, hub: Hub, again: Workshop, big: Generated) -> None:
         offer(hub, big)
@@ -264,7 +295,9 @@ class TestWithoutMidstate:
         (path,) = (place.root / ".staging").iterdir()
         with path.open("r+b") as file:
             file.write(b"changed")
-        assert again.sync_one(job("acme/x")).outcome == "published"
+        report = again.sync_one(job("acme/x"))
+        assert (report.outcome, report.resumed_bytes, found(again)) == ("published", 0, 0)
+        assert report.fetched_bytes == came(again) == big.size
         assert [event.cause for event in again.events if isinstance(event, Retrying)] == ["integrity"]
         assert digest_of(again.store, blob_key(promised(big))) == promised(big)
 

@@ -61,6 +61,24 @@ def test_a_failure_keeps_what_is_still_published(path: Path) -> None:
     assert (status.last_success, status.last_attempt) == ("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z")
 
 
+def test_what_is_published_stays_so_when_its_next_version_is_interrupted(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.UNCHANGED))
+    history(outcome(RepoOutcome.INTERRUPTED, commit="d" * 40, reason="1 byte is kept", files=0, code="interrupted"))
+    (status,) = history.latest()
+    assert (status.outcome, status.code, status.reason) == ("unchanged", "", "1 byte is kept")
+    assert (status.commit, status.files, status.last_success) == ("c" * 40, 3, "2026-01-01T00:00:01Z")
+    assert [change.outcome for change in history.changes(Kind.MODEL, "acme/one")] == ["interrupted", "unchanged"]
+
+
+def test_what_was_never_published_is_interrupted(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.FAILED, reason="no answer", code="unreachable"))
+    history(outcome(RepoOutcome.INTERRUPTED, reason="1 byte is kept", code="interrupted"))
+    (status,) = history.latest()
+    assert (status.outcome, status.code, status.last_success) == ("interrupted", "interrupted", None)
+
+
 def test_an_unchanged_repo_counts_as_a_success(path: Path) -> None:
     history = opened(path)
     history(outcome(RepoOutcome.FAILED, reason="no answer"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from mirror_sync.domain.events import ReposListed, RunFinished, Verified
+from mirror_sync.domain.events import PartsFound, ReposListed, RunFinished, Verified
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.tally import Tally
-from tests.observers.happenings import RUN, STARTED, began, came, finished, planned, stored
+from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
 ENDED = RunFinished(RunReport(RUN, "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", ()))
 
@@ -42,6 +42,25 @@ def test_the_rate_forgets_what_was_long_ago() -> None:
         clock.now = float(second)
         progress = tally.now()
     assert (progress.rate, progress.left) == (0.0, None)
+
+
+def test_what_an_earlier_run_brought_is_done_already_and_says_nothing_of_the_rate() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    for event in (STARTED, planned(1, 1000), began("a", 1000), PartsFound(RUN, REPO, "a", 600), came("a", 200)):
+        tally(event)
+    clock.now = 4.0
+    progress = tally.now()
+    assert (progress.bytes_done, progress.rate, progress.left, progress.in_flight[0].done) == (800, 50.0, 4.0, 800)
+    tally(PartsFound(RUN, REPO, "a", -600))
+    assert tally.now().bytes_done == 200
+
+
+def test_a_repo_that_was_interrupted_is_not_done() -> None:
+    tally = Tally()
+    for event in (STARTED, ReposListed(RUN, "job", 2), finished(RepoOutcome.INTERRUPTED)):
+        tally(event)
+    assert tally.now().repos_done == 0
 
 
 def test_bytes_that_were_thrown_away_do_not_count() -> None:
