@@ -26,7 +26,7 @@ from mirror_sync.ports import Store
 BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
-_NOT_MODIFIED = 304
+_BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
 
 
@@ -98,8 +98,7 @@ def _plain(method: str, answer: Answer) -> Response:
 
 
 def _headers(answer: Answer) -> dict[str, str]:
-    # a 304 has no body and must not give the length of none
-    length = {} if answer.status == _NOT_MODIFIED else {"Content-Length": str(answer.length)}
+    length = {} if answer.status in _BODILESS else {"Content-Length": str(answer.length)}
     return {**SAFETY, **answer.headers, **length}
 
 

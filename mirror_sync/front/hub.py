@@ -104,6 +104,8 @@ class Hub:
     def answer(self, asked: Asked) -> Answer:
         if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
             raise Refusal(400, answers.BAD_PATH)
+        if asked.method == "OPTIONS":
+            return Answer(204, dict(answers.PREFLIGHT))
         match = routes.match(asked.raw_path)
         if match is None:
             raise Refusal(404, answers.NOTHING)

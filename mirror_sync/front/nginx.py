@@ -49,8 +49,10 @@ _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = structlog.get_logger()
-# What a bucket says about an object that is not what the Hub says about the file.
+# What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
+    *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *answers.PREFLIGHT} - {"Cache-Control"}),
+    *("Access-Control-Allow-Credentials", "Strict-Transport-Security", "X-XSS-Protection"),
     *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "ETag"),
     *("Expires", "Last-Modified", "Set-Cookie", "Vary", "x-amz-id-2", "x-amz-request-id", "x-amz-version-id"),
     *("x-amz-server-side-encryption", "x-rgw-object-type"),
@@ -211,6 +213,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
+        "preflight": answers.PREFLIGHT,
         "most_paths": answers.MOST_PATHS,
         "unknown_counts": answers.UNKNOWN_COUNTS,
         "added": answers.ADDED,

@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 BUCKET = "recorded"
+OWN = ("X-Content-Type-Options", "Content-Security-Policy", "X-XSS-Protection", "Access-Control-Allow-Origin", "Vary")
+"""Headers that S3 servers give beside those of an object."""
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
@@ -77,6 +79,8 @@ class _Answering(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", '"of-the-bucket"')
         self.send_header("x-amz-request-id", "1")
+        for name in OWN:
+            self.send_header(name, "of the bucket")
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)

@@ -17,7 +17,7 @@ from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import LFS_FROM, Published, model
 from tests.front.mirrors import Mirror, by_nginx, by_serve
-from tests.front.recorder import BUCKET, Recorder, recorder
+from tests.front.recorder import BUCKET, OWN, Recorder, recorder
 from tests.front.stores import WatchedStore
 from tests.requirements import need
 
@@ -96,6 +96,7 @@ def test_what_a_bucket_says_of_an_object_is_not_said_of_a_file(recorded: Recorde
             assert len(reply.headers.get_all("Content-Type") or []) == 1
             assert reply.header("Content-Type") != "text/html"
             assert reply.header("x-amz-request-id") is None
+            assert "of the bucket" not in [value for name in OWN for value in reply.headers.get_all(name) or []]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])

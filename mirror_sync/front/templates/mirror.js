@@ -29,6 +29,10 @@ async function answer(r) {
 }
 
 async function route(r) {
+    refuseOdd(r.variables.request_uri.split('?')[0]);
+    if (r.method === 'OPTIONS') {
+        return answers.send(r, 204, tables.PREFLIGHT);
+    }
     const found = match(r.variables.request_uri.split('?')[0]);
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
@@ -36,10 +40,13 @@ async function route(r) {
     await ANSWERS[found.route.name](r, found.fields);
 }
 
-function match(path) {
+function refuseOdd(path) {
     if (tables.DOTS.test(path) || BAD_PERCENT.test(path)) {
         throw answers.refusal(400, tables.MESSAGES.path);
     }
+}
+
+function match(path) {
     for (let i = 0; i < tables.ROUTES.length; i++) {
         const found = tables.ROUTES[i].pattern.exec(path);
         if (found) {
@@ -178,7 +185,9 @@ function redirectToCommit(r, fields, opened) {
 // sends the question to `answer`.
 async function pointer(r) {
     try {
-        const found = match(r.variables.request_uri.split('?')[0]);
+        const path = r.variables.request_uri.split('?')[0];
+        refuseOdd(path);
+        const found = match(path);
         const opened = await snapshots.open(r, found.fields);
         const blob = await blobOf(r, opened, requests.decoded(found.fields.path));
         answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');
@@ -204,8 +213,12 @@ function badBucket(r) {
     answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
 }
 
+// nginx finds that no byte of a file is wanted when it has given the file's headers already: they go.
 function unsatisfiable(r) {
     const size = r.variables.blob_size;
+    Object.keys(r.headersOut).forEach((name) => {
+        delete r.headersOut[name];
+    });
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
@@ -213,4 +226,4 @@ const root = catalogue.root, site = catalogue.site, page = catalogue.page;
 const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
 
 export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
-                 noPage: catalogue.noPage, pointer, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage: catalogue.noPage, pointer, rangedType: requests.rangedType, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };
