@@ -102,7 +102,7 @@ class FrontSettings:
     """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`).
 
     `url`: the address at which clients find it, None for what each request says. `user`: who runs nginx's workers when
-    root starts it, None for the owner of its folder, or an ordinary user in place of root. `cache`: bytes in which
+    root starts it, None for an ordinary one. `cache`: bytes in which
     nginx keeps large files of a bucket.
     """
 

@@ -1,19 +1,51 @@
-"""Runs an ASGI application on a socket, by uvicorn: in the foreground until SIGTERM or SIGINT, or beside other work."""
+"""Runs an ASGI application on a socket, by uvicorn: in the foreground until SIGTERM or SIGINT, or beside other work.
+
+Uvicorn waits for the rest of a request for ever, and takes as many connections as come. Here both are bounded.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 GRACE = 5  # seconds that downloads under way get when the server is told to stop
 BACKLOG = 512  # connections that wait to be accepted
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_OTHER_FILES = 64  # descriptors that are no connection's; each of these may hold two, its own and a file's
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take for a request, in seconds: for its `head`, which begins where the answer before ended,
+    and for its `body`; and how many `connections` are held at once, as far as the limit of open files allows.
+    """
+
+    head: float = 10.0
+    body: float = 30.0
+    connections: int = 2000
+
+    @property
+    def most(self) -> int:
+        """The connections that this process can hold."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return min(self.connections, max(1, (files - _OTHER_FILES) // 2))
+
+
+PATIENCE = Patience()
 
 
 def serve(
@@ -26,14 +58,16 @@ def serve(
     with _listen(host, port) as listener:
         if on_ready is not None:
             on_ready(_url(listener))
-        _server(app, grace).run(sockets=[listener])
+        _server(app, grace, PATIENCE).run(sockets=[listener])
 
 
 @contextmanager
-def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, grace: int = 1) -> Iterator[str]:
+def serving(
+    app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, grace: int = 1, patience: Patience = PATIENCE
+) -> Iterator[str]:
     """Serve in a thread for as long as the block lasts; gives the URL."""
     with _listen(host, port) as listener:
-        server = _server(app, grace)
+        server = _server(app, grace, patience)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="serve")
         thread.start()
         try:
@@ -58,11 +92,58 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _server(app: ASGIApp, grace: int) -> _Server:
+class _Connection(H11Protocol):
+    """Uvicorn's, with an end to half requests."""
+
+    def __init__(self, *args: Any, patience: Patience, **words: Any) -> None:
+        super().__init__(*args, **words)
+        self._limits = {h11.IDLE: patience.head, h11.SEND_BODY: patience.body}
+        self._most = patience.most
+        self._watched: Any = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > self._most:
+            transport.write(_BUSY)
+            transport.close()
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watched = None  # another request begins, whatever state the last one ended in
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        """One deadline for each part of a request, not for each read: a byte now and then does not move it."""
+        state = self.conn.their_state
+        if state is self._watched:
+            return
+        self._stop()
+        self._watched = state
+        if state in self._limits and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self._limits[state], self.transport.abort)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _server(app: ASGIApp, grace: int, patience: Patience) -> _Server:
     config = uvicorn.Config(
         app,
         # h11 bounds the size of a request's head (64 KiB, then 400); httptools does not
-        http="h11",
+        http=partial(_Connection, patience=patience),  # type: ignore[arg-type]  # it is only called
         lifespan="off",
         log_config=None,
         log_level="warning",
