@@ -64,6 +64,7 @@ _MEANINGS = {
     "repo.interrupted": "The run was stopped while it brought a repo; what came is kept.",
     "repo.planned": "A repo has changed; what is fetched and what is here already.",
     "repo.published": "Readers get the new snapshot from now on.",
+    "repo.refs-left-out": "A job's globs stand for names of refs that git, or a person, could not use: not mirrored.",
     "repo.refused": "Policy does not allow the repo: nothing of it is mirrored.",
     "repo.unchanged": "A repo is as upstream has it.",
     "retrying": "A call to an upstream failed and is repeated after `wait` seconds. Of several runs, any may be meant.",
@@ -151,6 +152,7 @@ def _samples() -> Iterator[events.Event]:
     yield events.RunStarted("1", ("job",), "")
     yield events.ReposListed("1", "job", 1)
     yield events.RankingCutShort("1", "job", 1, 2, 3)
+    yield events.RefsLeftOut("1", "job", _REPO, ("ref",), 1)
     yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
     yield events.FileStarted("1", _REPO, "file", 1)
     yield events.PartsFound("1", _REPO, "file", 1)

@@ -138,7 +138,8 @@ class IntegrityError(MirrorError):
     retryable = True
 
     def __init__(self, path: str, expected: str, actual: str) -> None:
-        super().__init__(f"{path}: expected {expected}, got {actual}")
+        shown = path if path.isprintable() else ascii(path)[1:-1]
+        super().__init__(f"{shown}: expected {expected}, got {actual}")
         self.path, self.expected, self.actual = path, expected, actual
 
 

@@ -58,7 +58,7 @@ class Source(Protocol):
         ...
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
-        """The branches and tags of a repo."""
+        """The branches and tags of a repo, also those whose names nobody should publish: see `name_fault`."""
         ...
 
     def authorize(self, repo: Repo) -> None:

@@ -18,7 +18,7 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.policy import terms_from_card
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.refs import Refs, name_fault
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
@@ -113,7 +113,7 @@ class Gather:
         self, refs: Refs, commit: CommitId, digest: Sha256, known: Mapping[str, ShownSnapshot]
     ) -> ShownSnapshot:
         named = (ref.ref if ref.group == "converts" else ref.name for ref in refs.refs if ref.target == commit)
-        names = tuple(map(_fit, named))
+        names = tuple(name for name in named if not name_fault(name))  # they stand in commands to copy
         if digest in known and known[digest].commit == commit:
             return replace(known[digest], names=names)
         root = Root.decode(_document(self._store, digest))

@@ -15,6 +15,7 @@ from pydantic_core import PydanticKnownError
 from mirror_sync.config import addresses, figures, times
 from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
+from mirror_sync.domain.refs import name_fault
 from mirror_sync.domain.repo import Repo, RepoPattern
 
 Read = TypeVar("Read")
@@ -22,6 +23,7 @@ Read = TypeVar("Read")
 _MAX_WORKERS = 64
 _MAX_CONNECTIONS = 256
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_GLOB = re.compile(r"[*?\[]")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,30}\$?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -74,7 +76,7 @@ def path(text: str) -> str:
 
 def revision(text: str) -> str:
     """A branch, a tag, a glob of them or a commit id."""
-    if not text or _NO_REF.search(text):
+    if not text or _NO_REF.search(text) or (not _GLOB.search(text) and name_fault(text)):
         raise ValueError(f"{quoted(text)} is no branch, tag, glob or commit id; write main, v1.0 or v1.*")
     return text
 

@@ -46,6 +46,17 @@ class RankingCutShort:
 
 
 @dataclass(frozen=True, slots=True)
+class RefsLeftOut:
+    """A job's globs stand for `count` names that no ref should have; `refs` are the first of them, with reasons."""
+
+    run: str
+    job: str
+    repo: Repo
+    refs: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RepoPlanned:
     """A repo has changed and its plan is made."""
 
@@ -218,6 +229,7 @@ Event = (
     RunStarted
     | ReposListed
     | RankingCutShort
+    | RefsLeftOut
     | RepoPlanned
     | FileStarted
     | BytesFetched

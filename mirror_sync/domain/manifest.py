@@ -59,7 +59,7 @@ class RemoteFile:
     def __post_init__(self) -> None:
         check_path(self.path)
         if self.size < 0:
-            raise ValueError(f"{self.path}: a size of {self.size} bytes")
+            raise ValueError(f"{plain(self.path)}: a size of {self.size} bytes")
 
     @property
     def promise(self) -> Promise:

@@ -8,6 +8,7 @@ It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirror
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +19,26 @@ from mirror_sync.domain.gone import Gone
 from mirror_sync.errors import DocumentError
 
 _GROUPS = ("branches", "tags", "converts", "pullRequests")
+LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
+_NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _FULL_NAMES = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/convert/": "converts", "refs/pr/": "pullRequests"}
+
+
+def name_fault(name: str) -> str:
+    """Why no branch or tag may be called so, by a short name or a full one; empty where it may.
+
+    The rules are those of git-check-ref-format(1) and, since a name is shown and stands in commands to copy, two more:
+    every character can be seen, and it is no longer than LONGEST_NAME.
+    """
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} bytes"
+    if not name.isprintable():
+        return "it has characters that nobody sees"
+    parts = name.split("/")
+    odd_part = any(not part or part.startswith(".") or part.endswith(".lock") for part in parts)
+    if _NEVER.search(name) or odd_part or name.startswith("-") or name.endswith(".") or name == "@":
+        return "git knows no such name (git check-ref-format)"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

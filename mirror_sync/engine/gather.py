@@ -9,8 +9,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from mirror_sync.domain.events import RankingCutShort
+from mirror_sync.domain.bounds import plain, short
+from mirror_sync.domain.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.job import Job, cedes
+from mirror_sync.domain.refs import name_fault
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved, Shortfall
@@ -24,6 +26,7 @@ from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
 DEFAULT_BRANCH = "main"
+_NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
 
 
 class Named(NamedTuple):
@@ -155,12 +158,19 @@ class _Expansion:
         except Exception as error:  # as above
             yield self._unlisted(pattern, ", ".join(self._globs), error)
             return
+        odd = [name for name in names if name_fault(name)]
+        self._tell_left_out(repo, [name for name in odd if any(_stands_for(glob, name) for glob in self._globs)])
         for glob in self._globs:
-            found = [name for name in names if fnmatchcase(name, glob) and _is_full(name) == _is_full(glob)]
+            found = [name for name in names if name not in odd and _stands_for(glob, name)]
             yield from (Task(self._job, repo, name) for name in found)
             if not found:
                 nothing = f"no branch or tag of {repo} matches {glob}: nothing to do"
                 yield Unlisted(self._job, pattern, glob, Settled(RepoOutcome.UNCHANGED, None, nothing, ""))
+
+    def _tell_left_out(self, repo: Repo, names: Sequence[str]) -> None:
+        if names:
+            shown = tuple(f"{plain(short(name, _SHOWN))}: {name_fault(name)}" for name in names[:_NAMED])
+            self._site.tell(RefsLeftOut(self._run, self._job.name, repo, shown, len(names)))
 
     def _unlisted(self, pattern: RepoPattern, revision: str, error: Exception) -> Unlisted:
         return Unlisted(self._job, pattern, revision, settle(self._site, self._run, self._job, pattern, error))
@@ -177,6 +187,10 @@ def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:
     if short.left:
         return f"none of the first {short.seen} of {pattern.owner} fits select, whose list was read no further"
     return f"none of the {short.seen} of {pattern.owner} that are listed fits select"
+
+
+def _stands_for(glob: str, name: str) -> bool:
+    return fnmatchcase(name, glob) and _is_full(name) == _is_full(glob)
 
 
 def _is_full(name: str) -> bool:

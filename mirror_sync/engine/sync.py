@@ -15,7 +15,7 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
-from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.refs import Ref, name_fault
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.beside_prune import Swept, Watch
@@ -236,7 +236,7 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     if found is not None:
         return found
     for ref in bench.source.refs(task.repo):
-        if ref.answers_to(task.revision):
+        if ref.answers_to(task.revision) and not (name_fault(ref.name) or name_fault(ref.ref)):
             return replace(ref, target=commit)
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 

@@ -19,6 +19,7 @@ from mirror_sync.domain.events import (
     FileStarted,
     PartsFound,
     RankingCutShort,
+    RefsLeftOut,
     RepoFinished,
     RepoPlanned,
     ReposListed,
@@ -89,6 +90,9 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
         case RankingCutShort():
             fields = {"job": event.job, "repos": event.repos, "limit": event.limit, "seen": event.seen}
             return "warning", "job.cut-short", fields | {"run": event.run}
+        case RefsLeftOut():
+            told = {"job": event.job, "repo": str(event.repo), "refs": list(event.refs), "count": event.count}
+            return "info", "repo.refs-left-out", told | {"run": event.run}
         case RepoPlanned():
             return "info", "repo.planned", _plan(event)
         case FileStarted():

@@ -99,8 +99,8 @@ def file_and_folder(paths: Iterable[str]) -> str | None:
 
 
 def ref_of(group: str, entry: GitRefInfo) -> Ref:
-    """A branch, a tag or a conversion; `group` is the list it stands in."""
-    return Ref(group, _text(entry.name), _text(entry.ref), CommitId(_text(entry.target_commit)))
+    """A branch, a tag or a conversion, whatever it is called; `group` is the list it stands in."""
+    return Ref(group, _typed(entry.name, str), _typed(entry.ref, str), CommitId(_text(entry.target_commit)))
 
 
 def commits_of(answer: Any, most: int) -> tuple[Commit, ...]:

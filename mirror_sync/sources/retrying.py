@@ -10,6 +10,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from mirror_sync.domain import events
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.gone import Standing
@@ -100,7 +101,7 @@ class RetryingSource:
         def reopen(position: int) -> AbstractContextManager[ByteStream]:
             return self._source.fetch(repo, commit, file, position, end)
 
-        return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {file.path}", call))
+        return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {plain(file.path)}", call))
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         self._source.distrust(repo, commit, file)

@@ -161,6 +161,19 @@ def test_words_without_end_are_cut() -> None:
     assert "licence xxx" in json.loads(store.site["status.json"])["repos"][0]["reason"]
 
 
+def test_a_name_that_no_ref_should_have_stands_in_no_command() -> None:
+    """One that an older program has published."""
+    store, repo = shelves()
+    (commit,) = repo.refs.snapshots
+    repo.refs = replace(repo.refs, refs=())
+    for name in ("v1.0\u202e", "-x"):
+        repo.tag(name, commit)
+    Machine(store).publish()
+    page = store.site[PAGE].decode()
+    assert f"--revision {commit}" in page
+    assert "v1.0" not in page
+
+
 HUGE = ["RAW:1e400:RAW", float("nan"), 10**400, 2**70, -1, 1.5, "5", True]
 
 

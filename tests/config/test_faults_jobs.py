@@ -29,6 +29,7 @@ JOB_FAULTS = [
     ("revisions: [1.0]", "13: revisions[0]: must be text, not a number; put it in quotes"),
     ("revisions: [a b]", f"13: revisions[0]: 'a b' {REVISION}"),
     ("revisions: [a..b]", f"13: revisions[0]: 'a..b' {REVISION}"),
+    ("revisions: [v1.lock]", f"13: revisions[0]: 'v1.lock' {REVISION}"),
     ("include: []", '10: include: is empty; write include: ["*"]'),
     ("include: [/a]", "11: include[0]: '/a' matches no path; write *.safetensors, onnx/* or onnx/"),
     ("exclude: ['']", "11: exclude[0]: '' matches no path; write *.safetensors, onnx/* or onnx/"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.refs import Ref, Refs
+from mirror_sync.domain.refs import Ref, Refs, name_fault
 from mirror_sync.errors import DocumentError
 
 ONE, TWO = CommitId("1" * 40), CommitId("2" * 40)
@@ -28,6 +28,76 @@ def test_moving_a_branch_keeps_the_commit_it_leaves() -> None:
 def test_a_branch_a_full_ref_name_and_a_commit_id_lead_to_the_same_snapshot() -> None:
     refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE))
     assert {refs.commit_of(name) for name in ("main", "refs/heads/main", ONE)} == {ONE}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "main",
+            "v1.0",
+            "feature/x-1",
+            "refs/convert/parquet",
+            "refs/pr/7",
+            "a.b",
+            "a@b",
+            "@a",
+            "{",
+            "a'b",
+            'a"b',
+            "$(x)",
+        ),
+        *(
+            "a;b",
+            "a|b&c",
+            "模型",
+            "é",
+            "lock",
+            "x.lockx",
+            "a" * 255,
+            "1" * 40,
+            "HEAD",
+            "a-",
+            "a/-b",
+            "#1",
+            "a,b",
+            "%2e",
+        ),
+    ],
+)
+def test_a_name_that_git_knows_and_a_person_can_read_may_be_published(name: str) -> None:
+    assert name_fault(name) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            "@",
+            "-x",
+            "--upload-pack=x",
+            ".x",
+            "a/.x",
+            "x.lock",
+            "a.lock/b",
+            "a..b",
+            "a//b",
+            "/a",
+            "a/",
+            "a.",
+            "a@{1}",
+        ),
+        *("a b", "a~1", "a^", "a:b", "a?", "a*", "a[b]", "a\\b", "a\nb", "a\x7fb", "a\tb", "a\0b"),
+    ],
+)
+def test_what_git_check_ref_format_refuses_is_no_name(name: str) -> None:
+    assert name_fault(name)
+
+
+@pytest.mark.parametrize("name", ["a\x9b31m", "a\u202eb", "a\u200bb", "a\ud800", "a\u00a0b", "a" * 256, "é" * 128])
+def test_what_nobody_sees_and_what_is_too_long_for_a_file_is_no_name(name: str) -> None:
+    assert name_fault(name)
 
 
 def test_what_is_not_mirrored_has_no_commit() -> None:

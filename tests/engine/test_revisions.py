@@ -1,6 +1,7 @@
 """Globs over repos and revisions, and how revisions of several jobs meet."""
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.events import RefsLeftOut
 from mirror_sync.domain.refs import Ref
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
@@ -98,6 +99,31 @@ def test_a_revision_glob_that_matches_nothing_is_nothing_to_do(hub: Hub, worksho
     assert (reports["main"].outcome, reports["v*"].outcome) == ("published", "unchanged")
     assert reports["v*"].reason == "no branch or tag of acme/x matches v*: nothing to do"
     assert workshop.plan(job("acme/x", revisions=("v*",))).repos[0].outcome == "unchanged"
+
+
+def test_names_that_no_ref_should_have_are_left_out_and_told_and_harm_no_others(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({"a": b"1"})
+    odd = ("v2\nmain", "v2.lock", "v2" + "x" * 100_000, "v\u202e2", "v 2")
+    for name in ("v1.0", "other name", *odd):
+        repo.tag(name)
+    run = workshop.sync(job("acme/x", revisions=("main", "v*")))
+    assert run.ok
+    assert {(report.revision, report.outcome) for report in run.repos} == {("main", "published"), ("v1.0", "published")}
+    assert {ref.name for ref in workshop.refs("acme/x").refs} == {"main", "v1.0"}
+    (told,) = [event for event in workshop.events if isinstance(event, RefsLeftOut)]
+    assert (told.count, len(told.refs)) == (len(odd), 3)
+    assert all(ref.isprintable() and len(ref) < 200 for ref in told.refs)
+    assert r"v2\nmain: it has characters that nobody sees" in told.refs
+    assert {plan.revision for plan in workshop.plan(job("acme/x", revisions=("v*",))).repos} == {"v1.0"}
+
+
+def test_a_glob_that_only_stands_for_such_names_is_nothing_to_do(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({"a": b"1"})
+    repo.tag("v1.lock")
+    assert workshop.sync_one(job("acme/x", revisions=("v*",))).outcome == "unchanged"
+    assert not workshop.refs("acme/x").refs
 
 
 def test_an_exact_revision_that_is_missing_is_a_failure(hub: Hub, workshop: Workshop) -> None:
