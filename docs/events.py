@@ -54,6 +54,7 @@ _MEANINGS = {
     "job.failed": "A run ended without a report; the job runs again at its next time.",
     "job.listed": "A job's patterns are expanded: so many repos and revisions.",
     "job.not-started": "A run that was due or asked for does not begin, and why.",
+    "job.tried-again": "Repos that failed for a reason that may pass are run again, before their job is due.",
     "letter.lost": "A message between the daemon and a worker could not be read.",
     "library": "What a library logs; `name` is its logger.",
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
@@ -79,6 +80,8 @@ _MEANINGS = {
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
     "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
     "target.silent": "A target did not answer the daemon's look.",
+    "tries.not-written": "What is run again soon is not noted for `status` and a restart; it is run all the same.",
+    "tries.unreadable": "What was to be run again cannot be read: the job's next time does it.",
     "webhook.received": "The Hub told of a repo, and what that began.",
 }
 _FIELDS = {

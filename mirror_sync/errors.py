@@ -194,3 +194,9 @@ class SelectionConflict(MirrorError):
 
 class Interrupted(MirrorError):
     code = "interrupted"
+
+
+MAY_PASS = frozenset(
+    error.code for error in (Unreachable, RateLimited, BadAnswer, IntegrityError, StoreUnavailable, ClusterError)
+)
+"""The codes of the errors after which the same may succeed later."""

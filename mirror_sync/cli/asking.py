@@ -16,6 +16,7 @@ from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.inventory.pauses import Pauses
+from mirror_sync.inventory.tries import read_tries
 from mirror_sync.observers.history import RUNS_KEPT
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def _may_take(job: Job, pattern: RepoPattern) -> bool:
 def _inventory(mirror: Mirror, published: Published, pattern: RepoPattern | None, now: datetime) -> Inventory:
     settings = mirror.settings
     statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none
-    memory = Memory(statuses, runs, places_of(settings), Pauses(settings.state_dir).all())
+    folder = settings.state_dir
+    memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
     inventory = published.complete(take_inventory(settings.jobs, memory, now))
     return inventory if pattern is None else narrowed(inventory, pattern)

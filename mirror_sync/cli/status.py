@@ -67,7 +67,7 @@ def _cells(line: Line, job: JobLine, now: datetime) -> tuple[str, ...]:
         f"{line.files:,}" if held else "-",
         in_bytes(line.bytes) if held else "-",
         age(line.last_attempt, now),
-        _next(job, now),
+        _next(job, now) if line.next_try is None else _next_try(line.next_try, now),
         line.job,
         f"{spoken_repo(line.kind, line.repo)}@{line.revision}",
     )
@@ -85,6 +85,12 @@ def _next(job: JobLine, now: datetime) -> str:
     if job.next_run is None:
         return "at start"  # of the daemon
     return f"in {in_time((job.next_run - now).total_seconds())}"
+
+
+def _next_try(at: str, now: datetime) -> str:
+    """Of what failed, which does not wait for the next time of its job."""
+    left = (datetime.fromisoformat(at) - now).total_seconds()
+    return f"try in {in_time(left)}" if left > 0 else "try is due"
 
 
 def _notes(inventory: Inventory) -> Iterator[str]:

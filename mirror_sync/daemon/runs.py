@@ -48,11 +48,18 @@ def _is_open(job: Job) -> bool:
 class Runs:
     """Safe for many threads. A job runs once at a time as a whole, and once beside that for single repos.
 
-    `tell` gets the runs that end without a report; `on_change` is called when one has begun or ended.
+    `tell` gets the runs that end without a report; `on_change` is called when one has begun or ended, `learn` with the
+    report of each, and whether that was of the whole job.
     """
 
-    def __init__(self, stop: threading.Event, tell: Observer, on_change: Callable[[], None]) -> None:
-        self._stop, self._tell, self._on_change = stop, tell, on_change
+    def __init__(
+        self,
+        stop: threading.Event,
+        tell: Observer,
+        on_change: Callable[[], None],
+        learn: Callable[[str, RunReport, bool], None] = lambda job, report, whole: None,
+    ) -> None:
+        self._stop, self._tell, self._on_change, self._learn = stop, tell, on_change, learn
         self._changed = threading.Condition()
         self._running: dict[Lane, Syncs] = {}
         self._waiting = Waiting()
@@ -134,6 +141,16 @@ class Runs:
             if not revisions or any(map(job.follows, revisions))
         )
 
+    def again(self, name: str, repos: Collection[Repo] | None) -> bool:
+        """Try these repos of a job once more, or all of it; not outside of its hours. Whether anything will run."""
+        with self._changed:
+            jobs = () if self._current is None or self._stop.is_set() else self._current[0].jobs
+        job = next((job for job in jobs if job.name == name), None)
+        named = None if repos is None or job is None else [repo for repo in repos if job.names(repo)]
+        if job is None or named == [] or not _is_open(job) or self._is_paused(name):
+            return False
+        return not self._put(job, named).idle
+
     def end(self, grace: float) -> bool:
         """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -168,12 +185,14 @@ class Runs:
     def _ask(self, job: Job, repo: Repo | None) -> Begun:
         if self._is_paused(job.name):
             return Begun(job.name, None if repo is None else str(repo), State.PAUSED)
-        return Begun(job.name, None if repo is None else str(repo), self._put(job, repo))
+        return Begun(job.name, None if repo is None else str(repo), self._put(job, None if repo is None else [repo]))
 
-    def _put(self, job: Job, repo: Repo | None) -> State:
-        lane = Lane(job.name, whole=repo is None)
+    def _put(self, job: Job, repos: Collection[Repo] | None) -> State:
+        """Of the whole job for None. One run begins for all of them."""
+        lane = Lane(job.name, whole=repos is None)
         with self._changed:
-            if not self._waiting.add(job.name, repo):
+            new = [self._waiting.add(job.name, repo) for repo in ([None] if repos is None else repos)]
+            if not any(new):
                 return State.MERGED
             if lane in self._running:
                 return State.WAITS
@@ -195,7 +214,7 @@ class Runs:
             repos = self._waiting.take(lane)
         self._on_change()
         try:
-            mirror.sync([lane.job], None if lane.whole else repos, until)
+            self._learn(lane.job, mirror.sync([lane.job], None if lane.whole else repos, until), lane.whole)
         except (MirrorError, OSError) as error:
             self._fail(lane, error.code if isinstance(error, MirrorError) else "os", str(error))
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -14,12 +15,14 @@ from mirror_sync.daemon.control import controlled
 from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, make_app
 from mirror_sync.daemon.notify import Notifier
+from mirror_sync.daemon.retries import Ladder, Retries
 from mirror_sync.daemon.runs import Runs, Syncs
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import Watch
 from mirror_sync.daemon.webhook import webhook_route
-from mirror_sync.domain.job import Schedule
+from mirror_sync.domain.job import Every, Schedule
+from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.inventory.triggers import trigger_of
 from mirror_sync.observers.figures import counted
@@ -39,14 +42,22 @@ Load = Callable[[], "Settings"]
 MakeMirror = Callable[["Settings", threading.Event], Syncs]
 
 
-def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str], metrics: Metrics | None = None) -> bool:
+def run_daemon(
+    load: Load,
+    make_mirror: MakeMirror,
+    environ: Mapping[str, str],
+    metrics: Metrics | None = None,
+    ladder: Ladder | None = None,
+) -> bool:
     """Run until SIGTERM or SIGINT; must be called in the main thread. Mirrors must tell `metrics` what happens.
+
+    `ladder` says when what failed is tried again.
 
     Returns whether every sync ended in time. ConfigError when the first jobs.yaml has faults, or no scheduled job;
     OSError when http.listen cannot be had.
     """
     with caught(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as came, ExitStack() as stack:
-        daemon = Daemon(load, make_mirror, Notifier(environ), metrics or Metrics())
+        daemon = Daemon(load, make_mirror, Notifier(environ), metrics or Metrics(), ladder or Ladder())
         daemon.start(stack)
         for number in came:
             if number != signal.SIGHUP:
@@ -58,11 +69,14 @@ def run_daemon(load: Load, make_mirror: MakeMirror, environ: Mapping[str, str], 
 class Daemon:
     """Jobs on their schedules, over a mirror that a reload exchanges."""
 
-    def __init__(self, load: Load, make_mirror: MakeMirror, notifier: Notifier, metrics: Metrics) -> None:
+    def __init__(
+        self, load: Load, make_mirror: MakeMirror, notifier: Notifier, metrics: Metrics, ladder: Ladder
+    ) -> None:
         self._load, self._make_mirror, self._notifier = load, make_mirror, notifier
         self._stop = threading.Event()
-        self._runs = Runs(self._stop, metrics, lambda: self._tell_status(notifier.status))
+        self._runs = Runs(self._stop, metrics, lambda: self._tell_status(notifier.status), self._learn)
         self._timetable = Timetable(self._runs.due)
+        self._retries = Retries(ladder, self._runs.again, random.random)
         self._telling = threading.Lock()
         self._watch = Watch(metrics, self._timetable, self._runs.names, self._stop)
         self._first: Settings | None = None
@@ -81,6 +95,7 @@ class Daemon:
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
         self._watch.start()
+        threading.Thread(target=self._retries.keep_trying, args=(self._stop,), name="tries", daemon=True).start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
@@ -113,6 +128,7 @@ class Daemon:
         self._notifier.stopping()
         _log.info("daemon.stopping", running=self._runs.lanes())
         self._stop.set()
+        self._retries.wake()
         self._timetable.stop()
         clean = self._runs.end(grace)
         if clean:
@@ -133,7 +149,12 @@ class Daemon:
         mirror = self._make_mirror(settings, self._stop)
         self._runs.take(settings, mirror)
         self._watch.take(settings, mirror)  # before any of them can run
+        self._retries.take(settings.state_dir, {job.name: _runs_at_start(job.schedule) for job in settings.jobs})
         self._timetable.replace(schedules)
+
+    def _learn(self, job: str, report: RunReport, whole: bool) -> None:
+        if not self._stop.is_set():
+            self._retries.learn(job, report, whole=whole)
 
     def _beat(self) -> None:
         self._watch.pulse.beat()
@@ -167,6 +188,10 @@ class Daemon:
         due = self._timetable.next_run()
         waits = f"next {due[0]} at {due[1]:%Y-%m-%d %H:%M:%S} UTC" if due else "no job is due"
         return f"running {running}; {waits}" if running else waits
+
+
+def _runs_at_start(schedule: Schedule | None) -> bool:
+    return isinstance(schedule, Every) and schedule.only is None
 
 
 def _check(schedules: Mapping[str, Schedule], settings: Settings) -> None:

@@ -32,7 +32,8 @@ class State(StrEnum):
 class Line:
     """One revision of one repo that a job asks for, or a pattern that no run has listed.
 
-    Times are ISO 8601 in UTC, None for never; the other fields are those of `RepoStatus`.
+    Times are ISO 8601 in UTC, None for never; `next_try` is when the daemon runs it again before the job's next time.
+    The other fields are those of `RepoStatus`.
     """
 
     state: State
@@ -51,3 +52,4 @@ class Line:
     committed: str | None = None
     published: str | None = None
     lag_seconds: float | None = None
+    next_try: str | None = None

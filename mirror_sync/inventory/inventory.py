@@ -16,8 +16,10 @@ from mirror_sync.domain.job import Job
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
+from mirror_sync.inventory.tries import Try
 from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.records import RunRecord, RunState
 
@@ -48,13 +50,15 @@ class Inventory:
 class Memory:
     """What is known here. `runs`: newest first; `places`: where each job publishes now.
 
-    `paused`: the jobs that a person has paused, and until when; None for until they are resumed.
+    `paused`: the jobs that a person has paused, and until when; None for until they are resumed. `tries`: what the
+    daemon runs again before the next time of its job.
     """
 
     statuses: Sequence[RepoStatus]
     runs: Sequence[RunRecord]
     places: Mapping[str, str]
     paused: Mapping[str, datetime | None] = field(default_factory=dict)
+    tries: Sequence[Try] = ()
 
 
 def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Inventory:
@@ -68,7 +72,8 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
         known = [status for status in mine if _asks_for(job, status, mine)]
         named += sum(map(_is_repo, known))
         last = next((run.of(job.name) for run in memory.runs if job.name in run.jobs), None)
-        lines += [_line(status, memory.places.get(job.name, "")) for status in known]
+        tries = {one.repo: one for one in memory.tries if one.job == job.name and job.name not in memory.paused}
+        lines += [_tried_again(_line(status, memory.places.get(job.name, "")), tries) for status in known]
         job_line = job_line_of(job, last, now)
         if job.name in memory.paused:
             job_line = as_paused(job_line, memory.paused[job.name])
@@ -158,6 +163,15 @@ def _line(status: RepoStatus, place: str) -> Line:
         status.code, status.files, status.bytes, status.last_attempt, status.last_success,
         status.committed, status.published, status.lag_seconds,
     )  # fmt: skip
+
+
+def _tried_again(line: Line, tries: Mapping[Repo | None, Try]) -> Line:
+    """A failed line with the moment of its next try; a try of all of the job is one of each of its lines."""
+    if line.state is not State.FAILED or not tries:
+        return line
+    glob = RepoPattern(line.kind, line.repo).is_glob
+    found = tries.get(None) or (None if glob else tries.get(Repo(line.kind, line.repo)))
+    return line if found is None else replace(line, next_try=iso_utc(found.at))
 
 
 def _state(status: RepoStatus) -> State:

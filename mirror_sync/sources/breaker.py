@@ -11,9 +11,16 @@ from mirror_sync.errors import Unreachable
 
 
 class Resting(Unreachable):
-    """Nobody was asked, since nobody has answered for a while. Not repeated at once: that is the point of it."""
+    """Nobody was asked, since nobody has answered for a while. Not repeated at once: that is the point of it.
+
+    The next try is made in `wait` seconds, 0 while one is under way; nobody has answered for `silent` seconds.
+    """
 
     retryable = False
+
+    def __init__(self, message: str, wait: float = 0.0, silent: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait, self.silent = wait, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,16 @@ class Breaker:
         """Seconds until the next try; 0 when one may be made now."""
         return max(0.0, self._until - self._clock()) if self.open else 0.0
 
+    @property
+    def outcome_in(self) -> float:
+        """Seconds until it may be known whether it answers again; 0 while it is being tried."""
+        return 0.0 if self._trying else self.tried_in
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the first of the failures in a row, or of the rest; 0 when there are none."""
+        return self._clock() - self._since if self._failures or self.open else 0.0
+
     def admit(self) -> bool:
         """Whether to ask now. While open, True for one caller after each pause, whose outcome then decides."""
         with self._lock:
@@ -98,5 +115,7 @@ class Breaker:
                 self._rest(self._policy.longest_pause, now)
 
     def _rest(self, pause: float, now: float) -> None:
+        if not self._failures and not self._pause:
+            self._since = now
         self._pause, self._until, self._trying = pause, now + pause, False
         self._lies = []

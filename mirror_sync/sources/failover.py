@@ -41,9 +41,9 @@ _T = TypeVar("_T")
 class FailoverSource:
     """Asks the sources in order; the one that answered in place of another is asked first for `loyalty` seconds.
 
-    One that fails again and again is left alone, as `breaker` says; when all are, the call fails at once, and is not
-    worth repeating (`Resting`). Complaints about one that is there (slow, wrong) never close the last way: a few bad
-    files must not keep us from all others.
+    One that fails again and again is left alone, as `breaker` says; when all are, the call fails at once, and says when
+    it is worth repeating (`Resting`). Complaints about one that is there (slow, wrong) never close the last way: a few
+    bad files must not keep us from all others.
     When none answers, the first one's error leaves. `clock` in seconds, from any start.
 
     The endpoints do not all hold the same. What one of them has not, the next is asked for, and it is missing when all
@@ -65,6 +65,7 @@ class FailoverSource:
         self._breakers = [Breaker(breaker or BreakerPolicy(), clock) for _ in sources]
         self._suspicions = Suspicions()
         self._loyalty, self._clock = loyalty, clock
+        self._last = ""  # what went wrong last, for a person
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
     def search(self, sought: Sought) -> Iterator[Found]:
@@ -209,6 +210,7 @@ class FailoverSource:
         self._prefer(index + 1)
 
     def _fail(self, index: int, error: MirrorError) -> None:
+        self._last = str(error)
         if isinstance(error, IntegrityError):
             self._breakers[index].doubt(may_open=self._elsewhere(index))
         else:
@@ -219,8 +221,10 @@ class FailoverSource:
         return any(breaker.healthy for at, breaker in enumerate(self._breakers) if at != index)
 
     def _resting(self) -> Resting:
-        wait = min(breaker.tried_in for breaker in self._breakers)
-        return Resting(f"{self._sources[0]} has not answered for a while: not asked again for {wait:.0f} s")
+        next_one = min(self._breakers, key=lambda breaker: breaker.outcome_in)
+        wait, cause = f"{next_one.tried_in:.0f} s", f"; {self._last}" if self._last else ""
+        why = f"{self._sources[0]} has not answered for a while: not asked again for {wait}{cause}"
+        return Resting(why, next_one.outcome_in, next_one.silent)
 
     def _order(self) -> Sequence[int]:
         first, until = self._first

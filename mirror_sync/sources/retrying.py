@@ -21,6 +21,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports import ByteStream, Source
+from mirror_sync.sources.breaker import Resting
 
 _T = TypeVar("_T")
 
@@ -30,13 +31,17 @@ class RetryPolicy:
     """How often a call is made at most, and how long to wait between; waits in seconds.
 
     `longest_limit` bounds what a rate limit may ask for: rather than hold a worker longer, the call fails. The Hub's
-    windows last 300 s.
+    windows last 300 s. The attempts last longer than a breaker's span, so that calls that fail in an outage find it
+    open, and wait for it to close: while the outage is younger than `patience`, counted from its first failure and
+    for all calls together. Later calls fail at once, and a run that meets a long outage comes to its end.
     """
 
-    attempts: int = 5
+    attempts: int = 7
     first_wait: float = 0.5
     longest_wait: float = 60.0
     longest_limit: float = 310.0
+    patience: float = 120.0
+    shortest_wait: float = 0.25
 
     def wait(self, attempt: int, error: BaseException | None, chance: float) -> float:
         """Before the attempt after `attempt` (from 1). `chance` in [0, 1) spreads workers that failed together."""
@@ -44,6 +49,10 @@ class RetryPolicy:
             return error.retry_after + chance
         full = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
         return full * (1 + chance) / 2
+
+    def outlasts(self, rest: Resting, waited: float) -> bool:
+        """Whether to wait for the end of an outage, of which this call has waited for so many seconds."""
+        return max(rest.silent, waited) + rest.wait <= self.patience
 
     def allows(self, error: BaseException) -> bool:
         """Whether the same call may succeed later, soon enough."""
@@ -119,6 +128,22 @@ class RetryingSource:
         except MirrorError as error:
             return self._repeat(what, _after(error, call))
 
+    def _patiently(self, what: str, call: Callable[[], _T]) -> _T:
+        """The call, once its upstream is asked at all. A rest is no attempt: nothing was asked."""
+        waited, rests = 0.0, 0
+        while True:
+            try:
+                return call()
+            except Resting as rest:
+                if not self._policy.outlasts(rest, waited):
+                    raise
+                rests += 1
+                wait = rest.wait + self._policy.shortest_wait * (1 + self._random())  # not all at the same moment
+                if rests == 1:
+                    self._tell(events.Retrying(what, rest.code, str(rest), rests, wait))
+                self._sleep(wait)
+                waited += wait
+
     def _repeat(self, what: str, call: Callable[[], _T]) -> _T:
         def wait(state: RetryCallState) -> float:
             return self._policy.wait(state.attempt_number, _error_of(state), self._random())
@@ -136,7 +161,7 @@ class RetryingSource:
             sleep=self._sleep,
             reraise=True,
         )
-        return again(call)
+        return again(lambda: self._patiently(what, call))
 
 
 class _Resuming(AbstractContextManager[ByteStream]):

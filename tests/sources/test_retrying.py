@@ -13,6 +13,7 @@ from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BadAnswer, Gated, IntegrityError, Interrupted, MirrorError, RateLimited, Unreachable
 from mirror_sync.ports import ByteStream, Source
+from mirror_sync.sources.breaker import Resting
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, listed, published, read
@@ -88,11 +89,11 @@ def test_a_call_that_fails_is_made_again_after_growing_waits(hub: Hub, wrapped: 
 
 
 def test_after_the_last_attempt_the_last_error_leaves(hub: Hub, wrapped: Wrapped) -> None:
-    hub.faults.add(faults.status(503), times=4)
+    hub.faults.add(faults.status(503), times=6)
     hub.faults.add(faults.garbage())
     with pytest.raises(BadAnswer):
         wrapped.source.resolve(TINY, "main")
-    assert (hub.calls(), len(wrapped.sleep.waits)) == (5, 4)
+    assert (hub.calls(), len(wrapped.sleep.waits)) == (7, 6)
 
 
 def test_every_repetition_is_told(hub: Hub, wrapped: Wrapped) -> None:
@@ -122,6 +123,23 @@ def test_a_spent_window_is_waited_for(hub: Hub, source: HubSource) -> None:
     RetryingSource(source, RetryPolicy(), lambda _: None, sleep, lambda: 0.0).authorize(TINY)
     assert len(waits) == 1
     assert 1 < waits[0] <= 301
+
+
+def test_a_rest_is_waited_out_told_once_and_counts_as_no_attempt() -> None:
+    rests = [Resting("not asked", wait, silent) for wait, silent in ((5.0, 10.0), (0.0, 15.0), (30.0, 16.0))]
+    source, wrapped = failing(*rests, policy=RetryPolicy(attempts=1))
+    wrapped.source.authorize(TINY)
+    assert source.calls == 4
+    assert wrapped.sleep.waits == [5.25, 0.25, 30.25]
+    assert [event.message for event in wrapped.told if isinstance(event, Retrying)] == ["not asked"]
+
+
+def test_a_rest_beyond_the_patience_is_not_waited_for() -> None:
+    for wait, silent in ((300.0, 0.0), (1.0, 120.0)):
+        source, wrapped = failing(Resting("not asked", wait, silent))
+        with pytest.raises(Resting):
+            wrapped.source.authorize(TINY)
+        assert (source.calls, wrapped.sleep.waits) == (1, [])
 
 
 def test_a_rate_limit_beyond_the_policy_is_not_waited_for() -> None:

@@ -1,0 +1,148 @@
+"""What failed for a reason that may pass is run again soon, and not only when its job is due."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+
+import structlog
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport, RunReport
+from mirror_sync.errors import MAY_PASS
+from mirror_sync.inventory.tries import Try, read_tries, write_tries
+
+_log = structlog.get_logger()
+
+_LOOK = 60.0  # seconds between two looks at the clock, which may be set
+
+_Key = tuple[str, Repo | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """How long after a failure each of its tries comes, in seconds; then the job's next time is waited for.
+
+    Each is up to `spread` of itself later, so that not all that an outage struck come back at one moment.
+    """
+
+    steps: tuple[float, ...] = (60.0, 300.0, 900.0, 3600.0)
+    spread: float = 0.2
+
+    def wait(self, number: int, chance: float) -> float | None:
+        """Before the `number`th try, from 1; None when there is no such. `chance` in [0, 1)."""
+        if number > len(self.steps):
+            return None
+        return self.steps[number - 1] * (1 + self.spread * chance)
+
+
+class Retries:
+    """Learns from reports what failed, and says when it is due again. Safe for many threads.
+
+    `start(job, repos)` begins a run of these repos, of the whole job for None, and returns whether it does; `random`
+    gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        ladder: Ladder,
+        start: Callable[[str, Collection[Repo] | None], bool],
+        random: Callable[[], float],
+    ) -> None:
+        self._ladder, self._start, self._random = ladder, start, random
+        self._folder: Path | None = None
+        self._waiting: dict[_Key, Try] = {}
+        self._begun: dict[_Key, int] = {}  # the number of the try that runs, or is about to
+        self._lock = threading.Condition()
+
+    def take(self, folder: Path, jobs: Mapping[str, bool]) -> None:
+        """From now on for these jobs, whose tries are kept in the folder; what it holds is gone on with.
+
+        The value says whether a job runs as a whole at the start: then there is nothing to go on with.
+        """
+        with self._lock:
+            if self._folder != folder:
+                self._folder = folder
+                self._waiting = {(one.job, one.repo): one for one in read_tries(folder) if not jobs.get(one.job, True)}
+            self._waiting = {key: one for key, one in self._waiting.items() if key[0] in jobs}
+            self._keep()
+
+    def learn(self, job: str, report: RunReport, *, whole: bool) -> None:
+        """What a run of one job came to. A whole one says all there is; one of single repos only of those."""
+        struck = {_named(repo) for repo in report.repos if repo.failed and repo.code in MAY_PASS}
+        seen = {_named(repo) for repo in report.repos}
+        with self._lock:
+            begun = {key: number for key, number in self._begun.items() if key[0] == job and (whole or key[1] in seen)}
+            for key in [*begun, *((job, repo) for repo in seen)]:
+                self._begun.pop(key, None)
+                self._waiting.pop(key, None)
+            if whole:
+                self._waiting = {key: one for key, one in self._waiting.items() if key[0] != job}
+            chance = self._random()
+            for repo in {None} if None in struck else struck:
+                self._put((job, repo), begun.get((job, repo), 0) + 1, chance)
+            self._keep()
+
+    def keep_trying(self, stop: threading.Event) -> None:
+        """Start what is due, until the stop: in a thread of its own, which `wake` has look at the stop."""
+        while not stop.is_set():
+            for job, tries in groupby(self._ready(), key=lambda one: one.job):
+                self._begin(job, list(tries))
+            with self._lock:
+                first = min((one.at for one in self._waiting.values()), default=None)
+                wait = _LOOK if first is None else (first - datetime.now(UTC)).total_seconds()
+                if wait > 0 and not stop.is_set():
+                    self._lock.wait(min(wait, _LOOK))
+
+    def wake(self) -> None:
+        with self._lock:
+            self._lock.notify_all()
+
+    def _ready(self) -> list[Try]:
+        """What is due by now, by job; from here on it counts as begun."""
+        now = datetime.now(UTC)
+        with self._lock:
+            ready = [one for one in self._waiting.values() if one.at <= now]
+            for one in ready:
+                del self._waiting[one.job, one.repo]
+                self._begun[one.job, one.repo] = one.number
+            if ready:
+                self._keep()
+        return sorted(ready, key=lambda one: one.job)
+
+    def _begin(self, job: str, tries: Iterable[Try]) -> None:
+        repos = [one.repo for one in tries]
+        single = None if None in repos else [repo for repo in repos if repo is not None]
+        if self._start(job, single):
+            _log.info("job.tried-again", job=job, repos="all" if single is None else len(single))
+            return
+        with self._lock:  # paused, outside of its hours, or gone: its next time does it
+            for repo in repos:
+                self._begun.pop((job, repo), None)
+
+    def _put(self, key: _Key, number: int, chance: float) -> None:
+        wait = self._ladder.wait(number, chance)
+        if wait is not None:
+            self._waiting[key] = Try(*key, datetime.now(UTC) + timedelta(seconds=wait), number)
+
+    def _keep(self) -> None:
+        """Note what waits, and have its first moment waited for."""
+        self._lock.notify_all()
+        if self._folder is None:
+            return
+        try:
+            write_tries(self._folder, self._waiting.values())
+        except OSError as error:  # they are tried all the same
+            _log.warning("tries.not-written", reason=str(error))
+
+
+def _named(report: RepoReport) -> Repo | None:
+    """None for a pattern that could not be listed: nobody knows what it stands for but a run of the whole job."""
+    try:
+        return Repo(report.kind, report.repo)
+    except ValueError:
+        return None

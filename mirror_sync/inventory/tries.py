@@ -1,0 +1,71 @@
+"""What the daemon tries again before its next time: a small file in the state folder, which `status` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.times import iso_utc
+
+FILE = "tries.json"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A repo of a job, or all of the job where `repo` is None; the `number`th try, from 1, is due `at`."""
+
+    job: str
+    repo: Repo | None
+    at: datetime
+    number: int
+
+
+def read_tries(folder: Path) -> tuple[Try, ...]:
+    """What waits. A file that nobody can read holds nothing: the next whole run does what it would have said."""
+    path = folder / FILE
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(
+            Try(
+                str(one["job"]),
+                None if one["repo"] is None else Repo.parse(one["repo"]),
+                datetime.fromisoformat(one["at"]),
+                int(one["number"]),
+            )
+            for one in written
+        )
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _log.warning("tries.unreadable", file=str(path), reason=str(error))
+        return ()
+
+
+def write_tries(folder: Path, tries: Iterable[Try]) -> None:
+    """Replace what waits. OSError when the state folder cannot be written."""
+    document = [_document(one) for one in tries]
+    path = folder / FILE
+    if not document and not path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    young = path.with_suffix(".new")
+    with young.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    young.replace(path)
+
+
+def _document(one: Try) -> dict[str, Any]:
+    repo = None if one.repo is None else str(one.repo)
+    return {"job": one.job, "repo": repo, "at": iso_utc(one.at), "number": one.number}

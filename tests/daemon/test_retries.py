@@ -1,0 +1,215 @@
+"""What failed for a reason that may pass is run again after a minute, not when its job is due."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.bootstrap.assembly import Assembly
+from mirror_sync.bootstrap.mirror import Mirror
+from mirror_sync.config.load import load
+from mirror_sync.config.settings import Settings
+from mirror_sync.daemon.notify import Notifier
+from mirror_sync.daemon.retries import Ladder, Retries
+from mirror_sync.daemon.service import Daemon
+from mirror_sync.domain.events import Observer
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.engine.site import Site
+from mirror_sync.errors import MAY_PASS, MirrorError
+from mirror_sync.inventory.inventory import Memory, take_inventory
+from mirror_sync.inventory.tries import read_tries
+from mirror_sync.observers.metrics import Metrics
+from mirror_sync.ports import Source
+from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from tests.daemon.living import PATIENCE
+from tests.standin import Hub, faults
+
+NAMES = tuple(f"acme/repo-{number:02}" for number in range(24))
+AT = "2026-01-01T00:00:00Z"
+ONE, TWO = Repo(Kind.MODEL, "acme/one"), Repo(Kind.MODEL, "acme/two")
+LONG = Ladder((1000.0, 2000.0), spread=0.5)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as hub:
+        for name in NAMES:
+            hub.model(name).commit({"README.md": "---\nlicense: mit\n---\n", "config.json": f"{{{name}}}".encode()})
+        yield hub
+
+
+class Short(Assembly):
+    """Its calls are given up at once, as those of a run are that met an outage of two minutes."""
+
+    def _source(self, limited: Source, tell: Observer) -> Source:
+        policy = RetryPolicy(attempts=2, first_wait=0.01, patience=0.0)
+        return RetryingSource(limited, policy, tell, self._sleep, random.random)
+
+
+class ShortMirror(Mirror):
+    def _assemble(self) -> Site:
+        return Short(self.settings, self.stop, self._learn).site(self._tell(), self.history.looked)
+
+
+def until(seen: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def write(folder: Path, hub: Hub) -> Path:
+    path = folder / "jobs.yaml"
+    upstream = f"{{kind: huggingface, endpoints: ['{hub.url}'], allow_private: true}}"
+    path.write_text(
+        f"version: 1\nstate_dir: state\nupstreams: {{hub: {upstream}}}\n"
+        f"targets: {{disk: {{url: 'file://{folder}/mirror'}}}}\ndefaults: {{upstream: hub, target: disk}}\n"
+        "http: {listen: none}\nlicenses: {allow: [mit]}\n"
+        f"jobs: [{{name: often, schedule: {{every: 6h}}, repos: [{', '.join(NAMES)}]}}]\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_every_repo_is_published_soon_after_an_outage_though_its_job_is_due_in_hours(tmp_path: Path, hub: Hub) -> None:
+    path, mirrors = write(tmp_path, hub), list[Mirror]()
+    hub.faults.add(faults.refuse())
+
+    def make(settings: Settings, stop: threading.Event) -> Mirror:
+        mirrors.append(ShortMirror(settings, (), stop))
+        return mirrors[-1]
+
+    ladder = Ladder((0.3,) * 1000)
+    daemon = Daemon(lambda: load(path, {}), make, Notifier({}), Metrics(), ladder)
+    with ExitStack() as stack:
+        daemon.start(stack)
+        until(lambda: any(one.number > 1 for one in read_tries(tmp_path / "state")))
+        settings, statuses = mirrors[0].settings, mirrors[0].status()
+        memory = Memory(statuses, (), {}, tries=read_tries(tmp_path / "state"))
+        shown = take_inventory(settings.jobs, memory, datetime.now(UTC))
+        assert all(line.next_try for line in shown.lines) or not memory.tries
+        hub.faults.clear()
+        until(lambda: {status.outcome for status in mirrors[0].status()} == {RepoOutcome.PUBLISHED})
+        until(lambda: not read_tries(tmp_path / "state"))
+        assert daemon.end(PATIENCE)
+    assert len(list((tmp_path / "mirror" / "hub" / "models").iterdir())) == len(NAMES)
+
+
+class Started:
+    """Notes what is to be run, and says whether it will be."""
+
+    def __init__(self, *, will: bool = True) -> None:
+        self.will, self.asked = will, list[tuple[str, Collection[Repo] | None]]()
+
+    def __call__(self, job: str, repos: Collection[Repo] | None) -> bool:
+        self.asked.append((job, repos))
+        return self.will
+
+
+def failed(*repos: str, code: str = "unreachable") -> RunReport:
+    reports = (RepoReport("job", Kind.MODEL, repo, "main", RepoOutcome.FAILED, code=code) for repo in repos)
+    return RunReport("run", AT, AT, tuple(reports))
+
+
+def fine(*repos: str) -> RunReport:
+    reports = (RepoReport("job", Kind.MODEL, repo, "main", RepoOutcome.UNCHANGED) for repo in repos)
+    return RunReport("run", AT, AT, tuple(reports))
+
+
+def retries(folder: Path, ladder: Ladder = LONG, started: Started | None = None) -> Retries:
+    made = Retries(ladder, started or Started(), lambda: 0.5)
+    made.take(folder, {"job": False})
+    return made
+
+
+def numbers(folder: Path) -> dict[Repo | None, int]:
+    return {one.repo: one.number for one in read_tries(folder)}
+
+
+def run_until_asked(made: Retries, started: Started, times: int) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=made.keep_trying, args=(stop,))
+    thread.start()
+    until(lambda: len(started.asked) >= times)
+    stop.set()
+    made.wake()
+    thread.join()
+
+
+def test_what_may_pass_is_tried_again_after_a_minute_and_ever_later_and_not_for_ever() -> None:
+    ladder = Ladder()
+    waits = [ladder.wait(number, 0.0) for number in range(1, 6)]
+    assert waits == [60, 300, 900, 3600, None]
+    assert ladder.wait(1, 0.999) == pytest.approx(72, abs=0.1)
+
+
+def test_what_does_not_pass_by_itself_is_not_tried_again(tmp_path: Path) -> None:
+    made = retries(tmp_path)
+    made.learn("job", failed("acme/one", code="not-found-or-private"), whole=True)
+    made.learn("job", failed("acme/two", code="target-full"), whole=True)
+    assert numbers(tmp_path) == {}
+
+
+def test_a_repo_is_tried_again_by_itself_and_a_pattern_that_was_not_listed_with_all_of_its_job(tmp_path: Path) -> None:
+    made = retries(tmp_path)
+    made.learn("job", failed("acme/one", "acme/two"), whole=True)
+    assert numbers(tmp_path) == {ONE: 1, TWO: 1}
+    assert len({one.at for one in read_tries(tmp_path)}) == 1  # one run for both
+    made.learn("job", failed("acme/one", "acme/*"), whole=True)
+    assert numbers(tmp_path) == {None: 1}
+
+
+def test_a_success_ends_it_and_a_whole_run_begins_it_anew(tmp_path: Path) -> None:
+    made = retries(tmp_path)
+    made.learn("job", failed("acme/one", "acme/two"), whole=True)
+    made.learn("job", fine("acme/one"), whole=False)
+    assert numbers(tmp_path) == {TWO: 1}
+    made.learn("job", fine("acme/one", "acme/two"), whole=True)
+    assert numbers(tmp_path) == {}
+
+
+def test_a_try_that_fails_is_followed_by_a_later_one_until_there_are_no_more(tmp_path: Path) -> None:
+    started = Started()
+    made = retries(tmp_path, Ladder((0.0, 0.0)), started)
+    for times in (1, 2):
+        made.learn("job", failed("acme/one"), whole=times == 1)
+        assert numbers(tmp_path) == {ONE: times}
+        run_until_asked(made, started, times)
+    made.learn("job", failed("acme/one"), whole=False)
+    assert numbers(tmp_path) == {}
+    assert started.asked == [("job", [ONE])] * 2
+
+
+def test_what_is_not_started_as_its_job_is_paused_waits_for_the_next_time_of_the_job(tmp_path: Path) -> None:
+    started = Started(will=False)
+    made = retries(tmp_path, Ladder((0.0,)), started)
+    made.learn("job", failed("acme/one"), whole=True)
+    run_until_asked(made, started, 1)
+    assert numbers(tmp_path) == {}
+
+
+def test_what_waits_is_gone_on_with_after_a_restart_but_for_jobs_that_run_at_the_start(tmp_path: Path) -> None:
+    retries(tmp_path).learn("job", failed("acme/one"), whole=True)
+    again = Retries(LONG, Started(), lambda: 0.5)
+    again.take(tmp_path, {"job": False})
+    assert numbers(tmp_path) == {ONE: 1}
+    again = Retries(LONG, Started(), lambda: 0.5)
+    again.take(tmp_path, {"job": True})
+    assert numbers(tmp_path) == {}
+
+
+def test_the_codes_that_may_pass_are_those_of_the_errors_that_say_so() -> None:
+    def below(kind: type[MirrorError]) -> Iterator[type[MirrorError]]:
+        yield kind
+        for other in kind.__subclasses__():
+            yield from below(other)
+
+    assert {kind.code for kind in below(MirrorError) if kind.retryable} == MAY_PASS
