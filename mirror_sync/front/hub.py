@@ -84,7 +84,7 @@ class _Elsewhere(Exception):
         """A 307 to the same under the other id, as the Hub's: an absolute path, which the oldest clients follow too."""
         fields = self._fields
         before = f"/api/{fields['kinds']}/" if "kinds" in fields else f"/{fields['place']}"
-        after = asked.raw_path.removeprefix(before + fields["id"])
+        after = f"/{asked.raw_path.lstrip('/')}".removeprefix(before + fields["id"])
         query = f"?{asked.query}" if asked.query else ""
         location = f"{asked.prefix}{before}{self._repo.id}{after}{query}"
         return Answer(307, {"Location": location, "Cache-Control": answers.MOVING})

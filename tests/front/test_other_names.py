@@ -46,6 +46,8 @@ def test_every_address_leads_to_the_same_under_the_id_as_published(mirror: Mirro
         for ask in (mirror.get, mirror.head):
             reply = ask(f"/{other}{rest}")
             assert (reply.status, reply.header("Location"), reply.body) == (307, f"{repo.at}{rest}", b"")
+    for target in (f"/{other}/resolve/main/f", f"/api/models/{other}/refs"):
+        assert mirror.get(f"//{target}").header("Location") == target.replace(other, repo.repo.id)
     posted = mirror.ask("POST", f"/api/models/{other}/paths-info/main", {}, b"paths=f")
     assert (posted.status, posted.header("Location")) == (307, f"{repo.api}/paths-info/main")
 

@@ -59,7 +59,7 @@ function match(path) {
 // A 307 to the same under another id, as the Hub's: an absolute path, which the oldest clients follow too.
 function toOther(r, fields, id) {
     const before = fields.kinds ? '/api/' + fields.kinds + '/' : '/' + fields.place;
-    const after = r.variables.request_uri.slice((before + fields.id).length);
+    const after = r.variables.request_uri.replace(/^\/+/, '/').slice((before + fields.id).length);
     answers.redirect(r, 307, {'Cache-Control': tables.CACHING.moving}, requests.prefix() + before + id + after);
 }
 
