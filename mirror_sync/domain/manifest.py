@@ -11,6 +11,8 @@ from mirror_sync.domain.digest import GitOid, Promise, Sha256
 from mirror_sync.errors import BadAnswer, PointerOnly, UnsafePath
 
 MAX_PATH_BYTES = 4096
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
+"""What git keeps of a file in LFS; `size` in bytes. Source: git-lfs, docs/spec.md, v1."""
 _NAMED = 3  # paths that a message names
 
 

@@ -71,7 +71,7 @@ def _hit(entry: dict[str, Any], match: routes.Match | None) -> Hit | None:
         commit=CommitId(commit) if CommitId.matches(commit) else None,
         status=int(entry["status"]),
         bytes=int(entry["bytes"]),
-        is_file=match.route.name == "file" and entry["method"] == "GET",
+        is_file=match.route.name in ("file", "raw") and entry["method"] == "GET",
         begins=str(entry["range"]).startswith("bytes=0-") or entry["range"] in _FROM_THE_START,
     )
 

@@ -34,17 +34,18 @@ NO_METHOD = "Method not allowed: this is a read-only mirror"
 NO_REPO = "Repository not found: it is not mirrored here"
 NO_REVISION = "Revision not found: it is not mirrored here"
 NO_ENTRY = "Entry not found"
+NO_POINTER = "The LFS pointer of this file is not known here: /resolve/ in place of /raw/ has the file"
 NO_SITE = "This mirror publishes no catalogue"
 NO_RANGE = "Range not satisfiable"
 BAD_BUCKET = "The mirror's bucket did not answer as it should"
 BROKEN = "Internal error: the mirror's log says more"
 
 JSON = "application/json; charset=utf-8"
-_TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
-MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), _TEXT)}
+MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), TEXT)}
 
 CHECKED = "no-cache"  # kept, and asked for again each time
 
@@ -126,6 +127,10 @@ def revision_not_found() -> Refusal:
 def entry_not_found(commit: CommitId | None = None) -> Refusal:
     pinned = {} if commit is None else {"X_Repo_Commit": commit}
     return Refusal(404, NO_ENTRY, "EntryNotFound", **pinned)
+
+
+def pointer_not_known(commit: CommitId) -> Refusal:
+    return Refusal(404, NO_POINTER, "EntryNotFound", X_Repo_Commit=commit)
 
 
 def json_answer(value: Any, **headers: str) -> Answer:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.manifest import LFS_POINTER
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
@@ -142,7 +144,7 @@ class Hub:
         if stat is None:
             raise answers.entry_not_found()
         headers = {"Content-Type": answers.BINARY, "Cache-Control": answers.IMMUTABLE, "ETag": f'"{digest}"'}
-        return _content(asked, digest, stat.size, headers)
+        return _content(asked, stat.size, headers, partial(BlobSlice, digest))
 
     def _auth_check(self, _asked: Asked, fields: Fields) -> Answer:
         self._refs_of(fields)
@@ -176,7 +178,7 @@ class Hub:
     def _tree(self, asked: Asked, fields: Fields) -> Answer:
         opened, folder = self._open(fields), "/".join(filter(None, _decoded(fields["folder"]).split("/")))
         if folder:
-            self._expect_folder(opened, folder)
+            self._expect(opened, folder, "directory")
         expand, recursive = asked.is_set("expand"), asked.is_set("recursive")
         wanted, headers = listing.Wanted(folder, recursive), opened.headers
         page = listing.page(opened.root, self._reader(opened.root), wanted, _resumed(opened, folder, asked))
@@ -194,16 +196,25 @@ class Hub:
 
     def _file(self, asked: Asked, fields: Fields) -> Answer:
         opened, path = self._open(fields), _decoded(fields["path"])
-        entry = self._entry(opened.root, path)
-        file = None if entry is None else json.loads(entry)
-        if file is None or file["type"] != "file":
-            raise answers.entry_not_found(opened.commit)
+        file = self._expect(opened, path, "file")
         if asked.method == "HEAD" and not opened.pinned:
             # so that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
             # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
             location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
             return Answer(307, {"Location": location, **_named(opened.headers)})
-        return _content(asked, Sha256(file["sha256"]), int(file["size"]), _file_headers(opened, path, file))
+        return _blob_of(asked, opened, path, file)
+
+    def _raw(self, asked: Asked, fields: Fields) -> Answer:
+        """A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id."""
+        opened, path = self._open(fields), _decoded(fields["path"])
+        file = self._expect(opened, path, "file")
+        if "lfs" not in file:
+            return _blob_of(asked, opened, path, file)
+        text = LFS_POINTER.format(digest=file["lfs"]["oid"], size=file["size"]).encode()
+        if GitOid.of_blob(text) != file["oid"]:
+            raise answers.pointer_not_known(opened.commit)
+        headers = _headers_at(opened) | {"Content-Type": answers.TEXT, "ETag": f'"{file["oid"]}"'}
+        return _content(asked, len(text), headers, lambda start, stop: text[start:stop])
 
     def _open(self, fields: Fields) -> Opened:
         revision = _decoded(fields["rev"])
@@ -231,13 +242,13 @@ class Hub:
     def _reader(self, root: Root) -> listing.ReadShard:
         return lambda number: self._snapshots.document(root.shards[number].digest)
 
-    def _entry(self, root: Root, path: str) -> bytes | None:
-        return listing.find(self._reader(root)(root.shard_for(path)), path)
-
-    def _expect_folder(self, opened: Opened, folder: str) -> None:
-        entry = self._entry(opened.root, folder)
-        if entry is None or json.loads(entry)["type"] != "directory":
+    def _expect(self, opened: Opened, path: str, kind: str) -> dict[str, Any]:
+        """The entry of a path: `kind` is file or directory."""
+        found = listing.find(self._reader(opened.root)(opened.root.shard_for(path)), path)
+        entry: dict[str, Any] = {} if found is None else json.loads(found)
+        if entry.get("type") != kind:
             raise answers.entry_not_found(opened.commit)
+        return entry
 
 
 def _link(asked: Asked, target: str) -> dict[str, str]:
@@ -266,28 +277,33 @@ def _resumed(opened: Opened, folder: str, asked: Asked) -> listing.Place | None:
     return listing.Place(int(found[2]), int(found[3]))
 
 
-def _file_headers(opened: Opened, path: str, file: dict[str, Any]) -> dict[str, str]:
-    etag = f'"{file["lfs"]["oid"] if "lfs" in file else file["oid"]}"'
-    return {
+def _headers_at(opened: Opened) -> dict[str, str]:
+    """Of what never changes under a commit."""
+    caching = answers.IMMUTABLE if opened.pinned else answers.MOVING
+    return {"Cache-Control": caching, "X-Repo-Commit": opened.commit}
+
+
+def _blob_of(asked: Asked, opened: Opened, path: str, file: dict[str, Any]) -> Answer:
+    size, etag = int(file["size"]), f'"{file["lfs"]["oid"] if "lfs" in file else file["oid"]}"'
+    headers = _headers_at(opened) | {
         "Content-Type": answers.media_type(path),
-        "Cache-Control": answers.IMMUTABLE if opened.pinned else answers.MOVING,
         "ETag": etag,
         "X-Linked-Etag": etag,
-        "X-Linked-Size": str(file["size"]),
-        "X-Repo-Commit": opened.commit,
+        "X-Linked-Size": str(size),
     }
+    return _content(asked, size, headers, partial(BlobSlice, Sha256(file["sha256"])))
 
 
-def _content(asked: Asked, digest: Sha256, size: int, headers: dict[str, str]) -> Answer:
-    """The bytes of a file, as much of them as the client wants."""
+def _content(asked: Asked, size: int, headers: dict[str, str], body: Callable[[int, int], bytes | BlobSlice]) -> Answer:
+    """As much of `size` bytes as the client wants; `body` gives those from a start to a stop."""
     if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
         return Answer(304, headers)
     headers = {**headers, "Accept-Ranges": "bytes"}
     wanted = asked.headers.get("range") if asked.method == "GET" else None
     span = byte_range(wanted, asked.headers.get("if-range"), headers["ETag"], size)
     if span is None:
-        return Answer(200, headers, BlobSlice(digest, 0, size))
-    return Answer(206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"}, BlobSlice(digest, *span))
+        return Answer(200, headers, body(0, size))
+    return Answer(206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"}, body(*span))
 
 
 def _named(headers: dict[str, str]) -> dict[str, str]:

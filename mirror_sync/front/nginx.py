@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
+from mirror_sync.domain.manifest import LFS_POINTER
 from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
 from mirror_sync.front.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
@@ -190,6 +191,8 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "media_types": answers.MEDIA_TYPES,
         "site_types": SITE_TYPES,
         "binary": answers.BINARY,
+        "text": answers.TEXT,
+        "lfs_pointer": LFS_POINTER,
         "caching": {
             "immutable": answers.IMMUTABLE,
             "settled": answers.SETTLED,
@@ -210,6 +213,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "repo": answers.NO_REPO,
             "revision": answers.NO_REVISION,
             "entry": answers.NO_ENTRY,
+            "pointer": answers.NO_POINTER,
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },

@@ -63,7 +63,8 @@ ROUTES = (
     Route("tree", GET, "/api/{kinds}/{id}/tree/{rev}{folder}"),
     Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?"),
     Route("repo", GET, "/api/{kinds}/{id}/?"),
-    Route("file", GET, "/{place}{id}/(?:resolve|raw)/{rev}/{path}"),
+    Route("file", GET, "/{place}{id}/resolve/{rev}/{path}"),
+    Route("raw", GET, "/{place}{id}/raw/{rev}/{path}"),
     Route("page", GET, "/(?!api/|blobs/|hub/|-/){place}{id}"),
 )
 

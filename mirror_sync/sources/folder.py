@@ -20,12 +20,11 @@ from stat import S_ISDIR
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.manifest import RemoteFile, check_path
+from mirror_sync.domain.manifest import LFS_POINTER, RemoteFile, check_path
 from mirror_sync.errors import Unreachable, UnsafePath
 
 LARGE = 10 * 1024 * 1024  # bytes; above it the Hub, too, keeps every file in LFS
 _CHUNK = 1024 * 1024  # bytes
-_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
 _POINTER_SHAPE = re.compile(
     rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n"
     rb"oid sha256:([0-9a-f]{64})\r?\nsize (\d{1,18})(?:\r?\n)?"
@@ -181,7 +180,7 @@ def _pointed_at(place: Path) -> tuple[Sha256, int] | None:
 
 def _large(path: str, size: int, digest: Sha256, *, pointer_only: bool = False) -> RemoteFile:
     """As the Hub lists a file that is kept in LFS."""
-    pointer = _POINTER.format(digest=digest, size=size).encode()
+    pointer = LFS_POINTER.format(digest=digest, size=size).encode()
     return RemoteFile(path, size, GitOid.of_blob(pointer), digest, len(pointer), pointer_only)
 
 

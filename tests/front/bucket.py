@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from itertools import count
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.manifest import LFS_POINTER, MirroredFile
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Kind, Repo
@@ -30,8 +30,15 @@ def commit_id() -> CommitId:
 
 
 def mirrored(path: str, body: bytes) -> MirroredFile:
-    pointer = 130 if len(body) >= LFS_FROM else None
-    return MirroredFile(path, len(body), GitOid.of_blob(body), Sha256.of(body), pointer)
+    if len(body) < LFS_FROM:
+        return MirroredFile(path, len(body), GitOid.of_blob(body), Sha256.of(body))
+    kept = pointer(body)
+    return MirroredFile(path, len(body), GitOid.of_blob(kept), Sha256.of(body), len(kept))
+
+
+def pointer(body: bytes) -> bytes:
+    """What git keeps of a file in LFS."""
+    return LFS_POINTER.format(digest=Sha256.of(body), size=len(body)).encode()
 
 
 def etag(body: bytes) -> str:
@@ -56,12 +63,18 @@ class Published:
     def api(self) -> str:
         return f"/api/{self.repo.kind.plural}/{self.repo.id}"
 
-    def publish(self, files: Files, branch: str | None = "main", commit: CommitId | None = None) -> CommitId:
-        """Blobs, documents from the leaves to the root, then refs.json."""
+    def publish(
+        self,
+        files: Files,
+        branch: str | None = "main",
+        commit: CommitId | None = None,
+        oids: Mapping[str, GitOid] | None = None,
+    ) -> CommitId:
+        """Blobs, documents from the leaves to the root, then refs.json; `oids` are git's ids that are not the usual."""
         commit = commit or commit_id()
         for body in set(files.values()):
             self._put(body)
-        root = self._put_documents(files, commit)
+        root = self._put_documents(files, commit, oids or {})
         ref = Ref("branches", branch, f"refs/heads/{branch}", commit) if branch else None
         self.refs = self.refs.with_snapshot(commit, root, ref)
         self.write_refs(self.refs.encode())
@@ -79,10 +92,12 @@ class Published:
     def root(self, commit: CommitId) -> Sha256:
         return self.refs.snapshots[commit]
 
-    def _put_documents(self, files: Files, commit: CommitId) -> Sha256:
+    def _put_documents(self, files: Files, commit: CommitId, oids: Mapping[str, GitOid]) -> Sha256:
         last = Commit(commit, 'A title with $& and "quotes"', "2026-11-20T08:00:00.000Z", authors=("someone",))
         shards = []
-        for shard, document in cut_shards({path: mirrored(path, body) for path, body in files.items()}):
+        manifest = {path: mirrored(path, body) for path, body in files.items()}
+        manifest |= {path: replace(manifest[path], oid=oid) for path, oid in oids.items()}
+        for shard, document in cut_shards(manifest):
             self._put(document.body)
             shards.append(shard)
         described = {"id": self.repo.id, "sha": commit, "lastModified": last.date, "private": False, "tags": []}

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
-from tests.front.bucket import dataset, etag, model
+from tests.front.bucket import dataset, etag, model, pointer
 from tests.front.mirrors import Mirror
 
 SMALL = b"# A card\n"
@@ -57,10 +57,59 @@ def test_a_one_part_id_is_a_repo_too(mirror: Mirror) -> None:
     assert mirror.get("/api/models/gpt2-like/tree/main").json[0]["path"] == "f"
 
 
-def test_raw_is_resolve(mirror: Mirror) -> None:
+def test_raw_of_a_small_file_is_the_file_at_a_branch_too(mirror: Mirror) -> None:
     repo = model(mirror.store)
-    repo.publish({"f.txt": SMALL})
-    assert mirror.get(f"{repo.at}/raw/main/f.txt").body == SMALL
+    commit = repo.publish({"f.txt": SMALL})
+    for revision in ("main", commit):
+        for method, body in (("GET", SMALL), ("HEAD", b"")):
+            reply = mirror.ask(method, f"{repo.at}/raw/{revision}/f.txt")
+            assert (reply.status, reply.body, reply.header("ETag")) == (200, body, etag(SMALL))
+            assert reply.header("X-Repo-Commit") == commit
+    for method in ("GET", "HEAD"):
+        assert mirror.ask(method, f"{repo.at}/raw/main/none").error == (404, "EntryNotFound")
+
+
+def test_raw_of_a_file_in_lfs_is_the_pointer_that_git_keeps(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    deep = f"resolve/{'0' * 40}/resolve/f.json"
+    commit = repo.publish({"big.bin": LARGE, deep: LARGE})
+    listed = mirror.get(f"{repo.api}/tree/main").json[0]
+    for target in (f"main/{deep}", f"{commit}/{deep}", "main/big.bin", f"{commit}/big.bin"):
+        for method, body in (("GET", pointer(LARGE)), ("HEAD", b"")):
+            reply = mirror.ask(method, f"{repo.at}/raw/{target}")
+            assert (reply.status, reply.body) == (200, body)
+            assert reply.header("Content-Length") == str(len(pointer(LARGE))) == str(listed["lfs"]["pointerSize"])
+            assert reply.header("ETag") == f'"{GitOid.of_blob(pointer(LARGE))}"' == f'"{listed["oid"]}"'
+            assert reply.header("Content-Type") == "text/plain; charset=utf-8"
+            assert (reply.header("X-Repo-Commit"), reply.header("X-Linked-Size")) == (commit, None)
+
+
+def test_a_pointer_that_cannot_be_made_as_git_has_it_is_never_the_file_instead(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    with_crlf = GitOid.of_blob(pointer(LARGE).replace(b"\n", b"\r\n"))
+    commit = repo.publish({"big.bin": LARGE}, oids={"big.bin": with_crlf})
+    for revision in ("main", commit):
+        reply = mirror.get(f"{repo.at}/raw/{revision}/big.bin")
+        assert reply.error == (404, "EntryNotFound")
+        assert "/resolve/ in place of /raw/" in reply.json["error"]
+        assert mirror.get(f"{repo.at}/resolve/{revision}/big.bin").body == LARGE
+
+
+@pytest.mark.parametrize("wanted", ["0-0", "3-6", "4-", "-3", "2-99999999999", "-99999999999", "2-9223372036854775807"])
+def test_a_pointer_has_ranges_and_conditions_as_a_file_has(mirror: Mirror, wanted: str) -> None:
+    """JavaScript's downloadFile({raw: true}) learns the size from a range."""
+    repo, text = model(mirror.store), pointer(LARGE)
+    commit = repo.publish({"big.bin": LARGE, "same": text})
+    for name, value in (("Range", f"bytes={wanted}"), ("Range", "bytes=5-2"), ("Range", f"bytes={len(text)}-")):
+        for held in ("", f'"{GitOid.of_blob(text)}"', '"other"'):
+            for condition in ("If-Range", "If-None-Match"):
+                headers = {name: value, **({condition: held} if held else {})}
+                ours, theirs = (
+                    mirror.ask("GET", f"{repo.at}/{at}", headers)
+                    for at in (f"raw/{commit}/big.bin", f"resolve/{commit}/same")
+                )
+                assert (ours.status, ours.body) == (theirs.status, theirs.body), headers
+                assert ours.header("Content-Range") == theirs.header("Content-Range"), headers
 
 
 def test_an_empty_file_has_no_bytes(mirror: Mirror) -> None:

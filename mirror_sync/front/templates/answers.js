@@ -85,6 +85,18 @@ function sendBlob(r, blob) {
     r.internalRedirect(blob.location);
 }
 
+// A text of ASCII under a blob's headers: all of it, or the bytes of `span`.
+function sendText(r, blob, text, span) {
+    const headers = Object.assign(blobHeaders(blob), {'Accept-Ranges': 'bytes'});
+    if (isCurrent(r, blob.etag)) {
+        return send(r, 304, blobHeaders(blob));
+    }
+    if (span) {
+        headers['Content-Range'] = 'bytes ' + span[0] + '-' + (span[1] - 1) + '/' + text.length;
+    }
+    send(r, span ? 206 : 200, headers, span ? text.slice(span[0], span[1]) : text);
+}
+
 function blobHeaders(blob) {
     const headers = {'Content-Type': blob.type, 'Cache-Control': blob.caching, 'ETag': blob.etag};
     if (blob.commit) {
@@ -113,4 +125,4 @@ function sendHead(r, headers, size) {
 }
 
 export default { JSON_TYPE, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
-                 sendJson, setHeaders, settled };
+                 sendJson, sendText, setHeaders, settled };

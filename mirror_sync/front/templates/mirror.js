@@ -10,6 +10,8 @@ import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
+const crypto = require('crypto');
+
 const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
 
 // Answers any request.
@@ -144,26 +146,52 @@ async function paths_info(r, fields) {
 
 async function file(r, fields) {
     const opened = await snapshots.open(r, fields);
-    const found = await blobOf(r, opened, requests.decoded(fields.path));
+    const path = requests.decoded(fields.path), entry = await fileEntry(r, opened, path);
     if (r.method === 'HEAD' && !opened.pinned) {
         redirectToCommit(r, fields, opened);
     } else {
-        answers.sendBlob(r, found);
+        answers.sendBlob(r, blobOf(opened, path, entry));
     }
 }
 
-async function blobOf(r, opened, path) {
+// A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id.
+async function raw(r, fields) {
+    const opened = await snapshots.open(r, fields);
+    const path = requests.decoded(fields.path), entry = await fileEntry(r, opened, path);
+    if (!entry.lfs) {
+        answers.sendBlob(r, blobOf(opened, path, entry));
+        return;
+    }
+    const text = tables.LFS_POINTER.replace('{digest}', entry.lfs.oid).replace('{size}', String(entry.size));
+    const oid = crypto.createHash('sha1').update('blob ' + text.length + '\0' + text).digest('hex');
+    if (oid !== entry.oid) {
+        throw answers.refusal(404, tables.MESSAGES.pointer, 'EntryNotFound', {'X-Repo-Commit': opened.commit});
+    }
+    const blob = {etag: '"' + oid + '"', type: tables.TEXT, commit: opened.commit, caching: cachingOf(opened)};
+    const held = answers.isCurrent(r, blob.etag);
+    answers.sendText(r, blob, text, held ? null : requests.byteRange(r, blob.etag, text.length));
+}
+
+async function fileEntry(r, opened, path) {
     const entry = await snapshots.entryOf(r, opened.root, path);
     if (!entry || entry.type !== 'file') {
         throw answers.entryNotFound(opened.commit);
     }
+    return entry;
+}
+
+function cachingOf(opened) {
+    return opened.pinned ? tables.CACHING.immutable : tables.CACHING.moving;
+}
+
+function blobOf(opened, path, entry) {
     const suffix = suffixOf(path);
     const type = tables.MEDIA_TYPES[suffix.toLowerCase()];
     return {digest: entry.sha256, size: entry.size, commit: opened.commit, linked: true,
             etag: '"' + (entry.lfs ? entry.lfs.oid : entry.oid) + '"',
             type: type || tables.BINARY,
             location: slices.wanted(entry.size) ? '/-/slices' : type ? '/-/blob.' + suffix : '/-/blob',
-            caching: opened.pinned ? tables.CACHING.immutable : tables.CACHING.moving};
+            caching: cachingOf(opened)};
 }
 
 // A name that only begins with a dot has none, as for nginx.
@@ -185,11 +213,15 @@ function redirectToCommit(r, fields, opened) {
 // sends the question to `answer`.
 async function pointer(r) {
     try {
-        const path = r.variables.request_uri.split('?')[0];
-        refuseOdd(path);
-        const found = match(path);
+        const target = r.variables.request_uri.split('?')[0];
+        refuseOdd(target);
+        const found = match(target);
+        if (found.route.name !== 'file') {
+            throw new Error('not the address of a file');
+        }
         const opened = await snapshots.open(r, found.fields);
-        const blob = await blobOf(r, opened, requests.decoded(found.fields.path));
+        const path = requests.decoded(found.fields.path), entry = await fileEntry(r, opened, path);
+        const blob = blobOf(opened, path, entry);
         answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});
@@ -223,7 +255,8 @@ function unsatisfiable(r) {
 }
 
 const root = catalogue.root, site = catalogue.site, page = catalogue.page;
-const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file};
+const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file,
+                 raw};
 
 export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
                  noPage: catalogue.noPage, pointer, rangedType: requests.rangedType, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };

@@ -66,6 +66,21 @@ function parsed(text) {
     }
 }
 
+// The bytes [start, stop) of `size` that a Range header asks for, null for all of them: conditions.py in JavaScript.
+function byteRange(r, etag, size) {
+    const wanted = r.headersIn.Range || '', held = r.headersIn['If-Range'];
+    if (r.method !== 'GET' || !/^bytes=[^,]*$/i.test(wanted) || (held !== undefined && held.trim() !== etag)) {
+        return null;
+    }
+    const found = SPAN.exec(wanted.slice('bytes='.length)) || ['', '', ''], first = found[1], last = found[2];
+    const start = first ? Number(first) : last ? Math.max(size - Number(last), 0) : size;
+    const stop = first && last ? Math.min(Number(last) + 1, size) : size;
+    if (start >= stop) {
+        throw answers.refusal(416, tables.MESSAGES.range, '', {'Content-Range': 'bytes */' + size});
+    }
+    return [start, stop];
+}
+
 // Where clients find this front: as the operator says, else as the proxy before it does; '' when nothing usable is said.
 function origin(r) {
     if (tables.PUBLIC_URL) {
@@ -111,4 +126,4 @@ function spanOf(text) {
     return found[1] || Number(found[2]) > 0 ? {start, end} : {start: Infinity, end};
 }
 
-export default { argument, decoded, isTrue, origin, parsed, prefix, rangedType, wantedPaths };
+export default { argument, byteRange, decoded, isTrue, origin, parsed, prefix, rangedType, wantedPaths };
