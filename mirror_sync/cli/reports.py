@@ -18,6 +18,7 @@ from mirror_sync.domain.report import (
     RepoReport,
     RepoStatus,
     RunReport,
+    TargetPlan,
     worst_first,
 )
 from mirror_sync.errors import Unreachable
@@ -72,6 +73,7 @@ def plan_text(report: PlanReport, targets: Mapping[str, str], page: Page, *, eve
     )
     parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
     parts += map(page.sentence, map(_cost, report.costs))
+    parts += map(page.sentence, map(_room, report.targets))
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
@@ -88,6 +90,22 @@ def _cost(cost: UpstreamCost) -> str:
     calls = f"{counted(cost.api_calls, 'API call')} and {counted(cost.resolver_calls, 'file request')}"
     wait = f"; its rate limit makes that take at least {in_time(cost.wait)}" if cost.wait else ""
     return f"It would cost upstream {cost.upstream} about {calls}{wait}."
+
+
+def _room(target: TargetPlan) -> str:
+    """Whether it fits, what is left, and what a disk for it is sized to."""
+    come, free = in_bytes(target.fetch_bytes), target.free_bytes
+    if free is None:
+        room = f"{come} to come; how much room there is {target.problem or 'nobody can say'}"
+    elif target.fits:
+        room = f"{come} to come, {in_bytes(free)} free, about {in_bytes(free - target.needed_bytes)} afterwards"
+    else:
+        room = f"{come} to come do not fit: {in_bytes(target.needed_bytes)} are needed, {in_bytes(free)} free"
+    then = f"the newest versions take {in_bytes(target.published_bytes)} then"
+    advised = (
+        f"size x versions x 1.2 = {in_bytes(target.advised_bytes)} with {counted(target.versions, 'version')} kept"
+    )
+    return f"Target {target.target}: {room}; {then}; {advised}."
 
 
 def check_text(settings: Settings) -> str:

@@ -96,7 +96,10 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class RepoPlan:
-    """What a sync would do for one revision of one repo. `outcome` published means: it would be."""
+    """What a sync would do for one revision of one repo. `outcome` published means: it would be.
+
+    What another repo of the plan brings to the same target already counts as reused.
+    """
 
     job: str
     kind: Kind
@@ -117,22 +120,58 @@ class RepoPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What a sync would bring to one target, each content counted once; sizes in bytes.
+
+    `needed_bytes` is what that takes of a disk, documents and a spare included, `free_bytes` what there is: None where
+    nobody can tell, or where asking failed with the `problem`. `published_bytes` is, at the most, the newest version of
+    all that the jobs publish there then, `versions` how many of them are kept.
+    """
+
+    target: str
+    fetch_files: int
+    fetch_bytes: int
+    needed_bytes: int
+    free_bytes: int | None
+    published_bytes: int
+    versions: int
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        return self.free_bytes is None or self.needed_bytes <= self.free_bytes
+
+    @property
+    def advised_bytes(self) -> int:
+        """The rule by which a disk is sized: size x versions x 1.2, as if each version were new from end to end."""
+        return self.published_bytes * self.versions * 12 // 10
+
+    def encode(self) -> dict[str, Any]:
+        return {**asdict(self), "fits": self.fits, "advised_bytes": self.advised_bytes}
+
+
+@dataclass(frozen=True, slots=True)
 class PlanReport:
-    """`interrupted`: repos that are not in `repos` would be looked at, too. `costs` has each upstream that is asked."""
+    """`interrupted`: repos that are not in `repos` would be looked at, too. `costs` has each upstream that is asked,
+    `targets` each target that is written to.
+    """
 
     repos: tuple[RepoPlan, ...]
     interrupted: bool = False
     costs: tuple[UpstreamCost, ...] = ()
+    targets: tuple[TargetPlan, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.interrupted and all(repo.outcome is not RepoOutcome.FAILED for repo in self.repos)
+        failed = any(repo.outcome is RepoOutcome.FAILED for repo in self.repos)
+        return not self.interrupted and not failed and all(target.fits for target in self.targets)
 
     def encode(self) -> dict[str, Any]:
         """The document of `plan --json`."""
         costs = [asdict(cost) for cost in self.costs]
         repos = [asdict(repo) for repo in self.repos]
-        return {"ok": self.ok, "interrupted": self.interrupted, "costs": costs, "repos": repos}
+        targets = [target.encode() for target in self.targets]
+        return {"ok": self.ok, "interrupted": self.interrupted, "costs": costs, "targets": targets, "repos": repos}
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,14 @@ class Room:
 
     def _reserve(self, mine: int, name: str, files: Collection[RemoteFile], documents: int, free: int) -> None:
         others = sum(size for size, _ in self._awaited.values()) + sum(self._documents.values())
-        size = sum(_on_disk(file.size) for file in files if file.content not in self._awaited)
+        size = sum(on_disk(file.size) for file in files if file.content not in self._awaited)
         needed = with_spare(size) + documents
         if others + needed > free:
             besides = f", beside {others:,} for what is on its way there" if others else ""
             raise StoreFull(f"target {name} has {free:,} bytes free, {needed:,} are needed{besides}")
         self._documents[mine] = documents + with_spare(size) - size
         for file in files:
-            self._awaited.setdefault(file.content, (_on_disk(file.size), set()))[1].add(mine)
+            self._awaited.setdefault(file.content, (on_disk(file.size), set()))[1].add(mine)
 
     def _give_up(self, mine: int) -> None:
         self._documents.pop(mine, None)
@@ -90,7 +90,8 @@ def not_begun(store: Store, notes: UploadNotes, files: Collection[RemoteFile]) -
     return [file for file in files if not _has_begun(store, notes, file)]
 
 
-def _on_disk(size: int) -> int:
+def on_disk(size: int) -> int:
+    """Bytes of the whole blocks that a file of `size` bytes takes."""
     return -(-size // _BLOCK) * _BLOCK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -13,11 +13,13 @@ from typing import TypeVar
 from mirror_sync.domain.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled, remarks
 from mirror_sync.engine.faults import settle
+from mirror_sync.engine.freight import Freight
 from mirror_sync.engine.gather import Task, Unlisted, gather
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.lanes import Lanes
@@ -62,11 +64,14 @@ def plan_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> PlanR
     """What a sync would do; writes nothing to the target. Raises nothing that a repo caused."""
     run = uuid.uuid4().hex[:12]
     plans: list[RepoPlan] = []
+    freights: dict[str, Freight] = {}
     for job in jobs:
         if site.stop.is_set():
             break
-        _plan_job(site, run, job, all_jobs, plans)
-    return PlanReport(tuple(plans), site.stop.is_set(), tuple(_costs(site, jobs, plans)))
+        freight = freights.setdefault(job.target, Freight(site.targets[job.target]))
+        _plan_job(site, run, job, all_jobs, plans, freight)
+    targets = tuple(freight.told() for freight in freights.values())
+    return PlanReport(tuple(plans), site.stop.is_set(), tuple(_costs(site, jobs, plans)), targets)
 
 
 def _costs(site: Site, jobs: Sequence[Job], plans: Sequence[RepoPlan]) -> Iterator[UpstreamCost]:
@@ -119,11 +124,13 @@ def _crew_at_work(site: Site) -> Iterator[int]:
         yield REPOS_AT_ONCE if site.crew is None else site.crew.at_once
 
 
-def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: list[RepoPlan]) -> None:
+def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: list[RepoPlan], freight: Freight) -> None:
     def work(item: Task | Unlisted) -> RepoPlan:
         site.go_on()
-        found = item.found if isinstance(item, Unlisted) else _decide(site, run, decider, item)
-        return _plan_of(item, found)
+        if isinstance(item, Unlisted):
+            return _plan_of(item, item.found)
+        found = _decide(site, run, decider, item)
+        return _plan_of(item, found, freight.take(item, found))
 
     try:
         source, target = site.source(job), site.targets[job.target]
@@ -183,23 +190,25 @@ def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Cha
         return settle(site, run, task.job, task.repo, error)
 
 
-def _plan_of(item: Task | Unlisted, found: Settled | Change) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, found: Settled | Change, fetch: Collection[RemoteFile] = ()) -> RepoPlan:
+    """`fetch` is what comes for this repo, and for none that was planned before."""
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, Settled):
         look = Calls() if isinstance(item, Task) and item.head is not None else look
         return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if found.root is None:
-        calls += publishing(found.files, (file.size for file in found.plan.fetch))
+        calls += publishing(found.files, (file.size for file in fetch))
+    size = sum(file.size for file in fetch)
     return RepoPlan(
         *item.named,
         outcome=RepoOutcome.PUBLISHED,
         commit=found.resolved.commit,
         reason=remarks(found.resolved),
-        fetch_files=len(found.plan.fetch),
-        fetch_bytes=found.plan.fetch_bytes,
-        reuse_files=found.reuse_files,
-        reuse_bytes=found.reuse_bytes,
+        fetch_files=len(fetch),
+        fetch_bytes=size,
+        reuse_files=found.files - len(fetch),
+        reuse_bytes=found.size - size,
         remove_files=len(found.plan.delete),
         remove_bytes=found.plan.delete_bytes,
         api_calls=calls.api,

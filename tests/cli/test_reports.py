@@ -5,7 +5,7 @@ from __future__ import annotations
 from mirror_sync.cli.reports import plan_text
 from mirror_sync.cli.tables import Page
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan
+from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, TargetPlan
 
 DEAD = "http://127.0.0.1:9 does not answer: Connection refused"
 
@@ -27,3 +27,17 @@ def test_what_two_jobs_name_on_one_target_is_counted_once() -> None:
     targets = {"one": "disk", "two": "disk", "elsewhere": "bucket"}
     said = plan_text(PlanReport(repos), targets, Page(), every=False)
     assert "2 repos: 2 to publish. A sync would fetch 4 files (10 B)." in said
+
+
+def test_a_plan_says_the_room_of_each_target_and_whether_it_does() -> None:
+    roomy = TargetPlan("disk", 2, 25_000_000, 27_000_000, 40_000_000, 100_000_000, 3)
+    said = plan_text(PlanReport((), targets=(roomy,)), {}, Page(), every=False)
+    assert "Target disk: 25.0 MB to come, 40.0 MB free, about 13.0 MB afterwards; " in said
+    assert "the newest versions take 100 MB then; size x versions x 1.2 = 360 MB with 3 versions kept." in said
+    small = TargetPlan("disk", 9, 123_000_000, 130_000_000, 40_000_000, 123_000_000, 3)
+    report = PlanReport((), targets=(roomy, small))
+    assert "123 MB to come do not fit: 130 MB are needed, 40.0 MB free" in plan_text(report, {}, Page(), every=False)
+    assert not report.ok
+    unknown = TargetPlan("bucket", 1, 5, 5, None, 5, 1)
+    assert PlanReport((), targets=(unknown,)).ok
+    assert "nobody can say" in plan_text(PlanReport((), targets=(unknown,)), {}, Page(), every=False)

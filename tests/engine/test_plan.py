@@ -1,11 +1,26 @@
 """`plan` says what a sync would do, and does nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.domain.retention import Retention
 from mirror_sync.engine.run import REPOS_AT_ONCE
-from tests.engine.workshop import Workshop, job
-from tests.standin import LFS, Hub
+from mirror_sync.errors import StoreUnavailable
+from mirror_sync.stores.directory import DirectoryStore
+from tests.engine.workshop import PART, Workshop, job
+from tests.standin import LFS, Generated, Hub
+
+
+class Small(DirectoryStore):
+    def free(self) -> int:
+        return PART
+
+
+class Mute(DirectoryStore):
+    def free(self) -> int:
+        raise StoreUnavailable("the disk says nothing")
 
 
 def test_a_plan_counts_what_the_sync_then_does_and_writes_nothing(hub: Hub, workshop: Workshop) -> None:
@@ -104,3 +119,35 @@ def test_what_a_stop_leaves_of_a_gathering_is_counted_as_left(hub: Hub, workshop
     report = workshop.sync(job("acme/*", "zoo/*"))
     assert (report.interrupted, report.left, report.repos) == (True, 2, ())
     assert len(hub.log) == 1
+
+
+def test_a_content_that_several_repos_share_is_planned_once_a_target(hub: Hub, workshop: Workshop) -> None:
+    for name in ("acme/a", "acme/b", "acme/c"):
+        hub.model(name, license="mit").commit({"w": LFS(b"w" * 5000), "own": name.encode()})
+    wanted = (job("acme/a", "acme/b", retention=Retention(4)), job("acme/*", name="all"))
+    report = workshop.plan(*wanted)
+    (target,) = report.targets
+    assert (target.fetch_files, target.fetch_bytes) == (4, 5000 + 3 * 6)
+    assert sum(repo.fetch_bytes for repo in report.repos if repo.job == "job") == 5000 + 2 * 6
+    assert all(repo.fetch_files + repo.reuse_files == 2 for repo in report.repos)
+    assert (target.published_bytes, target.versions, target.advised_bytes) == (5018, 4, 5018 * 4 * 12 // 10)
+    done = workshop.sync(*wanted)
+    assert sum(repo.fetched_bytes for repo in done.repos) == target.fetch_bytes
+    (then,) = workshop.plan(*wanted).targets
+    assert (then.fetch_bytes, then.needed_bytes) == (0, 0)
+
+
+def test_a_plan_of_more_than_fits_is_not_ok_and_a_sync_would_refuse_it(hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/x", license="mit").commit({"w": LFS(Generated(2 * PART, seed=3))})
+    small = Workshop(hub.url, tmp_path, store=Small(tmp_path / "disk", part_size=PART))
+    report = small.plan(job("acme/x"))
+    (target,) = report.targets
+    assert (report.ok, target.fits, target.free_bytes) == (False, False, PART)
+    assert small.sync_one(job("acme/x")).code == "target-full"
+
+
+def test_a_target_whose_room_cannot_be_asked_is_not_one_without_room(hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    mute = Workshop(hub.url, tmp_path, store=Mute(tmp_path / "disk", part_size=PART))
+    (target,) = mute.plan(job("acme/x")).targets
+    assert (target.fits, target.free_bytes, target.problem) == (True, None, "the disk says nothing")
