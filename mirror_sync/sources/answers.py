@@ -35,12 +35,18 @@ HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
 UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
+_VALUES = 2_000_000  # of one answer; a page has a thousand entries
 _LARGEST_FILE = 2**63 - 1  # bytes; file systems and stores count no further
 _T = TypeVar("_T")
 
 
 def json_of(body: bytes) -> Any:
-    """An answer's JSON. ValueError, RecursionError: NaN and Infinity are no JSON (RFC 8259, 6)."""
+    """An answer's JSON. ValueError, RecursionError: NaN and Infinity are no JSON (RFC 8259, 6).
+
+    In memory a value takes many times its bytes, so that their number is bounded, too.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
+        raise ValueError(f"an answer of more than {_VALUES:,} values")
     return json.loads(body, parse_constant=_refuse)
 
 

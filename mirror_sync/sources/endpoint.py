@@ -53,6 +53,10 @@ class Endpoint:
         """Whether an address is the endpoint's own origin."""
         return Url.parse(url).origin == self._place.origin
 
+    def path_of(self, url: str) -> str:
+        """The path of an address of ours, without what a gateway puts before the hub's."""
+        return Url.parse(url).path.removeprefix(self._place.path.rstrip("/"))
+
     def get(
         self,
         asked: Asked,
@@ -112,7 +116,7 @@ class Endpoint:
             self._tell(Called(self.url, kind, result))
 
     def _bucket(self, url: str) -> Bucket:
-        path = Url.parse(url).path.removeprefix(self._place.path.rstrip("/"))
+        path = self.path_of(url)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
     def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool) -> str:

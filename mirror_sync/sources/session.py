@@ -9,7 +9,9 @@ the library's ways.
 
 from __future__ import annotations
 
+import re
 import threading
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -26,20 +28,39 @@ from mirror_sync.sources.network import spoken_origin, trusted
 from mirror_sync.sources.unpacking import ENCODINGS
 
 SLIP = "x-mirror-sync-slip"
-LARGEST = 256 * 1024 * 1024  # bytes of an API answer; a list of a thousand repos with long cards has some ten million
+_MIB = 1024 * 1024
 _REPEATED_BY_LIBRARY = {408, 429, 500, 502, 503, 504}
 _TAKEN_CARE_OF = {"content-encoding", "content-length", "transfer-encoding"}
 _KEPT = ("user-agent", "accept")
 _ERROR = 400
+_LISTS = ("/api/models", "/api/datasets")
+_TREE = re.compile(r"/api/(?:models|datasets)/.+/tree/.+")
 _installed = threading.Lock()
 _slips: WeakValueDictionary[str, Slip | Patience] = WeakValueDictionary()
 
 
-class Slip:
-    """Whose call it is, in a word that can be sent as a header. `largest` bounds an answer, in bytes."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most bytes of an API answer, unpacked, by its kind: a list of a thousand repos with long cards has some ten
+    million, a thousand entries of a tree have half a million, and all else is about one repo.
+    """
 
-    def __init__(self, endpoint: Endpoint, largest: int = LARGEST) -> None:
-        self.endpoint, self.largest = endpoint, largest
+    info: int = 4 * _MIB
+    tree: int = 10 * _MIB
+    repos: int = 64 * _MIB
+
+    def of(self, path: str) -> int:
+        """By the path that was asked for, without what a gateway puts before it."""
+        if path in _LISTS:
+            return self.repos
+        return self.tree if _TREE.fullmatch(path) else self.info
+
+
+class Slip:
+    """Whose call it is, in a word that can be sent as a header."""
+
+    def __init__(self, endpoint: Endpoint, bounds: Bounds | None = None) -> None:
+        self.endpoint, self.bounds = endpoint, bounds or Bounds()
         self.word = uuid4().hex
         _slips[self.word] = self
 
@@ -102,7 +123,7 @@ def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
 
 def _body(slip: Slip, url: str, answer: Answer) -> bytes:
     if answer.status < _ERROR:
-        return read_whole(slip.endpoint, url, answer, slip.largest)
+        return read_whole(slip.endpoint, url, answer, slip.bounds.of(slip.endpoint.path_of(url)))
     slip.endpoint.finish(answer, url)  # a refusal's headers say it all
     return b""
 

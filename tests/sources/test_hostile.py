@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -17,12 +18,12 @@ from mirror_sync.errors import BadAnswer, UpstreamError
 from mirror_sync.sources import hub as hub_module
 from mirror_sync.sources.endpoint import Endpoint
 from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.session import Slip
+from mirror_sync.sources.session import Bounds, Slip
 from mirror_sync.sources.transport import Transport
 from mirror_sync.sources.unpacking import Unpacked
 from tests.sources.raw import sending, serving
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
-from tests.sources.relays import Proxy
+from tests.sources.relays import Proxy, below
 from tests.standin import Hub, Memory, faults
 from tests.standin.answer import Answer, Request
 
@@ -43,7 +44,7 @@ reading_verbs = pytest.mark.parametrize("verb", READING.values(), ids=READING)
 
 
 def bounded(source: HubSource, largest: int) -> HubSource:
-    source._slip.largest = largest
+    source._slip.bounds = Bounds(largest, largest, largest)
     return source
 
 
@@ -76,11 +77,73 @@ def test_a_packed_answer_is_bounded_by_what_it_unfolds_to(
         verb(bounded(source, MIB))
 
 
-def test_a_bomb_never_unfolds_beyond_its_bound() -> None:
-    bomb, body = memoryview(gzip.compress(b" " * 50 * MIB)), Unpacked("gzip", MIB)
-    with pytest.raises(ValueError, match="more than"):
-        body.add(bomb)
-    assert len(body._body) <= MIB + 1
+def in_pieces(body: Unpacked, packed: memoryview, piece: int) -> None:
+    for start in range(0, len(packed), piece):
+        body.add(packed[start : start + piece])
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 64, 7])
+def test_a_bomb_never_unfolds_beyond_its_bound(piece: int) -> None:
+    """Nor beyond a hundred times what came of it, however it is cut into pieces."""
+    packed = memoryview(gzip.compress(b" " * 20 * MIB))
+    for limit, most in ((MIB // 2, MIB // 2), (64 * MIB, max(MIB, 100 * len(packed)))):
+        body = Unpacked("gzip", limit)
+        with pytest.raises(ValueError, match="more than"):
+            in_pieces(body, packed, piece)
+        assert len(body._body) <= most + 1
+
+
+def test_a_listing_shrinks_less_than_that(transport: Transport) -> None:
+    """A thousand entries of one folder, whose names and sizes are alike: only the ids differ."""
+    names = [f"data/train-{number:05}-of-01000.parquet" for number in range(1000)]
+    page = [
+        {"type": "file", "path": name, "size": 500_000_000, "oid": f"{number:040x}"}
+        for number, name in enumerate(names)
+    ]
+    whole = json.dumps(page).encode()
+    body = Unpacked("gzip", 10 * MIB)
+    body.add(memoryview(gzip.compress(whole, 9)))
+    assert body.end() == whole
+
+
+def test_each_kind_of_answer_has_its_bound(hub: Hub, source: HubSource) -> None:
+    fill_hub(hub)
+    bounds = Bounds()
+    assert bounds == Bounds(info=4 * MIB, tree=10 * MIB, repos=64 * MIB)
+    tried = {
+        "resolve": bounds.info,
+        "refs": bounds.info,
+        "history": bounds.info,
+        "list": bounds.tree,
+        "search": bounds.repos,
+    }
+    for verb, bound in tried.items():
+        hub.faults.add(of_size(bound), "/api/*", times=1)
+        with suppress(BadAnswer):  # of what it says, at the bound; one byte more is refused for its size
+            VERBS[verb](source)
+        hub.faults.add(of_size(bound + 1), "/api/*", times=1)
+        with pytest.raises(BadAnswer, match=f"sent an answer of more than {bound} bytes"):
+            VERBS[verb](source)
+
+
+def test_behind_a_path_too(hub: Hub, transport: Transport) -> None:
+    hub.faults.add(of_size(10 * MIB + 1), "/api/*")
+    with below(hub.url, "/hf") as url:
+        for verb, bound in (("list", 10 * MIB), ("resolve", 4 * MIB)):
+            with pytest.raises(BadAnswer, match=f"more than {bound} bytes"):
+                VERBS[verb](HubSource(url, None, transport))
+
+
+def of_size(size: int) -> faults.Fault:
+    return faults.status(200, {"Content-Type": "application/json"}, b"[" + b" " * (size - 2) + b"]")
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"0"])
+def test_an_answer_of_too_many_values_is_refused_before_it_is_one(hub: Hub, source: HubSource, value: bytes) -> None:
+    """In memory each takes many times its bytes."""
+    hub.faults.add(faults.status(200, {}, b"[" + b",".join([value] * 2_000_001) + b"]"), "/api/models")
+    with pytest.raises(BadAnswer, match="more than 2,000,000 values"):
+        VERBS["search"](source)
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "deflate", "x" * 1000])

@@ -63,6 +63,11 @@ def test_the_unit_needs_no_capability_and_runs_as_its_own_user(unit: Path) -> No
         assert line in lines
 
 
+@EACH_OF_OURS
+def test_the_unit_leaves_the_machine_some_memory_whatever_an_upstream_sends(unit: Path) -> None:
+    assert "MemoryMax=75%" in unit.read_text(encoding="utf-8").splitlines()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 def test_nginx_needs_no_more_privileges_than_its_unit_leaves_it() -> None:
     need("nginx")
