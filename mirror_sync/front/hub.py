@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.manifest import LFS_POINTER
+from mirror_sync.domain.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.snapshot import Root
@@ -104,6 +104,8 @@ class Hub:
         self._site_published = site
 
     def answer(self, asked: Asked) -> Answer:
+        if len(asked.raw_path) > answers.LONGEST_ADDRESS:
+            raise Refusal(414, answers.LONG_ADDRESS)
         if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
             raise Refusal(400, answers.BAD_PATH)
         if asked.method == "OPTIONS":
@@ -244,7 +246,8 @@ class Hub:
 
     def _expect(self, opened: Opened, path: str, kind: str) -> dict[str, Any]:
         """The entry of a path: `kind` is file or directory."""
-        found = listing.find(self._reader(opened.root)(opened.root.shard_for(path)), path)
+        known = len(path) <= MAX_PATH_BYTES  # no listing has a longer one
+        found = listing.find(self._reader(opened.root)(opened.root.shard_for(path)), path) if known else None
         entry: dict[str, Any] = {} if found is None else json.loads(found)
         if entry.get("type") != kind:
             raise answers.entry_not_found(opened.commit)

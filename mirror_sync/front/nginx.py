@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
-from mirror_sync.domain.manifest import LFS_POINTER
+from mirror_sync.domain.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.front import answers, listing, routes
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
 from mirror_sync.front.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
@@ -206,6 +206,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "cursor": answers.BAD_CURSOR,
             "body": answers.BAD_BODY,
             "paths": answers.MANY_PATHS,
+            "address": answers.LONG_ADDRESS,
             "gone": answers.GONE,
             "nothing": answers.NOTHING,
             "site": answers.NO_SITE,
@@ -219,6 +220,8 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         },
         "preflight": answers.PREFLIGHT,
         "most_paths": answers.MOST_PATHS,
+        "longest_path": MAX_PATH_BYTES,
+        "longest_address": answers.LONGEST_ADDRESS,
         "unknown_counts": answers.UNKNOWN_COUNTS,
         "added": answers.ADDED,
         "page": listing.PAGE,

@@ -20,7 +20,7 @@ from mirror_sync.front.serve import serving
 from mirror_sync.ports import read_document
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import Published, model
-from tests.front.mirrors import Mirror, by_nginx
+from tests.front.mirrors import Mirror, by_nginx, quoted
 from tests.front.recorder import BUCKET, recorder
 from tests.front.stores import WatchedStore
 from tests.front.test_listings import in_order, many
@@ -105,6 +105,33 @@ def test_paths_info_answers_a_thousand_paths_and_says_so_to_who_asks_for_more(mi
             assert [entry["path"] for entry in reply.json] == asked["paths"]
         else:
             assert "1000 at most" in (reply.header("X-Error-Message") or "")
+
+
+@pytest.mark.parametrize("body", [b"paths=a&" * 20_000, b"&" * 500_000, b"expand=1&paths=a&" * 9_000])
+def test_a_form_of_many_fields_is_refused(mirror: Mirror, body: bytes) -> None:
+    repo = model(mirror.store)
+    repo.publish({"a": b"1"})
+    assert mirror.ask("POST", f"{repo.api}/paths-info/main", FORM, body).status == 413
+
+
+def test_a_path_that_no_listing_can_have_is_not_looked_for(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"a": b"1"})
+    long = "a/" * 3000
+    for body in (f"paths={long}&paths=a", f"paths={quoted(long * 30)}&paths=a"):
+        reply = mirror.ask("POST", f"{repo.api}/paths-info/main", FORM, body.encode())
+        assert [entry["path"] for entry in reply.json] == ["a"]
+    json_body = json.dumps({"paths": [long, "a"]}).encode()
+    reply = mirror.ask("POST", f"{repo.api}/paths-info/main", {"Content-Type": "application/json"}, json_body)
+    assert [entry["path"] for entry in reply.json] == ["a"]
+    assert mirror.get(f"{repo.at}/resolve/main/{long}b").error == (404, "EntryNotFound")
+    assert mirror.get(f"{repo.api}/tree/main/{long}b").error == (404, "EntryNotFound")
+
+
+def test_an_address_that_is_longer_than_any_is_refused(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"a": b"1"})
+    assert mirror.get(f"{repo.at}/resolve/main/{'b' * 17_000}").status == 414
 
 
 def test_paths_info_names_no_path_twice(mirror: Mirror) -> None:

@@ -43,6 +43,9 @@ async function route(r) {
 }
 
 function refuseOdd(path) {
+    if (path.length > tables.LONGEST_ADDRESS) {
+        throw answers.refusal(414, tables.MESSAGES.address);
+    }
     if (tables.DOTS.test(path) || BAD_PERCENT.test(path)) {
         throw answers.refusal(400, tables.MESSAGES.path);
     }

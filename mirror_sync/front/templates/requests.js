@@ -47,14 +47,20 @@ function wantedPaths(r) {
 function eachOnce(paths) {
     const met = Object.create(null);
     return paths.filter((path) => {
-        const key = '"' + path, first = !met[key];  // the quote: no key is a name that objects have
+        const key = '"' + path, first = path.length <= tables.LONGEST_PATH && !met[key];  // the quote: no key is a name that objects have
         met[key] = true;
         return first;
     });
 }
 
+// The fields are counted before any of them is read: a form of a megabyte may have half a million.
 function form(text) {
-    const fields = qs.parse(text, '&', '=', {maxKeys: 0});
+    const parts = text.split('&', tables.MOST_PATHS + 12);
+    if (parts.length > tables.MOST_PATHS + 11) {
+        throw answers.refusal(413, tables.MESSAGES.paths);
+    }
+    const known = parts.filter((part) => part.length <= 6 + 3 * tables.LONGEST_PATH);  // 'paths=', all in percents
+    const fields = qs.parse(known.join('&'), '&', '=', {maxKeys: 0});
     return {paths: fields.paths || [], expand: last(fields.expand)};
 }
 

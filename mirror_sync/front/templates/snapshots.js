@@ -76,6 +76,9 @@ function shard(r, root, number) {
 }
 
 async function entryOf(r, root, path) {
+    if (path.length > tables.LONGEST_PATH) {
+        return null;
+    }
     const text = await shard(r, root, listing.shardFor(root, path));
     const line = listing.find(text, path);
     return line === null ? null : JSON.parse(line);
