@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from http.client import HTTPException
 
@@ -47,12 +48,24 @@ class Pace:
 
 
 class Arrivals:
-    """The body of one answer, to its end as the connection tells it. `clock` in seconds, from any start."""
+    """The body of one answer, to its end as the connection tells it. `clock` in seconds, from any start.
 
-    def __init__(self, answer: Answer, url: str, timeouts: Timeouts, clock: Callable[[], float]) -> None:
+    `within` so many seconds from now the whole must have come; None where what is read between counts as well, and a
+    least rate must do.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        url: str,
+        timeouts: Timeouts,
+        clock: Callable[[], float],
+        within: float | None = None,
+    ) -> None:
         self._body = answer if isinstance(answer, LeanAnswer) else arriving(answer)
         self._url = url
         self._pace, self._clock = Pace(timeouts), clock
+        self._within, self._until = within, math.inf if within is None else clock() + within
 
     def drain(self, seconds: float) -> bool:
         """Read what is left and throw it away; False when that takes too long or fails."""
@@ -73,6 +86,9 @@ class Arrivals:
             count = self._body.receive(buffer)
         except BROKEN as error:
             raise unreachable(self._url, error) from error
-        if not self._pace.keeps(count, self._clock() - before):
+        after = self._clock()
+        if not self._pace.keeps(count, after - before):
             raise TooSlow(f"{spoken_origin(self._url)} sends {self._pace}")
+        if after > self._until:
+            raise TooSlow(f"{spoken_origin(self._url)} has not sent a whole answer in {self._within:g} s")
         return count

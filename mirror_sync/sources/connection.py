@@ -1,8 +1,10 @@
 """Connections that lose patience and look where they lead; otherwise urllib3's.
 
 urllib3's read time-out counts for each arrival of bytes, so a server that sends a byte now and then holds it for ever;
-here the headers as a whole have a time. Its reads wait for a full buffer; here bytes come out as they arrive, straight
-into the caller's buffer. And it connects to whatever address a name has; here the answer can be held to public ones.
+here the headers as a whole have a time, and so has all that stands between two bytes of the body: the sizes of chunks,
+what is written behind them, and trailers. Its reads wait for a full buffer; here bytes come out as they arrive,
+straight into the caller's buffer. And it connects to whatever address a name has; here the answer can be held to public
+ones.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class _Watched(io.RawIOBase):
     def __init__(self, sock: socket.socket, manners: Manners) -> None:
         self._sock, self._manners = sock, manners
         self._held = sock.makefile("rb", buffering=0)  # what keeps the socket open when its connection lets go of it
+        self._patience, self._in_body = manners.timeouts.read, False
         self._until: float | None = None
+        self.expect_headers()  # a proxy's answer to CONNECT is read without a word of beginning
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """As http.client asks a socket for its file."""
@@ -55,10 +59,15 @@ class _Watched(io.RawIOBase):
         self._until = self._manners.clock() + self._manners.timeouts.first_byte
 
     def expect_body(self) -> None:
-        self._until = None
-        self._sock.settimeout(self._manners.timeouts.read)
+        self._until, self._in_body = None, True
+        self._sock.settimeout(self._patience)
+
+    def expect_chunk(self) -> None:
+        """The next byte of the body, or its end, with all that comes before it."""
+        self._until = self._manners.clock() + self._patience
 
     def hurry(self, seconds: float) -> None:
+        self._patience = seconds
         self._sock.settimeout(seconds)
 
     def readable(self) -> bool:
@@ -68,11 +77,11 @@ class _Watched(io.RawIOBase):
         if self._until is not None:
             left = self._until - self._manners.clock()
             if left <= 0:
-                raise TimeoutError("the headers did not end")
+                raise TimeoutError("what comes before a body, or between its bytes, did not end")
             self._sock.settimeout(left)
-            return self._sock.recv_into(buffer)
         count = self._sock.recv_into(buffer)
-        return count + self._gather(memoryview(buffer)[count:_ENOUGH]) if 0 < count < _ENOUGH else count
+        more = self._in_body and 0 < count < _ENOUGH
+        return count + self._gather(memoryview(buffer)[count:_ENOUGH]) if more else count
 
     def _gather(self, rest: memoryview) -> int:
         """What comes hard on the heels of the first bytes: TLS gives 16 KiB at a time, and each way up costs.
@@ -88,7 +97,7 @@ class _Watched(io.RawIOBase):
                 count += more
                 if self._manners.clock() > until:
                     break
-        self._sock.settimeout(self._manners.timeouts.read)
+        self._sock.settimeout(self._patience)
         return count
 
     def close(self) -> None:
@@ -120,6 +129,7 @@ class Arriving(HTTPResponse):
             self.close()
             return 0
         if self.chunked:
+            self._watched.expect_chunk()
             chunk = self.read1(len(buffer))
             buffer[: len(chunk)] = chunk
             return len(chunk)

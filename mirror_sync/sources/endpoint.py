@@ -17,6 +17,7 @@ from mirror_sync.sources.transport import Transport, discard
 from mirror_sync.sources.unpacking import Unpacked
 
 HOPS = 5  # redirects of one request
+WHOLE = 600.0  # seconds for an answer of the API; a page of ten million bytes comes in them over 150 kbit/s
 _CHUNK = 64 * 1024  # bytes
 _TOO_MANY = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -88,9 +89,9 @@ class Endpoint:
             url = target
         raise bad_answer(asked, f"more than {HOPS} redirects")
 
-    def arrivals(self, answer: Answer, url: str) -> Arrivals:
-        """The body of an answer, as it arrives."""
-        return self._transport.arrivals(answer, url)
+    def arrivals(self, answer: Answer, url: str, within: float | None = None) -> Arrivals:
+        """The body of an answer, as it arrives; `within` so many seconds its whole."""
+        return self._transport.arrivals(answer, url, within)
 
     def finish(self, answer: Answer, url: str) -> None:
         """Have done with an answer whose body does not matter."""
@@ -134,7 +135,7 @@ class Endpoint:
 
 def read_whole(endpoint: Endpoint, url: str, answer: Answer, limit: int) -> bytes:
     """The body of an answer, decoded. BadAnswer when it has more than `limit` bytes, packed or not, Unreachable."""
-    arrivals, buffer = endpoint.arrivals(answer, url), memoryview(bytearray(_CHUNK))
+    arrivals, buffer = endpoint.arrivals(answer, url, WHOLE), memoryview(bytearray(_CHUNK))
     try:
         body = Unpacked(answer.headers.get("Content-Encoding", ""), limit)
         while count := arrivals.readinto(buffer):

@@ -79,9 +79,9 @@ class Transport:
         except BROKEN as error:
             raise unreachable(url, error) from error
 
-    def arrivals(self, answer: Answer, url: str) -> Arrivals:
-        """The body of an answer, as it arrives."""
-        return Arrivals(answer, url, self.timeouts, self._clock)
+    def arrivals(self, answer: Answer, url: str, within: float | None = None) -> Arrivals:
+        """The body of an answer, as it arrives; `within` so many seconds its whole."""
+        return Arrivals(answer, url, self.timeouts, self._clock, within)
 
     def came_from_inside(self, answer: Answer, url: str) -> bool:
         """Whether a server that is not on the open internet answered; behind a proxy, by its name."""

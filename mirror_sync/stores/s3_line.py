@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -43,11 +44,13 @@ class Lines:
         sock = self._idle.take() or self._connect()
         try:
             whole = _send(sock, head.encode("latin-1"), memoryview(body).cast("B"))
-            answer, rest = read_head(sock.recv)
+            answer, rest = read_head(_receiving(sock, self._server.read_timeout))
         except BaseException:
             sock.close()
             raise
         if whole and answer.stays and _is_whole(method, answer, rest):
+            if sock.gettimeout() != self._server.read_timeout:
+                sock.settimeout(self._server.read_timeout)
             self._idle.give_back(sock)
         else:
             sock.close()
@@ -81,6 +84,23 @@ def _send(sock: socket.socket, head: bytes, body: memoryview) -> bool:
             return False
         sock.sendall(body[start : start + PIECE])
     return True
+
+
+def _receiving(sock: socket.socket, seconds: float) -> Callable[[int], bytes]:
+    """Reads a head, which has so long as a whole. Most come in one piece, for which nothing is set anew."""
+    until = time.monotonic() + seconds
+    pieces = 0
+
+    def receive(count: int) -> bytes:
+        nonlocal pieces
+        pieces += 1
+        if pieces > 1:
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeoutError("the headers did not end")
+            sock.settimeout(left)
+        return sock.recv(count)
+
+    return receive
 
 
 def _is_whole(method: str, answer: Head, rest: bytes) -> bool:

@@ -13,6 +13,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import Unreachable
+from mirror_sync.sources import endpoint
 from mirror_sync.sources.arrivals import Pace
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
@@ -25,6 +26,7 @@ from tests.standin import Hub, faults
 
 LARGE, SMALL = "sub/model.safetensors", "config.json"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 Facts = tuple[CommitId, dict[str, RemoteFile]]
 
 
@@ -91,10 +93,17 @@ def test_bytes_come_out_as_they_arrive(hub: Hub, facts: Facts, source: HubSource
         trickling(b"HTTP/1.1 200 OK\r\n"),
         trickling(b"HTTP/1.1 200 OK\r\n", b"X-Header: more\r\n"),
         trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        trickling(CHUNKED + b"5", b"0"),
+        trickling(CHUNKED + b"5;why=", b"x"),
+        trickling(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-Trailer: more\r\n"),
+        trickling(CHUNKED + b"2\r\n{}\r\n0\r\nX-Trailer: ", b"x"),
         trickling(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
         trickling(b""),
     ],
-    ids=["body", "header", "headers", "chunks", "continue", "status"],
+    ids=[
+        *("body", "header", "headers", "chunks", "a chunk's size", "its extension", "trailers", "a trailer"),
+        *("continue", "status"),
+    ],
 )
 @pytest.mark.parametrize(
     "verb",
@@ -110,7 +119,41 @@ def test_an_answer_that_never_ends_is_given_up(
     facts: Facts, script: Callable[[socket.socket, threading.Event], None], verb: Callable[..., object]
 ) -> None:
     with serving(script) as url, pytest.raises(Unreachable):
-        verb(impatient(url, first_byte=0.3), replace(facts[1][LARGE], size=10_000_000))
+        verb(impatient(url, first_byte=0.3, read=0.5), replace(facts[1][LARGE], size=10_000_000))
+
+
+def test_what_stands_between_the_bytes_of_a_body_is_none_of_it(facts: Facts) -> None:
+    """However fast it comes: a chunk of one byte with a long extension is one byte to the least rate."""
+    padded = b"1;" + b"x" * 20_000 + b"\r\ny\r\n"
+    with (
+        serving(trickling(CHUNKED, padded, every=0.05)) as url,
+        pytest.raises(Unreachable, match="slower than 1000 B/s"),
+    ):
+        fetched(impatient(url), TINY, CommitId("0" * 40), replace(facts[1][LARGE], size=10_000_000))
+
+
+def test_chunks_with_extensions_and_trailers_that_come_are_read(facts: Facts) -> None:
+    whole = CHUNKED + b"1;a=b\r\n[\r\n3\r\n  ]\r\n0;c\r\nX-Trailer: y\r\n\r\n"
+    with serving(sending(whole)) as url:
+        assert [*HubSource(url, None, Transport(timeouts=QUICK)).search(RepoPattern.parse("acme/*"))] == []
+
+
+@pytest.mark.parametrize("head", [HEAD, CHUNKED], ids=["of a length", "in chunks"])
+def test_an_answer_of_the_api_has_a_time_for_its_whole(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no least rate is kept, and what comes is fast enough for one."""
+    monkeypatch.setattr(endpoint, "WHOLE", 0.3)
+    piece = b"5\r\n     \r\n" if head == CHUNKED else b"     "
+    never = pytest.raises(Unreachable, match=r"has not sent a whole answer in 0\.3 s")
+    with serving(trickling(head, piece, every=0.01)) as url, never:
+        impatient(url, min_rate=0).resolve(TINY, "main")
+
+
+def test_a_proxy_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in (trickling(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), trickling(b"")):
+        with serving(answer) as proxy, monkeypatch.context() as patch:
+            patch.setenv("HTTPS_PROXY", proxy)
+            with pytest.raises(Unreachable):
+                impatient("https://127.0.0.9:1", first_byte=0.3).resolve(TINY, "main")
 
 
 def test_a_redirects_body_is_not_waited_for(hub: Hub, facts: Facts, source: HubSource) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mirror_sync.stores.s3_line import Lines, Server
 from mirror_sync.wire import Idle
 from tests.servers.ports import LOOPBACK
+from tests.sources.raw import serving, trickling
 from tests.stores.places import MIB
 
 MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
@@ -128,3 +129,10 @@ def test_a_large_body_arrives_whole() -> None:
     head, _, rest = bytes(came).partition(b"\r\n\r\n")
     assert rest == body
     assert b"content-length: %d" % len(body) in head
+
+
+def test_headers_that_never_end_are_given_up_although_each_read_succeeds() -> None:
+    with serving(trickling(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")) as url:
+        lines = Lines(Server(LOOPBACK, int(url.rpartition(":")[2]), None, 5.0, 0.3), 4)
+        with pytest.raises(TimeoutError):
+            lines.ask("HEAD", "/b/k", {"host": "h"})
