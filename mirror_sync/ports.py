@@ -204,7 +204,10 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[Stat]:
-        """Every visible object whose key starts with `prefix`, in the order of keys."""
+        """Every visible object whose key starts with `prefix`, once, in an order of the store's own.
+
+        S3 goes by the bytes of keys; SeaweedFS goes by folders, and lists `a/b` before `a-b`.
+        """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.parts import strict
-from tests.requirements import need
+from tests.requirements import need, need_tool
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -23,6 +23,15 @@ def radosgw() -> Iterator[Gateway]:
     from tests.servers.radosgw import radosgw as run
 
     with run() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[S3Server]:
+    """Another real S3 server. A bucket takes it a while: share one, below a prefix of your own."""
+    from tests.servers.seaweedfs import seaweedfs as run
+
+    with run(need_tool("weed")) as server:
         yield server
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,12 @@ PARTS = {
 def find_program(name: str) -> str | None:
     """Where a program is, servers' folders included; None when it is not installed."""
     return shutil.which(name, path=_PATH)
+
+
+def find_tool(name: str) -> Path | None:
+    """Where a program is that a Python package brought into this environment; None when it did not."""
+    found = Path(sys.executable).parent / name
+    return found if found.exists() else None
 
 
 def program(name: str) -> str:

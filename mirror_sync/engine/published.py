@@ -116,8 +116,5 @@ class Mirrored:
 
 
 def mirrored_repos(store: Store) -> Iterator[Repo]:
-    """Every repo of which the target publishes something."""
-    for stat in store.list(HUB):
-        repo = repo_of(stat.key)
-        if repo is not None:
-            yield repo
+    """Every repo of which the target publishes something, in the order of keys: a walk that was left goes on by it."""
+    yield from sorted(filter(None, (repo_of(stat.key) for stat in store.list(HUB))), key=refs_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, blob_of
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports import ByteStream, Store
+from mirror_sync.ports import ByteStream, Stat, Store
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub
 
@@ -60,6 +60,13 @@ class Reading(Recording):
         return [key for key in self.read_keys if key in contents]
 
 
+class Foldered(Reading):
+    """Lists as SeaweedFS does: folder by folder, `a/b` before `a-b`."""
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        return iter(sorted(super().list(prefix), key=lambda stat: stat.key.split("/")))
+
+
 @pytest.fixture
 def mirror(hub: Hub, tmp_path: Path) -> Workshop:
     workshop = Workshop(hub.url, tmp_path)
@@ -91,6 +98,20 @@ def test_an_interrupted_verify_goes_on_where_it_was_and_counts_everything_once(m
     assert len(store.files()) - before < 200, "what was verified before the interrupt was verified again"
     assert {blob_key(Sha256.of(body)) for body in FILES.values()} <= set(store.read_keys)
     assert not mirror.verify(checkpoint=page).resumed
+
+
+def test_no_repo_is_passed_over_in_whatever_order_a_store_lists(hub: Hub, tmp_path: Path) -> None:
+    mirror = Workshop(hub.url, tmp_path)
+    for repo, part in (("acme/a", slice(100)), ("acme/a-1", slice(100, 200))):
+        hub.model(repo, license="mit").commit(dict(list(FILES.items())[part]))
+    assert mirror.sync(job("acme/*")).ok
+    page, store = Page(), Foldered(mirror.store.store, mirror.stop)
+    mirror.use(store)
+    store.stop_after = 130
+    assert mirror.verify(checkpoint=page).interrupted
+    mirror.stop.clear()
+    assert mirror.verify(checkpoint=page).resumed
+    assert set(store.files()) == {blob_key(Sha256.of(body)) for body in FILES.values()}
 
 
 def test_another_question_begins_anew(mirror: Workshop) -> None:

@@ -56,8 +56,13 @@ class Child:
 
 
 @contextmanager
-def child(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Child]:
-    """Runs a command for as long as the block lasts; its output goes to `log`."""
+def child(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None, patience: float = 10
+) -> Iterator[Child]:
+    """Runs a command for as long as the block lasts; its output goes to `log`.
+
+    Afterwards it has `patience` seconds to end by itself.
+    """
     with log.open("ab") as sink:
         running = subprocess.Popen(
             [str(word) for word in command],
@@ -70,7 +75,7 @@ def child(command: Sequence[str | Path], log: Path, environment: Mapping[str, st
     try:
         yield one
     finally:
-        one.stop()
+        one.stop(patience)
 
 
 def run(command: Sequence[str | Path], seconds: float = 60) -> str:

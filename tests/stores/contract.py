@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +22,8 @@ RANGES = [(0, 10), (5, 8), (7, None), (0, None), (3, 3), (0, 0), (5, 2), (90, 10
 
 class StoreContract:
     """A subclass brings the fixture `place`."""
+
+    odd_keys: ClassVar[Sequence[str]] = ODD_KEYS
 
     @pytest.fixture
     def store(self, place: Place) -> Store:
@@ -132,7 +136,7 @@ class StoreContract:
             list(pool.map(work, range(64)))
         assert len(keys(store, "own/")) == 64
 
-    def test_list_goes_in_the_order_of_keys(self, store: Store) -> None:
+    def test_every_key_is_listed_once(self, store: Store) -> None:
         unordered = ["a/b/c", "a-b", "a/b", "a/b-c", "a0", "a/b/C", "B", "é", "a.b", "z", "😀", "a/\uffee"]
         wanted = [key for key in unordered if key != "a/b"]  # no key is the folder of another: domain/keys.py
         for key in wanted:
@@ -180,11 +184,11 @@ class StoreContract:
         assert read(store, "a/b") == b"y"
 
     def test_odd_keys_survive(self, store: Store) -> None:
-        for key in ODD_KEYS:
+        for key in self.odd_keys:
             put(store, f"x/{key}", key.encode())
-        assert keys(store) == sorted(f"x/{key}" for key in ODD_KEYS)
-        assert [read(store, f"x/{key}") for key in ODD_KEYS] == [key.encode() for key in ODD_KEYS]
-        store.delete(f"x/{key}" for key in ODD_KEYS)
+        assert keys(store) == sorted(f"x/{key}" for key in self.odd_keys)
+        assert [read(store, f"x/{key}") for key in self.odd_keys] == [key.encode() for key in self.odd_keys]
+        store.delete(f"x/{key}" for key in self.odd_keys)
         assert keys(store) == []
 
     @pytest.mark.parametrize("key", NOT_KEYS)

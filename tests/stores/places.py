@@ -67,7 +67,8 @@ def read(store: Store, key: str, start: int = 0, stop: int | None = None) -> byt
 
 
 def keys(store: Store, prefix: str = "") -> list[str]:
-    return [stat.key for stat in store.list(prefix)]
+    """In order, whatever that of the store is; what is listed twice is here twice."""
+    return sorted(stat.key for stat in store.list(prefix))
 
 
 def in_child(work: Callable[..., None], *arguments: Any) -> Any:
