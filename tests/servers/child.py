@@ -57,9 +57,14 @@ class Child:
 
 @contextmanager
 def child(
-    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None, patience: float = 10
+    command: Sequence[str | Path],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    patience: float = 10,
 ) -> Iterator[Child]:
-    """Runs a command for as long as the block lasts; its output goes to `log`.
+    """Runs a command, in a folder, for as long as the block lasts; its output goes to `log`.
 
     Afterwards it has `patience` seconds to end by itself.
     """
@@ -69,6 +74,7 @@ def child(
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
+            cwd=folder,
             env={**os.environ, **(environment or {})},
         )
     one = Child(running, log)
