@@ -51,6 +51,7 @@ _MEANINGS = {
     "http.listening": "Where `/metrics`, `/healthz` and `/readyz` are answered.",
     "internal-error": "The traceback of a fault of this program itself, which stopped one repo.",
     "job.cut-short": "A `select` was not filled: `repos` of the first `seen` fit, and no more were looked at.",
+    "list.lags": "A list of `repos` repos is older than what `repo` says of itself: each is asked for by itself.",
     "job.failed": "A run ended without a report; the job runs again at its next time.",
     "job.listed": "A job's patterns are expanded: so many repos and revisions.",
     "job.not-started": "A run that was due or asked for does not begin, and why.",
@@ -156,6 +157,7 @@ def _samples() -> Iterator[events.Event]:
     yield events.ReposListed("1", "job", 1)
     yield events.RankingCutShort("1", "job", 1, 2, 3)
     yield events.RefsLeftOut("1", "job", _REPO, ("ref",), 1)
+    yield events.ListLags("1", "job", _REPO, "c", 1)
     yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
     yield events.FileStarted("1", _REPO, "file", 1)
     yield events.PartsFound("1", _REPO, "file", 1)

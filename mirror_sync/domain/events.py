@@ -57,6 +57,17 @@ class RefsLeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class ListLags:
+    """A list of an owner's repos is older than what one of them says of itself: each of its `repos` is asked."""
+
+    run: str
+    job: str
+    repo: Repo
+    commit: str
+    repos: int
+
+
+@dataclass(frozen=True, slots=True)
 class RepoPlanned:
     """A repo has changed and its plan is made."""
 
@@ -230,6 +241,7 @@ Event = (
     | ReposListed
     | RankingCutShort
     | RefsLeftOut
+    | ListLags
     | RepoPlanned
     | FileStarted
     | BytesFetched

@@ -18,6 +18,7 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.gone import Gone
 from mirror_sync.errors import DocumentError
 
+DEFAULT_BRANCH = "main"
 _GROUPS = ("branches", "tags", "converts", "pullRequests")
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
 _NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")

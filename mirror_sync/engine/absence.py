@@ -9,11 +9,11 @@ from typing import Any
 
 from mirror_sync.domain.gone import DISABLED, PRIVATE, Cause, Gone, OnGone, Standing, frozen_reason, is_certain, rule
 from mirror_sync.domain.job import Job, agreed_on_gone
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import Edit, Settled, held
-from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
+from mirror_sync.engine.gather import Task
 from mirror_sync.engine.published import identity_of, read_infos
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate

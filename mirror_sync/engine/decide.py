@@ -12,14 +12,14 @@ from mirror_sync.domain.job import Job, rival
 from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
 from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks
-from mirror_sync.engine.gather import DEFAULT_BRANCH, Task
+from mirror_sync.engine.gather import Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, identity_of, read_history, read_manifest, read_refs, read_root

@@ -5,10 +5,9 @@ from __future__ import annotations
 from mirror_sync.domain.difference import Difference, changes
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.manifest import Manifest
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root, read_shard
-from mirror_sync.engine.gather import DEFAULT_BRANCH
 from mirror_sync.engine.published import published_at, read_refs, read_root
 from mirror_sync.errors import UsageError
 from mirror_sync.ports import Store, read_document

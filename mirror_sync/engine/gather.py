@@ -12,20 +12,20 @@ from typing import NamedTuple
 from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.job import Job, cedes
-from mirror_sync.domain.refs import name_fault
+from mirror_sync.domain.refs import DEFAULT_BRANCH, name_fault
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.engine.decision import Settled
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.heads import heads_of
+from mirror_sync.engine.hints import Hints
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
-DEFAULT_BRANCH = "main"
 _NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
 
 
@@ -95,6 +95,7 @@ class _Expansion:
         self._site, self._run, self._job = site, run, job
         self._source = site.source(job)
         self._mirrored = Mirrored(site.targets[job.target].store)
+        self._hints = Hints(site, run, job.name, self._source, site.targets[job.target].looks)
         self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
@@ -102,12 +103,11 @@ class _Expansion:
             yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
             return
         try:
-            listed = self._search(pattern)
+            listed, beyond = self._search(pattern)
         except Exception as error:  # whatever stops one pattern must not stop the others
             yield self._unlisted(pattern, "*", error)
             return
-        beyond = [repo for repo, resolved in listed.items() if resolved is None] if self._job.ranking else []
-        heads = self._heads_of(beyond)
+        heads = self._heads_of(beyond if self._job.ranking else ())
         for repo, resolved in listed.items():
             yield from self._revisions(repo, resolved, heads.get(repo))
 
@@ -119,21 +119,36 @@ class _Expansion:
         return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
 
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
-        return heads_of(self._site, self._run, self._source, repos) if DEFAULT_BRANCH in self._job.revisions else {}
+        return heads_of(self._hints, repos) if self._asks_lists else {}
 
-    def _search(self, pattern: RepoPattern) -> dict[Repo, Resolved | None]:
-        """What the upstream lists, or ranks first, and what is published already."""
+    @property
+    def _asks_lists(self) -> bool:
+        """What a run was asked for by name is asked for by itself: somebody knows that it has moved."""
+        return DEFAULT_BRANCH in self._job.revisions and self._job.only is None
+
+    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
+        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""
         self._site.go_on()
         found = [*self._source.search(self._job.ranking or pattern)]
         short = next((item for item in found if isinstance(item, Shortfall)), None)
         listed = dict(_entry(item) for item in found if not isinstance(item, Shortfall))
         if short is not None:
             self._tell_short(short, len(listed))
-        for repo in filter(self._job.names, self._mirrored.matching(pattern)):
-            listed.setdefault(repo, None)
-        if not listed:
+        mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
+        if not listed and not mirrored:
             raise NotFoundOrPrivate(_nothing(pattern, short))
-        return {repo: resolved for repo, resolved in listed.items() if self._job.only is None or repo in self._job.only}
+        if self._job.only is not None:
+            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, []
+        beyond = [repo for repo in mirrored if repo not in listed]
+        return listed | self._doubted(str(pattern), listed, mirrored), beyond
+
+    def _doubted(
+        self, what: str, listed: Mapping[Repo, Resolved | None], mirrored: Sequence[Repo]
+    ) -> dict[Repo, Resolved | None]:
+        """What is known of what is published already: where it has moved, a list that lags says that it has not."""
+        known = {repo: resolved for repo in mirrored if (resolved := listed.get(repo)) is not None}
+        believed = self._hints.believed(what, known) if self._asks_lists else {}
+        return {repo: believed.get(repo) for repo in mirrored}
 
     def _tell_short(self, short: Shortfall, repos: int) -> None:
         ranking = self._job.ranking

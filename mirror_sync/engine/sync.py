@@ -15,7 +15,7 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
-from mirror_sync.domain.refs import Ref, name_fault
+from mirror_sync.domain.refs import DEFAULT_BRANCH, Ref, name_fault
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.beside_prune import Swept, Watch
@@ -24,7 +24,7 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Seen, Settled, remarks
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
-from mirror_sync.engine.gather import DEFAULT_BRANCH, Task, Unlisted
+from mirror_sync.engine.gather import Task, Unlisted
 from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
 from mirror_sync.engine.present import holds

@@ -17,6 +17,7 @@ from mirror_sync.domain.events import (
     Event,
     FileFinished,
     FileStarted,
+    ListLags,
     PartsFound,
     RankingCutShort,
     RefsLeftOut,
@@ -93,6 +94,9 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
         case RefsLeftOut():
             told = {"job": event.job, "repo": str(event.repo), "refs": list(event.refs), "count": event.count}
             return "info", "repo.refs-left-out", told | {"run": event.run}
+        case ListLags():
+            fields = {"job": event.job, "repo": str(event.repo), "commit": event.commit, "repos": event.repos}
+            return "info", "list.lags", fields | {"run": event.run}
         case RepoPlanned():
             return "info", "repo.planned", _plan(event)
         case FileStarted():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.report import RepoOutcome, RunReport
+from mirror_sync.engine.hints import RUNS
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 
@@ -22,6 +23,11 @@ def outcomes(report: RunReport) -> dict[str, RepoOutcome]:
     return {repo.repo: repo.outcome for repo in report.repos}
 
 
+def in_turn(repos: int) -> int:
+    """Of a list of so many repos, those that are asked for by themselves in one run: a list may lag."""
+    return -(-repos // RUNS)
+
+
 def calls(hub: Hub) -> tuple[int, int]:
     """Lists of repos, and all other calls, since the log was cleared."""
     lists = len(hub.log.records("GET /api/models"))
@@ -33,7 +39,7 @@ def test_repos_that_share_owners_cost_a_page_of_a_list_for_each_owner(hub: Hub, 
     workshop.sync(wanted)
     hub.log.clear()
     assert workshop.sync(wanted).count(RepoOutcome.UNCHANGED) == 35
-    assert calls(hub) == (2, 0)
+    assert calls(hub) == (2, in_turn(20) + in_turn(15))
     assert workshop.store.written == []
 
 
@@ -64,7 +70,8 @@ def test_only_what_has_moved_costs_more(hub: Hub, workshop: Workshop) -> None:
     hub.log.clear()
     report = workshop.sync(wanted)
     assert (report.count(RepoOutcome.UNCHANGED), report.count(RepoOutcome.PUBLISHED)) == (19, 1)
-    assert {record.path for record in hub.log if "m07" not in record.path} == {"/api/models"}
+    others = [record.path for record in hub.log if "m07" not in record.path]
+    assert len(others) <= 1 + in_turn(20)
     assert workshop.files("acme/m07") == {"a": b"22"}
     published = workshop.root("acme/m07").info
     assert b'"lastModified"' in workshop.path(published).read_bytes(), "what a list told in passing was published"
@@ -90,7 +97,9 @@ def test_a_repo_that_lists_no_longer_name_is_asked_for_by_itself(hub: Hub, works
     renamed = next(repo for repo in report.repos if repo.repo == "acme/m00")
     assert (renamed.outcome, renamed.reason) == (RepoOutcome.UNCHANGED, "renamed upstream to elsewhere/m00")
     assert outcomes(report) | {"acme/m01": RepoOutcome.HELD, "acme/m02": RepoOutcome.HELD} == outcomes(report)
-    assert {record.path.split("/")[4] for record in hub.log if record.path != "/api/models"} == {"m00", "m01", "m02"}
+    asked = [record.path.split("/")[4] for record in hub.log if record.path != "/api/models"]
+    assert {"m00", "m01", "m02"} <= set(asked)
+    assert len({*asked} - {"m00", "m01", "m02"}) == in_turn(3)
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"license": "gpl-3.0"}, {"license_tags": ["gpl-3.0"]}])
@@ -103,7 +112,7 @@ def test_a_list_stops_what_a_call_would_stop(hub: Hub, tmp_path: Path, change: d
     (alone,) = by_call.sync(job(names[0])).repos
     hub.log.clear()
     told = next(repo for repo in by_list.sync(job(*names)).repos if repo.repo == names[0])
-    assert calls(hub) == (1, 0)
+    assert calls(hub) == (1, in_turn(3))
     assert (told.outcome, told.commit, told.code) == (alone.outcome, alone.commit, alone.code)
     assert told.outcome is RepoOutcome.HELD
 
@@ -114,7 +123,7 @@ def test_a_gated_repo_that_has_not_moved_stays(hub: Hub, workshop: Workshop) -> 
     hub.model("acme/m01", gated="manual")
     hub.log.clear()
     assert workshop.sync(wanted).count(RepoOutcome.UNCHANGED) == 3
-    assert calls(hub) == (1, 0)
+    assert calls(hub) == (1, in_turn(3))
 
 
 def test_other_revisions_than_main_are_not_in_lists(hub: Hub, workshop: Workshop) -> None:
@@ -134,4 +143,4 @@ def test_what_a_glob_lists_anyway_is_not_listed_twice(hub: Hub, workshop: Worksh
     workshop.sync(wanted)
     hub.log.clear()
     assert workshop.sync(wanted).count(RepoOutcome.UNCHANGED) == 4
-    assert calls(hub) == (1, 0)
+    assert calls(hub) == (1, in_turn(4))

@@ -47,7 +47,7 @@ def test_the_first_are_brought_and_one_list_is_all_that_a_second_look_costs(four
     assert four.calls("GET", "/api/models") == 1
     four.log.clear()
     assert outcomes(workshop.sync(popular())) == dict.fromkeys("abc", RepoOutcome.UNCHANGED)
-    assert len(four.log) == 1
+    assert len(four.log) == 1 + 1, "and one repo for itself, since a list may lag"
 
 
 def test_a_plan_names_what_it_would_take(four: Hub, workshop: Workshop) -> None:
@@ -72,7 +72,8 @@ def test_many_that_fell_out_cost_a_list_and_not_a_call_each(hub: Hub, workshop: 
     workshop.sync(popular(20))
     hub.log.clear()
     assert workshop.sync(popular(2)).count(RepoOutcome.UNCHANGED) == 20
-    assert len(hub.log) == hub.calls("GET", "/api/models") == 2
+    assert hub.calls("GET", "/api/models") == 2
+    assert len(hub.log) == 2 + 1 + 2, "and one in sixteen of each list for itself, since a list may lag"
 
 
 def test_prune_takes_nothing_of_what_fell_out(four: Hub, workshop: Workshop) -> None:
