@@ -87,7 +87,7 @@ _MEANINGS = {
 }
 _FIELDS = {
     **dict.fromkeys(("hook.done", "hook.dropped", "hook.failed", "hook.output"), ("hook", "on", "repo", "run")),
-    "progress": ("repos", "files", "fetched", "rate", "left", "blobs", "verified", "faults"),
+    "progress": ("job", "repos", "files", "fetched", "rate", "left", "blobs", "verified", "faults"),
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.tables import Page
@@ -22,6 +22,7 @@ from mirror_sync.observers.tally import Tally
 if TYPE_CHECKING:
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import Settings
+    from mirror_sync.domain.events import Observer
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
@@ -69,13 +70,12 @@ class Invocation:
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
         """
         from mirror_sync.bootstrap import Mirror
-        from mirror_sync.observers.event_log import EventLog
 
         self.start_log()
         settings = self.settings()
         tally = Tally()
         with ExitStack() as stack:
-            mirror = Mirror(settings, (EventLog(), tally), self.stop, self.redaction.rotate)
+            mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
             if doing is not None:
@@ -112,6 +112,16 @@ class Invocation:
         """Lines of the terminal on stdout."""
         return _size().lines
 
+    def _log(self) -> Observer:
+        from mirror_sync.observers.event_log import EventLog
+        from mirror_sync.observers.terminal import TerminalLog
+
+        options = self.options
+        if not self._watched or options.log_format is not Format.AUTO or options.loudness or options.debug:
+            return EventLog()
+        stream = self.lines.stream
+        return TerminalLog(lambda line: self.lines.msg(self.redaction.text(line)), lambda: _size(stream).columns)
+
     def _progress(self, tally: Tally, doing: str) -> AbstractContextManager[object]:
         if self._watched:
             from mirror_sync.observers.progress import LOOKING, LiveProgress
@@ -128,7 +138,7 @@ class Invocation:
         return movable and options.log_format is not Format.JSON and options.loudness >= 0
 
 
-def _size() -> os.terminal_size:
-    """Of the terminal on stdout; some do not know theirs, and say 0."""
-    found = os.get_terminal_size(sys.stdout.fileno())
+def _size(stream: TextIO | None = None) -> os.terminal_size:
+    """Of the terminal on a stream, stdout where none is given; some do not know theirs, and say 0."""
+    found = os.get_terminal_size((stream or sys.stdout).fileno())
     return os.terminal_size((found.columns or 80, found.lines or 24))

@@ -17,6 +17,7 @@ _COLORS = {
     "never": 36,
     "held": 33,
     "refused": 35,
+    "interrupted": 33,
     "published": 32,
     "unchanged": 2,
     "faulty": 31,

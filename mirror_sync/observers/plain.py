@@ -52,6 +52,7 @@ def verified_of(verified: Verified) -> dict[str, str]:
 
 def fields_of(progress: Progress) -> dict[str, str]:
     return {
+        "job": f"{progress.job_number}/{progress.jobs} {progress.job}".rstrip(),
         "repos": f"{progress.repos_done}/{progress.repos}",
         "files": f"{progress.files_done}/{progress.files}",
         "fetched": f"{in_bytes(progress.bytes_done)} of {in_bytes(progress.bytes)}",

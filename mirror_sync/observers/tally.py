@@ -39,9 +39,13 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One moment. Sizes in bytes, `rate` in bytes a second, `left` in seconds or None when nobody can say.
+    """One moment. Sizes in bytes, `rate` in bytes a second, `left` in seconds or None when nobody can say: while repos
+    are not planned yet, nobody knows what they bring.
 
-    `verified` is how far a verification came, None where none goes on.
+    `job` is the one that was listed last, the `job_number`th of `jobs`; `repos` are its own while one run goes on
+    alone. `share` of all jobs is done, from 0 to 1, and never less than before: each repo counts for as much as each
+    other, one on its way for the part that has come of it. `verified` is how far a verification came, None where none
+    goes on.
     """
 
     runs: int
@@ -55,12 +59,10 @@ class Progress:
     left: float | None
     in_flight: tuple[InFlight, ...]
     verified: Verified | None = None
-
-    @property
-    def share(self) -> float:
-        """Of all there is to do, from 0 to 1: bytes where there are any, else repos."""
-        done, total = (self.bytes_done, self.bytes) if self.bytes else (self.repos_done, self.repos)
-        return min(done / total, 1.0) if total else 0.0
+    share: float = 0.0
+    job: str = ""
+    job_number: int = 1
+    jobs: int = 1
 
 
 class Tally:
@@ -71,6 +73,8 @@ class Tally:
         self._lock = threading.Lock()
         self._runs = 0
         self._verified: Verified | None = None
+        self._repos = self._repos_done = self._files = self._files_done = self._bytes = self._bytes_done = 0
+        self._job, self._shown = "", 0.0
         self._forget()
 
     def __call__(self, event: Event) -> None:
@@ -86,11 +90,12 @@ class Tally:
                 case RepoPlanned() | RepoFinished():
                     self._count_repo(event)
                 case ReposListed():
-                    self._repos += event.repos
+                    self._list(event)
                 case RunStarted():
                     if self._runs == 0:
                         self._forget()
                     self._runs += 1
+                    self._jobs += event.jobs
                 case RunFinished():
                     self._runs = max(self._runs - 1, 0)
                 case Verified():
@@ -100,6 +105,10 @@ class Tally:
         with self._lock:
             rate = self._rate()
             missing = max(self._bytes - self._bytes_done, 0)
+            number = self._number()
+            # what a repo that nobody has planned yet brings, nobody knows
+            known = number >= len(self._jobs) and self._repos <= self._repos_done + len(self._owed)
+            self._shown = max(self._shown, self._share(number))
             return Progress(
                 runs=self._runs,
                 repos=max(self._repos, self._repos_done),
@@ -109,10 +118,31 @@ class Tally:
                 bytes=max(self._bytes, self._bytes_done),
                 bytes_done=self._bytes_done,
                 rate=rate,
-                left=missing / rate if rate > 0 else None,
+                left=missing / rate if rate > 0 and known else None,
                 in_flight=tuple(self._files_in_flight()),
                 verified=self._verified,
+                share=self._shown,
+                job=self._job,
+                job_number=number,
+                jobs=max(len(self._jobs), 1),
             )
+
+    def _number(self) -> int:
+        return self._jobs.index(self._job) + 1 if self._job in self._jobs else 1
+
+    def _share(self, number: int) -> float:
+        """Of all jobs, those before and what is done of this one; of repos, those that are done and parts of others."""
+        parts = sum(
+            (self._planned[repo] - max(owed, 0)) / self._planned[repo] for repo, (_, owed) in self._owed.items()
+        )
+        repos = max(self._repos, self._repos_done + len(self._owed))
+        return (number - 1 + min((self._repos_done + parts) / repos if repos else 0.0, 1.0)) / max(len(self._jobs), 1)
+
+    def _list(self, event: ReposListed) -> None:
+        if event.job != self._job and self._runs <= 1:  # the next one of the same run: all before is done
+            self._repos = self._repos_done = 0
+        self._job = event.job
+        self._repos += event.repos
 
     def _files_in_flight(self) -> Iterator[InFlight]:
         now = self._clock()
@@ -124,6 +154,9 @@ class Tally:
         self._came = 0  # bytes of those that are done: what was found of an earlier run says nothing of the network
         self._in_flight: dict[tuple[str, str], tuple[int, int, float]] = {}  # size, done, start
         self._owed: dict[str, tuple[int, int]] = {}  # of each repo: files and bytes that are planned and not here
+        self._planned: dict[str, int] = {}  # of each of these: bytes, one at the least
+        self._jobs: tuple[str, ...] = ()
+        self._job, self._shown = "", 0.0
         self._samples: deque[tuple[float, int]] = deque([(self._clock(), 0)])
 
     def _count_bytes(self, event: BytesFetched | PartsFound) -> None:
@@ -156,13 +189,16 @@ class Tally:
             self._bytes += event.fetch_bytes
             files, size = self._owed.get(repo, (0, 0))
             self._owed[repo] = (files + event.fetch_files, size + event.fetch_bytes)
+            self._planned[repo] = max(self._planned.get(repo, 0) + event.fetch_bytes, 1)
             return
+        name = f"{event.report.kind}:{event.report.repo}".removeprefix("model:")
+        files, size = self._owed.pop(name, (0, 0))
+        self._planned.pop(name, None)
         if event.report.outcome is RepoOutcome.INTERRUPTED:
             return
         self._repos_done += 1
         if event.report.failed:
             # what a failed repo still owes will not come in this run
-            files, size = self._owed.pop(f"{event.report.kind}:{event.report.repo}".removeprefix("model:"), (0, 0))
             self._files -= max(files, 0)
             self._bytes -= max(size, 0)
 

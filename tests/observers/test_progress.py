@@ -9,7 +9,7 @@ import pytest
 import structlog
 from rich.console import Console
 
-from mirror_sync.domain.events import ReposListed, Verified
+from mirror_sync.domain.events import ReposListed, RunStarted, Verified
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.observers.log import Lines
 from mirror_sync.observers.plain import PlainProgress, fields_of
@@ -141,6 +141,13 @@ def test_elsewhere_a_line_comes_again_and_again_while_a_run_goes_on_even_when_no
         structlog.reset_defaults()
 
 
+def test_it_says_which_job_of_how_many_goes_on() -> None:
+    tally = Tally()
+    for event in (RunStarted(RUN, ("models", "datasets"), ""), ReposListed(RUN, "datasets", 40), planned(12, 120)):
+        tally(event)
+    assert screen(tally)[-1] == "job 2 of 2: datasets, 0 of 40 repos, 0 of 12 files"
+
+
 def test_a_verification_shows_blobs_bytes_faults_and_what_a_repair_fetches() -> None:
     tally = Tally()
     console = Console(file=io.StringIO(), width=80, height=24, color_system=None)
@@ -175,6 +182,7 @@ def test_elsewhere_a_verification_has_its_line_too() -> None:
 
 def test_a_progress_line_says_what_is_done_and_what_there_is() -> None:
     assert fields_of(busy(3, 1_000_000).now()) == {
+        "job": "1/1 job",
         "repos": "0/1",
         "files": "0/3",
         "fetched": "0 B of 3.0 MB",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from mirror_sync.domain.events import PartsFound, ReposListed, RunFinished, Verified
+from mirror_sync.domain.events import Event, PartsFound, ReposListed, RunFinished, RunStarted, Verified
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.tally import Tally
@@ -42,6 +42,40 @@ def test_the_rate_forgets_what_was_long_ago() -> None:
         clock.now = float(second)
         progress = tally.now()
     assert (progress.rate, progress.left) == (0.0, None)
+
+
+def test_progress_never_goes_back_and_the_next_job_is_named() -> None:
+    other = Repo(Kind.DATASET, "acme/two")
+    told: list[Event] = [
+        RunStarted(RUN, ("one", "two"), ""), ReposListed(RUN, "one", 2), planned(1, 100), came("a", 86),
+        planned(1, 1_000_000, other), came("b", 500_000, other), came("a", 14), finished(RepoOutcome.PUBLISHED),
+        came("b", -500_000, other), came("b", 1_000_000, other), finished(RepoOutcome.PUBLISHED, other),
+        ReposListed(RUN, "two", 3), planned(1, 10**12, other), came("c", 10**12, other),
+        finished(RepoOutcome.PUBLISHED, other), finished(RepoOutcome.UNCHANGED), finished(RepoOutcome.FAILED),
+    ]  # fmt: skip
+    tally = Tally()
+    seen = []
+    for event in told:
+        tally(event)
+        seen.append(tally.now())
+    shares = [moment.share for moment in seen]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[10], shares[11], shares[13], shares[-1]) == (0.0, 0.5, 0.5, 0.5 + 0.5 / 3, 1.0)
+    assert [(moment.job, moment.job_number, moment.jobs, moment.repos) for moment in (seen[10], seen[11])] == [
+        ("one", 1, 2, 2),
+        ("two", 2, 2, 3),
+    ]
+
+
+def test_nobody_says_how_long_it_takes_while_repos_are_not_planned() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    for event in (STARTED, ReposListed(RUN, "job", 2), planned(1, 1000), came("a", 500)):
+        tally(event)
+    clock.now = 5.0
+    assert tally.now().left is None
+    tally(finished(RepoOutcome.UNCHANGED, Repo(Kind.MODEL, "acme/other")))
+    assert tally.now().left == 5.0
 
 
 def test_what_an_earlier_run_brought_is_done_already_and_says_nothing_of_the_rate() -> None:
