@@ -10,8 +10,8 @@ import sys
 import traceback
 
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.domain.bounds import plain
 from mirror_sync.errors import ConfigError, MirrorError, UsageError
-from mirror_sync.observers.redaction import harmless
 
 FAILED, MISUSED = 1, 2
 _BY_CTRL_C = 130
@@ -47,20 +47,21 @@ def explain(error: BaseException, invocation: Invocation) -> int:
     if isinstance(error, BrokenPipeError):
         return FAILED
     if invocation.options.debug:
-        invocation.lines.msg(invocation.redaction.text("".join(traceback.format_exception(error)).rstrip()))
+        trace = invocation.redaction.text("".join(traceback.format_exception(error)).rstrip())
+        invocation.lines.msg("\n".join(map(plain, trace.splitlines())))
     match error:
         case ConfigError():
             for fault in error.faults:
-                invocation.lines.msg(harmless(invocation.redaction.text(str(fault))))
+                invocation.lines.msg(plain(invocation.redaction.text(str(fault))))
         case KeyboardInterrupt():
             invocation.say("stopped")
         case MirrorError():
-            invocation.say(harmless(str(error)))
+            invocation.say(plain(str(error)))
         case OSError():
             invocation.say(_spoken(error))
         case _:
             hint = "" if invocation.options.debug else "; run it again with --debug to see where"
-            invocation.say(f"internal error: {harmless(f'{type(error).__name__}: {error}')}{hint}")
+            invocation.say(f"internal error: {plain(f'{type(error).__name__}: {error}')}{hint}")
     return MISUSED if isinstance(error, ConfigError | UsageError) else FAILED
 
 
@@ -68,8 +69,8 @@ def _spoken(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "another program listens on that address already; choose one with --port, or with front.listen"
     if error.strerror is None or error.filename is None:
-        return harmless(str(error))
-    return harmless(f"{error.filename}: {error.strerror}")
+        return plain(str(error))
+    return plain(f"{error.filename}: {error.strerror}")
 
 
 def _let_go() -> None:

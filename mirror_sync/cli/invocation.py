@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.tables import Page
 from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, start_log
-from mirror_sync.observers.redaction import Redaction
+from mirror_sync.observers.redaction import Redaction, json_shown, lines_shown
 from mirror_sync.observers.tally import Tally
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Invocation:
             yield mirror
 
     def print(self, text: str) -> None:
-        """Put text on stdout, at once: BrokenPipeError when its reader has gone."""
-        sys.stdout.write(f"{self.redaction.text(text)}\n")
+        """Put text on stdout, at once: BrokenPipeError when its reader has gone. Nothing in it rules a terminal."""
+        sys.stdout.write(f"{lines_shown(self.redaction.text(text))}\n")
         sys.stdout.flush()
 
     def draw(self, text: str) -> None:
@@ -93,13 +93,13 @@ class Invocation:
         sys.stdout.flush()
 
     def print_json(self, document: Any) -> None:
-        """Put one JSON document on stdout."""
-        sys.stdout.write(json.dumps(self.redaction.value(document), indent=2, ensure_ascii=False) + "\n")
+        """Put one JSON document on stdout; what is not printable in it is escaped."""
+        sys.stdout.write(json_shown(json.dumps(self.redaction.value(document), indent=2, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """Tell the person at the terminal, on stderr."""
-        self.lines.msg(f"mirror-sync: {self.redaction.text(text)}")
+        self.lines.msg(f"mirror-sync: {lines_shown(self.redaction.text(text))}")
 
     @property
     def page(self) -> Page:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.observers.figures import counted, in_bytes
-from mirror_sync.observers.redaction import harmless
 
 _NAMED = 10  # commits of a repo that are listed
 
@@ -16,7 +16,7 @@ _NAMED = 10  # commits of a repo that are listed
 def prune_text(report: PruneReport, page: Page) -> str:
     rows = list(_rows(report))
     parts = [page.table(("TARGET", "SNAPSHOTS", "BLOBS", "BYTES", "REPO"), rows)] if rows else []
-    parts += [f"problem: {harmless(problem)}" for problem in report.problems]
+    parts += [f"problem: {plain(problem)}" for problem in report.problems]
     parts += list(_left(report))
     parts.append(_total(report))
     if report.interrupted:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mirror_sync.observers.redaction import harmless
+from mirror_sync.domain.bounds import plain
 
 _GAP, _INDENT = "  ", "    "
 _COLORS = {
@@ -51,7 +51,7 @@ class Page:
 
         Where lines would be wider than the page, `dispensable` columns are left out, those named first.
         """
-        rows = [Row(tuple(map(harmless, row.cells)), harmless(row.note)) for row in rows]
+        rows = [Row(tuple(map(plain, row.cells)), plain(row.note)) for row in rows]
         columns = list(zip(header, *(row.cells for row in rows), strict=True))
         widths = [max(map(len, column)) for column in columns]
         shape = [
@@ -80,7 +80,7 @@ class Page:
 
     def sentence(self, text: str) -> str:
         """A line of its own below a table, as many lines as the page needs for it."""
-        return "\n".join(self._wrapped(harmless(text), ""))
+        return "\n".join(self._wrapped(plain(text), ""))
 
     def _wrapped(self, note: str, indent: str = _INDENT) -> list[str]:
         if self.width is None:

@@ -13,6 +13,7 @@ import typer.core
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.errors import UsageError
+from mirror_sync.observers.redaction import lines_shown
 
 OPTION = "--watch"
 EVERY = "2"  # seconds, where the option does not say
@@ -53,7 +54,7 @@ def repeat(invocation: Invocation, page: Callable[[], str], every: float, stop: 
     while True:
         text = page()
         if redrawn:
-            invocation.draw(on_screen(text, invocation.height))
+            invocation.draw(on_screen(lines_shown(text), invocation.height))
         else:
             invocation.print(text)
         if stop.wait(every):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.figures import counted
@@ -47,7 +48,7 @@ def list_webhooks(invocation: Invocation) -> None:
         for webhook in found:
             off = " (switched off)" if webhook.disabled else ""
             names = ", ".join(f"{one.type} {one.name}" for one in sorted(webhook.watched))
-            invocation.print(f"  {webhook.url or 'no address'}{off}: {names}")
+            invocation.print(plain(f"  {webhook.url or 'no address'}{off}: {names}"))
 
 
 def _hubs(settings: Settings) -> Sequence[HubUpstream]:

@@ -18,7 +18,8 @@ from typing import Any, TextIO
 
 import structlog
 
-from mirror_sync.observers.redaction import Redaction, harmless
+from mirror_sync.domain.bounds import plain
+from mirror_sync.observers.redaction import Redaction
 
 _Fields = MutableMapping[str, Any]
 _TRACE = "exception"
@@ -135,7 +136,7 @@ def _cleaner(redaction: Redaction) -> Callable[[Any, str, _Fields], _Fields]:
         trace = fields.pop(_TRACE, None)
         cleaned: _Fields = {key: _without_controls(redaction.value(value)) for key, value in fields.items()}
         if trace is not None:
-            cleaned[_TRACE] = "\n".join(map(harmless, redaction.text(str(trace)).splitlines()))
+            cleaned[_TRACE] = "\n".join(map(plain, redaction.text(str(trace)).splitlines()))
         return cleaned
 
     return clean
@@ -143,7 +144,7 @@ def _cleaner(redaction: Redaction) -> Callable[[Any, str, _Fields], _Fields]:
 
 def _without_controls(value: Any) -> Any:
     if isinstance(value, str):
-        return harmless(value)
+        return plain(value)
     return [_without_controls(item) for item in value] if isinstance(value, list) else value
 
 

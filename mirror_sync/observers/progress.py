@@ -17,10 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.events import Verified
 from mirror_sync.observers.figures import counted, in_bytes, in_time
 from mirror_sync.observers.log import Lines, in_color
-from mirror_sync.observers.redaction import harmless
 from mirror_sync.observers.tally import InFlight, Progress, Tally
 
 LOOKING = "looking for changes"
@@ -122,7 +122,7 @@ def _size(done: int, total: int) -> str:
 
 def _tail(name: str, room: int) -> str:
     """The end of a name says more than its beginning."""
-    name = harmless(name)
+    name = plain(name)
     return name if len(name) <= room else f"\N{HORIZONTAL ELLIPSIS}{name[1 - room :]}"
 
 

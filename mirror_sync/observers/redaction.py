@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from mirror_sync.domain.bounds import plain
+
 SHOWN = "[secret]"
 _SHORTEST = 4  # characters; a shorter secret is part of too many words to be looked for
 _ROTATED = 100  # of the newest keys that are renewed: a daemon of months would look for thousands that have ended
@@ -27,6 +29,9 @@ _SHAPES = (
     re.compile(r"(\b)hf_[A-Za-z0-9]{30,}"),  # a token of the Hub
     re.compile(r"(\b)A[KS]IA[A-Z0-9]{16}\b"),  # the name of a key of AWS
 )
+
+
+_TINT = re.compile(r"\x1b\[\d{1,2}m[a-z]+\x1b\[0m")  # what tables.py colours: a state
 
 
 class Redaction:
@@ -88,8 +93,24 @@ def _spellings(secrets: Iterable[str]) -> Iterator[str]:
         yield from {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
 
 
-def harmless(text: str) -> str:
-    """One line that a terminal only shows: nothing in it moves a cursor, changes a colour or turns the writing."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+def lines_shown(text: str) -> str:
+    """Text of many lines as a terminal only shows it: the colour of a word at a line's beginning is ours, and stays."""
+    return "\n".join(_line_shown(line) for line in text.split("\n"))
+
+
+def json_shown(document: str) -> str:
+    """A JSON document, all of whose characters that a terminal would obey are written as `\\uXXXX`."""
+    if document.replace("\n", "").isprintable():
+        return document
+    return "".join(char if char == "\n" or char.isprintable() else _in_json(char) for char in document)
+
+
+def _in_json(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _line_shown(line: str) -> str:
+    tint = _TINT.match(line)
+    start = tint.end() if tint else 0
+    return line[:start] + "\t".join(map(plain, line[start:].split("\t")))

@@ -18,6 +18,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.events import (
     BytesFetched,
     Called,
@@ -43,7 +44,7 @@ from mirror_sync.domain.events import (
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.event_log import EventLog, line_of, log_event
 from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, in_journal, start_log
-from mirror_sync.observers.redaction import SHOWN, Redaction, harmless
+from mirror_sync.observers.redaction import SHOWN, Redaction, json_shown, lines_shown
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
 AT = "2026-01-01T00:00:00Z"
@@ -241,10 +242,26 @@ def test_an_event_is_one_line_whatever_its_fields_hold() -> None:
 
 
 @given(st.text())
-def test_harmless_text_can_be_printed_and_what_was_printable_stays(text: str) -> None:
-    assert harmless(text).isprintable()
-    assert len(harmless(text)) == len(text)
-    assert harmless(text) == text or not text.isprintable()
+def test_plain_text_can_be_printed_and_what_was_printable_stays(text: str) -> None:
+    assert plain(text).isprintable()
+    assert plain(text) == text or not text.isprintable()
+
+
+@given(st.dictionaries(st.text(), st.lists(st.text())))
+def test_a_json_document_that_is_shown_means_what_it_meant_and_holds_nothing_that_rules_a_terminal(
+    document: dict[str, list[str]],
+) -> None:
+    shown = json_shown(json.dumps(document, indent=2, ensure_ascii=False))
+    assert json.loads(shown) == document
+    assert shown.replace("\n", "").isprintable()
+
+
+@given(st.text())
+def test_text_of_many_lines_keeps_its_lines_and_the_colour_of_a_state_and_nothing_else(text: str) -> None:
+    shown = lines_shown(f"\x1b[31mfailed\x1b[0m{text}")
+    assert shown.startswith("\x1b[31mfailed\x1b[0m")
+    assert shown.count("\n") == text.count("\n")
+    assert all(line.replace("\t", "").isprintable() for line in lines_shown(f"x{text}").split("\n"))
 
 
 def test_the_journal_gets_priorities_and_no_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
