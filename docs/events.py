@@ -62,15 +62,18 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
-    "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays.",
+    "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays. At "
+    "debug where the last run found the same.",
     "repo.interrupted": "The run was stopped while it brought a repo; what came is kept.",
     "repo.planned": "A repo has changed; what is fetched and what is here already.",
     "repo.published": "Readers get the new snapshot from now on.",
     "repo.refs-left-out": "A job's globs stand for names of refs that git, or a person, could not use: not mirrored.",
-    "repo.refused": "Policy does not allow the repo: nothing of it is mirrored.",
+    "repo.refused": "Policy does not allow the repo: nothing of it is mirrored. At debug where the last run found the "
+    "same.",
     "repo.unchanged": "A repo is as upstream has it.",
     "retrying": "A call to an upstream failed and is repeated after `wait` seconds. Of several runs, any may be meant.",
-    "run.finished": "The end of a run, with its counts; an error when a repo failed.",
+    "run.finished": "The end of a run, with its counts, also of what is held or refused as before; an error when a "
+    "repo failed.",
     "run.interrupted": "A run was asked to stop; the next one goes on with it.",
     "run.started": "The beginning of a run; `run` is its id in all its lines, in `status --json` and in the history.",
     "site.failed": "The catalogue of a target could not be published to its end; the next run does it.",
@@ -171,7 +174,7 @@ def _samples() -> Iterator[events.Event]:
         why = ("", "") if good else ("why", "code")
         lag = 1.0 if outcome is RepoOutcome.PUBLISHED else None
         report = RepoReport("job", Kind.MODEL, "org/name", "main", outcome, "c", *why, lag_seconds=lag)
-        yield events.RepoFinished("1", report)
+        yield from (events.RepoFinished("1", report, again) for again in (False, True))
         yield events.RunFinished(RunReport("1", "", "", (report,)))
     yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
     yield events.SitePublished("target", 1, 1, 1, 0, 1.0)

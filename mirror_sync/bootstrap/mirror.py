@@ -38,6 +38,7 @@ from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import RUNS_KEPT, History
+from mirror_sync.observers.news import News
 from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.records import RunRecord
@@ -254,7 +255,7 @@ class Mirror:
         return Assembly(self.settings, self.stop, self._learn).site(self._tell(), self.history.looked)
 
     def _told(self) -> Observer:
-        return tell_all((self._notices(), self.history, *self._observers, self._overheard))
+        return News(self.history.latest, tell_all((self._notices(), self.history, *self._observers, self._overheard)))
 
     def _publish_catalogues(self, targets: Collection[str]) -> None:
         for name in sorted(targets):

@@ -158,8 +158,11 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class RepoFinished:
+    """`again`: the last run that looked at it came to the same, for the same reason."""
+
     run: str
     report: RepoReport
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

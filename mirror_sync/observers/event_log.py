@@ -40,11 +40,13 @@ from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 _LEVELS = {
     RepoOutcome.PUBLISHED: "info",
     RepoOutcome.UNCHANGED: "debug",
-    RepoOutcome.REFUSED: "info",
+    RepoOutcome.REFUSED: "warning",
     RepoOutcome.HELD: "warning",
     RepoOutcome.INTERRUPTED: "info",
     RepoOutcome.FAILED: "error",
 }
+
+_LASTING = (RepoOutcome.HELD, RepoOutcome.REFUSED)  # told when they begin or change; the run's last line counts them
 
 # counts, and what who tells it logs in words of its own
 _UNSPOKEN = (BytesFetched, Called, ConfigRead, Disproved, RunAborted, TargetProbed, Verified)
@@ -110,7 +112,7 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
         case Crashed():
             return "debug", "internal-error", {"repo": str(event.repo), "trace": event.trace, "run": event.run}
         case RepoFinished():
-            level = _LEVELS[event.report.outcome]
+            level = "debug" if event.again and event.report.outcome in _LASTING else _LEVELS[event.report.outcome]
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
         case RunFinished():
             return _run_finished(event.report)

@@ -126,7 +126,7 @@ def test_a_repetition_names_the_runs_that_go_on() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "level"),
-    [("failed", "error"), ("held", "warning"), ("refused", "info"), ("published", "info"), ("unchanged", "debug")],
+    [("failed", "error"), ("held", "warning"), ("refused", "warning"), ("published", "info"), ("unchanged", "debug")],
 )
 def test_an_outcome_is_as_loud_as_the_attention_it_needs(outcome: str, level: str) -> None:
     assert line_of(finished(RepoOutcome(outcome)))[:2] == (level, f"repo.{outcome}")
