@@ -52,6 +52,11 @@ _LASTING = (RepoOutcome.HELD, RepoOutcome.REFUSED)  # told when they begin or ch
 _UNSPOKEN = (BytesFetched, Called, ConfigRead, Disproved, RunAborted, TargetProbed, Verified)
 
 
+def is_told_already(event: RepoFinished) -> bool:
+    """Whether it is a hold or a refusal that the last run had found, too."""
+    return event.again and event.report.outcome in _LASTING
+
+
 def log_event(event: Event) -> None:
     """An observer: logs the event. Bytes are counted elsewhere; a line for each chunk or blob tells nobody anything."""
     if not isinstance(event, _UNSPOKEN):
@@ -112,7 +117,7 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
         case Crashed():
             return "debug", "internal-error", {"repo": str(event.repo), "trace": event.trace, "run": event.run}
         case RepoFinished():
-            level = "debug" if event.again and event.report.outcome in _LASTING else _LEVELS[event.report.outcome]
+            level = "debug" if is_told_already(event) else _LEVELS[event.report.outcome]
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
         case RunFinished():
             return _run_finished(event.report)

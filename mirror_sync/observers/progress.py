@@ -136,7 +136,7 @@ def _figures(progress: Progress, hidden: int) -> str:
     parts = [f"{progress.repos_done:,} of {counted(progress.repos, 'repo')}"]
     if progress.job:
         which = f"{progress.job_number} of {progress.jobs}: " if progress.jobs > 1 else ""
-        parts.insert(0, f"job {which}{harmless(progress.job)}")
+        parts.insert(0, f"job {which}{plain(progress.job)}")
     if progress.files:
         parts.append(f"{progress.files_done:,} of {counted(progress.files, 'file')}")
     if hidden > 0:

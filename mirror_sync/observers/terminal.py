@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.events import (
     Event,
     FileFinished,
@@ -20,9 +21,8 @@ from mirror_sync.domain.events import (
 )
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.observers.event_log import EventLog
+from mirror_sync.observers.event_log import EventLog, is_told_already
 from mirror_sync.observers.figures import counted, in_bytes, in_time
-from mirror_sync.observers.redaction import harmless
 
 _DRAWN = (RunStarted, ReposListed, RepoPlanned)  # the bars say this
 _STATE = 11  # columns: the longest word for an outcome
@@ -38,7 +38,7 @@ class TerminalLog:
     def __call__(self, event: Event) -> None:
         match event:
             case RepoFinished():
-                if event.report.outcome is not RepoOutcome.UNCHANGED:
+                if event.report.outcome is not RepoOutcome.UNCHANGED and not is_told_already(event):
                     self._tell(_repo(event.report))
             case Retrying():
                 self._tell(f"{'again':<{_STATE}}  in {in_time(event.wait)}: {event.what}: {event.message}")
@@ -51,7 +51,7 @@ class TerminalLog:
 
     def _tell(self, line: str) -> None:
         room = max(self._width() - 1, _LEAST)
-        line = harmless(f"{time.strftime('%H:%M:%S')}  {line}")
+        line = plain(f"{time.strftime('%H:%M:%S')}  {line}")
         self._say(line if len(line) <= room else f"{line[: room - 1]}\N{HORIZONTAL ELLIPSIS}")
 
 
