@@ -11,7 +11,7 @@ from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import Published
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.status import history_text, status_document, status_text
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
@@ -61,6 +61,9 @@ def shown(question: Question, mirror: Mirror, published: Published, invocation: 
 def _unknown(settings: Settings, pattern: RepoPattern) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     near = "; ".join(f"job {job.name} mirrors {_wide(job)}" for job in settings.jobs if _may_take(job, pattern))
+    denied = "" if pattern.is_glob else denials(settings.jobs, pattern.repo)
+    if denied:
+        return f"{pattern} is not mirrored: {denied}"
     if near:
         return f"no run has found {pattern} for a job: {near}"
     if pattern.is_glob:

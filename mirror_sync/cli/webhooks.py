@@ -68,4 +68,4 @@ def _hubs(settings: Settings) -> Sequence[HubUpstream]:
 
 
 def _patterns(settings: Settings, upstream: HubUpstream) -> list[RepoPattern]:
-    return [pattern for job in settings.jobs if job.upstream == upstream.name for pattern in job.repos]
+    return [pattern for job in settings.jobs if job.upstream == upstream.name for pattern in job.asked]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +17,9 @@ from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, 
 from mirror_sync.config.scalars import NAME
 from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.wording import example
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.policy import LicensePolicy, Missing
+from mirror_sync.domain.repo import Denial, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -126,11 +128,19 @@ def _unasked(draft: Draft) -> Iterator[Finding]:
     for trail, job in draft.written:
         if trail == ("defaults",):
             continue
+        repos = job.get("repos")
+        only_denies = isinstance(repos, list) and bool(repos) and all(map(_denies, repos))
         if "repos" not in job and "select" not in job:
             yield Finding((*trail, "repos"), f"is missing{example(('repos',))}, or select: {{author: Qwen}}")
-        if "repos" in job and "select" in job:
+        if only_denies and "select" not in job:
+            yield Finding((*trail, "repos"), "only denies; write beside it what the job mirrors, like owner/*")
+        if "repos" in job and "select" in job and not only_denies:
             message = "stands beside repos, where only one can be; remove it or repos, or make it a job of its own"
             yield Finding((*trail, "select"), message, key=True)
+
+
+def _denies(entry: object) -> bool:
+    return isinstance(entry, str) and entry.startswith("!")
 
 
 def _unranked(draft: Draft) -> Iterator[Finding]:
@@ -163,6 +173,8 @@ def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
 def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     """What is odd, but usable."""
     yield from repetitions(tuple(draft.numbered()))
+    for index, job in draft.numbered():
+        yield from _denials(("jobs", index, "repos"), file.jobs[index].repos or (), job)
     yield from _odd_licenses(("licenses",), file.licenses)
     for index, entry in enumerate(file.jobs):
         yield from _odd_licenses(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
@@ -171,6 +183,27 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
         if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
             message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
             yield Finding(("jobs", index), message)
+
+
+def _denials(trail: Trail, entries: Sequence[RepoPattern | Denial], job: Job) -> Iterator[Finding]:
+    """What a job names and denies at once, and denials of what it does not name."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Denial):
+            if not any(_meet(entry.pattern, named) for named in job.repos):
+                message = f"{quoted(entry)} denies nothing: the job names no repo that it could match"
+                yield Finding((*trail, index), message)
+        elif not entry.is_glob and (denied := job.denied_by(entry.repo)) is not None:
+            message = f"{quoted(entry)} is not mirrored: {quoted(Denial(denied))} denies it, which always wins"
+            yield Finding((*trail, index), message)
+
+
+def _meet(denied: RepoPattern, named: RepoPattern) -> bool:
+    """Whether a denial may match something that is named; of two globs only their owners tell."""
+    if not named.is_glob:
+        return denied.matches(named.repo)
+    if not denied.is_glob:
+        return named.matches(denied.repo)
+    return (denied.kind, denied.owner) == (named.kind, named.owner)
 
 
 def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy) -> Iterator[Finding]:

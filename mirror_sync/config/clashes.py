@@ -8,6 +8,7 @@ from itertools import combinations
 
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import RepoPattern
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -58,10 +59,11 @@ def _shared_repos(one: Job, other: Job) -> list[str]:
     """What both name for certain, by the same rule. Sets first: a file may name thousands of repos."""
     same = set(one.repos) & set(other.repos)
     met = {*same, *_caught(one, other), *_caught(other, one)}
-    return sorted(map(str, met))
+    denied = {each for each in met if not each.is_glob and (one.denied_by(each.repo) or other.denied_by(each.repo))}
+    return sorted(map(str, met - denied))
 
 
-def _caught(one: Job, other: Job) -> set[object]:
+def _caught(one: Job, other: Job) -> set[RepoPattern]:
     """The repos that `one` names and a glob of `other` catches."""
     globs = [pattern for pattern in other.repos if pattern.is_glob]
     if not globs:

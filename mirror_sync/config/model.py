@@ -226,15 +226,16 @@ class JobEntry(JobKeys):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["repos"]}, {"required": ["select"]}]})
 
     name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
-    repos: tuple[scalars.RepoGlob, ...] | None = Field(
+    repos: tuple[scalars.RepoEntry, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Repos: org/name is a model, dataset:org/name a dataset, org/* all of an owner.",
+        description="Repos: org/name is a model, dataset:org/name a dataset, org/* all of an owner; "
+        '"!org/x" or "!org/*-test" takes some out again, wherever it stands, also beside select.',
         examples=[["sentence-transformers/all-MiniLM-L6-v2"]],
     )
     select: SelectEntry | None = Field(
         default=None,
-        description="In place of repos: the most downloaded, most liked or newest repos of an author.",
+        description="The most downloaded, most liked or newest repos of an author, in place of repos that name any.",
         examples=[{"author": "Qwen", "sort": "downloads", "limit": 20}],
     )
     licenses: LicensesEntry | None = Field(

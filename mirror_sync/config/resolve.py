@@ -55,6 +55,7 @@ from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.notices import Command, Hook, Hooks, Post, Turn
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.repo import Denial, RepoPattern
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 
@@ -175,11 +176,16 @@ def chosen(said: Value | None, default: Value | None, known: Iterable[Value]) ->
 
 def job(entry: JobEntry, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
     """`ends` are the names of the upstream and the target, as chosen."""
+    named = [found for found in entry.repos or () if isinstance(found, RepoPattern)]
+    denied = tuple(dict.fromkeys(found.pattern for found in entry.repos or () if isinstance(found, Denial)))
     ranking = entry.select.ranking if entry.select else None
+    if ranking is not None:  # what is denied takes no place
+        ranking = replace(ranking, without=(*ranking.without, *denied))
     return Job(
         name=entry.name,
-        repos=(ranking.pattern,) if ranking else tuple(dict.fromkeys(entry.repos or ())),
+        repos=(ranking.pattern,) if ranking else tuple(dict.fromkeys(named)),
         ranking=ranking,
+        denied=denied,
         upstream=ends[0],
         target=ends[1],
         revisions=tuple(dict.fromkeys(_first(entry.revisions, defaults.revisions, ("main",)))),

@@ -16,7 +16,7 @@ from mirror_sync.config import addresses, figures, times
 from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
 from mirror_sync.domain.refs import name_fault
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry
 
 Read = TypeVar("Read")
 
@@ -202,7 +202,7 @@ Switch = Annotated[
 ]
 Crontab = Annotated[str, from_text(times.crontab), TEXT]
 Zone = Annotated[str, from_text(times.zone), TEXT]
-RepoGlob = Annotated[RepoPattern, from_text(RepoPattern.parse), TEXT]
+RepoEntry = Annotated[RepoPattern | Denial, from_text(parse_entry), TEXT]
 RepoId = Annotated[Repo, from_text(Repo.parse), TEXT]
 Revision = Annotated[str, from_text(revision), TEXT]
 PathGlob = Annotated[str, from_text(pattern), TEXT]

@@ -13,7 +13,7 @@ import structlog
 from mirror_sync.daemon.asked import Begun, Lane, State, Waiting, passed_over
 from mirror_sync.daemon.watch import Watched
 from mirror_sync.domain.events import Observer, RunAborted
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import MirrorError, UsageError
@@ -117,7 +117,8 @@ class Runs:
             raise UsageError(str(error)) from error
         begun = () if repo is None else self.ask_repo(repo)
         if not begun:
-            known = f"; it has: {', '.join(named)}" if repo is None else ""
+            denied = "" if repo is None else denials(self._jobs(), repo)
+            known = f"; it has: {', '.join(named)}" if repo is None else f": {denied}" if denied else ""
             raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
         return begun
 

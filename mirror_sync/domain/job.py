@@ -13,7 +13,7 @@ from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.policy import LicensePolicy
 from mirror_sync.domain.ranking import Ranking
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
 from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 
@@ -45,7 +45,8 @@ class Job:
     """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
     `connections` the requests and transfers open at the upstream; None: as many as its threads make.
     `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
-    names all repos that it ranks, in `repos`, and brings the first of them.
+    names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
+    whatever else does.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Job:
     connections: int | None = None
     only: frozenset[Repo] | None = None
     ranking: Ranking | None = None
+    denied: tuple[RepoPattern, ...] = ()
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
@@ -78,10 +80,16 @@ class Job:
     def asked(self) -> tuple[RepoPattern, ...]:
         """What a run has to expand."""
         if self.only is None or self.ranking is not None:  # what is ranked is only known when all is
-            return self.repos
+            return tuple(pattern for pattern in self.repos if pattern.is_glob or self.names(pattern.repo))
         return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
 
+    def denied_by(self, repo: Repo) -> RepoPattern | None:
+        """Which denial takes a repo out of the job."""
+        return next((pattern for pattern in self.denied if pattern.matches(repo)), None) if self.denied else None
+
     def names(self, repo: Repo) -> bool:
+        if self.denied_by(repo) is not None:
+            return False
         if self.ranking is not None:
             return self.ranking.takes(repo)
         return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
@@ -92,6 +100,14 @@ class Job:
 
     def follows(self, revision: str) -> bool:
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
+
+
+def denials(jobs: Iterable[Job], repo: Repo) -> str:
+    """Who denies a repo, in one line; empty for nobody."""
+    found = ((job, job.denied_by(repo)) for job in jobs)
+    return "; ".join(
+        f"{str(Denial(by))!r} under repos of job {job.name} denies it" for job, by in found if by is not None
+    )
 
 
 def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:

@@ -78,6 +78,8 @@ class RepoPattern:
     def parse(cls, text: str) -> Self:
         """ValueError, with what would be right, for anything that is neither a repo nor a glob."""
         kind, glob = _split_kind(text)
+        if glob.startswith("!"):
+            raise ValueError(f"{text[:120]!r} denies at the wrong place; write !{_spelled(kind, glob[1:120])}")
         if _GLOB.search(glob) is None:
             return cls(kind, Repo(kind, glob).id)
         owner, _, name = glob.partition("/")
@@ -103,6 +105,21 @@ class RepoPattern:
 
     def __str__(self) -> str:
         return _spelled(self.kind, self.glob)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """An entry of a job's `repos` that takes repos out of it, wherever it stands in the list: `!acme/*-test`."""
+
+    pattern: RepoPattern
+
+    def __str__(self) -> str:
+        return f"!{self.pattern}"
+
+
+def parse_entry(text: str) -> RepoPattern | Denial:
+    """ValueError, with what would be right, for anything that is neither a repo, a glob nor a denial of one."""
+    return Denial(RepoPattern.parse(text[1:])) if text.startswith("!") else RepoPattern.parse(text)
 
 
 def _spelled(kind: Kind, name: str) -> str:

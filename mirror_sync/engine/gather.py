@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.events import RankingCutShort, RefsLeftOut
-from mirror_sync.domain.job import Job, cedes
+from mirror_sync.domain.job import Job, cedes, denials
 from mirror_sync.domain.refs import DEFAULT_BRANCH, name_fault
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome
@@ -26,6 +26,7 @@ from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
+DENIED = "denied"
 _NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
 
 
@@ -73,12 +74,14 @@ class Unlisted:
 def gather(site: Site, run: str, job: Job, jobs: Sequence[Job]) -> Iterator[Task | Unlisted]:
     """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
 
+    What the job denies is an Unlisted of the code DENIED, which a plan shows and a run passes over.
     What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
     nothing is asked any more, and what it would have been asked about is Unlisted. `jobs` are all of the configuration:
     a ranking leaves to others what they name.
     """
     seen: set[tuple[Repo, str]] = set()
     expansion = _Expansion(site, run, job)
+    yield from expansion.denied()
     for pattern in job.asked:
         for item in expansion.of(pattern):
             if isinstance(item, Task):
@@ -96,6 +99,7 @@ class _Expansion:
         self._source = site.source(job)
         self._mirrored = Mirrored(site.targets[job.target].store)
         self._hints = Hints(site, run, job.name, self._source, site.targets[job.target].looks)
+        self._denied: set[Repo] = set()
         self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
@@ -107,9 +111,28 @@ class _Expansion:
         except Exception as error:  # whatever stops one pattern must not stop the others
             yield self._unlisted(pattern, "*", error)
             return
+        denied = [repo for repo in listed if self._job.denied_by(repo) is not None]
+        yield from self._denials(denied)
+        if len(denied) == len(listed) > 0:
+            nothing = f"all repos that match {pattern} are denied: nothing to do"
+            yield Unlisted(self._job, pattern, "*", Settled(RepoOutcome.UNCHANGED, None, nothing, ""))
+        listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
         heads = self._heads_of(beyond if self._job.ranking else ())
         for repo, resolved in listed.items():
             yield from self._revisions(repo, resolved, heads.get(repo))
+
+    def denied(self) -> Iterator[Unlisted]:
+        """What the job spells out and denies."""
+        only = self._job.only
+        named = [pattern.repo for pattern in self._job.repos if not pattern.is_glob]
+        return self._denials([repo for repo in named if not self._job.names(repo) and (only is None or repo in only)])
+
+    def _denials(self, repos: Sequence[Repo]) -> Iterator[Unlisted]:
+        """Each once, however many patterns bring it."""
+        for repo in [repo for repo in repos if repo not in self._denied]:
+            self._denied.add(repo)
+            settled = Settled(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
+            yield Unlisted(self._job, RepoPattern(repo.kind, repo.id), ", ".join(self._job.revisions), settled)
 
     @cached_property
     def _heads(self) -> Mapping[Repo, Resolved]:

@@ -20,7 +20,7 @@ from mirror_sync.engine.decide import Decider, Sides
 from mirror_sync.engine.decision import Change, Settled, remarks
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.freight import Freight
-from mirror_sync.engine.gather import Task, Unlisted, gather
+from mirror_sync.engine.gather import DENIED, Task, Unlisted, gather
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.lanes import Lanes
 from mirror_sync.engine.site import Site
@@ -147,9 +147,14 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
 def _gather(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> list[Task | Unlisted]:
     if site.stop.is_set():
         return []
-    items = list(gather(site, run, job, all_jobs))
+    items = [item for item in gather(site, run, job, all_jobs) if not _is_denial(item)]
     site.tell(ReposListed(run, job.name, len(items)))
     return items
+
+
+def _is_denial(item: Task | Unlisted) -> bool:
+    """A wish of the operator: no gap of the mirror, which a report of a run would be of."""
+    return isinstance(item, Unlisted) and item.found.code == DENIED
 
 
 def _for_each(

@@ -194,6 +194,8 @@ def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[Line]:
         seen.setdefault(RepoPattern(status.kind, status.repo), set()).update(status.revision.split(", "))
     repos = [pattern.repo for pattern in seen if not pattern.is_glob]
     for pattern in job.repos:
+        if not pattern.is_glob and not job.names(pattern.repo):
+            continue  # denied
         names = seen.get(pattern, set())
         if pattern.is_glob and (names or any(map(pattern.matches, repos))):
             continue
