@@ -1,4 +1,4 @@
-"""What failed for a reason that may pass is run again soon, and not only when its job is due."""
+"""What failed for a reason that may pass is run again soon, and not only when its job is due; and what is in doubt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoReport, RunReport
+from mirror_sync.domain.report import DOUBTFUL, RepoReport, RunReport
 from mirror_sync.errors import MAY_PASS
 from mirror_sync.inventory.tries import Try, read_tries, write_tries
 
@@ -73,7 +73,7 @@ class Retries:
 
     def learn(self, job: str, report: RunReport, *, whole: bool) -> None:
         """What a run of one job came to. A whole one says all there is; one of single repos only of those."""
-        struck = {_named(repo) for repo in report.repos if repo.failed and repo.code in MAY_PASS}
+        struck = {_named(repo) for repo in report.repos if _may_pass(repo)}
         seen = {_named(repo) for repo in report.repos}
         with self._lock:
             begun = {key: number for key, number in self._begun.items() if key[0] == job and (whole or key[1] in seen)}
@@ -138,6 +138,11 @@ class Retries:
             write_tries(self._folder, self._waiting.values())
         except OSError as error:  # they are tried all the same
             _log.warning("tries.not-written", reason=str(error))
+
+
+def _may_pass(report: RepoReport) -> bool:
+    """A failure that may pass, or what another endpoint said while the first was silent: that may be behind."""
+    return (report.failed and report.code in MAY_PASS) or report.code in DOUBTFUL
 
 
 def _named(report: RepoReport) -> Repo | None:

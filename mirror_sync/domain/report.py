@@ -10,6 +10,10 @@ from typing import Any
 from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 
+SECOND_HAND = "second-hand"  # another endpoint than the first said so, while that did not answer
+STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published
+DOUBTFUL = frozenset({SECOND_HAND, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
+
 
 class RepoOutcome(StrEnum):
     PUBLISHED = "published"

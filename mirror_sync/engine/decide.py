@@ -14,11 +14,11 @@ from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.report import STALE, RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
-from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks
+from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks, second_hand
 from mirror_sync.engine.gather import Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.present import present
@@ -36,7 +36,7 @@ from mirror_sync.errors import (
 from mirror_sync.ports import Source
 
 NO_SIDE = (NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: this server has no such call
-STALE, STRANGER = "stale-endpoint", "another-repo"
+STRANGER = "another-repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ class Decider:
         root = self._glance.root(task.repo, task.revision, digest)
         if root is None or root.selection != task.job.selection:
             return None
-        return Settled(RepoOutcome.UNCHANGED, resolved.commit, remarks(resolved), "", root.files, root.size)
+        said = remarks(resolved), second_hand(resolved)
+        return Settled(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
 
     def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
         doubted = self._doubted(task, refs, resolved)

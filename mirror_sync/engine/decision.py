@@ -9,7 +9,7 @@ from mirror_sync.domain.manifest import Content, Manifest
 from mirror_sync.domain.plan import Plan
 from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Refs
-from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.report import SECOND_HAND, RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import MirrorError
@@ -107,4 +107,11 @@ def internal_failure(error: Exception) -> Settled:
 def remarks(resolved: Resolved) -> str:
     """What a report adds of a repo that is well."""
     renamed = f"renamed upstream to {resolved.current}" if resolved.renamed else ""
-    return "; ".join(filter(None, (renamed, resolved.remark)))
+    stead = resolved.stead
+    told = f"as {stead.endpoint} has it, while the first of endpoints did not answer" if stead and stead.silent else ""
+    return "; ".join(filter(None, (renamed, resolved.remark, told)))
+
+
+def second_hand(resolved: Resolved) -> str:
+    """The code of a report of what the first endpoint, which alone knows, could not be asked for."""
+    return SECOND_HAND if resolved.stead is not None and resolved.stead.silent else ""

@@ -21,7 +21,7 @@ from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.beside_prune import Swept, Watch
 from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.decide import Decider, Sides
-from mirror_sync.engine.decision import Change, Seen, Settled, remarks
+from mirror_sync.engine.decision import Change, Seen, Settled, remarks, second_hand
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import Task, Unlisted
@@ -175,9 +175,8 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     _publish(bench, task, change, (root, ref), watch)
     published = bench.site.now()
     learn(bench.target, learned)
-    settled = Settled(
-        RepoOutcome.PUBLISHED, change.resolved.commit, remarks(change.resolved), "", change.files, change.size
-    )
+    said = remarks(change.resolved), second_hand(change.resolved)
+    settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),

@@ -119,6 +119,10 @@ def failed(*repos: str, code: str = "unreachable") -> RunReport:
     return RunReport("run", AT, AT, tuple(reports))
 
 
+def told(code: str, outcome: RepoOutcome, repo: str) -> RunReport:
+    return RunReport("run", AT, AT, (RepoReport("job", Kind.MODEL, repo, "main", outcome, code=code),))
+
+
 def fine(*repos: str) -> RunReport:
     reports = (RepoReport("job", Kind.MODEL, repo, "main", RepoOutcome.UNCHANGED) for repo in repos)
     return RunReport("run", AT, AT, tuple(reports))
@@ -132,6 +136,22 @@ def retries(folder: Path, ladder: Ladder = LONG, started: Started | None = None)
 
 def numbers(folder: Path) -> dict[Repo | None, int]:
     return {one.repo: one.number for one in read_tries(folder)}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("second-hand", RepoOutcome.UNCHANGED),
+        ("second-hand", RepoOutcome.PUBLISHED),
+        ("stale-endpoint", RepoOutcome.HELD),
+    ],
+)
+def test_what_another_endpoint_said_in_place_of_the_first_is_asked_again(
+    code: str, outcome: RepoOutcome, tmp_path: Path
+) -> None:
+    made = retries(tmp_path)
+    made.learn("job", told(code, outcome, "acme/one"), whole=True)
+    assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
 
 
 def run_until_asked(made: Retries, started: Started, times: int) -> None:

@@ -73,6 +73,17 @@ def test_the_first_endpoint_may_move_a_name_back(pair: Pair) -> None:
     assert pair.shop.files("acme/x") == OLD
 
 
+def test_what_another_endpoint_says_while_the_first_is_silent_is_told_as_second_hand(pair: Pair) -> None:
+    assert pair.shop.sync_one(JOB).code == ""
+    pair.second.model("acme/x").commit(NEW)
+    pair.silence_the_first()
+    for newer in ("unchanged", "published"):
+        report = pair.shop.sync_one(JOB)
+        assert (report.outcome, report.code) == (newer, "second-hand")
+        assert f"as {pair.second.url} has it" in report.reason
+        pair.second.model("acme/x").commit({"a": b"newest"})
+
+
 def test_a_404_of_a_partial_endpoint_withdraws_nothing_while_the_first_is_silent(pair: Pair) -> None:
     wish = job("acme/x", on_gone=OnGone.WITHDRAW)
     assert pair.shop.sync_one(wish).outcome == RepoOutcome.PUBLISHED
