@@ -33,7 +33,7 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
         invocation.say(f"target {name} is served at {url}: open it in a browser, or set HF_ENDPOINT={url}")
 
     front = settings.front
-    app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None)
+    app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None, by_digest=front.by_digest)
     serve(app, host or front.host, front.port if port is None else port, on_ready=tell)
 
 
@@ -65,6 +65,7 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
         public_url=front.url,
         cache_size=front.cache,
         site=settings.site is not None,
+        by_digest=front.by_digest,
     )
 
 

@@ -134,7 +134,15 @@ def target(name: str, entry: FolderEntry | BucketEntry, base: Path) -> Target:
 
 def front(entry: FrontEntry) -> FrontSettings:
     listen: Listen = entry.listen
-    return FrontSettings(listen.host, listen.port, entry.bucket, entry.url or None, entry.user or None, entry.cache)
+    return FrontSettings(
+        listen.host,
+        listen.port,
+        entry.bucket,
+        entry.url or None,
+        entry.user or None,
+        entry.cache,
+        by_digest=entry.by_digest,
+    )
 
 
 def hooks(entry: OnEntry) -> Hooks:

@@ -102,8 +102,8 @@ class FrontSettings:
     """Where a front listens, and whether it signs its reads of the bucket (`private`) or not (`public`).
 
     `url`: the address at which clients find it, None for what each request says. `user`: who runs nginx's workers when
-    root starts it, None for an ordinary one. `cache`: bytes in which
-    nginx keeps large files of a bucket.
+    root starts it, None for an ordinary one. `cache`: bytes in which nginx keeps large files of a bucket. `by_digest`:
+    contents are given by their digest alone, too.
     """
 
     host: str = "127.0.0.1"
@@ -112,6 +112,7 @@ class FrontSettings:
     url: str | None = None
     user: str | None = None
     cache: int = 16 << 30
+    by_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

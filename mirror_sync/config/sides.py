@@ -251,6 +251,11 @@ class FrontEntry(Keys):
         examples=["200GiB"],
         json_schema_extra={"default": "16GiB"},
     )
+    by_digest: scalars.Switch = Field(
+        default=False,
+        description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
+        examples=[True],
+    )
 
 
 class HttpEntry(Keys):

@@ -36,6 +36,7 @@ def make_app(
     refs_seconds: float = 1.0,
     public_url: str | None = None,
     site: bool = True,
+    by_digest: bool = False,
     document_bytes: int = DOCUMENT_BYTES,
 ) -> Starlette:
     """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
@@ -43,10 +44,11 @@ def make_app(
     `document_bytes` of documents are kept.
 
     Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us. `site`: a
-    catalogue is published, and `/` and the addresses of repos lead there.
+    catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by their
+    digest alone, too, whether anything published names them or not.
     """
     snapshots = Snapshots(store, refs_seconds, document_bytes=document_bytes)
-    return Starlette(routes=[_Front(Hub(store, snapshots, site=site), store, public_url)])
+    return Starlette(routes=[_Front(Hub(store, snapshots, site=site, by_digest=by_digest), store, public_url)])
 
 
 class _Front(BaseRoute):

@@ -95,13 +95,14 @@ class _Elsewhere(Exception):
 class Hub:
     """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads.
 
-    Without a `site` no address leads to the catalogue.
+    Without a `site` no address leads to the catalogue; only with `by_digest` are contents given by their digest alone.
     """
 
-    def __init__(self, store: Store, snapshots: Snapshots, *, site: bool = True) -> None:
+    def __init__(self, store: Store, snapshots: Snapshots, *, site: bool = True, by_digest: bool = False) -> None:
         self._store = store
         self._snapshots = snapshots
         self._site_published = site
+        self._by_digest = by_digest
 
     def answer(self, asked: Asked) -> Answer:
         if len(asked.raw_path) > answers.LONGEST_ADDRESS:
@@ -141,6 +142,8 @@ class Hub:
             raise Refusal(404, answers.NO_SITE)
 
     def _blob(self, asked: Asked, fields: Fields) -> Answer:
+        if not self._by_digest:
+            raise Refusal(404, answers.NO_DIGESTS)
         digest = Sha256(fields["digest"])
         stat = self._store.stat(blob_key(digest)) if digest.startswith(fields["shelf"]) else None
         if stat is None:

@@ -66,7 +66,7 @@ class NginxOptions:
 
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
-    repos lead there.
+    repos lead there. `by_digest`: contents are given by their digest alone, too.
     """
 
     target: DirectoryBucket | S3Bucket
@@ -77,6 +77,7 @@ class NginxOptions:
     public_url: str | None = None
     cache_size: int = CACHE_SIZE
     site: bool = True
+    by_digest: bool = False
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -215,6 +216,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "revision": answers.NO_REVISION,
             "entry": answers.NO_ENTRY,
             "pointer": answers.NO_POINTER,
+            "digests": answers.NO_DIGESTS,
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
@@ -226,6 +228,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "added": answers.ADDED,
         "page": listing.PAGE,
         "site": options.site,
+        "by_digest": options.by_digest,
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }

@@ -66,4 +66,4 @@ def _front(
     if kind == "serve":
         return by_serve(store, public_url=public_url)
     need("nginx")
-    return by_nginx(store, NginxOptions(bucket, public_url=public_url), folder)
+    return by_nginx(store, NginxOptions(bucket, public_url=public_url, by_digest=True), folder)

@@ -119,9 +119,15 @@ def quoted(text: str) -> str:
 
 @contextmanager
 def by_serve(
-    store: Store, refs_seconds: float = 0.2, public_url: str | None = None, *, site: bool = True
+    store: Store,
+    refs_seconds: float = 0.2,
+    public_url: str | None = None,
+    *,
+    site: bool = True,
+    by_digest: bool = True,
 ) -> Iterator[Mirror]:
-    with serving(make_app(store, refs_seconds=refs_seconds, public_url=public_url, site=site)) as url:
+    app = make_app(store, refs_seconds=refs_seconds, public_url=public_url, site=site, by_digest=by_digest)
+    with serving(app) as url:
         yield Mirror(url, store)
 
 

@@ -27,12 +27,16 @@ class Asked:
 
 @dataclass
 class Recorder:
-    """A bucket over a directory. `status`, when set, is the answer to everything, `faults` to a range of a key."""
+    """A bucket over a directory. `status`, when set, is the answer to everything, `faults` to a range of a key.
+
+    `page`, when set, is the body of those answers, of its own media type: something else than S3 answers.
+    """
 
     root: Path
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     status: int | None = None
+    page: tuple[bytes, str] | None = None
     faults: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def asked_keys(self) -> list[str]:
@@ -67,7 +71,11 @@ class _Answering(BaseHTTPRequestHandler):
         file = self.recorder.root / key
         wanted = headers.get("range", "")
         status = self.recorder.status or self.recorder.faults.get((key, wanted)) or (200 if file.is_file() else 404)
-        body = file.read_bytes() if status == 200 else b"<Error><Code>Odd</Code></Error>"
+        code = b"NoSuchKey" if status == 404 and self.recorder.status is None else b"Odd"
+        body = file.read_bytes() if status == 200 else b"<Error><Code>%s</Code></Error>" % code
+        media_type = "application/x-of-the-bucket" if status == 200 else "application/xml"
+        if self.recorder.page is not None:
+            (body, media_type), wanted = self.recorder.page, ""
         size, found = len(body), _RANGE.fullmatch(wanted)
         if status == 200 and found is not None:
             first, last = int(found[1]), min(int(found[2]), size - 1)
@@ -75,10 +83,11 @@ class _Answering(BaseHTTPRequestHandler):
         self.send_response(status)
         if status == 206:
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
-        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", '"of-the-bucket"')
-        self.send_header("x-amz-request-id", "1")
+        if self.recorder.page is None:
+            self.send_header("x-amz-request-id", "1")
         for name in OWN:
             self.send_header(name, "of the bucket")
         self.end_headers()

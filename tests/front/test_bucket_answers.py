@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import LFS_FROM, Published, model
-from tests.front.mirrors import Mirror, by_nginx, by_serve
+from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.front.recorder import BUCKET, OWN, Recorder, recorder
 from tests.front.stores import WatchedStore
 from tests.requirements import need
@@ -37,7 +39,7 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     need("nginx")
     store = DirectoryStore(tmp_path / "bucket")
     with recorder(store.root) as bucket:
-        options = NginxOptions(S3Bucket(BUCKET, bucket.url, access_key="key", secret_key="secret"))
+        options = NginxOptions(S3Bucket(BUCKET, bucket.url, access_key="key", secret_key="secret"), by_digest=True)
         with by_nginx(store, options, tmp_path / "nginx") as mirror:
             yield Recorded(mirror, bucket, model(store))
 
@@ -94,7 +96,7 @@ def test_what_a_bucket_says_of_an_object_is_not_said_of_a_file(recorded: Recorde
             reply = recorded.mirror.get(f"{recorded.repo.at}/resolve/{revision}/{path}")
             assert reply.headers.get_all("ETag") == [reply.header("X-Linked-Etag")]
             assert len(reply.headers.get_all("Content-Type") or []) == 1
-            assert reply.header("Content-Type") != "text/html"
+            assert reply.header("Content-Type") != "application/x-of-the-bucket"
             assert reply.header("x-amz-request-id") is None
             assert "of the bucket" not in [value for name in OWN for value in reply.headers.get_all(name) or []]
 
@@ -107,6 +109,61 @@ def test_a_bucket_that_refuses_is_not_an_empty_one(recorded: Recorded, status: i
         for method in ("GET", "HEAD"):
             reply = recorded.mirror.ask(method, target)
             assert (reply.status, reply.header("X-Error-Code")) == (502, None), target
+
+
+NO_S3 = {
+    "nothing": (404, b"", "text/plain"),
+    "json": (404, b'{"error":"no such page"}', "application/json"),
+    "a web page": (404, b"<html>not here</html>", "text/html"),
+    "another bucket": (404, b"<Error><Code>NoSuchBucket</Code></Error>", "application/xml"),
+    "a portal": (200, b"<!doctype html><title>Log in</title>", "text/html; charset=utf-8"),
+}
+
+
+@pytest.fixture(params=["serve", "nginx"])
+def fronted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorded]:
+    """Each front over a bucket in whose place something else may answer."""
+    store = DirectoryStore(tmp_path / "bucket")
+    with recorder(store.root) as bucket:
+        place = S3Bucket(BUCKET, bucket.url, access_key="key", secret_key="secret")
+        if request.param == "serve":
+            running = by_serve(s3_store(place))
+        else:
+            need("nginx")
+            running = by_nginx(store, NginxOptions(place, by_digest=True), tmp_path / "nginx")
+        with running as mirror:
+            yield Recorded(mirror, bucket, model(store))
+
+
+@pytest.mark.parametrize("kind", NO_S3)
+def test_what_is_no_s3_server_is_no_empty_bucket_and_leaves_nothing_behind(fronted: Recorded, kind: str) -> None:
+    commit = fronted.repo.publish(FILES)
+    fronted.bucket.status, *page = NO_S3[kind]
+    fronted.bucket.page = (page[0], page[1])
+    for target in (*_everything(fronted.repo, commit), "/api/models/acme/none", "/-/index.html"):
+        reply = fronted.mirror.get(target)
+        if kind not in ("a portal", "another bucket") or not target.startswith(("/blobs/", "/-/")):  # sent as they come
+            assert (reply.status, reply.header("X-Error-Code")) == (502, None), target
+    fronted.bucket.status = fronted.bucket.page = None
+    limit = time.monotonic() + PATIENCE  # of what is kept for a moment
+    while fronted.mirror.get(f"{fronted.repo.api}/refs").status != 200:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    for name, body in FILES.items():
+        assert fronted.mirror.get(f"{fronted.repo.at}/resolve/{commit}/{name}").body == body
+    assert fronted.mirror.get(fronted.repo.api).json["sha"] == commit
+    assert len(fronted.mirror.get(f"{fronted.repo.api}/tree/main").json) == len(FILES)
+
+
+def test_a_web_page_in_place_of_a_file_is_not_kept(fronted: Recorded) -> None:
+    commit = fronted.repo.publish(FILES)
+    target = f"{fronted.repo.at}/resolve/{commit}/README.md"
+    assert fronted.mirror.head(target).status == 200  # the front knows where the file is
+    fronted.bucket.status, fronted.bucket.page = 200, (b"<html>" + bytes(100), "text/html")
+    with suppress(http.client.HTTPException):  # cut short, where the front knows better
+        fronted.mirror.get(target)
+    fronted.bucket.status = fronted.bucket.page = None
+    assert fronted.mirror.get(target).body == FILES["README.md"]
 
 
 def test_a_blob_that_is_refused_is_not_missing(recorded: Recorded) -> None:
@@ -123,7 +180,7 @@ def test_a_bucket_that_is_down_is_not_an_empty_one(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "bucket")
     repo = model(store)
     commit = repo.publish(FILES)
-    options = NginxOptions(S3Bucket(BUCKET, "http://127.0.0.1:9"))  # the discard port: nobody listens
+    options = NginxOptions(S3Bucket(BUCKET, "http://127.0.0.1:9"), by_digest=True)  # the discard port: nobody listens
     with by_nginx(store, options, tmp_path / "nginx") as mirror:
         for target in _everything(repo, commit):
             assert mirror.get(target).status == 502, target

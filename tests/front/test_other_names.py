@@ -52,6 +52,12 @@ def test_every_address_leads_to_the_same_under_the_id_as_published(mirror: Mirro
     assert (posted.status, posted.header("Location")) == (307, f"{repo.api}/paths-info/main")
 
 
+def test_leading_slashes_count_as_one(mirror: Mirror) -> None:
+    repo, other = published(mirror)
+    assert mirror.head(f"//{other}/resolve/main/f").header("Location") == f"{repo.at}/resolve/main/f"
+    assert mirror.get(f"///api/models/{other}/refs").header("Location") == f"{repo.api}/refs"
+
+
 def test_a_pinned_file_is_reached_by_any_spelling(mirror: Mirror) -> None:
     repo, other = published(mirror)
     commit = repo.publish({"f": b"2"})

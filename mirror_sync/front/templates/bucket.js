@@ -8,10 +8,13 @@ const fs = require('fs');
 const DOCUMENTS = '/-/documents/';
 const MAX_ALIAS = 4096;  // bytes
 
-// The text of an object, or null when there is none. Only 404 means that: a bucket that refuses is not an empty one.
+const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
+
+// The text of an object, or null when there is none. Only 404 means that, and of S3 only one in S3's own words: a bucket
+// that refuses is not an empty one, and neither is whatever else may answer at its address.
 async function read(r, key) {
     const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
-    if (reply.status === 404) {
+    if (reply.status === 404 && (tables.BUCKET.root || NO_KEY.test(reply.responseText))) {
         return null;
     }
     if (reply.status !== 200) {
@@ -26,7 +29,16 @@ async function document(r, digest) {
     if (text === null) {
         throw new Error('blob ' + digest + ' is missing');
     }
+    if (text[0] !== '{' && text[0] !== '[') {
+        throw new Error('blob ' + digest + ' is no document: something else answers in place of the bucket');
+    }
     return text;
+}
+
+// Whether the bucket itself has said that it has no such object, in an answer whose body nginx has thrown away.
+function saidMissing(r) {
+    const v = r.variables;
+    return tables.BUCKET.root !== '' || /xml/.test(v.upstream_http_content_type || '') || !!v.upstream_http_x_amz_request_id;
 }
 
 function refs(r, kinds, id) {
@@ -63,4 +75,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, document, refs, siteTag };
+export default { alias, document, refs, saidMissing, siteTag };

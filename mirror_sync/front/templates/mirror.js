@@ -73,6 +73,9 @@ async function healthz(r) {
 }
 
 async function blob(r, fields) {
+    if (!tables.BY_DIGEST) {
+        throw answers.refusal(404, tables.MESSAGES.digests);
+    }
     if (fields.digest.slice(0, 2) !== fields.shelf) {
         throw answers.entryNotFound();
     }
@@ -234,12 +237,20 @@ async function pointer(r) {
 // The bucket has no such blob. What a published snapshot names must be there; what a client names need not.
 // Who asked for the location itself has named none: a path like any other.
 function noBlob(r) {
-    if (r.variables.blob_commit) {
+    if (r.variables.blob_commit || (r.variables.blob_digest && !bucket.saidMissing(r))) {
         badBucket(r);
     } else if (!r.variables.blob_digest) {
         answer(r);
     } else {
         answers.refuse(r, answers.entryNotFound());
+    }
+}
+
+function noPage(r) {
+    if (r.variables.blob_type && !bucket.saidMissing(r)) {
+        badBucket(r);
+    } else {
+        catalogue.noPage(r);
     }
 }
 
@@ -262,4 +273,4 @@ const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revisi
                  raw};
 
 export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
-                 noPage: catalogue.noPage, pointer, rangedType: requests.rangedType, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, pointer, rangedType: requests.rangedType, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };

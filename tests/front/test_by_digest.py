@@ -1,0 +1,73 @@
+"""Contents are given by their digest alone only where the operator has opened that: what was taken down stays down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.refs import Refs
+from mirror_sync.front.nginx import POINTER_SECONDS, DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.stores.directory import DirectoryStore
+from tests.front.bucket import model
+from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
+from tests.requirements import need
+
+assert PATIENCE > POINTER_SECONDS
+
+
+@pytest.fixture(params=["serve", "nginx"])
+def closed(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
+    """A front as it is without a word in jobs.yaml."""
+    store = DirectoryStore(directory_bucket.root)
+    if request.param == "nginx":
+        need("nginx")
+        front = by_nginx(store, NginxOptions(directory_bucket), tmp_path)
+    else:
+        front = by_serve(store, by_digest=False)
+    with front as running:
+        yield running
+
+
+def test_no_content_is_given_by_its_digest_unless_that_was_opened(closed: Mirror) -> None:
+    repo = model(closed.store)
+    commit = repo.publish({"f": b"by digest"})
+    for method in ("GET", "HEAD"):
+        reply = closed.ask(method, f"/{blob_key(Sha256.of(b'by digest'))}")
+        assert (reply.error, "by_digest" in (reply.header("X-Error-Message") or "")) == ((404, None), True)
+    assert closed.get(f"{repo.at}/resolve/{commit}/f").body == b"by digest"
+
+
+def test_what_no_published_snapshot_names_any_more_is_gone_by_every_address(closed: Mirror) -> None:
+    repo = model(closed.store)
+    commit = repo.publish({"f": b"taken down"})
+    pinned = f"{repo.at}/resolve/{commit}/f"
+    assert closed.get(pinned).body == b"taken down"
+    repo.write_refs(Refs().encode())
+    closed.get_until(pinned, b'{"error":"Repository not found: it is not mirrored here"}')
+    for target in (f"{repo.at}/resolve/main/f", repo.api, f"/{blob_key(Sha256.of(b'taken down'))}"):
+        assert closed.get(target).status == 404
+
+
+def test_what_nginx_keeps_can_be_dropped_while_it_runs(moto_bucket: S3Bucket, tmp_path: Path) -> None:
+    need("nginx")
+    with by_nginx(s3_store(moto_bucket), NginxOptions(moto_bucket), tmp_path) as mirror:
+        repo = model(mirror.store)
+        bodies = {"small": b"kept", "large": bytes(1_100_000)}
+        commit = repo.publish(bodies)
+        for _ in range(2):
+            for name, body in bodies.items():
+                assert mirror.get(f"{repo.at}/resolve/{commit}/{name}").body == body
+            kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+            assert any(b"kept" in path.read_bytes() for path in kept)
+            for path in kept:
+                path.unlink(missing_ok=True)  # nginx may drop one at the same time
+
+
+def test_where_it_was_opened_a_digest_is_enough(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"f": b"opened"})
+    assert mirror.get(f"/{blob_key(Sha256.of(b'opened'))}").body == b"opened"
