@@ -52,7 +52,8 @@ class Synced:
         """A job file whose front listens on this port; JSON is YAML."""
         path = self.folder / f"jobs-{port}.yaml"
         path.write_text(
-            json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}", "by_digest": True, **WORKERS}}), encoding="utf-8"
+            json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}", "by_digest": True, **WORKERS}}),
+            encoding="utf-8",
         )
         path.chmod(0o600)
         return path
