@@ -138,8 +138,8 @@ def fronted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorded
 @pytest.mark.parametrize("kind", NO_S3)
 def test_what_is_no_s3_server_is_no_empty_bucket_and_leaves_nothing_behind(fronted: Recorded, kind: str) -> None:
     commit = fronted.repo.publish(FILES)
-    fronted.bucket.status, *page = NO_S3[kind]
-    fronted.bucket.page = (page[0], page[1])
+    status, body, media_type = NO_S3[kind]
+    fronted.bucket.status, fronted.bucket.page = status, (body, media_type)
     for target in (*_everything(fronted.repo, commit), "/api/models/acme/none", "/-/index.html"):
         reply = fronted.mirror.get(target)
         if kind not in ("a portal", "another bucket") or not target.startswith(("/blobs/", "/-/")):  # sent as they come
@@ -149,8 +149,8 @@ def test_what_is_no_s3_server_is_no_empty_bucket_and_leaves_nothing_behind(front
     while fronted.mirror.get(f"{fronted.repo.api}/refs").status != 200:
         assert time.monotonic() < limit
         time.sleep(0.1)
-    for name, body in FILES.items():
-        assert fronted.mirror.get(f"{fronted.repo.at}/resolve/{commit}/{name}").body == body
+    for name, content in FILES.items():
+        assert fronted.mirror.get(f"{fronted.repo.at}/resolve/{commit}/{name}").body == content
     assert fronted.mirror.get(fronted.repo.api).json["sha"] == commit
     assert len(fronted.mirror.get(f"{fronted.repo.api}/tree/main").json) == len(FILES)
 
