@@ -28,7 +28,7 @@ Look = Callable[[str, Answer], None]
 
 
 class Endpoint:
-    """Makes GET requests. The token goes nowhere else, and only the endpoint's own answers count in the budget.
+    """Makes requests. The token goes nowhere else, and only the endpoint's own answers count in the budget.
 
     A redirect of a server on the open internet must lead to the open internet (`allow_private`: or anywhere); one
     inside our own network, such as a mirror of ours, may send us on inside it. Trust only falls along a chain of
@@ -66,20 +66,22 @@ class Endpoint:
         look: Look = lambda *_: None,
         *,
         stay: bool = False,
+        post: bytes | None = None,
     ) -> tuple[Address, Answer]:
         """The last answer of a chain of redirects, its body unread, and its address.
 
+        `post`: a body, in place of a GET; what it says is for this address alone, so that no redirect is followed.
         `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
         url, trusted, small, home = address.url, address.trusted, address.small, self.is_home(address.url)
         for _ in range(HOPS + 1):
-            answer = self._open(Address(url, trusted or home, small), headers, with_token=home)
+            answer = self._open(Address(url, trusted or home, small), headers, with_token=home, post=post)
             try:
                 look(url, answer)
                 if answer.status not in _REDIRECTS:
                     return Address(url, trusted, small), answer
-                target = self._next(asked, url, answer, stay=stay)
+                target = self._next(asked, url, answer, stay=stay, follows=post is None)
                 home = home and self.is_home(target)
                 trusted = self._allow_private or (trusted and self._transport.came_from_inside(answer, url))
             except BaseException:
@@ -97,20 +99,22 @@ class Endpoint:
         """Have done with an answer whose body does not matter."""
         self._transport.finish(answer, url)
 
-    def _open(self, address: Address, headers: dict[str, str], *, with_token: bool) -> Answer:
+    def _open(
+        self, address: Address, headers: dict[str, str], *, with_token: bool, post: bytes | None = None
+    ) -> Answer:
         if not self.is_home(address.url):
-            return self._call("elsewhere", address, headers)
+            return self._call("elsewhere", address, headers, post)
         bucket = self._bucket(address.url)
         self.budget.take(bucket)
         own = {"Authorization": f"Bearer {self._token}"} if self._token and with_token else {}
-        answer = self._call(bucket, address, {**headers, **own})
+        answer = self._call(bucket, address, {**headers, **own}, post)
         self.budget.learn(answer.headers)
         return answer
 
-    def _call(self, kind: str, address: Address, headers: dict[str, str]) -> Answer:
-        result = "none"
+    def _call(self, kind: str, address: Address, headers: dict[str, str], post: bytes | None) -> Answer:
+        result, narrow = "none", not address.trusted
         try:
-            answer = self._transport.open(address.url, headers, public_only=not address.trusted, small=address.small)
+            answer = self._transport.open(address.url, headers, public_only=narrow, small=address.small, post=post)
             result = "429" if answer.status == _TOO_MANY else f"{answer.status // 100}xx"
             return answer
         finally:
@@ -120,7 +124,9 @@ class Endpoint:
         path = self.path_of(url)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
-    def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool) -> str:
+    def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool, follows: bool) -> str:
+        if not follows:
+            raise bad_answer(asked, "a redirect of what was meant for it alone: refused")
         try:
             place = Url.parse(url).join(str(answer.headers.get("Location", "")))
         except ValueError as error:

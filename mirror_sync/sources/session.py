@@ -2,9 +2,9 @@
 
 huggingface_hub 2.4 has no time-out, reads answers of any size, follows redirects anywhere, sleeps and repeats paginated
 calls up to five times (twice the work under our own retries), sends the token along to whatever address a `Link:
-rel="next"` names, and asks a default endpoint for a list of agents before its first request. A source marks its calls
-with a slip, which never leaves this process; calls without one, by other users of huggingface_hub in the process, keep
-the library's ways.
+rel="next"` names, and asks a default endpoint for a list of agents before its first request. What speaks to a hub marks
+its calls with a slip, which never leaves this process; calls without one, by other users of huggingface_hub in the
+process, keep the library's ways.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ SLIP = "x-mirror-sync-slip"
 _MIB = 1024 * 1024
 _REPEATED_BY_LIBRARY = {408, 429, 500, 502, 503, 504}
 _TAKEN_CARE_OF = {"content-encoding", "content-length", "transfer-encoding"}
-_KEPT = ("user-agent", "accept")
+_KEPT = ("user-agent", "accept", "content-type")
 _ERROR = 400
 _LISTS = ("/api/models", "/api/datasets")
 _TREE = re.compile(r"/api/(?:models|datasets)/.+/tree/.+")
 _installed = threading.Lock()
-_slips: WeakValueDictionary[str, Slip | Patience] = WeakValueDictionary()
+_slips: WeakValueDictionary[str, Slip] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,6 @@ class Slip:
         _slips[self.word] = self
 
 
-class Patience:
-    """A slip for calls that go the library's way, which waits for ever: how long these do, in seconds."""
-
-    def __init__(self, connect: float, answer: float) -> None:
-        self.timeout = httpx2.Timeout(answer, connect=connect)
-        self.word = uuid4().hex
-        _slips[self.word] = self
-
-
 class Session(httpx2.Client):
     """httpx2's client, but for marked calls, which go our way."""
 
@@ -81,10 +72,8 @@ class Session(httpx2.Client):
         """Raises our own errors, which huggingface_hub does not know and therefore does not repeat."""
         word = request.headers.pop(SLIP, None)
         slip = None if word is None else _slips.get(word)
-        if isinstance(slip, Slip):
-            return _get(slip, request)
         if slip is not None:
-            request.extensions["timeout"] = slip.timeout.as_dict()
+            return _answer(slip, request)
         return super().send(request, **options)
 
 
@@ -102,13 +91,16 @@ def _new_session() -> Session:
     return Session(follow_redirects=True, timeout=None, verify=trusted())
 
 
-def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
+def _answer(slip: Slip, request: httpx2.Request) -> httpx2.Response:
     """One call and its redirects. The token is the endpoint's to add, so none is taken over."""
     url, endpoint = str(request.url), slip.endpoint
     _check_origin(url, endpoint)
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
     headers["Accept-Encoding"] = ENCODINGS
-    address, answer = endpoint.get(Asked(endpoint.url), Address(url), headers, stay=True)
+    post = request.read() if request.method == "POST" else None
+    if request.method not in ("GET", "POST"):
+        raise BadAnswer(f"a call by {request.method}, which is none of ours")
+    address, answer = endpoint.get(Asked(endpoint.url), Address(url), headers, stay=True, post=post)
     url = address.url
     if answer.status in _REPEATED_BY_LIBRARY:
         endpoint.finish(answer, url)
@@ -117,7 +109,7 @@ def _get(slip: Slip, request: httpx2.Request) -> httpx2.Response:
         answer.status,
         headers=[(name, value) for name, value in answer.headers.items() if name.lower() not in _TAKEN_CARE_OF],
         content=_body(slip, url, answer),
-        request=httpx2.Request("GET", url),
+        request=httpx2.Request(request.method, url),
     )
 
 

@@ -50,9 +50,18 @@ class Transport:
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
-    def open(self, url: str, headers: Mapping[str, str], *, public_only: bool = False, small: bool = False) -> Answer:
-        """One GET, its body unread and as it came. Unreachable when there is no answer, ValueError for a URL that is
-        none. Where the connection leads is what `Url` reads there, and no other reader of addresses has a say.
+    def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        public_only: bool = False,
+        small: bool = False,
+        post: bytes | None = None,
+    ) -> Answer:
+        """One GET, or POST of a body; what it is answered is unread, and as it came. Unreachable when there is no
+        answer, ValueError for a URL that is none. Where the connection leads is what `Url` reads there, and no other
+        reader of addresses has a say.
 
         `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
         is looked at; through a proxy, which resolves names itself, only what a name says by itself.
@@ -63,13 +72,19 @@ class Transport:
             raise BadAnswer(f"a redirect to {place.host}, which is not on the open internet: refused")
         said = written(place, headers)
         try:
-            if small and proxy is None and (answer := self._lean[public_only].ask(place, said)) is not None:
+            if (
+                small
+                and post is None
+                and proxy is None
+                and (answer := self._lean[public_only].ask(place, said)) is not None
+            ):
                 return answer
             pool = self._pool(proxy, public_only=public_only and proxy is None)
             return pool.connection_from_host(place.bracketed, place.port, place.scheme).urlopen(
-                "GET",
+                "GET" if post is None else "POST",
                 place.target if proxy is None or place.scheme == "https" else str(place),
                 headers=said,
+                body=post,
                 assert_same_host=False,  # a proxy is asked for another's address
                 preload_content=False,
                 decode_content=False,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import httpx2
 from huggingface_hub import HfApi, WebhookInfo
 from huggingface_hub.errors import HfHubHTTPError
 
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
-from mirror_sync.sources.hub_errors import Asked, refusal, unreachable
+from mirror_sync.sources.budget import Budget
+from mirror_sync.sources.endpoint import Endpoint
+from mirror_sync.sources.hub_errors import Asked, refusal
 from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.session import SLIP, Patience, install_session
+from mirror_sync.sources.session import SLIP, Slip, install_session
+from mirror_sync.sources.transport import USER_AGENT, Transport
 
 _NOT_FOUND = 404
 
@@ -40,13 +42,14 @@ class Webhooks:
     def __init__(self, endpoint: str, token: str, timeouts: Timeouts) -> None:
         install_session()
         self._endpoint, self._token = endpoint, token
-        self._patience = Patience(timeouts.connect, timeouts.first_byte)
-        self._api = HfApi(endpoint=endpoint, token=token, headers={SLIP: self._patience.word})
+        self._slip = Slip(Endpoint(endpoint, token, Transport(timeouts=timeouts), Budget(endpoint)))
+        headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}
+        self._api = HfApi(endpoint=endpoint, token=False, headers=headers)  # the line adds the token, as for a source
 
     def list(self) -> tuple[Webhook, ...]:
         try:
             return tuple(map(_webhook, self._api.list_webhooks()))
-        except Exception as error:  # the client's own errors, and those of its transport, have no common root
+        except Exception as error:  # ours, and whatever the client raises at an answer that is none
             raise self._failure(error) from error
 
     def watch(self, url: str, secret: str, patterns: Iterable[RepoPattern]) -> Sequence[Watched]:
@@ -76,8 +79,8 @@ class Webhooks:
         return Watched("org", pattern.owner)
 
     def _failure(self, error: Exception) -> UpstreamError:
-        if isinstance(error, httpx2.TransportError):
-            return unreachable(self._endpoint, error)
+        if isinstance(error, UpstreamError):
+            return error
         if isinstance(error, HfHubHTTPError) and error.response.status_code != _NOT_FOUND:
             return refusal(error.response.status_code, error.response.headers, Asked(self._endpoint, self._token))
         first = (str(error).splitlines() or [type(error).__name__])[0]

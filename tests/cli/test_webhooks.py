@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.servers.ports import free_port
-from tests.standin import Hub
+from tests.standin import Hub, faults
 
 URL = "https://mirror.example.org/webhook"
 CONFIG = """\
@@ -99,6 +99,35 @@ def test_a_hub_that_cannot_be_had_is_one_line_and_no_wait_without_end(
     reason = "timed out" if answers else "Connection refused"
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"mirror-sync: {endpoint} does not answer: {reason}\n"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_neither_the_token_nor_the_secret_follows_a_redirect(
+    program: Program, hub: Hub, method: str, status: int
+) -> None:
+    """Nor does the secret of a webhook go to another address of the hub's own: it is for the one that was asked."""
+    write(program, hub, hub.token("hf_valid"))
+    places = [f"{hub.cdn_url}/api/x", *(["/api/settings/other"] if method == "POST" else [])]
+    for place in places:
+        hub.log.clear()
+        hub.faults.clear()
+        hub.world.webhooks.clear()  # which notes what it answers by a redirect, too
+        hub.faults.add(faults.status(status, {"Location": place}), f"{method} /api/settings/webhooks", origin="hub")
+        ended = program("webhooks", "create", "--url", URL)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+        assert "a redirect" in ended.err
+        assert "refused" in ended.err
+        assert hub.calls(origin="cdn") == hub.calls("*", "/api/settings/other") == 0
+        assert "whsec-1234" not in ended.err
+
+
+def test_an_answer_without_end_is_bounded(program: Program, hub: Hub) -> None:
+    write(program, hub, hub.token("hf_valid"))
+    hub.faults.add(faults.status(200, {}, b"[" + b" " * (4 << 20) + b"]"))
+    ended = program("webhooks", "list")
+    assert (ended.code, ended.out) == (1, "")
+    assert "more than 4194304 bytes" in ended.err
 
 
 def test_what_marks_a_call_in_this_process_is_not_sent(program: Program, hub: Hub) -> None:

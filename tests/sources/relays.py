@@ -76,7 +76,7 @@ class Proxy:
         parts = urlsplit(target)
         with socket.create_connection((parts.hostname or "", parts.port or 80)) as server:
             path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-            server.sendall(_closing(f"{method} {path} HTTP/1.1\r\n".encode() + rest))
+            server.sendall(_closing(f"{method} {path} HTTP/1.1\r\n".encode() + _with_body(client, rest)))
             client.sendall(_closing(_head(server)))
             _join(client, server)
 
@@ -150,6 +150,18 @@ def _head(client: socket.socket) -> bytes:
             return b""
         head += chunk
     return head
+
+
+def _with_body(client: socket.socket, rest: bytes) -> bytes:
+    """The headers of a request without the wish to be told to go on, and all of its body."""
+    head, _, body = rest.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:")]
+    if len(lines) <= head.count(b"\r\n"):
+        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    size = next((int(line.partition(b":")[2]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < size and (piece := client.recv(65536)):
+        body += piece
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 def _closing(message: bytes) -> bytes:
