@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import Published
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.status import history_text, status_document, status_text
+from mirror_sync.cli.status import EVERYTHING, Wanted, history_text, status_document, status_text
 from mirror_sync.domain.job import Job, denials
+from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
-from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
+from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.tries import read_tries
 from mirror_sync.observers.history import RUNS_KEPT
@@ -25,17 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`pattern` None for all repos; `every` change, however old."""
+    """`pattern` None for all repos, `jobs` empty for all; `every` change, however old.
+
+    `watched` pages are cut to the screen: what needs a person comes first there.
+    """
 
     pattern: RepoPattern | None
     as_json: bool
     every: bool
+    wanted: Wanted = EVERYTHING
+    jobs: tuple[str, ...] = ()
+    watched: bool = False
 
 
-def asked(repo: str | None, *, as_json: bool, every: bool) -> Question:
+def pattern_of(repo: str | None) -> RepoPattern | None:
     """UsageError for what is no repo and no pattern."""
     try:
-        return Question(None if repo is None else RepoPattern.parse(repo), as_json, every)
+        return None if repo is None else RepoPattern.parse(repo)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -43,14 +51,16 @@ def asked(repo: str | None, *, as_json: bool, every: bool) -> Question:
 def shown(question: Question, mirror: Mirror, published: Published, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
     now, pattern = datetime.now(UTC), question.pattern
-    inventory = _inventory(mirror, published, pattern, now)
-    document, parts = status_document(inventory), [status_text(inventory, invocation.page, now)]
+    whole = _inventory(mirror, published, question.jobs, now)
+    inventory = whole if pattern is None else narrowed(whole, pattern)
+    text = status_text(inventory, invocation.page, now, question.wanted, worst_last=not question.watched)
+    document, parts = status_document(inventory, question.wanted), [text]
     if pattern is not None and pattern.is_glob and not inventory.lines:
-        raise UsageError(_unknown(mirror.settings, pattern))
+        raise UsageError(_unknown(mirror.settings, pattern, whole))
     if pattern is not None and not pattern.is_glob:
         changes = mirror.history.changes(pattern.kind, pattern.glob)
         if not inventory.lines and not changes:
-            raise UsageError(_unknown(mirror.settings, pattern))
+            raise UsageError(_unknown(mirror.settings, pattern, whole))
         document["changes"] = [asdict(change) for change in changes]
         parts = [*(parts if inventory.lines else ()), history_text(changes, invocation.page, every=question.every)]
     if not question.as_json:
@@ -58,7 +68,7 @@ def shown(question: Question, mirror: Mirror, published: Published, invocation: 
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
 
 
-def _unknown(settings: Settings, pattern: RepoPattern) -> str:
+def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     near = "; ".join(f"job {job.name} mirrors {_wide(job)}" for job in settings.jobs if _may_take(job, pattern))
     denied = "" if pattern.is_glob else denials(settings.jobs, pattern.repo)
@@ -66,9 +76,10 @@ def _unknown(settings: Settings, pattern: RepoPattern) -> str:
         return f"{pattern} is not mirrored: {denied}"
     if near:
         return f"no run has found {pattern} for a job: {near}"
+    near = meant(pattern, (RepoPattern(line.kind, line.repo) for line in inventory.lines))
     if pattern.is_glob:
-        return f"no job of {settings.path.name} names a repo that matches {pattern}"
-    return f"no job of {settings.path.name} names {pattern}, and nothing is remembered of it"
+        return f"no job of {settings.path.name} names a repo that matches {pattern}{near}"
+    return f"no job of {settings.path.name} names {pattern}, and nothing is remembered of it{near}"
 
 
 def _wide(job: Job) -> str:
@@ -81,10 +92,12 @@ def _may_take(job: Job, pattern: RepoPattern) -> bool:
     return any(one.is_glob and (one.kind, one.owner) == (pattern.kind, pattern.owner) for one in job.repos)
 
 
-def _inventory(mirror: Mirror, published: Published, pattern: RepoPattern | None, now: datetime) -> Inventory:
+def _inventory(mirror: Mirror, published: Published, jobs: Sequence[str], now: datetime) -> Inventory:
+    """UsageError for a name of `jobs` that no job has."""
+    names = {job.name for job in mirror.jobs(jobs)}
     settings = mirror.settings
     statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none
     folder = settings.state_dir
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
     inventory = published.complete(take_inventory(settings.jobs, memory, now))
-    return inventory if pattern is None else narrowed(inventory, pattern)
+    return of_jobs(inventory, names) if jobs else inventory

@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from mirror_sync.cli.app import Jobs, Json, Target, answer, app, end, show_run
+from mirror_sync.cli.completion import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
+from mirror_sync.domain.line import State
 
 
 @app.command()
@@ -71,7 +73,7 @@ def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
 @app.command(cls=Watching)
 @command
-def status(
+def status(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     repo: Annotated[
         str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
@@ -79,16 +81,27 @@ def status(
     watch: Annotated[
         float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
     ] = None,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Only what is not mirrored.")] = False,
+    job: Annotated[
+        list[str] | None,
+        typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
+    ] = None,
+    state: Annotated[
+        list[State] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is mirrored, how old it is, and why not.
+    """Show what is mirrored, how old it is, and why not; what needs a person stands last, above the sum.
 
     AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
     """
-    from mirror_sync.cli.asking import asked, shown
+    from mirror_sync.cli.asking import Question, pattern_of, shown
     from mirror_sync.cli.found import Published
+    from mirror_sync.cli.status import Wanted
 
-    question = asked(repo, as_json=as_json, every=invocation.options.verbose)
+    wanted = Wanted(gaps, frozenset(state or ()))
+    every, watched = invocation.options.verbose, watch is not None
+    question = Question(pattern_of(repo), as_json, every, wanted, tuple(job or ()), watched)
     with invocation.mirror(None) as mirror:
         published = Published(mirror.settings.jobs, mirror.store)
         if watch is None:

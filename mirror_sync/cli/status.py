@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,18 +24,41 @@ _DISPENSABLE_CHANGES = ("REUSED", "BYTES", "LAG", "FETCHED")
 _CHANGES_SHOWN = 30
 
 
-def status_text(inventory: Inventory, page: Page, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines are shown; all are counted. `states` empty: of any state."""
+
+    gaps: bool = False
+    states: frozenset[State] = frozenset()
+
+    def of(self, inventory: Inventory) -> tuple[Line, ...]:
+        """The worst first."""
+        return tuple(
+            line
+            for line in inventory.lines
+            if not (self.gaps and line.state.mirrored) and (not self.states or line.state in self.states)
+        )
+
+
+EVERYTHING = Wanted()
+
+
+def status_text(
+    inventory: Inventory, page: Page, now: datetime, wanted: Wanted = EVERYTHING, *, worst_last: bool = True
+) -> str:
+    """`worst_last`: what needs a person stands at the end, where a terminal stays, beside the summary."""
     if not inventory.lines:
         return "jobs.yaml asks for nothing: its jobs name no repos."
     jobs = {job.name: job for job in inventory.jobs}
-    rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in inventory.lines]
-    parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))]
+    rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
+    rows = rows[::-1] if worst_last else rows
+    parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
     parts += map(page.sentence, [*_notes(inventory), _summary(inventory, now)])
     return "\n".join(parts)
 
 
-def status_document(inventory: Inventory) -> dict[str, Any]:
-    """The document of `status --json`."""
+def status_document(inventory: Inventory, wanted: Wanted = EVERYTHING) -> dict[str, Any]:
+    """The document of `status --json`; the worst first."""
     return {
         "complete": inventory.complete,
         "mirrored": inventory.mirrored,
@@ -44,7 +67,7 @@ def status_document(inventory: Inventory) -> dict[str, Any]:
         "notes": list(inventory.notes),
         "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
         "jobs": [_job_document(job) for job in inventory.jobs],
-        "repos": [asdict(line) for line in inventory.lines],
+        "repos": [asdict(line) for line in wanted.of(inventory)],
     }
 
 
@@ -128,6 +151,8 @@ def _once(inventory: Inventory) -> dict[tuple[str, str, str, str], Line]:
 
 def _last(inventory: Inventory, run: RunRecord, now: datetime) -> str:
     of = f", of {', '.join(run.jobs)}," if {job.name for job in inventory.jobs} - {*run.jobs} else ""
+    if not run.jobs:
+        of = f", of single repos of {', '.join(run.asked)}," if run.asked else ", of single repos,"
     if run.state is RunState.RUNNING:
         return f"A run{of} goes on since {age(run.started, now)}."
     return f"The last run{of} began {age(run.started, now)} ago: {run.state}."

@@ -14,7 +14,8 @@ from mirror_sync.daemon.asked import Begun, Lane, State, Waiting, passed_over
 from mirror_sync.daemon.watch import Watched
 from mirror_sync.domain.events import Observer, RunAborted
 from mirror_sync.domain.job import Job, denials
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.nearest import meant
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import MirrorError, UsageError
 from mirror_sync.inventory.pauses import Pauses
@@ -118,9 +119,14 @@ class Runs:
         begun = () if repo is None else self.ask_repo(repo)
         if not begun:
             denied = "" if repo is None else denials(self._jobs(), repo)
-            known = f"; it has: {', '.join(named)}" if repo is None else f": {denied}" if denied else ""
+            near = "" if repo is None else f": {denied}" if denied else self._meant(repo)
+            known = f"; it has: {', '.join(named)}" if repo is None else near
             raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
         return begun
+
+    def _meant(self, repo: Repo) -> str:
+        patterns = (pattern for job in self._jobs() for pattern in job.repos)
+        return meant(RepoPattern(repo.kind, repo.id), patterns)
 
     def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
         """Likewise; empty where no job names it."""

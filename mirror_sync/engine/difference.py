@@ -5,10 +5,11 @@ from __future__ import annotations
 from mirror_sync.domain.difference import Difference, changes
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.manifest import Manifest
+from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.refs import DEFAULT_BRANCH, Refs
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
-from mirror_sync.engine.published import published_at, read_refs, read_root
+from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import UsageError
 from mirror_sync.ports import Store, read_document
 
@@ -23,7 +24,8 @@ def difference(store: Store, repo: Repo, before: str | None = None, after: str |
     """
     refs = read_refs(store, repo)
     if not refs.snapshots:
-        raise UsageError(f"nothing of {repo} is mirrored")
+        known = (RepoPattern(one.kind, one.id) for one in mirrored_repos(store))
+        raise UsageError(f"nothing of {repo} is mirrored{meant(RepoPattern(repo.kind, repo.id), known)}")
     newer = _named(refs, repo, after) if after else _newest(store, refs)
     older = _named(refs, repo, before) if before else _before(store, refs, repo, newer)
     roots = tuple(read_root(store, refs.snapshots[commit]) for commit in (older, newer))

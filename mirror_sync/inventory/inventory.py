@@ -6,7 +6,7 @@ Pure: what the history remembers and what a target publishes are given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -109,6 +109,12 @@ def narrowed(inventory: Inventory, pattern: RepoPattern) -> Inventory:
     names = {line.job for line in lines}
     jobs = tuple(job for job in inventory.jobs if job.name in names)
     return replace(inventory, lines=lines, jobs=jobs, unnamed=0)
+
+
+def of_jobs(inventory: Inventory, names: Collection[str]) -> Inventory:
+    """Only these jobs, and their lines."""
+    lines = tuple(line for line in inventory.lines if line.job in names)
+    return replace(inventory, lines=lines, jobs=tuple(job for job in inventory.jobs if job.name in names), unnamed=0)
 
 
 def _is_filled(line: Line, filled: Iterable[tuple[str, RepoPattern]]) -> bool:

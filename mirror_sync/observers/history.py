@@ -70,7 +70,7 @@ FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
 _RUNS = """
-SELECT run, jobs, started, finished, state, states FROM runs
+SELECT run, jobs, started, finished, state, states, asked FROM runs
 WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
 """
 
@@ -130,8 +130,8 @@ class History:
         self._write(self._bury_the_dead)
         rows = self._read(_RUNS, self._tomorrow(), limit)
         return tuple(
-            RunRecord(run, tuple(json.loads(jobs)), started, finished, RunState(state), _states(states))
-            for run, jobs, started, finished, state, states in rows
+            RunRecord(run, _names(jobs), started, finished, RunState(state), _states(states), _names(asked))
+            for run, jobs, started, finished, state, states, asked in rows
         )
 
     def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
@@ -176,8 +176,9 @@ class History:
     def _start(self, event: RunStarted) -> None:
         self._bury_the_dead()
         jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
-        row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING)
-        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}')", row)
+        asked = event.jobs if event.partial else ()
+        row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING, json.dumps(asked))
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}', ?)", row)
         self._connection.execute(
             "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
             (RUNS_KEPT - 1,),
@@ -225,6 +226,10 @@ class History:
             "UPDATE runs SET finished = ?, state = ?, states = ? WHERE run = ?",
             (report.finished, RunState.INTERRUPTED if report.interrupted else state, json.dumps(states), report.run),
         )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _states(text: str) -> dict[str, RunState]:

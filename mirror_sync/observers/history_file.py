@@ -9,13 +9,14 @@ from pathlib import Path
 
 import structlog
 
-SCHEMA = 7
+SCHEMA = 8
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
-    finished TEXT, state TEXT NOT NULL, states TEXT NOT NULL DEFAULT '{}'
+    finished TEXT, state TEXT NOT NULL, states TEXT NOT NULL DEFAULT '{}',
+    asked TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX runs_by_start ON runs (started);
 CREATE TABLE repos (
@@ -33,6 +34,10 @@ CREATE TABLE changes (
     committed TEXT, published TEXT, lag_seconds REAL
 );
 CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
+CREATE TABLE tended (
+    place TEXT NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, result TEXT NOT NULL,
+    PRIMARY KEY (place, verb)
+) WITHOUT ROWID;
 CREATE TABLE days (
     place TEXT NOT NULL, day TEXT NOT NULL, repos INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
     PRIMARY KEY (place, day)
@@ -68,6 +73,13 @@ _MIGRATIONS = {
     ALTER TABLE runs ADD COLUMN states TEXT NOT NULL DEFAULT '{}';
     """,
     6: "",  # what was interrupted has an outcome that programs before did not know
+    7: """
+    ALTER TABLE runs ADD COLUMN asked TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE tended (
+        place TEXT NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, result TEXT NOT NULL,
+        PRIMARY KEY (place, verb)
+    ) WITHOUT ROWID;
+    """,
 }
 
 _log = structlog.get_logger("mirror_sync.history")

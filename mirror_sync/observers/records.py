@@ -21,7 +21,8 @@ class RunState(StrEnum):
 class RunRecord:
     """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown.
 
-    `state` is that of the whole; `states` are those of the jobs that came to their end.
+    `state` is that of the whole; `states` are those of the jobs that came to their end. `asked` are jobs of which
+    single repos were asked, in place of `jobs`: of such a job the run says nothing.
     """
 
     run: str
@@ -30,6 +31,7 @@ class RunRecord:
     finished: str | None
     state: RunState
     states: Mapping[str, RunState] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
 
     def state_of(self, job: str) -> RunState:
         return self.states.get(job, self.state)

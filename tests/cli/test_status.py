@@ -25,7 +25,7 @@ def test_status_shows_what_is_mirrored_and_why_not(program: Program) -> None:
     program("sync")
     lines = program("status").out.splitlines()
     assert lines[0].split() == HEADER
-    assert [line.split()[0] for line in lines[1:6:2]] == ["failed", "refused", "published"]
+    assert [line.split()[0] for line in (lines[1], lines[2], lines[4])] == ["published", "refused", "failed"]
     said = r"complete: 1 of 3 repos, \d+ B; not: 1 failed, 1 refused\. The last run began \d+s ago: failed\."
     assert re.fullmatch(said, lines[-1])
 
@@ -64,6 +64,33 @@ def test_json_tells_the_next_run_in_utc_whatever_zone_the_schedule_has(program: 
     program.write(CONFIG.replace("name: good,", f"name: good, {schedule},"))
     good, *_ = json.loads(program("status", "--json").out)["jobs"]
     assert (good["name"], good["next_run"][10:]) == ("good", "T22:00:00Z")
+
+
+def test_gaps_jobs_and_states_narrow_what_is_shown_and_not_what_is_counted(program: Program) -> None:
+    program("sync")
+
+    def names(*args: str) -> list[str]:
+        return [repo["repo"] for repo in json.loads(program("status", "--json", *args).out)["repos"]]
+
+    assert names("--gaps") == ["acme/gone", "acme/closed"]
+    assert names("--state", "refused", "--state", "published") == ["acme/closed", "acme/one"]
+    assert names("--job", "good") == ["acme/one"]
+    said = program("status", "--gaps").out
+    assert "acme/one" not in said
+    assert re.search(r"^complete: 1 of 3 repos", said, re.MULTILINE)
+    whole = program("status", "--gaps", "--job", "good").out
+    assert whole.startswith("Nothing of that kind.\n")
+    assert re.search(r"^complete: 1 of 1 repo", whole, re.MULTILINE)
+    unknown = program("status", "--job", "goood")
+    assert (unknown.code, "it has: good, bad" in unknown.err) == (2, True)
+
+
+def test_a_repo_of_another_kind_or_nearly_of_the_name_is_suggested(program: Program) -> None:
+    program.write(CONFIG.replace("[acme/one]", '["dataset:acme/One"]'))
+    for name in ("acme/one", "dataset:acme/on", "one"):
+        said = program("status", name).err
+        assert "; did you mean dataset:acme/One" in said, name
+    assert "did you mean" not in program("status", "other/thing").err
 
 
 def test_what_is_published_is_known_when_all_that_is_local_is_lost(program: Program) -> None:

@@ -123,6 +123,14 @@ def test_the_end_of_a_run_says_how_it_went(
     assert (run.jobs, run.finished, run.state) == (("a", "b"), "2026-01-01T00:01:00Z", state)
 
 
+def test_a_run_of_single_repos_remembers_of_which_jobs_they_are(path: Path) -> None:
+    history = opened(path)
+    history(RunStarted("run-1", ("a", "b"), START, partial=True))
+    history(RunFinished(RunReport("run-1", START, START, (), interrupted=True)))
+    (run,) = history.runs()
+    assert (run.jobs, run.asked, run.state) == ((), ("a", "b"), RunState.INTERRUPTED)
+
+
 def test_each_job_of_a_run_ends_by_itself(path: Path) -> None:
     history = opened(path)
     jobs = ("job", "fine", "cut short")
