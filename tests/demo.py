@@ -1,4 +1,4 @@
-"""`make demo`: the whole way once, without internet, from a Hub to a loaded tokenizer.
+"""`make demo`: the whole way once, without a Hub, from a Hub to a loaded tokenizer.
 
 A stand-in Hub serves a real model; mirror-sync mirrors it as jobs.yaml says, serves the mirror, and the unmodified `hf`
 client downloads it back with nothing but HF_ENDPOINT set.
@@ -31,6 +31,7 @@ def main() -> int:
         print(f"Something listens on {LISTEN} already. Stop it, or choose: MIRROR_LISTEN=127.0.0.1:8081 make demo")
         return 1
     shutil.rmtree(WORK, ignore_errors=True)
+    print("Six steps, about half a minute in all.")
     _say(1, f"A stand-in for the Hub offers {REPO}, a real model of {_size(model_folder())}")
     with _hub() as upstream:
         mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places()
