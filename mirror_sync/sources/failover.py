@@ -39,7 +39,10 @@ _T = TypeVar("_T")
 
 
 class FailoverSource:
-    """Asks the sources in order; the one that answered in place of another is asked first for `loyalty` seconds.
+    """Asks the sources in order.
+
+    What a name stands for is asked of the first whenever that can be. Of what a commit holds, which no two can tell
+    differently, the one that answered in place of another is asked first for `loyalty` seconds.
 
     One that fails again and again is left alone, as `breaker` says; when all are, the call fails at once, and says when
     it is worth repeating (`Resting`). Complaints about one that is there (slow, wrong) never close the last way: a few
@@ -66,6 +69,7 @@ class FailoverSource:
         self._suspicions = Suspicions()
         self._loyalty, self._clock = loyalty, clock
         self._last = ""  # what went wrong last, for a person
+        self._as_written = range(len(self._sources))
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
 
     def search(self, sought: Sought) -> Iterator[Found]:
@@ -73,19 +77,19 @@ class FailoverSource:
 
         A list that is empty is no last word either.
         """
-        stead, items = self._begin(lambda source: source.search(sought), empty_is_absent=True)
+        stead, items = self._begin(self._as_written, lambda source: source.search(sought), empty_is_absent=True)
         for item in items:
             yield replace(item, stead=stead) if isinstance(item, Resolved) else item
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         asked = _Asked()
-        heads = self._ask_in(self._order(), lambda source: source.heads(repos), asked)[1]
+        heads = self._ask_in(self._as_written, lambda source: source.heads(repos), asked)[1]
         stead = self._stead(asked)
         return replace(heads, found=tuple(replace(head, stead=stead) for head in heads.found))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         asked = _Asked()
-        found = self._ask_in(self._order(), lambda source: source.resolve(repo, revision), asked)[1]
+        found = self._ask_in(self._as_written, lambda source: source.resolve(repo, revision), asked)[1]
         return replace(found, stead=self._stead(asked))
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
@@ -96,7 +100,7 @@ class FailoverSource:
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """Falls over at the first file; a later error leaves, and the next call asks another source first."""
-        return self._begin(lambda source: source.list(repo, commit))[1]
+        return self._begin(self._order(), lambda source: source.list(repo, commit))[1]
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         return self._ask(lambda source: source.history(repo, commit))
@@ -136,7 +140,7 @@ class FailoverSource:
         return self._sources[index].budget()
 
     def _ask(self, call: Callable[[Source], _T]) -> _T:
-        return self._ask_in(self._order(), call, _Asked())[1]
+        return self._ask_in(self._as_written, call, _Asked())[1]
 
     def _ask_in(
         self, order: Sequence[int], call: Callable[[Source], _T], asked: _Asked, *, settled: bool = True
@@ -173,7 +177,7 @@ class FailoverSource:
         return Stead(str(self._sources[asked.answered]), silent=0 not in asked.refused)
 
     def _begin(
-        self, call: Callable[[Source], Iterator[_T]], *, empty_is_absent: bool = False
+        self, order: Sequence[int], call: Callable[[Source], Iterator[_T]], *, empty_is_absent: bool = False
     ) -> tuple[Stead | None, Iterator[_T]]:
         """A stream whose first item has come, and who gives it where it is not the first."""
 
@@ -186,7 +190,7 @@ class FailoverSource:
 
         asked = _Asked()
         try:
-            index, items = self._ask_in(self._order(), begun, asked)
+            index, items = self._ask_in(order, begun, asked)
         except _Empty:
             return None, iter(())
         return self._stead(asked), self._overheard(index, items)

@@ -64,15 +64,21 @@ def test_one_that_gives_no_answer_is_passed_over(pair: Pair, fault: faults.Fault
     assert pair.calls() == (1, 1)
 
 
-def test_the_one_that_helped_is_asked_first_for_a_while(pair: Pair) -> None:
+def test_the_one_that_helped_is_asked_first_for_a_while_for_what_a_commit_holds(pair: Pair) -> None:
     pair.first.faults.add(faults.refuse(), times=1)
-    pair.source.resolve(TINY, "main")
+    commit = pair.source.resolve(TINY, "main").commit
     pair.calls()
-    pair.source.resolve(TINY, "main")
+    list(pair.source.list(TINY, commit))
     assert pair.calls() == (0, 1)
     pair.clock.now = 301
-    pair.source.resolve(TINY, "main")
+    list(pair.source.list(TINY, commit))
     assert pair.calls() == (1, 0)
+
+
+def test_what_a_name_stands_for_is_asked_of_the_first_as_soon_as_it_answers(pair: Pair) -> None:
+    pair.first.faults.add(faults.refuse(), times=1)
+    assert pair.source.resolve(TINY, "main").stead is not None
+    assert pair.source.resolve(TINY, "main").stead is None
 
 
 def test_what_one_has_not_the_next_is_asked_for(pair: Pair) -> None:
