@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -23,6 +23,10 @@ ADDED = "-counted"  # after the digest in the ETag of a text that such keys were
 
 MOST_PATHS = 1000  # that one paths-info may ask for: the work of an answer is bounded by what was sent
 LONGEST_ADDRESS = 16_384  # bytes of the path of a request, as it comes: that of a file has 4,096, tripled by percents
+
+# Of a larger file a HEAD says no size: above it huggingface_hub (1.33, 2.4) wants Xet and asks for no byte; without one
+# it takes the size of the GET.
+SIZE_SAID_UP_TO = 50_000_000_000  # bytes
 
 # What refusals say, in either front.
 LONG_ADDRESS = "The address is too long"
@@ -92,15 +96,20 @@ class BlobSlice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`length` is the Content-Length, in bytes; a HEAD has the same and no body."""
+    """`length` is the Content-Length, in bytes; a HEAD has the same and no body. Not `sized`: it has none."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | BlobSlice = b""
+    sized: bool = True
 
     @property
     def length(self) -> int:
         return self.body.stop - self.body.start if isinstance(self.body, BlobSlice) else len(self.body)
+
+    def without_size(self) -> Answer:
+        kept = {name: value for name, value in self.headers.items() if name != "X-Linked-Size"}
+        return replace(self, headers=kept, sized=False)
 
 
 class Refusal(Exception):

@@ -96,11 +96,14 @@ class _Front(BaseRoute):
 
 def _plain(method: str, answer: Answer) -> Response:
     body = answer.body if method != "HEAD" and isinstance(answer.body, bytes) else b""
-    return Response(body, answer.status, _headers(answer))
+    response = Response(body, answer.status, _headers(answer))
+    if not answer.sized and "content-length" in response.headers:
+        del response.headers["content-length"]  # Starlette's own, of the body that a HEAD has not
+    return response
 
 
 def _headers(answer: Answer) -> dict[str, str]:
-    length = {} if answer.status in _BODILESS else {"Content-Length": str(answer.length)}
+    length = {} if answer.status in _BODILESS or not answer.sized else {"Content-Length": str(answer.length)}
     return {**SAFETY, **answer.headers, **length}
 
 

@@ -297,7 +297,8 @@ def _blob_of(asked: Asked, opened: Opened, path: str, file: dict[str, Any]) -> A
         "X-Linked-Etag": etag,
         "X-Linked-Size": str(size),
     }
-    return _content(asked, size, headers, partial(BlobSlice, Sha256(file["sha256"])))
+    answer = _content(asked, size, headers, partial(BlobSlice, Sha256(file["sha256"])))
+    return answer.without_size() if asked.method == "HEAD" and size > answers.SIZE_SAID_UP_TO else answer
 
 
 def _content(asked: Asked, size: int, headers: dict[str, str], body: Callable[[int, int], bytes | BlobSlice]) -> Answer:

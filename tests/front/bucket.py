@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from itertools import count
+from typing import Any
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key, refs_key
@@ -68,13 +69,13 @@ class Published:
         files: Files,
         branch: str | None = "main",
         commit: CommitId | None = None,
-        oids: Mapping[str, GitOid] | None = None,
+        told: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> CommitId:
-        """Blobs, documents from the leaves to the root, then refs.json; `oids` are git's ids that are not the usual."""
+        """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise."""
         commit = commit or commit_id()
         for body in set(files.values()):
             self._put(body)
-        root = self._put_documents(files, commit, oids or {})
+        root = self._put_documents(files, commit, told or {})
         ref = Ref("branches", branch, f"refs/heads/{branch}", commit) if branch else None
         self.refs = self.refs.with_snapshot(commit, root, ref)
         self.write_refs(self.refs.encode())
@@ -92,11 +93,11 @@ class Published:
     def root(self, commit: CommitId) -> Sha256:
         return self.refs.snapshots[commit]
 
-    def _put_documents(self, files: Files, commit: CommitId, oids: Mapping[str, GitOid]) -> Sha256:
+    def _put_documents(self, files: Files, commit: CommitId, told: Mapping[str, Mapping[str, Any]]) -> Sha256:
         last = Commit(commit, 'A title with $& and "quotes"', "2026-11-20T08:00:00.000Z", authors=("someone",))
         shards = []
         manifest = {path: mirrored(path, body) for path, body in files.items()}
-        manifest |= {path: replace(manifest[path], oid=oid) for path, oid in oids.items()}
+        manifest |= {path: replace(manifest[path], **other) for path, other in told.items()}
         for shard, document in cut_shards(manifest):
             self._put(document.body)
             shards.append(shard)

@@ -87,7 +87,7 @@ def test_raw_of_a_file_in_lfs_is_the_pointer_that_git_keeps(mirror: Mirror) -> N
 def test_a_pointer_that_cannot_be_made_as_git_has_it_is_never_the_file_instead(mirror: Mirror) -> None:
     repo = model(mirror.store)
     with_crlf = GitOid.of_blob(pointer(LARGE).replace(b"\n", b"\r\n"))
-    commit = repo.publish({"big.bin": LARGE}, oids={"big.bin": with_crlf})
+    commit = repo.publish({"big.bin": LARGE}, told={"big.bin": {"oid": with_crlf}})
     for revision in ("main", commit):
         reply = mirror.get(f"{repo.at}/raw/{revision}/big.bin")
         assert reply.error == (404, "EntryNotFound")
@@ -119,6 +119,22 @@ def test_an_empty_file_has_no_bytes(mirror: Mirror) -> None:
         reply = mirror.ask(method, f"{repo.at}/resolve/{commit}/a/__init__.py")
         assert (reply.status, reply.body, reply.header("Content-Length")) == (200, b"", "0")
     assert mirror.get(f"{repo.at}/resolve/{commit}/a/__init__.py", Range="bytes=0-").status == 200
+
+
+@pytest.mark.parametrize(("size", "said"), [(50_000_000_000, "50000000000"), (50_000_000_001, None)])
+def test_the_head_of_a_file_above_fifty_gb_says_no_size(mirror: Mirror, size: int, said: str | None) -> None:
+    """huggingface_hub from 1.0 on takes that of the GET then; it would refuse the file before it asks for a byte."""
+    repo = model(mirror.store)
+    commit = repo.publish({"weights.bin": LARGE, "beside.bin": SMALL}, told={"weights.bin": {"size": size}})
+    target = f"{repo.at}/resolve/{commit}/weights.bin"
+    reply = mirror.head(target)
+    assert (reply.status, reply.body) == (200, b"")
+    assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (said, said)
+    assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(LARGE)
+    assert (reply.header("Accept-Ranges"), reply.header("X-Repo-Commit")) == ("bytes", commit)
+    assert mirror.head(target, If_None_Match=etag(LARGE)).header("X-Linked-Size") == said
+    assert mirror.head(f"{repo.at}/resolve/main/weights.bin").header("Location") == target
+    assert mirror.head(f"{repo.at}/resolve/{commit}/beside.bin").header("Content-Length") == str(len(SMALL))
 
 
 def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:

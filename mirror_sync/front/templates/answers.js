@@ -69,11 +69,15 @@ function isCurrent(r, etag) {
 
 // Answers with a blob: one of nginx's own locations sends its bytes, and what needs none is answered here.
 function sendBlob(r, blob) {
+    const headers = blobHeaders(blob), unsaid = r.method === 'HEAD' && blob.size > tables.SIZE_SAID_UP_TO;
+    if (unsaid) {
+        delete headers['X-Linked-Size'];
+    }
     if (isCurrent(r, blob.etag)) {
-        return send(r, 304, blobHeaders(blob));
+        return send(r, 304, headers);
     }
     if (r.method === 'HEAD' && blob.size !== undefined) {
-        return sendHead(r, blobHeaders(blob), blob.size);
+        return sendHead(r, headers, unsaid ? null : blob.size);
     }
     const v = r.variables;
     v.blob_digest = blob.digest;
@@ -115,11 +119,14 @@ function pointerHeaders(blob) {
             'X-Blob-Commit': blob.commit, 'X-Blob-Caching': blob.caching, 'X-Blob-Size': String(blob.size)};
 }
 
+// The head of a blob of `size` bytes; null: it says none.
 function sendHead(r, headers, size) {
     r.status = 200;
     setHeaders(r, headers);
     r.headersOut['Accept-Ranges'] = 'bytes';
-    r.headersOut['Content-Length'] = String(size);
+    if (size !== null) {
+        r.headersOut['Content-Length'] = String(size);
+    }
     r.sendHeader();
     r.finish();
 }
