@@ -12,10 +12,10 @@ NO_INDEX = echo "make: pip could not install what is needed, and says why in .ve
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test chaos hostile bench demo run package clean
+.PHONY: help .venv system check test lowest chaos hostile bench demo run package clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## Make the environment and install mirror-sync with what its tests need
 
@@ -42,11 +42,17 @@ test: $(INSTALLED) system check ## Install what the tests need, check, and run e
 	$(BIN)/python -m tests.clients.environments
 	$(BIN)/python -m pytest $(ARGS)
 
+lowest: $(INSTALLED) ## The lowest versions that pyproject.toml admits: unit tests and a round on S3
+	$(BIN)/python -m tests.lowest
+
 chaos: $(INSTALLED) system ## Faults, kills and a reader that checks every byte: [ROUNDS=300] [SEED=n]
 	$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(SEED))
 
 hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [REQUESTS=10000] [SEED=n]
 	$(BIN)/python -m tests.chaos.hostile --requests $(or $(REQUESTS),10000) $(if $(SEED),--seed $(SEED))
+
+s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; writes docs/s3.md
+	$(BIN)/python -m tests.s3
 
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
 	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))

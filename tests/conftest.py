@@ -16,6 +16,26 @@ if TYPE_CHECKING:
     from tests.standin import Hub
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without", action="append", default=[], help="leave out the tests that use this server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what `--without` says, whether a test takes the server itself or chooses it by a parameter."""
+    without = set(config.getoption("--without"))
+    left = [item for item in items if without & _used(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def _used(item: pytest.Item) -> set[object]:
+    if not isinstance(item, pytest.Function):
+        return set()
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {*item.fixturenames, *(value for value in chosen if isinstance(value, str))}
+
+
 @pytest.fixture(scope="session")
 def radosgw() -> Iterator[Gateway]:
     """A real S3 server. Take a bucket of your own from it: `radosgw.make_bucket()`."""

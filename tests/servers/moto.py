@@ -14,11 +14,14 @@ from tests.servers.ports import LOOPBACK, answers, free_port
 
 
 @contextmanager
-def moto() -> Iterator[S3Server]:
-    """Runs moto's server for as long as the block lasts. Raises ServerError, with its log, when it does not start."""
+def moto(python: Path = Path(sys.executable)) -> Iterator[S3Server]:
+    """Runs moto's server by a Python that has it for as long as the block lasts.
+
+    Raises ServerError, with its log, when it does not start.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
-        command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
+        command: list[str | Path] = [python, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
         with child(command, Path(folder) / "log") as running:
             running.wait_until(lambda: answers(port), 60)
             yield S3Server(f"http://{LOOPBACK}:{port}", "test", "test-secret")
