@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -17,9 +18,9 @@ from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, 
 from mirror_sync.config.scalars import NAME
 from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.wording import example
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.policy import LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, RepoPattern
+from mirror_sync.domain.repo import Denial, Repo, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -175,8 +176,11 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     yield from repetitions(tuple(draft.numbered()))
     for index, job in draft.numbered():
         yield from _denials(("jobs", index, "repos"), file.jobs[index].repos or (), job)
+    jobs = dict(draft.numbered())
     yield from _odd_licenses(("licenses",), file.licenses)
+    yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
+        yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
         yield from _odd_licenses(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
         policy = resolve.policy(file.licenses, entry.licenses)
         yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy)
@@ -204,6 +208,25 @@ def _meet(denied: RepoPattern, named: RepoPattern) -> bool:
     if not denied.is_glob:
         return named.matches(denied.repo)
     return (denied.kind, denied.owner) == (named.kind, named.owner)
+
+
+def _idle_approvals(trail: Trail, entry: LicensesEntry, jobs: Sequence[Job]) -> Iterator[Finding]:
+    """Approvals of what none of the jobs names: likely of another spelling than theirs."""
+    for index, approval in enumerate(entry.approved or ()):
+        repo = approval.repo
+        if not any(job.names(repo) for job in jobs):
+            who = "no job names it" if len(jobs) != 1 else f"job {jobs[0].name} does not name it"
+            message = f"{quoted(repo)} is approved, and {denials(jobs, repo) or who}{_near(repo, jobs)}"
+            yield Finding((*trail, "approved", index, "repo"), message)
+
+
+def _near(repo: Repo, jobs: Iterable[Job]) -> str:
+    """`; did you mean x?` for the same name of another kind, else for the nearest that a job spells out."""
+    named = [pattern for job in jobs for pattern in job.repos if not pattern.is_glob]
+    twins = [pattern for pattern in named if pattern.glob.lower() == repo.id.lower()]
+    small = {str(pattern).lower(): str(pattern) for pattern in twins or named}
+    near = get_close_matches(str(repo).lower(), small, n=1, cutoff=0 if twins else 0.72)
+    return f"; did you mean {small[near[0]]}?" if near else ""
 
 
 def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy) -> Iterator[Finding]:

@@ -69,14 +69,14 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
         for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
             if entry.get(half) and not entry.get(other):
                 yield Finding(("targets", name, half), f"comes without {other}; write both, or neither")
-    for trail, secret in _secrets(tree):
+    for trail, secret in texts_of_secrets(tree):
         if not sendable(secret):
             yield Finding(trail, "must be one word of plain characters")
 
 
 def doubts(tree: Mapping[str, object], tokens: Mapping[Trail, str]) -> Iterator[Finding]:
     """Secrets that the log cannot be cleaned of."""
-    for trail, secret in (*_secrets(tree), *tokens.items()):
+    for trail, secret in (*texts_of_secrets(tree), *tokens.items()):
         if trail[-1] != "access_key" and 0 < len(secret) < _MASKABLE:
             message = f"is so short that messages may show it; a secret has {_MASKABLE} characters or more"
             yield Finding(trail, message)
@@ -129,7 +129,7 @@ def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]
 
     A short access key is none: it names an account, and its word may stand anywhere.
     """
-    found = [*_secrets(tree), *((trail, part) for trail, parts in used.items() for part in parts)]
+    found = [*texts_of_secrets(tree), *((trail, part) for trail, parts in used.items() for part in parts)]
     values = {text for trail, text in found if _worth_hiding(trail, text)} | set(tokens)
     return tuple(sorted(filter(None, values), key=lambda value: (-len(value), value)))
 
@@ -164,10 +164,10 @@ def _with_tokens(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, 
                 yield ("upstreams", name, "endpoints", index), one
 
 
-def _secrets(tree: object, trail: Trail = ()) -> Iterator[tuple[Trail, str]]:
+def texts_of_secrets(tree: object, trail: Trail = ()) -> Iterator[tuple[Trail, str]]:
     """Every text at or under a secret key, wherever the key stands."""
     if isinstance(tree, dict | list):
         for step, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from _secrets(child, (*trail, step))
+            yield from texts_of_secrets(child, (*trail, step))
     elif tree is not None and not isinstance(tree, bool) and _SECRET_KEYS.intersection(trail):
         yield trail, str(tree)

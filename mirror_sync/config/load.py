@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config import checks, credentials, places, resolve, wording
+from mirror_sync.config import checks, credentials, exposure, places, resolve, wording
 from mirror_sync.config.document import Document, read
 from mirror_sync.config.expand import Expansion
 from mirror_sync.config.findings import Finding, Findings, Place, Trail, spoken
@@ -40,8 +40,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     if file is None or len(found):
         raise ConfigError(_faults(found, document, secrets))
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
-    doubts = (*credentials.doubts(tree, tokens.tokens), *credentials.ways(file, settings))
-    warnings = _faults([*checks.warnings(file, draft), *doubts], document, secrets)
+    doubts = [
+        *checks.warnings(file, draft),
+        *places.doubts(tree, base),
+        *credentials.doubts(tree, tokens.tokens),
+        *credentials.ways(file, settings),
+        *exposure.doubts(document.value, tree, tokens.tokens, path),
+    ]
+    warnings = _faults(doubts, document, secrets)
     upstreams = resolve.veiled(settings.upstreams, expansion.used)
     return replace(settings, upstreams=upstreams, secrets=secrets, warnings=warnings)
 

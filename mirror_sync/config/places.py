@@ -14,10 +14,12 @@ from mirror_sync.config import resolve
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.config.settings import DirectoryTarget, Target
 from mirror_sync.config.sides import TargetEntry
+from mirror_sync.domain.bounds import plain
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
+_FOLDERS = ("/", "./", "../", "file:")  # nothing but a folder begins so
 _ENTRY: TypeAdapter[TargetEntry] = TypeAdapter(TargetEntry)
 
 
@@ -36,6 +38,18 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
             yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
         first.setdefault(place, name)
+
+
+def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
+    """Targets that are folders, and look as if a scheme was forgotten: the name of a bucket would make a folder."""
+    targets = tree.get("targets")
+    for name, entry in targets.items() if isinstance(targets, dict) else ():
+        url = entry.get("url") if isinstance(entry, dict) else None
+        if isinstance(url, str) and not url.startswith(_FOLDERS) and not url.startswith("s3:"):
+            what = f"{quoted(url)} has no scheme, and becomes the folder {plain(str(base / url))}"
+            yield Finding(
+                ("targets", name, "url"), f"{what}; write {quoted(f'./{url}')} if that is meant, else s3://..."
+            )
 
 
 def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:

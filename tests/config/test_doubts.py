@@ -1,0 +1,114 @@
+"""What `check` warns of: what is allowed, and was hardly meant; and secrets that everybody on the machine may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from mirror_sync.config.load import load
+from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
+
+
+def approving(repo: str, repos: str = "[acme/small, dataset:acme/rows, 'other/*', '!other/x']") -> list[str]:
+    licenses = f"licenses: {{allow: [mit], approved: [{{repo: '{repo}', by: Jane, why: read}}]}}\n"
+    return warnings(f"{UPSTREAMS}{TARGETS}{licenses}jobs: [{{name: one, repos: {repos}}}]\n")
+
+
+@pytest.mark.parametrize("repo", ["acme/small", "dataset:acme/rows", "other/y"])
+def test_an_approval_of_what_a_job_names_is_in_order(repo: str) -> None:
+    assert approving(repo) == []
+
+
+@pytest.mark.parametrize(
+    ("repo", "why"),
+    [
+        ("acme/smal", "job one does not name it; did you mean acme/small?"),
+        ("Acme/Small", "job one does not name it; did you mean acme/small?"),
+        ("acme/rows", "job one does not name it; did you mean dataset:acme/rows?"),
+        ("nobody/else", "job one does not name it"),
+        ("other/x", "'!other/x' under repos of job one denies it"),
+    ],
+)
+def test_an_approval_of_what_no_job_names_is_told_with_what_was_likely_meant(repo: str, why: str) -> None:
+    assert approving(repo) == [f"3:44: licenses.approved[0].repo: '{repo}' is approved, and {why}"]
+
+
+def test_a_jobs_own_approval_is_for_what_that_job_names() -> None:
+    own = "licenses: {approved: [{repo: acme/b, by: Jane, why: read}]}"
+    text = f"{REST}jobs:\n- {{name: one, repos: [acme/a], {own}}}\n- {{name: two, repos: [acme/b]}}\n"
+    (said,) = warnings(text)
+    assert "jobs[0].licenses.approved[0].repo: 'acme/b' is approved, and job one does not name it" in said
+
+
+@pytest.mark.parametrize("url", ["my-bucket/models", "bucket", "s3.example.org/bucket", "srv/mirror"])
+def test_a_target_without_a_scheme_is_told_which_folder_it_becomes(url: str, tmp_path: Path) -> None:
+    text = f"{UPSTREAMS}targets: {{t: {{url: {url}}}}}\n{LICENSES}{JOBS}"
+    (warning,) = settings(text, tmp_path).warnings
+    becomes = f"'{url}' has no scheme, and becomes the folder {tmp_path / url}"
+    assert warning.message == f"{becomes}; write './{url}' if that is meant, else s3://..."
+
+
+@pytest.mark.parametrize("url", ["./mirror", "../mirror", "/srv/mirror", "file:mirror", "file:///srv/m", "s3://bucket"])
+def test_a_target_that_says_what_it_is_gives_no_doubt(url: str) -> None:
+    assert warnings(f"{UPSTREAMS}targets: {{t: {{url: '{url}'}}}}\n{LICENSES}{JOBS}") == []
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, which those of pytest are not."""
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+SECRETS = """\
+upstreams: {hub: {kind: huggingface, token: SAID}}
+targets: {s3: {url: "s3://bucket", access_key: AKIDEXAMPLE, secret_key: "${KEY}"}}
+"""
+OPEN = 'write "${NAME}" and set it in the environment, or let none but its readers read the file: chmod o='
+
+
+def write(folder: Path, said: str, mode: int) -> list[str]:
+    path = folder / "jobs.yaml"
+    path.write_text(SECRETS.replace("SAID", said) + LICENSES + JOBS, encoding="utf-8")
+    path.chmod(mode)
+    environ = {"KEY": "secretsecret", "TOKEN": "hf_1234567"}
+    return [f"{found.where}: {found.message}" for found in load(path, environ).warnings]
+
+
+@pytest.mark.parametrize("said", ["hf_literal", "pre-${TOKEN}", "${NOT_SET:-hf_default}"])
+def test_a_secret_that_stands_in_a_file_that_everybody_may_read_is_told(open_folder: Path, said: str) -> None:
+    """Not repeated, and not what a variable holds, nor an access key, which names an account."""
+    (warning,) = write(open_folder, f"'{said}'", 0o644)
+    told = "stands here as text, and jobs.yaml may be read by everybody here (mode 0644); "
+    assert warning == f"upstreams.hub.token: {told}{OPEN}"
+
+
+@pytest.mark.parametrize(("said", "mode"), [("'${TOKEN}'", 0o644), ("'${NONE:-}'", 0o644), ("hf_literal", 0o640)])
+def test_a_variable_and_a_file_that_others_may_not_read_give_no_doubt(open_folder: Path, said: str, mode: int) -> None:
+    assert write(open_folder, said, mode) == []
+
+
+def test_a_file_below_a_folder_that_others_may_not_enter_is_not_open(open_folder: Path) -> None:
+    assert write(open_folder, "hf_literal", 0o604)
+    open_folder.chmod(0o700)
+    assert write(open_folder, "hf_literal", 0o604) == []
+
+
+def test_a_tokens_file_that_everybody_may_read_is_told_by_its_name(open_folder: Path) -> None:
+    tokens = "upstreams: {hub: {kind: huggingface, token_file: token, endpoints: [https://a.org, ENDPOINT]}}\n"
+    text = tokens.replace("ENDPOINT", "{url: https://b.org, token_file: other}") + TARGETS + LICENSES + JOBS
+    for name in ("token", "other"):
+        (open_folder / name).write_text("hf_1234567", encoding="utf-8")
+        (open_folder / name).chmod(0o644)
+    said = [f"{one.where}: {one.message}" for one in settings(text, open_folder).warnings]
+    places = {"upstreams.hub.token_file": "token", "upstreams.hub.endpoints[1].token_file": "other"}
+    assert sorted(said) == sorted(
+        f"{place}: '{name}' may be read by everybody here (mode 0644); chmod 600 it" for place, name in places.items()
+    )
+    for name in ("token", "other"):
+        (open_folder / name).chmod(0o640)
+    assert settings(text, open_folder).warnings == ()
