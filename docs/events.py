@@ -61,6 +61,8 @@ _MEANINGS = {
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
+    "target.tended": "A target was verified or pruned, whole and to the end; an error where something needs a person.",
+    "tending.failed": "A verify or prune that was due could not be done; the next one is at its time.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
     "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays. At "
     "debug where the last run found the same.",
@@ -177,6 +179,8 @@ def _samples() -> Iterator[events.Event]:
         yield from (events.RepoFinished("1", report, again) for again in (False, True))
         yield events.RunFinished(RunReport("1", "", "", (report,)))
     yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
+    yield events.Tended("target", events.Care.VERIFY, "", 0)
+    yield events.Tended("target", events.Care.VERIFY, "", 1)
     yield events.SitePublished("target", 1, 1, 1, 0, 1.0)
     yield events.SitePublished("target", 1, 1, 1, 1, 1.0)
     yield events.SiteFailed("target", "code", "why")

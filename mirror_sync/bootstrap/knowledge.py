@@ -19,6 +19,7 @@ from mirror_sync.catalogue.known import Known, KnownJob
 from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import HubUpstream, Settings, SiteSettings
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
+from mirror_sync.domain.events import Care
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import RepoPattern
@@ -42,6 +43,8 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
     memory = Memory(history.latest(), runs, places_of(settings), Pauses(settings.state_dir).all())
     inventory = take_inventory(jobs, memory, now)
     site = settings.site or SiteSettings()
+    tended = {each.care: each for each in history.tended() if each.target == target}
+    verified, pruned = tended.get(Care.VERIFY), tended.get(Care.PRUNE)
     own = Machine(settings, machine_word(settings.state_dir), now)
     return Known(
         machine=own.name,
@@ -52,6 +55,9 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
         name=site.name,
         url=site.url,
         traffic=_traffic(settings, target),
+        verified=verified.at if verified else None,
+        faults=verified.faults if verified else 0,
+        pruned=pruned.at if pruned else None,
         grow=partial(_grow, history, place_of(settings.targets[target])),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ from mirror_sync.bootstrap.sides import places_of, sides_of
 from mirror_sync.catalogue.publish import Sheets
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
-from mirror_sync.domain.events import Event, Observer, tell_all
+from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.notices import Hooks
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
@@ -124,15 +126,47 @@ class Mirror:
         return plan_jobs(self._site, self.jobs(names), self.settings.jobs)
 
     def verify(self, scope: Scope | None = None) -> VerifyReport:
-        """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped."""
-        checkpoint = FileCheckpoint(self.settings.state_dir / "verify.json")
-        return Verification(self._site, scope, self.settings.jobs, checkpoint).run()
+        """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped.
+
+        UsageError for a repo of the scope that no target publishes.
+        """
+        scope = scope or Scope()
+        name = "verify.json" if scope.repo is None else "verify-one.json"  # one repo must not undo the place in all
+        if scope.repo is not None:
+            self._expect(scope.repo)
+        report = Verification(
+            self._site, scope, self.settings.jobs, FileCheckpoint(self.settings.state_dir / name)
+        ).run()
+        if scope.whole and not report.interrupted:
+            wrong = Counter(fault.target for fault in (*report.faults, *report.unreadable))
+            self._tended(Care.VERIFY, wrong)
+        return report
+
+    def _expect(self, repo: Repo) -> None:
+        known = {one for target in self._site.targets.values() for one in mirrored_repos(target.store)}
+        if repo not in known:
+            near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
+            raise UsageError(f"nothing of {repo} is mirrored{near}")
+
+    def _tended(self, care: Care, faults: Mapping[str, int]) -> None:
+        for name in self._site.targets:
+            self._tell()(Tended(name, care, self._site.now(), faults.get(name, 0)))
+
+    def tend(self, care: Care) -> None:
+        """What the daemon does to all targets when it is due; the log and the history say what came of it."""
+        if care is Care.PRUNE:
+            self.prune()
+            return
+        self.verify(Scope(rate=self.settings.maintenance.rate))
+        self._publish_catalogues({job.target for job in self.settings.jobs})
 
     def prune(self, *, dry_run: bool = False) -> PruneReport:
         """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing."""
         if not dry_run:
             self.sweep()
         report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
+        if not dry_run and not report.interrupted:
+            self._tended(Care.PRUNE, dict.fromkeys(self._site.targets, len(report.problems)))
         if not dry_run:
             self._publish_catalogues({job.target for job in self.settings.jobs})
         return report
@@ -195,6 +229,10 @@ class Mirror:
         runs = self.history.runs(RUNS_KEPT)
         meant = still_meant(self.status(), self.settings.jobs, runs)
         return tuple(status for status in meant if _names(jobs[status.job], status)), runs
+
+    def tended(self) -> tuple[Tended, ...]:
+        """The last verify and prune of each target of jobs.yaml. OSError as above."""
+        return tuple(each for each in self.history.tended() if each.target in self.settings.targets)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

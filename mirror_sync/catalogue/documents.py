@@ -54,6 +54,8 @@ def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapp
             "complete": overview.complete,
             "gaps": overview.gaps,
             "published": {"repos": overview.repos, "files": overview.files, "bytes": overview.bytes},
+            "verified": {"at": overview.verified, "faults": overview.faults},
+            "pruned": {"at": overview.pruned},
             "jobs": [_job(job) for job in known.jobs],
             "unused": dict(unused),
             "repos": [{name: getattr(line, name) for name in _JOB_LINE} for line in lines],

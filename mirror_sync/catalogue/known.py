@@ -42,7 +42,7 @@ class KnownJob:
 @dataclass(frozen=True, slots=True)
 class Known:
     """`lines` and `jobs` of one target. `name` and `url` are the operator's. `grow` remembers how much the target has
-    today, and returns all days.
+    today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that verify.
     """
 
     machine: str
@@ -53,6 +53,9 @@ class Known:
     name: str = ""
     url: str = ""
     traffic: tuple[Day, ...] = ()
+    verified: str | None = None
+    faults: int = 0
+    pruned: str | None = None
     grow: Callable[[Overview], tuple[Day, ...]] = field(default=lambda today: (), compare=False)
 
     @property

@@ -52,6 +52,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "run.complete": ("complete", "完成"),
     "run.failed": ("some repos failed", "部分仓库失败"),
     "run.interrupted": ("interrupted", "已中断"),
+    "run.partly": ("ended, not everything is here", "已结束，尚有缺口"),
     "run.paused": ("paused", "已暂停"),
     # why a repo is not here, before the reason as it was written
     "why.held": ("Waits for approval", "等待审批"),
@@ -157,6 +158,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "gaps.title": ("Gaps", "缺口"),
     "gaps.more": ("And {n} more.", "另有 {n} 处。"),
     "gaps.find": ("In the catalogue:", "在目录中查看："),
+    "mirror.verified": ("Every byte last checked", "上次全部校验："),
+    "mirror.whole": ("all as published.", "全部完好。"),
+    "mirror.faults": ("{n} file was wrong.|{n} files were wrong.", "{n} 个文件有误。"),
+    "mirror.unverified": (
+        "What is stored has not been checked again since it was published.",
+        "发布后尚未重新校验过。",
+    ),
+    "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
     "mirror.at": ("As of", "截至"),
     "mirror.repos": ("Repos", "仓库"),
     "mirror.bytes": ("Stored", "总量"),

@@ -93,6 +93,9 @@ class View:
             lag=_lag(lines),
             traffic=known.traffic,
             lacking=_lacking(lines),
+            verified=known.verified,
+            faults=known.faults,
+            pruned=known.pruned,
         )
         return replace(found, growth=known.grow(found))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -99,5 +99,5 @@ def _inventory(mirror: Mirror, published: Published, jobs: Sequence[str], now: d
     statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none
     folder = settings.state_dir
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
-    inventory = published.complete(take_inventory(settings.jobs, memory, now))
+    inventory = replace(published.complete(take_inventory(settings.jobs, memory, now)), tended=mirror.tended())
     return of_jobs(inventory, names) if jobs else inventory

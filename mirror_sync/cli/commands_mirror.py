@@ -134,8 +134,11 @@ def diff(
 
 @app.command()
 @command
-def verify(
+def verify(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="Only this one: org/name, or dataset:org/name.")
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,
     sample: Annotated[
         str, typer.Option("--sample", metavar="SHARE", help="Only a part of all files, like 5%: each time the next.")
@@ -155,7 +158,7 @@ def verify(
     """
     from mirror_sync.cli.proving import scope_of, verify_text
 
-    scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair)
+    scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair, repo=repo)
     with invocation.mirror("verifying") as mirror:
         report = mirror.verify(scope)
     answer(invocation, report, lambda page: verify_text(report, page), as_json=as_json)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from mirror_sync.cli.differing import repo_of
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
 from mirror_sync.config import figures, times
@@ -22,9 +23,12 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 Value = TypeVar("Value")
 
 
-def scope_of(sample: str, since: str | None, rate: str | None, now: datetime, *, repair: bool) -> Scope:
+def scope_of(
+    sample: str, since: str | None, rate: str | None, now: datetime, *, repair: bool, repo: str | None = None
+) -> Scope:
     """What the options ask for. UsageError for the first that cannot be understood."""
     return Scope(
+        repo=None if repo is None else repo_of(repo),
         sample=_option("--sample", _share, sample),
         since=None if since is None else _option("--since", lambda text: _time(text, now), since),
         repair=repair,

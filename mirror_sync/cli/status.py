@@ -10,6 +10,7 @@ from typing import Any
 
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Page, Row
+from mirror_sync.domain.events import Care
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
@@ -53,7 +54,7 @@ def status_text(
     rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
     rows = rows[::-1] if worst_last else rows
     parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
-    parts += map(page.sentence, [*_notes(inventory), _summary(inventory, now)])
+    parts += map(page.sentence, [*_notes(inventory), *_care(inventory, now), _summary(inventory, now)])
     return "\n".join(parts)
 
 
@@ -66,6 +67,7 @@ def status_document(inventory: Inventory, wanted: Wanted = EVERYTHING) -> dict[s
         "unnamed": inventory.unnamed,
         "notes": list(inventory.notes),
         "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
+        "tended": [asdict(each) for each in inventory.tended],
         "jobs": [_job_document(job) for job in inventory.jobs],
         "repos": [asdict(line) for line in wanted.of(inventory)],
     }
@@ -124,6 +126,20 @@ def _notes(inventory: Inventory) -> Iterator[str]:
     if inventory.unnamed:
         yield f"{counted(inventory.unnamed, 'repo')} that no job names any more: remembered, and not shown"
     yield from inventory.notes
+
+
+def _care(inventory: Inventory, now: datetime) -> Iterator[str]:
+    """target disk: verified 3d ago: all as published; pruned 2d ago."""
+    known = {(each.target, each.care): each for each in inventory.tended}
+    for target in dict.fromkeys(job.target for job in inventory.jobs):
+        verified, pruned = known.get((target, Care.VERIFY)), known.get((target, Care.PRUNE))
+        told = "never verified: nobody knows whether what is published is whole"
+        if verified is not None:
+            wrong = (
+                f"{counted(verified.faults, 'blob')} wrong or not readable" if verified.faults else "all as published"
+            )
+            told = f"verified {age(verified.at, now)} ago: {wrong}"
+        yield f"target {target}: {told}; {f'pruned {age(pruned.at, now)} ago' if pruned else 'never pruned'}"
 
 
 def _summary(inventory: Inventory, now: datetime) -> str:

@@ -78,6 +78,7 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[Trail
         bandwidth=resolve.bandwidth(file.bandwidth),
         connections=file.connections,
         http=resolve.http(file.http),
+        maintenance=resolve.maintenance(file.maintenance),
         engine=resolve.engine(file.engine),
         site=resolve.site(file.site, file.front),
         jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),

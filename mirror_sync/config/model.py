@@ -16,6 +16,7 @@ from mirror_sync.config import hours, scalars
 from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.hooks import OnEntry
 from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.maintenance import MaintenanceEntry
 from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
@@ -298,6 +299,11 @@ class File(Keys):
         default_factory=SiteEntry,
         description="The catalogue that is published beside what is mirrored.",
         examples=[{"enabled": False}],
+    )
+    maintenance: MaintenanceEntry = Field(
+        default_factory=MaintenanceEntry,
+        description="When the daemon verifies and prunes what is published; never when left out.",
+        examples=[{"verify": {"cron": "0 2 * * sun"}, "prune": {"cron": "30 4 * * sat"}}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

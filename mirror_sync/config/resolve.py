@@ -13,6 +13,7 @@ from mirror_sync.config.addresses import Listen
 from mirror_sync.config.engines import WAIT, EngineEntry
 from mirror_sync.config.findings import Trail
 from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
+from mirror_sync.config.maintenance import MaintenanceEntry, PruneEntry
 from mirror_sync.config.model import (
     CronEntry,
     DefaultsEntry,
@@ -32,6 +33,7 @@ from mirror_sync.config.settings import (
     HttpSettings,
     HubTimeouts,
     HubUpstream,
+    Maintenance,
     S3Target,
     SiteSettings,
     Target,
@@ -165,6 +167,16 @@ def http(entry: HttpEntry) -> HttpSettings | None:
 def site(entry: SiteEntry, front: FrontEntry) -> SiteSettings | None:
     """None where it is switched off."""
     return SiteSettings(entry.name or "", entry.url or front.url or "") if entry.enabled else None
+
+
+def maintenance(entry: MaintenanceEntry) -> Maintenance:
+    """Without a rate, or at 0, a verify reads as fast as it can."""
+    rate = None if entry.verify is None else entry.verify.rate or None
+    return Maintenance(_care(entry.verify), _care(entry.prune), rate)
+
+
+def _care(entry: PruneEntry | None) -> Cron | None:
+    return None if entry is None else Cron(entry.cron, entry.timezone)
 
 
 def engine(entry: EngineEntry) -> DaskEngine | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from mirror_sync.domain.bandwidth import Bandwidth
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.events import Care
+from mirror_sync.domain.job import Cron, Job
 from mirror_sync.domain.notices import Hooks
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import Fault
@@ -133,6 +134,20 @@ class SiteSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """When the daemon verifies and prunes all targets, None for never. `rate`: bytes a second that a verify reads."""
+
+    verify: Cron | None = None
+    prune: Cron | None = None
+    rate: float | None = None
+
+    @property
+    def schedules(self) -> dict[Care, Cron]:
+        wanted = {Care.VERIFY: self.verify, Care.PRUNE: self.prune}
+        return {care: cron for care, cron in wanted.items() if cron is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class DaskEngine:
     """The workers at a Dask scheduler. `wait`: seconds that changed repos wait for one when there is none."""
 
@@ -163,3 +178,4 @@ class Settings:
     http: HttpSettings | None = HttpSettings()
     engine: DaskEngine | None = None
     site: SiteSettings | None = SiteSettings()
+    maintenance: Maintenance = Maintenance()

@@ -12,7 +12,7 @@ import structlog
 
 from mirror_sync.daemon.asked import Begun, Lane, State, Waiting, passed_over
 from mirror_sync.daemon.watch import Watched
-from mirror_sync.domain.events import Observer, RunAborted
+from mirror_sync.domain.events import Care, Observer, RunAborted
 from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -34,6 +34,8 @@ class Syncs(Watched, Protocol):
     def sync(
         self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
     ) -> RunReport: ...
+
+    def tend(self, care: Care) -> None: ...
 
     def sweep(self) -> None: ...
 
@@ -106,6 +108,21 @@ class Runs:
             _log.info("job.not-started", job=name, reason="it comes late, outside of its hours")
             return
         self._run(Lane(name, whole=True), asked=False, until=until)
+
+    def tend(self, care: Care) -> None:
+        """Verify or prune all targets, in this thread; not where that goes on already."""
+        lane = Lane(f"({care})", whole=True)  # no job can be named so
+        with self._changed:
+            if self._current is None or self._stop.is_set() or lane in self._running:
+                return
+            mirror = self._running[lane] = self._current[1]
+        self._on_change()
+        try:
+            mirror.tend(care)
+        except Exception as error:  # whatever it is, the next time may be better
+            _log.error("tending.failed", care=care, reason=f"{type(error).__name__}: {error}", exc_info=True)
+        finally:
+            self._end(lane)
 
     def ask(self, text: str) -> tuple[Begun, ...]:
         """Start the job of that name, or the repo in every job that names it. UsageError where there is none."""

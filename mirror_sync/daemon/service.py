@@ -21,6 +21,7 @@ from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import Watch
 from mirror_sync.daemon.webhook import webhook_route
+from mirror_sync.domain.events import Care
 from mirror_sync.domain.job import Every, Schedule
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import ConfigError, Fault, MirrorError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from mirror_sync.config.settings import HttpSettings, Settings
 
+_CARES = {care: f"({care})" for care in Care}  # in the timetable; no job can be named so
 GRACE = 8.0  # seconds that running syncs get to end cleanly
 
 _log = structlog.get_logger()
@@ -75,7 +77,7 @@ class Daemon:
         self._load, self._make_mirror, self._notifier = load, make_mirror, notifier
         self._stop = threading.Event()
         self._runs = Runs(self._stop, metrics, lambda: self._tell_status(notifier.status), self._learn)
-        self._timetable = Timetable(self._runs.due)
+        self._timetable = Timetable(self._due)
         self._retries = Retries(ladder, self._runs.again, random.random)
         self._telling = threading.Lock()
         self._watch = Watch(metrics, self._timetable, self._runs.names, self._stop)
@@ -150,7 +152,16 @@ class Daemon:
         self._runs.take(settings, mirror)
         self._watch.take(settings, mirror)  # before any of them can run
         self._retries.take(settings.state_dir, {job.name: _runs_at_start(job.schedule) for job in settings.jobs})
-        self._timetable.replace(schedules)
+        self._timetable.replace(
+            schedules | {_CARES[care]: cron for care, cron in settings.maintenance.schedules.items()}
+        )
+
+    def _due(self, name: str) -> None:
+        care = next((care for care, entry in _CARES.items() if entry == name), None)
+        if care is None:
+            self._runs.due(name)
+        else:
+            self._runs.tend(care)
 
     def _learn(self, job: str, report: RunReport, whole: bool) -> None:
         if not self._stop.is_set():

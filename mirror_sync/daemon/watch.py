@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +15,7 @@ import structlog
 
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.domain.events import ConfigRead, TargetProbed
+from mirror_sync.domain.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.job import Cron, Every, Job
 from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
@@ -38,6 +39,8 @@ class Watched(Protocol):
     """What is looked at of a mirror. Safe for several threads; `remembered` raises OSError."""
 
     def remembered(self) -> tuple[Sequence[RepoStatus], Sequence[RunRecord]]: ...
+
+    def tended(self) -> Iterable[Tended]: ...
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]: ...
 
@@ -66,6 +69,7 @@ class Watch:
         self.metrics(ConfigRead(tuple(job.name for job in settings.jobs if job.schedule is not None)))
         try:
             self.metrics.ledger.remember(*mirror.remembered())
+            self.metrics.ledger.remember_care(mirror.tended())
         except OSError as error:
             _log.warning("metrics.nothing-remembered", reason=str(error))
 
@@ -110,7 +114,9 @@ class Watch:
             self._stop.wait(PROBED)
 
     def _look(self, settings: Settings, mirror: Watched) -> None:
-        """At the disk of the state folder, and at each target and its disk."""
+        """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
+        with suppress(OSError):  # a verify by hand is another process's
+            self.metrics.ledger.remember_care(mirror.tended())
         disks = {"state_dir": disk_of(settings.state_dir)}
         for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
             self._asked = name, time.monotonic()

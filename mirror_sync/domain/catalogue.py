@@ -143,7 +143,8 @@ class Overview:
     """The mirror as a whole. `name` and `url` are the operator's, empty where nothing is said.
 
     `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
-    were published last, newest first. `lacking` are the first of the `gaps`, none of them private.
+    were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
+    `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
     """
 
     name: str
@@ -161,6 +162,9 @@ class Overview:
     growth: tuple[Day, ...] = ()
     traffic: tuple[Day, ...] = ()
     lacking: tuple[Lack, ...] = ()
+    verified: str | None = None
+    faults: int = 0
+    pruned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoReport, RunReport
@@ -215,6 +216,26 @@ class Verified:
     faults: int  # that are not repaired
 
 
+class Care(StrEnum):
+    """What is done to a whole target, beside bringing repos there."""
+
+    VERIFY = "verify"
+    PRUNE = "prune"
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """A target was verified, or pruned, whole and to the end; `at` is ISO 8601 in UTC.
+
+    `faults`: of a verify, blobs that are wrong or could not be read; of a prune, what needs a person.
+    """
+
+    target: str
+    care: Care
+    at: str
+    faults: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SitePublished:
     """The catalogue of a target is as the target is: `put` objects were, `same` were there, `removed` are gone.
@@ -260,6 +281,7 @@ Event = (
     | ConfigRead
     | TargetProbed
     | Verified
+    | Tended
     | SitePublished
     | SiteFailed
 )

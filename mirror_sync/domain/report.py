@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -65,7 +65,7 @@ class RunReport:
 
     `interrupted` when it was asked to stop before its end; `left` repos are undone then, those in `repos` that were
     interrupted among them, and all those of `jobs_left` jobs that were not begun. `done` are the jobs that came to
-    their end.
+    their end, `times` when each that began did, and when it ended.
     """
 
     run: str
@@ -76,6 +76,11 @@ class RunReport:
     left: int = 0
     jobs_left: int = 0
     done: tuple[str, ...] = ()
+    times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def times_of(self, job: str) -> tuple[str, str]:
+        """When a job began and ended, as far as that was told: a run of one job is that job's."""
+        return self.times.get(job, (self.started, self.finished))
 
     @property
     def ok(self) -> bool:
@@ -94,6 +99,7 @@ class RunReport:
             "interrupted": self.interrupted,
             "left": self.left,
             "jobs_left": self.jobs_left,
+            "jobs": {job: {"started": began, "finished": ended} for job, (began, ended) in self.times.items()},
             "repos": [asdict(report) for report in self.repos],
         }
 

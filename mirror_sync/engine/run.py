@@ -42,20 +42,23 @@ def sync_jobs(site: Site, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunRe
     site.tell(RunStarted(run, tuple(job.name for job in jobs), started, partial))
     repos: list[RepoReport] = []
     done: list[str] = []
+    times: dict[str, tuple[str, str]] = {}
     left = jobs_left = 0
     ended = False
     try:
         for job in jobs:
             jobs_left += site.stop.is_set()
+            began = site.now()
             with running(site.stop):
                 undone = _sync_job(site, run, job, all_jobs, repos)
+            times[job.name] = (began, site.now())
             left += undone
             if not undone and not site.stop.is_set():
                 done.append(job.name)
         ended = True
     finally:  # a run that began has an end, for everybody who watches
         interrupted = site.stop.is_set() or left > 0 or not ended
-        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left, tuple(done))
+        report = RunReport(run, started, site.now(), tuple(repos), interrupted, left, jobs_left, tuple(done), times)
         site.tell(RunFinished(report))
     return report
 

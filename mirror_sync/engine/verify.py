@@ -33,7 +33,8 @@ _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
 class Scope:
     """What to verify and how: `sample` is a share of all blobs, `since` the earliest time of publication (aware).
 
-    `rate` in bytes a second over all reads. `round` chooses the sample; None: the one after the last.
+    `rate` in bytes a second over all reads. `round` chooses the sample; None: the one after the last. `repo` None for
+    all that there are.
     """
 
     sample: float = 1.0
@@ -41,11 +42,19 @@ class Scope:
     repair: bool = False
     rate: float | None = None
     round: int | None = None
+    repo: Repo | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it says of a target that all of it was looked at, or a sample of all."""
+        return self.since is None and self.repo is None
 
     @property
     def question(self) -> str:
         """Tells two scopes apart whose answers cannot be added up."""
-        return f"sample={self.sample} round={self.round} since={self.since} repair={self.repair}"
+        return f"sample={self.sample} round={self.round} since={self.since} repair={self.repair}" + (
+            f" repo={self.repo}" if self.repo else ""
+        )
 
 
 class Verification:
@@ -104,9 +113,11 @@ class _OneTarget:
     def verify(self) -> None:
         if self._target.name in self._done.targets:
             return
+        only = self._asked.scope.repo
         for repo in mirrored_repos(self._target.store):
             self._site.go_on()
-            self._repo(repo, self._refs(repo))
+            if only is None or repo == only:
+                self._repo(repo, self._refs(repo))
         self._done.targets.append(self._target.name)
 
     def _refs(self, repo: Repo) -> Refs:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from mirror_sync.domain.events import Tended
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.line import Line, State
@@ -29,13 +30,16 @@ _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`notes` concern more than one job. `unnamed` is remembered and asked for by no job any more."""
+    """`notes` concern more than one job. `unnamed` is remembered and asked for by no job any more. `tended` are the
+    last verify and prune of each target.
+    """
 
     lines: tuple[Line, ...]
     jobs: tuple[JobLine, ...]
     last_run: RunRecord | None
     unnamed: int = 0
     notes: tuple[str, ...] = ()
+    tended: tuple[Tended, ...] = ()
 
     @property
     def mirrored(self) -> int:

@@ -31,6 +31,7 @@ from mirror_sync.domain.events import (
     SiteFailed,
     SitePublished,
     TargetProbed,
+    Tended,
     Verified,
 )
 from mirror_sync.domain.repo import Kind
@@ -121,6 +122,8 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
             return level, f"repo.{event.report.outcome}", {**_repo(event.report), "run": event.run}
         case RunFinished():
             return _run_finished(event.report)
+        case Tended():
+            return ("error" if event.faults else "info"), "target.tended", asdict(event)
         case SitePublished():
             fields = asdict(event) | {"seconds": round(event.seconds, 1)}
             return ("warning" if event.unread else "info"), "site.published", fields

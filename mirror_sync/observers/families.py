@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mirror_sync.domain.events import Care
 from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.observers.ledger import JobOutcome, Ledger, Page
+from mirror_sync.observers.ledger import JobOutcome, Ledger, Page, seconds_of
 from mirror_sync.observers.readings import Readings
 
 Sample = tuple[tuple[str, ...], float | None]
@@ -183,6 +184,19 @@ def _targets(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
         (((name,), float(size[name])) for name in targets),
         ("target",),
     )
+    for care in Care:
+        yield _gauge(
+            f"last_{care}_timestamp_seconds",
+            f"When the last {care} of a target came to its end; no series before the first.",
+            (((name,), seconds_of(event.at)) for (name, kind), event in page.tended.items() if kind is care),
+            ("target",),
+        )
+        yield _gauge(
+            f"last_{care}_faults",
+            f"What the last {care} of a target found that needs a person.",
+            (((name,), float(event.faults)) for (name, kind), event in page.tended.items() if kind is care),
+            ("target",),
+        )
     yield _gauge(
         "target_up",
         "1 when a target answered the last time it was asked, which happens twice a minute.",

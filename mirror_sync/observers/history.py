@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from mirror_sync.domain.events import Event, RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
@@ -70,7 +70,7 @@ FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
 _RUNS = """
-SELECT run, jobs, started, finished, state, states, asked FROM runs
+SELECT run, jobs, started, finished, state, states, asked, times FROM runs
 WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
 """
 
@@ -104,6 +104,10 @@ class History:
                 self._write(lambda: self._remember(event.run, event.report))
             case RunFinished():
                 self._write(lambda: self._finish(event.report))
+            case Tended():
+                row = (event.target, event.care, event.at, event.faults)
+                query = "INSERT OR REPLACE INTO tended VALUES (?, ?, ?, ?)"
+                self._write(lambda: self._connection.execute(query, row))
 
     def latest(self) -> tuple[RepoStatus, ...]:
         """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
@@ -130,8 +134,10 @@ class History:
         self._write(self._bury_the_dead)
         rows = self._read(_RUNS, self._tomorrow(), limit)
         return tuple(
-            RunRecord(run, _names(jobs), started, finished, RunState(state), _states(states), _names(asked))
-            for run, jobs, started, finished, state, states, asked in rows
+            RunRecord(
+                run, _names(jobs), started, finished, RunState(state), _states(states), _names(asked), _times(times)
+            )
+            for run, jobs, started, finished, state, states, asked, times in rows
         )
 
     def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
@@ -150,6 +156,11 @@ class History:
     def growth(self, place: str) -> tuple[Size, ...]:
         """The days of a place up to tomorrow, the oldest first. OSError when the file cannot be read."""
         return tuple(Size(*row) for row in self._read(_DAYS, place, self._tomorrow()[:10]))
+
+    def tended(self) -> tuple[Tended, ...]:
+        """The last time that each care was taken of each target. OSError when the file cannot be read."""
+        rows = self._read("SELECT target, care, at, faults FROM tended ORDER BY target, care")
+        return tuple(Tended(target, Care(care), at, faults) for target, care, at, faults in rows)
 
     def close(self) -> None:
         with self._lock:
@@ -178,7 +189,7 @@ class History:
         jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
         asked = event.jobs if event.partial else ()
         row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING, json.dumps(asked))
-        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}', ?)", row)
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}', ?, '{}')", row)
         self._connection.execute(
             "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
             (RUNS_KEPT - 1,),
@@ -222,14 +233,19 @@ class History:
         state = RunState.COMPLETE if report.ok else RunState.FAILED
         failed = {repo.job for repo in report.repos if repo.failed}
         states = {job: RunState.FAILED if job in failed else RunState.COMPLETE for job in report.done}
+        ended = RunState.INTERRUPTED if report.interrupted else state
         self._connection.execute(
-            "UPDATE runs SET finished = ?, state = ?, states = ? WHERE run = ?",
-            (report.finished, RunState.INTERRUPTED if report.interrupted else state, json.dumps(states), report.run),
+            "UPDATE runs SET finished = ?, state = ?, states = ?, times = ? WHERE run = ?",
+            (report.finished, ended, json.dumps(states), json.dumps(dict(report.times)), report.run),
         )
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
+
+
+def _times(text: str) -> dict[str, tuple[str, str]]:
+    return {job: (began, ended) for job, (began, ended) in json.loads(text).items()}
 
 
 def _states(text: str) -> dict[str, RunState]:

@@ -16,7 +16,7 @@ _TABLES = """
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, jobs TEXT NOT NULL, owner TEXT NOT NULL, started TEXT NOT NULL,
     finished TEXT, state TEXT NOT NULL, states TEXT NOT NULL DEFAULT '{}',
-    asked TEXT NOT NULL DEFAULT '[]'
+    asked TEXT NOT NULL DEFAULT '[]', times TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX runs_by_start ON runs (started);
 CREATE TABLE repos (
@@ -35,8 +35,8 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_by_repo ON changes (job, kind, repo, revision, at);
 CREATE TABLE tended (
-    place TEXT NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, result TEXT NOT NULL,
-    PRIMARY KEY (place, verb)
+    target TEXT NOT NULL, care TEXT NOT NULL, at TEXT NOT NULL, faults INTEGER NOT NULL,
+    PRIMARY KEY (target, care)
 ) WITHOUT ROWID;
 CREATE TABLE days (
     place TEXT NOT NULL, day TEXT NOT NULL, repos INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
@@ -75,9 +75,10 @@ _MIGRATIONS = {
     6: "",  # what was interrupted has an outcome that programs before did not know
     7: """
     ALTER TABLE runs ADD COLUMN asked TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN times TEXT NOT NULL DEFAULT '{}';
     CREATE TABLE tended (
-        place TEXT NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, result TEXT NOT NULL,
-        PRIMARY KEY (place, verb)
+        target TEXT NOT NULL, care TEXT NOT NULL, at TEXT NOT NULL, faults INTEGER NOT NULL,
+        PRIMARY KEY (target, care)
     ) WITHOUT ROWID;
     """,
 }

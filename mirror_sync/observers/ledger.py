@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from mirror_sync.domain.events import (
+    Care,
     ConfigRead,
     Event,
     RepoFinished,
@@ -22,6 +23,7 @@ from mirror_sync.domain.events import (
     RunFinished,
     RunStarted,
     TargetProbed,
+    Tended,
 )
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
@@ -83,6 +85,7 @@ class Page:
     jobs: Mapping[str, JobState] = field(default_factory=dict)
     repos: Mapping[RepoKey, RepoState] = field(default_factory=dict)
     up: Mapping[str, bool] = field(default_factory=dict)
+    tended: Mapping[tuple[str, Care], Tended] = field(default_factory=dict)
     config_sound: bool = True
     config_read: float | None = None
 
@@ -96,13 +99,23 @@ class Ledger:
         self._jobs: dict[str, JobState] = {}
         self._repos: dict[RepoKey, RepoState] = {}
         self._up: dict[str, bool] = {}
+        self._tended: dict[tuple[str, Care], Tended] = {}
         self._runs: dict[str, tuple[str, ...]] = {}
         self._config_sound = True
         self._config_read: float | None = None
 
     def page(self) -> Page:
         with self._lock:
-            return Page(dict(self._jobs), dict(self._repos), dict(self._up), self._config_sound, self._config_read)
+            known = dict(self._jobs), dict(self._repos), dict(self._up), dict(self._tended)
+            return Page(*known, self._config_sound, self._config_read)
+
+    def remember_care(self, tended: Iterable[Tended]) -> None:
+        """Take in what the history knows of the care of targets."""
+        with self._lock:
+            for each in tended:
+                known = self._tended.get((each.target, each.care))
+                if known is None or known.at <= each.at:
+                    self._tended[each.target, each.care] = each
 
     def remember(self, statuses: Iterable[RepoStatus], runs: Sequence[RunRecord]) -> None:
         """Take in what the history knows of jobs that nothing is known of yet; `runs` newest first."""
@@ -132,6 +145,8 @@ class Ledger:
                     self._change(event.job, attempt=self._now(), outcome=JobOutcome.ABORTED, pending=0)
                 case ConfigRead():
                     self._read_config(event)
+                case Tended():
+                    self._tended[event.target, event.care] = event
                 case TargetProbed():
                     self._up[event.target] = event.answered
 
@@ -159,8 +174,8 @@ class Ledger:
         self._change(report.job, pending=max(0, self._jobs[report.job].pending - 1))
 
     def _finish_run(self, report: RunReport) -> None:
-        started, finished = seconds_of(report.started), seconds_of(report.finished)
         for name in self._runs.pop(report.run, ()):
+            started, finished = map(seconds_of, report.times_of(name))
             mine = [repo for repo in report.repos if repo.job == name]
             outcome = _outcome(report, name, mine)
             if outcome is JobOutcome.COMPLETE:

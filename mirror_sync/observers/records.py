@@ -22,7 +22,8 @@ class RunRecord:
     """One run as remembered; times are ISO 8601 in UTC, `finished` None while it goes on or when its end is unknown.
 
     `state` is that of the whole; `states` are those of the jobs that came to their end. `asked` are jobs of which
-    single repos were asked, in place of `jobs`: of such a job the run says nothing.
+    single repos were asked, in place of `jobs`: of such a job the run says nothing. `times` are those of each job
+    alone, where they are known.
     """
 
     run: str
@@ -32,6 +33,7 @@ class RunRecord:
     state: RunState
     states: Mapping[str, RunState] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
+    times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def state_of(self, job: str) -> RunState:
         return self.states.get(job, self.state)
@@ -41,8 +43,9 @@ class RunRecord:
         return job in self.jobs and self.state_of(job) in (RunState.COMPLETE, RunState.FAILED)
 
     def of(self, job: str) -> RunRecord:
-        """The run as it went for one of its jobs."""
-        return replace(self, state=self.state_of(job))
+        """The run as it went for one of its jobs, which began and ended when it did, not when all of them did."""
+        started, finished = self.times.get(job, (self.started, self.finished))
+        return replace(self, state=self.state_of(job), started=started, finished=finished)
 
 
 @dataclass(frozen=True, slots=True)

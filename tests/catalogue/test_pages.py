@@ -304,3 +304,18 @@ def shown() -> RepoPage:
 
 def model() -> RepoRow:
     return examples.row(8)
+
+
+def test_a_run_that_left_gaps_is_not_shown_as_complete() -> None:
+    part = ShownJob("nightly", "0 2 * * *", 10, 5, None, None, "complete", None)
+    shown = replace(examples.EMPTY, jobs=(part, replace(part, name="whole", mirrored=10)))
+    page = pages.mirror_page(shown).decode()
+    assert page.count('data-state="complete"') == 1
+    assert "ended, not everything is here" in page
+
+
+def test_the_status_page_says_when_all_was_checked_and_that_it_never_was() -> None:
+    assert "has not been checked again" in pages.mirror_page(examples.EMPTY).decode()
+    checked = replace(examples.EMPTY, verified="2026-11-08T15:30:00Z")
+    assert "all as published" in pages.mirror_page(checked).decode()
+    assert "2 files were wrong" in pages.mirror_page(replace(checked, faults=2)).decode()

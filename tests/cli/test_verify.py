@@ -163,3 +163,11 @@ def test_the_same_words_a_little_later_ask_the_same() -> None:
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.5 %", 0.005), ("100%", 1.0)])
 def test_a_sample_is_a_share_of_all_files(text: str, share: float) -> None:
     assert scope_of(text, None, None, NOW, repair=False).sample == pytest.approx(share)
+
+
+def test_one_repo_can_be_verified_alone(mirrored: Program) -> None:
+    blob(mirrored, BODIES["f007"]).unlink()
+    assert re.match(r"Verified 1 repo, .*: all as published\.\n", mirrored("verify", "acme/two").out)
+    assert mirrored("verify", "acme/one").code == 1
+    wrong = mirrored("verify", "acme/on")
+    assert (wrong.code, "did you mean acme/one" in wrong.err) == (2, True)

@@ -17,14 +17,15 @@ TOP_FAULTS = [
         (
             "5:1: zzz: this key is not known; the keys here are "
             "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, site, "
-            "defaults, licenses and jobs"
+            "maintenance, defaults, licenses and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, engine, site, defaults, licenses and jobs"
+            "front, on, connections, bandwidth, http, engine, site, maintenance, "
+            "defaults, licenses and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),

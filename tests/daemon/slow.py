@@ -12,6 +12,7 @@ from pathlib import Path
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
+from mirror_sync.domain.events import Care, Tended
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoStatus, RunReport
 from mirror_sync.domain.upstream import BudgetState
@@ -33,6 +34,12 @@ class SlowMirror:
         self._stop.wait()
         self._say(f"ended {' '.join(names)}")
         return RunReport("run", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", (), interrupted=True)
+
+    def tend(self, care: Care) -> None:
+        self._say(f"tend {care}")
+
+    def tended(self) -> tuple[Tended, ...]:
+        return ()
 
     def sweep(self) -> None:
         raise LookupError("no broom")

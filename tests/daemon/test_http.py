@@ -22,6 +22,7 @@ from mirror_sync.daemon.health import LONGEST, Pulse, Readiness, readiness
 from mirror_sync.daemon.http import make_app
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import Watch, overdue
+from mirror_sync.domain.events import Tended
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
@@ -192,6 +193,9 @@ def test_it_is_ready_when_what_was_due_has_run_and_the_targets_answer(
 
 class Hanging:
     """A mirror one of whose targets never answers, until it is let go."""
+
+    def tended(self) -> tuple[Tended, ...]:
+        raise OSError("no state folder")
 
     def __init__(self) -> None:
         self.asked, self.let_go = threading.Event(), threading.Event()

@@ -94,6 +94,10 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_config_last_reload_successful",
         "mirror_sync_config_last_reload_success_timestamp_seconds",
         "mirror_sync_webhooks_total",
+        "mirror_sync_last_verify_timestamp_seconds",
+        "mirror_sync_last_verify_faults",
+        "mirror_sync_last_prune_timestamp_seconds",
+        "mirror_sync_last_prune_faults",
         "mirror_sync_site_last_success_timestamp_seconds",
         "mirror_sync_site_failures_total",
     }

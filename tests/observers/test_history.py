@@ -131,6 +131,16 @@ def test_a_run_of_single_repos_remembers_of_which_jobs_they_are(path: Path) -> N
     assert (run.jobs, run.asked, run.state) == ((), ("a", "b"), RunState.INTERRUPTED)
 
 
+def test_each_job_of_a_run_has_its_own_times(path: Path) -> None:
+    history = opened(path)
+    history(RunStarted("run-1", ("a", "b"), START))
+    middle, end = "2026-01-01T00:01:00Z", "2026-01-01T00:09:00Z"
+    times = {"a": (START, middle), "b": (middle, end)}
+    history(RunFinished(RunReport("run-1", START, end, (), done=("a", "b"), times=times)))
+    (run,) = history.runs()
+    assert [(run.of(job).started, run.of(job).finished) for job in "ab"] == [(START, middle), (middle, end)]
+
+
 def test_each_job_of_a_run_ends_by_itself(path: Path) -> None:
     history = opened(path)
     jobs = ("job", "fine", "cut short")

@@ -22,6 +22,7 @@ from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.events import (
     BytesFetched,
     Called,
+    Care,
     ConfigRead,
     Crashed,
     Disproved,
@@ -39,6 +40,7 @@ from mirror_sync.domain.events import (
     SiteFailed,
     SitePublished,
     TargetProbed,
+    Tended,
     Verified,
 )
 from mirror_sync.domain.report import RepoOutcome, RunReport
@@ -70,6 +72,7 @@ EVENTS: list[Event] = [
     Disproved(RUN, REPO, "a"),
     RunAborted("job", "internal"),
     TargetProbed("disk", True),
+    Tended("disk", Care.VERIFY, AT),
     SitePublished("disk", 6, 10, 0, 0, 0.25),
     SiteFailed("disk", "target-full", "no space"),
 ]

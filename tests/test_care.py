@@ -1,0 +1,107 @@
+"""When a target was verified and pruned last is known to status, metrics and the catalogue."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.cli.proving import scope_of
+from mirror_sync.daemon.notify import Notifier
+from mirror_sync.daemon.retries import Ladder
+from mirror_sync.daemon.service import Daemon
+from mirror_sync.domain.events import Care, ConfigRead, Event, Tended
+from mirror_sync.errors import UsageError
+from mirror_sync.observers.ledger import Ledger
+from mirror_sync.observers.metrics import Metrics
+from tests.test_catalogue_runs import mirror, upstream
+
+
+def status(folder: Path) -> dict[str, object]:
+    document: dict[str, object] = json.loads((folder / "mirror" / "site" / "status.json").read_text("utf-8"))
+    return document
+
+
+def test_a_verify_and_a_prune_of_all_are_remembered_and_published(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    upstream(tmp_path, "y")
+    told: list[Event] = []
+    with mirror(tmp_path, told) as it:
+        it.sync()
+        assert (it.tended(), status(tmp_path)["verified"]) == ((), {"at": None, "faults": 0})
+        it.tend(Care.VERIFY)
+        it.tend(Care.PRUNE)
+        tended = {each.care: each for each in it.tended()}
+        assert [event for event in told if isinstance(event, Tended)] == [tended[Care.VERIFY], tended[Care.PRUNE]]
+        assert {each.faults for each in tended.values()} == {0}
+        shown = status(tmp_path)
+        assert shown["verified"] == {"at": tended[Care.VERIFY].at, "faults": 0}
+        assert shown["pruned"] == {"at": tended[Care.PRUNE].at}
+
+
+def test_what_a_verify_found_is_remembered_and_one_of_a_part_is_none(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
+        it.sync()
+        now = datetime.now(UTC)
+        it.verify(scope_of("100%", "1d", None, now, repair=False))
+        it.verify(scope_of("100%", None, None, now, repair=False, repo="acme/x"))
+        assert it.tended() == ()
+        with pytest.raises(UsageError, match=r"nothing of acme/X is mirrored; did you mean acme/x\?"):
+            it.verify(scope_of("100%", None, None, now, repair=False, repo="acme/X"))
+        max((tmp_path / "mirror" / "blobs").rglob("*"), key=lambda path: path.is_file()).unlink()
+        it.verify()
+        assert [(each.target, each.care, each.faults >= 1) for each in it.tended()] == [("it", Care.VERIFY, True)]
+
+
+def test_a_verify_that_was_stopped_is_none(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
+        it.sync()
+        it.stop.set()
+        assert it.verify().interrupted
+        assert it.tended() == ()
+
+
+def test_metrics_tell_when_and_what_was_found() -> None:
+    metrics = Metrics()
+    at = "2026-11-08T15:30:00Z"
+    metrics.ledger.remember_care([Tended("it", Care.PRUNE, at)])
+    metrics(ConfigRead(("a",)))
+    metrics(Tended("it", Care.VERIFY, at, 3))
+    seconds = datetime.fromisoformat(at).timestamp()
+    read = metrics.registry.get_sample_value
+    assert read("mirror_sync_last_verify_timestamp_seconds", {"target": "it"}) == seconds
+    assert read("mirror_sync_last_prune_timestamp_seconds", {"target": "it"}) == seconds
+    assert read("mirror_sync_last_verify_faults", {"target": "it"}) == 3
+
+
+def test_what_the_history_knows_is_never_older_than_what_was_told() -> None:
+    ledger = Ledger()
+    ledger(Tended("it", Care.VERIFY, "2026-11-08T15:30:00Z"))
+    ledger.remember_care([Tended("it", Care.VERIFY, "2026-11-07T15:30:00Z", 9)])
+    assert ledger.page().tended["it", Care.VERIFY].faults == 0
+
+
+def test_the_daemon_verifies_and_prunes_at_its_times(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    care = {"verify": {"cron": "0 2 * * sun", "rate": "50MB/s"}, "prune": {"cron": "30 4 * * sat"}}
+    jobs = [{"name": "a", "repos": ["acme/x"], "schedule": {"cron": "0 3 * * *"}}]
+    with mirror(tmp_path, jobs=jobs, maintenance=care) as it:
+        assert it.settings.maintenance.rate == 50_000_000
+        it.sync()
+        daemon = Daemon(lambda: it.settings, lambda settings, stop: it, Notifier({}), Metrics(), Ladder())
+        daemon._take(it.settings)
+        daemon._timetable._scheduler.start(paused=True)
+        try:
+            due = daemon._timetable.next_runs()
+            assert {name: (at.weekday(), at.hour) for name, at in due.items() if name != "a"} == {
+                "(verify)": (6, 2),
+                "(prune)": (5, 4),
+            }
+            daemon._due("(verify)")
+            assert [each.care for each in it.tended()] == [Care.VERIFY]
+        finally:
+            daemon._timetable.stop()
