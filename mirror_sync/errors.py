@@ -11,6 +11,7 @@
     │   ├── TokenRejected       the token is wrong or has expired
     │   ├── Disabled            the upstream has switched the repo off
     │   ├── NotFoundOrPrivate   no such repo, or not for us
+    │   ├── NoSuchCall          this upstream does not tell such a thing of any repo
     │   ├── RevisionNotFound    the repo has no such branch, tag or commit
     │   ├── FileNotFound        the commit has no such path
     │   └── PointerOnly         an LFS pointer lies where the file should
@@ -115,6 +116,12 @@ class Disabled(UpstreamError):
 
 class NotFoundOrPrivate(UpstreamError):
     code = "not-found-or-private"
+
+
+class NoSuchCall(UpstreamError):
+    """Of something beside a repo's files, which mirrors of the Hub may not know: it says nothing of the repo."""
+
+    code = "no-such-call"
 
 
 class RevisionNotFound(UpstreamError):

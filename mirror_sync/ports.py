@@ -58,11 +58,17 @@ class Source(Protocol):
         ...
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
-        """The branches and tags of a repo, also those whose names nobody should publish: see `name_fault`."""
+        """The branches and tags of a repo, also those whose names nobody should publish: see `name_fault`.
+
+        NoSuchCall where the upstream tells them of none.
+        """
         ...
 
     def authorize(self, repo: Repo) -> None:
-        """Return when the files of a (gated) repo may be read with our token; raise Gated or another refusal."""
+        """Return when the files of a (gated) repo may be read with our token; raise Gated or another refusal.
+
+        NoSuchCall where only the files themselves can say.
+        """
         ...
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
@@ -70,7 +76,7 @@ class Source(Protocol):
         ...
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
-        """The newest commits up to and including `commit`, newest first, at least one."""
+        """The newest commits up to and including `commit`, newest first, at least one. NoSuchCall: none is told."""
         ...
 
     def fetch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mirror_sync.domain.digest import CommitId
@@ -29,13 +30,14 @@ from mirror_sync.errors import (
     DocumentError,
     Gated,
     KeyMissing,
+    NoSuchCall,
     NotFoundOrPrivate,
     RevisionNotFound,
     SelectionConflict,
 )
 from mirror_sync.ports import Source
 
-NO_SIDE = (NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: this server has no such call
+NO_SIDE = (NoSuchCall, NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: it is not told
 STRANGER = "another-repo"
 
 
@@ -137,7 +139,8 @@ class Decider:
         if root is not None and root.selection == task.job.selection:
             return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
         if resolved.terms.gated:
-            self._source.authorize(task.repo)
+            with suppress(*NO_SIDE):  # then the files say whether we may have them
+                self._source.authorize(task.repo)
         everything = self._list(task.repo, resolved.commit)
         desired = list(task.job.selection.filter(everything))
         expect_one_size(desired)

@@ -22,7 +22,7 @@ from mirror_sync.engine.heads import heads_of
 from mirror_sync.engine.hints import Hints
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.site import Site
-from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
+from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
 from mirror_sync.ports import Source
 
 _GLOB = re.compile(r"[*?\[]")
@@ -192,7 +192,7 @@ class _Expansion:
         pattern = RepoPattern(repo.kind, repo.id)
         try:
             self._site.go_on()
-            names = _names(repo, self._source, self._mirrored)
+            names, untold = _names(repo, self._source, self._mirrored)
         except Exception as error:  # as above
             yield self._unlisted(pattern, ", ".join(self._globs), error)
             return
@@ -201,7 +201,9 @@ class _Expansion:
         for glob in self._globs:
             found = [name for name in names if name not in odd and _stands_for(glob, name)]
             yield from (Task(self._job, repo, name) for name in found)
-            if not found:
+            if untold is not None:
+                yield self._unlisted(pattern, glob, untold)
+            elif not found:
                 nothing = f"no branch or tag of {repo} matches {glob}: nothing to do"
                 yield Unlisted(self._job, pattern, glob, Settled(RepoOutcome.UNCHANGED, None, nothing, ""))
 
@@ -236,12 +238,17 @@ def _is_full(name: str) -> bool:
     return name.startswith("refs/")
 
 
-def _names(repo: Repo, source: Source, mirrored: Mirrored) -> list[str]:
-    """The upstream's branches and tags; those that are published where the upstream no longer gives the repo."""
+def _names(repo: Repo, source: Source, mirrored: Mirrored) -> tuple[list[str], NoSuchCall | None]:
+    """The upstream's branches and tags; those that are published where the upstream no longer gives the repo.
+
+    Also where it tells of none, and then why: what is published is followed, and nobody knows what else there is.
+    """
     try:
-        return [ref.ref if ref.group == "converts" else ref.name for ref in source.refs(repo)]
+        return [ref.ref if ref.group == "converts" else ref.name for ref in source.refs(repo)], None
+    except NoSuchCall as error:
+        return mirrored.names(repo), NoSuchCall(f"{error}: name the revisions one by one, without a wildcard")
     except (NotFoundOrPrivate, Gated, Disabled):
         names = mirrored.names(repo)
         if not names:
             raise
-        return names
+        return names, None

@@ -17,10 +17,11 @@ from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
 from mirror_sync.domain.refs import DEFAULT_BRANCH, Ref, name_fault
 from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.absence import Absences, Proof
 from mirror_sync.engine.beside_prune import Swept, Watch
 from mirror_sync.engine.crew import Errand
-from mirror_sync.engine.decide import Decider, Sides
+from mirror_sync.engine.decide import NO_SIDE, Decider, Sides
 from mirror_sync.engine.decision import Change, Seen, Settled, remarks, second_hand
 from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
@@ -32,7 +33,7 @@ from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_docu
 from mirror_sync.engine.reading import Origin, Tally
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Transfer
-from mirror_sync.errors import Interrupted, RevisionNotFound
+from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
 from mirror_sync.ports import Source
 
 LOOKS_AT_ONCE = 4  # of a job, at its upstream and target
@@ -65,11 +66,14 @@ class Bench:
 
 
 class Brought(NamedTuple):
-    """The digest of a root that can be published, what is known by git id then, and the commit's date."""
+    """The digest of a root that can be published, what is known by git id then, the commit's date (empty where nobody
+    tells it), and what a report adds.
+    """
 
     root: Sha256
     learned: Mapping[GitOid, Sha256]
     committed: str
+    remark: str = ""
 
 
 def sync_repo(bench: Bench, task: Task) -> RepoReport:
@@ -170,18 +174,19 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     tally.commit = change.resolved.commit
     _announce(bench, task, change)
     ref = _ref(bench, task, change.resolved.commit)
-    root, learned, committed = _there(change) or _bring_with_room(bench, task, change, tally)
+    brought = _there(change) or _bring_with_room(bench, task, change, tally)
     bench.site.go_on()
-    _publish(bench, task, change, (root, ref), watch)
+    _publish(bench, task, change, (brought.root, ref), watch)
     published = bench.site.now()
-    learn(bench.target, learned)
-    said = remarks(change.resolved), second_hand(change.resolved)
+    learn(bench.target, brought.learned)
+    reason = "; ".join(filter(None, (remarks(change.resolved), brought.remark)))
+    said = reason, second_hand(change.resolved)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)
     return replace(
         report_of(task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
         reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
-        committed=committed if moment(committed) else None,
+        committed=brought.committed if moment(brought.committed) else None,
         published=published,
     )
 
@@ -234,10 +239,32 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     found = Ref.of_full_name(named, commit)
     if found is not None:
         return found
-    for ref in bench.source.refs(task.repo):
+    for ref in _refs(bench, task):
         if ref.answers_to(task.revision) and not (name_fault(ref.name) or name_fault(ref.ref)):
             return replace(ref, target=commit)
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
+
+
+def _refs(bench: Bench, task: Task) -> tuple[Ref, ...]:
+    """The upstream's; those that are published where it tells of none and the revision is one of them."""
+    try:
+        return bench.source.refs(task.repo)
+    except NoSuchCall as error:
+        published = bench.glance.refs(task.repo).refs
+        if any(ref.answers_to(task.revision) for ref in published):
+            return published
+        whole = f"refs/heads/{task.revision} or refs/tags/{task.revision}"
+        raise NoSuchCall(f"{error}: nobody says what {task.revision} is; write {whole} in revisions") from error
+
+
+def _history(bench: Bench, resolved: Resolved) -> tuple[tuple[Commit, ...], str]:
+    """The newest commits; where the upstream tells of none, the commit alone with the date of its repo, and why."""
+    try:
+        return bench.source.history(resolved.asked, resolved.commit), ""
+    except NO_SIDE as error:
+        dates = (str(resolved.described.get(key)) for key in ("lastModified", "createdAt"))
+        date = next(filter(moment, dates), bench.site.now())
+        return (Commit(resolved.commit, "", date),), f"published without its history: {error}"
 
 
 def _bring_with_room(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
@@ -246,19 +273,20 @@ def _bring_with_room(bench: Bench, task: Task, change: Change, tally: Tally) -> 
 
 
 def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> Brought:
+    history, untold = _history(bench, change.resolved)  # first: what it fails for is not worth all files
     brought = _bring_files(bench, task, change, tally)
     proved = {content: landed.digest for content, landed in brought.items()}
     manifest = carry_out(change.plan, change.base, change.present | proved)
     snapshot = Snapshot(
         resolved=change.resolved,
         manifest=manifest,
-        history=bench.source.history(task.repo, change.resolved.commit),
+        history=history,
         selection=task.job.selection,
         verdict=change.verdict,
     )
     there = There(change.known_documents, {digest: content.size for content, digest in proved.items()})
     root = publish_documents(bench.target.store, snapshot, there, bench.files.map)
-    return Brought(root, git_oids(manifest), snapshot.history[0].date)
+    return Brought(root, git_oids(manifest), "" if untold else history[0].date, untold)
 
 
 def _bring_files(bench: Bench, task: Task, change: Change, tally: Tally) -> dict[Content, Landed]:

@@ -21,6 +21,7 @@ from mirror_sync.errors import (
     FileNotFound,
     IntegrityError,
     MirrorError,
+    NoSuchCall,
     NotFoundOrPrivate,
     RateLimited,
     RevisionNotFound,
@@ -33,7 +34,12 @@ from mirror_sync.sources.breaker import Breaker, BreakerPolicy, Resting
 from mirror_sync.sources.distrust import Suspicions
 
 _SILENT = (Unreachable, BadAnswer, IntegrityError)  # no answer; all else is one
-_ABSENT = (NotFoundOrPrivate, RevisionNotFound, FileNotFound)  # an answer that speaks for one endpoint alone
+_ABSENT = (
+    NotFoundOrPrivate,
+    NoSuchCall,
+    RevisionNotFound,
+    FileNotFound,
+)  # an answer that speaks for one endpoint alone
 _COMPLAINTS = (TooSlow, BadAnswer)  # it is there, and another may be better
 _T = TypeVar("_T")
 
@@ -274,7 +280,7 @@ def _tells(error: UpstreamError) -> int:
     """How much an endpoint must know of a repo to refuse it so."""
     if isinstance(error, _Empty):
         return 1
-    kinds = {NotFoundOrPrivate: 0, RevisionNotFound: 2, FileNotFound: 3}
+    kinds = {NotFoundOrPrivate: 0, NoSuchCall: 1, RevisionNotFound: 2, FileNotFound: 3}
     return kinds.get(type(error), len(kinds))
 
 

@@ -141,14 +141,14 @@ class HubSource:
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         """One call."""
-        with self._asking(self._asked(repo)):
+        with self._asking(self._asked(repo, side="branches and tags")):
             found = self._api.list_repo_refs(repo.id, repo_type=repo.kind)
             groups = {"branches": found.branches, "tags": found.tags, "converts": found.converts}
             return tuple(ref_of(group, entry) for group, entries in groups.items() for entry in entries)
 
     def authorize(self, repo: Repo) -> None:
         """One call, which counts as no download."""
-        with self._asking(self._asked(repo)):
+        with self._asking(self._asked(repo, side="access to gated files")):
             self._api.auth_check(repo.id, repo_type=repo.kind)
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
@@ -173,7 +173,7 @@ class HubSource:
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """One call: the newest fifty."""
-        asked = self._asked(repo, commit)
+        asked = self._asked(repo, commit, side="history of commits")
         with self._asking(asked):
             answer = self._get(f"/api/{repo.kind.plural}/{repo.id}/commits/{commit}")
             commits = commits_of(json_of(answer.content), _HISTORY)
@@ -208,8 +208,10 @@ class HubSource:
             return Standing.UNPROVEN  # a mirror or a gateway, which knows no users
         return Standing.PROVED
 
-    def _asked(self, repo: Repo | None = None, revision: str | None = None, path: str | None = None) -> Asked:
-        return Asked(self._endpoint, self._token, repo, revision, path)
+    def _asked(
+        self, repo: Repo | None = None, revision: str | None = None, path: str | None = None, side: str = ""
+    ) -> Asked:
+        return Asked(self._endpoint, self._token, repo, revision, path, side)
 
     def _get(self, path: str, **query: Any) -> httpx2.Response:
         question = f"?{urlencode(query, doseq=True)}" if query else ""

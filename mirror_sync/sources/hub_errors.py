@@ -18,6 +18,7 @@ from mirror_sync.errors import (
     Disabled,
     FileNotFound,
     Gated,
+    NoSuchCall,
     NotFoundOrPrivate,
     RateLimited,
     RevisionNotFound,
@@ -32,6 +33,7 @@ _DISABLED = "Access to this resource is disabled."
 _SHOWN = 200  # characters of a server's own words that a message repeats
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _LEGAL = 401, 403, 404, 429, 451
 _NOT_DONE = 501
+_NO_CALL = {_NOT_FOUND, 405, _NOT_DONE}
 _WINDOW = re.compile(r"\br\s*=\s*(\d{1,9})\s*;\s*t\s*=\s*(\d{1,9})(?!\d)")
 _SECONDS = re.compile(r"[0-9]{1,9}")  # more are no wait that anybody means
 _LATER = {408, 425, 500, 502, 503, 504}
@@ -46,6 +48,7 @@ class Asked:
     repo: Repo | None = None
     revision: str | None = None
     path: str | None = None
+    side: str = ""  # what is asked for beside the repo's files, which some mirrors of the Hub do not know
 
     @property
     def page(self) -> str:
@@ -70,6 +73,8 @@ def refusal(
         wait = retry_after(headers, now())
         later = "" if wait is None else f" for {wait:.0f} s"
         return RateLimited(f"{asked.endpoint} asks us to wait{later}: the rate limit is spent", wait)
+    if asked.side and status in _NO_CALL and headers.get("X-Error-Code") is None:
+        return NoSuchCall(f"{asked.endpoint} tells no {asked.side} (it answered {status} where {asked.page} is there)")
     if status == _NOT_DONE and asked.repo is None:
         return _missing(asked)  # a server that has no lists has nothing else of ours out of order
     if status in _LATER or status >= 500:  # noqa: PLR2004  the class of server errors
