@@ -12,8 +12,9 @@ from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.ports import read_all
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, SIDE_CALLS, Hub, faults
+from tests.standin.tree import FileLike
 
-TREE = {"a": b"1", "w": LFS(b"weights")}
+TREE: dict[str, FileLike] = {"a": b"1", "w": LFS(b"weights")}
 
 
 @pytest.fixture
