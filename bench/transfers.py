@@ -170,6 +170,13 @@ SMALL = Transfer(
     (*to_bucket(competitors.TUNED_SMALL), *TO_FOLDER),
     (*_bucket(1.1, 2, 3), *_folder(rclone=1.0, snapshot=5)),
 )
+CONFIRM = Transfer(
+    "confirm",
+    "5,000 files of 4 KiB, looked for after they were put and not",
+    SMALL.batches,
+    (turns.ours_to_bucket, turns.ours_unconfirmed),
+    (Faster(turns.UNCONFIRMED, "S3", 0.7),),
+)
 MIXED = Transfer(
     "mixed",
     "3 files of 300 MiB, 60 of 4 MiB, 2,000 of 4 KiB",

@@ -16,6 +16,7 @@ from bench.upstream import Upstream
 from tests.servers.radosgw import Gateway
 
 OURS = "mirror-sync"
+UNCONFIRMED = f"{OURS}, confirm: off"
 TUNED, DEFAULT = "rclone tuned", "rclone default"
 SNAPSHOT, ARIA = "snapshot_download", "aria2c + sha256sum"
 BY_RCLONE, BY_S5CMD = f"{SNAPSHOT}, then rclone", f"{SNAPSHOT}, then s5cmd"
@@ -70,13 +71,21 @@ class Turn(Protocol):
 
 def ours_to_bucket(place: Place) -> Mapping[str, Cost]:
     """Mirror into a bucket."""
+    return {f"{OURS} > S3": _into_bucket(place, {})}
+
+
+def ours_unconfirmed(place: Place) -> Mapping[str, Cost]:
+    """Mirror into a bucket without looking for what was put."""
+    return {f"{UNCONFIRMED} > S3": _into_bucket(place, {"confirm": "off"})}
+
+
+def _into_bucket(place: Place, more: Mapping[str, str]) -> Cost:
     with place.bucket() as (gateway, bucket):
-        target = competitors.bucket_target(gateway, bucket)
-        configuration = place.jobs(target)
+        configuration = place.jobs({**competitors.bucket_target(gateway, bucket), **more})
         cost = place.run(competitors.sync(configuration))
         if place.check:
             _check_mirror(place, configuration, _bucket_sizes(gateway, bucket))
-        return {f"{OURS} > S3": cost}
+        return cost
 
 
 def ours_to_folder(place: Place) -> Mapping[str, Cost]:

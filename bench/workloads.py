@@ -14,6 +14,6 @@ from bench.table import Section
 
 WORKLOADS: dict[str, Callable[[Setting], Section]] = {
     one.name: partial(transfers.run, transfer=one)
-    for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.MIXED)
+    for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.CONFIRM, transfers.MIXED)
 } | {"unchanged": unchanged.run, "one-of-many": one_of_many.run, "huge": huge.run}
 WORKLOADS |= {"readers": readers.run, "readers-minute": readers.run_minute}

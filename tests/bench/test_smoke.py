@@ -16,7 +16,7 @@ from bench.places import BIN
 from bench.setting import Setting
 from bench.table import Results, markdown
 from bench.transfers import Faster, Transfer
-from bench.turns import ARIA, BY_RCLONE, BY_S5CMD, DEFAULT, OURS, TUNED, Turn, WrongResult
+from bench.turns import ARIA, BY_RCLONE, BY_S5CMD, DEFAULT, OURS, TUNED, UNCONFIRMED, Turn, WrongResult
 from bench.unchanged import Fleet
 from tests.requirements import need
 from tests.servers.radosgw import Gateway
@@ -58,6 +58,11 @@ def test_everybody_fills_a_bucket_in_turn_and_is_judged(setting: Setting, radosg
     to_bucket = {row[""] for row in found.rows if row["to"] == "S3"}
     assert to_bucket == {OURS, TUNED, DEFAULT, BY_RCLONE, BY_S5CMD, transfers.BEST_TWO_STEP}
     assert [verdict.met for verdict in found.verdicts] == [True, True]
+
+
+def test_looking_for_what_was_put_is_measured_beside_leaving_it(setting: Setting, radosgw: Gateway) -> None:
+    found = transfers.run(replace(setting, given=radosgw), replace(transfers.CONFIRM, batches=FILES))
+    assert {row[""] for row in found.rows} == {OURS, UNCONFIRMED}
 
 
 def test_nobody_wins_by_doing_nothing(setting: Setting) -> None:
