@@ -35,8 +35,8 @@ BAD_CURSOR = "Bad cursor"
 BAD_BODY = "Bad body: paths are wanted, as a form or as JSON"
 MANY_PATHS = f"Too many paths: {MOST_PATHS} at most are answered at once, ask for the others in another request"
 GONE = "This listing has changed: start again"
-NOTHING = "Not found"
-NO_METHOD = "Method not allowed: this is a read-only mirror"
+NOTHING = "Nothing is here: this mirror gives the files, listings and info of models and datasets"
+NO_METHOD = "This mirror is read-only: nothing can be uploaded, created, changed or deleted here; do it upstream"
 NO_REPO = "Repository not found: it is not mirrored here"
 NO_REVISION = "Revision not found: it is not mirrored here"
 NO_ENTRY = "Entry not found"
@@ -50,6 +50,9 @@ BROKEN = "Internal error: the mirror's log says more"
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
+
+# What a refusal is written as: its type, and the key of the message; git shows text, and git-lfs what its own API says.
+FORMS = {"json": (JSON, "error"), "text": (TEXT, ""), "lfs": ("application/vnd.git-lfs+json", "message")}
 
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), TEXT)}
@@ -115,17 +118,19 @@ class Answer:
 class Refusal(Exception):
     """An answer that is an error; `code` is the Hub's X-Error-Code, by which its clients tell errors apart."""
 
-    def __init__(self, status: int, message: str, code: str = "", **headers: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "", *, form: str = "json", **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message, self.code = status, message, code
+        self.status, self.message, self.code, self._form = status, message, code, form
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     @property
     def answer(self) -> Answer:
-        headers = {"Content-Type": JSON, "Cache-Control": NEVER, "X-Error-Message": self.message, **self.headers}
+        media_type, key = FORMS[self._form]
+        headers = {"Content-Type": media_type, "Cache-Control": NEVER, "X-Error-Message": self.message, **self.headers}
         if self.code:
             headers["X-Error-Code"] = self.code
-        return Answer(self.status, headers, encode_json({"error": self.message}).encode())
+        body = encode_json({key: self.message}) if key else f"{self.message}\n"
+        return Answer(self.status, headers, body.encode())
 
 
 def repo_not_found() -> Refusal:

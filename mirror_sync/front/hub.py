@@ -113,7 +113,7 @@ class Hub:
             return Answer(204, dict(answers.PREFLIGHT))
         match = routes.match(asked.raw_path)
         if match is None:
-            raise Refusal(404, answers.NOTHING)
+            raise _lacking(asked)
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
         try:
@@ -255,6 +255,14 @@ class Hub:
         if entry.get("type") != kind:
             raise answers.entry_not_found(opened.commit)
         return entry
+
+
+def _lacking(asked: Asked) -> Refusal:
+    """What is no route: with the words for what a mirror does not do."""
+    lack = routes.lack(asked.raw_path)
+    if asked.method not in routes.GET and (lack is None or lack.form == "json"):
+        return Refusal(405, answers.NO_METHOD, Allow=", ".join(routes.GET))
+    return Refusal(404, answers.NOTHING) if lack is None else Refusal(404, lack.message, form=lack.form)
 
 
 def _link(asked: Asked, target: str) -> dict[str, str]:

@@ -69,6 +69,42 @@ ROUTES = (
 )
 
 
+_ID = f"/(?:(?:datasets|spaces)/)?{FIELDS['id']}"
+
+
+class Lack(NamedTuple):
+    """What this mirror does not do, by the raw path of who asks for it: clients show the words, and no others."""
+
+    pattern: str
+    message: str
+    form: str = "json"
+
+
+# The first that matches speaks, of all that is no route and writes nothing.
+LACKS = (
+    Lack(
+        f"^/+{_ID.removeprefix('/')}(?:\\.git)?/info/lfs/.*$",
+        "This mirror has no git: download with hf download, or by the address of a file (/ID/resolve/main/PATH)",
+        "lfs",
+    ),
+    Lack(
+        f"^/+{_ID.removeprefix('/')}(?:\\.git)?/(?:info/refs|git-upload-pack|git-receive-pack|HEAD|objects/.*)$",
+        "This mirror has no git: download with hf download, or by the address of a file (/ID/resolve/main/PATH)",
+        "text",
+    ),
+    Lack("^/+(?:api/)?(?:spaces|kernels|buckets)(?:/.*)?$", "Only models and datasets are mirrored here, nothing else"),
+    Lack(
+        "^/+(?:api/whoami.*|oauth/.*|login.*|join.*)$",
+        "This mirror has no accounts: it asks for no token, and knows none",
+    ),
+    Lack(
+        "^/+api/(?:organizations|users|collections|papers|daily_papers|trending|quicksearch|jobs|settings)(?:[/?].*)?$",
+        "This mirror knows models and datasets alone: no people, organizations, collections, papers or jobs",
+    ),
+    Lack("^/+api/[a-z]+/.*/discussions.*$", "This mirror has no discussions and no pull requests: see them upstream"),
+)
+
+
 class Match(NamedTuple):
     """A route and what stands in its fields, still percent-encoded."""
 
@@ -77,6 +113,7 @@ class Match(NamedTuple):
 
 
 _COMPILED = tuple((route, re.compile(route.pattern(), re.ASCII)) for route in ROUTES)
+_LACKS = tuple((lack, re.compile(lack.pattern, re.ASCII)) for lack in LACKS)
 _DOTS = re.compile(DOTS)
 
 
@@ -87,6 +124,11 @@ def match(raw_path: str) -> Match | None:
         if found is not None:
             return Match(route, found.groupdict())
     return None
+
+
+def lack(raw_path: str) -> Lack | None:
+    """What is asked for at a raw path that is no route, where that is a thing of the Hub."""
+    return next((lack for lack, pattern in _LACKS if pattern.fullmatch(raw_path)), None)
 
 
 def has_dots(raw_path: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, site_key
+from mirror_sync.front.answers import NOTHING
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import dataset, model
@@ -141,7 +142,7 @@ def refused(reply: Reply) -> tuple[int, str | None, str | None]:
 def test_the_names_of_places_inside_a_front_are_paths_like_any_other(mirror: Mirror, target: str, spelled: str) -> None:
     reply = mirror.get(target.replace("/-/", spelled))
     assert refused(reply) == (404, "application/json; charset=utf-8", None)
-    assert reply.json == {"error": "Not found"}
+    assert reply.json == {"error": NOTHING}
     assert reply.headers.get_all("Content-Security-Policy") == ["default-src 'none'; sandbox"]
     assert reply.header("Cache-Control") == "no-store"
 

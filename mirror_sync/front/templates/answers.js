@@ -37,12 +37,15 @@ function redirect(r, status, headers, location) {
 }
 
 function refuse(r, error) {
-    const headers = Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.never,
+    const form = tables.FORMS[error.form || 'json'];
+    const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': error.message}, error.headers);
     if (error.code) {
         headers['X-Error-Code'] = error.code;
     }
-    send(r, error.status, headers, JSON.stringify({error: error.message}));
+    const said = {};
+    said[form[1]] = error.message;
+    send(r, error.status, headers, form[1] ? JSON.stringify(said) : error.message + '\n');
 }
 
 function sendJson(r, text, headers) {

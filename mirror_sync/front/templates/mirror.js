@@ -36,6 +36,9 @@ async function route(r) {
         return answers.send(r, 204, tables.PREFLIGHT);
     }
     const found = match(r.variables.request_uri.split('?')[0]);
+    if (found === null) {
+        throw lacking(r);
+    }
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
@@ -58,7 +61,17 @@ function match(path) {
             return {route: tables.ROUTES[i], fields: found.groups};
         }
     }
-    throw answers.refusal(404, tables.MESSAGES.nothing);
+    return null;
+}
+
+// What is no route: with the words for what a mirror does not do.
+function lacking(r) {
+    const path = r.variables.request_uri.split('?')[0], lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
+    if (tables.READABLE.indexOf(r.method) < 0 && (!lack || lack.form === 'json')) {
+        return answers.refusal(405, tables.MESSAGES.method, '', {Allow: tables.READABLE.join(', ')});
+    }
+    return lack ? Object.assign(answers.refusal(404, lack.message), {form: lack.form})
+                : answers.refusal(404, tables.MESSAGES.nothing);
 }
 
 // A 307 to the same under another id, as the Hub's: an absolute path, which the oldest clients follow too.
