@@ -35,10 +35,15 @@ async function document(r, digest) {
     return text;
 }
 
-// Whether the bucket itself has said that it has no such object, in an answer whose body nginx has thrown away.
-function saidMissing(r) {
+// Whether the bucket itself has said that it has no such object, in an answer whose body nginx has thrown away. Where that
+// has no mark of S3, as a HEAD may have none, the question is put once more.
+async function saidMissing(r, key) {
     const v = r.variables;
-    return tables.BUCKET.root !== '' || /xml/.test(v.upstream_http_content_type || '') || !!v.upstream_http_x_amz_request_id;
+    if (tables.BUCKET.root || /xml/.test(v.upstream_http_content_type || '') || v.upstream_http_x_amz_request_id) {
+        return true;
+    }
+    const text = await read(r, key);
+    return text === null;
 }
 
 function refs(r, kinds, id) {

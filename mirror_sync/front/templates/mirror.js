@@ -250,21 +250,28 @@ async function pointer(r) {
 // The bucket has no such blob. What a published snapshot names must be there; what a client names need not.
 // Who asked for the location itself has named none: a path like any other.
 function noBlob(r) {
-    if (r.variables.blob_commit || (r.variables.blob_digest && !bucket.saidMissing(r))) {
+    if (r.variables.blob_commit) {
         badBucket(r);
     } else if (!r.variables.blob_digest) {
         answer(r);
     } else {
-        answers.refuse(r, answers.entryNotFound());
+        refuseMissing(r, r.variables.blob_key, answers.entryNotFound());
     }
 }
 
-function noPage(r) {
-    if (r.variables.blob_type && !bucket.saidMissing(r)) {
-        badBucket(r);
-    } else {
-        catalogue.noPage(r);
+async function refuseMissing(r, key, refusal) {
+    let missing = false;
+    try {
+        missing = await bucket.saidMissing(r, key);
+    } catch (error) {
+        r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
     }
+    answers.refuse(r, missing ? refusal : answers.refusal(502, tables.MESSAGES.bucket));
+}
+
+function noPage(r) {
+    const name = (r.variables.request_uri.split('?')[0].replace(/^\/+-\//, '') || 'index.html');
+    refuseMissing(r, 'site/' + name, answers.refusal(404, tables.MESSAGES.nothing));
 }
 
 // A bucket that refuses, or does not answer, is not an empty one.
