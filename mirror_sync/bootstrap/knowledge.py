@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -24,6 +23,7 @@ from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.times import iso_utc
+from mirror_sync.domain.url import Url
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
@@ -127,8 +127,8 @@ class Machine:
         found = self._settings.upstreams[upstream]
         if not isinstance(found, HubUpstream) or found.veiled:
             return ""
-        parts = urlsplit(found.endpoints[0])
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        place = Url.parse(found.endpoints[0])
+        return f"{place.scheme}://{place.netloc}"
 
 
 def _grow(history: History, place: str, today: Overview) -> tuple[Day, ...]:

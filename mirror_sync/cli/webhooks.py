@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.url import Url
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.figures import counted
 
@@ -28,8 +28,10 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
             '"${WEBHOOK_SECRET:-}"}, and give this command the variable, too; the daemon has it from '
             "/etc/mirror-sync/environment"
         )
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook")
+    try:
+        Url.parse(url)
+    except ValueError as error:
+        raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook") from error
     for upstream in _hubs(settings):
         found = open_webhooks(upstream).watch(url, secret, _patterns(settings, upstream))
         names = ", ".join(f"{one.type} {one.name}" for one in found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,8 +15,8 @@ from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.config.settings import DirectoryTarget, Target
 from mirror_sync.config.sides import TargetEntry
 from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.url import Url
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
 _FOLDERS = ("/", "./", "../", "file:")  # nothing but a folder begins so
@@ -63,13 +63,8 @@ def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
 def _endpoint(url: str | None) -> str:
     if url is None:
         return "s3:/"
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")  # in small letters already
+    found = Url.parse(url)
+    host = found.host.rstrip(".")
     if _AWS.fullmatch(host):
         return "s3:/"
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    shown = "127.0.0.1" if host in _LOOPBACK else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    return (
-        f"{parts.scheme}://{shown}{'' if port == _DEFAULT_PORTS[parts.scheme] else f':{port}'}{parts.path.rstrip('/')}"
-    )
+    return str(replace(found, host="127.0.0.1" if host in _LOOPBACK else host)).rstrip("/")

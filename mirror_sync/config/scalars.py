@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -17,6 +16,7 @@ from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
 from mirror_sync.domain.refs import name_fault
 from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry
+from mirror_sync.domain.url import Url
 
 Read = TypeVar("Read")
 
@@ -115,12 +115,9 @@ def variable(text: str) -> str:
 def _hook_url(secret: SecretStr) -> SecretStr:
     """The address of a webhook; it is never repeated."""
     try:
-        parts = urlsplit(secret.get_secret_value())
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        Url.parse(secret.get_secret_value())
     except ValueError:
-        sound = False
-    if not sound:
-        raise ValueError("is no address; write https://hooks.example.org/...")
+        raise ValueError("is no address; write https://hooks.example.org/...") from None
     return secret
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from mirror_sync.domain.url import Url
 
 ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
 _NAME = re.compile(r"[A-Za-z0-9._\-]+")
@@ -50,11 +52,10 @@ def _directory(target: DirectoryBucket) -> dict[str, Any]:
 
 def _s3(target: S3Bucket) -> dict[str, Any]:
     _check(target)
-    url = urlsplit(target.endpoint_url or f"https://s3.{target.region}.amazonaws.com")
-    host = url.hostname or ""
+    url = Url.parse(target.endpoint_url or f"https://s3.{target.region}.amazonaws.com")
+    host = url.host
     virtual = target.addressing == "virtual"
     name = f"{target.bucket}.{host}" if virtual else host
-    port = url.port or (443 if url.scheme == "https" else 80)
     resolvers = _resolvers(host) if target.resolvers is None else target.resolvers
     parts = [*([] if virtual else [target.bucket]), *filter(None, target.prefix.split("/"))]
     return {
@@ -62,10 +63,10 @@ def _s3(target: S3Bucket) -> dict[str, Any]:
         "signed": target.access_key is not None,
         "scheme": url.scheme,
         "region": target.region,
-        "server": address(host, port),
+        "server": address(host, url.port),
         "server_name": name,
-        "authority": address(name, port) if resolvers else "bucket",
-        "host": address(name, url.port),
+        "authority": address(name, url.port) if resolvers else "bucket",
+        "host": replace(url, host=name).netloc,
         "base": "".join(f"/{quote(part, safe='')}" for part in parts) + "/",
         "resolvers": [address(server, None) for server in resolvers],
         "ca_bundle": str(target.ca_bundle),

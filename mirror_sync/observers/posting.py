@@ -8,7 +8,8 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+
+from mirror_sync.domain.url import Url
 
 _MOST = 64 * 1024  # bytes of an answer that are looked at
 
@@ -60,15 +61,14 @@ class _Work:
                 line.shutdown(socket.SHUT_RDWR)
 
     def _ask(self) -> tuple[int, bytes]:
-        place = urlsplit(self.url)
+        place = Url.parse(self.url)
         if place.scheme == "https":
             trusted = ssl.create_default_context()
             self._connection = http.client.HTTPSConnection(
-                place.hostname or "", place.port, timeout=self.seconds, context=trusted
+                place.host, place.port, timeout=self.seconds, context=trusted
             )
         else:
-            self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=self.seconds)
-        target = f"{place.path or '/'}{f'?{place.query}' if place.query else ''}"
-        self._connection.request("POST", target, self.body, {"Content-Type": "application/json"})
+            self._connection = http.client.HTTPConnection(place.host, place.port, timeout=self.seconds)
+        self._connection.request("POST", place.target, self.body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         return answer.status, answer.read(_MOST)

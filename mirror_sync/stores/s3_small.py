@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
 
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies, percent_encode
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.url import Url
 from mirror_sync.stores.s3_client import Access, S3Options
 from mirror_sync.stores.s3_line import PIECE, Lines, Server
 from mirror_sync.stores.s3_missing import Absent
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
 _SHY = 60.0  # seconds after a failure in which bodies of many pieces are left to boto3, who asks whether they may come
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
-_PORTS = {"http": 80, "https": 443}
 _OK, _NOT_FOUND = 200, 404
 _MOVED, _FAILED = 300, 500  # from here to there an answer speaks against the way itself
 _DOUBTS = 3  # refusals in a row of what boto3 then sent with success: this way is not for this server
@@ -136,10 +135,13 @@ class ShortWay:
         request: AWSPreparedRequest | None = self._heard.__dict__.pop("request", None)
         if self._way is not None or request is None or self._doubts >= _DOUBTS:
             return
-        place = urlsplit(request.url)
+        try:
+            place = Url.parse(request.url)
+        except ValueError:
+            return  # boto3 reads it in some way of its own
         signed = _SIGNED.match(_text(request.headers.get("Authorization")))
         keys = self._access.keys()
-        if keys is None or signed is None or signed[1] != keys.access_key or _is_proxied(request.url):
+        if keys is None or signed is None or signed[1] != keys.access_key or _is_proxied(place):
             return
         if place.query or not place.path.endswith(f"/{_quoted(name)}"):
             return
@@ -147,15 +149,14 @@ class ShortWay:
         with self._lock:
             if self._way is None:
                 lines = Lines(self._server(place), self._options.max_connections)
-                self._way = _Way(lines, _host(place), base, signed[2], _text(request.headers.get("User-Agent")))
+                self._way = _Way(lines, place.netloc, base, signed[2], _text(request.headers.get("User-Agent")))
 
-    def _server(self, place: SplitResult) -> Server:
+    def _server(self, place: Url) -> Server:
         tls = None
         if place.scheme == "https":
             tls = ssl.create_default_context(cafile=self._access.trusted or get_cert_path(verify=True))
         options = self._options
-        port = place.port or _PORTS[place.scheme]
-        return Server(place.hostname or "", port, tls, options.connect_timeout, options.read_timeout)
+        return Server(place.host, place.port, tls, options.connect_timeout, options.read_timeout)
 
 
 def _stated(answer: Head) -> Stated | None:
@@ -166,17 +167,12 @@ def _stated(answer: Head) -> Stated | None:
         return None
 
 
-def _host(place: SplitResult) -> str:
-    """As botocore signs it: the port only where it is not the scheme's own."""
-    return place.netloc.removesuffix(f":{_PORTS[place.scheme]}")
-
-
 def _quoted(name: str) -> str:
     return str(percent_encode(name, safe="/~"))
 
 
-def _is_proxied(url: str) -> bool:
-    return bool(get_environ_proxies(url).get(urlsplit(url).scheme))
+def _is_proxied(place: Url) -> bool:
+    return bool(get_environ_proxies(str(place)).get(place.scheme))
 
 
 def _text(value: str | bytes | None) -> str:

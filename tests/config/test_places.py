@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.config import addresses
 from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import DirectoryTarget, S3Target
-from tests.config.texts import LICENSES, UPSTREAMS, faults, settings
+from mirror_sync.domain.url import Url
+from tests.config.texts import JOBS, LICENSES, UPSTREAMS, faults, settings
 
 SERVER = "http://127.0.0.1:9000"
 
@@ -94,3 +96,40 @@ def test_a_spelling_in_other_letters_is_the_same_host_but_no_other_bucket(
     assert place_of(one) != place_of(S3Target("b", f"{name}-y", f"{prefix}/", url))
     assert place_of(one) != place_of(S3Target("b", f"{name}-x", "", url))
     assert place_of(one) != place_of(DirectoryTarget("b", Path("/srv") / name))
+
+
+ONE_READING = {
+    "https://hub.example": "https://hub.example",
+    "https://HUB.example:443/": "https://hub.example",
+    "http://hub.example:80/hf/": "http://hub.example/hf",
+    "http://[::0001]:9000": "http://[::1]:9000",
+    "http://10.0.0.7:9000": "http://10.0.0.7:9000",
+    "http://minio_1:9000": "http://minio_1:9000",
+}
+NO_READING = [
+    *("http://127.1", "http://0x7f.0.0.1", "http://2130706433", "http://a..b", "http://a%2eb", "http://a\\b"),
+    *("http://a:0", "http://a:70000", "http:/a", "http:a", "http:///a", "ftp://a", "http://a b", "http://ä.example"),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), ONE_READING.items())
+def test_an_address_is_kept_as_those_read_it_who_connect(text: str, read: str) -> None:
+    assert addresses.endpoint(text) == read
+    assert str(Url.parse(text)).rstrip("/") == read
+
+
+@pytest.mark.parametrize("text", NO_READING)
+def test_an_address_that_two_readers_might_read_differently_is_a_fault(text: str) -> None:
+    """Of an upstream, of a bucket's server, of a chat."""
+    with pytest.raises(ValueError, match="must be an address like"):
+        addresses.endpoint(text)
+    (found,) = faults(f"{UPSTREAMS}targets: {{a: {{url: /m}}}}\n{LICENSES}{JOBS}on: {{failed: [{{post: '{text}'}}]}}\n")
+    assert found.endswith("on.failed[0].post: is no address; write https://hooks.example.org/...")
+
+
+def test_the_address_of_a_notice_names_no_user() -> None:
+    """It would not be sent, and a proxy in between might take it for another's."""
+    post = "on: {failed: [{post: 'https://me:secret@hooks.example/x'}]}\n"
+    (found,) = faults(f"{UPSTREAMS}targets: {{a: {{url: /m}}}}\n{LICENSES}{JOBS}{post}")
+    assert "is no address" in found
+    assert "secret" not in found

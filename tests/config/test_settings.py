@@ -200,7 +200,7 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
         ("listen: '[::1]:8081'", FrontSettings("::1", 8081)),
         ("bucket: public", FrontSettings(bucket="public")),
         ("url: 'https://models.example.org/'", FrontSettings(url="https://models.example.org")),
-        ("url: 'http://[::1]:80/some/hub'", FrontSettings(url="http://[::1]:80/some/hub")),
+        ("url: 'http://[::1]:80/some/hub'", FrontSettings(url="http://[::1]/some/hub")),
         ("url: ''", FrontSettings()),
         ("user: www-data", FrontSettings(user="www-data")),
         ("user: ''", FrontSettings()),
