@@ -17,6 +17,7 @@ from mirror_sync.domain import catalogue
 from mirror_sync.domain.catalogue import Overview, ShownJob
 from mirror_sync.domain.line import Line
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.selection import LeftOut
 
 FORMAT = 1
 _NEVER = "0001-01-01 00:00:00 +0000"  # how tunasync writes a time that is none: Go's zero
@@ -38,7 +39,11 @@ _JOB_LINE = (
 )
 
 
-def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapping[str, str]) -> bytes:
+Left = Mapping[tuple[Kind, str, str | None], tuple[LeftOut, ...] | None]
+"""What patterns leave out, by kind, repo and commit; None for what is not known."""
+
+
+def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapping[str, str], left: Left) -> bytes:
     """status.json: `lines` are free of what is the operator's alone; `unused` assets by the times since when.
 
     One that would be too large to be read again has no lines.
@@ -58,10 +63,10 @@ def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapp
             "pruned": {"at": overview.pruned},
             "jobs": [_job(job) for job in known.jobs],
             "unused": dict(unused),
-            "repos": [{name: getattr(line, name) for name in _JOB_LINE} for line in lines],
+            "repos": [_line(line, left) for line in lines],
         }
     )
-    return status(known, overview, (), unused) if lines and len(made) > catalogue.LARGEST else made
+    return status(known, overview, (), unused, left) if lines and len(made) > catalogue.LARGEST else made
 
 
 def tunasync(known: Known, lines: Iterable[Line]) -> bytes:
@@ -93,6 +98,12 @@ def _written(document: Any) -> bytes:
 def _job(job: KnownJob) -> dict[str, Any]:
     rest = {"machine": job.machine, "at": job.at, "upstream": job.upstream, "succeeded": job.succeeded}
     return {**asdict(job.shown), **rest}
+
+
+def _line(line: Line, left: Left) -> dict[str, Any]:
+    found = left.get((line.kind, line.repo, line.commit))
+    left_out = None if found is None else [asdict(one) for one in found]
+    return {**{name: getattr(line, name) for name in _JOB_LINE}, "left_out": left_out}
 
 
 def _sizes(lines: Iterable[Line]) -> dict[str, int]:

@@ -20,20 +20,25 @@ from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.policy import terms_from_card
 from mirror_sync.domain.refs import Refs, name_fault
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_all, read_document
 
-_FORMAT = "1"  # of what is remembered
+_FORMAT = "2"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
+_PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`."""
+    """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
+
+    `left` is what `patterns`, the selection in words, leave out of it; None where that is not known.
+    """
 
     licenses: tuple[str, ...] = ()
     task: str = ""
@@ -43,6 +48,8 @@ class Facts:
     shown: str | None = None
     listings: tuple[str, ...] = ()
     snapshots: tuple[ShownSnapshot, ...] = ()
+    left: tuple[LeftOut, ...] | None = ()
+    patterns: str = ""
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -107,6 +114,8 @@ class Gather:
             shown=shown,
             listings=tuple(shard.digest for shard in root.shards),
             snapshots=tuple(snapshots),
+            left=_left(root),
+            patterns="" if root.selection == Selection() else _fit(short(str(root.selection), REASON)),
         )
 
     def _snapshot(
@@ -162,6 +171,15 @@ def _described(info: bytes) -> Facts:
     return Facts(licenses, task, _word(said.get("library_name")) or _word(card.get("library_name")))
 
 
+def _left(root: Root) -> tuple[LeftOut, ...] | None:
+    if root.selection == Selection():
+        return ()
+    if root.left is None:
+        return None
+    known = [one for one in root.left if one.rule in ("exclude", "include")][:_PATTERNS]
+    return tuple(replace(one, patterns=tuple(map(_word, one.patterns[:_PATTERNS]))) for one in known)
+
+
 def _word(value: object) -> str:
     return _fit(short(value, _WORD)) if isinstance(value, str) else ""
 
@@ -198,4 +216,9 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
 
 def _decoded(kept: dict[str, Any]) -> Facts:
     lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
-    return Facts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"]))})
+    left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
+    return Facts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"])), "left": left})
+
+
+def _left_out(kept: dict[str, Any]) -> LeftOut:
+    return LeftOut(**{**kept, "patterns": tuple(kept["patterns"])})

@@ -26,6 +26,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import HUB, repo_of, site_key
 from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.selection import LeftOut
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports import Stat
 
@@ -53,12 +54,13 @@ class Sheets:
 class _Entry:
     """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written.
 
-    No row: it has no page, and must not be listed.
+    No row: it has no page, and must not be listed. `left` is what patterns leave out of the commit that is shown.
     """
 
     row: RepoRow | None
     lines: tuple[Line, ...]
     put: bool | None
+    left: tuple[LeftOut, ...] | None = None
 
 
 def publish(press: Press, known: Known) -> Sheets:
@@ -81,6 +83,7 @@ class _Publication:
         self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
+        self._left: documents.Left = {}
 
     def run(self) -> Sheets:
         for name, body in self._assets.items():
@@ -89,6 +92,7 @@ class _Publication:
         lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
         unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
         spared = self._shelf.spared(self._settled, {} if unread else self._said.assets, self._known.at)
+        self._left = {(row.kind, row.repo, row.commit): entry.left for entry in entries if (row := entry.row)}
         self._lists([entry.row for entry in entries if entry.row is not None], lines, {} if unread else spared)
         removed = self._shelf.clear(self._settled.keys(), spared)
         came = list(self._settled.values())
@@ -117,7 +121,7 @@ class _Publication:
                 return None
             page = self._view.page(repo, facts, lines)
             put = self._shelf.settle(page_key(repo), partial(self._written, page), repr((page, self._known.url)))
-            return _Entry(page.row, lines, put)
+            return _Entry(page.row, lines, put, page.left)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -157,7 +161,7 @@ class _Publication:
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
             self._put("mirrorz.json", partial(bytes, mirrorz))
-        self._put("status.json", partial(documents.status, known, overview, lines, unused))
+        self._put("status.json", partial(documents.status, known, overview, lines, unused, self._left))
 
     def _list_pages(self, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is

@@ -133,6 +133,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.reason": ("Reason", "原因"),
     "repo.files": ("Files", "文件"),
     "repo.files-of": ("Files of commit {commit}", "提交 {commit} 的文件"),
+    "repo.left": ("Left out here, by the mirror's patterns:", "本镜像按筛选规则未收录："),
+    "repo.left-exclude": (
+        "{n} file ({size}) that matches {patterns}|{n} files ({size}) that match {patterns}",
+        "{n} 个文件（{size}）：匹配排除规则 {patterns}",
+    ),
+    "repo.left-include": (
+        "{n} file ({size}) that is none of {patterns}|{n} files ({size}) that are none of {patterns}",
+        "{n} 个文件（{size}）：不在收录范围 {patterns} 之内",
+    ),
+    "repo.left-unknown": (
+        "Only a part of this repo may be here: {patterns}. How much is left out is known from its next commit on.",
+        "此仓库可能只收录了一部分：{patterns}。未收录的数量将在其下一次提交后得知。",
+    ),
     "repo.path": ("Path", "路径"),
     "repo.some": ("The first {n} of {all} files;", "共 {all} 个文件，此处列出前 {n} 个；"),
     "repo.listing": ("the whole listing as JSON", "完整清单（JSON）"),

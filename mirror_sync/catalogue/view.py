@@ -61,6 +61,8 @@ class View:
             shown_commit=facts.shown,
             files=(),
             listings=facts.listings,
+            left=facts.left,
+            patterns=facts.patterns,
         )
 
     def jobs(self, lines: Sequence[Line]) -> tuple[KnownJob, ...]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from mirror_sync.domain.keys import site_key
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.selection import LeftOut
 
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
@@ -76,7 +77,8 @@ class RepoPage:
 
     `shown_commit` names that snapshot; `listings` are the digests of its shards, which hold all files. `verdict` is why
     its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
-    `unread` says that what is published of it cannot be read, and is left out.
+    `unread` says that what is published of it cannot be read, and is left out. `left` is what patterns leave out of the
+    shown commit: None where its `patterns` leave something out and nobody knows how much.
     """
 
     row: RepoRow
@@ -89,6 +91,8 @@ class RepoPage:
     files: tuple[ShownFile, ...]
     listings: tuple[str, ...]
     unread: bool = False
+    left: tuple[LeftOut, ...] | None = ()
+    patterns: str = ""
 
 
 @dataclass(frozen=True, slots=True)

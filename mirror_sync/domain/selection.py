@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from mirror_sync.domain.bounds import LARGEST
 from mirror_sync.domain.manifest import RemoteFile
 
 # Without these a copy may break the very licence that permits it; they travel with every snapshot.
@@ -16,6 +17,19 @@ def always_travels(path: str) -> bool:
     """Licence texts and notices wherever they lie, and the card (README.md) of the repo."""
     name = path.rpartition("/")[2]
     return path == "README.md" or any(fnmatchcase(name.upper(), pattern) for pattern in _LEGAL)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What one rule leaves out of a commit: `files` of `bytes` in all.
+
+    `rule` is `exclude`, with the pattern that matched, or `include`, with all of its patterns, none of which did.
+    """
+
+    rule: str
+    patterns: tuple[str, ...]
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,22 @@ class Selection:
         if self == Selection():
             return iter(files)
         return (file for file in files if self.wants(file.path))
+
+    def left_out(self, files: Iterable[RemoteFile]) -> tuple[LeftOut, ...]:
+        """What of `files` is not wanted, by the rule that says so; of several patterns the first counts."""
+        counts: dict[str | None, tuple[int, int]] = {}
+        for file in files if self != Selection() else ():
+            if not self.wants(file.path):
+                rule = next((pattern for pattern in self.exclude if _any_matches(file.path, (pattern,))), None)
+                count, size = counts.get(rule, (0, 0))
+                counts[rule] = (count + 1, min(size + file.size, LARGEST))
+        order = [pattern for pattern in (*self.exclude, None) if pattern in counts]
+        return tuple(
+            LeftOut("include", self.include, *counts[rule])
+            if rule is None
+            else LeftOut("exclude", (rule,), *counts[rule])
+            for rule in dict.fromkeys(order)
+        )
 
     def __str__(self) -> str:
         left_out = f", exclude {list(self.exclude)}" if self.exclude else ""

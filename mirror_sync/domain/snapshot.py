@@ -25,7 +25,7 @@ from mirror_sync.domain.bounds import text, texts, whole, words
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import Manifest, MirroredFile
 from mirror_sync.domain.policy import Outcome, Verdict
-from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
@@ -64,7 +64,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The root document of a snapshot; `size` counts the bytes of all files, `last` is the Hub's lastCommit object."""
+    """The root document of a snapshot; `size` counts the bytes of all files, `last` is the Hub's lastCommit object.
+
+    `left` is what the selection leaves out of the commit; None in one that an older program wrote, where nobody knows.
+    """
 
     repo: str  # as jobs.yaml writes it: org/name, dataset:org/name
     commit: CommitId
@@ -76,6 +79,7 @@ class Root:
     files: int
     size: int
     shards: tuple[Shard, ...]
+    left: tuple[LeftOut, ...] | None = None
 
     def shard_for(self, path: str) -> int:
         """The index of the only shard that can hold `path`."""
@@ -86,6 +90,8 @@ class Root:
         return (self.info, self.commits, *(shard.digest for shard in self.shards))
 
     def encode(self) -> Document:
+        known = self.left is not None and self.selection != Selection()  # a whole repo has no more to say
+        left = [[one.rule, one.patterns, one.files, one.bytes] for one in self.left or ()]
         return Document.of_json(
             {
                 "format": FORMAT,
@@ -95,6 +101,7 @@ class Root:
                 "info": self.info,
                 "commits": self.commits,
                 "selection": {"include": self.selection.include, "exclude": self.selection.exclude},
+                **({"left": left} if known else {}),
                 "license": {"outcome": self.verdict.outcome, "reason": self.verdict.reason},
                 "files": self.files,
                 "bytes": self.size,
@@ -120,9 +127,18 @@ class Root:
                 files=whole(document["files"]),
                 size=whole(document["bytes"]),
                 shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in document["shards"]),
+                left=_left(document),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DocumentError(f"not a root document: {error!r}") from error
+
+
+def _left(document: Mapping[str, Any]) -> tuple[LeftOut, ...] | None:
+    if "left" not in document:
+        return None
+    return tuple(
+        LeftOut(text(rule), texts(of), whole(files), whole(size)) for rule, of, files, size in document["left"]
+    )
 
 
 def sort_key(path: str) -> str:

@@ -153,7 +153,7 @@ class Decider:
             return _guarded(resolved, objection)
         if not everything and base is None:  # nothing published to guard; even so no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        change = self._change(resolved, verdict, base, desired)
+        change = replace(self._change(resolved, verdict, base, desired), left=task.job.selection.left_out(everything))
         return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:

@@ -10,6 +10,7 @@ from mirror_sync.domain.plan import Plan
 from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.report import SECOND_HAND, RepoOutcome
+from mirror_sync.domain.selection import LeftOut
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import MirrorError
@@ -68,7 +69,8 @@ class Change:
 
     `root` is set when its snapshot exists already and only a ref must move.
 
-    `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own.
+    `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own. `left` is
+    what the selection leaves out.
     """
 
     resolved: Resolved
@@ -81,6 +83,7 @@ class Change:
     files: int = 0
     size: int = 0
     relies_on: Base | None = None
+    left: tuple[LeftOut, ...] = ()
 
     @property
     def reuse_files(self) -> int:

@@ -15,7 +15,7 @@ from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.policy import Verdict
 from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.beside_prune import Swept
@@ -35,6 +35,7 @@ class Snapshot:
     history: Sequence[Commit]
     selection: Selection
     verdict: Verdict
+    left: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _documents(snapshot: Snapshot) -> tuple[Root, list[Document]]:
         files=len(snapshot.manifest),
         size=sum(file.size for file in snapshot.manifest.values()),
         shards=tuple(shard for shard, _ in shards),
+        left=snapshot.left,
     )
     return root, [*(document for _, document in shards), info, commits]
 

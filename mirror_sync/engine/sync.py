@@ -283,6 +283,7 @@ def _bring_snapshot(bench: Bench, task: Task, change: Change, tally: Tally) -> B
         history=history,
         selection=task.job.selection,
         verdict=change.verdict,
+        left=change.left,
     )
     there = There(change.known_documents, {digest: content.size for content, digest in proved.items()})
     root = publish_documents(bench.target.store, snapshot, there, bench.files.map)

@@ -8,10 +8,12 @@ from dataclasses import replace
 from mirror_sync.domain.catalogue import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.line import State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.selection import LeftOut, Selection
+from mirror_sync.domain.snapshot import Root
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
 from tests.front.bucket import model
 
@@ -30,6 +32,53 @@ def test_a_repo_that_is_asked_for_and_not_mirrored_has_a_page_that_says_why(stor
     machine.publish()
     assert b"licence gpl is in no list" in store.site["models/acme--no.html"]
     assert status(store)["gaps"] == 1
+
+
+def selecting(store: Memory, left: tuple[LeftOut, ...] | None) -> Machine:
+    """A machine whose job mirrors acme/m0 in part, of which the root says what was left out; or does not."""
+    repo = model(store, "acme/m0")
+    commit = repo.publish({"README.md": b"hello"})
+    root = Root.decode(store.objects[blob_key(repo.root(commit))][0])
+    selection = Selection(("*.md", "*.<b>"), ("*.bin", "*.pt"))
+    document = replace(root, selection=selection, left=left).encode()
+    store.put(blob_key(document.digest), document.body, document.digest)
+    repo.write_refs(replace(repo.refs, snapshots={commit: document.digest}).encode())
+    other = line("acme/m0", State.PUBLISHED, "other", commit="0" * 40)
+    machine = Machine(store, lines=(line("acme/m0", State.PUBLISHED, commit=commit), other))
+    machine.publish()
+    return machine
+
+
+def test_a_repos_page_and_the_json_say_what_which_pattern_leaves_out(store: Memory) -> None:
+    left = (LeftOut("exclude", ("*.bin",), 2, 5_000_000), LeftOut("include", ("*.md", "*.<b>"), 1, 10))
+    machine = selecting(store, left)
+    for again in (False, True):  # read, and remembered
+        page = store.site["models/acme--m0.html"].decode()
+        assert "2 files (5.00 MB) that match <bdi><code>*.bin</code></bdi>" in page
+        assert "1 file (10 B) that is none of <bdi><code>*.md</code></bdi>, <bdi><code>*.&lt;b&gt;</code></bdi>" in page
+        told = {item["job"]: item["left_out"] for item in json.loads(store.site["status.json"])["repos"]}
+        assert told["all"] == [
+            {"rule": "exclude", "patterns": ["*.bin"], "files": 2, "bytes": 5_000_000},
+            {"rule": "include", "patterns": ["*.md", "*.<b>"], "files": 1, "bytes": 10},
+        ]
+        assert told["other"] is None
+        if not again:
+            machine.publish()
+
+
+def test_where_nobody_knows_how_much_is_left_out_the_page_says_which_patterns_there_are(store: Memory) -> None:
+    selecting(store, None)
+    page = store.site["models/acme--m0.html"].decode()
+    assert "include [&#39;*.md&#39;, &#39;*.&lt;b&gt;&#39;], exclude [&#39;*.bin&#39;, &#39;*.pt&#39;]" in page
+    assert {item["left_out"] for item in json.loads(store.site["status.json"])["repos"]} == {None}
+
+
+def test_a_repo_that_is_whole_says_nothing_of_patterns(store: Memory) -> None:
+    repo = model(store, "acme/m0")
+    commit = repo.publish({"README.md": b"hello"})
+    Machine(store, lines=(line("acme/m0", commit=commit),)).publish()
+    assert b"patterns" not in store.site["models/acme--m0.html"]
+    assert [item["left_out"] for item in json.loads(store.site["status.json"])["repos"]] == [[]]
 
 
 def test_a_run_that_changed_nothing_puts_only_what_tells_when(store: Memory) -> None:

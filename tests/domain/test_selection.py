@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.job import Job, rival
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.selection import Selection, always_travels
+from mirror_sync.domain.selection import LeftOut, Selection, always_travels
+from tests.domain.files import desired_of, remote, trees
 
 _paths = st.text("ab/.*?[]!-", min_size=1, max_size=8)
 _patterns = st.lists(st.text("ab/.*?[]!-", min_size=1, max_size=6), max_size=3).map(tuple)
@@ -30,6 +31,28 @@ def test_licence_texts_and_the_card_travel_whatever_the_patterns_say(path: str) 
 @pytest.mark.parametrize("path", ["sub/README.md", "MY_LICENSE", "licensing/x.py", "readme.txt"])
 def test_nothing_else_travels_by_itself(path: str) -> None:
     assert not Selection(("*.bin",)).wants(path)
+
+
+@given(trees, _patterns.filter(bool), _patterns)
+def test_what_is_left_out_and_what_is_wanted_are_all_there_is_each_file_by_one_rule(
+    tree: dict[str, tuple[bytes, bool]], include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    selection, everything = Selection(include, exclude), desired_of(tree)
+    wanted, left = list(selection.filter(everything)), selection.left_out(everything)
+    assert sum(one.files for one in left) == len(everything) - len(wanted)
+    assert sum(one.bytes for one in left) == sum(file.size for file in everything) - sum(file.size for file in wanted)
+    assert all(one.patterns == include if one.rule == "include" else one.patterns[0] in exclude for one in left)
+    assert len({(one.rule, one.patterns) for one in left}) == len(left)
+
+
+def test_the_first_pattern_that_matches_is_the_one_that_leaves_out() -> None:
+    files = [remote(path, b"12") for path in ("a.bin", "sub/b.bin", "c.txt", "README.md", "sub/d.json")]
+    assert Selection(("*.json", "*.bin"), ("sub/*", "*.bin", "*.h5")).left_out(files) == (
+        LeftOut("exclude", ("sub/*",), 2, 4),
+        LeftOut("exclude", ("*.bin",), 1, 2),
+        LeftOut("include", ("*.json", "*.bin"), 1, 2),
+    )
+    assert Selection().left_out(files) == ()
 
 
 def _job(name: str, repos: str, *, revisions: tuple[str, ...] = ("main",), exclude: tuple[str, ...] = ()) -> Job:

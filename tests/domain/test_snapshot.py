@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.manifest import MirroredFile
 from mirror_sync.domain.policy import Outcome, Verdict
-from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import (
     ENTRIES_PER_SHARD,
     Document,
@@ -144,6 +145,18 @@ def test_a_root_document_survives_being_written_and_read() -> None:
     assert document.digest == Sha256.of(document.body)
 
 
+@pytest.mark.parametrize(
+    "left", [None, (), (LeftOut("exclude", ("*.bin",), 2, 7), LeftOut("include", ("a", "b"), 1, 0))]
+)
+def test_a_root_tells_what_was_left_out_and_one_of_an_older_program_that_nobody_knows(
+    left: tuple[LeftOut, ...] | None,
+) -> None:
+    root = replace(_root(()), left=left)
+    assert Root.decode(root.encode().body).left == left
+    whole = replace(root, selection=Selection())
+    assert whole.encode() == replace(whole, left=None).encode(), "a whole repo's root is the same as ever"
+
+
 def test_a_document_of_an_unknown_format_says_so() -> None:
     body = _root(()).encode().body.replace(b'"format":1', b'"format":2')
     with pytest.raises(DocumentError, match="format 2, this program reads 1"):
@@ -222,6 +235,9 @@ def test_a_count_that_nobody_can_hold_makes_no_root(key: str, number: str) -> No
         {"license": {"outcome": "allowed", "reason": 5}},
         {"selection": {"include": "*", "exclude": []}},
         {"shards": [[5, "1" * 64]]},
+        {"left": [["exclude", "*.bin", 1, 1]]},
+        {"left": [["exclude", ["*.bin"], -1, 1]]},
+        {"left": [1]},
     ],
     ids=str,
 )

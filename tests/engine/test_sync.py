@@ -150,6 +150,9 @@ def test_a_changed_selection_at_an_unchanged_commit_is_another_snapshot(hub: Hub
     assert (report.outcome, report.fetched_files) == ("published", 0)
     assert sorted(workshop.manifest("acme/tiny")) == ["config.json", "sub/vocab.txt"]
     assert workshop.sync_one(some).outcome == "unchanged"
+    (left,) = workshop.root("acme/tiny").left or ()
+    assert (left.rule, left.patterns, left.files) == ("exclude", ("*.safetensors",), 1)
+    assert left.bytes > 0
 
 
 def test_listing_and_download_are_pinned_to_the_commit_resolved_first(hub: Hub, workshop: Workshop) -> None:
