@@ -121,7 +121,7 @@ class Gather:
     def _snapshot(
         self, refs: Refs, commit: CommitId, digest: Sha256, known: Mapping[str, ShownSnapshot]
     ) -> ShownSnapshot:
-        named = (ref.ref if ref.group == "converts" else ref.name for ref in refs.refs if ref.target == commit)
+        named = (ref.shortest for ref in refs.refs if ref.target == commit)
         names = tuple(name for name in named if not name_fault(name))  # they stand in commands to copy
         if digest in known and known[digest].commit == commit:
             return replace(known[digest], names=names)

@@ -110,7 +110,7 @@ def _lines(store: Store, wanted: _Wanted, by_repo: Mapping[Repo, Refs]) -> Itera
 
 def _revisions(refs: Refs, patterns: Sequence[str]) -> Iterator[str]:
     """The published names that a job's revisions stand for, and those that it spells out."""
-    names = [ref.ref if ref.group == "converts" else ref.name for ref in refs.refs]
+    names = [ref.shortest for ref in refs.refs]
     for pattern in patterns:
         yield from (name for name in names if fnmatchcase(name, pattern))
         yield pattern

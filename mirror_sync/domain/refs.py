@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,9 @@ from mirror_sync.domain.gone import Gone
 from mirror_sync.errors import DocumentError
 
 DEFAULT_BRANCH = "main"
-_GROUPS = ("branches", "tags", "converts", "pullRequests")
+HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScript ask
+_SHORT = ("branches", "tags")
+_GROUPS = (*_SHORT, "converts", "pullRequests")
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
 _NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _FULL_NAMES = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/convert/": "converts", "refs/pr/": "pullRequests"}
@@ -51,8 +53,10 @@ class Ref:
     ref: str
     target: CommitId
 
-    def answers_to(self, revision: str) -> bool:
-        return revision in (self.name, self.ref)
+    @property
+    def shortest(self) -> str:
+        """The shortest name that leads here: conversions and pull requests have their full one alone, as on the Hub."""
+        return self.name if self.group in _SHORT else self.ref
 
     @classmethod
     def of_full_name(cls, ref: str, target: CommitId) -> Ref | None:
@@ -61,6 +65,13 @@ class Ref:
             if ref.startswith(prefix):
                 return cls(group, ref.removeprefix(prefix), ref, target)
         return None
+
+
+def meant(refs: Iterable[Ref], revision: str) -> list[Ref]:
+    """What a name may stand for, the best first: a full name, a branch, a tag; docs/decisions/0015-names-of-refs.md."""
+    asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
+    found = [ref for ref in refs if asked in (ref.ref, ref.shortest)]
+    return sorted(found, key=lambda ref: (ref.ref != asked, _GROUPS.index(ref.group)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +83,18 @@ class Refs:
     gone: Gone | None = None
 
     def commit_of(self, revision: str) -> CommitId | None:
-        """The mirrored commit that a branch, tag, full ref name or commit id stands for."""
+        """The mirrored commit that a branch, tag, full ref name, HEAD or commit id stands for."""
         if CommitId.matches(revision):
             return CommitId(revision) if revision in self.snapshots else None
-        found = (ref.target for ref in self.refs if ref.answers_to(revision))
-        return next((target for target in found if target in self.snapshots), None)
+        return next((ref.target for ref in meant(self.refs, revision) if ref.target in self.snapshots), None)
 
     def root_of(self, revision: str) -> Sha256 | None:
         commit = self.commit_of(revision)
         return None if commit is None else self.snapshots[commit]
 
     def names_of(self, commit: CommitId) -> tuple[str, ...]:
-        """The branches and tags that stand for a commit, and its id."""
-        return (*(ref.name for ref in self.refs if ref.target == commit), commit)
+        """The names that stand for a commit, and its id."""
+        return (*(ref.shortest for ref in self.refs if ref.target == commit), commit)
 
     def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
         """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id.

@@ -244,7 +244,7 @@ def _names(repo: Repo, source: Source, mirrored: Mirrored) -> tuple[list[str], N
     Also where it tells of none, and then why: what is published is followed, and nobody knows what else there is.
     """
     try:
-        return [ref.ref if ref.group == "converts" else ref.name for ref in source.refs(repo)], None
+        return [ref.shortest for ref in source.refs(repo)], None
     except NoSuchCall as error:
         return mirrored.names(repo), NoSuchCall(f"{error}: name the revisions one by one, without a wildcard")
     except (NotFoundOrPrivate, Gated, Disabled):

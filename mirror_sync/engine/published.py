@@ -108,7 +108,7 @@ class Mirrored:
     def names(self, repo: Repo) -> list[str]:
         """The branches and tags of a repo. Raises StoreError."""
         refs = read_refs(self._store, repo).refs
-        return [ref.ref if ref.group == "converts" else ref.name for ref in refs]
+        return [ref.shortest for ref in refs]
 
     @cached_property
     def _repos(self) -> list[Repo]:

@@ -15,7 +15,7 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
-from mirror_sync.domain.refs import DEFAULT_BRANCH, Ref, name_fault
+from mirror_sync.domain.refs import DEFAULT_BRANCH, HEAD, Ref, meant, name_fault
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.absence import Absences, Proof
@@ -235,12 +235,13 @@ def _ref(bench: Bench, task: Task, commit: CommitId) -> Ref | None:
     """The upstream's own name for the revision; a commit asked for by its id needs none."""
     if CommitId.matches(task.revision):
         return None
-    named = f"refs/heads/{DEFAULT_BRANCH}" if task.revision == DEFAULT_BRANCH else task.revision
+    named = f"refs/heads/{DEFAULT_BRANCH}" if task.revision in (DEFAULT_BRANCH, HEAD) else task.revision
     found = Ref.of_full_name(named, commit)
     if found is not None:
         return found
-    for ref in _refs(bench, task):
-        if ref.answers_to(task.revision) and not (name_fault(ref.name) or name_fault(ref.ref)):
+    named_so = sorted(meant(_refs(bench, task), task.revision), key=lambda ref: ref.target != commit)
+    for ref in named_so:  # a branch and a tag may share a name: the upstream has said which it takes
+        if not (name_fault(ref.name) or name_fault(ref.ref)):
             return replace(ref, target=commit)
     raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.refs import Ref, Refs, name_fault
+from mirror_sync.domain.refs import Ref, Refs, meant, name_fault
 from mirror_sync.errors import DocumentError
 
 ONE, TWO = CommitId("1" * 40), CommitId("2" * 40)
@@ -98,6 +98,22 @@ def test_what_git_check_ref_format_refuses_is_no_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["a\x9b31m", "a\u202eb", "a\u200bb", "a\ud800", "a\u00a0b", "a" * 256, "é" * 128])
 def test_what_nobody_sees_and_what_is_too_long_for_a_file_is_no_name(name: str) -> None:
     assert name_fault(name)
+
+
+def test_a_full_name_is_meant_before_a_branch_and_a_branch_before_a_tag() -> None:
+    tag = Ref("tags", "refs/pr/7", "refs/tags/refs/pr/7", ONE)
+    branch = Ref("branches", "refs/pr/7", "refs/heads/refs/pr/7", ONE)
+    request = Ref("pullRequests", "7", "refs/pr/7", ONE)
+    assert meant([tag, branch, request], "refs/pr/7") == [request, branch, tag]
+    assert meant([request], "7") == []
+
+
+def test_a_commits_names_are_those_that_lead_to_it() -> None:
+    full = ("refs/heads/main", "refs/tags/v1", "refs/convert/parquet", "refs/pr/7")
+    refs = Refs(tuple(ref for name in full if (ref := Ref.of_full_name(name, ONE))), {ONE: ROOT_ONE})
+    assert refs.names_of(ONE) == ("main", "v1", "refs/convert/parquet", "refs/pr/7", ONE)
+    assert {refs.commit_of(name) for name in (*refs.names_of(ONE), *full, "HEAD")} == {ONE}
+    assert {refs.commit_of(name) for name in ("parquet", "7", "convert/parquet", "pr/7")} == {None}
 
 
 def test_what_is_not_mirrored_has_no_commit() -> None:

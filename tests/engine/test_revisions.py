@@ -140,3 +140,35 @@ def test_a_tag_that_vanished_upstream_stays_in_the_mirror(hub: Hub, workshop: Wo
     repo.delete_ref("v1.0")
     workshop.sync(job("acme/x", revisions=("main", "v1.0")))
     assert workshop.commit("acme/x", "v1.0") == first
+
+
+def test_a_conversion_does_not_stand_in_the_way_of_a_branch_of_its_last_word(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.dataset("acme/data", license="mit")
+    repo.commit({"a.csv": b"1"})
+    converted = {f"{number:04d}.parquet": b"%d" % number for number in range(20)}
+    repo.commit(converted, branch="refs/convert/parquet")
+    workshop.sync(job("dataset:acme/data", revisions=("main", "refs/convert/parquet")))
+    repo.branch("parquet")
+    repo.commit({"b.csv": b"2"}, branch="parquet")
+    report = workshop.sync(job("dataset:acme/data", revisions=("main", "refs/convert/parquet", "parquet")))
+    assert {one.revision: one.outcome for one in report.repos}["parquet"] == "published"
+    assert workshop.files("dataset:acme/data", "parquet").keys() == {"a.csv", "b.csv"}
+    assert workshop.files("dataset:acme/data", "refs/convert/parquet").keys() >= converted.keys()
+
+
+def test_a_pull_request_is_not_the_tag_of_its_number(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({"f": b"1"})
+    repo.tag("7", first)
+    repo.pull_request(7, {"f": b"a stranger's"})
+    workshop.sync(job("acme/x", revisions=("main", "refs/pr/7")))
+    assert workshop.refs("acme/x").commit_of("7") is None
+    workshop.sync(job("acme/x", revisions=("main", "refs/pr/7", "7")))
+    assert workshop.files("acme/x", "7") == {"f": b"1"}
+    assert workshop.files("acme/x", "refs/pr/7") == {"f": b"a stranger's"}
+
+
+def test_head_as_a_revision_of_a_job_is_the_default_branch(hub: Hub, workshop: Workshop) -> None:
+    commit = hub.model("acme/x", license="mit").commit({"f": b"1"})
+    assert workshop.sync_one(job("acme/x", revisions=("HEAD",))).outcome == "published"
+    assert workshop.refs("acme/x").commit_of("main") == commit

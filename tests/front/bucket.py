@@ -82,9 +82,11 @@ class Published:
         return commit
 
     def tag(self, name: str, commit: CommitId) -> None:
-        self.refs = self.refs.with_snapshot(
-            commit, self.refs.snapshots[commit], Ref("tags", name, f"refs/tags/{name}", commit)
-        )
+        self.name(f"refs/tags/{name}", commit)
+
+    def name(self, full_name: str, commit: CommitId) -> None:
+        """Give a published commit another name."""
+        self.refs = self.refs.with_snapshot(commit, self.refs.snapshots[commit], Ref.of_full_name(full_name, commit))
         self.write_refs(self.refs.encode())
 
     def write_refs(self, body: bytes) -> None:

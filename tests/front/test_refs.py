@@ -49,6 +49,52 @@ def test_every_name_of_a_commit_leads_to_it(mirror: Mirror) -> None:
     assert mirror.get(f"{repo.api}/revision/main").error == (404, "RevisionNotFound")
 
 
+@pytest.mark.parametrize("full", ["refs/pr/7", "refs/convert/parquet"])
+def test_a_conversion_and_a_pull_request_answer_to_their_full_names_alone(mirror: Mirror, full: str) -> None:
+    repo, short = dataset(mirror.store), full.rpartition("/")[2]
+    repo.publish({"f": b"ours"})
+    repo.name(full, repo.publish({"f": b"a stranger's"}, branch=None))
+    for revision in (full, quoted(full)):
+        assert mirror.get(f"{repo.at}/resolve/{revision}/f").body == b"a stranger's"
+        assert mirror.get(f"{repo.api}/tree/{revision}").status == 200
+    for revision in (short, f"refs%2Fheads%2F{short}", f"pr%2F{short}", f"convert%2F{short}"):
+        assert mirror.get(f"{repo.at}/resolve/{revision}/f").error == (404, "RevisionNotFound")
+    branch = model(mirror.store)
+    branch.publish({"f": b"ours"}, branch=short)
+    branch.name(full, branch.publish({"f": b"a stranger's"}, branch=None))
+    assert mirror.get(f"{branch.at}/resolve/{short}/f").body == b"ours"
+
+
+def test_a_branch_is_meant_before_a_tag_of_the_same_name_and_each_has_its_full_one(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.tag("7", repo.publish({"f": b"the tag's"}, branch=None))
+    assert mirror.get(f"{repo.at}/resolve/7/f").body == b"the tag's"
+    both = model(mirror.store)
+    both.tag("7", both.publish({"f": b"the tag's"}, branch=None))
+    both.publish({"f": b"the branch's"}, branch="7")
+    for revision, body in (
+        ("7", b"the branch's"),
+        ("refs%2Fheads%2F7", b"the branch's"),
+        ("refs%2Ftags%2F7", b"the tag's"),
+    ):
+        assert mirror.get(f"{both.at}/resolve/{revision}/f").body == body
+
+
+def test_head_is_the_default_branch_wherever_a_revision_stands(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"f": b"1"})
+    repo.tag("HEAD", repo.publish({"f": b"2"}, branch=None))
+    for target in ("revision/HEAD", "tree/HEAD", "commits/HEAD", "revision/HEAD?expand=sha"):
+        assert mirror.get(f"{repo.api}/{target}").header("X-Repo-Commit") == commit, target
+    reply = mirror.ask("POST", f"{repo.api}/paths-info/HEAD", {}, b"paths=f")
+    assert (reply.status, reply.header("X-Repo-Commit")) == (200, commit)
+    assert mirror.get(f"{repo.at}/resolve/HEAD/f").body == mirror.get(f"{repo.at}/raw/HEAD/f").body == b"1"
+    assert mirror.head(f"{repo.at}/resolve/HEAD/f").header("Location") == f"{repo.at}/resolve/{commit}/f"
+    other = model(mirror.store)
+    other.publish({"f": b"1"}, branch="dev")
+    assert mirror.get(f"{other.api}/revision/HEAD").error == (404, "RevisionNotFound")
+
+
 def test_info_without_a_revision_is_that_of_main(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish({"f": b"1"})

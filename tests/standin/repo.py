@@ -216,4 +216,6 @@ def _full_ref(branch: str) -> str:
 
 
 def _candidates(revision: str) -> tuple[str, ...]:
+    if revision == "HEAD":
+        return ("refs/heads/main",)
     return (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)

@@ -49,12 +49,15 @@ async function meant(r, kinds, id) {
     return null;
 }
 
+// The best first: a full name, a branch, a tag. Conversions and pull requests have their full names alone.
 function commitOf(refs, revision) {
     if (COMMIT.test(revision)) {
         return refs.snapshots[revision] ? revision : null;
     }
-    const named = refs.branches.concat(refs.tags, refs.converts, refs.pullRequests).filter((ref) =>
-        (ref.name === revision || ref.ref === revision) && refs.snapshots[ref.targetCommit]);
+    const asked = revision === 'HEAD' ? 'refs/heads/main' : revision;
+    const full = refs.branches.concat(refs.tags, refs.converts, refs.pullRequests).filter((ref) => ref.ref === asked);
+    const short = refs.branches.concat(refs.tags).filter((ref) => ref.name === asked);
+    const named = full.concat(short).filter((ref) => refs.snapshots[ref.targetCommit]);
     return named.length ? named[0].targetCommit : null;
 }
 
