@@ -252,7 +252,7 @@ def _refs(bench: Bench, task: Task) -> tuple[Ref, ...]:
         return bench.source.refs(task.repo)
     except NoSuchCall as error:
         published = bench.glance.refs(task.repo).refs
-        if any(ref.answers_to(task.revision) for ref in published):
+        if meant(published, task.revision):
             return published
         whole = f"refs/heads/{task.revision} or refs/tags/{task.revision}"
         raise NoSuchCall(f"{error}: nobody says what {task.revision} is; write {whole} in revisions") from error
