@@ -61,6 +61,7 @@ _MEANINGS = {
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
+    "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
     "target.tended": "A target was verified or pruned, whole and to the end; an error where something needs a person.",
     "tending.failed": "A verify or prune that was due could not be done; the next one is at its time.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",

@@ -29,7 +29,7 @@ from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.records import RunRecord, RunState, Size
-from mirror_sync.observers.traffic_file import kept_days
+from mirror_sync.observers.traffic_file import kept_days, kept_unusual
 
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")
@@ -58,6 +58,7 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
         verified=verified.at if verified else None,
         faults=verified.faults if verified else 0,
         pruned=pruned.at if pruned else None,
+        unusual=_unusual(settings, target),
         grow=partial(_grow, history, place_of(settings.targets[target])),
     )
 
@@ -142,6 +143,12 @@ def _traffic(settings: Settings, target: str) -> tuple[Day, ...]:
         Day(day["day"], day["bytes"], downloads=day["downloads"], clients=day["clients"])
         for day in kept_days(settings.state_dir, target)
     )
+
+
+def _unusual(settings: Settings, target: str) -> tuple[str, int]:
+    """Who they are is the operator's alone."""
+    last, found = kept_unusual(settings.state_dir, target)
+    return last[:10], len({one["client"] for one in found})
 
 
 def _schedule(schedule: Schedule | None) -> str:

@@ -22,9 +22,10 @@ from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.nearest import meant
-from mirror_sync.domain.notices import Hooks
+from mirror_sync.domain.notices import Alarm, Hooks
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.engine.difference import difference
@@ -44,7 +45,7 @@ from mirror_sync.observers.news import News
 from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.records import RunRecord
-from mirror_sync.observers.traffic_file import keep_traffic
+from mirror_sync.observers.traffic_file import keep_traffic, told_before
 from mirror_sync.ports import Store
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
@@ -217,8 +218,18 @@ class Mirror:
         if unread and unread == lines:
             raise DocumentError(f"{', '.join(logs)}: no line is of a front's JSON log; what was counted before stays")
         report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
+        self._tell_of_unusual(target, report)
         keep_traffic(self.settings.state_dir, target, report)
         return report
+
+    def _tell_of_unusual(self, target: str, report: TrafficReport) -> None:
+        """Once: a log may be read again and again."""
+        known = told_before(self.settings.state_dir, target)
+        new = tuple(one for one in report.unusual if (one.kind, one.client, one.day.isoformat()) not in known)
+        for one in new:
+            _log.warning("traffic.unusual", target=target, **one.encode())
+        if new:
+            self._courier(Alarm(target, iso_utc(datetime.now(UTC)), new))
 
     def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
         """What the history knows: every repo that a job still names, and the runs, newest first.

@@ -56,6 +56,7 @@ class Known:
     verified: str | None = None
     faults: int = 0
     pruned: str | None = None
+    unusual: tuple[str, int] = ("", 0)
     grow: Callable[[Overview], tuple[Day, ...]] = field(default=lambda today: (), compare=False)
 
     @property

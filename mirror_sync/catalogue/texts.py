@@ -179,6 +179,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "发布后尚未重新校验过。",
     ),
     "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
+    "mirror.unusual": (
+        "On {day} {n} client read far more than usual.|On {day} {n} clients read far more than usual.",
+        "{day} 有 {n} 个客户端的读取量异常。",
+    ),
     "mirror.at": ("As of", "截至"),
     "mirror.repos": ("Repos", "仓库"),
     "mirror.bytes": ("Stored", "总量"),

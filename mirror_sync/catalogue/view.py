@@ -98,6 +98,7 @@ class View:
             verified=known.verified,
             faults=known.faults,
             pruned=known.pruned,
+            unusual=known.unusual,
         )
         return replace(found, growth=known.grow(found))
 

@@ -24,11 +24,15 @@ def serve(
         int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on, likewise.")
     ] = None,
     target: Target = None,
+    access_log: Annotated[
+        Path | None,
+        typer.Option("--access-log", metavar="FILE", help="Write a line for each request, for the traffic command."),
+    ] = None,
 ) -> None:
     """Serve a target to Hugging Face clients, in this process."""
     from mirror_sync.cli.fronts import serve_target
 
-    serve_target(invocation, target, host, port)
+    serve_target(invocation, target, (host, port), access_log)
 
 
 @app.command(name="completion")

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from mirror_sync.front.nginx import NginxOptions, S3Bucket
 
 
-def serve_target(invocation: Invocation, target: str | None, host: str | None, port: int | None) -> None:
-    """Serve until SIGTERM or Ctrl-C. OSError when the address is taken."""
+def serve_target(
+    invocation: Invocation, target: str | None, at: tuple[str | None, int | None], log: Path | None = None
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. OSError when the address is taken, or the log of requests cannot be opened.
+
+    `at` is the host and port, each None for what jobs.yaml says.
+    """
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import DirectoryTarget
     from mirror_sync.domain.keys import HUB
+    from mirror_sync.front.access_log import LogFile, Logged
     from mirror_sync.front.app import make_app
     from mirror_sync.front.serve import serve
 
@@ -34,7 +40,9 @@ def serve_target(invocation: Invocation, target: str | None, host: str | None, p
 
     front = settings.front
     app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None, by_digest=front.by_digest)
-    serve(app, host or front.host, front.port if port is None else port, on_ready=tell)
+    logged = app if log is None else Logged(app, LogFile(log).write)
+    host, port = at
+    serve(logged, host or front.host, front.port if port is None else port, on_ready=tell)
 
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Iterator
 
 from mirror_sync.cli.reports import SHORT
 from mirror_sync.cli.tables import Page, Row
-from mirror_sync.domain.traffic import COLD, FAR_ABOVE, TrafficReport
+from mirror_sync.domain.traffic import COLD, FAR_ABOVE, Oddity, TrafficReport
 from mirror_sync.observers.figures import counted, in_bytes
 
+_SAID = {
+    Oddity.SURGE: f"reads over {FAR_ABOVE} times its usual",
+    Oddity.NEWCOMER: "was never seen before and reads a large part of all",
+    Oddity.SWEEP: "asks for many names",
+}
 _LISTED = 20  # of each kind; --json has them all
 
 
 def traffic_text(report: TrafficReport, page: Page, *, every: bool) -> str:
-    """Tables of repos, misses, surges and cold snapshots, each only where there is something to show."""
+    """Tables of repos, misses, unusual clients and cold snapshots, each only where there is something to show."""
     limit = None if every else _LISTED
     parts = list(filter(None, (_reads(report, page, limit), _misses(report, page, limit))))
-    parts += _surges(report)
+    parts += map(page.sentence, _unusual(report))
     parts += _cold(report, page, limit)
     return "\n".join([*parts, *map(page.sentence, _end(report))])
 
@@ -34,10 +39,12 @@ def _misses(report: TrafficReport, page: Page, limit: int | None) -> str:
     return _table(page, ("MISSED", "CLIENTS", "NOT MIRRORED"), rows, limit)
 
 
-def _surges(report: TrafficReport) -> Iterator[str]:
-    for surge in report.surges:
-        much = f"{in_bytes(surge.bytes)} on the last day, {in_bytes(surge.usual)} on its usual ones"
-        yield f"far above its usual (over {FAR_ABOVE} times): client {surge.client}, {much}"
+def _unusual(report: TrafficReport) -> Iterator[str]:
+    for one in report.unusual:
+        said = _SAID[one.kind]
+        much = f"{in_bytes(one.bytes)} of {counted(one.names, 'repo')} on {one.day}"
+        usual = f"usually {in_bytes(one.usual)} of {counted(one.usual_names, 'repo')} a day"
+        yield f"unusual: client {one.client} {said}: {much}; {usual}"
 
 
 def _cold(report: TrafficReport, page: Page, limit: int | None) -> Iterator[str]:

@@ -84,3 +84,8 @@ class OnEntry(Keys):
     recovered: tuple[HookEntry, ...] = Field(
         default=(), description="A repo that had failed, or was held, is as it should be.", examples=[_SLACK]
     )
+    unusual: tuple[HookEntry, ...] = Field(
+        default=(),
+        description="A client reads what it never did, as the traffic command finds in a front's log.",
+        examples=[_SLACK],
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.job import Cron, Every, Job
 from mirror_sync.domain.report import RepoStatus
+from mirror_sync.domain.traffic import Oddity
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.triggers import due_after
@@ -25,6 +27,7 @@ from mirror_sync.observers.ledger import JobState
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
 from mirror_sync.observers.records import RunRecord
+from mirror_sync.observers.traffic_file import kept_unusual
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings, Target
@@ -88,7 +91,8 @@ class Watch:
         if self._current is None:
             return Readings()
         self._doubt()
-        return Readings(self._jobs(), self._current[1].budgets(), dict(self._disks), self.pulse.age)
+        unusual, counted = traffic_of(self._current[0])
+        return Readings(self._jobs(), self._current[1].budgets(), dict(self._disks), self.pulse.age, unusual, counted)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -131,6 +135,19 @@ class Watch:
         asked = self._asked
         if asked is not None and time.monotonic() - asked[1] > PATIENCE:
             self.metrics(TargetProbed(asked[0], answered=False))
+
+
+def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str, float]]:
+    """What the traffic command has kept: clients by target and kind, and the last request by target."""
+    unusual: dict[tuple[str, str], int] = {}
+    counted: dict[str, float] = {}
+    for target in settings.targets:
+        last, found = kept_unusual(settings.state_dir, target)
+        if last:
+            counted[target] = datetime.fromisoformat(last).timestamp()
+            kinds = Counter(one["kind"] for one in found)
+            unusual |= {(target, kind): kinds[kind] for kind in Oddity}
+    return unusual, counted
 
 
 def overdue(job: Job, state: JobState, now: float) -> float:

@@ -149,6 +149,7 @@ class Overview:
     `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
     were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
     `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
+    `unusual`: the last day of which traffic was counted, and how many clients did on it what they never do.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Overview:
     verified: str | None = None
     faults: int = 0
     pruned: str | None = None
+    unusual: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)

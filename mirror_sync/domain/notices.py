@@ -11,6 +11,7 @@ from typing import Any
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.domain.traffic import Unusual
 
 NAMED, LISTED = 10, 100  # repos that the text of a notice names, and that its JSON lists
 _STUCK = (RepoOutcome.FAILED, RepoOutcome.HELD)
@@ -30,6 +31,7 @@ class Turn(StrEnum):
     FAILED = "failed"  # and had not before
     HELD = "held"  # and was not before, or for another cause
     RECOVERED = "recovered"  # published or unchanged, and had failed or was held before
+    UNUSUAL = "unusual"  # what clients read, by the log of a front
 
 
 class Shape(StrEnum):
@@ -111,6 +113,11 @@ class Notice:
     several: bool = True
 
     @property
+    def about(self) -> str:
+        """In a word, for the log."""
+        return f"{self.first.repo} and {len(self.repos) - 1:,} more" if len(self.repos) > 1 else self.first.repo
+
+    @property
     def first(self) -> RepoReport:
         """Its reason is the first cause: what came after it may only be its echo."""
         return self.repos[0].report
@@ -138,15 +145,7 @@ class Notice:
 
         What upstreams say stands in it as text: it mentions nobody and links nowhere.
         """
-        match shape:
-            case Shape.JSON:
-                return self.encode()
-            case Shape.SLACK:
-                return {"text": self._slack(), "unfurl_links": False, "unfurl_media": False}
-            case Shape.FEISHU:
-                return {"msg_type": "text", "content": {"text": unmarked(self.text)}}
-            case Shape.WECOM | Shape.DINGTALK:
-                return {"msgtype": "text", "text": {"content": unmarked(self.text)}}
+        return self.encode() if shape is Shape.JSON else _said(shape, self.text, self._slack())
 
     def _slack(self) -> str:
         """Names and reason as code, in which Slack sees no links, names and marks."""
@@ -160,6 +159,48 @@ class Notice:
         more = f" and {count - NAMED:,} more" if count > NAMED else ""
         head = f"mirror-sync {self.turn}" if count == 1 else f"mirror-sync {self.turn}: {count:,} repos"
         return head, f"{names}{more} (job {report.job}{commit})", one_line(report.reason, _REASON)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What somebody is told of clients of a target that were not told of before. `at` is ISO 8601 in UTC."""
+
+    target: str
+    at: str
+    clients: tuple[Unusual, ...]
+    turn: Turn = Turn.UNUSUAL
+    several: bool = True
+    run: str = ""
+
+    @property
+    def about(self) -> str:
+        return f"target {self.target}"
+
+    @property
+    def text(self) -> str:
+        """One line: mirror-sync unusual: target bucket: sweep: client 10.0.0.7, ..."""
+        more = len(self.clients) - NAMED
+        told = "; ".join(one.text for one in self.clients[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        return one_line(f"mirror-sync {self.turn}: target {self.target}: {told}")
+
+    def encode(self) -> dict[str, Any]:
+        found = [one.encode() for one in self.clients[:LISTED]]
+        common = {"event": self.turn, "at": self.at, "target": self.target, "text": self.text}
+        return {**common, "count": len(self.clients), "clients": found}
+
+    def body(self, shape: Shape) -> dict[str, Any]:
+        return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
+
+
+def _said(shape: Shape, text: str, slack: str) -> dict[str, Any]:
+    """The body of one line for a chat."""
+    match shape:
+        case Shape.SLACK:
+            return {"text": slack, "unfurl_links": False, "unfurl_media": False}
+        case Shape.FEISHU:
+            return {"msg_type": "text", "content": {"text": unmarked(text)}}
+        case _:
+            return {"msgtype": "text", "text": {"content": unmarked(text)}}
 
 
 def one_line(text: str, most: int = 4000) -> str:

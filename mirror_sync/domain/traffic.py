@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from statistics import median
 from typing import Any
 
@@ -15,9 +16,12 @@ from mirror_sync.domain.times import iso_utc
 
 _OK, _MULTIPLE, _NOT_FOUND = 200, 300, 404
 COLD = timedelta(days=30)
-USUAL_DAYS = 3  # days with traffic before the last one, of which a client's usual can be told
-FAR_ABOVE = 10  # times the usual
-WORTH_TELLING = 1_000_000_000  # bytes of a day: below, nobody is far above anything
+USUAL_DAYS = 3  # days with traffic before the last one, of which what is usual can be told
+FAR_ABOVE = 10  # times a client's usual
+_LARGE = 20  # one part in so many of what all read on a usual day is worth telling of one client,
+_OF_A_NEWCOMER = 5  # and so much of one that was never seen
+SWEEP = 20  # names that one client asks for in a day, mirrored or not,
+_TIMES = 3  # and so many times its usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,41 @@ class Published:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Surge:
-    """A client that read far more on the last day than on its usual ones; both in bytes a day."""
+class Oddity(StrEnum):
+    """What is unusual about a client on the last day, however many bytes these are."""
 
+    SURGE = "surge"  # far more bytes than on its usual days, and a part of what all read
+    NEWCOMER = "newcomer"  # never seen before, and a large part of what all read on a usual day
+    SWEEP = "sweep"  # many names, and many more than it usually asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """A client on the last day, UTC, beside its usual ones: in bytes and in names of repos a day."""
+
+    kind: Oddity
     client: str
+    day: date
     bytes: int
     usual: int
+    names: int
+    usual_names: int
+
+    @property
+    def text(self) -> str:
+        much = f"{self.bytes:,} bytes of {self.names:,} repos on {self.day}"
+        return f"{self.kind}: client {self.client}, {much}; usually {self.usual:,} of {self.usual_names:,} a day"
+
+    def encode(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "client": self.client,
+            "day": self.day.isoformat(),
+            "bytes": self.bytes,
+            "usual_bytes": self.usual,
+            "repos": self.names,
+            "usual_repos": self.usual_names,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +131,7 @@ class TrafficReport:
     repos: Mapping[Repo, Reads]
     days: Mapping[date, Reads]
     misses: Mapping[Repo, Misses]
-    surges: tuple[Surge, ...]
+    unusual: tuple[Unusual, ...]
     cold: tuple[Published, ...] | None
     unread: int  # lines that are none of a front's log
 
@@ -121,7 +153,7 @@ class TrafficReport:
                 {"repo": str(repo), "requests": miss.requests, "clients": len(miss.clients), "last": _spoken(miss.last)}
                 for repo, miss in self.misses.items()
             ],
-            "surges": [{"client": item.client, "bytes": item.bytes, "usual_bytes": item.usual} for item in self.surges],
+            "unusual": [item.encode() for item in self.unusual],
             "cold": cold,
             "lines_not_understood": self.unread,
         }
@@ -136,12 +168,14 @@ class Traffic:
         self._days: defaultdict[date, Reads] = defaultdict(Reads)
         self._misses: defaultdict[Repo, Misses] = defaultdict(Misses)
         self._by_client: defaultdict[str, defaultdict[date, int]] = defaultdict(lambda: defaultdict(int))
+        self._names: defaultdict[str, defaultdict[date, set[Repo]]] = defaultdict(lambda: defaultdict(set))
         self._read: dict[tuple[Repo, CommitId], datetime] = {}
         self._first: datetime | None = None
         self._last: datetime | None = None
 
     def add(self, hit: Hit) -> None:
         self._first, self._last = min(self._first or hit.at, hit.at), max(self._last or hit.at, hit.at)
+        self._names[hit.client][hit.at.date()].add(hit.repo)
         if hit.repo not in self._mirrored:
             if hit.status == _NOT_FOUND:
                 self._misses[hit.repo].add(hit)
@@ -158,7 +192,7 @@ class Traffic:
             misses=dict(
                 sorted(self._misses.items(), key=lambda item: (-len(item[1].clients), -item[1].requests, item[0]))
             ),
-            surges=tuple(sorted(self._surges(), key=lambda surge: -surge.bytes)),
+            unusual=tuple(sorted(self._unusual(), key=lambda one: (-one.bytes, -one.names, one.client, one.kind))),
             cold=self._cold(published, now),
             unread=unread,
         )
@@ -183,17 +217,41 @@ class Traffic:
         ]
         return tuple(sorted(cold, key=lambda item: item.since))
 
-    def _surges(self) -> Iterator[Surge]:
+    def _unusual(self) -> Iterator[Unusual]:
+        """Nothing while the log tells of fewer days than what is usual takes."""
         if self._last is None:
             return
         today = self._last.date()
-        for client, days in self._by_client.items():
-            before = [size for day, size in days.items() if day < today]
-            if len(before) < USUAL_DAYS or days.get(today, 0) < WORTH_TELLING:
-                continue
-            usual = round(median(before))
-            if days[today] > FAR_ABOVE * usual:
-                yield Surge(client, days[today], usual)
+        whole = [reads.bytes for day, reads in self._days.items() if day < today]
+        if len(whole) < USUAL_DAYS:
+            return
+        usual = median(whole)
+        for client in self._names:
+            one = self._client(client, today)
+            yield from (replace(one, kind=kind) for kind in self._oddities(one, usual))
+
+    def _client(self, client: str, today: date) -> Unusual:
+        sizes: Mapping[date, int] = self._by_client.get(client, {})
+        names = self._names[client]
+        usual = _median(size for day, size in sizes.items() if day < today)
+        usual_names = _median(len(found) for day, found in names.items() if day < today)
+        asked = len(names.get(today, ()))
+        return Unusual(Oddity.SURGE, client, today, sizes.get(today, 0), usual, asked, usual_names)
+
+    def _oddities(self, one: Unusual, usual: float) -> Iterator[Oddity]:
+        """`usual`: bytes that all clients read on a usual day."""
+        before = sum(day < one.day for day in self._names[one.client])
+        if not before and one.bytes and one.bytes * _OF_A_NEWCOMER >= usual:
+            yield Oddity.NEWCOMER
+        if before >= USUAL_DAYS and one.bytes > FAR_ABOVE * one.usual and one.bytes * _LARGE >= usual:
+            yield Oddity.SURGE
+        if one.names >= SWEEP and one.names > _TIMES * one.usual_names:
+            yield Oddity.SWEEP
+
+
+def _median(figures: Iterable[int]) -> int:
+    """0 of none."""
+    return round(median(list(figures) or [0]))
 
 
 def _spoken(at: datetime | None) -> str | None:

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import structlog
 
-from mirror_sync.domain.notices import Command, Hook, Hooks, Notice, Post, Turn
+from mirror_sync.domain.notices import Alarm, Command, Hook, Hooks, Notice, Post, Turn
 from mirror_sync.observers.posting import Undelivered, posted
 from mirror_sync.observers.redaction import SHOWN
 
@@ -41,12 +41,12 @@ class Courier:
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
-        self._waiting: queue.Queue[tuple[Hook, Notice] | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[Hook, Notice | Alarm] | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
-    def __call__(self, notice: Notice) -> None:
+    def __call__(self, notice: Notice | Alarm) -> None:
         for hook in self._hooks.get(notice.turn, ()):
             if notice.turn is Turn.PUBLISHED and hook.one_by_one is notice.several:
                 continue  # each publication is told by itself or with the others, and not twice
@@ -87,7 +87,7 @@ class Courier:
             except Exception as error:  # the next one may be brought
                 _log.warning("hook.failed", **_facts(hook, notice), reason=str(error) or type(error).__name__)
 
-    def _bring(self, hook: Hook, notice: Notice) -> None:
+    def _bring(self, hook: Hook, notice: Notice | Alarm) -> None:
         match hook:
             case Command():
                 _run(hook, notice)
@@ -95,7 +95,7 @@ class Courier:
                 self._post(hook, notice)
         _log.info("hook.done", **_facts(hook, notice))
 
-    def _post(self, hook: Post, notice: Notice) -> None:
+    def _post(self, hook: Post, notice: Notice | Alarm) -> None:
         """Try again what may come through later, within the hook's time for all of it."""
         seconds = hook.timeout.total_seconds()
         end = time.monotonic() + seconds
@@ -109,7 +109,7 @@ class Courier:
                     raise
 
 
-def _post_once(hook: Post, notice: Notice, end: float) -> None:
+def _post_once(hook: Post, notice: Notice | Alarm, end: float) -> None:
     """Raises Undelivered for what may come through later, and OSError."""
     status, body = posted(hook.url, json.dumps(notice.body(hook.shape)).encode(), end - time.monotonic())
     if status >= _SERVER_ERROR:
@@ -121,7 +121,7 @@ def _post_once(hook: Post, notice: Notice, end: float) -> None:
         raise OSError(f"answered {refusal}")
 
 
-def _run(hook: Command, notice: Notice) -> None:
+def _run(hook: Command, notice: Notice | Alarm) -> None:
     """Raises OSError, TimeoutError; ends the whole process group of a command that takes too long."""
     seconds = hook.timeout.total_seconds()
     end = time.monotonic() + seconds
@@ -183,8 +183,7 @@ def _refusal(body: bytes) -> str:
     return ", ".join(named)
 
 
-def _facts(hook: Hook, notice: Notice) -> dict[str, str]:
+def _facts(hook: Hook, notice: Notice | Alarm) -> dict[str, str]:
     """An address is not named: it holds a secret."""
     what = hook.arguments[0] if isinstance(hook, Command) else f"post ({hook.shape})"
-    more = f" and {len(notice.repos) - 1:,} more" if len(notice.repos) > 1 else ""
-    return {"hook": what, "on": notice.turn, "repo": f"{notice.first.repo}{more}", "run": notice.run}
+    return {"hook": what, "on": notice.turn, "repo": notice.about, "run": notice.run}

@@ -198,6 +198,18 @@ def _targets(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
             ("target",),
         )
     yield _gauge(
+        "traffic_unusual_clients",
+        "Clients that the last traffic report of a target found unusual on its last day, by what they did.",
+        ((key, float(count)) for key, count in readings.unusual.items()),
+        ("target", "kind"),
+    )
+    yield _gauge(
+        "traffic_last_request_timestamp_seconds",
+        "The last request of a target's front that a traffic report has counted.",
+        (((name,), at) for name, at in readings.counted.items()),
+        ("target",),
+    )
+    yield _gauge(
         "target_up",
         "1 when a target answered the last time it was asked, which happens twice a minute.",
         (((name,), float(page.up[name])) for name in targets if name in page.up),

@@ -28,9 +28,14 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one."""
+    """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
+
+    `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
+    """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
     budgets: Mapping[str, Mapping[str, BudgetState]] = field(default_factory=dict)
     disks: Mapping[str, Disk] = field(default_factory=dict)
     heartbeat: float = 0.0
+    unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    counted: Mapping[str, float] = field(default_factory=dict)

@@ -33,6 +33,24 @@ def keep_traffic(folder: Path, target: str, report: TrafficReport) -> None:
     fresh.replace(path)
 
 
+def told_before(folder: Path, target: str) -> frozenset[tuple[str, str, str]]:
+    """Kind, client and day of what the last report found unusual."""
+    return frozenset((one["kind"], one["client"], one["day"]) for one in kept_unusual(folder, target)[1])
+
+
+def kept_unusual(folder: Path, target: str) -> tuple[str, tuple[dict[str, str], ...]]:
+    """The time of the last request that was counted, and `kind`, `client` and `day` of what was unusual.
+
+    Empty where nothing was kept, or what cannot be read.
+    """
+    try:
+        kept = json.loads(_path(folder, target).read_text(encoding="utf-8"))
+        found = tuple({name: str(one[name]) for name in ("kind", "client", "day")} for one in kept["unusual"])
+        return str(kept["last"]), found
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ()
+
+
 def kept_days(folder: Path, target: str) -> tuple[dict[str, Any], ...]:
     """`day` (ISO 8601, UTC), `bytes`, `downloads` and `clients` of each, oldest first; none of what cannot be read."""
     try:

@@ -32,6 +32,19 @@ def test_serve_answers_a_client_until_it_is_told_to_stop(program: Program) -> No
     assert child.returncode == 0
 
 
+def test_the_log_of_serve_is_read_by_traffic(program: Program) -> None:
+    program("sync", "good")
+    with program.started("serve", "--port", "0", "--access-log", "access.log") as child:
+        assert child.stderr is not None
+        found = re.search(r"http://\S+(?=:)", child.stderr.readline())
+        assert found is not None
+        with urlopen(f"{found[0]}/acme/one/resolve/main/weights") as answer:
+            assert answer.read() == b"12345"
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE)
+    assert program("traffic", "access.log").out.splitlines()[1].split() == ["1", "5", "B", "1", "acme/one"]
+
+
 @pytest.mark.parametrize(("said", "status"), [("site: {enabled: false}\n", 404), ("", 302)])
 def test_both_fronts_know_whether_there_is_a_catalogue(program: Program, said: str, status: int) -> None:
     program.write(CONFIG + said)

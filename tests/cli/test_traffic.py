@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program
+from mirror_sync.config.load import load
+from mirror_sync.daemon.watch import traffic_of
+from tests.cli.program import CONFIG, Program
 
 NOW = datetime.now(UTC)
 
@@ -70,3 +72,26 @@ def test_a_log_that_is_not_there_is_one_line(program: Program) -> None:
     assert ended.code != 0
     assert "none.log" in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_what_is_unusual_is_told_once_kept_for_the_metrics_and_shown_without_a_name(program: Program) -> None:
+    told = program.folder / "told"
+    hook = f"on: {{unusual: [{{run: [/bin/sh, -c, 'cat >> {told}']}}]}}\n"
+    program.write(CONFIG + hook)
+    assert program("sync", "good").code == 0
+    path = program.folder / "access.log"
+    usual = [line("acme/one", "10.0.0.1", day) for day in (3, 2, 1, 0)]
+    path.write_text("\n".join([*usual, *(line(f"acme/{n}", "10.0.0.9", status=404) for n in range(30))]) + "\n")
+    first = program("traffic", str(path))
+    assert "unusual: client 10.0.0.9 asks for many names: 0 B of 30 repos" in first.out
+    assert program("traffic", str(path)).code == 0
+    notice = json.loads(told.read_text())  # of two, the text would be no JSON
+    assert (notice["event"], notice["clients"][0]["kind"]) == ("unusual", "sweep")
+    settings = load(program.folder / "jobs.yaml", {})
+    unusual, counted = traffic_of(settings)
+    assert unusual == {("disk", "surge"): 0, ("disk", "newcomer"): 0, ("disk", "sweep"): 1}
+    assert counted["disk"] > 0
+    assert program("sync", "good").code == 0
+    page = (program.folder / "mirror" / "site" / "mirror.html").read_text("utf-8")
+    assert "1 client read far more than usual" in page
+    assert "10.0.0.9" not in page

@@ -9,7 +9,7 @@ import pytest
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.traffic import Hit, Published, Traffic, TrafficReport
+from mirror_sync.domain.traffic import Hit, Oddity, Published, Traffic, TrafficReport
 
 NOW = datetime(2026, 5, 31, 12, tzinfo=UTC)
 ONE, TWO, NONE = (Repo.parse(f"acme/{name}") for name in ("one", "two", "none"))
@@ -68,15 +68,33 @@ def test_logs_that_do_not_reach_back_far_enough_cannot_tell_what_is_cold() -> No
     assert report().cold is None
 
 
-def test_a_client_far_above_its_usual_is_told_and_a_busy_or_a_new_one_is_not() -> None:
+def test_a_client_far_above_its_usual_is_told_and_a_busy_one_is_not() -> None:
     hits = [hit(day, client=name, bytes=GIB) for day in (1, 2, 3) for name in ("surging", "busy")]
-    hits += [
-        hit(client="surging", bytes=11 * GIB),
-        hit(client="busy", bytes=9 * GIB),
-        hit(client="new", bytes=99 * GIB),
-    ]
-    [surge] = report(*hits).surges
-    assert (surge.client, surge.bytes, surge.usual) == ("surging", 11 * GIB, GIB)
+    hits += [hit(client="surging", bytes=11 * GIB), hit(client="busy", bytes=9 * GIB)]
+    [surge] = report(*hits).unusual
+    assert (surge.kind, surge.client, surge.bytes, surge.usual) == (Oddity.SURGE, "surging", 11 * GIB, GIB)
+
+
+@pytest.mark.parametrize("unit", [1, 1000, GIB])
+def test_what_is_unusual_does_not_depend_on_how_large_a_mirror_is(unit: int) -> None:
+    hits = [hit(day, client=f"10.0.0.{number}", bytes=unit) for day in (1, 2, 3) for number in range(8)]
+    hits += [hit(client="taker", bytes=40 * unit), hit(client="guest", bytes=unit), hit(client="10.0.0.1", bytes=unit)]
+    [newcomer] = report(*hits).unusual
+    assert (newcomer.kind, newcomer.client, newcomer.usual, newcomer.names) == (Oddity.NEWCOMER, "taker", 0, 1)
+
+
+def test_who_asks_for_many_names_sweeps_whatever_the_bytes_and_whether_they_are_mirrored() -> None:
+    names = [Repo.parse(f"acme/{number}") for number in range(30)]
+    hits = [hit(day, client="build") for day in (1, 2, 3)]
+    hits += [hit(day, client="cron", repo=name, status=404) for day in (1, 2, 3) for name in names]
+    hits += [hit(client=client, repo=name, status=404, bytes=9) for client in ("build", "cron") for name in names]
+    [sweep] = report(*hits).unusual
+    assert (sweep.kind, sweep.client, sweep.names, sweep.usual_names) == (Oddity.SWEEP, "build", 30, 1)
+    assert "sweep: client build, 0 bytes of 30 repos" in sweep.text
+
+
+def test_a_log_of_a_few_days_tells_nothing_unusual() -> None:
+    assert report(hit(1, client="a"), hit(client="new", bytes=99 * GIB)).unusual == ()
 
 
 def test_the_order_of_lines_does_not_matter() -> None:

@@ -1,21 +1,25 @@
-"""The nginx front writes a log that `traffic` understands, line by line."""
+"""Both fronts write a log that `traffic` understands, line by line."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.traffic import Hit
-from mirror_sync.front.access_log import count_hits, hit_of, lines_of
+from mirror_sync.front.access_log import LogFile, Logged, count_hits, hit_of, lines_of
+from mirror_sync.front.app import make_app
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+from mirror_sync.front.serve import serving
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import model
-from tests.front.mirrors import by_nginx
+from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need
 
 LINE = {
@@ -24,25 +28,42 @@ LINE = {
 }  # fmt: skip
 
 
+WRITTEN = ("time", "client", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent")
+
+
 def line(**changes: object) -> str:
     return json.dumps({**LINE, **changes})
 
 
-def test_nginx_logs_who_read_what_at_which_commit(tmp_path: Path) -> None:
-    need("nginx")
+@contextmanager
+def logged(front: str, folder: Path, store: DirectoryStore) -> Iterator[tuple[Mirror, Path]]:
+    """A front of that name, and the file of its log."""
+    if front == "nginx":
+        need("nginx")
+        with by_nginx(store, NginxOptions(DirectoryBucket(folder / "bucket")), folder / "front") as mirror:
+            yield mirror, folder / "front/logs/access.log"
+    else:
+        log = LogFile(folder / "access.log")
+        with serving(Logged(make_app(store), log.write)) as url:
+            yield Mirror(url, store), folder / "access.log"
+        log.close()
+
+
+@pytest.mark.parametrize("front", ["nginx", "serve"])
+def test_a_front_logs_who_read_what_at_which_commit(tmp_path: Path, front: str) -> None:
     store = DirectoryStore(tmp_path / "bucket")
     published, body = model(store), b"some weights"
     commit = published.publish({"weights": body})
-    with by_nginx(store, NginxOptions(DirectoryBucket(tmp_path / "bucket")), tmp_path / "front") as mirror:
+    with logged(front, tmp_path, store) as (mirror, path):
         address = f"{published.at}/resolve/main/weights"
         for _ in range(2):  # the second from nginx's own cache
             assert mirror.get(address).status == 200
         assert mirror.get(address, Range="bytes=1-2").status == 206
-        missing = mirror.get("/acme/none/resolve/main/a")
+        missing = mirror.get("/acme/none/resolve/main/a?x=%20")
         assert missing.status == 404
-        assert mirror.get(published.api).status == 200
+        assert mirror.get(published.api, **{"X-Forwarded-For": "10.9.9.9, 10.0.0.7"}).status == 200
     hits: list[Hit] = []
-    assert count_hits(lines_of([str(tmp_path / "front/logs/access.log")]), hits.append)[1] == 0
+    assert count_hits(lines_of([str(path)]), hits.append)[1] == 0
     repo, none = published.repo, Repo.parse("acme/none")
     # two workers write one log, each line when its answer has been sent: their order says nothing
     assert Counter((hit.repo, hit.status, hit.is_file, hit.begins, hit.bytes) for hit in hits if hit.is_file) == {
@@ -50,8 +71,26 @@ def test_nginx_logs_who_read_what_at_which_commit(tmp_path: Path) -> None:
         (repo, 206, True, False, 2): 1,
         (none, 404, True, True, len(missing.body)): 1,
     }
-    assert [(hit.repo, hit.status, hit.begins) for hit in hits if not hit.is_file] == [(repo, 200, True)]
+    [info] = [hit for hit in hits if not hit.is_file]
+    assert (info.repo, info.status, info.begins, info.client) == (repo, 200, True, "10.0.0.7")
     assert {hit.commit for hit in hits if hit.repo == repo and hit.is_file} == {commit}
+    written = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert all(list(entry) == list(WRITTEN) for entry in written)
+    assert "/acme/none/resolve/main/a?x=%20" in {entry["uri"] for entry in written}
+
+
+def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "access.log"
+    path.parent.mkdir()
+    log = LogFile(path)
+    log.write("one")
+    path.rename(path.with_name("access.log.1"))
+    log.write("two")
+    assert (path.with_name("access.log.1").read_text(), path.read_text()) == ("one\n", "two\n")
+    path.unlink()
+    path.parent.rename(tmp_path / "gone")
+    log.write("lost")
+    log.close()
 
 
 @pytest.mark.parametrize(

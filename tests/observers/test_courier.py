@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import structlog
 
-from mirror_sync.domain.notices import Command, Notice, Post, Shape, Told, Turn, unmarked
+from mirror_sync.domain.notices import Alarm, Command, Notice, Post, Shape, Told, Turn, unmarked
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.domain.traffic import Oddity, Unusual
 from mirror_sync.observers.courier import Courier
 
 REPORT = RepoReport(
@@ -198,3 +199,21 @@ def test_nobody_is_told_of_what_no_hook_asks_for() -> None:
         courier(NOTICE)
         courier.close(1)
     assert log == []
+
+
+def test_unusual_clients_are_told_in_each_shape_and_mention_nobody() -> None:
+    odd = Unusual(Oddity.SWEEP, "<@all> 10.0.0.7", date(2026, 11, 8), 5, 1, 30, 2)
+    alarm = Alarm("disk", "2026-11-09T00:00:00Z", (odd,))
+    with receiver((200, b"{}")) as server:
+        courier = Courier({Turn.UNUSUAL: tuple(Post(server.url, shape) for shape in Shape)})
+        courier(alarm)
+        courier.close(60)
+    bodies = [body for _, body in server.taken]
+    assert len(bodies) == len(Shape)
+    assert bodies[0]["clients"][0] == {
+        "kind": "sweep", "client": "<@all> 10.0.0.7", "day": "2026-11-08", "bytes": 5, "usual_bytes": 1,
+        "repos": 30, "usual_repos": 2,
+    }  # fmt: skip
+    assert (bodies[0]["event"], bodies[0]["target"], bodies[0]["count"]) == ("unusual", "disk", 1)
+    assert "30 repos" in bodies[0]["text"]
+    assert not any("<@all>" in json.dumps(body, ensure_ascii=False) for body in bodies[1:])
