@@ -23,6 +23,7 @@ from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin
 
 _SMALL = 256 * 1024  # bytes of a whole file; beyond them the cost of headers does not matter
+_BRIDGED = 50_000_000_000  # bytes; of larger ones the Hub's bridge gives parts alone (xet-core#592)
 _SERVED = {200, 206}
 _WAITING = {408, 425, 429}
 
@@ -86,7 +87,8 @@ class Download:
 
     def _follow(self, address: Address) -> Body:
         """Remembers where the bytes were found for the other ranges of the file, and forgets what fails."""
-        headers = {} if self._wanted.whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
+        whole = self._wanted.whole and self._file.size <= _BRIDGED
+        headers = {} if whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
         try:
             found, answer = self._endpoint.get(self._asked, address, headers, self._check_promises)
             try:

@@ -9,6 +9,7 @@ import pytest
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, Unreachable, UpstreamError
+from mirror_sync.sources import download
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.transport import Transport
@@ -52,6 +53,30 @@ def test_the_token_stays_on_the_hub_and_never_comes_to_the_cdn(hub: Hub, transpo
     assert hub.calls(path=CACHE.removeprefix("GET ")) == 3  # an empty file is not asked for
     assert hub.calls(origin="cdn") == 1
     assert hub.leaks == []
+
+
+def test_where_large_files_come_in_parts_alone_one_is_fetched_whole_by_a_range_of_all(
+    hub: Hub, listed: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the Hub's bridge gives what has more than 50 GB; here the bound is lower."""
+    hub.behaviour.cdn_whole_up_to = 1_000_000
+    with pytest.raises(Unreachable):
+        get(listed, LARGE)
+    monkeypatch.setattr(download, "_BRIDGED", 1_000_000)
+    hub.log.clear()
+    size = FILES[LARGE].size
+    assert get(listed, LARGE) == FILES[LARGE].read()
+    assert get(listed, LARGE, size - 5) == FILES[LARGE].read(size - 5, size)
+    assert [record.range for record in hub.log.records(origin="cdn")] == [
+        f"bytes=0-{size - 1}",
+        f"bytes={size - 5}-{size - 1}",
+    ]
+    assert get(listed, SMALL) == FILES[SMALL].read()
+    assert hub.log.records(origin="hub")[-1].range is None
+
+
+def test_a_file_beyond_the_bridges_bound_is_never_asked_for_whole() -> None:
+    assert download._BRIDGED == 50_000_000_000
 
 
 def test_no_encoding_is_asked_for(hub: Hub, listed: Facts) -> None:

@@ -93,6 +93,34 @@ def test_what_one_has_not_the_next_is_asked_for(pair: Pair) -> None:
     assert pair.calls() == (1, 1)
 
 
+def test_a_partial_mirror_before_the_hub_answers_for_what_it_holds_and_the_hub_for_the_rest(
+    hub: Hub, transport: Transport
+) -> None:
+    fill_hub(hub)
+    with Hub() as partial:
+        partial.follow(hub, "acme/tiny")
+        source = FailoverSource([HubSource(one.url, None, transport) for one in (partial, hub)])
+        assert source.resolve(TINY, "main").stead is None
+        other = source.resolve(Repo.parse("other/third"), "main")
+        assert other.stead is not None
+        assert (other.stead.endpoint, other.stead.silent) == (hub.url, False)
+        assert hub.calls("GET", "/api/models/acme/*") == 0
+
+
+def test_a_stale_endpoint_in_place_of_the_first_is_named(hub: Hub, transport: Transport) -> None:
+    fill_hub(hub)
+    with Hub() as stale:
+        stale.follow(hub)
+        old, new = hub.model("acme/tiny").head(), hub.model("acme/tiny").commit({"config.json": "{ }"})
+        source = FailoverSource([HubSource(one.url, None, transport) for one in (hub, stale)])
+        assert source.resolve(TINY, "main").commit == new
+        hub.faults.add(faults.status(503), origin="hub")
+        found = source.resolve(TINY, "main")
+        assert found.commit == old
+        assert found.stead is not None
+        assert (found.stead.endpoint, found.stead.silent) == (stale.url, True)
+
+
 def test_a_404_is_not_believed_while_another_endpoint_does_not_answer(pair: Pair) -> None:
     for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
         one.faults.add(faults.status(503), "*")

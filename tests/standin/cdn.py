@@ -38,6 +38,9 @@ def answer(world: World, request: Request) -> Answer:
     file = world.offered.get(request.path.rpartition("/")[2])
     if file is None:
         raise _denied(404, "NoSuchKey", "The specified key does not exist.")
+    most = world.behaviour.cdn_whole_up_to
+    if most is not None and file.size > most and "range" not in request.headers:
+        raise _denied(400, "InvalidRequest", "The file is too large to be sent whole.")
     return file_answer(request, file.content, _headers(file))
 
 

@@ -102,6 +102,12 @@ class Hub:
         """Delete a repo."""
         self.world.remove(kind, repo_id)
 
+    def follow(self, other: Hub, *only: str) -> None:
+        """Become a mirror of another: hold what that holds now (all, or the repos with these ids), and learn nothing of
+        what becomes of it until told to follow again.
+        """
+        self.world.follow(other.world, only)
+
     def hold_lists(self) -> None:
         """From now on lists of repos tell what is there now, as one that is kept before the Hub does."""
         self.world.listed = self.world.snapshot()

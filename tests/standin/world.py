@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -58,6 +58,9 @@ class Behaviour:
     """Whether small files come at once, or after a relative 307 to ``/api/resolve-cache/``."""
     url_lifetime: float = 3600.0
     """Seconds a signed CDN URL is valid."""
+    cdn_whole_up_to: int | None = None
+    """Bytes of a file above which the CDN answers 400 to a request without Range, as the Hub's bridge is said to do
+    beyond 50 GB; None: it answers all."""
     cas_url: str | None = None
     """Where Xet tokens point to; None: no Xet tokens are given."""
     aiohttp: bool = False
@@ -127,6 +130,13 @@ class World:
         """Yield all repos of a kind that lists know."""
         listed = self._repos if self.listed is None else self.listed
         return (repo for (known, _), repo in listed.items() if known == kind)
+
+    def follow(self, other: World, only: Collection[str]) -> None:
+        """Hold what another world holds now, and nothing else: all its repos, or those with these ids."""
+        held = {key: repo for key, repo in other.snapshot().items() if not only or repo.id in only}
+        with self.lock:
+            self._repos = held
+            self.tokens, self.orgs = dict(other.tokens), set(other.orgs)
 
     def snapshot(self) -> dict[tuple[Kind, str], Repo]:
         """Return all repos as they are now, whatever becomes of them."""

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.standin import SIDE_CALLS, Hub
+from tests.standin import LFS, SIDE_CALLS, Generated, Hub
 
 from .conftest import Ask
 
@@ -97,3 +97,33 @@ def test_lists_that_are_held_tell_what_was_there_then_and_repos_tell_what_there_
     assert json.loads(ask(f"{hub.url}/api/models/acme/small").body)["sha"] == now
     hub.release_lists()
     assert listed().keys() == {"acme/small", "acme/new"}
+
+
+def test_the_cdn_may_want_a_range_for_what_is_large(hub: Hub, ask: Ask) -> None:
+    hub.model("acme/two").commit({"small.bin": LFS(Generated(1000)), "large.bin": LFS(Generated(1001))})
+    hub.behaviour.cdn_whole_up_to = 1000
+    small, large = (
+        ask(f"{hub.url}/acme/two/resolve/main/{name}.bin").headers["Location"] for name in ("small", "large")
+    )
+    assert [ask(url).status for url in (small, large)] == [200, 400]
+    assert ask(large, Range="bytes=0-1000").body == Generated(1001).read()
+    assert ask(large, Range="bytes=1000-").status == 206
+
+
+def test_a_mirror_holds_what_it_followed_and_no_more_until_it_follows_again(hub: Hub, ask: Ask) -> None:
+    with Hub() as stale, Hub() as partial:
+        stale.follow(hub)
+        partial.follow(hub, "acme/rows")
+        before = hub.model("acme/tiny").head()
+        after = hub.model("acme/tiny").commit({"config.json": "{ }"})
+
+        def head(mirror: Hub) -> object:
+            return json.loads(ask(f"{mirror.url}/api/models/acme/tiny").body).get("sha")
+
+        assert [head(one) for one in (hub, stale, partial)] == [after, before, None]
+        assert ask(f"{partial.url}/api/datasets/acme/rows").status == 200
+        for revision, body in ((before, b"{}"), ("main", b"{}")):
+            assert ask(f"{stale.url}/acme/tiny/resolve/{revision}/config.json").body == body
+        stale.follow(hub)
+        assert head(stale) == after
+        assert not [*stale.crashes, *partial.crashes]
