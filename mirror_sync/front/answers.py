@@ -15,7 +15,8 @@ MOVING = "public, max-age=2"  # whatever a branch or tag leads to
 LINKED = "private, max-age=2"  # what has a link in it that was made from what this client said
 NEVER = "no-store"
 
-SAID = "Host, X-Forwarded-Host, X-Forwarded-Proto"  # of a request, where a link leads: the Vary of such an answer
+PREFIX = "X-Forwarded-Prefix"  # of a request, where a redirect leads: the Vary of such an answer
+SAID = f"Host, X-Forwarded-Host, {PREFIX}, X-Forwarded-Proto"  # as above, of a link
 
 # Of an info answer. A mirror knows neither; clients of 2023 and 2024 (huggingface_hub 0.19 to 0.23) end without them.
 UNKNOWN_COUNTS = '"downloads":0,"likes":0,'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import partial
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -23,8 +24,11 @@ from mirror_sync.front.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.streaming import BlobResponse, BlobStream, Threads
 from mirror_sync.ports import Store
 
+LONGEST_PREFIX = 256  # characters
 BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 
+# No part begins with a dot, so none leads upwards.
+_PREFIX = re.compile(r"((?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)/?")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 _BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
@@ -108,12 +112,14 @@ def _headers(answer: Answer) -> dict[str, str]:
 
 
 def _asked(request: Request, body: bytes, public_url: str | None) -> Asked:
+    prefix = _prefix(request.headers) if public_url is None else urlsplit(public_url).path
     return Asked(
         method=request.method,
         raw_path=request.scope["raw_path"].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),
         headers=request.headers,
-        origin=public_url or _origin(request.headers, request.scope["scheme"]),
+        origin=public_url or _origin(request.headers, request.scope["scheme"]) + prefix,
+        prefix=prefix,
         body=body,
         told=public_url is None,
     )
@@ -125,6 +131,12 @@ def _origin(headers: Headers, scheme: str) -> str:
     hosts = (headers.get("x-forwarded-host", "").partition(",")[0].strip(), headers.get("host", ""))
     host = next((host for host in hosts if _HOST.fullmatch(host)), None)
     return f"{forwarded if forwarded in ('http', 'https') else scheme}://{host}" if host else ""
+
+
+def _prefix(headers: Headers) -> str:
+    """The path that a proxy before us takes away, as it says; "" for anything but a plain one."""
+    found = _PREFIX.fullmatch(headers.get("x-forwarded-prefix", "").partition(",")[0].strip())
+    return "" if found is None or len(found[1]) > LONGEST_PREFIX else found[1]
 
 
 async def _read_body(request: Request) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
@@ -35,9 +35,10 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: the path as it came, header names in lower case, `origin` the public `scheme://host` or "".
+    """A request: the path as it came, header names in lower case.
 
-    `told`: the origin is what the client said it is, and not for others to see.
+    `origin` is the public `scheme://host` with the `prefix` below which clients find this front, each "" where nothing
+    is known. `told`: they are what the client said, and not for others to see.
     """
 
     method: str
@@ -47,11 +48,13 @@ class Asked:
     origin: str
     body: bytes = b""
     told: bool = True
+    prefix: str = ""
 
-    @property
-    def prefix(self) -> str:
-        """The path below which clients find this front: of the origin that the operator has given."""
-        return "" if self.told else urlsplit(self.origin).path
+    def redirected(self, target: str, headers: dict[str, str]) -> Answer:
+        """A 307 to one of our own addresses: an absolute path, the only form that clients of all ages follow."""
+        private = {"Cache-Control": answers.LINKED} if self.prefix else {}
+        said = {"Vary": answers.PREFIX, **private} if self.told else {}
+        return Answer(307, {"Location": self.prefix + target, **headers, **said})
 
     def argument(self, name: str) -> str:
         return parse_qs(self.query).get(name, [""])[-1]
@@ -88,8 +91,7 @@ class _Elsewhere(Exception):
         before = f"/api/{fields['kinds']}/" if "kinds" in fields else f"/{fields['place']}"
         after = f"/{asked.raw_path.lstrip('/')}".removeprefix(before + fields["id"])
         query = f"?{asked.query}" if asked.query else ""
-        location = f"{asked.prefix}{before}{self._repo.id}{after}{query}"
-        return Answer(307, {"Location": location, "Cache-Control": answers.MOVING})
+        return asked.redirected(f"{before}{self._repo.id}{after}{query}", {"Cache-Control": answers.MOVING})
 
 
 class Hub:
@@ -203,10 +205,10 @@ class Hub:
         opened, path = self._open(fields), _decoded(fields["path"])
         file = self._expect(opened, path, "file")
         if asked.method == "HEAD" and not opened.pinned:
-            # so that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that.
+            # so that a client's HEAD and GET never meet two revisions.
             # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
             location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
-            return Answer(307, {"Location": location, **_named(opened.headers)})
+            return asked.redirected(location, _named(opened.headers))
         return _blob_of(asked, opened, path, file)
 
     def _raw(self, asked: Asked, fields: Fields) -> Answer:

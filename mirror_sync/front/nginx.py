@@ -187,6 +187,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     return {
         "public_url": _public(options.public_url),
         "said": answers.SAID,
+        "prefix": answers.PREFIX,
         "routes": routes.ROUTES,
         "lacks": routes.LACKS,
         "forms": answers.FORMS,

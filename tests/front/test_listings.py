@@ -165,7 +165,7 @@ def test_what_a_client_said_of_the_host_is_in_no_answer_for_others(mirror: Mirro
             reply = mirror.ask(method, target, {"X-Forwarded-Host": "elsewhere.example"})
             assert "elsewhere" in (reply.header("Link") or "")
             assert reply.header("Cache-Control") == "private, max-age=2"
-            assert reply.header("Vary") == "Host, X-Forwarded-Host, X-Forwarded-Proto"
+            assert reply.header("Vary") == "Host, X-Forwarded-Host, X-Forwarded-Prefix, X-Forwarded-Proto"
 
 
 def test_a_public_url_is_where_all_links_lead_whatever_a_client_says(public_mirror: Mirror) -> None:

@@ -78,7 +78,16 @@ function lacking(r) {
 function toOther(r, fields, id) {
     const before = fields.kinds ? '/api/' + fields.kinds + '/' : '/' + fields.place;
     const after = r.variables.request_uri.replace(/^\/+/, '/').slice((before + fields.id).length);
-    answers.redirect(r, 307, {'Cache-Control': tables.CACHING.moving}, requests.prefix() + before + id + after);
+    toOurs(r, {'Cache-Control': tables.CACHING.moving}, before + id + after);
+}
+
+// A 307 to one of our own addresses. What a client said of itself is not for others to see.
+function toOurs(r, headers, target) {
+    const prefix = requests.prefix(r), said = tables.PUBLIC_URL ? {} : {Vary: tables.PREFIX};
+    if (prefix && !tables.PUBLIC_URL) {
+        said['Cache-Control'] = tables.CACHING.linked;
+    }
+    answers.redirect(r, 307, Object.assign({}, headers, said), prefix + target);
 }
 
 async function healthz(r) {
@@ -219,11 +228,10 @@ function suffixOf(path) {
     return dot > 0 ? name.slice(dot + 1) : '';
 }
 
-// So that a client's HEAD and GET never meet two revisions; relative, since old clients follow only that. Never for what
-// is not there: who only asks whether a file exists follows no redirect, and believes it.
+// So that a client's HEAD and GET never meet two revisions. Never for what is not there: who only asks whether a file exists
+// follows no redirect, and believes it.
 function redirectToCommit(r, fields, opened) {
-    const location = '/' + fields.place + fields.id + '/resolve/' + opened.commit + '/' + fields.path;
-    answers.redirect(r, 307, answers.settled(opened), location);
+    toOurs(r, answers.settled(opened), '/' + fields.place + fields.id + '/resolve/' + opened.commit + '/' + fields.path);
 }
 
 // ---- what nginx's own locations ask

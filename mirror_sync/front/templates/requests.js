@@ -5,6 +5,8 @@ import tables from 'tables.js';
 
 const qs = require('querystring');
 
+const PREFIX = /^((?:\/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)\/?$/;  // no part begins with a dot: none leads upwards
+const LONGEST_PREFIX = 256;
 const HOST = /^(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 const SPAN = /^ *([0-9]{0,19}) *- *([0-9]{0,19}) *$/;
@@ -96,12 +98,17 @@ function origin(r) {
     const hosts = [(r.headersIn['X-Forwarded-Host'] || '').split(',')[0].trim(), r.headersIn.Host || ''];
     const host = hosts.filter((one) => HOST.test(one))[0];
     const scheme = forwarded === 'http' || forwarded === 'https' ? forwarded : r.variables.scheme;
-    return host ? scheme + '://' + host : '';
+    return (host ? scheme + '://' + host : '') + prefix(r);
 }
 
-// The path below which clients find this front: of the origin that the operator has given.
-function prefix() {
-    return tables.PUBLIC_URL.replace(/^[a-z]+:\/\/[^\/]*/, '');
+// The path below which clients find this front: of the address that the operator has given, else what a proxy before us
+// says that it takes away; '' for anything but a plain one.
+function prefix(r) {
+    if (tables.PUBLIC_URL) {
+        return tables.PUBLIC_URL.replace(/^[a-z]+:\/\/[^\/]*/, '');
+    }
+    const found = PREFIX.exec((r.headersIn['X-Forwarded-Prefix'] || '').split(',')[0].trim());
+    return found && found[1].length <= LONGEST_PREFIX ? found[1] : '';
 }
 
 // The media type of a blob in the answer to a request with a Range; '' where nginx will find that no byte of it can be had:
