@@ -175,7 +175,7 @@ CONFIRM = Transfer(
     "5,000 files of 4 KiB, looked for after they were put and not",
     SMALL.batches,
     (turns.ours_to_bucket, turns.ours_unconfirmed),
-    (Faster(turns.UNCONFIRMED, "S3", 0.7),),
+    (Faster(turns.UNCONFIRMED, "S3", 0.6),),
 )
 MIXED = Transfer(
     "mixed",

