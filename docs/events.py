@@ -44,6 +44,7 @@ _MEANINGS = {
     "front.closed": "`front nginx` wrote for workers who may not enter a folder that they need.",
     "history.not-written": "A fault of the disk: a gap in what `status` knows, and no end to the run.",
     "history.set-aside": "The history could not be read; a new one is begun, the old one kept beside it.",
+    "history.unreadable": "The history cannot be read, and nothing of it is shown; the next run sets it aside.",
     "hook.done": "A hook was told.",
     "hook.dropped": "A hook was not told, since too much waited for it, or the program ended.",
     "hook.failed": "A hook could not be told.",

@@ -27,6 +27,7 @@ from mirror_sync.engine.crew import Crew
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
+from mirror_sync.owners import with_hindrance
 from mirror_sync.ports import Source
 from mirror_sync.sources.budget import Budgets, Waiting
 from mirror_sync.sources.pacing import Timing
@@ -41,10 +42,15 @@ class Assembly:
     """Everything that waits in what it makes ends with `stop`, or with the stop of its own run."""
 
     def __init__(
-        self, settings: Settings, stop: threading.Event, learn: Callable[[Iterable[str]], None] = lambda _: None
+        self,
+        settings: Settings,
+        stop: threading.Event,
+        learn: Callable[[Iterable[str]], None] = lambda _: None,
+        *,
+        reading: bool = False,
     ) -> None:
-        """`learn` is told the secrets that come up while it works."""
-        self._settings, self._stop, self._learn = settings, stop, learn
+        """`learn` is told the secrets that come up while it works. `reading`: what is remembered is not added to."""
+        self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
 
     def site(self, tell: Observer, looked: Callable[[RepoReport], Look | None]) -> Site:
         """All of it; `looked` remembers the last look at what a report is about."""
@@ -98,11 +104,11 @@ class Assembly:
         return Target(
             name=target.name,
             store=open_store(target, connections_of(jobs), learn=self._learn),
-            index=SqliteIndex(state / "index.db", place),
-            notes=SqliteNotes(state / "uploads.db", place),
+            index=SqliteIndex(state / "index.db", place, reading=self._reading),
+            notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
-            looks=SqliteLooks(state / "looks.db", place),
+            looks=SqliteLooks(state / "looks.db", place, reading=self._reading),
         )
 
     @contextmanager
@@ -117,6 +123,6 @@ class Assembly:
         try:
             lock = acquired(path, go_on)
         except OSError as error:
-            raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+            raise StoreUnavailable(with_hindrance(f"{path}: {error.strerror or error}", path)) from error
         with lock:
             yield

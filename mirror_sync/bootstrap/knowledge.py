@@ -30,6 +30,7 @@ from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.records import RunRecord, RunState, Size
 from mirror_sync.observers.traffic_file import kept_days, kept_unusual
+from mirror_sync.owners import PRIVATE
 
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")
@@ -83,7 +84,7 @@ def machine_word(folder: Path) -> str:
     It tells nobody where it stands, and outlives a change of the host's name. Where it is lost, another one comes; what
     was said under the old one is forgotten as that of any other machine. OSError when the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
     path = folder / _WORD_FILE
     with FileLock(folder / f"{_WORD_FILE}.lock"):
         with suppress(FileNotFoundError):

@@ -74,6 +74,7 @@ class Mirror:
     """The program, assembled. Safe for several threads; each verb may be called again and again.
 
     `stop` ends every verb early. `learn` is told the secrets that come up while it works, as the keys of a role.
+    `reading`: for the verbs that change nothing, and then nothing is written in the state folder.
     OSError when the state folder cannot be written.
     """
 
@@ -83,13 +84,16 @@ class Mirror:
         observers: Sequence[Observer] = (),
         stop: threading.Event | None = None,
         learn: Callable[[Iterable[str]], None] = lambda _: None,
+        *,
+        reading: bool = False,
     ) -> None:
-        self.settings, self._learn = settings, learn
+        self.settings, self._learn, self._reading = settings, learn, reading
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
         self._courier = Courier(self.settings.hooks)
         self._overhears: list[Observer] = []
-        self._history = _Once(lambda: History(self.settings.state_dir / "history.db", places=places_of(settings)))
+        history = settings.state_dir / "history.db"
+        self._history = _Once(lambda: History(history, places=places_of(settings), reading=reading))
         self._assembled = _Once(self._assemble)
         self._tell = _Once(self._told)
         self._catalogues = _Once(lambda: Catalogues(settings, self.history, self._tell(), self.stop))
@@ -301,7 +305,8 @@ class Mirror:
         return Notices(self.history.latest, self._courier)
 
     def _assemble(self) -> Site:
-        return Assembly(self.settings, self.stop, self._learn).site(self._tell(), self.history.looked)
+        assembly = Assembly(self.settings, self.stop, self._learn, reading=self._reading)
+        return assembly.site(self._tell(), self.history.looked)
 
     def _told(self) -> Observer:
         return News(self.history.latest, tell_all((self._notices(), self.history, *self._observers, self._overheard)))

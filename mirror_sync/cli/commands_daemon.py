@@ -103,7 +103,7 @@ def worker(
 
     invocation.start_log()
     learn = invocation.redaction.rotate
-    mirror = Mirror(invocation.settings(), observers=(EventLog(),), stop=invocation.stop, learn=learn)
+    mirror = Mirror(invocation.owned(), observers=(EventLog(),), stop=invocation.stop, learn=learn)
     mirror.work(errands, lambda address: invocation.say(f"worker {address} is ready"))
     _leave()
 
@@ -147,7 +147,7 @@ def _run_by_schedule(invocation: Invocation) -> None:
     metrics = Metrics(tally)
     with PlainProgress(tally):
         clean = run_daemon(
-            invocation.settings,
+            invocation.owned,
             lambda settings, stop: Mirror(settings, (log, tally, metrics), stop, invocation.redaction.rotate),
             os.environ,
             metrics,

@@ -50,7 +50,7 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
     """
     from mirror_sync.cli.reports import plan_text
 
-    with invocation.mirror() as mirror:
+    with invocation.mirror(reading=True) as mirror:
         report = mirror.plan(jobs or ())
         targets = {job.name: job.target for job in mirror.settings.jobs}
     every = invocation.options.verbose
@@ -102,7 +102,7 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
     wanted = Wanted(gaps, frozenset(state or ()))
     every, watched = invocation.options.verbose, watch is not None
     question = Question(pattern_of(repo), as_json, every, wanted, tuple(job or ()), watched)
-    with invocation.mirror(None) as mirror:
+    with invocation.mirror(None, reading=True) as mirror:
         published = Published(mirror.settings.jobs, mirror.store)
         if watch is None:
             invocation.print(shown(question, mirror, published, invocation))
@@ -127,7 +127,7 @@ def diff(
     from mirror_sync.cli.differing import diff_text, repo_of
     from mirror_sync.cli.fronts import chosen
 
-    with invocation.mirror() as mirror:
+    with invocation.mirror(reading=True) as mirror:
         found = mirror.diff(chosen(mirror.settings, target), repo_of(repo), before, after)
     answer(invocation, found, lambda page: diff_text(found, page), as_json=as_json)
 
@@ -180,7 +180,8 @@ def prune(
     """
     from mirror_sync.cli.pruning import prune_text
 
-    with invocation.mirror("looking for what nothing refers to" if dry_run else "pruning") as mirror:
+    doing = "looking for what nothing refers to" if dry_run else "pruning"
+    with invocation.mirror(doing, reading=dry_run) as mirror:
         report = mirror.prune(dry_run=dry_run)
     answer(invocation, report, lambda page: prune_text(report, page), as_json=as_json)
     end(report.ok)

@@ -8,10 +8,12 @@ import gc
 import os
 import sys
 import traceback
+from pathlib import Path
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.domain.bounds import plain
 from mirror_sync.errors import ConfigError, MirrorError, UsageError
+from mirror_sync.owners import with_hindrance
 
 FAILED, MISUSED = 1, 2
 _BY_CTRL_C = 130
@@ -70,7 +72,12 @@ def _spoken(error: OSError) -> str:
         return "another program listens on that address already; choose one with --port, or with front.listen"
     if error.strerror is None or error.filename is None:
         return plain(str(error))
-    return plain(f"{error.filename}: {error.strerror}")
+    return plain(with_hindrance(f"{error.filename}: {error.strerror}", *_written(error)))
+
+
+def _written(error: OSError) -> list[Path]:
+    """What may have been meant to be written, where it was not allowed."""
+    return [Path(str(error.filename))] if error.errno in (errno.EACCES, errno.EPERM) else []
 
 
 def _let_go() -> None:

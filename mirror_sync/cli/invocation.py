@@ -18,6 +18,7 @@ from mirror_sync.cli.tables import Page
 from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, start_log
 from mirror_sync.observers.redaction import Redaction, json_shown, lines_shown
 from mirror_sync.observers.tally import Tally
+from mirror_sync.owners import become_owner
 
 if TYPE_CHECKING:
     from mirror_sync.bootstrap import Mirror
@@ -58,24 +59,31 @@ class Invocation:
         self.redaction.learn(settings.secrets)
         return settings
 
+    def owned(self) -> Settings:
+        """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`."""
+        settings = self.settings()
+        become_owner(settings.state_dir)
+        return settings
+
     def start_log(self) -> None:
         options = self.options
         level = logging.DEBUG if options.debug else _LEVELS[options.loudness]
         start_log(LogStyle(options.log_format, level, options.debug), self.lines, self.redaction)
 
     @contextmanager
-    def mirror(self, doing: str | None = "") -> Iterator[Mirror]:
+    def mirror(self, doing: str | None = "", *, reading: bool = False) -> Iterator[Mirror]:
         """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once.
 
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
+        `reading`: for the verbs that change nothing.
         """
         from mirror_sync.bootstrap import Mirror
 
         self.start_log()
-        settings = self.settings()
+        settings = self.owned()
         tally = Tally()
         with ExitStack() as stack:
-            mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate)
+            mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate, reading=reading)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
             if doing is not None:

@@ -54,7 +54,7 @@ def paused_now(settings: Settings) -> str:
 
 
 def _having(invocation: Invocation, job: str) -> Settings:
-    settings = invocation.settings()
+    settings = invocation.owned()
     names = [one.name for one in settings.jobs]
     if job not in names:
         raise UsageError(f"{settings.path.name} has no job {job!r}; it has: {', '.join(names)}")

@@ -43,6 +43,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     doubts = [
         *checks.warnings(file, draft),
         *places.doubts(tree, base),
+        *places.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
         *credentials.ways(file, settings),
         *exposure.doubts(document.value, tree, tokens.tokens, path),

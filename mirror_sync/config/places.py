@@ -16,6 +16,7 @@ from mirror_sync.config.settings import DirectoryTarget, Target
 from mirror_sync.config.sides import TargetEntry
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.url import Url
+from mirror_sync.owners import is_open, whose
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
@@ -50,6 +51,12 @@ def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             yield Finding(
                 ("targets", name, "url"), f"{what}; write {quoted(f'./{url}')} if that is meant, else s3://..."
             )
+
+
+def openness(state_dir: Path) -> Iterator[Finding]:
+    """A state folder that others may look into: it is made for its owner alone."""
+    if is_open(state_dir):
+        yield Finding(("state_dir",), f"others may look into it: {whose(state_dir)}; chmod 0700 {state_dir}")
 
 
 def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:

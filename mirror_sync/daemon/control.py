@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from mirror_sync.daemon.asked import Begun, State
 from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.owners import PRIVATE, with_hindrance
 
 SOCKET, _LOCK = "daemon.sock", "daemon.lock"
 MOST = 4096  # bytes of a request
@@ -47,7 +48,8 @@ def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
                 "control.off", reason=f"another daemon uses {folder}; it answers trigger, and this one does not"
             )
         except OSError as error:
-            _log.warning("control.off", reason=f"{folder / SOCKET}: {error.strerror or error}; trigger will not work")
+            said = f"{folder / SOCKET}: {error.strerror or error}; trigger will not work"
+            _log.warning("control.off", reason=with_hindrance(said, folder))
         else:
             thread = threading.Thread(target=_answer_all, args=(listener, trigger), name="control", daemon=True)
             thread.start()
@@ -74,7 +76,7 @@ def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Begun, ...]:
 
 def _listener(folder: Path, stack: ExitStack) -> socket.socket:
     """A socket that a killed daemon has left is replaced: the lock says that it is dead."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
     stack.enter_context(FileLock(folder / _LOCK, timeout=0, thread_local=False, is_singleton=False))
     (folder / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

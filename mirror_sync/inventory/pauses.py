@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 from filelock import FileLock
 
+from mirror_sync.owners import PRIVATE
+
 FILE = "paused.json"
 
 _log = structlog.get_logger()
@@ -53,7 +55,7 @@ class Pauses:
             return True
 
     def _locked(self) -> FileLock:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(PRIVATE, parents=True, exist_ok=True)
         return FileLock(self._folder / f"{FILE}.lock")
 
     def _write(self, pauses: Mapping[str, datetime | None]) -> None:

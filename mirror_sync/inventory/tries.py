@@ -14,6 +14,7 @@ import structlog
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
+from mirror_sync.owners import PRIVATE
 
 FILE = "tries.json"
 
@@ -57,7 +58,7 @@ def write_tries(folder: Path, tries: Iterable[Try]) -> None:
     path = folder / FILE
     if not document and not path.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
     young = path.with_suffix(".new")
     with young.open("w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)

@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 
+from mirror_sync.owners import PRIVATE, with_hindrance
+
 _log = structlog.get_logger("mirror_sync.checkpoint")
 
 
@@ -37,7 +39,7 @@ class FileCheckpoint:
     def save(self, document: Mapping[str, Any]) -> None:
         """A document that cannot be written costs one warning; the last one stands."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
             self._fresh.write_text(json.dumps(document), encoding="utf-8")
             self._fresh.replace(self._path)
         except OSError as error:
@@ -48,5 +50,6 @@ class FileCheckpoint:
     def _warn(self, error: OSError) -> None:
         """Once, until it goes well again: it is written every few blobs."""
         if self._written:
-            _log.warning("checkpoint.not-written", file=str(self._path), reason=error.strerror or str(error))
+            why = with_hindrance(error.strerror or str(error), self._path)
+            _log.warning("checkpoint.not-written", file=str(self._path), reason=why)
         self._written = False

@@ -23,8 +23,9 @@ from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.observers.history_file import open_or_set_aside
+from mirror_sync.observers.history_file import copied, open_or_set_aside
 from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState, Size
+from mirror_sync.owners import PRIVATE, database_hindrance
 
 RUNS_KEPT = 10_000
 
@@ -87,13 +88,23 @@ class History:
     """An observer that remembers runs and outcomes. Safe for many threads and several processes.
 
     Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
-    and a gap in the history, never a run. `places` says of each job where it publishes.
+    and a gap in the history, never a run. `places` says of each job where it publishes. `reading`: nothing is written.
     """
 
-    def __init__(self, path: Path, now: Callable[[], str] = _utc_now, places: Mapping[str, str] | None = None) -> None:
-        self._path, self._now, self._places = path, now, places or {}
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], str] = _utc_now,
+        places: Mapping[str, str] | None = None,
+        *,
+        reading: bool = False,
+    ) -> None:
+        self._path, self._now, self._places, self._reading = path, now, places or {}, reading
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if reading:
+            self._connection = copied(path)
+            return
+        path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
         self._connection = open_or_set_aside(path)
 
     def __call__(self, event: Event) -> None:
@@ -172,17 +183,28 @@ class History:
     def _read(self, query: str, *arguments: object) -> list[Any]:
         try:
             with self._lock:
+                self._look_again()
                 return self._connection.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}") from error
 
+    def _look_again(self) -> None:
+        """What is only read may be another process's, and move on."""
+        if self._reading:
+            self._connection.close()
+            self._connection = copied(self._path)
+            self._bury_the_dead()
+
     def _write(self, change: Callable[[], object]) -> None:
+        if self._reading:
+            return
         try:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 change()
         except (sqlite3.Error, OverflowError, UnicodeError) as error:  # a number, or a text, that no column holds
-            _log.warning("history.not-written", file=str(self._path), reason=str(error))
+            why = database_hindrance(self._path)
+            _log.warning("history.not-written", file=str(self._path), reason=f"{error}{why and f'; {why}'}")
 
     def _start(self, event: RunStarted) -> None:
         self._bury_the_dead()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from mirror_sync.owners import database_hindrance, reading_uri
+
 SCHEMA = 8
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
@@ -92,11 +94,32 @@ def open_or_set_aside(path: Path) -> sqlite3.Connection:
         return _open(path)
     except sqlite3.OperationalError as error:
         # locked, not writable, no space: the file itself may be sound
-        raise OSError(f"{path}: {error}") from error
+        why = database_hindrance(path)
+        raise OSError(f"{path}: {error}{why and f'; {why}'}") from error
     except sqlite3.DatabaseError as error:
         aside = _set_aside(path)
         _log.warning("history.set-aside", file=str(path), kept_as=str(aside), reason=str(error))
         return _open(path)
+
+
+def copied(path: Path) -> sqlite3.Connection:
+    """A copy in memory, in our tables, of what is there; nothing is written. OSError when it cannot be read."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if path.exists():
+        try:
+            with closing(sqlite3.connect(reading_uri(path), _BUSY, uri=True)) as file:
+                file.backup(copy)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"{path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            _log.warning("history.unreadable", file=str(path), reason=str(error))
+            copy.close()
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(copy)
+    except sqlite3.DatabaseError as error:
+        raise OSError(f"{path}: {error}") from error
+    return copy
 
 
 def _open(path: Path) -> sqlite3.Connection:

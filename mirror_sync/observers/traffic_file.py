@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror_sync.domain.traffic import TrafficReport
+from mirror_sync.owners import PRIVATE
 
 DAYS_KEPT = 400  # the newest that were counted: a year and a month, to compare with
 
@@ -27,7 +28,7 @@ def keep_traffic(folder: Path, target: str, report: TrafficReport) -> None:
     document = report.encode()
     document["days"] = _merged(kept_days(folder, target), document["days"])
     path = _path(folder, target)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(json.dumps(document), encoding="utf-8")
     fresh.replace(path)

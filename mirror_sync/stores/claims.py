@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mirror_sync.errors import StoreUnavailable
+from mirror_sync.owners import with_hindrance
 
 _HELD = (errno.EAGAIN, errno.EACCES)
 _NUMBER = 7  # bytes of a hash: offsets are below 2^63; two names that share a byte only wait on each other
@@ -30,7 +31,7 @@ def claimed(path: Path, name: str) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+        raise StoreUnavailable(with_hindrance(f"{path}: {error.strerror}", path)) from error
     try:
         yield _try_lock(fd, path, name)
     finally:

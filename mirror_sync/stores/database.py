@@ -15,6 +15,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
+from mirror_sync.owners import PRIVATE, database_hindrance, reading_uri, with_hindrance
 
 T = TypeVar("T")
 
@@ -24,10 +25,13 @@ _PRIMARY = 0xFF  # the part of an extended error code that names the kind
 
 
 class Database:
-    """One file with these tables, opened when first asked. Their `version` is kept in it as `user_version`."""
+    """One file with these tables, opened when first asked. Their `version` is kept in it as `user_version`.
 
-    def __init__(self, path: Path, version: int, tables: str) -> None:
-        self.path = path
+    `reading`: nothing is written, nor anything made beside it; a file that is not there, or not ours, is an empty one.
+    """
+
+    def __init__(self, path: Path, version: int, tables: str, *, reading: bool = False) -> None:
+        self.path, self._reading = path, reading
         self._version, self._tables = version, tables
         self._lock = threading.Lock()  # one connection: SQLite lets one thread at a time in anyway
         self._connection: sqlite3.Connection | None = None
@@ -49,17 +53,42 @@ class Database:
                 self._set_aside()
                 return question(self._connect())
 
+    def tell(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """Have something changed. Raises StoreError, as above."""
+        if not self._reading:
+            self.ask(change)
+
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""
         with self._lock:
             self._disconnect()
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self._connection is None and self._reading:
+            self._connection = self._open_reading()
+        elif self._connection is None:
+            self.path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
             with self._opening:
                 return self._open()
         return self._connection
+
+    def _open_reading(self) -> sqlite3.Connection:
+        try:
+            return self._open_still()
+        except sqlite3.Error:
+            empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            empty.executescript(self._tables)
+            return empty
+
+    def _open_still(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(reading_uri(self.path), _PATIENCE, uri=True, check_same_thread=False)
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != self._version:
+                raise sqlite3.DatabaseError("another version")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
@@ -95,6 +124,8 @@ class Database:
     def _set_aside(self) -> None:
         """Renames the file that cannot be used, unless another process has put a new one in its place."""
         self._disconnect()
+        if self._reading:
+            return
         with self._opening, suppress(FileNotFoundError):
             if self.path.stat().st_ino == self._inode:
                 for suffix in ("-wal", "-shm"):  # first: once the name is free, another process may make its own
@@ -126,8 +157,10 @@ def _store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_FULL
         kind: type[StoreError] = StoreFull if full else StoreUnavailable
-        raise kind(f"{path}: {error}") from error
+        why = database_hindrance(path)
+        raise kind(f"{path}: {error}{why and f'; {why}'}") from error
     except Timeout as error:
         raise StoreUnavailable(f"{path}: locked by another process for {_PATIENCE:.0f} s") from error
     except OSError as error:
-        raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+        said = f"{path}: {error.strerror or error}"
+        raise StoreUnavailable(with_hindrance(said, Path(error.filename or path), path)) from error

@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 
 from mirror_sync.errors import StoreDenied, StoreError, StoreFull, StoreUnavailable
+from mirror_sync.owners import with_hindrance
 
 FILE_MODE = 0o644  # a web server of another user reads what we write,
 FOLDER_MODE = 0o755  # whatever our umask is
@@ -43,7 +44,15 @@ def store_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = _ERRORS.get(error.errno, StoreUnavailable)
-        raise kind(f"{ascii(os.fspath(path))[1:-1]}: {error.strerror or error}") from error
+        said = f"{ascii(os.fspath(path))[1:-1]}: {error.strerror or error}"
+        raise kind(with_hindrance(said, *_named(error), path) if kind is StoreDenied else said) from error
+
+
+def _named(error: OSError) -> Iterator[Path]:
+    """The paths that the system was asked for, which may be others than the one that is meant in the end."""
+    for name in (error.filename, error.filename2):
+        if isinstance(name, str | os.PathLike):
+            yield Path(name)
 
 
 def write_all(fd: int, body: bytes | bytearray | memoryview, offset: int = 0) -> None:

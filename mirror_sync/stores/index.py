@@ -28,8 +28,8 @@ _ASKED_AT_ONCE = 500  # oids a query: SQLite's limit of parameters was 999 for l
 class SqliteIndex:
     """Implements `ports.ContentIndex` for one target of the file. Raises StoreError when the file cannot be used."""
 
-    def __init__(self, path: Path, target: str) -> None:
-        self._database, self._target = Database(path, VERSION, _TABLES), target
+    def __init__(self, path: Path, target: str, *, reading: bool = False) -> None:
+        self._database, self._target = Database(path, VERSION, _TABLES, reading=reading), target
 
     def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
         asked = [bytes.fromhex(oid) for oid in oids]
@@ -38,14 +38,14 @@ class SqliteIndex:
     def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
         rows = [(bytes.fromhex(oid), bytes.fromhex(digest)) for oid, digest in pairs.items()]
         if rows:
-            self._database.ask(lambda connection: _remember(connection, self._target, rows))
+            self._database.tell(lambda connection: _remember(connection, self._target, rows))
 
     @property
     def complete(self) -> bool:
         return self._database.ask(lambda connection: _is_complete(connection, self._target))
 
     def mark_complete(self) -> None:
-        self._database.ask(lambda connection: _set_complete(connection, self._target))
+        self._database.tell(lambda connection: _set_complete(connection, self._target))
 
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""

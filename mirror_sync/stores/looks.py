@@ -25,8 +25,8 @@ _REMEMBER = "INSERT OR REPLACE INTO looks (target, name, version, body) VALUES (
 class SqliteLooks:
     """Implements `ports.Looks` for one target of the file. Raises StoreError when the file cannot be used."""
 
-    def __init__(self, path: Path, target: str) -> None:
-        self._database, self._target = Database(path, VERSION, _TABLES), target
+    def __init__(self, path: Path, target: str, *, reading: bool = False) -> None:
+        self._database, self._target = Database(path, VERSION, _TABLES, reading=reading), target
 
     def recall(self, name: str, version: str) -> bytes | None:
         def ask(connection: sqlite3.Connection) -> bytes | None:
@@ -36,7 +36,7 @@ class SqliteLooks:
         return self._database.ask(ask)
 
     def remember(self, name: str, version: str, body: bytes) -> None:
-        self._database.ask(lambda connection: connection.execute(_REMEMBER, (self._target, name, version, body)))
+        self._database.tell(lambda connection: connection.execute(_REMEMBER, (self._target, name, version, body)))
 
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""

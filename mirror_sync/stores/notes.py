@@ -29,8 +29,11 @@ CREATE TABLE IF NOT EXISTS uploads (
 class SqliteNotes:
     """Implements `ports.UploadNotes` for one target of the file. `clock` gives seconds since the epoch."""
 
-    def __init__(self, path: Path, target: str, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._target, self._clock = Database(path, VERSION, _TABLES), target, clock
+    def __init__(
+        self, path: Path, target: str, clock: Callable[[], float] = time.time, *, reading: bool = False
+    ) -> None:
+        self._database = Database(path, VERSION, _TABLES, reading=reading)
+        self._target, self._clock = target, clock
         self._claims = path.with_name(f"{path.name}.claims")
 
     @contextmanager

@@ -25,6 +25,8 @@ class SlowMirror:
         observers: Sequence[Observer],
         stop: threading.Event,
         learn: Callable[[Iterable[str]], None],
+        *,
+        reading: bool = False,
     ) -> None:
         self.settings = settings
         self._tell = tell_all(tuple(observers))

@@ -1,0 +1,131 @@
+"""Whose a file is, who we are, and what keeps us from writing, in words: `Permission denied` alone names none of them.
+
+One command of root in the wrong place leaves a file that the daemon's own user can never write again.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from mirror_sync.errors import UsageError
+
+PRIVATE = 0o700  # what is local is for nobody else: it names what is mirrored, and from where
+_OTHERS = 0o007
+_SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
+
+
+def become_owner(folder: Path) -> None:
+    """Where root looks after somebody else's folder: be that user from here on, so that nothing of root's stays in it.
+
+    UsageError where that cannot be, as in a container without the privilege.
+    """
+    if os.geteuid() != 0 or not folder.exists() or (found := folder.stat()).st_uid == 0:
+        return
+    try:
+        user = pwd.getpwuid(found.st_uid)
+        groups, group, home = os.getgrouplist(user.pw_name, user.pw_gid), user.pw_gid, user.pw_dir
+    except KeyError:  # as in a container: a number without a name
+        groups, group, home = [found.st_gid], found.st_gid, str(folder)
+    try:
+        os.setgroups(groups)
+        os.setresgid(group, group, group)
+        os.setresuid(found.st_uid, found.st_uid, found.st_uid)
+    except OSError as error:
+        owner = _user(found.st_uid)
+        said = f"{whose(folder)}, and root cannot become {owner} here ({error.strerror}): run it as {owner}"
+        raise UsageError(said) from error
+    os.environ["HOME"] = home
+
+
+def whose(path: Path) -> str:
+    """/var/lib/mirror-sync belongs to root (mode 0755). OSError where it is not there."""
+    found = path.lstat()
+    return f"{path} belongs to {_user(found.st_uid)} (mode {stat.S_IMODE(found.st_mode):04o})"
+
+
+def hindrance(*paths: Path) -> str:
+    """What keeps us from writing the first of these paths that we may not; empty when nothing does.
+
+    A path that is not there is written in the nearest folder that is.
+    """
+    for path in paths:
+        barred = _barrier(path.absolute())
+        if barred is not None:
+            return f"{whose(barred)}, and this runs as {_user(os.geteuid())}"
+    return ""
+
+
+def with_hindrance(said: str, *paths: Path) -> str:
+    """What went wrong, and whose file it is where that is why."""
+    why = hindrance(*paths)
+    return f"{said}; {why}" if why else said
+
+
+def database_hindrance(path: Path) -> str:
+    """What keeps us from writing a SQLite file; empty when nothing does."""
+    return hindrance(*(path.with_name(path.name + suffix) for suffix in _SQLITE))
+
+
+def reading_uri(path: Path) -> str:
+    """What opens a SQLite file for reading without leaving anything beside it.
+
+    While a writer is at it, its journal is there, and shared; where there is none, the file stands still for us.
+    https://www.sqlite.org/wal.html#readonly
+    """
+    journal = path.with_name(f"{path.name}-wal")
+    still = not journal.exists() or not journal.stat().st_size
+    return f"{path.absolute().as_uri()}?{'immutable=1' if still else 'mode=ro'}"
+
+
+def state_hindrance(folder: Path) -> str:
+    """What keeps us from writing in a state folder: itself, or a file in it; empty when nothing does."""
+    return hindrance(*chain([folder], _inside(folder)))
+
+
+def is_open(folder: Path) -> bool:
+    """Whether a folder is there, and others than its owner and group may look into it."""
+    try:
+        return bool(folder.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Files and folders, two levels deep; sockets are not written."""
+    for path in _sorted(folder):
+        if path.is_socket():
+            continue
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _sorted(path)
+
+
+def _sorted(folder: Path) -> Iterable[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return ()
+
+
+def _barrier(path: Path) -> Path | None:
+    for above in reversed(path.parents):
+        if not os.access(above, os.F_OK):
+            return None  # what is missing is made below a folder that we have passed
+        if not os.access(above, os.X_OK):
+            return above
+    if path.exists():
+        return None if os.access(path, os.W_OK) else path
+    near = next(above for above in path.parents if above.exists())
+    return None if os.access(near, os.W_OK) else near
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
