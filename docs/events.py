@@ -85,6 +85,7 @@ _MEANINGS = {
     "site.published": "The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.",
     "site.stopped": "The catalogue was not published to its end, since the program stops; the next run does it.",
     "site.unread": "A repo's documents could not be read for its page in the catalogue; the others were published.",
+    "state.not-writable": "What happens is not remembered: the state folder, or a file in it, is another user's.",
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
     "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
     "target.silent": "A target did not answer the daemon's look.",

@@ -215,7 +215,7 @@ def test_every_end_of_a_run_leaves_every_metric_as_it_is_true(site: Site, left: 
             "discarded_bytes": left.discarded,
         }
         assert site.of_repo("repo_last_attempt_timestamp_seconds") == NOW
-        assert site.of_repo("repo_outcome", outcome=left.repo) == 1
+        assert site.of_repo("repo_outcome", outcome=left.repo, code=left.code) == 1
         assert site.of_job("job_repos", outcome=left.repo) == 1
     assert site.of_job("fetched_bytes_total") == (counts["stored_bytes"] or 0) + (counts["discarded_bytes"] or 0)
     assert site.of_job("job_repos_by_code", code=left.code) == (1 if left.code else None)
@@ -322,7 +322,7 @@ def test_a_repo_that_a_job_names_no_more_is_no_series_any_more(site: Site, tmp_p
     other = Mirror(load(path, {}), (site.metrics,), site.stop)
     assert other.remembered()[0] == ()
     other.sync()
-    assert site.of_repo("repo_outcome", outcome="published") is None
+    assert site.of_repo("repo_outcome", outcome="published", code="") is None
     other.close()
 
 
@@ -332,7 +332,7 @@ def test_a_job_that_jobs_yaml_has_no_more_is_no_series_any_more(site: Site) -> N
     assert (site.value("config_last_reload_successful"), site.outcome) == (0, ["complete"])
     site.metrics(ConfigRead(("other",)))
     assert (site.value("config_last_reload_successful"), site.outcome) == (1, [])
-    assert site.of_repo("repo_outcome", outcome="published") is None
+    assert site.of_repo("repo_outcome", outcome="published", code="") is None
     assert site.value("job_outcome", mirror_job="other", outcome="complete") == 0
 
 
@@ -358,7 +358,7 @@ def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:
 
 def test_a_run_of_single_repos_says_nothing_of_the_whole_job(site: Site, tmp_path: Path) -> None:
     site.mirror.sync([], [Repo.parse("acme/one")])
-    assert site.of_repo("repo_outcome", outcome="published") == 1
+    assert site.of_repo("repo_outcome", outcome="published", code="") == 1
     assert (site.outcome, site.of_job("job_last_success_timestamp_seconds")) == ([], None)
     assert site.of_job("job_repos_pending") == 0
     assert [run.jobs for run in site.mirror.history.runs()] == [()], "nor does it to a new process"

@@ -28,6 +28,7 @@ from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
 from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.traffic_file import kept_unusual
+from mirror_sync.owners import state_hindrance
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings, Target
@@ -64,6 +65,7 @@ class Watch:
         self._current: tuple[Settings, Watched] | None = None
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
+        self._hindrance: str | None = None
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: Watched) -> None:
@@ -92,7 +94,8 @@ class Watch:
             return Readings()
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
-        return Readings(self._jobs(), self._current[1].budgets(), dict(self._disks), self.pulse.age, unusual, counted)
+        budgets, disks = self._current[1].budgets(), dict(self._disks)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, unusual, counted, self._hindrance)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -121,6 +124,7 @@ class Watch:
         """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
         with suppress(OSError):  # a verify by hand is another process's
             self.metrics.ledger.remember_care(mirror.tended())
+        self._look_at_state(settings.state_dir)
         disks = {"state_dir": disk_of(settings.state_dir)}
         for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
             self._asked = name, time.monotonic()
@@ -130,6 +134,13 @@ class Watch:
             self._asked = None
             self.metrics(TargetProbed(name, answered))
         self._disks = {name: disk for name, disk in disks.items() if disk is not None}
+
+    def _look_at_state(self, folder: Path) -> None:
+        """What keeps us from writing there is told when it begins, with whose it is."""
+        found = state_hindrance(folder)
+        if found and found != self._hindrance:
+            _log.error("state.not-writable", reason=found)
+        self._hindrance = found
 
     def _doubt(self) -> None:
         asked = self._asked
@@ -151,11 +162,14 @@ def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str
 
 
 def overdue(job: Job, state: JobState, now: float) -> float:
-    """Seconds since the moment at which the job should have run after its last complete run began; 0 in time."""
-    since = datetime.fromtimestamp(state.success_start or state.first_seen, UTC)
+    """Seconds since a job should have run, after the beginning of its last run that came to its end; 0 in time.
+
+    That repos of it failed is no lateness: they have a signal of their own.
+    """
+    since = datetime.fromtimestamp(state.ended_start or state.first_seen, UTC)
     due: datetime | None
     match job.schedule:
-        case Every() as schedule if state.success is None:  # such a job runs at the start
+        case Every() as schedule if state.ended is None:  # such a job runs at the start
             due = since if schedule.only is None else schedule.only.opens(since)
         case Every() | Cron() as schedule:
             due = due_after(schedule, since)

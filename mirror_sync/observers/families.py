@@ -73,9 +73,9 @@ def _repos(page: Page) -> Iterator[GaugeMetricFamily]:
     )
     yield _gauge(
         "repo_outcome",
-        "1 for what came of the last attempt at a repo's revision; other outcomes have no series.",
-        (((*key, state.outcome), 1.0) for key, state in repos),
-        (*_REPO, "outcome"),
+        "1 for what came of the last attempt at a repo's revision, and the code of why; other outcomes have no series.",
+        (((*key, state.outcome, state.code), 1.0) for key, state in repos),
+        (*_REPO, "outcome", "code"),
     )
     yield _gauge(
         "repo_lag_seconds",
@@ -109,6 +109,18 @@ def _jobs(page: Page) -> Iterator[GaugeMetricFamily]:
         "job_last_success_duration_seconds",
         "How long the newest complete run of a job took.",
         (((name,), state.duration) for name, state in jobs),
+        _JOB,
+    )
+    yield _gauge(
+        "job_last_end_timestamp_seconds",
+        "When the newest run of a job that looked at all its repos ended, whatever became of them.",
+        (((name,), state.ended) for name, state in jobs),
+        _JOB,
+    )
+    yield _gauge(
+        "job_last_end_duration_seconds",
+        "How long that run took.",
+        (((name,), state.took) for name, state in jobs),
         _JOB,
     )
     yield _gauge(
@@ -156,7 +168,7 @@ def _schedule(readings: Readings) -> Iterator[GaugeMetricFamily]:
     )
     yield _gauge(
         "job_overdue_seconds",
-        "How long ago a job should have run again and no complete run has begun since; 0 in time.",
+        "How long ago a job should have run again and no run has begun since that came to its end; 0 in time.",
         (((name,), due.overdue) for name, due in jobs),
         _JOB,
     )
@@ -247,6 +259,11 @@ def _daemon(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
         "What is used and what we may still write there, as df counts.",
         (((name,), float(disk.size)) for name, disk in disks),
         ("disk",),
+    )
+    yield _gauge(
+        "state_writable",
+        "1 while we may write state_dir and every file in it, 0 when what happens is not remembered.",
+        [((), None if readings.hindrance is None else float(not readings.hindrance))],
     )
     yield _gauge(
         "scheduler_heartbeat_age_seconds",

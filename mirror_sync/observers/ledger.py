@@ -39,6 +39,9 @@ class JobOutcome(StrEnum):
     ABORTED = "aborted"  # by a fault of the job as a whole
 
 
+_ENDS = (JobOutcome.COMPLETE, JobOutcome.FAILED)  # all its repos were looked at
+
+
 class RepoKey(NamedTuple):
     job: str
     kind: Kind
@@ -61,7 +64,8 @@ class RepoState:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """`attempt` is the start of the newest run; `success` the end of the newest complete one, of `duration` seconds.
+    """`attempt` is the start of the newest run; `success` the end of the newest complete one, of `duration` seconds;
+    `ended` that of the newest that came to its end, whatever became of its repos, which took `took` seconds.
 
     `pending` repos of the run that goes on are not finished.
     """
@@ -70,12 +74,15 @@ class JobState:
     attempt: float | None = None
     success: float | None = None
     duration: float | None = None
+    ended: float | None = None
+    took: float | None = None
     outcome: JobOutcome | None = None
     pending: int = 0
 
     @property
-    def success_start(self) -> float | None:
-        return None if self.success is None else self.success - (self.duration or 0)
+    def ended_start(self) -> float | None:
+        """When the newest run that came to its end had begun."""
+        return None if self.ended is None else self.ended - (self.took or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,8 @@ class Ledger:
             started, finished = map(seconds_of, report.times_of(name))
             mine = [repo for repo in report.repos if repo.job == name]
             outcome = _outcome(report, name, mine)
+            if outcome in _ENDS:
+                self._change(name, ended=finished, took=finished - started)
             if outcome is JobOutcome.COMPLETE:
                 self._change(name, success=finished, duration=finished - started)
                 self._forget_others(name, mine)
@@ -227,7 +236,9 @@ def _after(state: JobState, run: RunRecord) -> JobState:
     state = replace(state, first_seen=min(state.first_seen, started), attempt=started)
     if run.state is RunState.RUNNING:
         return state
-    if run.state is RunState.COMPLETE and run.finished is not None:
+    if run.state in (RunState.COMPLETE, RunState.FAILED) and run.finished is not None:
         finished = seconds_of(run.finished)
-        state = replace(state, success=finished, duration=finished - started)
+        state = replace(state, ended=finished, took=finished - started)
+        if run.state is RunState.COMPLETE:
+            state = replace(state, success=finished, duration=finished - started)
     return replace(state, outcome=JobOutcome(run.state))

@@ -31,6 +31,7 @@ class Readings:
     """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
 
     `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
+    `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -39,3 +40,4 @@ class Readings:
     heartbeat: float = 0.0
     unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
+    hindrance: str | None = None

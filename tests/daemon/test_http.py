@@ -233,11 +233,11 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
     ("schedule", "state", "hours"),
     [
         (Every(timedelta(hours=6)), JobState(START.timestamp()), 0),
-        (Every(timedelta(hours=6)), JobState(0.0, success=START.timestamp() + 60, duration=60.0), 6),
-        (Every(timedelta(hours=6), timedelta(hours=1)), JobState(0.0, success=START.timestamp()), 7),
+        (Every(timedelta(hours=6)), JobState(0.0, ended=START.timestamp() + 60, took=60.0), 6),
+        (Every(timedelta(hours=6), timedelta(hours=1)), JobState(0.0, ended=START.timestamp()), 7),
         (Cron("0 3 * * *"), JobState(START.timestamp()), 15),
-        (Cron("0 3 * * *"), JobState(0.0, success=START.timestamp()), 15),
-        (Cron("0 3 1 * 1", jitter=timedelta(hours=1)), JobState(0.0, success=START.timestamp()), 88),
+        (Cron("0 3 * * *"), JobState(0.0, ended=START.timestamp()), 15),
+        (Cron("0 3 1 * 1", jitter=timedelta(hours=1)), JobState(0.0, ended=START.timestamp()), 88),
     ],
 )
 def test_a_job_is_overdue_once_it_should_have_run_again(schedule: Schedule, state: JobState, hours: int) -> None:

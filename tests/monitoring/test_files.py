@@ -21,7 +21,8 @@ from tests.requirements import need
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "monitoring"
 MANUAL = (TOP / "docs" / "monitoring.md").read_text(encoding="utf-8")
-RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+GROUPS = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
 DASHBOARD = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))
 _NAME = re.compile(r"\b(?:mirror_sync|process)_[a-z_]+")
 
@@ -91,6 +92,9 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_start_timestamp_seconds",
         "mirror_sync_job_first_seen_timestamp_seconds",
         "mirror_sync_job_last_attempt_timestamp_seconds",
+        "mirror_sync_job_last_end_timestamp_seconds",
+        "mirror_sync_job_last_end_duration_seconds",
+        "mirror_sync_state_writable",
         "mirror_sync_config_last_reload_successful",
         "mirror_sync_config_last_reload_success_timestamp_seconds",
         "mirror_sync_webhooks_total",
