@@ -98,11 +98,20 @@ def is_open(folder: Path) -> bool:
 def _inside(folder: Path) -> Iterator[Path]:
     """Files and folders, two levels deep; sockets are not written."""
     for path in _sorted(folder):
-        if path.is_socket():
+        kind = stat.S_IFMT(_mode(path))
+        if kind == stat.S_IFSOCK:
             continue
         yield path
-        if path.is_dir() and not path.is_symlink():
+        if kind == stat.S_IFDIR:
             yield from _sorted(path)
+
+
+def _mode(path: Path) -> int:
+    """0 where it is gone meanwhile, or cannot be looked at."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
 
 
 def _sorted(folder: Path) -> Iterable[Path]:
@@ -114,14 +123,16 @@ def _sorted(folder: Path) -> Iterable[Path]:
 
 def _barrier(path: Path) -> Path | None:
     for above in reversed(path.parents):
-        if not os.access(above, os.F_OK):
-            return None  # what is missing is made below a folder that we have passed
-        if not os.access(above, os.X_OK):
+        if not _may(above, os.F_OK):
+            break  # it is made in the last that is there
+        if not _may(above, os.X_OK):
             return above
-    if path.exists():
-        return None if os.access(path, os.W_OK) else path
-    near = next(above for above in path.parents if above.exists())
-    return None if os.access(near, os.W_OK) else near
+    near = next(place for place in (path, *path.parents) if _may(place, os.F_OK))
+    return None if _may(near, os.W_OK) else near
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=True)
 
 
 def _user(uid: int) -> str:
