@@ -63,8 +63,8 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
     together = threading.Barrier(8)
 
     class Counted(History):
-        def __init__(self, path: Path, *, places: Mapping[str, str]) -> None:
-            super().__init__(path, places=places)
+        def __init__(self, path: Path, *, places: Mapping[str, str], reading: bool) -> None:
+            super().__init__(path, places=places, reading=reading)
             made.append(self)
 
     monkeypatch.setattr(verbs, "History", Counted)
