@@ -26,11 +26,16 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_all, read_document
 
-_FORMAT = "2"  # of what is remembered
+_FORMAT = "3"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
+_LONGEST_ITEM = 8192  # characters
+_LEAST = (
+    *("_id", "id", "modelId", "author", "sha", "createdAt", "lastModified", "private", "gated", "disabled", "tags"),
+    *("pipeline_tag", "library_name"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Facts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known.
+    `item` is what the Hub's lists say of it, as JSON.
     """
 
     licenses: tuple[str, ...] = ()
@@ -50,6 +56,7 @@ class Facts:
     snapshots: tuple[ShownSnapshot, ...] = ()
     left: tuple[LeftOut, ...] | None = ()
     patterns: str = ""
+    item: str = ""
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -168,7 +175,21 @@ def _described(info: bytes) -> Facts:
     tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
-    return Facts(licenses, task, _word(said.get("library_name")) or _word(card.get("library_name")))
+    library = _word(said.get("library_name")) or _word(card.get("library_name"))
+    return Facts(licenses, task, library, item=_item(said))
+
+
+def _item(said: Mapping[str, Any]) -> str:
+    """What the Hub's lists say of a repo, as JSON: all that is known of it where that is not long."""
+    counted = {"downloads": 0, "likes": 0}
+    whole = {name: value for name, value in said.items() if name != "siblings"}
+    least = {name: value for name, value in whole.items() if name in _LEAST}
+    bare = {name: whole.get(name) for name in ("id", "sha")}
+    for item in (whole, least):
+        text = json.dumps({**counted, **item}, ensure_ascii=True, separators=(",", ":"))
+        if len(text) <= _LONGEST_ITEM:
+            return text
+    return json.dumps({**counted, **bare}, ensure_ascii=True, separators=(",", ":"))
 
 
 def _left(root: Root) -> tuple[LeftOut, ...] | None:

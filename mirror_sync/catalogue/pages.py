@@ -35,6 +35,7 @@ from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
+_UP = "@up/"  # stands for that way
 _RECENT = 4  # on the home page
 
 
@@ -88,6 +89,11 @@ def mirror_page(overview: Overview) -> bytes:
         growth_chart=growth_chart(growth),
         traffic_chart=traffic_chart(traffic),
     )
+
+
+def missing_page(brand: str = "") -> bytes:
+    """`site/missing.html`: for a browser where nothing is; whoever sends it knows the way up from there."""
+    return _rendered("missing.html.j2", f"{_UP}-/", brand=brand)
 
 
 def assets() -> Mapping[str, bytes]:

@@ -20,6 +20,7 @@ from mirror_sync.catalogue.known import Known
 from mirror_sync.catalogue.said import Said, read_status
 from mirror_sync.catalogue.shelf import Press, Shelf
 from mirror_sync.catalogue.view import View, row_of
+from mirror_sync.domain import lists
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue import REASON, ListPage, RepoPage, RepoRow, cut_list, page_key
 from mirror_sync.domain.digest import Sha256
@@ -155,6 +156,10 @@ class _Publication:
         known = replace(self._known, jobs=self._view.jobs(lines))
         cut = tuple(cut_list(tuple(rows)))
         self._list_pages(cut)
+        for page in cut:
+            self._put(f"list/{page.name}.json", partial(lists.encode_page, page.rows), repr(page))
+        self._put("lists.json", partial(lists.encode_index, cut), repr([(page.name, page.first) for page in cut]))
+        self._put("missing.html", partial(pages.missing_page, self._known.name), self._known.name)
         self._put("index.html", partial(pages.home, overview, cut))
         self._put("mirror.html", partial(pages.mirror_page, overview))
         self._put("tunasync.json", partial(documents.tunasync, known, lines))

@@ -158,6 +158,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.names": ("Branches and tags", "分支与标签"),
     "repo.title": ("Title", "标题"),
     "repo.root": ("Root document", "根文档"),
+    # for what is not here
+    "missing.title": ("Not found here", "本站未找到此内容"),
+    "missing.lead": (
+        "There is no such page, and no such repo is mirrored here. Look for it by name, or ask the operator for it.",
+        "此页面不存在，或本站未镜像该仓库。请按名称查找，或联系管理员。",
+    ),
+    "missing.all": ("Everything that is mirrored here", "本站镜像的全部内容"),
     # the mirror
     "mirror.title": ("State of the mirror", "镜像运行状况"),
     "mirror.complete": (

@@ -123,6 +123,8 @@ def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
         bytes=newest.bytes if newest else 0,
         commit=facts.shown,
         published=newest.published if newest else None,
+        why=min(lines, key=lambda line: _WORST[line.state]).reason if lines else "",
+        item=facts.item,
     )
 
 

@@ -25,7 +25,8 @@ REASON = 400  # characters of a reason that are shown
 class RepoRow:
     """A repo in the list. `state` is a word of `status`; `licenses`, `task` and `library` are upstream's words.
 
-    `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows.
+    `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows. `why` is why nothing of it
+    is, and `item` what the Hub's lists say of it, as JSON.
     """
 
     kind: Kind
@@ -38,6 +39,8 @@ class RepoRow:
     bytes: int = 0
     commit: str | None = None
     published: str | None = None
+    why: str = ""
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)

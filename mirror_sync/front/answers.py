@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import encode_json
 
 # Values of Cache-Control.
@@ -44,10 +46,37 @@ NO_ENTRY = "Entry not found"
 NO_POINTER = "The LFS pointer of this file is not known here: /resolve/ in place of /raw/ has the file"
 NO_SITE = "This mirror publishes no catalogue"
 NO_DIGESTS = "Nothing is given by its digest alone here: front: {by_digest: true} in jobs.yaml would open it"
+NO_LISTS = "This mirror publishes no lists of repos"
+BAD_LIMIT = "Bad limit: a number above 0 is wanted"
+LIST_LIMITS = "The lists of this mirror are in the order of names, and know author, search, filter and limit"
 NO_RANGE = "Range not satisfiable"
 BAD_BUCKET = "The mirror's bucket did not answer as it should"
 BROKEN = "Internal error: the mirror's log says more"
 
+HARNESSES = '{"standardEnvVars":[],"harnesses":{}}'
+LIST_PAGE = 1000  # repos of a list that one answer has at most
+LIST_READS = 8  # pages of the catalogue's list that one answer reads, about: the work of an answer is bounded
+# What a list may be asked for; those of the last two lines change nothing, since each answer has all that is known.
+LIST_KEYS = {
+    *("author", "search", "filter", "pipeline_tag", "library", "limit", "cursor"),
+    *("expand", "full", "config", "cardData", "direction"),
+}
+
+# Of a repo of which nothing is published, by its state in the catalogue; DECIDED are refusals, the others may come.
+STANDINGS = {
+    "refused": "is refused by this mirror",
+    "held": "is held back by this mirror until somebody has approved it",
+    "gated": "is gated upstream, and this mirror has no access",
+    "gone": "is no longer given by the upstream, and nothing of it is kept here",
+    "failed": "is asked for here, but could not be mirrored yet",
+    "never": "is asked for here, but not mirrored yet",
+}
+DECIDED = ("refused", "held", "gated")
+
+MISSING = "missing.html"  # the catalogue's page for what is not here
+UP = "@up/"  # stands in it for the way from a request's address up to the front's own
+
+HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
@@ -84,7 +113,7 @@ SITE_SAFETY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     **OPEN,
 }
 
@@ -123,19 +152,32 @@ class Refusal(Exception):
         super().__init__(message)
         self.status, self.message, self.code, self._form = status, message, code, form
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.repo: Repo | None = None  # that is not published, where that is why
 
     @property
     def answer(self) -> Answer:
         media_type, key = FORMS[self._form]
-        headers = {"Content-Type": media_type, "Cache-Control": NEVER, "X-Error-Message": self.message, **self.headers}
+        headers = {
+            "Content-Type": media_type,
+            "Cache-Control": NEVER,
+            "X-Error-Message": _plain(self.message),
+            **self.headers,
+        }
         if self.code:
             headers["X-Error-Code"] = self.code
         body = encode_json({key: self.message}) if key else f"{self.message}\n"
         return Answer(self.status, headers, body.encode())
 
 
-def repo_not_found() -> Refusal:
-    return Refusal(404, NO_REPO, "RepoNotFound")
+def _plain(message: str) -> str:
+    """As a header can have it: a reason has whatever letters an upstream likes."""
+    return re.sub(r"[^ -~]+", "?", " ".join(message.split()))
+
+
+def repo_not_found(repo: Repo | None = None) -> Refusal:
+    refusal = Refusal(404, NO_REPO, "RepoNotFound")
+    refusal.repo = repo
+    return refusal
 
 
 def revision_not_found() -> Refusal:

@@ -52,7 +52,11 @@ def make_app(
     digest alone, too, whether anything published names them or not.
     """
     snapshots = Snapshots(store, refs_seconds, document_bytes=document_bytes)
-    return Starlette(routes=[_Front(Hub(store, snapshots, site=site, by_digest=by_digest), store, public_url)])
+    return Starlette(
+        routes=[
+            _Front(Hub(store, snapshots, site=site, by_digest=by_digest, refs_seconds=refs_seconds), store, public_url)
+        ]
+    )
 
 
 class _Front(BaseRoute):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
@@ -23,6 +23,8 @@ from mirror_sync.front import answers, listing, routes, site
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
+from mirror_sync.front.lists import Lists, Wanted
+from mirror_sync.front.reasons import Reasons
 from mirror_sync.front.snapshots import Snapshots
 from mirror_sync.ports import Store
 
@@ -100,13 +102,32 @@ class Hub:
     Without a `site` no address leads to the catalogue; only with `by_digest` are contents given by their digest alone.
     """
 
-    def __init__(self, store: Store, snapshots: Snapshots, *, site: bool = True, by_digest: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        snapshots: Snapshots,
+        *,
+        site: bool = True,
+        by_digest: bool = False,
+        refs_seconds: float = 1.0,
+    ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._site_published = site
+        self._lists = Lists(store, refs_seconds)
+        self._reasons = Reasons(store, self._lists) if site else None
         self._by_digest = by_digest
 
     def answer(self, asked: Asked) -> Answer:
+        try:
+            return self._answer(asked)
+        except Refusal as refusal:
+            if self._reasons is None:
+                raise
+            browser = asked.method in routes.GET and "text/html" in asked.headers.get("accept", "").lower()
+            return self._reasons.answer(refusal, asked.raw_path, asked.origin, browser=browser)
+
+    def _answer(self, asked: Asked) -> Answer:
         if len(asked.raw_path) > answers.LONGEST_ADDRESS:
             raise Refusal(414, answers.LONG_ADDRESS)
         if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
@@ -162,6 +183,22 @@ class Hub:
         for ours in ("snapshots", "gone"):
             document.pop(ours, None)
         return answers.json_answer(document)
+
+    def _harnesses(self, _asked: Asked, _fields: Fields) -> Answer:
+        """While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads."""
+        return Answer(200, {"Content-Type": answers.JSON, "Cache-Control": answers.SETTLED}, answers.HARNESSES.encode())
+
+    def _listed(self, asked: Asked, fields: Fields) -> Answer:
+        self._expect_site()
+        if fields["kinds"] == "spaces":
+            raise _lacking(asked)
+        items, following = self._lists.page(Wanted.of(fields["kinds"], asked.query))
+        headers = {"Cache_Control": answers.MOVING}
+        if following is not None:
+            kept = [(name, value) for name, value in parse_qsl(asked.query) if name != "cursor"]
+            query = urlencode([*kept, ("cursor", following)])
+            headers |= _link(asked, f"/api/{fields['kinds']}?{query}")
+        return answers.json_text(f"[{','.join(items)}]".encode(), **headers)
 
     def _repo(self, asked: Asked, fields: Fields) -> Answer:
         return self._revision(asked, {**fields, "rev": "main"})
@@ -244,7 +281,7 @@ class Hub:
         meant = self._snapshots.meant(repo)
         if meant is not None:
             raise _Elsewhere(fields, meant)
-        raise answers.repo_not_found()
+        raise answers.repo_not_found(repo)
 
     def _reader(self, root: Root) -> listing.ReadShard:
         return lambda number: self._snapshots.document(root.shards[number].digest)

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mirror_sync.domain import lists
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
 from mirror_sync.domain.manifest import LFS_POINTER, MAX_PATH_BYTES
@@ -37,7 +38,9 @@ _MODULES = (
     "bucket",
     "catalogue",
     "listing",
+    "lists",
     "mirror",
+    "reasons",
     "requests",
     "signing",
     "slices",
@@ -221,10 +224,25 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "entry": answers.NO_ENTRY,
             "pointer": answers.NO_POINTER,
             "digests": answers.NO_DIGESTS,
+            "lists": answers.LIST_LIMITS,
+            "limit": answers.BAD_LIMIT,
+            "unlisted": answers.NO_LISTS,
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
         "preflight": answers.PREFLIGHT,
+        "list": {
+            "line": lists.LINE,
+            "keys": sorted(answers.LIST_KEYS),
+            "page": answers.LIST_PAGE,
+            "reads": answers.LIST_READS,
+            "harnesses": answers.HARNESSES,
+        },
+        "standings": answers.STANDINGS,
+        "decided": answers.DECIDED,
+        "missing": answers.MISSING,
+        "up": answers.UP,
+        "html": answers.HTML,
         "most_paths": answers.MOST_PATHS,
         "longest_path": MAX_PATH_BYTES,
         "longest_address": answers.LONGEST_ADDRESS,

@@ -62,6 +62,8 @@ ROUTES = (
     Route("commits", GET, "/api/{kinds}/{id}/commits/{rev}/?"),
     Route("tree", GET, "/api/{kinds}/{id}/tree/{rev}{folder}"),
     Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?"),
+    Route("harnesses", GET, "/api/agent-harnesses/?"),
+    Route("listed", GET, "/api/{kinds}/?"),
     Route("repo", GET, "/api/{kinds}/{id}/?"),
     Route("file", GET, "/{place}{id}/resolve/{rev}/{path}"),
     Route("raw", GET, "/{place}{id}/raw/{rev}/{path}"),

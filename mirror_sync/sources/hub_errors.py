@@ -99,12 +99,12 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
 
 def _by_code(status: int, headers: Mapping[str, str], asked: Asked) -> UpstreamError | None:
     match headers.get("X-Error-Code"):
+        case code if code == "RepoNotFound" or headers.get("X-Mirror-State"):
+            return _missing(asked)  # what a mirror of our kind refuses another endpoint may have
         case "GatedRepo" if status == _FORBIDDEN:
             return Gated(f"gated: our token has no access yet; ask for it at {asked.page}")
         case "GatedRepo":
             return Gated(f"gated: accept the terms at {asked.page} and set a token that has access")
-        case "RepoNotFound":
-            return _missing(asked)
         case "RevisionNotFound":
             return RevisionNotFound(f"{asked.page} has no branch, tag or commit {asked.spoken(asked.revision or '')!r}")
         case "EntryNotFound":

@@ -95,6 +95,8 @@ const remember = () => {
 };
 
 const recall = () => {
+  const searched = new URLSearchParams(location.search).get("q"); // from the page for what is not here
+  if (searched !== null) history.replaceState(null, "", `${location.pathname}#${new URLSearchParams({ q: searched })}`);
   const state = new URLSearchParams(location.hash.slice(1));
   query.value = state.get("q") ?? "";
   for (const select of filters) {

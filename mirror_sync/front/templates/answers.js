@@ -36,10 +36,15 @@ function redirect(r, status, headers, location) {
     r.finish();
 }
 
+// As a header can have it: a reason has whatever letters an upstream likes.
+function plain(message) {
+    return message.split(/\s+/).join(' ').replace(/[^ -~]+/g, '?');
+}
+
 function refuse(r, error) {
     const form = tables.FORMS[error.form || 'json'];
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
-                                   'X-Error-Message': error.message}, error.headers);
+                                   'X-Error-Message': plain(error.message)}, error.headers);
     if (error.code) {
         headers['X-Error-Code'] = error.code;
     }

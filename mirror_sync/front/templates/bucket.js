@@ -80,4 +80,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, document, refs, saidMissing, siteTag };
+export default { alias, document, read, refs, saidMissing, siteTag };

@@ -15,8 +15,7 @@ async function root(r) {
 async function site(r, fields) {
     const name = fields.page || 'index.html', v = r.variables, etag = bucket.siteTag(name);
     if (etag === null) {
-        noPage(r);
-        return;
+        throw answers.refusal(404, tables.MESSAGES.nothing);
     }
     v.blob_type = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)] || tables.BINARY;
     v.blob_caching = name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked;
@@ -51,8 +50,4 @@ function redirect(r, location) {
     answers.redirect(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
-function noPage(r) {
-    answers.refuse(r, answers.refusal(404, tables.MESSAGES.nothing));
-}
-
-export default { noPage, page, root, site, typed };
+export default { page, root, site, typed };

@@ -5,6 +5,8 @@ import answers from 'answers.js';
 import bucket from 'bucket.js';
 import catalogue from 'catalogue.js';
 import listing from 'listing.js';
+import lists from 'lists.js';
+import reasons from 'reasons.js';
 import requests from 'requests.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
@@ -16,18 +18,34 @@ const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
 
 // Answers any request.
 async function answer(r) {
+    let refusal = null;
     try {
         await route(r);
     } catch (error) {
-        if (error.refused) {
-            return answers.refuse(r, error);
-        }
         if (error.elsewhere) {
             return toOther(r, error.fields, error.elsewhere);
         }
-        r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
-        badBucket(r);
+        if (!error.refused) {
+            return fail(r, error);
+        }
+        refusal = error;
     }
+    if (refusal) {
+        await refuse(r, refusal);
+    }
+}
+
+async function refuse(r, refusal) {
+    try {
+        await reasons.refuse(r, refusal);
+    } catch (error) {
+        fail(r, error);
+    }
+}
+
+function fail(r, error) {
+    r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
+    badBucket(r);
 }
 
 async function route(r) {
@@ -88,6 +106,21 @@ function toOurs(r, headers, target) {
         said['Cache-Control'] = tables.CACHING.linked;
     }
     answers.redirect(r, 307, Object.assign({}, headers, said), prefix + target);
+}
+
+// While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads.
+async function harnesses(r) {
+    answers.sendJson(r, tables.HARNESSES, {'Cache-Control': tables.CACHING.settled});
+}
+
+async function listed(r, fields) {
+    if (!tables.SITE) {
+        throw answers.refusal(404, tables.MESSAGES.site);
+    }
+    if (fields.kinds === 'spaces') {
+        throw lacking(r);
+    }
+    await lists.listed(r, fields.kinds);
 }
 
 async function healthz(r) {
@@ -272,9 +305,9 @@ async function refuseMissing(r, key, refusal) {
     try {
         missing = await bucket.saidMissing(r, key);
     } catch (error) {
-        r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
+        return fail(r, error);
     }
-    answers.refuse(r, missing ? refusal : answers.refusal(502, tables.MESSAGES.bucket));
+    await refuse(r, missing ? refusal : answers.refusal(502, tables.MESSAGES.bucket));
 }
 
 function noPage(r) {
@@ -297,8 +330,8 @@ function unsatisfiable(r) {
 }
 
 const root = catalogue.root, site = catalogue.site, page = catalogue.page;
-const ANSWERS = {healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file,
+const ANSWERS = {harnesses, listed, healthz, root, site, page, blob, refs, auth_check, repo, revision, commits, tree, paths_info, file,
                  raw};
 
-export default { answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
                  noPage, pointer, rangedType: requests.rangedType, typed: catalogue.typed, unsatisfiable: slices.never(unsatisfiable) };

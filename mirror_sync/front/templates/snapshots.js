@@ -23,7 +23,8 @@ async function refsOf(r, fields) {
     if (id !== null) {
         throw answers.elsewhere(fields, id);
     }
-    throw answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
+    const refusal = answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
+    throw Object.assign(refusal, known ? {repo: {kinds, id: fields.id}} : {});
 }
 
 // The refs of a repo, or null when nothing of it is published, or no longer.

@@ -1,0 +1,124 @@
+// The Hub's lists of repos, and what is known of one that is not published: mirror_sync/front/lists.py in JavaScript.
+
+import answers from 'answers.js';
+import bucket from 'bucket.js';
+import requests from 'requests.js';
+import tables from 'tables.js';
+
+// The pages of the catalogue's list, as [name, first id]; null where none are published.
+async function index(r) {
+    const text = await bucket.read(r, 'site/lists.json');
+    return text === null ? null : JSON.parse(text).pages;
+}
+
+// The lines of a page, each as its fields.
+async function lines(r, name) {
+    const text = await bucket.read(r, 'site/list/' + name + '.json');
+    const found = text === null ? [] : text.slice(2, -3).split(',\n').filter((line) => line).map((line) => tables.LINE.exec(line));
+    if (found.some((line) => line === null)) {
+        throw new Error('site/list/' + name + '.json is no page of a list');
+    }
+    return found.map((line) => ({kind: line[1], state: line[2], id: line[3], why: line[4], item: line[5]}));
+}
+
+// How many pages begin at an id or before it.
+function countUpTo(pages, id) {
+    let low = 0, high = pages.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (pages[middle][1] <= id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// What is known of a repo of which nothing is published, or null.
+async function known(r, kinds, id) {
+    const pages = await index(r);
+    const last = Math.max(countUpTo(pages || [], id.toLowerCase()) - 1, 0);
+    for (let at = Math.max(last - 1, 0); pages && at <= last && at < pages.length; at++) {
+        const listed = await lines(r, pages[at][0]);
+        const found = listed.filter((one) => one.kind + 's' === kinds && one.id === id && one.state !== 'published');
+        if (found.length) {
+            return Object.assign(found[0], {why: JSON.parse(found[0].why)});
+        }
+    }
+    return null;
+}
+
+function all(value) {
+    return value === undefined ? [] : Array.isArray(value) ? value : [value];
+}
+
+function wanted(r, kinds) {
+    const unknown = Object.keys(r.args).sort().filter((name) => tables.LIST_KEYS.indexOf(name) < 0);
+    if (unknown.length) {
+        throw answers.refusal(501, tables.MESSAGES.lists + ": '" + unknown[0].slice(0, 40) + "' is not among them");
+    }
+    const limit = requests.argument(r, 'limit') || String(tables.LIST_PAGE);
+    if (!/^[0-9]+$/.test(limit) || Number(limit.slice(0, 9)) === 0) {
+        throw answers.refusal(400, tables.MESSAGES.limit);
+    }
+    const author = requests.argument(r, 'author').toLowerCase(), cursor = requests.argument(r, 'cursor');
+    const least = author ? author + '/' : '';
+    const tags = all(r.args.filter).join(',').split(',').filter((tag) => tag);
+    return {kind: kinds.slice(0, -1), author, search: requests.argument(r, 'search').toLowerCase(),
+            filters: tags.concat(['pipeline_tag', 'library'].map((name) => requests.argument(r, name)).filter((tag) => tag)),
+            limit: Math.min(Number(limit.slice(0, 9)), tables.LIST_PAGE), start: cursor > least ? cursor : least};
+}
+
+function fits(one, want) {
+    const low = one.id.toLowerCase();
+    if (one.kind !== want.kind || one.state !== 'published' || low < want.start || low.indexOf(want.search) < 0) {
+        return false;
+    }
+    if (want.author && low.split('/')[0] !== want.author) {
+        return false;
+    }
+    return want.filters.length === 0 || has(JSON.parse(one.item), want.filters);
+}
+
+function has(item, filters) {
+    const words = (Array.isArray(item.tags) ? item.tags : []).concat([item.pipeline_tag, item.library_name]);
+    return filters.every((one) => words.indexOf(one) >= 0);
+}
+
+async function page(r, want) {
+    const pages = await index(r);
+    if (pages === null) {
+        throw answers.refusal(404, tables.MESSAGES.unlisted);
+    }
+    const items = [], begin = Math.max(countUpTo(pages, want.start) - 2, 0);
+    for (let at = begin; at < pages.length && !(want.author && pages[at][1] >= want.author + '0'); at++) {
+        if (at - begin > tables.LIST_READS) {
+            return {items, next: pages[at][1]};
+        }
+        const listed = await lines(r, pages[at][0]);
+        const found = listed.filter((one) => fits(one, want));
+        for (let i = 0; i < found.length; i++) {
+            if (items.length === want.limit) {
+                return {items, next: found[i].id.toLowerCase()};
+            }
+            items.push(found[i].item);
+        }
+    }
+    return {items, next: null};
+}
+
+// Answers a list.
+async function listed(r, kinds) {
+    const want = wanted(r, kinds);
+    const found = await page(r, want);
+    const headers = {};
+    if (found.next !== null) {
+        const kept = (r.variables.args || '').split('&').filter((one) => one && !/^cursor=/.test(one));
+        const query = kept.concat(['cursor=' + encodeURIComponent(found.next)]).join('&');
+        Object.assign(headers, answers.linked('<' + requests.origin(r) + '/api/' + kinds + '?' + query + '>; rel="next"'));
+    }
+    answers.sendJson(r, '[' + found.items.join(',') + ']', headers);
+}
+
+export default { known, listed };
