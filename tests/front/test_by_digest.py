@@ -47,7 +47,8 @@ def test_what_no_published_snapshot_names_any_more_is_gone_by_every_address(clos
     pinned = f"{repo.at}/resolve/{commit}/f"
     assert closed.get(pinned).body == b"taken down"
     repo.write_refs(Refs().encode())
-    closed.get_until(pinned, b'{"error":"Repository not found: it is not mirrored here"}')
+    missing = f'{{"error":"Repository not found: it is not mirrored here; what is: {closed.url}/-/"}}'
+    closed.get_until(pinned, missing.encode())
     for target in (f"{repo.at}/resolve/main/f", repo.api, f"/{blob_key(Sha256.of(b'taken down'))}"):
         assert closed.get(target).status == 404
 
