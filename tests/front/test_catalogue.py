@@ -124,7 +124,7 @@ def test_the_address_that_a_repo_has_upstream_leads_to_its_page(mirror: Mirror) 
 
 
 @pytest.mark.parametrize(
-    "target", ["/nobody/nothing", "/datasets/nobody/nothing", "/spaces/a/b", "/gpt2", "/api/models"]
+    "target", ["/nobody/nothing", "/datasets/nobody/nothing", "/spaces/a/b", "/gpt2", "/api/spaces"]
 )
 def test_the_address_of_what_is_not_mirrored_leads_nowhere(mirror: Mirror, target: str) -> None:
     assert mirror.get(target).status == 404

@@ -139,6 +139,13 @@ def test_the_refusal_of_the_first_is_the_last_word(pair: Pair) -> None:
     assert pair.calls() == (1, 0)
 
 
+def test_what_another_mirror_refuses_is_asked_of_the_next(pair: Pair) -> None:
+    said = {"X-Error-Code": "GatedRepo", "X-Mirror-State": "refused"}
+    pair.first.faults.add(faults.status(403, said), "*")
+    assert pair.source.resolve(TINY, "main").commit
+    assert pair.calls() == (1, 1)
+
+
 def test_a_rate_limit_is_waited_for_and_nobody_else_is_asked(pair: Pair) -> None:
     pair.first.faults.add(faults.busy(9))
     with pytest.raises(RateLimited):
