@@ -52,7 +52,7 @@ class FailoverSource:
 
     One that fails again and again is left alone, as `breaker` says; when all are, the call fails at once, and says when
     it is worth repeating (`Resting`). Complaints about one that is there (slow, wrong) never close the last way: a few
-    bad files must not keep us from all others.
+    bad files must not keep us from all others, nor from what no other endpoint holds.
     When none answers, the first one's error leaves. `clock` in seconds, from any start.
 
     The endpoints do not all hold the same. What one of them has not, the next is asked for, and it is missing when all
@@ -73,6 +73,7 @@ class FailoverSource:
         self._sources = tuple(sources)
         self._breakers = [Breaker(breaker or BreakerPolicy(), clock) for _ in sources]
         self._suspicions = Suspicions()
+        self._complained: set[int] = set()  # of whom the last that was said against them is a complaint, not silence
         self._loyalty, self._clock = loyalty, clock
         self._last = ""  # what went wrong last, for a person
         self._as_written = range(len(self._sources))
@@ -134,6 +135,7 @@ class FailoverSource:
         """The next fetch of this content prefers those that have not given it, and the guilty come nearer to rest."""
         for index in self._suspicions.complain(file.promise):
             self._sources[index].distrust(repo, commit, file)
+            self._complained.add(index)
             self._breakers[index].doubt(may_open=self._elsewhere(index))
             self._prefer(index + 1)
 
@@ -152,10 +154,7 @@ class FailoverSource:
         self, order: Sequence[int], call: Callable[[Source], _T], asked: _Asked, *, settled: bool = True
     ) -> tuple[int, _T]:
         """Who answered, and what. `settled`: the answer is all there is, so that it speaks for its endpoint."""
-        for index in order:
-            if not self._breakers[index].admit():
-                asked.resting = True
-                continue
+        for index in self._worth_asking(order, asked):
             try:
                 answer = call(self._sources[index])
             except _SILENT as error:
@@ -174,7 +173,23 @@ class FailoverSource:
                 self._prefer(index)
             asked.answered = index
             return index, answer
-        raise asked.error or self._resting()
+        raise asked.error or self._resting(asked.resting)
+
+    def _worth_asking(self, order: Sequence[int], asked: _Asked) -> Iterator[int]:
+        """Those that are not left alone; then, where all of them lack the thing, those that rest for complaints alone.
+
+        They do answer, and may be the only ones that hold it: once for each call, whose repetitions are bounded.
+        """
+        for index in order:
+            if self._breakers[index].admit():
+                yield index
+            else:
+                asked.resting.append(index)
+        if asked.silent or not asked.refused:
+            return
+        for index in [index for index in asked.resting if index in self._complained]:
+            asked.resting.remove(index)
+            yield index
 
     def _stead(self, asked: _Asked) -> Stead | None:
         """Who answered where it was not the first."""
@@ -221,19 +236,22 @@ class FailoverSource:
 
     def _fail(self, index: int, error: MirrorError) -> None:
         self._last = str(error)
+        complaint = isinstance(error, (*_COMPLAINTS, IntegrityError))
+        (self._complained.add if complaint else self._complained.discard)(index)
         if isinstance(error, IntegrityError):
             self._breakers[index].doubt(may_open=self._elsewhere(index))
         else:
-            complaint = isinstance(error, _COMPLAINTS)
             self._breakers[index].fail(may_open=not complaint or self._elsewhere(index))
 
     def _elsewhere(self, index: int) -> bool:
         return any(breaker.healthy for at, breaker in enumerate(self._breakers) if at != index)
 
-    def _resting(self) -> Resting:
-        next_one = min(self._breakers, key=lambda breaker: breaker.outcome_in)
+    def _resting(self, resting: Sequence[int]) -> Resting:
+        """Of those that were left alone; one that answered has nothing to be waited for."""
+        index = min(resting, key=lambda index: self._breakers[index].outcome_in)
+        next_one = self._breakers[index]
         wait, cause = f"{next_one.tried_in:.0f} s", f"; {self._last}" if self._last else ""
-        why = f"{self._sources[0]} has not answered for a while: not asked again for {wait}{cause}"
+        why = f"{self._sources[index]} has not answered for a while: not asked again for {wait}{cause}"
         return Resting(why, next_one.outcome_in, next_one.silent)
 
     def _order(self) -> Sequence[int]:
@@ -255,7 +273,7 @@ class _Asked:
     def __init__(self) -> None:
         self.silent: list[MirrorError] = []
         self.refused: dict[int, UpstreamError] = {}
-        self.resting = False
+        self.resting: list[int] = []
         self.answered = 0
 
     @property

@@ -332,3 +332,31 @@ def test_a_stream_that_is_not_read_says_nothing(pair: Pair) -> None:
 def test_nobody_to_ask_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no source"):
         FailoverSource([])
+
+
+def test_complaints_do_not_close_the_way_to_what_no_other_endpoint_holds(pair: Pair) -> None:
+    """The second is well, and lacks the repo: the first answers again, and is the only one that can."""
+    rule = pair.first.faults.add(faults.html(), "GET /api/*")
+    for _ in range(3):
+        pair.source.resolve(TINY, "main")
+        pair.clock.now += 6
+    pair.second.remove("acme/tiny")
+    pair.calls()
+    with pytest.raises(BadAnswer, match="not believed until it answers"):
+        pair.source.resolve(TINY, "main")
+    assert pair.calls() == (1, 1), "it is left alone, and asked all the same where the other one has no answer"
+    rule.times = rule.fired
+    assert pair.source.resolve(TINY, "main").commit == pair.first.model("acme/tiny").head()
+
+
+def test_silence_of_the_only_one_that_holds_it_is_waited_for_by_its_own_time(pair: Pair) -> None:
+    pair.first.faults.add(faults.status(503), "GET /api/*")
+    for _ in range(3):
+        pair.source.resolve(TINY, "main")
+        pair.clock.now += 6
+    pair.second.remove("acme/tiny")
+    pair.calls()
+    with pytest.raises(Resting, match=pair.first.url) as rest:
+        pair.source.resolve(TINY, "main")
+    assert pair.calls() == (0, 1)
+    assert rest.value.wait == 600 - 6
