@@ -68,6 +68,7 @@ class Job:
     denied: tuple[RepoPattern, ...] = ()
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
+    _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +76,7 @@ class Job:
         spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in self.repos if not pattern.is_glob)
         object.__setattr__(self, "_globs", globs)
         object.__setattr__(self, "_spelled_out", spelled_out)
+        object.__setattr__(self, "_alike", frozenset((kind, name.lower()) for kind, name in spelled_out))
 
     @property
     def asked(self) -> tuple[RepoPattern, ...]:
@@ -98,6 +100,11 @@ class Job:
         """Whether the job names the repo itself, rather than by a glob."""
         return (repo.kind, repo.id) in self._spelled_out
 
+    def means(self, repo: Repo) -> bool:
+        """Whether it names the repo, or spells its id in other letters: an upstream takes both for the same."""
+        alike = (repo.kind, repo.id.lower()) in self._alike
+        return self.names(repo) or (alike and self.denied_by(repo) is None)
+
     def follows(self, revision: str) -> bool:
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
 
@@ -112,7 +119,7 @@ def denials(jobs: Iterable[Job], repo: Repo) -> str:
 
 def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
     """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last."""
-    named = (job for job in jobs if job.target == target and job.names(repo))
+    named = (job for job in jobs if job.target == target and job.means(repo))
     return tuple(sorted(named, key=lambda job: job.ranking is not None))
 
 
@@ -138,7 +145,7 @@ def rival(job: Job, repo: Repo, names: Iterable[str], jobs: Iterable[Job]) -> Jo
     """
     wanted = tuple(names)
     for other in jobs:
-        same_place = other.name != job.name and other.target == job.target and other.names(repo)
+        same_place = other.name != job.name and other.target == job.target and other.means(repo)
         ceded = other.ranking is not None and job.ranking is None
         if same_place and not ceded and other.selection != job.selection and any(map(other.follows, wanted)):
             return other

@@ -86,7 +86,7 @@ class Absences:
         return refs.withdrawn(None if note is None else note.of(identity))
 
     def _wish(self, task: Task) -> OnGone:
-        return agreed_on_gone((task.job, *self._jobs), self._target.name, task.repo)
+        return agreed_on_gone((task.job, *self._jobs), self._target.name, task.ordered)
 
     def _was_public(self, task: Task, refs: Refs) -> bool:
         """Also when that snapshot is withdrawn already for this very reason: else it would come back."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.identity import Identity
-from mirror_sync.domain.job import Job, rival
+from mirror_sync.domain.job import Job, denials, rival
 from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
@@ -20,8 +20,9 @@ from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.absence import GONE, Absences, is_known
 from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks, second_hand
-from mirror_sync.engine.gather import Task
+from mirror_sync.engine.gather import DENIED, Task
 from mirror_sync.engine.glance import Glance
+from mirror_sync.engine.names import meant
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, identity_of, read_history, read_manifest, read_refs, read_root
 from mirror_sync.engine.site import Target
@@ -62,13 +63,33 @@ class Decider:
         self._source, self._target, self._jobs, self._go_on = sides.source, sides.target, sides.jobs, sides.go_on
         self._absences, self._mapper, self._anew, self._glance = absences, mapper, anew, sides.glance
 
-    def look(self, task: Task) -> Settled | Seen:
+    def look(self, task: Task, refs: Refs) -> Settled | Seen:
         """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
 
         A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
         Interrupted.
         """
-        return self._look(task, self._glance.refs(task.repo))
+        return self._look(task, refs)
+
+    def named(self, task: Task) -> tuple[Task, Refs]:
+        """The task under the id that its repo is published by, or is to be (the upstream's own), and what is published.
+
+        What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
+        the upstream, for which the name may stand for another repo by now. The call that asks is the one of `look`.
+        """
+        refs = self._glance.refs(task.repo)
+        if is_known(refs):
+            return task, refs
+        led = meant(self._target.store, task.repo)
+        if led is not None and led != task.repo and is_known(published := self._glance.refs(led)):
+            return task.under(led), published
+        if task.resolved is not None or task.head is not None:
+            return task, refs
+        self._go_on()
+        resolved = self._source.resolve(task.repo, task.revision)
+        if not resolved.renamed:
+            return replace(task, resolved=resolved), refs
+        return task.under(resolved.current, resolved), self._glance.refs(resolved.current)
 
     def _look(self, task: Task, refs: Refs) -> Settled | Seen:
         self._go_on()
@@ -291,7 +312,14 @@ def _replaces(task: Task, refs: Refs, base: Base | None) -> bool:
 
 
 def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Verdict:
-    return task.job.policy.judge(task.repo, resolved.terms, whole=whole, named=task.job.spells_out(task.repo))
+    if task.job.denied_by(task.repo) is not None:  # whatever name led to it
+        return Verdict(Outcome.REFUSED, denials([task.job], task.repo), DENIED)
+    policy, named = task.job.policy, task.job.spells_out(task.ordered)
+    verdict = policy.judge(task.repo, resolved.terms, whole=whole, named=named)
+    if verdict.allowed or task.asked is None:
+        return verdict
+    approved = policy.judge(task.asked, resolved.terms, whole=whole, named=named)  # a person wrote what the job writes
+    return approved if approved.allowed else verdict
 
 
 def _guarded(resolved: Resolved, objection: str) -> Settled:

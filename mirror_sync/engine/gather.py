@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
@@ -43,7 +43,8 @@ class Named(NamedTuple):
 class Task:
     """One revision of one repo to bring up to date; `resolved` where a listing has answered already.
 
-    `head` is what a listing told in passing: enough where nothing has moved.
+    `head` is what a listing told in passing: enough where nothing has moved. `asked` is what the job calls the repo,
+    where it is published under another id.
     """
 
     job: Job
@@ -51,10 +52,21 @@ class Task:
     revision: str
     resolved: Resolved | None = None
     head: Resolved | None = None
+    asked: Repo | None = None
+
+    @property
+    def ordered(self) -> Repo:
+        """The repo as the job calls it, which is what reports and policies go by."""
+        return self.asked or self.repo
 
     @property
     def named(self) -> Named:
-        return Named(self.job.name, self.repo.kind, self.repo.id, self.revision)
+        return Named(self.job.name, self.ordered.kind, self.ordered.id, self.revision)
+
+    def under(self, repo: Repo, resolved: Resolved | None = None) -> Task:
+        """The same under the id that the repo is published by."""
+        known = None if resolved is None else replace(resolved, asked=repo)
+        return replace(self, repo=repo, asked=self.ordered, resolved=known, head=None)
 
 
 @dataclass(frozen=True, slots=True)

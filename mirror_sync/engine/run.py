@@ -190,7 +190,8 @@ def _all_of(site: Site, run: str, job: Job, error: Exception) -> list[Unlisted]:
 
 def _decide(site: Site, run: str, decider: Decider, task: Task) -> Settled | Change:
     try:
-        seen = decider.look(task)
+        task, refs = decider.named(task)
+        seen = decider.look(task, refs)
         return seen if isinstance(seen, Settled) else decider.compare(task, seen)
     except Interrupted:
         raise

@@ -15,7 +15,7 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.plan import carry_out
-from mirror_sync.domain.refs import DEFAULT_BRANCH, HEAD, Ref, meant, name_fault
+from mirror_sync.domain.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, meant, name_fault
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.absence import Absences, Proof
@@ -28,6 +28,7 @@ from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import Task, Unlisted
 from mirror_sync.engine.glance import Facts, Glance
 from mirror_sync.engine.index import Lessons, git_oids, learn
+from mirror_sync.engine.names import lead_to
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
 from mirror_sync.engine.reading import Origin, Tally
@@ -126,11 +127,12 @@ def with_lag(site: Site, report: RepoReport) -> RepoReport:
 
 
 def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
+    told = f"; {settled.reason}" if settled.reason else ""
     return RepoReport(
         *item.named,
         outcome=settled.outcome,
         commit=settled.commit,
-        reason=settled.reason,
+        reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.asked else settled.reason,
         code=settled.code,
         files=settled.files,
         bytes=settled.size,
@@ -139,7 +141,9 @@ def report_of(item: Task | Unlisted, settled: Settled) -> RepoReport:
 
 def _sync(bench: Bench, task: Task, tally: Tally) -> RepoReport:
     with bench.looks:
-        found = bench.decider().look(task)
+        decider = bench.decider()
+        task, refs = decider.named(task)
+        found = decider.look(task, refs)
     if not isinstance(found, Settled):
         with bench.target.lock(task.repo):
             if bench.site.crew is None:
@@ -148,6 +152,8 @@ def _sync(bench: Bench, task: Task, tally: Tally) -> RepoReport:
     if found.edit is not None:
         with bench.target.lock(task.repo):
             amend_refs(bench.target.store, task.repo, found.edit)
+    if found.outcome is RepoOutcome.UNCHANGED:
+        lead_to(bench.target, task)
     return report_of(task, found)
 
 
@@ -204,13 +210,21 @@ def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | N
     relies_on = None if base is None else base.digest
 
     def put() -> None:
+        former = change.resolved.current if _is_free(bench, change.resolved) else None
         refs = publish_refs(bench.target.store, task.repo, (change.resolved, root), ref, relies_on)
         bench.glance.learn(
             task.repo, task.revision, refs, Facts(task.job.selection, change.files, change.size, bench.site.clock())
         )
 
+        lead_to(bench.target, task, former)
+
     granted = frozenset[Sha256]() if base is None else base.digests
     watch.publish((change.resolved.commit, root), None if change.root else granted, put)
+
+
+def _is_free(bench: Bench, resolved: Resolved) -> bool:
+    """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
+    return resolved.renamed and bench.glance.refs(resolved.current) == Refs()
 
 
 def _announce(bench: Bench, task: Task, change: Change) -> None:
@@ -219,7 +233,7 @@ def _announce(bench: Bench, task: Task, change: Change) -> None:
         RepoPlanned(
             run=bench.run,
             job=task.job.name,
-            repo=task.repo,
+            repo=task.ordered,
             revision=task.revision,
             commit=change.resolved.commit,
             fetch_files=len(plan.fetch),

@@ -171,8 +171,8 @@ def test_a_rename_upstream_is_followed_and_reported(hub: Hub, workshop: Workshop
     hub.model("acme/old", license="mit").commit({"a": b"1"})
     hub.rename("acme/old", "acme/new")
     report = workshop.sync_one(job("acme/old"))
-    assert (report.outcome, report.reason) == ("published", "renamed upstream to acme/new")
-    assert workshop.files("acme/old") == {"a": b"1"}
+    assert (report.outcome, report.reason) == ("published", "goes by acme/new here")
+    assert workshop.files("acme/new") == {"a": b"1"}
 
 
 def test_one_revision_with_two_selections_on_one_target_names_both_jobs(hub: Hub, workshop: Workshop) -> None:

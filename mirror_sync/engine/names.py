@@ -1,0 +1,56 @@
+"""Under which id a repo is published: the upstream's own, whatever a job calls it. Other names lead there.
+
+An alias.json is written after the refs.json that it leads to, is small, and may be lost: the next run writes it again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from mirror_sync.domain import alias
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.keys import alias_key
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.gather import Task
+from mirror_sync.engine.site import Target
+from mirror_sync.errors import KeyMissing, StoreError
+from mirror_sync.ports import Store, read_all
+
+
+def meant(store: Store, repo: Repo) -> Repo | None:
+    """The repo that an alias says is meant by an id; None without one. Raises StoreError, DocumentError."""
+    try:
+        return alias.decode(repo.kind, read_all(store, alias_key(repo), alias.MAX_ALIAS))
+    except KeyMissing:
+        return None
+
+
+def lead_to(target: Target, task: Task, former: Repo | None = None) -> None:
+    """Let every other name of a published repo lead to it: other letters, what the job calls it, a `former` name.
+
+    What was written once is not looked at again while this machine remembers it. A target that takes no alias now is
+    asked again by the next run: what is published is there under its id.
+    """
+    repo = task.repo
+    others = [other for other in (repo, task.asked, former) if other is not None and _needs_alias(other, repo)]
+    body = alias.encode(repo)
+    for key in {alias_key(other) for other in others}:
+        with suppress(StoreError):
+            if target.looks.recall(key, repo.id) == body:
+                continue
+        with suppress(StoreError):
+            if not _stands(target.store, key, body):
+                target.store.put(key, body, Sha256.of(body))
+            target.looks.remember(key, repo.id, body)
+
+
+def _needs_alias(other: Repo, repo: Repo) -> bool:
+    """An id in small letters is found as it is, by whatever letters."""
+    return other != repo or repo.id != repo.id.lower()
+
+
+def _stands(store: Store, key: str, body: bytes) -> bool:
+    try:
+        return read_all(store, key, alias.MAX_ALIAS) == body
+    except KeyMissing:
+        return False

@@ -1,0 +1,144 @@
+"""A repo is published under the upstream's own id, whatever a job calls it, and its other names lead there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mirror_sync.domain.gone import OnGone
+from mirror_sync.domain.policy import Approval, LicensePolicy
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.selection import Selection
+from mirror_sync.engine.prune import Prune
+from mirror_sync.ports import read_all
+from tests.engine.workshop import Workshop, job
+from tests.standin import Hub
+
+TREE = {"a": b"1"}
+REFS, ALIAS = "hub/models/BAAI--bge/refs.json", "hub/models/baai--bge/alias.json"
+
+
+def led(workshop: Workshop, key: str) -> str:
+    """The id that an alias leads to."""
+    return str(json.loads(read_all(workshop.store.store, key, 4096))["id"])
+
+
+def test_a_name_in_other_letters_is_published_under_the_true_id_and_the_alias_comes_last(
+    hub: Hub, workshop: Workshop
+) -> None:
+    commit = hub.model("BAAI/bge", license="mit").commit(TREE)
+    report = workshop.sync_one(job("baai/bge"))
+    assert (report.outcome, report.repo, report.commit) == (RepoOutcome.PUBLISHED, "baai/bge", commit)
+    assert report.reason == "goes by BAAI/bge here"
+    assert workshop.store.written[-2:] == [REFS, ALIAS]
+    assert led(workshop, ALIAS) == "BAAI/bge"
+    assert workshop.files("BAAI/bge") == TREE
+    assert workshop.root("BAAI/bge").repo == "BAAI/bge"
+    assert workshop.refs("baai/bge").snapshots == {}
+
+
+def test_a_former_name_leads_to_the_present_one(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit(TREE)
+    hub.rename("acme/old", "acme/new")
+    assert workshop.sync_one(job("acme/old")).outcome == RepoOutcome.PUBLISHED
+    assert workshop.files("acme/new") == TREE
+    assert led(workshop, "hub/models/acme--old/alias.json") == "acme/new"
+
+
+def test_an_id_in_small_letters_needs_no_alias(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/x", license="mit").commit(TREE)
+    workshop.sync(job("acme/x"))
+    assert not any(key.endswith("alias.json") for key in workshop.store.written)
+
+
+@pytest.mark.parametrize("name", ["baai/bge", "BAAI/bge"])
+def test_a_second_look_costs_one_call_and_writes_nothing(hub: Hub, workshop: Workshop, name: str) -> None:
+    hub.model("BAAI/bge", license="mit").commit(TREE)
+    workshop.sync(job(name))
+    hub.log.clear()
+    assert workshop.sync_one(job(name)).outcome == RepoOutcome.UNCHANGED
+    assert [record.path for record in hub.log] == ["/api/models/BAAI/bge/revision/main"]
+    assert workshop.store.written == []
+
+
+def test_a_lost_alias_is_written_again(hub: Hub, workshop: Workshop) -> None:
+    hub.model("BAAI/bge", license="mit").commit(TREE)
+    workshop.sync(job("BAAI/bge"))
+    workshop.store.delete([ALIAS])
+    assert workshop.sync_one(job("BAAI/bge")).outcome == RepoOutcome.UNCHANGED
+    assert workshop.store.written == [ALIAS]
+
+
+def test_what_is_published_under_a_name_stays_there_and_the_new_name_leads_to_it(hub: Hub, workshop: Workshop) -> None:
+    repo = hub.model("acme/old", license="mit")
+    repo.commit(TREE)
+    workshop.sync(job("acme/old"))
+    hub.rename("acme/old", "acme/new")
+    commit = repo.commit({"a": b"2"})
+    report = workshop.sync_one(job("acme/old"))
+    assert (report.outcome, report.reason) == (RepoOutcome.PUBLISHED, "renamed upstream to acme/new")
+    assert workshop.commit("acme/old") == commit
+    assert led(workshop, "hub/models/acme--new/alias.json") == "acme/old"
+
+
+def test_another_repo_under_a_former_name_is_not_followed(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit(TREE)
+    hub.rename("acme/old", "acme/new")
+    workshop.sync(job("acme/old"))
+    later = datetime(2026, 6, 1, tzinfo=UTC)
+    hub.model("acme/old", license="mit", created=later).commit({"a": b"other"}, author="mallory")
+    assert workshop.sync_one(job("acme/old")).outcome == RepoOutcome.UNCHANGED
+    assert workshop.refs("acme/old").snapshots == {}
+    assert workshop.sync(job("acme/*")).count(RepoOutcome.UNCHANGED) == 2
+    assert workshop.refs("acme/old").snapshots == {}
+
+
+def test_what_the_job_says_holds_under_the_true_id(hub: Hub, workshop: Workshop) -> None:
+    """on_gone, retention and approvals are written beside the name that the job has."""
+    repo = hub.model("BAAI/bge", license="llama3")
+    repo.commit(TREE)
+    policy = LicensePolicy(review=frozenset({"llama3"}), approved=(Approval(Repo.parse("baai/bge"), "Ada", "read"),))
+    wanted = job("baai/bge", policy=policy, on_gone=OnGone.WITHDRAW)
+    assert workshop.sync_one(wanted).outcome == RepoOutcome.PUBLISHED
+    repo.set(disabled=True)
+    for ahead in (timedelta(0), timedelta(days=2)):
+        workshop.ahead = ahead
+        assert workshop.sync_one(wanted).code == "disabled"
+    assert workshop.refs("BAAI/bge").snapshots == {}
+
+
+def test_two_spellings_with_other_files_are_rivals(hub: Hub, workshop: Workshop) -> None:
+    hub.model("BAAI/bge", license="mit").commit({"a": b"1", "b": b"2"})
+    one, two = job("baai/bge", name="one"), job("BAAI/bge", name="two", selection=Selection(include=("a",)))
+    assert {report.code for report in workshop.sync(one, two).repos} == {"selection-conflict"}
+
+
+def test_whoever_walks_a_target_takes_an_alias_for_no_repo(hub: Hub, workshop: Workshop) -> None:
+    hub.model("BAAI/bge", license="mit").commit(TREE)
+    wanted = job("baai/bge")
+    workshop.sync(wanted)
+    assert workshop.verify(wanted).ok
+    pruned = Prune(workshop.site, [wanted]).run()
+    assert pruned.problems == ()
+    assert led(workshop, ALIAS) == "BAAI/bge"
+    assert workshop.files("BAAI/bge") == TREE
+
+
+def test_plan_says_the_same_and_writes_nothing(hub: Hub, workshop: Workshop) -> None:
+    hub.model("BAAI/bge", license="mit").commit(TREE)
+    plan = workshop.plan_one(job("baai/bge"))
+    assert (plan.outcome, plan.repo) == ("published", "baai/bge")
+    assert workshop.store.written == []
+    workshop.sync(job("baai/bge"))
+    assert workshop.plan_one(job("baai/bge")).outcome == "unchanged"
+
+
+def test_what_is_denied_is_denied_by_whatever_name_a_job_asks_for_it(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit(TREE)
+    hub.rename("acme/old", "acme/new")
+    report = workshop.sync_one(job("acme/old", denied=(RepoPattern.parse("acme/new"),)))
+    assert (report.outcome, report.code) == (RepoOutcome.REFUSED, "denied")
+    assert workshop.refs("acme/new").snapshots == {}
