@@ -153,8 +153,8 @@ def test_a_public_url_that_is_no_origin_is_refused(url: str, tmp_path: Path) -> 
 def test_both_fronts_answer_every_route(tmp_path: Path) -> None:
     write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
     script = (tmp_path / "mirror.js").read_text()
-    table = re.search(r"const ANSWERS = \{(.*?)\};", script)
+    table = re.search(r"const ANSWERS = \{(.*?)\};", script, re.DOTALL)
     assert table is not None
-    assert sorted(table[1].split(", ")) == sorted(route.name for route in routes.ROUTES)
+    assert sorted(re.split(r",\s*", table[1])) == sorted(route.name for route in routes.ROUTES)
     tables = (tmp_path / "tables.js").read_text()
     assert all(f'name: "{route.name}"' in tables for route in routes.ROUTES)
