@@ -123,8 +123,8 @@ class S3Store:
             kept = None if token is None else s3_resume.go_on(begun, parts, token, signs=signs)
             if kept is not None:
                 return kept
-            answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)
-        return S3Upload(replace(begun, id=answer["UploadId"]), parts, signs=signs)
+            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)["UploadId"]
+        return S3Upload(replace(begun, id=upload), parts, signs=signs)
 
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""

@@ -71,6 +71,8 @@ def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[Non
         raise StoreDenied(f"{where}: {_line(error)}") from error
     except NotS3 as error:
         raise _no_answer(_place(where, key), str(error)) from error
+    except KeyError as lacking:  # nanio copies a part, and gives no ETag of it: boto3 looks for it in vain
+        raise _no_answer(place, f"an answer without {lacking}") from lacking
     except ResponseParserError as error:
         raise _no_answer(place, "an answer that is not the XML of an S3 server") from error
     except _TRANSPORT as error:

@@ -55,16 +55,16 @@ class S3Upload:
         begun = self._begun
         extra = checked(Sha256.of(body)) if self._signs else Checked()
         with store_errors(*begun.place, "UploadPart"):
-            answer = begun.client.upload_part(
+            etag = begun.client.upload_part(
                 Bucket=begun.bucket,
                 Key=begun.name,
                 UploadId=begun.id,
                 PartNumber=number + 1,
                 Body=outgoing(body),
                 **extra,
-            )
+            )["ETag"]
         with self._lock:
-            self._etags[number] = answer["ETag"]
+            self._etags[number] = etag
 
     def token(self, parts: int) -> str:
         """The ETags are noted as one digest: ten thousand of them would make each note as large as a document."""

@@ -52,6 +52,17 @@ def test_a_web_page_in_place_of_an_answer_is_an_error(name: str, body: bytes) ->
     assert server.endpoint_url in str(caught.value)
 
 
+def test_an_answer_that_lacks_what_it_is_for_is_an_error_with_address_and_operation() -> None:
+    def script(asked: Asked) -> Answer:
+        begun = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        return Answer(body=begun, headers={"Content-Type": "application/xml"}) if asked.method == "POST" else Answer()
+
+    with scripted(script) as server, store_on(server).begin("k", 3) as upload:
+        with pytest.raises(StoreError, match="UploadPart: an answer without 'ETag'") as caught:
+            upload.put(0, b"abc")
+        assert server.endpoint_url in str(caught.value)
+
+
 def test_a_404_without_the_mark_of_a_bucket_that_has_one_is_asked_again() -> None:
     """Where a gateway has lost the bucket meanwhile, HEAD alone would say that nothing is there."""
     gone = [False]
