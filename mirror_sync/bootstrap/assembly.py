@@ -17,7 +17,7 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
-from mirror_sync.domain.bandwidth import Bandwidth
+from mirror_sync.domain.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.job import Job
@@ -51,6 +51,7 @@ class Assembly:
     ) -> None:
         """`learn` is told the secrets that come up while it works. `reading`: what is remembered is not added to."""
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
+        self._portion = Portion()
 
     def site(self, tell: Observer, looked: Callable[[RepoReport], Look | None]) -> Site:
         """All of it; `looked` remembers the last look at what a report is about."""
@@ -72,6 +73,7 @@ class Assembly:
             stop=self._stop,
             looked=looked,
             crew=self._crew(),
+            portion=self._portion,
         )
 
     def _crew(self) -> Crew | None:
@@ -80,14 +82,16 @@ class Assembly:
             return None
         from mirror_sync.cluster.crew import DaskCrew
 
-        return DaskCrew(engine.address, engine.wait, sides_of(self._settings))
+        limits = (self._settings.bandwidth, *(job.bandwidth for job in self._settings.jobs))
+        limited = not all(limit.unlimited for limit in limits)
+        return DaskCrew(engine.address, engine.wait, sides_of(self._settings), limited=limited)
 
     def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
         jobs = (job for job in self._settings.jobs if job.upstream == upstream.name)
         return open_source(upstream, budgets, connections_of(jobs), tell)
 
     def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
-        return Ration.of(bandwidth, connections, Timing(self._sleep), partial(self._sleep, 0.0))
+        return Ration.of(bandwidth, connections, Timing(self._sleep, portion=self._portion), partial(self._sleep, 0.0))
 
     def _source(self, limited: Source, tell: Observer) -> Source:
         """Repetitions stand outside the limits: who waits for the next try holds no connection."""

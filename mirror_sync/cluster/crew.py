@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mirror_sync.cluster.keeper import Desk
 from mirror_sync.cluster.link import Crowd, Link, WorkersDied, resource
-from mirror_sync.cluster.messages import GivenBack, Letter, Parcel, Refused
+from mirror_sync.cluster.messages import Deal, GivenBack, Letter, Parcel, Refused
 from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine import index
 from mirror_sync.engine.crew import Errand
@@ -34,13 +35,14 @@ class DaskCrew:
     """Implements `engine.crew.Crew`. Connected while somebody is at work, so that a scheduler may rest meanwhile.
 
     `wait`: seconds that errands wait for a worker when there is none. `sides` tell, by name, what each upstream and
-    target of our jobs.yaml is, secrets left out: a worker where they are others takes no errand.
+    target of our jobs.yaml is, secrets left out: a worker where they are others takes no errand. `limited`: there are
+    limits of bandwidth, which are dealt out among the workers that are at work.
     """
 
     at_once = 256  # threads here, each waiting for an errand or for a worker that is free
 
-    def __init__(self, address: str, wait: float, sides: Mapping[str, str]) -> None:
-        self._address, self._wait, self._sides = address, wait, sides
+    def __init__(self, address: str, wait: float, sides: Mapping[str, str], *, limited: bool = False) -> None:
+        self._address, self._wait, self._sides, self._limited = address, wait, sides, limited
         self._office: _Office | None = None
         self._users = 0
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class DaskCrew:
     def at_work(self, site: Site) -> Iterator[None]:
         with self._lock:
             if self._office is None:
-                self._office = _Office(self._address, self._wait)
+                self._office = _Office(self._address, self._wait, limited=self._limited)
             self._users += 1
         try:
             yield
@@ -73,13 +75,15 @@ class DaskCrew:
 class _Office:
     """What is shared by all errands that are out while somebody is at work."""
 
-    def __init__(self, address: str, wait: float) -> None:
+    def __init__(self, address: str, wait: float, *, limited: bool) -> None:
+        self._limited, self._dealing = limited, threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._numbers = itertools.count()
         self._learning, self._halting = threading.Lock(), threading.Lock()
         self._halted: deque[str] = deque(maxlen=_HALTED)
         self._link = Link(address, self._receive, wait)
         self._turnstile = _Turnstile(self._link, address, wait)
+        self._deal = Deal(self._link.name)
 
     def complete_index(self, site: Site, target: Target) -> None:
         """Workers ask us what the target holds by git id: a walk of it, once, that several errands must not share."""
@@ -92,7 +96,9 @@ class _Office:
         try:
             for _ in range(_RETURNS):
                 with self._turnstile.passed(bench.site):
+                    self._deal_out()
                     outcome = self._send_out(bench.site, desk, errand, sides)
+                self._deal_out()
                 match outcome:
                     case RepoReport():
                         return desk.complete(outcome)
@@ -110,6 +116,14 @@ class _Office:
         finally:
             desk.close()
 
+    def _deal_out(self) -> None:
+        """Before an errand goes out, each worker that is at work takes no more than its part together with that one."""
+        with self._dealing:
+            among = self._turnstile.busy
+            if self._limited and among != self._deal.among:
+                self._deal = replace(self._deal, number=self._deal.number + 1, among=among)
+                self._link.deal(self._deal)
+
     def close(self) -> None:
         self._link.close()
 
@@ -117,7 +131,8 @@ class _Office:
         """What a worker made of it. Interrupted after a stop, when the worker had time to end."""
         deaths = 0
         while True:
-            parcel = Parcel(self._link.name, f"{self._link.name}-errand-{next(self._numbers)}", errand, sides)
+            key = f"{self._link.name}-errand-{next(self._numbers)}"
+            parcel = Parcel(self._link.name, key, errand, sides, self._deal)
             self._desks[parcel.key] = desk
             try:
                 return self._await(site, parcel, self._link.submit(parcel))
@@ -170,6 +185,12 @@ class _Turnstile:
         self._crowd, self._seen = Crowd(0), 0.0
         self._somebody = time.monotonic()  # when there was a worker last
         self._changed = threading.Condition()
+
+    @property
+    def busy(self) -> int:
+        """Workers that may be at work, at the most; one at the least."""
+        with self._changed:
+            return max(1, min(self._out, len(self._crowd.live)))
 
     @contextmanager
     def passed(self, site: Site) -> Iterator[None]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import structlog
 
-from mirror_sync.cluster.messages import Answer, Letter, Parcel, decode, encode
+from mirror_sync.cluster.messages import Answer, Deal, Letter, Parcel, decode, encode
 from mirror_sync.errors import ClusterError
 
 CONNECT = 10.0  # seconds
 _REPLIERS = 4
+_A_MOMENT = 2.0  # seconds
 _NAME = "mirror-sync"
 
 _log = structlog.get_logger("mirror_sync.cluster")
@@ -99,6 +100,17 @@ class Link:
 
         with suppress(Exception):
             self._client.run(halt, run, on_error="ignore")
+
+    def deal(self, deal: Deal) -> None:
+        """Tell all workers, and wait for them a moment: one that is silent must not hold up the others."""
+        with suppress(Exception):
+            self._repliers.submit(self._deal, encode(deal)).result(_A_MOMENT)
+
+    def _deal(self, body: bytes) -> None:
+        from mirror_sync.cluster.worker import deal
+
+        with suppress(Exception):
+            self._client.run(deal, body, on_error="ignore")
 
     def reply(self, worker: str, number: int, answer: Answer) -> None:
         """Answer a question, some time soon. A worker that is gone does not miss it."""

@@ -17,6 +17,15 @@ from mirror_sync.ports import UploadNote
 
 
 @dataclass(frozen=True, slots=True)
+class Deal:
+    """Among how many workers the `sender` deals limits of bandwidth out; of two, the higher `number` holds."""
+
+    sender: str
+    number: int = 0
+    among: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """An errand on its way to a worker. `sides` tell, by name, what its upstream and its target are there."""
 
@@ -24,6 +33,7 @@ class Parcel:
     key: str
     errand: Errand
     sides: Mapping[str, str]
+    deal: Deal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from distributed import Status, Worker, WorkerPlugin, get_worker
 
 from mirror_sync.cluster.link import quieten, resource
-from mirror_sync.cluster.messages import Letter, Parcel, decode, encode
+from mirror_sync.cluster.messages import Deal, Letter, Parcel, decode, encode
 from mirror_sync.cluster.workplace import Workplace
 from mirror_sync.domain.events import Event
 from mirror_sync.engine.site import Site
@@ -41,6 +41,14 @@ def halt(run: str, dask_worker: Any = None) -> None:
     """A run has been stopped. Runs in the worker's event loop; a worker that is not ours has no such errand."""
     if _PLUGIN in dask_worker.plugins:
         _workplace(dask_worker).halt(run)
+
+
+def deal(body: bytes, dask_worker: Any = None) -> None:
+    """Limits are dealt out anew. Runs in the worker's event loop; a worker that is not ours has none of them."""
+    told = decode(body)
+    assert isinstance(told, Deal)  # noqa: S101  as above
+    if _PLUGIN in dask_worker.plugins:
+        _workplace(dask_worker).deal(told)
 
 
 def _workplace(worker: Any) -> Workplace:

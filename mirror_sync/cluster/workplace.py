@@ -13,7 +13,7 @@ import structlog
 
 from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.far import bench_from_afar
-from mirror_sync.cluster.messages import Answer, Begun, GivenBack, Letter, Message, Parcel, Refused
+from mirror_sync.cluster.messages import Answer, Begun, Deal, GivenBack, Letter, Message, Parcel, Refused
 from mirror_sync.domain.events import Called, Event, Retrying
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import RepoOutcome, RepoReport
@@ -48,12 +48,15 @@ class Workplace:
         self._turns: dict[str, _Turn] = {}
         self._halted: deque[str] = deque(maxlen=_HALTED)
         self._left = ""
+        self._deals: dict[str, Deal] = {}
         self._quiet = threading.Condition()
 
     def run(self, parcel: Parcel) -> RepoReport | GivenBack | Refused:
         """Carry one errand out. What goes wrong with its repo is in the report."""
         if wrong := self._stranger(parcel):
             return Refused(wrong)
+        if parcel.deal is not None:
+            self.deal(parcel.deal)
         task = parcel.errand.task
         with self._turn(parcel) as attempt:
             if attempt is None:
@@ -76,6 +79,14 @@ class Workplace:
                 turns = {turn.parcel.sender: turn.attempt for turn in self._turns.values()}
             for attempt in turns.values():
                 attempt.tell(event)
+
+    def deal(self, told: Deal) -> None:
+        """Read no faster than our part of each limit. Where several coordinators deal, the smallest part."""
+        with self._quiet:
+            known = self._deals.get(told.sender)
+            if known is None or known.number < told.number:
+                self._deals[told.sender] = told
+            self._site.portion.among = max(each.among for each in self._deals.values())
 
     def drop(self, key: str) -> None:
         """Nobody wants this errand any more."""

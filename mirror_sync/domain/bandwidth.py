@@ -46,6 +46,17 @@ class Spell:
     until: datetime | None
 
 
+@dataclass(slots=True)
+class Portion:
+    """Among how many processes each limit is dealt out; who hands out the work says so, at any moment."""
+
+    among: int = 1
+
+    def of(self, limit: Limit) -> Limit:
+        """A pause stays one, and what is no limit is none for anybody."""
+        return limit if not limit else max(1, limit // max(1, self.among))
+
+
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
     """`limit` holds outside all windows; where windows overlap, the first of them holds."""

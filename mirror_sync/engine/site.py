@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mirror_sync.domain.bandwidth import Portion
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.job import Job
@@ -68,7 +69,7 @@ class Site:
     `sources` by upstream; `own` gives a job that has limits of its own its upstream, None to all others.
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
-    look at what a report is about.
+    look at what a report is about. `portion`: what this process may take of the limits of bandwidth.
     """
 
     sources: Mapping[str, Source]
@@ -82,6 +83,7 @@ class Site:
     crew: Crew | None = None
     own: Callable[[Job], Source | None] = lambda job: None
     looked: Callable[[RepoReport], Look | None] = lambda report: None
+    portion: Portion = field(default_factory=Portion, repr=False, compare=False)
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""

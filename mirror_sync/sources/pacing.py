@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from mirror_sync.domain.bandwidth import Bandwidth, Limit, Spell
+from mirror_sync.domain.bandwidth import Bandwidth, Limit, Portion, Spell
 
 _LATE = 0.1  # seconds of the limit that may be caught up when nobody read in time
 _AHEAD = 0.1  # seconds of the limit that all readers together may hold
@@ -24,11 +24,15 @@ _LOOK = 5.0  # seconds of a pause between two looks at the clock, which somebody
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """`sleep` takes seconds and may raise Interrupted, `monotonic` counts seconds, `now` says what time it is."""
+    """`sleep` takes seconds and may raise Interrupted, `monotonic` counts seconds, `now` says what time it is.
+
+    `portion` is what this process may take of each limit.
+    """
 
     sleep: Callable[[float], None]
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = partial(datetime.now, UTC)
+    portion: Portion = field(default_factory=Portion)
 
 
 class Limiter:
@@ -106,7 +110,7 @@ class Limiter:
         now = self._timing.now()
         if self._ended(self._spell, now):
             self._since, self._spell = now, self._bandwidth.spell(now)
-        return self._spell.limit
+        return self._timing.portion.of(self._spell.limit)
 
     def _ended(self, spell: Spell, now: datetime) -> bool:
         """Also when the clock was set back: what holds then is another question."""
