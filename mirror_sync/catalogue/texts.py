@@ -161,8 +161,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     # for what is not here
     "missing.title": ("Not found here", "本站未找到此内容"),
     "missing.lead": (
-        "There is no such page, and no such repo is mirrored here. Look for it by name, or ask the operator for it.",
-        "此页面不存在，或本站未镜像该仓库。请按名称查找，或联系管理员。",
+        "Nothing is at this address. Look for a repo by name, or ask the operator to mirror it.",
+        "此地址下没有内容。请按名称查找仓库，或请管理员添加镜像。",
     ),
     "missing.all": ("Everything that is mirrored here", "本站镜像的全部内容"),
     # the mirror

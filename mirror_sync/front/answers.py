@@ -69,6 +69,7 @@ STANDINGS = {
     "gated": "is gated upstream, and this mirror has no access",
     "gone": "is no longer given by the upstream, and nothing of it is kept here",
     "failed": "is asked for here, but could not be mirrored yet",
+    "elsewhere": "is published in another place by the same operator, and not yet here",
     "never": "is asked for here, but not mirrored yet",
 }
 DECIDED = ("refused", "held", "gated")
