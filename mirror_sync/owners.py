@@ -22,9 +22,13 @@ _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 def become_owner(folder: Path) -> None:
     """Where root looks after somebody else's folder: be that user from here on, so that nothing of root's stays in it.
 
-    UsageError where that cannot be, as in a container without the privilege.
+    UsageError where that cannot be, as in a container without the privilege, and for somebody else's link.
     """
-    if os.geteuid() != 0 or not folder.exists() or (found := folder.stat()).st_uid == 0:
+    if os.geteuid() != 0 or not folder.exists():
+        return
+    if folder.is_symlink() and folder.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
+        raise UsageError(f"{whose(folder)}, and is a link, which root does not follow: name the folder itself")
+    if (found := folder.stat()).st_uid == 0:
         return
     try:
         user = pwd.getpwuid(found.st_uid)

@@ -22,10 +22,10 @@ def read_paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
     """
     try:
         asked = _read_json(body) if "json" in content_type.lower() else _read_form(body)
-        paths = [asked["paths"]] if isinstance(asked["paths"], str) else list(asked["paths"])
+        paths = [asked["paths"]] if isinstance(asked["paths"], str) else asked["paths"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refusal(400, answers.BAD_BODY) from None
-    if not all(isinstance(path, str) for path in paths):
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise Refusal(400, answers.BAD_BODY)
     if len(paths) > answers.MOST_PATHS:
         raise Refusal(413, answers.MANY_PATHS)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,15 @@ def read_tries(folder: Path) -> tuple[Try, ...]:
         return tuple(
             Try(
                 str(one["job"]),
-                None if one["repo"] is None else Repo.parse(one["repo"]),
-                datetime.fromisoformat(one["at"]),
+                None if one["repo"] is None else Repo.parse(str(one["repo"])),
+                datetime.fromisoformat(one["at"]).astimezone(UTC),
                 int(one["number"]),
             )
             for one in written
         )
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         _log.warning("tries.unreadable", file=str(path), reason=str(error))
         return ()
 

@@ -140,7 +140,8 @@ class FailoverSource:
             self._prefer(index + 1)
 
     def prove(self) -> Standing:
-        return self._ask(lambda source: source.prove())
+        """Of the first alone: another's token, or want of one, says nothing of what the first refuses."""
+        return self._ask_in((0,), lambda source: source.prove(), _Asked())[1]
 
     def budget(self) -> Mapping[str, BudgetState]:
         """Of the source that would be asked first."""
@@ -284,6 +285,8 @@ class _Asked:
         if self.resting or not self.refused:
             return None
         by_index = [error for _, error in sorted(self.refused.items())]
+        if isinstance(self.refused.get(0), _ABSENT):  # what others refuse otherwise, they alone do
+            by_index = [error for error in by_index if isinstance(error, _ABSENT)]
         return max(by_index, key=_tells)  # of equals the first
 
     def _doubted(self, error: MirrorError) -> MirrorError:

@@ -54,6 +54,18 @@ def owners(*folders: Path) -> set[int]:
     return {uid for _, _, uid in tree(*folders).values()}
 
 
+def test_root_follows_no_link_of_somebody_else_to_a_state_folder(theirs: Program) -> None:
+    state, elsewhere = theirs.folder / "state", theirs.folder / "elsewhere"
+    elsewhere.mkdir()
+    state.rmdir()
+    state.symlink_to(elsewhere)
+    os.lchown(state, SOMEBODY, SOMEBODY)
+    found = theirs("sync")
+    assert found.code == 2
+    assert "is a link, which root does not follow" in found.err
+    assert not [*elsewhere.iterdir()]
+
+
 @pytest.mark.parametrize("command", [["sync"], ["status"], ["plan"], ["verify"], ["pause", "good"]], ids=" ".join)
 def test_root_becomes_the_owner_of_the_state_folder(theirs: Program, command: list[str]) -> None:
     assert theirs(*command).code in (0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -119,6 +120,21 @@ def test_a_stale_endpoint_in_place_of_the_first_is_named(hub: Hub, transport: Tr
         assert found.commit == old
         assert found.stead is not None
         assert (found.stead.endpoint, found.stead.silent) == (stale.url, True)
+
+
+def test_what_another_refuses_otherwise_says_no_more_than_the_404_of_the_first(pair: Pair) -> None:
+    pair.first.remove("acme/tiny")
+    pair.second.model("acme/tiny", disabled=True)
+    pair.second.faults.add(faults.status(403, {"X-Error-Message": "Access to this resource is disabled."}), "/api/*")
+    with pytest.raises(NotFoundOrPrivate):
+        pair.source.resolve(TINY, "main")
+
+
+def test_only_the_first_proves_a_token(pair: Pair) -> None:
+    pair.first.faults.add(faults.status(503), "*")
+    with suppress(Unreachable):
+        pair.source.prove()
+    assert pair.calls()[1] == 0
 
 
 def test_a_404_is_not_believed_while_another_endpoint_does_not_answer(pair: Pair) -> None:
