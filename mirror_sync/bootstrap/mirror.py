@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -75,7 +77,7 @@ class Mirror:
 
     `stop` ends every verb early. `learn` is told the secrets that come up while it works, as the keys of a role.
     `reading`: for the verbs that change nothing, and then nothing is written in the state folder.
-    OSError when the state folder cannot be written.
+    OSError when the state folder cannot be written, or is none.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Mirror:
         reading: bool = False,
     ) -> None:
         self.settings, self._learn, self._reading = settings, learn, reading
+        if settings.state_dir.exists() and not settings.state_dir.is_dir():  # to whoever reads it would look empty
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(settings.state_dir))
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
         self._courier = Courier(self.settings.hooks)
