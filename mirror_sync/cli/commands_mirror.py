@@ -91,9 +91,10 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is mirrored, how old it is, and why not; what needs a person stands last, above the sum.
+    """Show what is mirrored, how old it is, and why not.
 
-    AGE is the time since a repo was last known to be as upstream has it. With a REPO: what became of it, newest first.
+    AGE is the time since a repo was last known to be as upstream has it. What needs a person stands last, above the
+    sum. With a REPO: what became of it, newest first.
     """
     from mirror_sync.cli.asking import Question, pattern_of, shown
     from mirror_sync.cli.found import Published
