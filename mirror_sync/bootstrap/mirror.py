@@ -90,7 +90,7 @@ class Mirror:
         reading: bool = False,
     ) -> None:
         self.settings, self._learn, self._reading = settings, learn, reading
-        if settings.state_dir.exists() and not settings.state_dir.is_dir():  # to whoever reads it would look empty
+        if reading and settings.state_dir.exists() and not settings.state_dir.is_dir():  # it would look empty
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(settings.state_dir))
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)

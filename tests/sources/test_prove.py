@@ -18,7 +18,7 @@ from tests.standin import Hub, faults
 def test_a_token_that_the_upstream_knows_is_proved_through_every_wrapper(hub: Hub, transport: Transport) -> None:
     source = HubSource(hub.url, hub.token("hf_known"), transport)
     dead = HubSource("http://127.0.0.1:9", "hf_known", transport)
-    wrapped = RetryingSource(FailoverSource([dead, source]), RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
+    wrapped = RetryingSource(FailoverSource([source, dead]), RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
     assert source.prove() is wrapped.prove() is Standing.PROVED
     assert hub.calls("GET", "/api/whoami-v2") == 2
 
