@@ -17,7 +17,8 @@ TOP = Path(__file__).parents[1]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OURS = {"mirror_sync", "tests", "bench", "docs"}
-ELSEWHERE = TOP / "tests/clients/checks"  # runs in environments of its own: tests/clients/requirements
+# They run in environments of their own: tests/clients/requirements.
+ELSEWHERE = tuple(TOP / "tests/clients" / name for name in ("checks", "suite/make.py", "suite/use.py"))
 
 # The last version that must not be taken: too old for the code, or named by the advisory.
 REFUSED = {
@@ -52,7 +53,9 @@ def undeclared(declared: dict[str, Requirement], *folders: str, types: bool) -> 
     """Files, and what they import although none of the declared packages brings it."""
     brings = packages_distributions()
     found = set()
-    for path in (path for folder in folders for path in (TOP / folder).rglob("*.py") if ELSEWHERE not in path.parents):
+    for path in (path for folder in folders for path in (TOP / folder).rglob("*.py")):
+        if any(path.is_relative_to(place) for place in ELSEWHERE):
+            continue
         names = set(imported(ast.parse(path.read_text(encoding="utf-8")), types=types)) - OURS - sys.stdlib_module_names
         for name in names:
             if not {canonicalize_name(one) for one in brings.get(name, [])} & declared.keys():
