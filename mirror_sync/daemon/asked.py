@@ -52,9 +52,12 @@ class Waiting:
 
     _whole: set[str] = field(default_factory=set)
     _repos: dict[str, set[Repo]] = field(default_factory=dict)
+    _orders: set[Lane] = field(default_factory=set)
 
-    def add(self, job: str, repo: Repo | None) -> bool:
-        """False when it waits already."""
+    def add(self, job: str, repo: Repo | None, *, order: bool = False) -> bool:
+        """False when it waits already. `order`: a person wants it, and all that it merges with, at any hour."""
+        if order:
+            self._orders.add(Lane(job, whole=repo is None or job in self._whole))
         if job in self._whole:
             return False
         if repo is None:
@@ -68,8 +71,12 @@ class Waiting:
     def holds(self, lane: Lane) -> bool:
         return lane.job in (self._whole if lane.whole else self._repos)
 
+    def is_order(self, lane: Lane) -> bool:
+        return lane in self._orders
+
     def take(self, lane: Lane) -> frozenset[Repo]:
         """The repos that waited; a run of the whole job brings them, too."""
+        self._orders -= {lane, Lane(lane.job, whole=False)}
         if lane.whole:
             self._whole.discard(lane.job)
         return frozenset(self._repos.pop(lane.job, ()))
@@ -78,6 +85,7 @@ class Waiting:
         """Forget what was asked of other jobs."""
         self._whole.intersection_update(jobs)
         self._repos = {job: repos for job, repos in self._repos.items() if job in jobs}
+        self._orders = {lane for lane in self._orders if lane.job in jobs}
 
 
 def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> bool:

@@ -41,7 +41,7 @@ class Ladder:
 
 
 class Retries:
-    """Learns from reports what failed, and says when it is due again. Safe for many threads.
+    """Learns from runs what failed, and says when it is due again. Safe for many threads.
 
     `start(job, repos)` begins a run of these repos, of the whole job for None, and returns whether it does; `random`
     gives numbers in [0, 1).
@@ -71,32 +71,41 @@ class Retries:
             self._waiting = {key: one for key, one in self._waiting.items() if key[0] in jobs}
             self._keep()
 
-    def learn(self, job: str, report: RunReport, *, whole: bool) -> None:
-        """What a run of one job came to. A whole one says all there is; one of single repos only of those."""
-        struck = {_named(repo) for repo in report.repos if _may_pass(repo)}
-        seen = {_named(repo) for repo in report.repos}
+    def learn(self, job: str, repos: Collection[Repo] | None, came: RunReport | Exception | None) -> None:
+        """What a run of these repos of a job, None for all of it, came to: a report, what ended it, or nothing at all.
+
+        The report of all says all there is; one of single repos only of those. What ends a run without a report has
+        failed all that it was of. For what did not begin the job's next time is waited for.
+        """
+        asked = frozenset({None}) if repos is None else frozenset[Repo | None](repos)
+        seen, struck = _found(came, asked)
         with self._lock:
-            begun = {key: number for key, number in self._begun.items() if key[0] == job and (whole or key[1] in seen)}
-            for key in [*begun, *((job, repo) for repo in seen)]:
-                self._begun.pop(key, None)
-                self._waiting.pop(key, None)
-            if whole:
-                self._waiting = {key: one for key, one in self._waiting.items() if key[0] != job}
+            if repos is None and isinstance(came, RunReport):
+                seen |= {repo for name, repo in (*self._begun, *self._waiting) if name == job}
+            begun = {repo: self._begun.pop((job, repo), 0) for repo in seen | asked}
+            for repo in seen:
+                self._waiting.pop((job, repo), None)
             chance = self._random()
-            for repo in {None} if None in struck else struck:
-                self._put((job, repo), begun.get((job, repo), 0) + 1, chance)
+            for repo in struck:
+                self._put((job, repo), begun[repo] + 1, chance)
             self._keep()
 
     def keep_trying(self, stop: threading.Event) -> None:
         """Start what is due, until the stop: in a thread of its own, which `wake` has look at the stop."""
         while not stop.is_set():
-            for job, tries in groupby(self._ready(), key=lambda one: one.job):
-                self._begin(job, list(tries))
+            least = 0.0
+            try:
+                for job, tries in groupby(self._ready(), key=lambda one: one.job):
+                    self._begin(job, list(tries))
+            except Exception as error:  # without this thread nothing would be tried again, and nobody told
+                _log.error("tries.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
+                least = _LOOK
             with self._lock:
                 first = min((one.at for one in self._waiting.values()), default=None)
                 wait = _LOOK if first is None else (first - datetime.now(UTC)).total_seconds()
+                wait = max(least, min(wait, _LOOK))
                 if wait > 0 and not stop.is_set():
-                    self._lock.wait(min(wait, _LOOK))
+                    self._lock.wait(wait)
 
     def wake(self) -> None:
         with self._lock:
@@ -117,7 +126,13 @@ class Retries:
     def _begin(self, job: str, tries: Iterable[Try]) -> None:
         repos = [one.repo for one in tries]
         single = None if None in repos else [repo for repo in repos if repo is not None]
-        if self._start(job, single):
+        try:
+            started = self._start(job, single)
+        except Exception as error:  # a try that failed, too
+            _log.error("tries.failed", job=job, reason=f"{type(error).__name__}: {error}", exc_info=True)
+            self.learn(job, single, error)
+            return
+        if started:
             _log.info("job.tried-again", job=job, repos="all" if single is None else len(single))
             return
         with self._lock:  # paused, outside of its hours, or gone: its next time does it
@@ -138,6 +153,18 @@ class Retries:
             write_tries(self._folder, self._waiting.values())
         except OSError as error:  # they are tried all the same
             _log.warning("tries.not-written", reason=str(error))
+
+
+def _found(
+    came: RunReport | Exception | None, asked: frozenset[Repo | None]
+) -> tuple[frozenset[Repo | None], frozenset[Repo | None]]:
+    """Of which repos it says something, and which of them are to be tried again."""
+    if came is None:
+        return frozenset(), frozenset()
+    if isinstance(came, Exception):
+        return asked, asked
+    struck = frozenset(_named(repo) for repo in came.repos if _may_pass(repo))
+    return frozenset(map(_named, came.repos)), frozenset({None}) if None in struck else struck
 
 
 def _may_pass(report: RepoReport) -> bool:

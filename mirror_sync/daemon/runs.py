@@ -42,17 +42,27 @@ class Syncs(Watched, Protocol):
     def close(self) -> None: ...
 
 
+Came = RunReport | Exception | None  # what a run came to: what ended it without a report; None: it did not begin
+
+
 def _is_open(job: Job) -> bool:
-    hours = job.schedule.only if job.schedule else None
     now = datetime.now(UTC)
-    return hours is None or hours.opens(now) == now
+    closes = _closes(job, now)
+    return closes is None or closes > now
+
+
+def _closes(job: Job, now: datetime) -> datetime | None:
+    """When the hours of a job end, `now` outside of them; None where they never do."""
+    return job.schedule.only.closes(now) if job.schedule and job.schedule.only else None
 
 
 class Runs:
     """Safe for many threads. A job runs once at a time as a whole, and once beside that for single repos.
 
+    What nobody ordered (by its schedule, a webhook, a try that follows a failure) begins and ends with the job's hours.
+
     `tell` gets the runs that end without a report; `on_change` is called when one has begun or ended, `learn` with the
-    report of each, and whether that was of the whole job.
+    job, the repos (None for all of it) and what came of each.
     """
 
     def __init__(
@@ -60,7 +70,7 @@ class Runs:
         stop: threading.Event,
         tell: Observer,
         on_change: Callable[[], None],
-        learn: Callable[[str, RunReport, bool], None] = lambda job, report, whole: None,
+        learn: Callable[[str, Collection[Repo] | None, Came], None] = lambda job, repos, came: None,
     ) -> None:
         self._stop, self._tell, self._on_change, self._learn = stop, tell, on_change, learn
         self._changed = threading.Condition()
@@ -95,19 +105,10 @@ class Runs:
     def due(self, name: str) -> None:
         """Run a job, in this thread; not where it runs already. Whatever happens, it can be tried again.
 
-        It ends with its hours. A time that comes late, outside of them, waits for the next ones; so does a paused job.
+        A time that comes late, outside of its hours, waits for the next ones; so does a paused job.
         """
-        with self._changed:
-            jobs = () if self._current is None else self._current[0].jobs
-        job = next((job for job in jobs if job.name == name), None)
-        if job is None or self._is_paused(name):
-            return
-        now = datetime.now(UTC)
-        until = job.schedule.only.closes(now) if job.schedule and job.schedule.only else None
-        if until is not None and until <= now:
-            _log.info("job.not-started", job=name, reason="it comes late, outside of its hours")
-            return
-        self._run(Lane(name, whole=True), asked=False, until=until)
+        if not self._is_paused(name):
+            self._run(Lane(name, whole=True), asked=False)
 
     def tend(self, care: Care) -> None:
         """Verify or prune all targets, in this thread; not where that goes on already."""
@@ -160,7 +161,7 @@ class Runs:
         """
         jobs = [job for job in self._jobs() if job.names(repo)]
         return tuple(
-            self._ask(job, repo) if _is_open(job) else Begun(job.name, str(repo), State.CLOSED)
+            self._ask(job, repo, order=False) if _is_open(job) else Begun(job.name, str(repo), State.CLOSED)
             for job in jobs
             if not revisions or any(map(job.follows, revisions))
         )
@@ -206,16 +207,17 @@ class Runs:
             return []
         return [job for job in ranked if passed_over(job, repo, statuses, runs)]
 
-    def _ask(self, job: Job, repo: Repo | None) -> Begun:
+    def _ask(self, job: Job, repo: Repo | None, *, order: bool = True) -> Begun:
+        named = None if repo is None else str(repo)
         if self._is_paused(job.name):
-            return Begun(job.name, None if repo is None else str(repo), State.PAUSED)
-        return Begun(job.name, None if repo is None else str(repo), self._put(job, None if repo is None else [repo]))
+            return Begun(job.name, named, State.PAUSED)
+        return Begun(job.name, named, self._put(job, None if repo is None else [repo], order=order))
 
-    def _put(self, job: Job, repos: Collection[Repo] | None) -> State:
+    def _put(self, job: Job, repos: Collection[Repo] | None, *, order: bool = False) -> State:
         """Of the whole job for None. One run begins for all of them."""
         lane = Lane(job.name, whole=repos is None)
         with self._changed:
-            new = [self._waiting.add(job.name, repo) for repo in ([None] if repos is None else repos)]
+            new = [self._waiting.add(job.name, repo, order=order) for repo in ([None] if repos is None else repos)]
             if not any(new):
                 return State.MERGED
             if lane in self._running:
@@ -229,28 +231,51 @@ class Runs:
         except RuntimeError:  # the pool is shut down: so is the daemon
             _log.info("job.not-started", job=lane.job, reason="the daemon is stopping")
 
-    def _run(self, lane: Lane, *, asked: bool = True, until: datetime | None = None) -> None:
+    def _run(self, lane: Lane, *, asked: bool = True) -> None:
         with self._changed:
-            nothing = asked and not self._waiting.holds(lane)
-            if nothing or self._current is None or self._stop.is_set() or lane in self._running:
+            turn = self._turn(lane, asked=asked)
+            if turn is None:
                 return
-            mirror = self._running[lane] = self._current[1]
-            repos = self._waiting.take(lane)
-        self._on_change()
+            mirror, until = turn
+            late = until is not None and until <= datetime.now(UTC)
+            waited = frozenset() if late and not asked else self._waiting.take(lane)
+            if not late:
+                self._running[lane] = mirror
+        repos = None if lane.whole else waited
+        if late:
+            _log.info("job.not-started", job=lane.job, reason="it comes late, outside of its hours")
+            self._learn(lane.job, repos, None)
+            return
         try:
-            self._learn(lane.job, mirror.sync([lane.job], None if lane.whole else repos, until), lane.whole)
-        except (MirrorError, OSError) as error:
-            self._fail(lane, error.code if isinstance(error, MirrorError) else "os", str(error))
-        except Exception as error:
-            self._fail(lane, "internal", f"internal error: {type(error).__name__}: {error}")
+            self._on_change()
+            self._learn(lane.job, repos, self._sync(mirror, lane, repos, until))
+        except Exception as error:  # in a thread whose end nobody looks at
+            _log.error("job.failed", job=lane.job, reason=f"internal error: {type(error).__name__}: {error}")
         finally:
             self._end(lane)
 
-    def _fail(self, lane: Lane, code: str, reason: str) -> None:
-        """Within an except clause."""
-        if lane.whole:  # single repos say nothing of how their job is
-            self._tell(RunAborted(lane.job, code))
-        _log.error("job.failed", job=lane.job, reason=reason, exc_info=True)
+    def _turn(self, lane: Lane, *, asked: bool) -> tuple[Syncs, datetime | None] | None:
+        """The mirror that a run begins on now, and when it has to end; None where nothing is to begin."""
+        if self._current is None or self._stop.is_set() or lane in self._running:
+            return None
+        settings, mirror = self._current
+        job = next((job for job in settings.jobs if job.name == lane.job), None)
+        if job is None or (asked and not self._waiting.holds(lane)):
+            return None
+        return mirror, None if self._waiting.is_order(lane) else _closes(job, datetime.now(UTC))
+
+    def _sync(self, mirror: Syncs, lane: Lane, repos: Collection[Repo] | None, until: datetime | None) -> Came:
+        """Its report, or what ended it without one, which is said."""
+        try:
+            return mirror.sync([lane.job], repos, until)
+        except Exception as error:
+            known = isinstance(error, MirrorError | OSError)
+            code = error.code if isinstance(error, MirrorError) else "os" if known else "internal"
+            if lane.whole:  # single repos say nothing of how their job is
+                self._tell(RunAborted(lane.job, code))
+            said = str(error) if known else f"internal error: {type(error).__name__}: {error}"
+            _log.error("job.failed", job=lane.job, reason=said, exc_info=True)
+            return error
 
     def _end(self, lane: Lane) -> None:
         with self._changed:

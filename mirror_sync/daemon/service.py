@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, make_app
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder, Retries
-from mirror_sync.daemon.runs import Runs, Syncs
+from mirror_sync.daemon.runs import Came, Runs, Syncs
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import Watch
 from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.events import Care
 from mirror_sync.domain.job import Every, Schedule
-from mirror_sync.domain.report import RunReport
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.inventory.triggers import trigger_of
 from mirror_sync.observers.figures import counted
@@ -163,9 +163,9 @@ class Daemon:
         else:
             self._runs.tend(care)
 
-    def _learn(self, job: str, report: RunReport, whole: bool) -> None:
+    def _learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
         if not self._stop.is_set():
-            self._retries.learn(job, report, whole=whole)
+            self._retries.learn(job, repos, came)
 
     def _beat(self) -> None:
         self._watch.pulse.beat()

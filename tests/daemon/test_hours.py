@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
@@ -15,8 +17,9 @@ from mirror_sync.daemon.asked import State
 from mirror_sync.daemon.runs import Runs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RunReport
-from tests.daemon.living import Manager, living, write_jobs
+from tests.daemon.living import PATIENCE, Manager, living, write_jobs
 from tests.daemon.test_control import states
+from tests.daemon.test_retries import until
 
 ONE = Repo.parse("acme/one")
 
@@ -74,6 +77,65 @@ def test_a_run_that_is_due_has_to_end_with_its_hours(tmp_path: Path) -> None:
     assert end is not None
     assert f"{end:%H:%M}" == OPEN.partition("-")[2]
     assert [status.outcome for status in mirror.status()] == ["published"]
+    assert runs.end(60)
+
+
+def test_what_nobody_ordered_has_to_end_with_the_hours_of_its_job_as_a_run_that_is_due(tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, OPEN)
+    assert runs.again("night", [ONE])
+    until(lambda: len(mirror.ends) == 1 and not runs.names())
+    assert [begun.state for begun in runs.hint(ONE)] == [State.STARTED]
+    until(lambda: len(mirror.ends) == 2 and not runs.names())
+    assert [f"{end:%H:%M}" for end in mirror.ends if end] == [OPEN.partition("-")[2]] * 2
+    assert runs.end(60)
+
+
+@pytest.mark.parametrize("name", ["night", "acme/one"])
+def test_what_somebody_ordered_goes_on_after_the_hours_of_its_job(name: str, tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, OPEN)
+    assert [begun.state for begun in runs.ask(name)] == [State.STARTED]
+    until(lambda: bool(mirror.ends) and not runs.names())
+    assert mirror.ends == [None]
+    assert runs.end(60)
+
+
+class Lasting(Noting):
+    """Its runs go on until they may end."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.may_end = threading.Event()
+
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport:
+        self.may_end.wait(PATIENCE)
+        return super().sync(names, repos, until)
+
+
+@pytest.mark.parametrize("order", [False, True], ids=["nobody", "somebody"])
+def test_a_try_whose_turn_comes_after_the_hours_waits_for_the_next_ones_unless_somebody_ordered_the_same(
+    order: bool, tmp_path: Path
+) -> None:
+    came: list[tuple[bool, bool]] = []
+    first = Lasting(load(write_jobs(tmp_path, f"name: night, schedule: {{every: 1h, only: '{OPEN}'}}"), {}))
+    then = Noting(load(write_jobs(tmp_path, f"name: night, schedule: {{every: 1h, only: '{CLOSED}'}}"), {}))
+    runs = Runs(
+        threading.Event(),
+        lambda event: None,
+        lambda: None,
+        lambda job, repos, it: came.append((repos == {ONE}, it is None)),
+    )
+    runs.take(first.settings, first)
+    assert runs.again("night", [ONE])
+    until(lambda: bool(runs.names()))
+    assert runs.again("night", [ONE])
+    assert [begun.state for begun in (runs.ask_repo(ONE) if order else ())] == [State.MERGED] * order
+    runs.take(then.settings, then)  # its hours have ended meanwhile
+    first.may_end.set()
+    until(lambda: len(came) == 2 and not runs.names())
+    assert came == [(True, False), (True, not order)]
+    assert (len(first.ends), then.ends) == (1, [None] * order)
     assert runs.end(60)
 
 

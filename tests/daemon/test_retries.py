@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.bootstrap.mirror import Mirror
@@ -23,13 +24,13 @@ from mirror_sync.domain.events import Observer
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.site import Site
-from mirror_sync.errors import MAY_PASS, MirrorError
+from mirror_sync.errors import MAY_PASS, MirrorError, StoreUnavailable
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.tries import read_tries
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.ports import Source
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from tests.daemon.living import PATIENCE
+from tests.daemon.living import PATIENCE, write_jobs
 from tests.standin import Hub, faults
 
 NAMES = tuple(f"acme/repo-{number:02}" for number in range(24))
@@ -103,6 +104,41 @@ def test_every_repo_is_published_soon_after_an_outage_though_its_job_is_due_in_h
     assert len(list((tmp_path / "mirror" / "hub" / "models").iterdir())) == len(NAMES)
 
 
+class Breaking(Mirror):
+    """Its first runs end without a report, each for another reason."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        super().__init__(settings, (), stop)
+        self.errors = [OSError("no folder"), StoreUnavailable("no answer"), RuntimeError("a fault of our own")]
+        self.ran = 0
+
+    def sync(
+        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+    ) -> RunReport:
+        self.ran += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().sync(names, repos, until)
+
+
+def test_a_run_that_ends_without_a_report_is_said_in_a_line_and_run_again_by_the_same_ladder(tmp_path: Path) -> None:
+    path, mirrors = write_jobs(tmp_path, "name: often, schedule: {every: 6h}"), list[Breaking]()
+
+    def make(settings: Settings, stop: threading.Event) -> Breaking:
+        mirrors.append(Breaking(settings, stop))
+        return mirrors[-1]
+
+    with capture_logs() as lines, ExitStack() as stack:
+        daemon = Daemon(lambda: load(path, {}), make, Notifier({}), Metrics(), Ladder((0.05,) * 3))
+        daemon.start(stack)
+        until(lambda: [status.outcome for status in mirrors[0].status()] == [RepoOutcome.PUBLISHED])
+        until(lambda: not read_tries(tmp_path / "state"))
+        assert daemon.end(PATIENCE)
+    said = [line["reason"] for line in lines if line["event"] == "job.failed"]
+    assert said == ["no folder", "no answer", "internal error: RuntimeError: a fault of our own"]
+    assert mirrors[0].ran == 4
+
+
 class Started:
     """Notes what is to be run, and says whether it will be."""
 
@@ -150,7 +186,7 @@ def test_what_another_endpoint_said_in_place_of_the_first_is_asked_again(
     code: str, outcome: RepoOutcome, tmp_path: Path
 ) -> None:
     made = retries(tmp_path)
-    made.learn("job", told(code, outcome, "acme/one"), whole=True)
+    made.learn("job", None, told(code, outcome, "acme/one"))
     assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
 
 
@@ -173,26 +209,26 @@ def test_what_may_pass_is_tried_again_after_a_minute_and_ever_later_and_not_for_
 
 def test_what_does_not_pass_by_itself_is_not_tried_again(tmp_path: Path) -> None:
     made = retries(tmp_path)
-    made.learn("job", failed("acme/one", code="not-found-or-private"), whole=True)
-    made.learn("job", failed("acme/two", code="target-full"), whole=True)
+    made.learn("job", None, failed("acme/one", code="not-found-or-private"))
+    made.learn("job", None, failed("acme/two", code="target-full"))
     assert numbers(tmp_path) == {}
 
 
 def test_a_repo_is_tried_again_by_itself_and_a_pattern_that_was_not_listed_with_all_of_its_job(tmp_path: Path) -> None:
     made = retries(tmp_path)
-    made.learn("job", failed("acme/one", "acme/two"), whole=True)
+    made.learn("job", None, failed("acme/one", "acme/two"))
     assert numbers(tmp_path) == {ONE: 1, TWO: 1}
     assert len({one.at for one in read_tries(tmp_path)}) == 1  # one run for both
-    made.learn("job", failed("acme/one", "acme/*"), whole=True)
+    made.learn("job", None, failed("acme/one", "acme/*"))
     assert numbers(tmp_path) == {None: 1}
 
 
 def test_a_success_ends_it_and_a_whole_run_begins_it_anew(tmp_path: Path) -> None:
     made = retries(tmp_path)
-    made.learn("job", failed("acme/one", "acme/two"), whole=True)
-    made.learn("job", fine("acme/one"), whole=False)
+    made.learn("job", None, failed("acme/one", "acme/two"))
+    made.learn("job", [ONE], fine("acme/one"))
     assert numbers(tmp_path) == {TWO: 1}
-    made.learn("job", fine("acme/one", "acme/two"), whole=True)
+    made.learn("job", None, fine("acme/one", "acme/two"))
     assert numbers(tmp_path) == {}
 
 
@@ -200,24 +236,77 @@ def test_a_try_that_fails_is_followed_by_a_later_one_until_there_are_no_more(tmp
     started = Started()
     made = retries(tmp_path, Ladder((0.0, 0.0)), started)
     for times in (1, 2):
-        made.learn("job", failed("acme/one"), whole=times == 1)
+        made.learn("job", None if times == 1 else [ONE], failed("acme/one"))
         assert numbers(tmp_path) == {ONE: times}
         run_until_asked(made, started, times)
-    made.learn("job", failed("acme/one"), whole=False)
+    made.learn("job", [ONE], failed("acme/one"))
     assert numbers(tmp_path) == {}
     assert started.asked == [("job", [ONE])] * 2
+
+
+def test_a_try_that_ends_without_a_report_is_followed_by_a_later_one(tmp_path: Path) -> None:
+    started = Started()
+    made = retries(tmp_path, Ladder((0.0, 0.0)), started)
+    made.learn("job", None, failed("acme/one"))
+    run_until_asked(made, started, 1)
+    made.learn("job", [ONE], OSError("the target is away"))
+    assert numbers(tmp_path) == {ONE: 2}
+    run_until_asked(made, started, 2)
+    made.learn("job", [ONE], OSError("the target is away"))
+    assert numbers(tmp_path) == {}
+
+
+def test_a_run_of_a_whole_job_that_ends_without_a_report_is_tried_again_as_a_whole(tmp_path: Path) -> None:
+    made = retries(tmp_path)
+    made.learn("job", None, failed("acme/one"))
+    made.learn("job", None, OSError("the target is away"))
+    assert numbers(tmp_path) == {ONE: 1, None: 1}
+    made.learn("job", None, fine("acme/one"))
+    assert numbers(tmp_path) == {}
+
+
+def test_a_try_that_did_not_begin_is_none_and_the_next_failure_is_a_first_one(tmp_path: Path) -> None:
+    started = Started()
+    made = retries(tmp_path, Ladder((0.0, 1000.0)), started)
+    made.learn("job", None, failed("acme/one"))
+    run_until_asked(made, started, 1)
+    made.learn("job", [ONE], None)
+    assert numbers(tmp_path) == {}
+    made.learn("job", None, failed("acme/one"))
+    assert numbers(tmp_path) == {ONE: 1}
+
+
+class Refusing(Started):
+    """The first times nothing can be started at all."""
+
+    def __call__(self, job: str, repos: Collection[Repo] | None) -> bool:
+        super().__call__(job, repos)
+        if len(self.asked) < 3:
+            raise LookupError("no such thing")
+        return True
+
+
+def test_what_cannot_be_started_is_tried_later_and_the_others_are_still_tried(tmp_path: Path) -> None:
+    started = Refusing()
+    made = retries(tmp_path, Ladder((0.0,) * 3), started)
+    made.learn("job", None, failed("acme/one"))
+    with capture_logs() as lines:
+        run_until_asked(made, started, 3)
+    assert started.asked == [("job", [ONE])] * 3
+    told = [line for line in lines if line["event"] == "tries.failed"]
+    assert [(line["job"], line["reason"]) for line in told] == [("job", "LookupError: no such thing")] * 2
 
 
 def test_what_is_not_started_as_its_job_is_paused_waits_for_the_next_time_of_the_job(tmp_path: Path) -> None:
     started = Started(will=False)
     made = retries(tmp_path, Ladder((0.0,)), started)
-    made.learn("job", failed("acme/one"), whole=True)
+    made.learn("job", None, failed("acme/one"))
     run_until_asked(made, started, 1)
     assert numbers(tmp_path) == {}
 
 
 def test_what_waits_is_gone_on_with_after_a_restart_but_for_jobs_that_run_at_the_start(tmp_path: Path) -> None:
-    retries(tmp_path).learn("job", failed("acme/one"), whole=True)
+    retries(tmp_path).learn("job", None, failed("acme/one"))
     again = Retries(LONG, Started(), lambda: 0.5)
     again.take(tmp_path, {"job": False})
     assert numbers(tmp_path) == {ONE: 1}
