@@ -134,9 +134,11 @@ def _llama(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, s
     """The file it chose, and has whole: it need not be a model that can be loaded."""
     if client.use != "llama":
         return _python(client, url, made, scratch)
-    server = environment(client.environment) / "bin/llama-server-vulkan"
+    programs = environment(client.environment) / "bin"
     port = str(free_port())
-    words = [str(server), "-hf", "acme/quants:Q4_K_M", "--host", LOOPBACK, "--port", port, "--no-warmup"]
+    # By its Python: pip wrote that one's path into the program, and a checkout may be moved.
+    words = [str(programs / "python"), str(programs / "llama-server-vulkan")]
+    words += ["-hf", "acme/quants:Q4_K_M", "--host", LOOPBACK, "--port", port, "--no-warmup"]
     _, said = _ran(words, _environ(scratch, HF_ENDPOINT=url, LLAMA_CACHE=str(scratch)), scratch)
     wanted = (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
     found = [one for one in scratch.rglob("*") if one.is_file() and one.read_bytes() == wanted]

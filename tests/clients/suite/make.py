@@ -68,6 +68,27 @@ def adapter(folder: Path) -> None:
     config.write_text(json.dumps(facts | {"base_model_name_or_path": "acme/bert"}))
 
 
+def images(folder: Path) -> None:
+    """timm's smallest test network, as timm saves it for a hub."""
+    timm = import_timm()
+    timm.models.save_for_hf(timm.create_model("test_resnet", num_classes=2), str(folder), safe_serialization="both")
+
+
+def import_timm() -> Any:
+    """Import timm where torchvision's compiled operators cannot be loaded.
+
+    Beside a torch without CUDA, torchvision 0.28.0 stops at its import at two operators that nobody here calls.
+    """
+    import torch
+
+    known = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        known.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import timm
+
+    return timm
+
+
 def whisper(folder: Path) -> None:
     """A Whisper of random weights in the format of CTranslate2."""
     import ctranslate2
@@ -167,7 +188,7 @@ def quants(folder: Path) -> None:
 
 
 MAKERS: dict[str, Any] = {
-    one.__name__: one for one in (bert, sentences, diffusion, adapter, whisper, onnx, rows, lances, quants)
+    one.__name__: one for one in (bert, sentences, diffusion, adapter, images, whisper, onnx, rows, lances, quants)
 }
 
 

@@ -34,6 +34,7 @@ CLIENTS = (
     Client("sentence-transformers", "suite-torch", "sentence_transformers", "sentence-transformers"),
     Client("diffusers", "suite-torch", "diffusers", "diffusers"),
     Client("peft", "suite-torch", "peft", "peft"),
+    Client("timm (`hf-hub:`)", "suite-timm", "timm", "timm"),
     Client("datasets", "suite-torch", "datasets", "datasets"),
     Client("fastembed", "suite-speech", "fastembed", "fastembed"),
     Client("faster-whisper", "suite-speech", "faster_whisper", "faster-whisper"),
@@ -74,6 +75,7 @@ CLIENTS = (
 
 MADE = (
     ("suite-torch", ("bert", "sentences", "diffusion", "adapter", "whisper")),
+    ("suite-timm", ("images",)),
     ("suite-speech", ("onnx",)),
     ("suite-data", ("rows", "lances")),
     ("suite-llama", ("quants",)),

@@ -82,6 +82,14 @@ def peft() -> str:
     return str(sorted(model.peft_config))
 
 
+def timm() -> str:
+    import torch
+    from make import import_timm
+
+    model = import_timm().create_model("hf-hub:acme/images", pretrained=True)
+    return str(tuple(model(torch.zeros(1, 3, 64, 64)).shape))
+
+
 def datasets() -> str:
     import datasets
 
