@@ -56,6 +56,18 @@ def test_what_a_verify_found_is_remembered_and_one_of_a_part_is_none(tmp_path: P
         assert [(each.target, each.care, each.faults >= 1) for each in it.tended()] == [("it", Care.VERIFY, True)]
 
 
+def test_what_a_prune_leaves_to_a_person_is_told_of_that_target_alone(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    targets = {name: {"url": str(tmp_path / name), "grace": "0s"} for name in ("broken", "sound")}
+    jobs = [{"name": name, "repos": ["acme/x"], "target": name} for name in targets]
+    with mirror(tmp_path, targets=targets, jobs=jobs) as it:
+        it.sync()
+        (refs,) = (tmp_path / "broken").glob("hub/*/*/refs.json")
+        refs.write_text("{", encoding="utf-8")
+        assert not it.prune().ok
+        assert {each.target: each.faults for each in it.tended()} == {"broken": 1, "sound": 0}
+
+
 def test_a_verify_that_was_stopped_is_none(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:

@@ -175,7 +175,7 @@ class Mirror:
             self.sweep()
         report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
         if not dry_run and not report.interrupted:
-            self._tended(Care.PRUNE, dict.fromkeys(self._site.targets, len(report.problems)))
+            self._tended(Care.PRUNE, report.faults)
         if not dry_run:
             self._publish_catalogues({job.target for job in self.settings.jobs})
         return report
@@ -250,7 +250,7 @@ class Mirror:
         return tuple(status for status in meant if _names(jobs[status.job], status)), runs
 
     def tended(self) -> tuple[Tended, ...]:
-        """The last verify and prune of each target of jobs.yaml. OSError as above."""
+        """The last verify and prune of each target of jobs.yaml. OSError without a history."""
         return tuple(each for each in self.history.tended() if each.target in self.settings.targets)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:

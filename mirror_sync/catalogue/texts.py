@@ -187,8 +187,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
     "mirror.unusual": (
-        "On {day} {n} client read far more than usual.|On {day} {n} clients read far more than usual.",
-        "{day} 有 {n} 个客户端的读取量异常。",
+        "On {day} {n} client was unusual by what it read.|On {day} {n} clients were unusual by what they read.",
+        "{day} 有 {n} 个客户端的读取行为异常。",
     ),
     "mirror.at": ("As of", "截至"),
     "mirror.repos": ("Repos", "仓库"),

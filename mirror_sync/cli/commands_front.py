@@ -21,7 +21,8 @@ def serve(
         str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; front.listen when left out.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on, likewise.")
+        int | None,
+        typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; front.listen when left out."),
     ] = None,
     target: Target = None,
     access_log: Annotated[

@@ -120,7 +120,7 @@ def diff(
     before: Annotated[
         str | None, typer.Argument(metavar="A", help="A branch, tag or commit; the one before B.")
     ] = None,
-    after: Annotated[str | None, typer.Argument(metavar="B", help="Likewise; main when left out.")] = None,
+    after: Annotated[str | None, typer.Argument(metavar="B", help="Another; main when left out.")] = None,
     target: Target = None,
     as_json: Json = False,
 ) -> None:

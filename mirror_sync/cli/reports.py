@@ -12,6 +12,7 @@ from mirror_sync.cli.tables import Page, Row
 from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import (
+    WORST_FIRST,
     PlanReport,
     RepoOutcome,
     RepoPlan,
@@ -64,7 +65,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
 def plan_text(report: PlanReport, targets: Mapping[str, str], page: Page, *, every: bool) -> str:
     """`targets` by job: what two jobs name on the same one is counted once."""
     repos = _once(report.repos, targets)
-    shown = [repo for repo in _worst_plans_first(report.repos) if every or repo.outcome not in _QUIET]
+    shown = [repo for repo in worst_first(report.repos) if every or repo.outcome not in _QUIET]
     parts = [_plan_table(shown, page)] if shown else []
     done = _done(
         ("fetch", sum(repo.fetch_files for repo in repos), sum(repo.fetch_bytes for repo in repos)),
@@ -190,8 +191,7 @@ def _left(report: RunReport) -> str:
 
 def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStatus]) -> str:
     """12 repos: 1 failed, 8 unchanged, 3 published; of a plan: 3 to publish."""
-    order = tuple(reversed(RepoOutcome))
-    every: list[RepoReport | RepoPlan | RepoStatus] = sorted(repos, key=lambda repo: order.index(repo.outcome))
+    every: list[RepoReport | RepoPlan | RepoStatus] = sorted(repos, key=lambda repo: WORST_FIRST.index(repo.outcome))
     counts = Counter(map(_spoken, every))
     listed = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     return f"{counted(len(repos), 'repo')}: {listed}" if listed else "No repos"
@@ -200,11 +200,6 @@ def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStat
 def _spoken(repo: RepoReport | RepoPlan | RepoStatus) -> str:
     planned = isinstance(repo, RepoPlan) and repo.outcome is RepoOutcome.PUBLISHED
     return "to publish" if planned else repo.outcome
-
-
-def _worst_plans_first(repos: Iterable[RepoPlan]) -> list[RepoPlan]:
-    order = tuple(reversed(RepoOutcome))
-    return sorted(repos, key=lambda repo: (order.index(repo.outcome), repo.job, repo.repo, repo.revision))
 
 
 def _done(*amounts: tuple[str, int, int]) -> str:

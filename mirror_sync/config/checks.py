@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -18,9 +17,10 @@ from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, 
 from mirror_sync.config.scalars import NAME
 from mirror_sync.config.select import SelectEntry
 from mirror_sync.config.wording import example
+from mirror_sync.domain import nearest
 from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.policy import LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, Repo, RepoPattern
+from mirror_sync.domain.repo import Denial, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -216,17 +216,10 @@ def _idle_approvals(trail: Trail, entry: LicensesEntry, jobs: Sequence[Job]) -> 
         repo = approval.repo
         if not any(job.names(repo) for job in jobs):
             who = "no job names it" if len(jobs) != 1 else f"job {jobs[0].name} does not name it"
-            message = f"{quoted(repo)} is approved, and {denials(jobs, repo) or who}{_near(repo, jobs)}"
+            named = (pattern for job in jobs for pattern in job.repos if not pattern.is_glob)
+            near = nearest.meant(RepoPattern(repo.kind, repo.id), named)
+            message = f"{quoted(repo)} is approved, and {denials(jobs, repo) or who}{near}"
             yield Finding((*trail, "approved", index, "repo"), message)
-
-
-def _near(repo: Repo, jobs: Iterable[Job]) -> str:
-    """`; did you mean x?` for the same name of another kind, else for the nearest that a job spells out."""
-    named = [pattern for job in jobs for pattern in job.repos if not pattern.is_glob]
-    twins = [pattern for pattern in named if pattern.glob.lower() == repo.id.lower()]
-    small = {str(pattern).lower(): str(pattern) for pattern in twins or named}
-    near = get_close_matches(str(repo).lower(), small, n=1, cutoff=0 if twins else 0.72)
-    return f"; did you mean {small[near[0]]}?" if near else ""
 
 
 def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy) -> Iterator[Finding]:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 
 SECOND_HAND = "second-hand"  # another endpoint than the first said so, while that did not answer
-STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published
+STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published, or may be
 DOUBTFUL = frozenset({SECOND_HAND, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
 
 
 class RepoOutcome(StrEnum):
+    """What became of one revision of one repo; what needs a person most comes last."""
+
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     REFUSED = "refused"  # by policy: nothing of it is mirrored
     HELD = "held"  # by policy, guard or because upstream does not give it: what was published before stays
     INTERRUPTED = "interrupted"  # the run was stopped in its midst: what came is kept, the next run goes on
     FAILED = "failed"
+
+
+WORST_FIRST = tuple(reversed(RepoOutcome))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +255,7 @@ class PruneReport:
     Blobs that are in no `repos` entry were left by runs that did not end, or by earlier prunes. `young` blobs are
     unreferenced and within the grace period; `spared` ones were not removed because something else was quicker.
     `problems` are sentences: where there is one, the target needs a person, and less was removed than could be.
+    `faults` counts them by target.
     """
 
     repos: tuple[PrunedRepo, ...] = ()
@@ -258,6 +264,7 @@ class PruneReport:
     young: int = 0
     spared: int = 0
     problems: tuple[str, ...] = ()
+    faults: Mapping[str, int] = field(default_factory=dict)
     dry_run: bool = False
     interrupted: bool = False
 
@@ -296,7 +303,9 @@ class RepoStatus:
     place: str = ""
 
 
-def worst_first(reports: Iterable[RepoReport]) -> list[RepoReport]:
+Told = TypeVar("Told", RepoReport, RepoPlan)
+
+
+def worst_first(repos: Iterable[Told]) -> list[Told]:
     """For tables: what needs a person comes first."""
-    order = tuple(reversed(RepoOutcome))
-    return sorted(reports, key=lambda report: (order.index(report.outcome), report.job, report.repo, report.revision))
+    return sorted(repos, key=lambda repo: (WORST_FIRST.index(repo.outcome), repo.job, repo.repo, repo.revision))

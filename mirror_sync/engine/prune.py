@@ -5,6 +5,7 @@ Safe beside syncs and prunes on any machine: see docs/decisions/0005-prune-besid
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ class Prune:
         except Interrupted:
             raise
         except MirrorError as error:
-            found.problems.append(f"target {target.name} is not pruned to its end: {error}")
+            found.tell(target, f"target {target.name} is not pruned to its end: {error}")
 
 
 class _Count:
@@ -72,7 +73,8 @@ class _Count:
     def __init__(self) -> None:
         self.repos: list[PrunedRepo] = []
         self.blobs = self.bytes = self.young = self.spared = 0
-        self.problems: list[str] = []
+        self._problems: list[str] = []
+        self._faults: Counter[str] = Counter()  # by target
         self._of: dict[bytes, int] = {}  # blobs of expired snapshots -> the index of their repo
 
     def expect(self, target: Target, repo: Repo, commits: tuple[CommitId, ...], digests: Iterable[Sha256]) -> None:
@@ -87,8 +89,13 @@ class _Count:
             of = self.repos[at]
             self.repos[at] = replace(of, blobs=of.blobs + 1, bytes=of.bytes + stat.size)
 
+    def tell(self, target: Target, problem: str) -> None:
+        self._problems.append(problem)
+        self._faults[target.name] += 1
+
     def report(self) -> PruneReport:
-        return PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, tuple(self.problems))
+        told = tuple(self._problems), dict(self._faults)
+        return PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, *told)
 
 
 class _Sweep:
@@ -185,9 +192,10 @@ class _Sweep:
             named = [digest for removed in self._removed if (digest := Sha256(removed.hex())) in marks]
             lost = sum(self._target.store.stat(blob_key(digest)) is None for digest in named)
             if lost:
-                self._found.problems.append(
+                self._found.tell(
+                    self._target,
                     f"target {self._target.name}: {lost} removed blobs are named by a snapshot that was published "
-                    "meanwhile; run verify --repair"
+                    "meanwhile; run verify --repair",
                 )
 
     def _beat(self) -> None:

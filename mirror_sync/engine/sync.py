@@ -86,7 +86,7 @@ def sync_repo(bench: Bench, task: Task) -> RepoReport:
 
 
 def run_errand(bench: Bench, errand: Errand) -> RepoReport:
-    """The rest of a task that somebody else has looked at, who holds the repo's lock. Raises Interrupted as above."""
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`."""
     task = errand.task
     return _reported(bench, task, lambda tally: bring_up_to_date(bench, task, errand.seen, tally))
 
@@ -215,7 +215,6 @@ def _publish(bench: Bench, task: Task, change: Change, to: tuple[Sha256, Ref | N
         bench.glance.learn(
             task.repo, task.revision, refs, Facts(task.job.selection, change.files, change.size, bench.site.clock())
         )
-
         lead_to(bench.target, task, former)
 
     granted = frozenset[Sha256]() if base is None else base.digests

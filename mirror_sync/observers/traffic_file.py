@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.traffic import TrafficReport
 from mirror_sync.owners import PRIVATE
 
@@ -40,14 +42,14 @@ def told_before(folder: Path, target: str) -> frozenset[tuple[str, str, str]]:
 
 
 def kept_unusual(folder: Path, target: str) -> tuple[str, tuple[dict[str, str], ...]]:
-    """The time of the last request that was counted, and `kind`, `client` and `day` of what was unusual.
+    """The time of the last request that was counted (ISO 8601), and `kind`, `client` and `day` of what was unusual.
 
     Empty where nothing was kept, or what cannot be read.
     """
     try:
         kept = json.loads(_path(folder, target).read_text(encoding="utf-8"))
         found = tuple({name: str(one[name]) for name in ("kind", "client", "day")} for one in kept["unusual"])
-        return str(kept["last"]), found
+        return iso_utc(datetime.fromisoformat(kept["last"])), found
     except (OSError, ValueError, KeyError, TypeError):
         return "", ()
 

@@ -44,7 +44,7 @@ class Webhooks:
         self._endpoint, self._token = endpoint, token
         self._slip = Slip(Endpoint(endpoint, token, Transport(timeouts=timeouts), Budget(endpoint)))
         headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}
-        self._api = HfApi(endpoint=endpoint, token=False, headers=headers)  # the line adds the token, as for a source
+        self._api = HfApi(endpoint=endpoint, token=False, headers=headers)  # the endpoint adds the token
 
     def list(self) -> tuple[Webhook, ...]:
         try:

@@ -54,7 +54,7 @@ class Database:
                 return question(self._connect())
 
     def tell(self, change: Callable[[sqlite3.Connection], object]) -> None:
-        """Have something changed. Raises StoreError, as above."""
+        """Have something changed, unless only reading. Raises StoreError, as `ask` does."""
         if not self._reading:
             self.ask(change)
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from mirror_sync.domain.traffic import Reads, TrafficReport
-from mirror_sync.observers.traffic_file import DAYS_KEPT, keep_traffic, kept_days
+from mirror_sync.observers.traffic_file import DAYS_KEPT, keep_traffic, kept_days, kept_unusual
 
 DAY = date(2026, 1, 1)
 
@@ -51,3 +51,11 @@ def test_what_cannot_be_read_is_as_if_nothing_was_kept(tmp_path: Path) -> None:
     assert kept_days(tmp_path, "disk") == ()
     keep_traffic(tmp_path, "disk", report(d0=3))
     assert bytes_by_day(tmp_path) == {"2026-01-01": 3}
+
+
+def test_the_last_request_is_a_time_in_utc_and_what_is_none_is_as_if_nothing_was_kept(tmp_path: Path) -> None:
+    keep_traffic(tmp_path, "disk", report(d0=3))
+    assert kept_unusual(tmp_path, "disk") == ("2026-01-01T00:00:00Z", ())
+    for last in ("null", '"yesterday"', "7"):
+        (tmp_path / "traffic-disk.json").write_text(f'{{"unusual": [], "last": {last}}}')
+        assert kept_unusual(tmp_path, "disk") == ("", ())
