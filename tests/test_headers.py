@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from huggingface_hub import close_session
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.notices import Post, Shape
@@ -22,21 +21,16 @@ from tests.servers.bucket import S3Server
 from tests.servers.counting import Counting, counting
 from tests.sources.reading import TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy
+from tests.sources.shell import quiet
 from tests.standin import Hub
 from tests.stores.places import MIB, read
 
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 BOTO = "amz-sdk-invocation-id"  # a header that boto3 sends and the short way does not
 
 
 @pytest.fixture(autouse=True)
 def quiet_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in PROXIES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    close_session()  # its client has read the environment
-    yield
-    close_session()
+    yield from quiet(monkeypatch)
 
 
 @contextmanager

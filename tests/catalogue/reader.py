@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -117,10 +116,3 @@ class Reader:
         entries = self.browser.get_log("performance")  # type: ignore[no-untyped-call]
         told = [json.loads(entry["message"])["message"] for entry in entries]
         return [one["params"]["request"]["url"] for one in told if one["method"] == "Network.requestWillBeSent"]
-
-    def picture(self, height: int) -> bytes:
-        """A PNG of the page from its top."""
-        width = self.run("return innerWidth")
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        taken = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        return base64.b64decode(taken["data"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.ports import read_all
@@ -22,6 +23,18 @@ def plain(hub: Hub) -> Hub:
     """A hub without any side call."""
     hub.behaviour.lacks = SIDE_CALLS
     return hub
+
+
+def moved_in_silence(hub: Hub, workshop: Workshop, wanted: Job) -> str:
+    """Where the tag v1 of acme/x went after it was published, on a hub that has no side calls since."""
+    repo = hub.model("acme/x", license="mit")
+    repo.commit(TREE)
+    repo.tag("v1")
+    workshop.sync(wanted)
+    hub.behaviour.lacks = SIDE_CALLS
+    commit = repo.commit({"a": b"2"})
+    repo.tag("v1")
+    return commit
 
 
 def test_a_repo_of_a_hub_without_side_calls_is_published_and_the_reason_says_what_lacks(
@@ -84,14 +97,8 @@ def test_a_short_name_needs_the_list_of_names_and_a_full_one_does_not(plain: Hub
 def test_a_name_that_is_published_keeps_its_kind_where_nobody_lists_names_any_more(
     hub: Hub, workshop: Workshop
 ) -> None:
-    repo = hub.model("acme/x", license="mit")
-    repo.commit(TREE)
-    repo.tag("v1")
     wanted = job("acme/x", revisions=("v1",))
-    workshop.sync(wanted)
-    hub.behaviour.lacks = SIDE_CALLS
-    commit = repo.commit({"a": b"2"})
-    repo.tag("v1")
+    commit = moved_in_silence(hub, workshop, wanted)
     assert workshop.sync_one(wanted).outcome == RepoOutcome.PUBLISHED
     (ref,) = workshop.refs("acme/x").refs
     assert (ref.ref, ref.target) == ("refs/tags/v1", commit)
@@ -100,14 +107,8 @@ def test_a_name_that_is_published_keeps_its_kind_where_nobody_lists_names_any_mo
 def test_a_glob_of_revisions_that_nobody_lists_fails_and_what_is_published_is_followed(
     hub: Hub, workshop: Workshop
 ) -> None:
-    repo = hub.model("acme/x", license="mit")
-    repo.commit(TREE)
-    repo.tag("v1")
     wanted = job("acme/x", revisions=("v*",))
-    workshop.sync(wanted)
-    hub.behaviour.lacks = SIDE_CALLS
-    repo.commit({"a": b"2"})
-    repo.tag("v1")
+    moved_in_silence(hub, workshop, wanted)
     found = {report.revision: report for report in workshop.sync(wanted).repos}
     assert found["v1"].outcome == RepoOutcome.PUBLISHED
     assert (found["v*"].outcome, found["v*"].code) == (RepoOutcome.FAILED, "no-such-call")

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mirror_sync.front.app import make_app
-from mirror_sync.front.nginx import NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
 from mirror_sync.front.serve import serving
 from mirror_sync.ports import Store
+from mirror_sync.stores.directory import DirectoryStore
 from mirror_sync.stores.s3 import S3Store
 from mirror_sync.stores.s3_client import S3Options
+from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
@@ -145,6 +147,17 @@ def by_nginx(
         configuration.write_text(change(configuration.read_text(encoding="utf-8")), encoding="utf-8")
     with nginx(configuration, port) as running:
         yield Mirror(running.url, store)
+
+
+def by_either(
+    front: str, bucket: DirectoryBucket, folder: Path, *, site: bool = True, by_digest: bool = True
+) -> AbstractContextManager[Mirror]:
+    """`front` is serve or nginx, over a directory."""
+    store = DirectoryStore(bucket.root)
+    if front == "serve":
+        return by_serve(store, site=site, by_digest=by_digest)
+    need("nginx")
+    return by_nginx(store, NginxOptions(bucket, site=site, by_digest=by_digest), folder)
 
 
 def s3_store(bucket: S3Bucket) -> S3Store:

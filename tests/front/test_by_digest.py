@@ -12,9 +12,8 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.front.nginx import POINTER_SECONDS, DirectoryBucket, NginxOptions, S3Bucket
-from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import model
-from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
+from tests.front.mirrors import PATIENCE, Mirror, by_either, by_nginx, s3_store
 from tests.requirements import need
 
 assert PATIENCE > POINTER_SECONDS
@@ -23,13 +22,7 @@ assert PATIENCE > POINTER_SECONDS
 @pytest.fixture(params=["serve", "nginx"])
 def closed(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
     """A front as it is without a word in jobs.yaml."""
-    store = DirectoryStore(directory_bucket.root)
-    if request.param == "nginx":
-        need("nginx")
-        front = by_nginx(store, NginxOptions(directory_bucket), tmp_path)
-    else:
-        front = by_serve(store, by_digest=False)
-    with front as running:
+    with by_either(request.param, directory_bucket, tmp_path, by_digest=False) as running:
         yield running
 
 

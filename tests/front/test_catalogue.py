@@ -16,11 +16,10 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, site_key
 from mirror_sync.front.answers import NOTHING
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+from mirror_sync.front.nginx import DirectoryBucket
 from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import dataset, model
-from tests.front.mirrors import Mirror, Reply, by_nginx, by_serve
-from tests.requirements import need
+from tests.front.mirrors import Mirror, Reply, by_either
 
 PAGE = b"<!doctype html><title>the catalogue</title>\n"
 TYPES = {
@@ -244,13 +243,7 @@ def test_two_versions_of_one_size_and_one_second_are_two(mirror: Mirror, directo
 @pytest.fixture(params=["serve", "nginx"])
 def bare(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
     """A front of a mirror that publishes no catalogue."""
-    store = DirectoryStore(directory_bucket.root)
-    if request.param == "nginx":
-        need("nginx")
-        front = by_nginx(store, NginxOptions(directory_bucket, site=False), tmp_path)
-    else:
-        front = by_serve(store, site=False)
-    with front as running:
+    with by_either(request.param, directory_bucket, tmp_path, site=False) as running:
         yield running
 
 

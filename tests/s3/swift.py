@@ -14,13 +14,15 @@ from tests.servers.ports import LOOPBACK, answers, free_ports
 _STORES = ("account", "container", "object")
 _PATH = "catch_errors listing_formats bulk s3api tempauth copy slo proxy-server"
 _HASH = "[swift-hash]\nswift_hash_path_suffix = tests\n[storage-policy:0]\nname = one\ndefault = yes\n"
-_STORE = """\
+_SERVER = """\
 [DEFAULT]
 bind_ip = {host}
 bind_port = {port}
 user = {user}
 workers = 0
 swift_dir = {folder}
+"""
+_STORE = """\
 devices = {folder}/devices
 mount_check = false
 [pipeline:main]
@@ -29,12 +31,6 @@ pipeline = {name}-server
 use = egg:swift#{name}
 """
 _PROXY = """\
-[DEFAULT]
-bind_ip = {host}
-bind_port = {port}
-user = {user}
-workers = 0
-swift_dir = {folder}
 [pipeline:main]
 pipeline = {path}
 [app:proxy-server]
@@ -70,7 +66,7 @@ def swift(programs: Path, folder: Path) -> Iterator[S3Server]:
     (folder / "swift.conf").write_text(_HASH, encoding="ascii")
     with ExitStack() as running:
         for name, port in ports.items():
-            template = _PROXY if name == "proxy" else _STORE
+            template = _SERVER + (_PROXY if name == "proxy" else _STORE)
             (folder / f"{name}.conf").write_text(template.format(**fixed, name=name, port=port), encoding="utf-8")
             if name != "proxy":
                 _make_ring(programs, folder, name, port)

@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from huggingface_hub import close_session
 
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.transport import Transport
+from tests.sources.shell import quiet
 from tests.standin import Hub
-
-_SHELL = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "requests_ca_bundle", "curl_ca_bundle")
 
 
 @pytest.fixture(autouse=True)
 def quiet_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in _SHELL:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    close_session()  # its client has read the environment
-    yield
-    close_session()
+    yield from quiet(monkeypatch)
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ def test_our_name_and_version_are_told(hub: Hub, source: HubSource) -> None:
     commit, files = published(source)
     with source.fetch(TINY, commit, files["config.json"]):
         pass
+    assert len(hub.log) >= 3
     assert all(record.user_agent.startswith("mirror-sync/") for record in hub.log)
     assert all("x-mirror-sync-slip" not in record.request.headers for record in hub.log)
 

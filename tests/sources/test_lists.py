@@ -65,7 +65,9 @@ def test_the_first_of_each_order_cost_one_call(hub: Hub, source: HubSource, sort
 
 def test_what_is_ranked_is_resolved_as_one_repo_alone_is(hub: Hub, source: HubSource) -> None:
     fill(hub, 2)
-    for found in source.search(Ranking(MODELS)):
+    ranked = [*source.search(Ranking(MODELS))]
+    assert len(ranked) == 2
+    for found in ranked:
         assert isinstance(found, Resolved)
         assert found == source.resolve(found.asked, "main")
 
