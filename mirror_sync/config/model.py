@@ -128,7 +128,7 @@ class LicensesEntry(Keys):
 
 
 class GuardEntry(Keys):
-    """When an upstream that suddenly lists less, or another repo, is not believed."""
+    """When an upstream that suddenly lists less, another repo, or what may be older, is not believed."""
 
     max_removed: scalars.Share = Field(
         default=0.5,
@@ -138,7 +138,8 @@ class GuardEntry(Keys):
     )
     accept: tuple[scalars.Accepted, ...] = Field(
         default=(),
-        description="The _id of each repo that may take the place of another of its name; * for any.",
+        description="The _id of each repo that may take the place of another of its name, * for any; FROM..TO for a "
+        "move of a name, by its commits, that another endpoint than the first asks for.",
         examples=[["621ffdc136468d709f17c3f2"]],
     )
 

@@ -14,6 +14,7 @@ from pydantic_core import PydanticKnownError
 from mirror_sync.config import addresses, figures, times
 from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.refs import name_fault
 from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry
 from mirror_sync.domain.url import Url
@@ -56,7 +57,10 @@ def word(text: str) -> str:
 
 
 def accepted(text: str) -> str:
-    """What tells a repo whatever its name, as a hold of `another-repo` spells it; `*` for any."""
+    """What a hold spells out: the `_id` of a repo, `*` for any; or a move of a name, by both of its commits."""
+    ends = text.partition("..")
+    if ends[1] and not (CommitId.matches(ends[0]) and CommitId.matches(ends[2])):
+        raise ValueError(f"{quoted(text)} is no move of a name; write both commits whole, as the reason does")
     if not text or "/" in text:
         raise ValueError(f"{quoted(text)} is no _id of a repo; write it as the reason of the hold does, or '*' for any")
     return word(text)

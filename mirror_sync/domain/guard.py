@@ -1,10 +1,11 @@
-"""The guard: an upstream that suddenly lists much less, or another repo, is not believed before a person has looked."""
+"""The guard: what lists much less, is another repo, or may be older, is not believed before a person has looked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.manifest import MirroredFile, RemoteFile
 
@@ -13,8 +14,9 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """How much of a published snapshot a new commit may remove: a share of its files, 1 being any; and which repos may
-    take the place of another, by their own `_id`, or any by `*`.
+    """How much of a published snapshot a new commit may remove: a share of its files, 1 being any; which repos may
+    take the place of another, by their own `_id`, or any by `*`; and which moves of a name another endpoint than the
+    first may ask for, as `FROM..TO`.
 
     Files are counted, not bytes: a listing that was cut short lacks files, while a model that drops one format of its
     weights for another loses most of its bytes in good health. A file that only moved is not removed.
@@ -54,6 +56,18 @@ class Guard:
             f"the name belongs to another repo now ({told}) than the one that was published ({published}): "
             f"if the new one is meant, add '{told.shown}' to guard.accept of the job"
         )
+
+    def follows(self, published: CommitId, told: CommitId) -> bool:
+        """Whether a person has accepted that a name goes from one commit to the other, whichever is the older.
+
+        An acceptance names both: one of the new commit alone would hold for every later return to it, too.
+        """
+        return self.move(published, told) in self.accept
+
+    @staticmethod
+    def move(published: CommitId, told: CommitId) -> str:
+        """What a person accepts a move by, as git writes a range."""
+        return f"{published}..{told}"
 
     def __str__(self) -> str:
         return f"{self.max_removed * 100:g}%"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.job import Job, denials, rival
@@ -24,7 +25,7 @@ from mirror_sync.engine.gather import DENIED, Task
 from mirror_sync.engine.glance import Glance
 from mirror_sync.engine.names import meant
 from mirror_sync.engine.present import present
-from mirror_sync.engine.published import Mapper, identity_of, read_history, read_manifest, read_refs, read_root
+from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifest, read_past, read_refs, read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import (
     BadAnswer,
@@ -175,7 +176,9 @@ class Decider:
         if not everything and base is None:  # nothing published to guard; even so no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         change = replace(self._change(resolved, verdict, base, desired), left=task.job.selection.left_out(everything))
-        return change if _replaces(task, refs, base) else replace(change, plan=change.plan.beside())
+        if not _replaces(task, refs, base):
+            return replace(change, plan=change.plan.beside())
+        return replace(change, remark=self._way_back(task, resolved, base))
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
@@ -197,21 +200,46 @@ class Decider:
     def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why what another endpoint than the first tells of a name may be older than what is published.
 
-        Only the first one's word moves a name back. Where it could not be asked, what nobody can place is doubted, too.
+        Only the first one's word moves a name back, or a person's; whether the first was silent or has no such thing
+        makes no difference.
         """
         stead, published = resolved.stead, refs.commit_of(task.revision)
-        if stead is None or published in (None, resolved.commit) or CommitId.matches(task.revision):
+        if stead is None or published is None or published == resolved.commit or CommitId.matches(task.revision):
             return ""
-        told = f"{stead.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}"
-        if resolved.commit in read_history(self._target.store, refs, published):
-            return f"{told}, which is older than {published}"
-        if not stead.silent:
+        if task.job.guard.follows(published, resolved.commit):
             return ""
+        age = self._age(task.repo, refs, published, resolved)
+        told = f"{stead.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
+        move = task.job.guard.move(published, resolved.commit)
+        return age and f"{told}: if that is meant, add '{move}' to guard.accept of the job"
+
+    def _age(self, repo: Repo, refs: Refs, published: CommitId, resolved: Resolved) -> str:
+        """Why a commit may be older than the published one; empty when it comes after that, or has a later date.
+
+        A call for its history, unless what is published says it.
+        """
+        root = self._root(refs, published)
+        past = Past() if root is None else read_past(self._target.store, root)
+        if resolved.commit in past.ids:
+            return f"which is older than {published}"
+        if resolved.commit in refs.snapshots and resolved.commit not in {ref.target for ref in refs.refs}:
+            return f"which was published before, and given up for {published}"
         try:
-            newer = any(commit.id == published for commit in self._source.history(task.repo, resolved.commit))
+            history = self._source.history(repo, resolved.commit)
+            made = moment(history[0].date)
         except NO_SIDE:
-            newer = False
-        return "" if newer else f"{told}, and does not show that this is newer than {published}"
+            history, made = (), moment(str(resolved.described.get("lastModified")))
+        later = made is not None and past.date is not None and made > past.date
+        if later or published in {commit.id for commit in history}:
+            return ""
+        return f"and does not show that this is newer than {published}"
+
+    def _way_back(self, task: Task, resolved: Resolved, base: Base | None) -> str:
+        """What a report says of a name that goes back, which is to be seen: `base` is what it stands for now."""
+        if base is None or base.root.commit == resolved.commit:  # of which other files are wanted now
+            return ""
+        back = resolved.commit in read_past(self._target.store, base.root).ids
+        return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
 
     def _list(self, repo: Repo, commit: CommitId) -> list[RemoteFile]:
         files = []
@@ -246,8 +274,10 @@ class Decider:
         objection = self._objection(task, refs, base, list(files.values()), len(files))
         if objection:
             return _guarded(resolved, objection)
-        before = base.manifest if base is not None and _replaces(task, refs, base) else {}
-        return _only_a_ref(resolved, there, {path: file for path, file in before.items() if path not in files})
+        replaced = base if _replaces(task, refs, base) else None
+        before = {} if replaced is None else replaced.manifest
+        leaving = {path: file for path, file in before.items() if path not in files}
+        return replace(_only_a_ref(resolved, there, leaving), remark=self._way_back(task, resolved, replaced))
 
     def _objection(
         self, task: Task, refs: Refs, base: Base | None, desired: Sequence[RemoteFile | MirroredFile], listed: int

@@ -70,7 +70,7 @@ class Change:
     `root` is set when its snapshot exists already and only a ref must move.
 
     `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own. `left` is
-    what the selection leaves out.
+    what the selection leaves out, `remark` what a report should say of the change, in one line.
     """
 
     resolved: Resolved
@@ -84,6 +84,7 @@ class Change:
     size: int = 0
     relies_on: Base | None = None
     left: tuple[LeftOut, ...] = ()
+    remark: str = ""
 
     @property
     def reuse_files(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.identity import Identity
 from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.manifest import Manifest
@@ -43,14 +45,21 @@ def read_root(store: Store, digest: Sha256) -> Root:
     return Root.decode(read_document(store, digest))
 
 
-def read_history(store: Store, refs: Refs, commit: CommitId) -> frozenset[str]:
-    """The ids of a published commit and of those before it, as its history tells; of itself where it cannot be read."""
-    digest = refs.root_of(commit)
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A published commit and the newest of those before it, by their ids; its date is None where nobody knows it."""
+
+    ids: frozenset[str] = frozenset()
+    date: datetime | None = None
+
+
+def read_past(store: Store, root: Root) -> Past:
+    """What was told of a commit's history when it was published; where it cannot be read, there is the commit alone."""
     try:
-        history = [] if digest is None else json.loads(read_document(store, read_root(store, digest).commits))
-        return frozenset((commit, *(str(item["id"]) for item in history)))
+        ids = [str(item["id"]) for item in json.loads(read_document(store, root.commits))]
     except (KeyMissing, DocumentError, ValueError, KeyError, TypeError, RecursionError):
-        return frozenset((commit,))
+        ids = []
+    return Past(frozenset((root.commit, *ids)), moment(root.last.get("date")))
 
 
 def read_infos(store: Store, refs: Refs, names: Iterable[str]) -> Iterator[dict[str, Any]]:

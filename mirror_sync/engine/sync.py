@@ -185,7 +185,7 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     _publish(bench, task, change, (brought.root, ref), watch)
     published = bench.site.now()
     learn(bench.target, brought.learned)
-    reason = "; ".join(filter(None, (remarks(change.resolved), brought.remark)))
+    reason = "; ".join(filter(None, (remarks(change.resolved), change.remark, brought.remark)))
     said = reason, second_hand(change.resolved)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)
     return replace(

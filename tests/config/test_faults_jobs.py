@@ -19,6 +19,10 @@ JOB_FAULTS = [
         "guard: {accept: [acme/x]}",
         "18: guard.accept[0]: 'acme/x' is no _id of a repo; write it as the reason of the hold does, or '*' for any",
     ),
+    (
+        "guard: {accept: [1a2b..3c4d]}",
+        "18: guard.accept[0]: '1a2b..3c4d' is no move of a name; write both commits whole, as the reason does",
+    ),
     ("on_gone: delete", "10: on_gone: 'delete' is not keep, freeze or withdraw"),
     ("retention: {days: -1}", "19: retention.days: '-1' is no whole number from 0 to 999999"),
     ("upstream: hubb", "11: upstream: 'hubb' is not under upstreams; did you mean hub?"),

@@ -33,6 +33,7 @@ from mirror_sync.domain.retention import Retention
 from mirror_sync.domain.selection import Selection
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
 
+MOVE = f"{'a' * 40}..{'b' * 40}"
 NIGHTS = (
     Window(time(22), time(6), None, frozenset({0, 1})),
     Window(time(0), time(0), None, frozenset({6})),
@@ -275,6 +276,7 @@ def test_schedule(entry: str, schedule: Every | Cron | None) -> None:
         ("exclude: ['*.bin']", {"selection": Selection(exclude=("*.bin",))}),
         ("guard: {max_removed: 100%}", {"guard": Guard(1.0)}),
         ("guard: {accept: [621ffdc1, '*']}", {"guard": Guard(accept=frozenset({"621ffdc1", "*"}))}),
+        (f"guard: {{accept: [{MOVE}]}}", {"guard": Guard(accept=frozenset({MOVE}))}),
         ("on_gone: withdraw", {"on_gone": OnGone.WITHDRAW}),
         ("retention: {snapshots: 0, days: 7}", {"retention": Retention(0, timedelta(days=7))}),
     ],

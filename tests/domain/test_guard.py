@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.guard import ANY, Guard
 from tests.domain.files import desired_of, manifest_of, mirrored, remote, trees
 
 SIX = [mirrored(name, name.encode()) for name in "abcdef"]
@@ -38,6 +39,14 @@ def test_100_percent_switches_it_off(
 @given(trees, st.floats(0, 1))
 def test_nothing_published_is_nothing_to_guard(new: dict[str, tuple[bytes, bool]], share: float) -> None:
     assert Guard(share).objection([], desired_of(new), listed=len(new)) == ""
+
+
+def test_an_accepted_move_of_a_name_is_that_move_alone() -> None:
+    here, there = CommitId("a" * 40), CommitId("b" * 40)
+    guard = Guard(accept=frozenset({Guard.move(here, there)}))
+    assert guard.follows(here, there)
+    assert not guard.follows(there, here)
+    assert not Guard(accept=frozenset({ANY, there})).follows(here, there)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.ports import Source
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
@@ -32,6 +35,41 @@ class Pair:
 
     def silence_the_first(self) -> None:
         self.first.faults.add(faults.status(503), "*", origin="hub")
+
+    def empty_the_first(self) -> None:
+        self.first.remove("acme/x")
+
+
+FAR = 60  # commits: more than a page of a history tells
+Failure = Callable[[Pair], None]
+
+
+def empty_the_first_and_tell_no_history(pair: Pair) -> None:
+    pair.empty_the_first()
+    pair.second.behaviour.lacks = frozenset({"commits"})
+
+
+FAILURES = pytest.mark.parametrize(
+    "fail", [Pair.silence_the_first, Pair.empty_the_first, empty_the_first_and_tell_no_history]
+)
+
+
+def move_on(hub: Hub, commits: int) -> None:
+    for number in range(commits):
+        hub.model("acme/x").commit({"a": b"%d" % number})
+
+
+def other_history(hub: Hub, date: datetime | None = None) -> str:
+    """Main is a commit without any before it, as after a squash."""
+    repo = hub.model("acme/x")
+    commit = repo.commit({"a": b"other"}, branch=f"b{len(repo.refs)}", date=date)
+    repo.branch("main", commit)
+    return commit
+
+
+def assert_held(report: RepoReport, *words: str) -> None:
+    assert (report.outcome, report.code) == (RepoOutcome.HELD, "stale-endpoint")
+    assert [word for word in words if word not in report.reason] == []
 
 
 @pytest.fixture
@@ -71,6 +109,97 @@ def test_the_first_endpoint_may_move_a_name_back(pair: Pair) -> None:
     repo.branch("main", pair.second.model("acme/x").head())
     assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
     assert pair.shop.files("acme/x") == OLD
+
+
+@FAILURES
+def test_what_is_far_behind_is_held_however_the_first_failed_to_tell(pair: Pair, fail: Failure) -> None:
+    move_on(pair.first, FAR)
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    newest = pair.shop.files("acme/x")
+    fail(pair)
+    assert_held(pair.shop.sync_one(JOB), pair.second.url, "does not show that this is newer")
+    assert pair.shop.plan_one(JOB).code == "stale-endpoint"
+    assert pair.shop.files("acme/x") == newest
+
+
+@FAILURES
+def test_what_is_far_ahead_is_followed_however_the_first_failed_to_tell(pair: Pair, fail: Failure) -> None:
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    pair.second.follow(pair.first)
+    move_on(pair.second, FAR)
+    fail(pair)
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    assert pair.shop.commit("acme/x") == pair.second.model("acme/x").head()
+
+
+def test_a_repo_that_only_another_endpoint_has_moves_on_with_it_through_a_squash_too(pair: Pair) -> None:
+    pair.empty_the_first()
+    for _ in range(3):
+        assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+        assert pair.shop.commit("acme/x") == pair.second.model("acme/x").head()
+        other_history(pair.second)
+        assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+        pair.second.model("acme/x").commit({"a": b"more"})
+
+
+def test_a_history_that_dates_itself_older_is_held_until_a_person_accepts_just_this_move(pair: Pair) -> None:
+    pair.empty_the_first()
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    before = pair.second.model("acme/x").head()
+    other = other_history(pair.second, datetime(2020, 1, 1, tzinfo=UTC))
+    move = Guard.move(CommitId(before), CommitId(other))
+    for _ in range(2):
+        assert_held(pair.shop.sync_one(JOB), f"add '{move}' to guard.accept of the job")
+    accepting = job("acme/x", guard=Guard(accept=frozenset({move})))
+    assert pair.shop.sync_one(accepting).outcome == RepoOutcome.PUBLISHED
+    assert pair.shop.commit("acme/x") == other
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.UNCHANGED
+    pair.second.model("acme/x").commit(NEW)
+    assert pair.shop.sync_one(accepting).outcome == RepoOutcome.PUBLISHED
+    pair.second.model("acme/x").branch("main", other)
+    assert_held(pair.shop.sync_one(accepting), other)
+
+
+def test_an_older_commit_of_the_only_endpoint_that_has_the_repo_is_held_until_it_is_accepted(pair: Pair) -> None:
+    pair.empty_the_first()
+    older = pair.second.model("acme/x").head()
+    newer = pair.second.model("acme/x").commit(NEW)
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    pair.second.model("acme/x").branch("main", older)
+    assert_held(pair.shop.sync_one(JOB), f"which is older than {newer}")
+    move = Guard.move(CommitId(newer), CommitId(older))
+    assert pair.shop.sync_one(job("acme/x", guard=Guard(accept=frozenset({move})))).outcome == RepoOutcome.PUBLISHED
+    assert pair.shop.files("acme/x") == OLD
+
+
+def test_what_the_first_has_taken_back_does_not_come_again_by_another_endpoint(pair: Pair) -> None:
+    pair.second.follow(pair.first)
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    repo = pair.first.model("acme/x")
+    parent = repo.commits[repo.head()].parent
+    assert parent is not None
+    repo.branch("main", parent.id)
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    pair.silence_the_first()
+    assert_held(pair.shop.sync_one(JOB), "which was published before, and given up")
+    assert pair.shop.files("acme/x") == OLD
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["published before", "never published"])
+def test_that_a_name_goes_back_is_said(pair: Pair, known: bool) -> None:
+    repo = pair.first.model("acme/x")
+    older, newer = pair.second.model("acme/x").head(), repo.head()
+    if known:
+        repo.branch("main", older)
+        assert pair.shop.sync_one(JOB).reason == ""
+        repo.branch("main", newer)
+    assert pair.shop.sync_one(JOB).reason == ""
+    repo.branch("main", older)
+    report = pair.shop.sync_one(JOB)
+    assert (report.outcome, report.commit) == (RepoOutcome.PUBLISHED, older)
+    assert report.reason == f"main goes back from {newer}, which is newer"
+    repo.branch("main", newer)
+    assert pair.shop.sync_one(JOB).reason == ""
 
 
 def test_what_another_endpoint_says_while_the_first_is_silent_is_told_as_second_hand(pair: Pair) -> None:
