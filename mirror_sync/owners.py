@@ -1,12 +1,15 @@
 """Whose a file is, who we are, and what keeps us from writing, in words: `Permission denied` alone names none of them.
 
-One command of root in the wrong place leaves a file that the daemon's own user can never write again.
+One command of root in the wrong place leaves a file that the daemon's own user can never write again; and a folder that
+others write, too, may hold a link of theirs where we write.
 """
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
+import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -15,6 +18,8 @@ from pathlib import Path
 from mirror_sync.errors import UsageError
 
 PRIVATE = 0o700  # what is local is for nobody else: it names what is mirrored, and from where
+EVERYBODY = "everybody"
+_FILE = 0o666  # less the umask: what keeps others out is the folder
 _OTHERS = 0o007
 _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 
@@ -22,13 +27,16 @@ _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 def become_owner(folder: Path) -> None:
     """Where root looks after somebody else's folder: be that user from here on, so that nothing of root's stays in it.
 
-    UsageError where that cannot be, as in a container without the privilege, and for somebody else's link.
+    UsageError where that cannot be, as in a container without the privilege, for somebody else's link, and for a folder
+    of root's own that everybody may write into: a link there would have root overwrite any file.
     """
     if os.geteuid() != 0 or not folder.exists():
         return
     if folder.is_symlink() and folder.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
         raise UsageError(f"{whose(folder)}, and is a link, which root does not follow: name the folder itself")
     if (found := folder.stat()).st_uid == 0:
+        if who_else_writes(folder) == EVERYBODY:
+            raise UsageError(f"{EVERYBODY} may write into it, and root does not: {whose(folder)}; chmod 0700 {folder}")
         return
     try:
         user = pwd.getpwuid(found.st_uid)
@@ -72,7 +80,7 @@ def with_hindrance(said: str, *paths: Path) -> str:
 
 def database_hindrance(path: Path) -> str:
     """What keeps us from writing a SQLite file; empty when nothing does."""
-    return hindrance(*(path.with_name(path.name + suffix) for suffix in _SQLITE))
+    return hindrance(*_files_of(path))
 
 
 def reading_uri(path: Path) -> str:
@@ -97,6 +105,61 @@ def is_open(folder: Path) -> bool:
         return bool(folder.stat().st_mode & _OTHERS)
     except OSError:
         return False
+
+
+def who_else_writes(folder: Path) -> str:
+    """Who else than its owner may put files into a folder in the place of ours: EVERYBODY, or its group; else empty.
+
+    With the sticky bit they cannot: what is ours stays, and what is new is made by us or not at all. A group that has
+    its owner's name, and nobody else in it, is nobody else.
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return ""
+    if found.st_mode & stat.S_ISVTX:
+        return ""
+    if found.st_mode & stat.S_IWOTH:
+        return EVERYBODY
+    if not found.st_mode & stat.S_IWGRP:
+        return ""
+    owner = _user(found.st_uid)
+    try:
+        group = grp.getgrgid(found.st_gid)
+    except KeyError:
+        return f"the group {found.st_gid}"
+    return "" if group.gr_name == owner and set(group.gr_mem) <= {owner} else f"the group {group.gr_name}"
+
+
+def write_anew(path: Path, text: str, *, synced: bool = True) -> None:
+    """Replace a file of the state folder in one step, and make the folder; on the disk then if `synced`. OSError.
+
+    What is written first has a name that nobody can know before, and is made by us or not at all: no link is followed.
+    """
+    path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
+    young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        young.replace(path)
+    except BaseException:
+        young.unlink(missing_ok=True)
+        raise
+
+
+def refuse_links(database: Path) -> None:
+    """OSError where somebody else's link stands in the place of a SQLite file that we are about to write."""
+    for path in _files_of(database):
+        if path.is_symlink() and path.lstat().st_uid not in {0, os.geteuid()}:
+            raise OSError(f"{whose(path)}, and is a link, which is not followed")
+
+
+def _files_of(database: Path) -> Iterator[Path]:
+    return (database.with_name(database.name + suffix) for suffix in _SQLITE)
 
 
 def _inside(folder: Path) -> Iterator[Path]:

@@ -30,7 +30,7 @@ from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.records import RunRecord, RunState, Size
 from mirror_sync.observers.traffic_file import kept_days, kept_unusual
-from mirror_sync.owners import PRIVATE
+from mirror_sync.owners import PRIVATE, write_anew
 
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")
@@ -92,9 +92,7 @@ def machine_word(folder: Path) -> str:
             if _WORD.fullmatch(kept):
                 return kept
         made = secrets.token_hex(6)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(f"{made}\n", encoding="utf-8")
-        fresh.replace(path)
+        write_anew(path, f"{made}\n", synced=False)
         return made
 
 

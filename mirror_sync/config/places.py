@@ -16,7 +16,7 @@ from mirror_sync.config.settings import DirectoryTarget, Target
 from mirror_sync.config.sides import TargetEntry
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.url import Url
-from mirror_sync.owners import is_open, whose
+from mirror_sync.owners import EVERYBODY, is_open, who_else_writes, whose
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
@@ -54,8 +54,13 @@ def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
 
 
 def openness(state_dir: Path) -> Iterator[Finding]:
-    """A state folder that others may look into: it is made for its owner alone."""
-    if is_open(state_dir):
+    """A state folder that others may look or write into: it is made for its owner alone."""
+    writer = who_else_writes(state_dir)
+    if writer:
+        right = f"chmod {'0700' if writer == EVERYBODY else 'g-w'} {state_dir}"
+        said = f"{writer} may write into it, and replace what is kept there: {whose(state_dir)}; {right}"
+        yield Finding(("state_dir",), said)
+    if is_open(state_dir) and writer != EVERYBODY:
         yield Finding(("state_dir",), f"others may look into it: {whose(state_dir)}; chmod 0700 {state_dir}")
 
 

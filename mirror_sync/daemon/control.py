@@ -81,9 +81,9 @@ def _listener(folder: Path, stack: ExitStack) -> socket.socket:
     (folder / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _short(folder) as path:
+        os.fchmod(listener.fileno(), _OWNER_ONLY)  # Linux makes the file so: nobody can connect before, and no link
+        with _short(folder) as path:  # that is put in its place has its mode changed
             listener.bind(path)
-        (folder / SOCKET).chmod(_OWNER_ONLY)  # before anybody can connect
         listener.listen()
     except OSError:
         listener.close()

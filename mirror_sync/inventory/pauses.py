@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import structlog
 from filelock import FileLock
 
-from mirror_sync.owners import PRIVATE
+from mirror_sync.owners import PRIVATE, write_anew
 
 FILE = "paused.json"
 
@@ -60,12 +59,7 @@ class Pauses:
 
     def _write(self, pauses: Mapping[str, datetime | None]) -> None:
         document = {job: None if end is None else end.isoformat() for job, end in pauses.items()}
-        young = self._path.with_suffix(".new")
-        with young.open("w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        young.replace(self._path)
+        write_anew(self._path, json.dumps(document, indent=2))
 
 
 def pause_lines(pauses: Mapping[str, datetime | None]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import structlog
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.owners import PRIVATE
+from mirror_sync.owners import write_anew
 
 FILE = "tries.json"
 
@@ -58,13 +57,7 @@ def write_tries(folder: Path, tries: Iterable[Try]) -> None:
     path = folder / FILE
     if not document and not path.exists():
         return
-    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-    young = path.with_suffix(".new")
-    with young.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    young.replace(path)
+    write_anew(path, json.dumps(document, indent=2))
 
 
 def _document(one: Try) -> dict[str, Any]:

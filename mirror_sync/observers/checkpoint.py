@@ -7,14 +7,13 @@ stops anybody.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from mirror_sync.owners import PRIVATE, with_hindrance
+from mirror_sync.owners import with_hindrance, write_anew
 
 _log = structlog.get_logger("mirror_sync.checkpoint")
 
@@ -24,8 +23,6 @@ class FileCheckpoint:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # another process that verifies beside us must not write into what we are about to rename
-        self._fresh = path.with_name(f".{path.name}.{os.getpid()}")
         self._written = True
 
     def load(self) -> Mapping[str, Any] | None:
@@ -39,9 +36,7 @@ class FileCheckpoint:
     def save(self, document: Mapping[str, Any]) -> None:
         """A document that cannot be written costs one warning; the last one stands."""
         try:
-            self._path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
-            self._fresh.write_text(json.dumps(document), encoding="utf-8")
-            self._fresh.replace(self._path)
+            write_anew(self._path, json.dumps(document), synced=False)
         except OSError as error:
             self._warn(error)
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from mirror_sync.owners import database_hindrance, reading_uri
+from mirror_sync.owners import database_hindrance, reading_uri, refuse_links
 
 SCHEMA = 8
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
@@ -123,6 +123,7 @@ def copied(path: Path) -> sqlite3.Connection:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    refuse_links(path)
     connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

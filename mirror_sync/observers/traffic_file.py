@@ -15,7 +15,7 @@ from typing import Any
 
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.traffic import TrafficReport
-from mirror_sync.owners import PRIVATE
+from mirror_sync.owners import write_anew
 
 DAYS_KEPT = 400  # the newest that were counted: a year and a month, to compare with
 
@@ -29,11 +29,7 @@ def keep_traffic(folder: Path, target: str, report: TrafficReport) -> None:
         return
     document = report.encode()
     document["days"] = _merged(kept_days(folder, target), document["days"])
-    path = _path(folder, target)
-    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(json.dumps(document), encoding="utf-8")
-    fresh.replace(path)
+    write_anew(_path(folder, target), json.dumps(document), synced=False)
 
 
 def told_before(folder: Path, target: str) -> frozenset[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
-from mirror_sync.owners import PRIVATE, database_hindrance, reading_uri, with_hindrance
+from mirror_sync.owners import PRIVATE, database_hindrance, reading_uri, refuse_links, with_hindrance
 
 T = TypeVar("T")
 
@@ -91,6 +91,7 @@ class Database:
         return connection
 
     def _open(self) -> sqlite3.Connection:
+        refuse_links(self.path)
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         self._inode = self.path.stat().st_ino
         try:

@@ -8,11 +8,18 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from mirror_sync.owners import hindrance, state_hindrance
+from mirror_sync.bootstrap.knowledge import machine_word
+from mirror_sync.domain.traffic import Reads, TrafficReport
+from mirror_sync.inventory.pauses import Pauses
+from mirror_sync.inventory.tries import Try, write_tries
+from mirror_sync.observers.checkpoint import FileCheckpoint
+from mirror_sync.observers.traffic_file import keep_traffic
+from mirror_sync.owners import hindrance, state_hindrance, who_else_writes
 from tests.cli.program import Program
 
 SOMEBODY = 60123  # a user who owns nothing else, and has no name
@@ -134,6 +141,90 @@ def test_a_state_folder_that_we_make_is_private_and_one_that_others_may_look_int
     assert (
         f"others may look into it: {state} belongs to root (mode 0755); chmod 0700 {state}" in checked.out + checked.err
     )
+
+
+def test_root_writes_into_no_folder_of_its_own_that_everybody_may_write_into(tmp_path: Path) -> None:
+    program, state = fill(tmp_path), tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    for command in ("sync", "daemon"):
+        ended = program(command)
+        assert ended.code == 2
+        assert f"everybody may write into it, and root does not: {state} belongs to root (mode 0777)" in ended.err
+    assert not [*state.iterdir()]
+    checked = program("check")
+    assert (checked.code, (checked.out + checked.err).count("everybody may write into it, and replace")) == (0, 1)
+    state.chmod(0o1777)
+    assert "may write" not in program("sync", "good").err
+    assert (state / "history.db").exists()
+
+
+def test_a_state_folder_that_a_group_shares_is_used_and_told(tmp_path: Path) -> None:
+    program, state = fill(tmp_path), tmp_path / "state"
+    state.mkdir()
+    os.chown(state, -1, SOMEBODY)
+    state.chmod(0o775)
+    assert program("sync", "good").code == 0
+    checked = program("check")
+    said = (
+        f"the group {SOMEBODY} may write into it, and replace what is kept there: {state} belongs to root (mode 0775)"
+    )
+    assert (checked.code, f"{said}; chmod g-w {state}" in checked.out + checked.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "who"),
+    [
+        (0, 0, 0o700, ""),
+        (0, 0, 0o775, ""),  # root's own group, and nobody else is in it
+        (0, SOMEBODY, 0o755, ""),
+        (0, SOMEBODY, 0o770, f"the group {SOMEBODY}"),
+        (0, 1, 0o770, "the group daemon"),
+        (SOMEBODY, SOMEBODY, 0o775, f"the group {SOMEBODY}"),
+        (0, 0, 0o777, "everybody"),
+        (0, 0, 0o702, "everybody"),
+        (0, SOMEBODY, 0o1777, ""),
+    ],
+)
+def test_who_else_may_write_in_a_folder(uid: int, gid: int, mode: int, who: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.chown(folder, uid, gid)
+    folder.chmod(mode)
+    assert who_else_writes(folder) == who
+    assert who_else_writes(tmp_path / "none") == ""
+
+
+def test_no_file_of_the_state_folder_is_written_through_a_link(tmp_path: Path) -> None:
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    state.mkdir()
+    elsewhere.write_text("as it was", encoding="utf-8")
+    kept = ("tries.json", "paused.json", "traffic-disk.json", "machine", "verify.json")
+    new = ("tries.new", "paused.new", "traffic-disk.json.new", "machine.new", f".verify.json.{os.getpid()}")
+    for name in (*kept, *new):
+        (state / name).symlink_to(elsewhere)
+    write_tries(state, [Try("job", None, datetime.now(UTC), 1)])
+    Pauses(state).pause("job", None)
+    at = datetime.now(UTC)
+    keep_traffic(state, "disk", TrafficReport(at, at, {}, {at.date(): Reads(1, 1, {"client"})}, {}, (), None, 0))
+    FileCheckpoint(state / "verify.json").save({"round": 1})
+    machine_word(state)
+    assert elsewhere.read_text(encoding="utf-8") == "as it was"
+    assert not [name for name in kept if (state / name).is_symlink()]
+    assert {path.name for path in state.iterdir()} <= {*kept, *new, "paused.json.lock", "machine.lock"}
+
+
+@pytest.mark.parametrize("name", ["history.db", "history.db-wal"])
+def test_the_history_is_not_written_through_somebody_else_s_link(name: str, tmp_path: Path) -> None:
+    program, state, elsewhere = fill(tmp_path), tmp_path / "state", tmp_path / "elsewhere"
+    state.mkdir()
+    (state / name).symlink_to(elsewhere)
+    os.lchown(state / name, SOMEBODY, SOMEBODY)
+    ended = program("sync", "good")
+    assert f"{state / name} belongs to uid {SOMEBODY} (mode 0777), and is a link, which is not followed" in ended.err
+    assert not elsewhere.exists()
+    os.lchown(state / name, 0, 0)
+    assert "is not followed" not in program("sync", "good").err
 
 
 def test_what_we_may_write_hinders_nobody(tmp_path: Path) -> None:
