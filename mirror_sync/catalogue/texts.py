@@ -178,8 +178,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "gaps.title": ("Gaps", "缺口"),
     "gaps.more": ("And {n} more.", "另有 {n} 处。"),
     "gaps.find": ("In the catalogue:", "在目录中查看："),
-    "mirror.verified": ("Every byte last checked", "上次全部校验："),
-    "mirror.whole": ("all as published.", "全部完好。"),
+    "mirror.verified": ("Last checked by SHA-256", "上次按 SHA-256 校验："),
+    "mirror.whole": ("nothing was wrong.", "未发现错误。"),
     "mirror.faults": ("{n} file was wrong.|{n} files were wrong.", "{n} 个文件有误。"),
     "mirror.unverified": (
         "What is stored has not been checked again since it was published.",

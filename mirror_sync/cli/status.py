@@ -129,15 +129,13 @@ def _notes(inventory: Inventory) -> Iterator[str]:
 
 
 def _care(inventory: Inventory, now: datetime) -> Iterator[str]:
-    """target disk: verified 3d ago: all as published; pruned 2d ago."""
+    """target disk: verified 3d ago: nothing wrong; pruned 2d ago. A verify of a sample is one, too."""
     known = {(each.target, each.care): each for each in inventory.tended}
     for target in dict.fromkeys(job.target for job in inventory.jobs):
         verified, pruned = known.get((target, Care.VERIFY)), known.get((target, Care.PRUNE))
         told = "never verified: nobody knows whether what is published is whole"
         if verified is not None:
-            wrong = (
-                f"{counted(verified.faults, 'blob')} wrong or not readable" if verified.faults else "all as published"
-            )
+            wrong = f"{counted(verified.faults, 'blob')} wrong or not readable" if verified.faults else "nothing wrong"
             told = f"verified {age(verified.at, now)} ago: {wrong}"
         yield f"target {target}: {told}; {f'pruned {age(pruned.at, now)} ago' if pruned else 'never pruned'}"
 
