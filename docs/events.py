@@ -10,11 +10,13 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from mirror_sync.domain import events
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.domain.traffic import Oddity, Unusual
 from mirror_sync.observers.event_log import line_of
 
 _PACKAGE = Path(__file__).parents[1] / "mirror_sync"
@@ -63,7 +65,7 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
-    "target.tended": "A target was verified or pruned, whole and to the end; an error where something needs a person.",
+    "target.tended": "A target was verified (all of it, or a sample) or pruned; an error where it needs a person.",
     "tending.failed": "A verify or prune that was due could not be done; the next one is at its time.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
     "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays. At "
@@ -97,7 +99,9 @@ _MEANINGS = {
 _FIELDS = {
     **dict.fromkeys(("hook.done", "hook.dropped", "hook.failed", "hook.output"), ("hook", "on", "repo", "run")),
     "progress": ("job", "repos", "files", "fetched", "rate", "left", "blobs", "verified", "faults"),
+    "traffic.unusual": tuple(Unusual(Oddity.SURGE, "", date.min, 0, 0, 0, 0).encode()),
 }
+"""Those that a call takes from elsewhere, by `**`."""
 
 
 @dataclass
@@ -132,7 +136,7 @@ def _entries() -> dict[str, Entry]:
 
 
 def _called() -> Iterator[tuple[str, str, list[str]]]:
-    """Name, level and fields of every call in the code that logs an event by its name."""
+    """Name, level and fields of every call in the code that logs an event by its name; ValueError for unknown ones."""
     for path in sorted(_PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_log(node.func.value):
@@ -140,11 +144,11 @@ def _called() -> Iterator[tuple[str, str, list[str]]]:
                 name = node.args[at] if len(node.args) > at else None
                 level = "as the library says" if at else _LEVELS.get(node.func.attr)
                 if level and isinstance(name, ast.Constant) and " " not in str(name.value):
-                    yield (
-                        str(name.value),
-                        level,
-                        [word.arg for word in node.keywords if word.arg and word.arg != "exc_info"],
-                    )
+                    words = [word.arg for word in node.keywords if word.arg != "exc_info"]
+                    event = str(name.value)
+                    if None in words and event not in _FIELDS:
+                        raise ValueError(f"{event} has fields from elsewhere, which _FIELDS does not name")
+                    yield event, level, list(filter(None, words))
 
 
 def _is_log(value: ast.expr) -> bool:
