@@ -1,9 +1,9 @@
-"""The bucket's three kinds of keys, and the notices of prunes.
+"""The bucket's keys.
 
     blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
-    hub/<models|datasets>/<org--name>/refs.json  the only mutable object of a repo
+    hub/<models|datasets>/<org--name>/refs.json  what is published of a repo; mutable
     hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
-                                                 <org--name> is in lower case here
+                                                 <org--name> is in lower case here; mutable, may be lost
     site/...                                     the catalogue: derived from the others, mutable, may be lost
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 

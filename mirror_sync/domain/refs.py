@@ -1,4 +1,4 @@
-"""refs.json, the only mutable object of a repo: which commits are mirrored, and under which names.
+"""refs.json, by which alone a repo is published: which commits are mirrored, and under which names.
 
 It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirrored, plus
 `"snapshots": {"<commit>": "<SHA-256 of its root document>"}` and, for a repo that its upstream no longer gives,
