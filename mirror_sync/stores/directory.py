@@ -8,6 +8,7 @@ costs a few more (`files.Folders`).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -53,11 +54,12 @@ class DirectoryStore:
             try:
                 found = path.stat()
             except _NOTHING_THERE:
+                self._expect_mounted(path)
                 return None
         if not stat.S_ISREG(found.st_mode):
             return None
         self._folders.note(path.parent)  # another process may have put it a moment ago; a pointer of ours may name it
-        return Stat(key, found.st_size, found.st_mtime)
+        return Stat(key, found.st_size, _arrived(found))
 
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[FileStream]:
@@ -66,6 +68,7 @@ class DirectoryStore:
             try:
                 file = FileIO(path)
             except _NOTHING_THERE:
+                self._expect_mounted(path)
                 raise KeyMissing(key) from None
         with file:
             size = os.fstat(file.fileno()).st_size
@@ -173,6 +176,11 @@ class DirectoryStore:
                 self._groups.publish()
         return path
 
+    def _expect_mounted(self, path: Path) -> None:
+        """FileNotFoundError where what would hold `path`, or itself, is a link that leads nowhere: to a disk, say."""
+        for place in (self.root, self.root.joinpath(*path.relative_to(self.root).parts[:1]), path):
+            _expect_end(place)
+
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
         """Depth first, one folder in memory for each level. `folder` is "" or ends in a slash."""
         for name, entry in self._entries(folder):
@@ -182,7 +190,7 @@ class DirectoryStore:
             if name.endswith("/"):
                 yield from self._walk(key, prefix)
             elif (found := self._found(entry)) is not None and key.startswith(prefix):
-                yield Stat(key, found.st_size, found.st_mtime)
+                yield Stat(key, found.st_size, _arrived(found))
 
     def _entries(self, folder: str) -> Iterable[tuple[str, os.DirEntry[str]]]:
         """In the order of keys: folders count with their slash, so that `a-b` comes before `a/b`."""
@@ -192,6 +200,7 @@ class DirectoryStore:
                 with os.scandir(path) as entries:
                     named = [(f"{entry.name}/" if entry.is_dir() else entry.name, entry) for entry in entries]
             except _NOTHING_THERE:
+                self._expect_mounted(path)
                 return []
         return sorted(named, key=lambda pair: pair[0])
 
@@ -201,5 +210,19 @@ class DirectoryStore:
             try:
                 found = entry.stat()
             except _NOTHING_THERE:
+                _expect_end(Path(entry.path))
                 return None
         return found if stat.S_ISREG(found.st_mode) else None
+
+
+def _expect_end(place: Path) -> None:
+    """FileNotFoundError where a link leads nowhere."""
+    if place.is_symlink() and not place.exists():
+        raise FileNotFoundError(
+            errno.ENOENT, f"{place} is a link to what is not there; is its disk mounted?", str(place)
+        )
+
+
+def _arrived(found: os.stat_result) -> float:
+    """When an object came to where it is: `cp -a`, `rsync -a` and a restored backup bring an old `st_mtime` along."""
+    return max(found.st_mtime, found.st_ctime)

@@ -205,7 +205,7 @@ class S3Store:
         with store_errors(self._where, operation="ListObjectsV2"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
-                expect_listing(page)
+                expect_listing(page, prefix)
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
                     tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted

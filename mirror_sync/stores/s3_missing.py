@@ -19,16 +19,19 @@ from mirror_sync.stores.s3_errors import NotS3, code_of, headers_of, status_of, 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ANSWERED_IN_XML = (
-    "ListObjectsV2",
-    "ListParts",
-    "ListMultipartUploads",
-    "CreateMultipartUpload",
-    "CompleteMultipartUpload",
-    "CopyObject",
-    "DeleteObjects",
-)
-_LISTED = ("Name", "IsTruncated", "KeyCount", "MaxKeys", "Contents")  # one of them stands in every listing
+ANSWERED_IN_XML = {
+    "ListObjectsV2": b"ListBucketResult",
+    "ListParts": None,
+    "ListMultipartUploads": None,
+    "CreateMultipartUpload": None,
+    "CompleteMultipartUpload": b"CompleteMultipartUploadResult",
+    "CopyObject": b"CopyObjectResult",
+    "DeleteObjects": b"DeleteResult",
+}
+"""Operations, and the element that their answer is (S3 API Reference, version 2006-03-01): where it alone shows that
+all was done. Elsewhere servers differ, and what is in it is looked for.
+"""
+_ERROR = b"Error"  # a good status may come before the fault: botocore reads it
 _MARK = "x-amz-request-id"  # docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
 _ELEMENT = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>)?\s*<(?:\w+:)?(\w+)")
 _GOOD = range(200, 300)
@@ -54,16 +57,23 @@ def absent(error: ClientError) -> Absent:
 
 
 def expect_xml(operation: str, answer: Mapping[str, Any]) -> None:
-    """NotS3 where the body of a good answer is a web page, or anything else that is no XML."""
+    """NotS3 where the body of a good answer is something else than what this operation answers: a web page, say."""
     match = _ELEMENT.match(answer["body"] or b"")
-    if answer["status_code"] in _GOOD and (match is None or match[1].lower() == b"html"):
+    wanted = ANSWERED_IN_XML[operation]
+    known = match is not None and match[1].lower() != b"html" and (wanted is None or match[1] in (wanted, _ERROR))
+    if answer["status_code"] in _GOOD and not known:
         raise NotS3(f"{operation}: HTTP {answer['status_code']} without the XML of an S3 server")
 
 
-def expect_listing(answer: Mapping[str, Any]) -> None:
-    """NotS3 where an answer in XML is none to a listing: it would read as a bucket with nothing in it."""
-    if not any(field in answer for field in _LISTED):
-        raise NotS3("ListObjectsV2: HTTP 200 with something else than a listing")
+def expect_listing(answer: Mapping[str, Any], prefix: str) -> None:
+    """NotS3 where a listing is none of `prefix`, or is cut without saying so: what it lacks would read as not there."""
+    found = answer.get("Contents", [])
+    if answer.get("Prefix", prefix) != prefix or not all(entry["Key"].startswith(prefix) for entry in found):
+        raise NotS3(f"ListObjectsV2: HTTP 200 with the listing of another prefix than {prefix!r}")
+    if answer.get("KeyCount", len(found)) != len(found):
+        raise NotS3(f"ListObjectsV2: HTTP 200 with {len(found)} keys that says {answer['KeyCount']}")
+    if answer.get("IsTruncated") and not answer.get("NextContinuationToken"):
+        raise NotS3("ListObjectsV2: HTTP 200 with a part of the keys and without what to ask for the rest with")
 
 
 class Proof:
@@ -92,7 +102,7 @@ class Proof:
             if code_of(error) == "AccessDenied":
                 return _MARK in headers_of(error)
             raise
-        expect_listing(answer)
+        expect_listing(answer, self._prefix)
         return _MARK in answer["ResponseMetadata"]["HTTPHeaders"]
 
     def _ask_again(self, client: S3Client, key: str) -> None:

@@ -16,6 +16,7 @@ from mirror_sync.cli.proving import scope_of
 from mirror_sync.domain.digest import Sha256
 from tests.cli.program import CONFIG, PATIENCE, Program
 from tests.cli.test_ends import on_terminal
+from tests.cli.test_prune import HASTY
 from tests.standin import LFS, Hub, Memory
 
 NOW = datetime(2026, 11, 8, 15, 30, tzinfo=UTC)
@@ -117,6 +118,7 @@ def test_a_sample_says_what_was_left_out_and_successive_ones_look_at_all(mirrore
 
 
 def test_since_looks_at_what_is_young_only(mirrored: Program) -> None:
+    mirrored = Program(mirrored.folder, HASTY)
     assert json.loads(mirrored("verify", "--since", "1h", "--json").out)["snapshots"] == 2
     for path in mirrored.folder.glob("mirror/blobs/*/*/*"):
         os.utime(path, (1_600_000_000, 1_600_000_000))  # 2020-09-13

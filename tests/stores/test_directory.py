@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
-from mirror_sync.errors import StoreDenied, StoreError, StoreFull
+from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull
 from mirror_sync.stores.directory import DirectoryStore
 from tests.stores.places import MIB, answer, child, in_child, keys, put, read
 
@@ -45,6 +46,41 @@ class TestModes:
         assert (store.stat("a"), keys(store)) == (None, [])
         store.delete(["a"])
         assert not store.root.exists()
+
+
+class TestPresence:
+    @pytest.mark.parametrize("link", [".", "hub", "hub/models"])
+    def test_a_link_to_a_disk_that_is_not_mounted_is_not_an_empty_folder(self, tmp_path: Path, link: str) -> None:
+        place = tmp_path / "target" / link
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(tmp_path / "disk")
+        store = DirectoryStore(tmp_path / "target")
+        with pytest.raises(StoreError, match=re.escape(f"{place} is a link to what is not there")):
+            keys(store, "hub/")
+
+    @pytest.mark.parametrize("link", [".", "hub", REFS])
+    def test_nor_is_what_it_would_hold_missing(self, tmp_path: Path, link: str) -> None:
+        place = tmp_path / "target" / link
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(tmp_path / "disk")
+        store = DirectoryStore(tmp_path / "target")
+        with pytest.raises(StoreError, match="is a link to what is not there") as caught:
+            store.stat(REFS)
+        assert not isinstance(caught.value, KeyMissing)
+        with pytest.raises(StoreError, match="is a link to what is not there") as caught:
+            read(store, REFS)
+        assert not isinstance(caught.value, KeyMissing)
+
+    def test_what_was_copied_in_with_its_old_times_came_when_it_was_copied(self, tmp_path: Path) -> None:
+        """`cp -a` and `rsync -a` keep them, and a prune counts its grace from what is told here."""
+        store = DirectoryStore(tmp_path / "target")
+        put(store, REFS, b"x")
+        os.utime(store.root / REFS, (0, 0))
+        (listed,) = store.list("hub/")
+        assert listed.modified == (store.root / REFS).stat().st_ctime
+        stated = store.stat(REFS)
+        assert stated is not None
+        assert stated.modified == listed.modified
 
 
 class TestStaging:

@@ -52,6 +52,56 @@ def test_a_web_page_in_place_of_an_answer_is_an_error(name: str, body: bytes) ->
     assert server.endpoint_url in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["list", "delete", "touch"])
+def test_the_xml_of_something_else_is_no_answer(name: str) -> None:
+    """In a quiet DeleteObjects, or a CopyObject, nothing else would show that it was not done."""
+
+    def script(asked: Asked) -> Answer:
+        if asked.method == "HEAD":
+            return Answer(200, b"12345", {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "ETag": '"x"'})
+        return Answer(200, b"<Welcome/>")
+
+    with scripted(script) as server, pytest.raises(StoreError, match="without the XML of an S3 server"):
+        CALLS[name](store_on(server))
+
+
+def test_nor_does_it_complete_an_upload() -> None:
+    def script(asked: Asked) -> Answer:
+        if asked.method == "PUT":
+            return Answer(headers={"ETag": '"e"'})
+        begun = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        return Answer(body=begun if asked.target.endswith("?uploads") else b"<Welcome/>")
+
+    with scripted(script) as server, store_on(server).begin("k", 3) as upload:
+        upload.put(0, b"abc")
+        with pytest.raises(StoreError, match="CompleteMultipartUpload: HTTP 200 without the XML of an S3 server"):
+            upload.complete()
+
+
+ONE = (
+    b"<Contents><Key>hub/a</Key><Size>3</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+    b"<ETag>x</ETag></Contents>"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"<IsTruncated>true</IsTruncated>" + ONE, "without what to ask for the rest with"),
+        (b"<IsTruncated>true</IsTruncated><NextMarker>hub/a</NextMarker>" + ONE, "without what to ask for the rest"),
+        (b"<KeyCount>5</KeyCount><IsTruncated>false</IsTruncated>" + ONE, "with 1 keys that says 5"),
+        (b"<Prefix>elsewhere/</Prefix><IsTruncated>false</IsTruncated>", "another prefix than 'hub/'"),
+        (b"<IsTruncated>false</IsTruncated>" + ONE.replace(b"hub/", b"bub/"), "another prefix than 'hub/'"),
+    ],
+    ids=["cut", "cut, of version 1", "short", "foreign prefix", "foreign key"],
+)
+def test_a_listing_that_is_not_the_whole_of_what_was_asked_for_is_an_error(said: bytes, why: str) -> None:
+    """What it lacks would be taken for not there: a prune would remove what is in use."""
+    answer = Answer(body=b"<ListBucketResult><Name>b</Name>" + said + b"</ListBucketResult>")
+    with scripted(lambda _: answer) as server, pytest.raises(StoreError, match=why):
+        list(store_on(server).list("hub/"))
+
+
 def test_an_answer_that_lacks_what_it_is_for_is_an_error_with_address_and_operation() -> None:
     def script(asked: Asked) -> Answer:
         begun = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
