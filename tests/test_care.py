@@ -12,8 +12,9 @@ from mirror_sync.cli.proving import scope_of
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder
 from mirror_sync.daemon.service import Daemon
-from mirror_sync.domain.events import Care, ConfigRead, Event, Tended
-from mirror_sync.errors import UsageError
+from mirror_sync.domain.events import Care, ConfigRead, Event, Tended, Verified
+from mirror_sync.engine.verify import Scope
+from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.observers.ledger import Ledger
 from mirror_sync.observers.metrics import Metrics
 from tests.test_catalogue_runs import mirror, upstream
@@ -66,6 +67,31 @@ def test_what_a_prune_leaves_to_a_person_is_told_of_that_target_alone(tmp_path: 
         refs.write_text("{", encoding="utf-8")
         assert not it.prune().ok
         assert {each.target: each.faults for each in it.tended()} == {"broken": 1, "sound": 0}
+
+
+def test_the_daemon_s_verify_reads_the_part_that_its_sample_says_and_each_time_the_next(tmp_path: Path) -> None:
+    for number in range(8):
+        upstream(tmp_path, f"x{number}", str(number))
+    told: list[Event] = []
+    care = {"verify": {"cron": "0 2 * * sun", "sample": "50%"}}
+    with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/*"]}], maintenance=care) as it:
+        it.sync()
+        seen = []
+        for _ in range(2):
+            it.tend(Care.VERIFY)
+            seen.append([event for event in told if isinstance(event, Verified)][-1].blobs)
+        parts = [it.verify(Scope(sample=0.5, round=number)) for number in range(2)]
+        assert seen == [part.blobs for part in parts]
+        assert sum(part.skipped for part in parts) == 8
+        assert 0 < parts[0].skipped < 8
+        assert [each.care for each in it.tended()] == [Care.VERIFY]
+
+
+@pytest.mark.parametrize("sample", ["0%", "101%", "5", 5])
+def test_a_sample_is_a_share_above_none_and_up_to_all(sample: object, tmp_path: Path) -> None:
+    care = {"verify": {"cron": "0 2 * * sun", "sample": sample}}
+    with pytest.raises(ConfigError, match=r"maintenance.verify.sample: '?\d+%?'? is no share above 0% and up to 100%"):
+        mirror(tmp_path, maintenance=care).__enter__()
 
 
 def test_a_verify_that_was_stopped_is_none(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ class Mirror:
         if care is Care.PRUNE:
             self.prune()
             return
-        self.verify(Scope(rate=self.settings.maintenance.rate))
+        care_of = self.settings.maintenance
+        self.verify(Scope(sample=care_of.sample, rate=care_of.rate))
         self._publish_catalogues({job.target for job in self.settings.jobs})
 
     def prune(self, *, dry_run: bool = False) -> PruneReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -17,7 +16,6 @@ from mirror_sync.engine.verify import Scope
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.figures import counted, in_bytes
 
-_SHARE = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 Value = TypeVar("Value")
@@ -29,7 +27,7 @@ def scope_of(
     """What the options ask for. UsageError for the first that cannot be understood."""
     return Scope(
         repo=None if repo is None else repo_of(repo),
-        sample=_option("--sample", _share, sample),
+        sample=_option("--sample", figures.part, sample),
         since=None if since is None else _option("--since", lambda text: _time(text, now), since),
         repair=repair,
         rate=None if rate is None else _option("--rate", _rate, rate),
@@ -56,14 +54,6 @@ def _option(name: str, read: Callable[[str], Value], text: str) -> Value:
         return read(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
-
-
-def _share(text: str) -> float:
-    match = _SHARE.fullmatch(text.strip())
-    share = float(match["percent"]) / 100 if match else 0.0
-    if not 0 < share <= 1:
-        raise ValueError(f"{quoted(text)} is no share above 0% and up to 100%; write 5% or 0.5%")
-    return share
 
 
 def _rate(text: str) -> float:

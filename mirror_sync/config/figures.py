@@ -11,6 +11,7 @@ _SIZE = re.compile(r"(?P<count>[0-9]{1,6}) ?(?P<unit>[MGT]i?B)")
 _UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 _UNITS |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SHARE = re.compile(r"(?P<percent>[0-9]{1,3}) ?%")
+_PART = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
 _WHOLE = 100
 
 
@@ -38,6 +39,15 @@ def share(value: object, most: int = _WHOLE) -> float:
     if match is None or int(match["percent"]) > most:
         raise ValueError(f"{_shown(value)} is no share from 0% to {most}%; write 10%")
     return int(match["percent"]) / _WHOLE
+
+
+def part(value: object) -> float:
+    """`5%`, `0.5%`: a share above 0 and up to 1."""
+    match = _PART.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = float(match["percent"]) / _WHOLE if match else 0.0
+    if not 0 < found <= 1:
+        raise ValueError(f"{_shown(value)} is no share above 0% and up to 100%; write 5% or 0.5%")
+    return found
 
 
 def count(value: object) -> int:

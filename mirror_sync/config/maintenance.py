@@ -20,12 +20,18 @@ class PruneEntry(Keys):
 
 
 class VerifyEntry(PruneEntry):
-    """When verify runs, and how fast it reads."""
+    """When verify runs, of how much, and how fast it reads."""
 
     rate: scalars.Rate | None = Field(
         default=None,
         description="How fast it reads at the most; as fast as it can when left out, or 0.",
         examples=["50MB/s"],
+    )
+    sample: scalars.Part = Field(
+        default=1.0,
+        description="The part of all files that it reads, each time the next; all when left out.",
+        examples=["5%"],
+        json_schema_extra={"default": "100%"},
     )
 
 

@@ -172,7 +172,8 @@ def site(entry: SiteEntry, front: FrontEntry) -> SiteSettings | None:
 def maintenance(entry: MaintenanceEntry) -> Maintenance:
     """Without a rate, or at 0, a verify reads as fast as it can."""
     rate = None if entry.verify is None else entry.verify.rate or None
-    return Maintenance(_care(entry.verify), _care(entry.prune), rate)
+    sample = 1.0 if entry.verify is None else entry.verify.sample
+    return Maintenance(_care(entry.verify), _care(entry.prune), rate, sample)
 
 
 def _care(entry: PruneEntry | None) -> Cron | None:

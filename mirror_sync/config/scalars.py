@@ -190,6 +190,7 @@ Duration = Annotated[timedelta, PlainValidator(times.duration), TEXT]
 Size = Annotated[int, PlainValidator(figures.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
 Rate = Annotated[int, PlainValidator(figures.rate), TEXT]
 Share = Annotated[float, PlainValidator(figures.share), TEXT]
+Part = Annotated[float, PlainValidator(figures.part), TEXT]
 Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), TEXT]  # some must be left for us
 Count = Annotated[
     int,

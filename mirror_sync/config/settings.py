@@ -135,11 +135,15 @@ class SiteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """When the daemon verifies and prunes all targets, None for never. `rate`: bytes a second that a verify reads."""
+    """When the daemon verifies and prunes all targets, None for never.
+
+    `rate`: bytes a second that a verify reads. `sample`: the part of all files, above 0 and up to 1, that each reads.
+    """
 
     verify: Cron | None = None
     prune: Cron | None = None
     rate: float | None = None
+    sample: float = 1.0
 
     @property
     def schedules(self) -> dict[Care, Cron]:
