@@ -28,7 +28,7 @@ from mirror_sync.stores.s3_body import Incoming, outgoing
 from mirror_sync.stores.s3_client import Access, Checked, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import NotS3, refused_each, status_of, store_errors
 from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing
-from mirror_sync.stores.s3_single import MOST, SinglePut, expect_room
+from mirror_sync.stores.s3_single import MOST, SinglePut, expect_one_put
 from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
 
@@ -129,7 +129,7 @@ class S3Store:
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
         place, digest = (self._where, key), blob_of(key)
-        expect_room(parts.size, place)
+        expect_one_put(parts.size, place)
         client, signed = self._client, checked(digest) if digest else Checked()
 
         def send(body: RawIOBase) -> object:

@@ -147,7 +147,7 @@ class _Feed(io.RawIOBase):
         return True
 
 
-def expect_room(size: int, place: tuple[str, str]) -> None:
+def expect_one_put(size: int, place: tuple[str, str]) -> None:
     """StoreError for more bytes than one PUT takes."""
     if size > MOST:
         where, key = place
