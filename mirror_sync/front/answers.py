@@ -27,9 +27,10 @@ ADDED = "-counted"  # after the digest in the ETag of a text that such keys were
 MOST_PATHS = 1000  # that one paths-info may ask for: the work of an answer is bounded by what was sent
 LONGEST_ADDRESS = 16_384  # bytes of the path of a request, as it comes: that of a file has 4,096, tripled by percents
 
-# Of a larger file a HEAD says no size: above it huggingface_hub (1.33, 2.4) wants Xet and asks for no byte; without one
-# it takes the size of the GET.
+# Of a larger file a HEAD says no size to huggingface_hub from 1.31 on: it would want Xet and ask for no byte; without a
+# size it takes that of the GET. Those before it fail without a size, and everybody else has a use for one.
 SIZE_SAID_UP_TO = 50_000_000_000  # bytes
+SIZELESS = r"\bhf_hub/(?:1\.(?:3[1-9]|[4-9][0-9]|[0-9]{3})|[2-9]|[1-9][0-9])"  # somewhere in a User-Agent
 
 # What refusals say, in either front.
 LONG_ADDRESS = "The address is too long"

@@ -29,6 +29,7 @@ from mirror_sync.front.snapshots import Snapshots
 from mirror_sync.ports import Store
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_SIZELESS = re.compile(answers.SIZELESS)
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
 
 Fields = Mapping[str, str]
@@ -344,8 +345,11 @@ def _blob_of(asked: Asked, opened: Opened, path: str, file: dict[str, Any]) -> A
         "X-Linked-Etag": etag,
         "X-Linked-Size": str(size),
     }
-    answer = _content(asked, size, headers, partial(BlobSlice, Sha256(file["sha256"])))
-    return answer.without_size() if asked.method == "HEAD" and size > answers.SIZE_SAID_UP_TO else answer
+    body = partial(BlobSlice, Sha256(file["sha256"]))
+    if asked.method != "HEAD" or size <= answers.SIZE_SAID_UP_TO:
+        return _content(asked, size, headers, body)
+    answer = _content(asked, size, headers | {"Vary": "User-Agent"}, body)
+    return answer.without_size() if _SIZELESS.search(asked.headers.get("user-agent", "")) else answer
 
 
 def _content(asked: Asked, size: int, headers: dict[str, str], body: Callable[[int, int], bytes | BlobSlice]) -> Answer:

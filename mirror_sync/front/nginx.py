@@ -247,6 +247,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "longest_path": MAX_PATH_BYTES,
         "longest_address": answers.LONGEST_ADDRESS,
         "size_said_up_to": answers.SIZE_SAID_UP_TO,
+        "sizeless": answers.SIZELESS,
         "unknown_counts": answers.UNKNOWN_COUNTS,
         "added": answers.ADDED,
         "page": listing.PAGE,

@@ -121,20 +121,44 @@ def test_an_empty_file_has_no_bytes(mirror: Mirror) -> None:
     assert mirror.get(f"{repo.at}/resolve/{commit}/a/__init__.py", Range="bytes=0-").status == 200
 
 
-@pytest.mark.parametrize(("size", "said"), [(50_000_000_000, "50000000000"), (50_000_000_001, None)])
-def test_the_head_of_a_file_above_fifty_gb_says_no_size(mirror: Mirror, size: int, said: str | None) -> None:
-    """huggingface_hub from 1.0 on takes that of the GET then; it would refuse the file before it asks for a byte."""
+OTHERS = [
+    *(f"unknown/None; hf_hub/{version}; python/3.11.7" for version in ("0.23.5", "0.36.2", "1.0.0", "1.3.7", "1.30.0")),
+    *("curl/7.88.1", "aria2/1.36.0", "node", "", "hf_hub/", "hf_hub/1.3", "my_hf_hub/2.4.0"),
+]
+SIZELESS = [
+    f"transformers/5.1.0; hf_hub/{version}; python/3.11.7"
+    for version in ("1.31.0", "1.33.0", "1.40.2", "1.100.0", "2.0.0.dev0", "2.4.0", "10.0.1")
+]
+
+
+@pytest.mark.parametrize("size", [50_000_000_000, 50_000_000_001])
+def test_the_head_of_a_file_above_fifty_gb_says_no_size_to_the_clients_that_would_refuse_it(
+    mirror: Mirror, size: int
+) -> None:
+    """huggingface_hub from 1.31 on takes that of the GET then; those before it fail where a HEAD says none."""
     repo = model(mirror.store)
-    commit = repo.publish({"weights.bin": LARGE, "beside.bin": SMALL}, told={"weights.bin": {"size": size}})
-    target = f"{repo.at}/resolve/{commit}/weights.bin"
-    reply = mirror.head(target)
-    assert (reply.status, reply.body) == (200, b"")
-    assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (said, said)
-    assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(LARGE)
-    assert (reply.header("Accept-Ranges"), reply.header("X-Repo-Commit")) == ("bytes", commit)
-    assert mirror.head(target, If_None_Match=etag(LARGE)).header("X-Linked-Size") == said
+    commit = repo.publish({"weights.bin": LARGE}, told={"weights.bin": {"size": size}})
+    target, bound = f"{repo.at}/resolve/{commit}/weights.bin", size == 50_000_000_000
+    for agent in (*OTHERS, *SIZELESS):
+        said = str(size) if bound or agent in OTHERS else None
+        reply = mirror.head(target, User_Agent=agent)
+        assert (reply.status, reply.body) == (200, b"")
+        assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (said, said), agent
+        assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(LARGE)
+        assert (reply.header("Accept-Ranges"), reply.header("X-Repo-Commit")) == ("bytes", commit)
+        current = mirror.head(target, User_Agent=agent, If_None_Match=etag(LARGE))
+        assert (current.status, current.header("X-Linked-Size")) == (304, said), agent
+        assert reply.header("Vary") == current.header("Vary") == (None if bound else "User-Agent")
     assert mirror.head(f"{repo.at}/resolve/main/weights.bin").header("Location") == target
-    assert mirror.head(f"{repo.at}/resolve/{commit}/beside.bin").header("Content-Length") == str(len(SMALL))
+
+
+def test_the_head_of_any_other_file_says_its_size_to_everybody(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    commit = repo.publish({"weights.bin": LARGE})
+    for agent in (*OTHERS, *SIZELESS):
+        reply = mirror.head(f"{repo.at}/resolve/{commit}/weights.bin", User_Agent=agent)
+        assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (str(len(LARGE)),) * 2
+        assert reply.header("Vary") is None
 
 
 def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:

@@ -77,7 +77,11 @@ function isCurrent(r, etag) {
 
 // Answers with a blob: one of nginx's own locations sends its bytes, and what needs none is answered here.
 function sendBlob(r, blob) {
-    const headers = blobHeaders(blob), unsaid = r.method === 'HEAD' && blob.size > tables.SIZE_SAID_UP_TO;
+    const headers = blobHeaders(blob), large = r.method === 'HEAD' && blob.size > tables.SIZE_SAID_UP_TO;
+    const unsaid = large && tables.SIZELESS.test(r.headersIn['User-Agent'] || '');
+    if (large) {
+        headers.Vary = 'User-Agent';
+    }
     if (unsaid) {
         delete headers['X-Linked-Size'];
     }
