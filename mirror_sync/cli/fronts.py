@@ -24,7 +24,8 @@ def serve_target(
     from mirror_sync.config.settings import DirectoryTarget
     from mirror_sync.domain.keys import HUB
     from mirror_sync.front.access_log import LogFile, Logged
-    from mirror_sync.front.app import make_app
+    from mirror_sync.front.app import ServeOptions, always, make_app
+    from mirror_sync.front.cors import Cors
     from mirror_sync.front.serve import serve
 
     invocation.start_log()
@@ -39,10 +40,11 @@ def serve_target(
         invocation.say(f"target {name} is served at {url}: open it in a browser, or set HF_ENDPOINT={url}")
 
     front = settings.front
-    app = make_app(mirror.store(name), public_url=front.url, site=settings.site is not None, by_digest=front.by_digest)
+    options = ServeOptions(front.url, settings.site is not None, front.by_digest, Cors(front.cors))
+    app = make_app(mirror.store(name), options)
     logged = app if log is None else Logged(app, LogFile(log).write)
     host, port = at
-    serve(logged, host or front.host, front.port if port is None else port, on_ready=tell)
+    serve(logged, host or front.host, front.port if port is None else port, on_ready=tell, headers=always(options.cors))
 
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
@@ -61,6 +63,7 @@ def write_for_nginx(invocation: Invocation, target: str | None, directory: Path)
 
 def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
     from mirror_sync.config.settings import DirectoryTarget
+    from mirror_sync.front.cors import Cors
     from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
 
     front = settings.front
@@ -74,6 +77,7 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
         cache_size=front.cache,
         site=settings.site is not None,
         by_digest=front.by_digest,
+        cors=Cors(front.cors),
     )
 
 

@@ -74,6 +74,14 @@ def front(text: str) -> str:
     return found
 
 
+def origin(text: str) -> str:
+    """Whose pages: scheme, host and port, as a browser says them in Origin."""
+    place = _place(text)
+    if place is None or text.rstrip("/").count("/") != 2:  # noqa: PLR2004  those before the host
+        raise ValueError(f"{quoted(text)} is no origin; write https://app.example.org, without a path")
+    return f"{place.scheme}://{place.netloc}"
+
+
 def scheduler(text: str) -> str:
     """`tcp://host:port`, or `tls://` the same."""
     scheme, _, rest = text.partition("://")

@@ -144,6 +144,7 @@ def front(entry: FrontEntry) -> FrontSettings:
         entry.user or None,
         entry.cache,
         by_digest=entry.by_digest,
+        cors=entry.cors,
     )
 
 

@@ -102,6 +102,15 @@ def front(text: str) -> str:
     return addresses.front(text) if text else ""
 
 
+def origins(value: object) -> tuple[str, ...]:
+    """`*` for any, `off` for none, else a list of at least one."""
+    if value in {"*", "off"} if isinstance(value, str) else value is False:
+        return ("*",) if value == "*" else ()
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError('must be "*", off, or a list of origins; write cors: ["https://app.example.org"]')
+    return tuple(dict.fromkeys(map(addresses.origin, value)))
+
+
 def argument(text: str) -> str:
     """A word of a command line."""
     if "\0" in text:
@@ -201,6 +210,13 @@ Switch = Annotated[
     bool,
     PlainValidator(figures.switch),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}, VARIABLE]}),
+]
+Origins = Annotated[
+    tuple[str, ...],
+    PlainValidator(origins),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["*", "off"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}, VARIABLE]}
+    ),
 ]
 Crontab = Annotated[str, from_text(times.crontab), TEXT]
 Zone = Annotated[str, from_text(times.zone), TEXT]

@@ -104,7 +104,7 @@ class FrontSettings:
 
     `url`: the address at which clients find it, None for what each request says. `user`: who runs nginx's workers when
     root starts it, None for an ordinary one. `cache`: bytes in which nginx keeps large files of a bucket. `by_digest`:
-    contents are given by their digest alone, too.
+    contents are given by their digest alone, too. `cors`: the origins whose pages may read; `*` alone is any.
     """
 
     host: str = "127.0.0.1"
@@ -114,6 +114,7 @@ class FrontSettings:
     user: str | None = None
     cache: int = 16 << 30
     by_digest: bool = False
+    cors: tuple[str, ...] = ("*",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,12 @@ class FrontEntry(Keys):
         description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
         examples=[True],
     )
+    cors: scalars.Origins = Field(
+        default=("*",),
+        description="The origins whose pages may read the mirror in a browser; * for any, off for none.",
+        examples=[["https://app.example.org"]],
+        json_schema_extra={"default": "*"},
+    )
 
 
 class HttpEntry(Keys):

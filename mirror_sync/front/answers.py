@@ -91,23 +91,8 @@ MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "
 
 CHECKED = "no-cache"  # kept, and asked for again each time
 
-# A page of any origin may read what we answer, since nothing of it depends on who asks: no answer looks at a cookie or
-# a token. Names of headers as clients know them; a browser shows a page no others.
-OPEN = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Content-Length, Content-Range, Accept-Ranges, Link, X-Repo-Commit, "
-    "X-Linked-Size, X-Linked-ETag, X-Error-Code, X-Error-Message",
-}
-# What a browser asks before it sends anything unusual. Source: fetch.spec.whatwg.org, 3.2 (CORS protocol).
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Range, If-None-Match, If-Range",
-    "Access-Control-Max-Age": "86400",  # seconds
-    "Cache-Control": NEVER,
-}
-
-# On every answer, whatever it is.
-SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", **OPEN}
+# On every answer, whatever it is, beside those of cors.py.
+SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
 # On a page of the catalogue, in place of these: it reads its own list, and nothing from anywhere else.
@@ -116,7 +101,6 @@ SITE_SAFETY = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    **OPEN,
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.cors import ANY, Cors
 from mirror_sync.front.hub import Asked, Hub
 from mirror_sync.front.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.streaming import BlobResponse, BlobStream, Threads
@@ -34,38 +36,58 @@ _BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us.
+
+    `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
+    their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
+    """
+
+    public_url: str | None = None
+    site: bool = True
+    by_digest: bool = False
+    cors: Cors = ANY
+
+
+_DEFAULTS = ServeOptions()
+
+
 def make_app(
     store: Store,
+    options: ServeOptions = _DEFAULTS,
     *,
     refs_seconds: float = 1.0,
-    public_url: str | None = None,
-    site: bool = True,
-    by_digest: bool = False,
     document_bytes: int = DOCUMENT_BYTES,
 ) -> Starlette:
     """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
 
     `document_bytes` of documents are kept.
-
-    Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us. `site`: a
-    catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by their
-    digest alone, too, whether anything published names them or not.
     """
-    snapshots = Snapshots(store, refs_seconds, document_bytes=document_bytes)
-    return Starlette(
-        routes=[
-            _Front(Hub(store, snapshots, site=site, by_digest=by_digest, refs_seconds=refs_seconds), store, public_url)
-        ]
+    hub = Hub(
+        store,
+        Snapshots(store, refs_seconds, document_bytes=document_bytes),
+        site=options.site,
+        by_digest=options.by_digest,
+        preflight=bool(options.cors.origins),
+        refs_seconds=refs_seconds,
     )
+    return Starlette(routes=[_Front(hub, store, options)])
+
+
+def always(cors: Cors) -> dict[str, str]:
+    """The headers of an answer to a request that could not be read."""
+    return {**SAFETY, **cors.headers("")}
 
 
 class _Front(BaseRoute):
     """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
 
-    def __init__(self, hub: Hub, store: Store, public_url: str | None) -> None:
+    def __init__(self, hub: Hub, store: Store, options: ServeOptions) -> None:
         self._hub = hub
         self._store = store
-        self._public_url = public_url
+        self._public_url = options.public_url
+        self._cors = options.cors
         self._threads = Threads()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -77,6 +99,9 @@ class _Front(BaseRoute):
             response = await self._respond(request)
         except ClientDisconnect:
             return
+        response.headers.update(self._cors.headers(request.headers.get("origin", "")))
+        if self._cors.named:
+            response.headers.add_vary_header("Origin")
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

@@ -23,6 +23,7 @@ from mirror_sync.front import answers, listing, routes, site
 from mirror_sync.front.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.bodies import TRUE, read_paths
 from mirror_sync.front.conditions import byte_range, is_current
+from mirror_sync.front.cors import PREFLIGHT
 from mirror_sync.front.lists import Lists, Wanted
 from mirror_sync.front.reasons import Reasons
 from mirror_sync.front.snapshots import Snapshots
@@ -100,7 +101,8 @@ class _Elsewhere(Exception):
 class Hub:
     """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads.
 
-    Without a `site` no address leads to the catalogue; only with `by_digest` are contents given by their digest alone.
+    Without a `site` no address leads to the catalogue; only with `by_digest` are contents given by their digest alone,
+    and only with `preflight` is a browser told that a page of another origin may ask.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Hub:
         *,
         site: bool = True,
         by_digest: bool = False,
+        preflight: bool = True,
         refs_seconds: float = 1.0,
     ) -> None:
         self._store = store
@@ -118,6 +121,7 @@ class Hub:
         self._lists = Lists(store, refs_seconds)
         self._reasons = Reasons(store, self._lists) if site else None
         self._by_digest = by_digest
+        self._preflight = preflight
 
     def answer(self, asked: Asked) -> Answer:
         try:
@@ -133,8 +137,8 @@ class Hub:
             raise Refusal(414, answers.LONG_ADDRESS)
         if routes.has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
             raise Refusal(400, answers.BAD_PATH)
-        if asked.method == "OPTIONS":
-            return Answer(204, dict(answers.PREFLIGHT))
+        if asked.method == "OPTIONS" and self._preflight:
+            return Answer(204, dict(PREFLIGHT))
         match = routes.match(asked.raw_path)
         if match is None:
             raise _lacking(asked)

@@ -23,6 +23,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
 from mirror_sync.domain.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.front import answers, listing, routes
+from mirror_sync.front.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
 from mirror_sync.front.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 
@@ -55,7 +56,7 @@ _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writ
 _log = structlog.get_logger()
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
-    *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *answers.PREFLIGHT} - {"Cache-Control"}),
+    *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *NAMES} - {"Cache-Control"}),
     *("Access-Control-Allow-Credentials", "Strict-Transport-Security", "X-XSS-Protection"),
     *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "ETag"),
     *("Expires", "Last-Modified", "Set-Cookie", "Vary", "x-amz-id-2", "x-amz-request-id", "x-amz-version-id"),
@@ -69,7 +70,7 @@ class NginxOptions:
 
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
-    repos lead there. `by_digest`: contents are given by their digest alone, too.
+    repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
     """
 
     target: DirectoryBucket | S3Bucket
@@ -81,6 +82,7 @@ class NginxOptions:
     cache_size: int = CACHE_SIZE
     site: bool = True
     by_digest: bool = False
+    cors: Cors = ANY
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -230,7 +232,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
         },
-        "preflight": answers.PREFLIGHT,
+        "preflight": PREFLIGHT if options.cors.origins else None,
         "list": {
             "line": lists.LINE,
             "keys": sorted(answers.LIST_KEYS),
@@ -267,8 +269,9 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "self_address": address(_own_address(options.host), options.port),
         "refs_seconds": options.refs_seconds,
         "pointer_seconds": POINTER_SECONDS,
-        "safety_headers": answers.SAFETY,
-        "site_headers": answers.SITE_SAFETY,
+        "origins": _origins(options.cors),
+        "safety_headers": answers.SAFETY | _opening(options.cors),
+        "site_headers": answers.SITE_SAFETY | _opening(options.cors),
         "types": _types(),
         "site_types": SITE_TYPES,
         "packed": _packed(),
@@ -309,6 +312,20 @@ def _public(url: str | None) -> str:
     if url is not None and _PUBLIC.fullmatch(url) is None:
         raise ValueError(f"public_url {url!r}: write https://models.example.org")
     return url or ""
+
+
+def _origins(rule: Cors) -> tuple[str, ...]:
+    for origin in rule.named:
+        if ENDPOINT.fullmatch(origin) is None:
+            raise ValueError(f"cors {origin!r}: write https://app.example.org")
+    return rule.named
+
+
+def _opening(rule: Cors) -> dict[str, str]:
+    """Headers for pages of other origins; where these have names, nginx looks each up."""
+    if not rule.named:
+        return rule.headers("")
+    return {ALLOW_ORIGIN: "$readable_by", **SHOWN, "Vary": "Origin"}
 
 
 def _quoted(text: str) -> str:

@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 GRACE = 5  # seconds that downloads under way get when the server is told to stop
 BACKLOG = 512  # connections that wait to be accepted
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n"
 _OTHER_FILES = 64  # descriptors that are no connection's; each of these may hold two, its own and a file's
 
 
@@ -46,28 +46,42 @@ class Patience:
 
 
 PATIENCE = Patience()
+NONE: Mapping[str, str] = {}
 
 
 def serve(
-    app: ASGIApp, host: str, port: int, *, on_ready: Callable[[str], None] | None = None, grace: int = GRACE
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    grace: int = GRACE,
+    headers: Mapping[str, str] = NONE,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return. `port` 0 takes a free one; `on_ready` gets the URL to connect to.
 
+    `headers` are those of answers that are given before the application is asked: to what is no HTTP, or is too much.
     Call it in the main thread. OSError when the address cannot be had.
     """
     with _listen(host, port) as listener:
         if on_ready is not None:
             on_ready(_url(listener))
-        _server(app, grace, PATIENCE).run(sockets=[listener])
+        _server(app, grace, PATIENCE, headers).run(sockets=[listener])
 
 
 @contextmanager
 def serving(
-    app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, grace: int = 1, patience: Patience = PATIENCE
+    app: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    grace: int = 1,
+    patience: Patience = PATIENCE,
+    headers: Mapping[str, str] = NONE,
 ) -> Iterator[str]:
     """Serve in a thread for as long as the block lasts; gives the URL."""
     with _listen(host, port) as listener:
-        server = _server(app, grace, patience)
+        server = _server(app, grace, patience, headers)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="serve")
         thread.start()
         try:
@@ -93,19 +107,20 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """Uvicorn's, with an end to half requests."""
+    """Uvicorn's, with an end to half requests, and `headers` on its own answers."""
 
-    def __init__(self, *args: Any, patience: Patience, **words: Any) -> None:
+    def __init__(self, *args: Any, patience: Patience, headers: Mapping[str, str], **words: Any) -> None:
         super().__init__(*args, **words)
         self._limits = {h11.IDLE: patience.head, h11.SEND_BODY: patience.body}
         self._most = patience.most
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._watched: Any = None
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         if len(self.connections) > self._most:
-            transport.write(_BUSY)
+            transport.write(b"".join([_BUSY, *(b"%s: %s\r\n" % header for header in self._headers), b"\r\n"]))
             transport.close()
         self._watch()
 
@@ -113,6 +128,19 @@ class _Connection(H11Protocol):
         if not self.transport.is_closing():
             super().data_received(data)
             self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        text = msg.encode()
+        own = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(text))),
+            ("connection", "close"),
+        ]
+        headers = [*((name.encode(), value.encode()) for name, value in own), *self._headers]
+        answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (answer, h11.Data(data=text), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -139,11 +167,11 @@ class _Connection(H11Protocol):
             self._deadline = None
 
 
-def _server(app: ASGIApp, grace: int, patience: Patience) -> _Server:
+def _server(app: ASGIApp, grace: int, patience: Patience, headers: Mapping[str, str]) -> _Server:
     config = uvicorn.Config(
         app,
         # h11 bounds the size of a request's head (64 KiB, then 400); httptools does not
-        http=partial(_Connection, patience=patience),  # type: ignore[arg-type]  # it is only called
+        http=partial(_Connection, patience=patience, headers=headers),  # type: ignore[arg-type]  # it is only called
         lifespan="off",
         log_config=None,
         log_level="warning",

@@ -64,6 +64,36 @@ def test_both_fronts_know_whether_there_is_a_catalogue(program: Program, said: s
     assert f"const SITE = {'false' if said else 'true'};" in tables
 
 
+@pytest.mark.parametrize(
+    ("said", "allowed", "written"),
+    [
+        ("", "*", 'Access-Control-Allow-Origin "*"'),
+        ('cors: "*"', "*", 'Access-Control-Allow-Origin "*"'),
+        ("cors: ['https://app.example.org']", "https://app.example.org", '"https://app.example.org" $http_origin;'),
+        ("cors: off", None, None),
+    ],
+)
+def test_both_fronts_know_whose_pages_may_read(
+    program: Program, said: str, allowed: str | None, written: str | None
+) -> None:
+    program.write(f"{CONFIG}front: {{{said}}}\n")
+    with program.started("serve", "--port", "0") as child:
+        assert child.stderr is not None
+        lines = [child.stderr.readline() for _ in range(2)]  # that nothing is published yet, and where it is
+        found = re.search(r"http://([^:]+:\d+):", lines[1])
+        assert found is not None
+        line = HTTPConnection(found[1])
+        line.request("GET", "/healthz", headers={"Origin": "https://app.example.org"})
+        assert line.getresponse().headers["Access-Control-Allow-Origin"] == allowed
+        line.close()
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE)
+    assert program("front", "nginx", "-o", "front").code == 0
+    text = (program.folder / "front" / "nginx.conf").read_text(encoding="utf-8")
+    assert (written or "Content-Security-Policy") in text
+    assert ("add_header Access-Control-Allow-Origin" in text) == (allowed is not None)
+
+
 def test_an_address_that_is_taken_is_one_line(program: Program) -> None:
     assert program("sync", "good").code == 0  # a target that holds nothing is told of first
     with program.started("serve", "--port", "0") as child:

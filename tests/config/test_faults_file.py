@@ -8,6 +8,8 @@ from tests.config.texts import FOLDER, JOBS, LICENSES, NOTHING, REST, UPSTREAMS,
 
 SCHEDULER = "must be an address like tcp://scheduler:8786, or tls://scheduler:8786"
 LISTEN = "write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces"
+CORS = 'must be "*", off, or a list of origins; write cors: ["https://app.example.org"]'
+ORIGIN = "is no origin; write https://app.example.org, without a path"
 TOP_FAULTS = [
     ("version: 2", "5:10: version: this program reads version 1; write version: 1"),
     ("version: true", "5:10: version: this program reads version 1; write version: 1"),
@@ -53,6 +55,13 @@ TOP_FAULTS = [
     ),
     ("front: {cache: 16}", "5:16: front.cache: '16' is no size; write 500MB, 16GiB or 0"),
     ("front: {cache: 1GiB/s}", "5:16: front.cache: '1GiB/s' is no size; write 500MB, 16GiB or 0"),
+    ("front: {cors: on}", f"5:15: front.cors: {CORS}"),
+    ("front: {cors: []}", f"5:15: front.cors: {CORS}"),
+    ("front: {cors: [1]}", f"5:15: front.cors: {CORS}"),
+    ("front: {cors: 'https://app.example.org'}", f"5:15: front.cors: {CORS}"),
+    ("front: {cors: ['*']}", f"5:15: front.cors: '*' {ORIGIN}"),
+    ("front: {cors: ['https://x.org/a']}", f"5:15: front.cors: 'https://x.org/a' {ORIGIN}"),
+    ("front: {cors: ['https://*.x.org']}", f"5:15: front.cors: 'https://*.x.org' {ORIGIN}"),
     ("front: {bucket: publik}", "5:17: front.bucket: 'publik' is not private or public; did you mean public?"),
     ("engine: {kind: dusk}", "5:16: engine.kind: 'dusk' is not threads or dask; did you mean dask?"),
     ("engine: {kind: dask}", "5:9: engine.address: is missing; write address: tcp://scheduler:8786"),

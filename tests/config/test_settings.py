@@ -209,6 +209,13 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
         ("cache: 500MB", FrontSettings(cache=500_000_000)),
         ("cache: 0", FrontSettings(cache=0)),
         ("cache: '0'", FrontSettings(cache=0)),
+        ("cors: '*'", FrontSettings()),
+        ("cors: off", FrontSettings(cors=())),
+        ("cors: 'off'", FrontSettings(cors=())),
+        (
+            "cors: ['https://App.Example.org:443/', 'http://127.0.0.1:3000', 'https://app.example.org']",
+            FrontSettings(cors=("https://app.example.org", "http://127.0.0.1:3000")),
+        ),
     ],
 )
 def test_front(entry: str, wanted: FrontSettings) -> None:

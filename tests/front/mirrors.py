@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mirror_sync.front.app import make_app
+from mirror_sync.front.app import ServeOptions, always, make_app
+from mirror_sync.front.cors import ANY, Cors
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
 from mirror_sync.front.serve import serving
 from mirror_sync.ports import Store
@@ -127,9 +128,10 @@ def by_serve(
     *,
     site: bool = True,
     by_digest: bool = True,
+    cors: Cors = ANY,
 ) -> Iterator[Mirror]:
-    app = make_app(store, refs_seconds=refs_seconds, public_url=public_url, site=site, by_digest=by_digest)
-    with serving(app) as url:
+    app = make_app(store, ServeOptions(public_url, site, by_digest, cors), refs_seconds=refs_seconds)
+    with serving(app, headers=always(cors)) as url:
         yield Mirror(url, store)
 
 

@@ -98,7 +98,8 @@ def test_requests_one_after_the_other_each_have_their_time() -> None:
 
 
 def test_connections_beyond_the_bound_are_told_to_come_again() -> None:
-    with serving(APP, patience=Patience(connections=3)) as url, ExitStack() as held:
+    said = {"Access-Control-Allow-Origin": "*"}
+    with serving(APP, patience=Patience(connections=3), headers=said) as url, ExitStack() as held:
         for _ in range(3):
             connection = held.enter_context(connect(url))
             connection.sendall(HEAD + b"some a")
@@ -106,6 +107,7 @@ def test_connections_beyond_the_bound_are_told_to_come_again() -> None:
         answer = until_closed(held.enter_context(connect(url)))
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1" in answer
+        assert answer.endswith(b"\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
 
 
 def test_no_more_connections_are_held_than_files_may_be_open() -> None:

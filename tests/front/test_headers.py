@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,6 +55,9 @@ def answers(mirror: Mirror, repo: Published) -> Iterator[tuple[int, str, str, di
     for target in (repo.api, f"{repo.api}/tree/main", f"{repo.api}/refs", "/healthz", "/-/index.html"):
         yield 200, "GET", target, {}
         yield 200, "GET", target, {"Range": "bytes=99999999-"}
+    tree = f"{repo.api}/tree/main?recursive=true"
+    yield 400, "GET", f"{tree}&cursor=x", {}
+    yield 410, "GET", f"{tree}&cursor={'0' * 64}-0-0", {}
     yield 302, "GET", "/", {}
     yield 404, "GET", "/api/models/acme/none", {}
     yield 404, "GET", "/-/none.html", {}
@@ -72,6 +76,36 @@ def test_every_kind_of_answer_says_each_thing_once_and_is_for_pages_of_any_origi
         assert wanted <= found.keys(), (method, target, headers)
         if method == "GET" and status not in (302, 304):
             assert found["content-type"] == 1, (method, target, headers)
+
+
+BEFORE_THE_MIRROR = [
+    b"GET\r\nHost: x\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 300_000 + b"\r\n\r\n",
+    b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /a/%zz/b HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"TRACE /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+    b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n",
+    b"POST /api/models/a/b/paths-info/main HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + bytes(2_000_000),
+]
+
+
+@pytest.mark.parametrize("request_", BEFORE_THE_MIRROR, ids=lambda request: request[:40].decode())
+def test_what_a_server_refuses_by_itself_is_for_pages_of_any_origin_too(mirror: Mirror, request_: bytes) -> None:
+    parts = urlsplit(mirror.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        with suppress(OSError):  # it may close while we still send
+            connection.sendall(request_)
+        with connection.makefile("rb") as answer:
+            lines = [line.decode("latin-1").strip().lower() for line in iter(answer.readline, b"\r\n")]
+    assert 400 <= int(lines[0].split()[1]) < 600
+    found = Counter(line.partition(":")[0] for line in lines)
+    for name in ("access-control-allow-origin", "access-control-expose-headers", "x-content-type-options"):
+        assert found[name] == 1, lines
+    assert "access-control-allow-origin: *" in lines
 
 
 def test_an_unsatisfiable_range_is_told_in_json_and_without_the_headers_of_the_file(mirror: Mirror) -> None:

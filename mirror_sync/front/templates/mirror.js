@@ -50,7 +50,7 @@ function fail(r, error) {
 
 async function route(r) {
     refuseOdd(r.variables.request_uri.split('?')[0]);
-    if (r.method === 'OPTIONS') {
+    if (r.method === 'OPTIONS' && tables.PREFLIGHT) {
         return answers.send(r, 204, tables.PREFLIGHT);
     }
     const found = match(r.variables.request_uri.split('?')[0]);
