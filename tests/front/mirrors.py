@@ -152,14 +152,20 @@ def by_nginx(
 
 
 def by_either(
-    front: str, bucket: DirectoryBucket, folder: Path, *, site: bool = True, by_digest: bool = True
+    front: str,
+    bucket: DirectoryBucket,
+    folder: Path,
+    *,
+    site: bool = True,
+    by_digest: bool = True,
+    cors: Cors = ANY,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
-        return by_serve(store, site=site, by_digest=by_digest)
+        return by_serve(store, site=site, by_digest=by_digest, cors=cors)
     need("nginx")
-    return by_nginx(store, NginxOptions(bucket, site=site, by_digest=by_digest), folder)
+    return by_nginx(store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors), folder)
 
 
 def s3_store(bucket: S3Bucket) -> S3Store:

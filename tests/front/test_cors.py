@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from mirror_sync.front.cors import Cors
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, write_nginx
-from mirror_sync.stores.directory import DirectoryStore
 from tests.front.bucket import model
-from tests.front.mirrors import Mirror, Reply, by_nginx, by_serve
+from tests.front.mirrors import Mirror, Reply, by_either
 from tests.front.test_headers import answers
-from tests.requirements import need
 
 PAGE = "https://app.example.org"
 LONG = f"https://{'a' * 60}.{'b' * 60}.{'c' * 60}.example.org:8443"
@@ -22,29 +19,19 @@ FOREIGN = ("https://app.example.com", "http://app.example.org", f"{PAGE}:8443", 
 
 
 @pytest.fixture(scope="module", params=["serve", "nginx"])
-def kind(request: pytest.FixtureRequest) -> str:
-    if request.param == "nginx":
-        need("nginx")
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def named(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
-    with _front(kind, tmp_path_factory.mktemp("named"), Cors((PAGE, LONG))) as mirror:
+def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    folder = tmp_path_factory.mktemp("named")
+    with by_either(
+        request.param, DirectoryBucket(folder / "bucket"), folder / "nginx", cors=Cors((PAGE, LONG))
+    ) as mirror:
         yield mirror
 
 
-@pytest.fixture(scope="module")
-def closed(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
-    with _front(kind, tmp_path_factory.mktemp("closed"), Cors(())) as mirror:
+@pytest.fixture(scope="module", params=["serve", "nginx"])
+def closed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    folder = tmp_path_factory.mktemp("closed")
+    with by_either(request.param, DirectoryBucket(folder / "bucket"), folder / "nginx", cors=Cors(())) as mirror:
         yield mirror
-
-
-def _front(kind: str, folder: Path, cors: Cors) -> AbstractContextManager[Mirror]:
-    store = DirectoryStore(folder / "bucket")
-    if kind == "serve":
-        return by_serve(store, cors=cors)
-    return by_nginx(store, NginxOptions(DirectoryBucket(folder / "bucket"), cors=cors), folder / "nginx")
 
 
 def _asked(mirror: Mirror, origin: str | None) -> Iterator[tuple[str, Reply]]:
