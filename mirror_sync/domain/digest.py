@@ -38,7 +38,7 @@ class GitOid(_Hex):
 
     @classmethod
     def of_blob(cls, body: bytes) -> Self:
-        return cls(_git_blob_hash(len(body), body).hexdigest())
+        return cls(git_blob_hash(len(body), body).hexdigest())
 
 
 class CommitId(_Hex):
@@ -70,7 +70,7 @@ class ContentHash:
 
     def __init__(self, size: int, promise: Promise) -> None:
         self._sha256 = hashlib.sha256()
-        self._git = _git_blob_hash(size) if isinstance(promise, GitOid) or size <= GIT_SIZED else None
+        self._git = git_blob_hash(size) if isinstance(promise, GitOid) or size <= GIT_SIZED else None
         self._promise = promise
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -97,6 +97,7 @@ class ContentHash:
         return self.actual == self._promise
 
 
-def _git_blob_hash(size: int, body: bytes = b"") -> hashlib._Hash:
+def git_blob_hash(size: int, body: bytes = b"") -> hashlib._Hash:
+    """Hashes a blob of `size` bytes as git does, from its beginning; `body` are the first of them."""
     # SHA-1 is git's choice, not ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     return hashlib.sha1(b"blob %d\0" % size + body, usedforsecurity=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import Sha256, git_blob_hash
 from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.manifest import MirroredFile
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.errors import Interrupted, KeyMissing, MirrorError
@@ -22,11 +23,20 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What reading a blob of `count` bytes gave. `refused`: the target would not give it, which proves nothing."""
+    """What reading a blob of `count` bytes gave. `refused`: the target would not give it, which proves nothing.
+
+    `listing`: the blob is right, and the document that lists it is wrong.
+    """
 
     count: int = 0
     problem: str = ""
     refused: bool = False
+    listing: bool = False
+
+
+class _Digests(NamedTuple):
+    sha256: str
+    git: str  # empty where nobody promised it
 
 
 class Hasher:
@@ -41,26 +51,33 @@ class Hasher:
         self._throttle.passed(len(body))
         return body
 
-    def blob(self, digest: Sha256, size: int | None) -> Finding:
-        """Read a blob whole and hash it; `size` is the promised one, where it is known. Only Interrupted leaves."""
+    def blob(self, digest: Sha256, file: MirroredFile | None) -> Finding:
+        """Read a blob whole and hash it, in git's way too where it is listed as `file`. Only Interrupted leaves."""
+        git = None if file is None or file.pointer_size is not None else git_blob_hash(file.size)
         try:
-            actual, count = self._patiently(lambda: self._hash(blob_key(digest)))
+            actual, count = self._patiently(lambda: self._hash(blob_key(digest), git and git.copy()))
         except MirrorError as error:
             return _refusal(error)
-        if size is not None and count != size:
-            return Finding(count, f"{count} bytes instead of {size}")
-        return Finding(count, "" if actual == digest else f"holds other bytes, of digest {actual}")
+        if file is not None and count != file.size:
+            return Finding(count, f"{count} bytes instead of {file.size}")
+        if actual.sha256 != digest:
+            return Finding(count, f"holds other bytes, of digest {actual.sha256}")
+        if file is not None and actual.git not in ("", file.oid):
+            return Finding(count, f"is listed with the git id {file.oid}, and has {actual.git}", listing=True)
+        return Finding(count)
 
-    def _hash(self, key: str) -> tuple[str, int]:
+    def _hash(self, key: str, git: hashlib._Hash | None) -> tuple[_Digests, int]:
         digest, count = hashlib.sha256(), 0
         chunk = memoryview(bytearray(_READ))
         with self._store.read(key) as stream:
             while got := stream.readinto(chunk):
                 self._site.go_on()
                 digest.update(chunk[:got])
+                if git is not None:
+                    git.update(chunk[:got])
                 count += got
                 self._throttle.passed(got)
-        return digest.hexdigest(), count
+        return _Digests(digest.hexdigest(), "" if git is None else git.hexdigest()), count
 
     def _patiently(self, call: Callable[[], Answer]) -> Answer:
         """What a target refuses for the moment is asked again, 1 and 2 seconds later."""

@@ -107,7 +107,7 @@ class _OneTarget:
     ) -> None:
         self._site, self._target, self._asked, self._hasher, self._readers = site, target, asked, hasher, readers
         self._done, self._checkpoint = notes
-        self._walk = Walk(hasher.document, self._document_fault, readers.map)
+        self._walk = Walk(hasher.document, self._document_fault, readers.map, claims=True)
         self._broken: list[tuple[Place, BlobFault]] = []  # documents of the repo that is being walked
 
     def verify(self) -> None:
@@ -169,7 +169,7 @@ class _OneTarget:
     def _look(self, node: Node) -> Finding:
         if node.read is not None:
             return Finding(node.read)
-        return self._hasher.blob(node.digest, None if node.file is None else node.file.size)
+        return self._hasher.blob(node.digest, node.file)
 
     def _wants(self, node: Node) -> bool:
         return node.file is None or self._asked.sample.wants(node.digest)
@@ -196,7 +196,7 @@ class _OneTarget:
         fault = self._fault(node.place, node.digest, found.problem)
         if found.refused:
             self._refused(fault)
-        elif node.file is None:
+        elif node.file is None or found.listing:
             self._broken.append((node.place, fault))
             self._note(fault)
         else:

@@ -40,6 +40,7 @@ class Walk:
 
     `read` gives the proved bytes of a document. What it cannot give is told to `fault`, and the walk goes on beside it;
     a `fault` that raises ends the walk. Memory: some 100 bytes for each blob.
+    `claims`: a blob is given again where a listing says another git id of it.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Walk:
         read: Callable[[Sha256], bytes],
         fault: Callable[[Place, Sha256, MirrorError], None],
         mapper: Mapper = map,
+        *,
+        claims: bool = False,
     ) -> None:
-        self._read, self._fault, self._mapper = read, fault, mapper
+        self._read, self._fault, self._mapper, self._claims = read, fault, mapper, claims
         self._seen: set[bytes] = set()
         # Apart from the blobs that were seen: a file may hold the very bytes of another repo's document.
         self._walked: set[bytes] = set()
@@ -104,7 +107,7 @@ class Walk:
             self._fault(place, digest, error)
             return
         for file in files:
-            if self._is_new(file.sha256):
+            if self._is_new(file.sha256, self._claim(file)):
                 yield Node(Place(place.repo, place.commit, file.path), file.sha256, file)
         self._walked.add(bytes.fromhex(digest))
 
@@ -112,8 +115,11 @@ class Walk:
         if self._is_new(digest):
             yield Node(place, digest, read=len(body) if isinstance(body, bytes) else 0)
 
-    def _is_new(self, digest: Sha256) -> bool:
-        key = bytes.fromhex(digest)
+    def _claim(self, file: MirroredFile) -> str:
+        return file.oid if self._claims and file.pointer_size is None else ""
+
+    def _is_new(self, digest: Sha256, claim: str = "") -> bool:
+        key = bytes.fromhex(digest + claim)
         if key in self._seen:
             return False
         self._seen.add(key)

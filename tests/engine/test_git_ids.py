@@ -1,0 +1,92 @@
+"""Which bytes have a git id is proved by the bytes: what a listing in the target says of it is believed by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import VerifyReport
+from mirror_sync.domain.snapshot import Root, cut_shards, read_shard
+from mirror_sync.engine.verify import Scope, Verification
+from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
+from tests.engine.workshop import job
+
+TRUE, OTHER = b"GOOD", b"EVIL"  # of one size
+FIRST, SECOND = job("acme/first", workers=1), job("acme/second", workers=1)
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    made = Upstream()
+    made.commit("acme/first", {"a": OTHER})
+    made.commit("acme/second", {"b": TRUE})
+    return made
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf(Clock())
+
+
+@pytest.fixture
+def first(upstream: Upstream, shelf: Shelf) -> Machine:
+    """The machine that has mirrored `acme/first`."""
+    machine = Machine(upstream, shelf)
+    machine.sync(FIRST)
+    return machine
+
+
+def test_a_listing_that_gives_bytes_a_git_id_that_is_not_theirs_is_a_fault(first: Machine, shelf: Shelf) -> None:
+    assert _verify(first).ok
+    _claim(shelf, "acme/first", {"a": TRUE})
+    (fault,) = _verify(first).faults
+    assert (fault.repo, fault.path, fault.sha256) == ("acme/first", "a", Sha256.of(OTHER))
+    assert fault.problem == f"is listed with the git id {GitOid.of_blob(TRUE)}, and has {GitOid.of_blob(OTHER)}"
+
+
+def test_a_git_id_that_only_a_second_listing_of_the_same_bytes_has_wrong_is_found(
+    first: Machine, upstream: Upstream, shelf: Shelf
+) -> None:
+    upstream.commit("acme/third", {"c": OTHER})
+    first.sync(job("acme/third", workers=1))
+    _claim(shelf, "acme/third", {"c": TRUE})
+    assert [(fault.repo, fault.path) for fault in _verify(first).faults] == [("acme/third", "c")]
+
+
+def test_a_repair_writes_a_listing_with_a_wrong_git_id_anew(first: Machine, shelf: Shelf) -> None:
+    before = shelf.objects[refs_key(Repo.parse("acme/first"))][0]
+    _claim(shelf, "acme/first", {"a": TRUE})
+    report = Verification(first.site, Scope(repair=True), [FIRST]).run()
+    assert report.ok
+    assert [fault.path for fault in report.repaired] == ["a"]
+    assert shelf.objects[refs_key(Repo.parse("acme/first"))][0] == before
+    assert _verify(first).ok
+
+
+def _verify(machine: Machine) -> VerifyReport:
+    return Verification(machine.site).run()
+
+
+def _claim(shelf: Shelf, repo: str, bodies: Mapping[str, bytes]) -> None:
+    """Publish a repo's listing anew, in which these files have the git ids of these bytes."""
+    refs = refs_of(shelf, repo)
+    ((commit, digest),) = refs.snapshots.items()
+    manifest = {path: replace(file, oid=GitOid.of_blob(bodies[path])) for path, file in _files(shelf, repo).items()}
+    ((shard, document),) = cut_shards(manifest)
+    root = replace(Root.decode(shelf.objects[blob_key(digest)][0]), shards=(shard,)).encode()
+    for written in (document, root):
+        shelf.objects[blob_key(written.digest)] = (written.body, shelf.clock.now)
+    body = replace(refs, snapshots={CommitId(commit): root.digest}).encode()
+    shelf.objects[refs_key(Repo.parse(repo))] = (body, shelf.clock.now)
+
+
+def _files(shelf: Shelf, repo: str) -> dict[str, MirroredFile]:
+    ((_, digest),) = refs_of(shelf, repo).snapshots.items()
+    (shard,) = Root.decode(shelf.objects[blob_key(digest)][0]).shards
+    return {file.path: file for file in read_shard(shelf.objects[blob_key(shard.digest)][0])}
