@@ -3,6 +3,22 @@
 Nothing here decides what is mirrored. What is slow to import is imported by the command that needs it.
 """
 
-from mirror_sync.cli.exits import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import os
+import signal
+from types import FrameType
+
+
+def main() -> None:
+    """Run the program; ends with SystemExit."""
+    before = signal.signal(signal.SIGINT, _stopped)
+    from mirror_sync.cli import commands, exits  # a good part of a second, in which Ctrl-C is no fault either
+
+    signal.signal(signal.SIGINT, before)
+    exits.main(commands.app)
+
+
+def _stopped(_signal: int, _frame: FrameType | None) -> None:
+    os.write(2, b"mirror-sync: stopped\n")
+    os._exit(1)

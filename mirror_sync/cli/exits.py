@@ -10,6 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
+import typer
+
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.domain.bounds import plain
 from mirror_sync.errors import ConfigError, MirrorError, UsageError
@@ -20,13 +22,11 @@ _BY_CTRL_C = 130
 COMPLETING = "_MIRROR_SYNC_COMPLETE"  # set by a shell that asks how a line could go on
 
 
-def main() -> None:
+def main(app: typer.Typer) -> None:
     """Run the program; ends with SystemExit."""
     # Values of many files live long and hold no cycles: Python's first thresholds look for some after each 700 of them,
     # a tenth of the CPU of a run over small files.
     gc.set_threshold(10_000, 20, 50)
-    from mirror_sync.cli.commands import app
-
     invocation = Invocation()
     try:
         _survive_any_encoding()

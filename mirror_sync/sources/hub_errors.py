@@ -6,6 +6,7 @@ the API and the bytes, on https and on plain http.
 
 from __future__ import annotations
 
+import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from mirror_sync.errors import (
     Disabled,
     FileNotFound,
     Gated,
+    MirrorError,
     NoSuchCall,
     NotFoundOrPrivate,
     RateLimited,
@@ -164,10 +166,13 @@ def _window(headers: Mapping[str, str]) -> float | None:
 
 
 def _root_cause(error: BaseException) -> str:
-    while (deeper := error.__cause__ or error.__context__) is not None:
+    """What went wrong first in this request. What is handled meanwhile, an error of ours, is of the one before."""
+    while (deeper := error.__cause__ or error.__context__) is not None and not isinstance(deeper, MirrorError):
         error = deeper
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+        return "it closed the connection"
     reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
     return str(reason or type(error).__name__)
 

@@ -31,6 +31,15 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
     assert (document["left"], document["jobs_left"]) == (7, 1)
 
 
+def test_ctrl_c_before_the_program_is_loaded_is_said_in_a_line(program: Program) -> None:
+    with Program(program.folder, ("-m", "tests.cli.importing")).started("sync") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "importing\n"
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=PATIENCE)
+    assert (child.returncode, out, err) == (1, "", "mirror-sync: stopped\n")
+
+
 def test_the_summary_of_an_interrupted_sync_says_what_is_left(program: Program) -> None:
     slow = Program(program.folder, SLOW)
     with slow.started("sync") as child:
