@@ -93,5 +93,5 @@ def test_what_is_unusual_is_told_once_kept_for_the_metrics_and_shown_without_a_n
     assert counted["disk"] > 0
     assert program("sync", "good").code == 0
     page = (program.folder / "mirror" / "site" / "mirror.html").read_text("utf-8")
-    assert "1 client read far more than usual" in page
+    assert "1 client was unusual by what it read" in page
     assert "10.0.0.9" not in page
