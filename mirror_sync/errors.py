@@ -21,6 +21,7 @@
     │   ├── StoreUnavailable    no answer, 5xx, SlowDown                            (retryable)
     │   ├── StoreDenied         credentials or permissions
     │   ├── StoreFull           no space, quota
+    │   ├── Vanished            it lacks what was published there
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
     ├── ClusterError            no other machine could carry out a piece of work        (retryable)
@@ -176,6 +177,12 @@ class StoreDenied(StoreError):
 
 class StoreFull(StoreError):
     code = "target-full"
+
+
+class Vanished(StoreError):
+    """The target answers, and what this machine remembers to have published in it is not there."""
+
+    code = "vanished"
 
 
 class KeyMissing(StoreError):

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -18,10 +19,11 @@ from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.bootstrap.catalogue import Catalogues
 from mirror_sync.bootstrap.sides import places_of, sides_of
 from mirror_sync.catalogue.publish import Sheets
+from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.notices import Alarm, Hooks
@@ -37,8 +39,9 @@ from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.stopping import Until
 from mirror_sync.engine.sweep import sweep_uploads
+from mirror_sync.engine.vanished import is_emptied
 from mirror_sync.engine.verify import Scope, Verification
-from mirror_sync.errors import DocumentError, StoreError, UsageError
+from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable, UsageError, Vanished
 from mirror_sync.front.access_log import count_hits, lines_of
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
@@ -115,19 +118,29 @@ class Mirror:
         return tuple(job for job in self.settings.jobs if not names or job.name in names)
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
     ) -> RunReport:
         """Bring the named jobs' repos up to date: all of them, or `repos` alone. What fails is in the report.
 
         A run that goes on at `until` is stopped as by `stop`: what came is kept, and the report says what is left.
+        `anew`: a target that has lost all that was published there was emptied on purpose.
         """
         only = None if repos is None else frozenset(repos)
         jobs = self.jobs(names) if only is None else tuple(replace(job, only=only) for job in self.jobs(names))
         site = self._site
         if until is not None:
             site = replace(site, stop=Until(self.stop, until, site.clock))
+        if anew:
+            site = replace(site, remembered=lambda target: frozenset())
         report = sync_jobs(site, jobs, self.settings.jobs)
-        self._publish_catalogues({job.target for job in jobs})
+        targets = {job.name: job.target for job in jobs}
+        doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
+        self._publish_catalogues({job.target for job in jobs}, doubted)
         return report
 
     def plan(self, names: Sequence[str] = ()) -> PlanReport:
@@ -153,7 +166,7 @@ class Mirror:
 
     def _expect(self, repo: Repo) -> None:
         known = {one for target in self._site.targets.values() for one in mirrored_repos(target.store)}
-        if repo not in known:
+        if repo not in known and not any(repo in self._published_in(name) for name in self._site.targets):
             near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
             raise UsageError(f"nothing of {repo} is mirrored{near}")
 
@@ -167,8 +180,9 @@ class Mirror:
             self.prune()
             return
         care_of = self.settings.maintenance
-        self.verify(Scope(sample=care_of.sample, rate=care_of.rate))
-        self._publish_catalogues({job.target for job in self.settings.jobs})
+        report = self.verify(Scope(sample=care_of.sample, rate=care_of.rate))
+        doubted = {fault.target for fault in report.faults if fault.code == Vanished.code}
+        self._publish_catalogues({job.target for job in self.settings.jobs}, doubted)
 
     def prune(self, *, dry_run: bool = False) -> PruneReport:
         """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing."""
@@ -178,7 +192,7 @@ class Mirror:
         if not dry_run and not report.interrupted:
             self._tended(Care.PRUNE, report.faults)
         if not dry_run:
-            self._publish_catalogues({job.target for job in self.settings.jobs})
+            self._publish_catalogues({job.target for job in self.settings.jobs}, report.faults)
         return report
 
     def publish_catalogue(self, target: str) -> Sheets:
@@ -311,14 +325,35 @@ class Mirror:
 
     def _assemble(self) -> Site:
         assembly = Assembly(self.settings, self.stop, self._learn, reading=self._reading)
-        return assembly.site(self._tell(), self.history.looked)
+        return replace(assembly.site(self._tell(), self.history.looked), remembered=self._published_in)
+
+    def _published_in(self, target: str) -> frozenset[Repo]:
+        """The repos that were published in a target, as the history knows, and that a job of it names still.
+
+        What no job names any more may have been taken down on purpose. StoreUnavailable without a history.
+        """
+        place = place_of(self.settings.targets[target])
+        try:
+            rows = {(row.kind, row.repo) for row in self.history.latest() if row.place == place and row.commit}
+        except OSError as error:
+            raise StoreUnavailable(f"what was published in target {target} is not known: {error}") from error
+        repos = [Repo(kind, name) for kind, name in rows]
+        return frozenset(repo for repo in repos if owners(self.settings.jobs, target, repo))
 
     def _told(self) -> Observer:
         return News(self.history.latest, tell_all((self._notices(), self.history, *self._observers, self._overheard)))
 
-    def _publish_catalogues(self, targets: Collection[str]) -> None:
+    def _publish_catalogues(self, targets: Collection[str], doubted: Collection[str] = ()) -> None:
+        """None goes into a `doubted` target that has lost everything: that may be the folder below a mount."""
         for name in sorted(targets):
-            self._catalogues().publish(self._site.targets[name])
+            if name not in doubted or not self._is_emptied(name):
+                self._catalogues().publish(self._site.targets[name])
+
+    def _is_emptied(self, target: str) -> bool:
+        """Not where that cannot be read: whoever writes there then is told."""
+        with suppress(StoreError):
+            return is_emptied(self._site.targets[target].store, self._published_in(target))
+        return False
 
     def _overheard(self, event: Event) -> None:
         for observer in self._overhears:

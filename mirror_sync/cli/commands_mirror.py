@@ -60,14 +60,21 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
 @app.command()
 @command
-def sync(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> None:
+def sync(
+    invocation: Invocation,
+    jobs: Jobs = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Also into a target that has lost all that was published there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Bring the mirror up to date, now.
 
     A repo that fails never stops the others. Ctrl-C once finishes cleanly and says what is left, twice stops at once;
     what was fetched is not fetched again.
     """
     with invocation.mirror() as mirror:
-        report = mirror.sync(jobs or ())
+        report = mirror.sync(jobs or (), anew=anew)
     show_run(invocation, report, as_json=as_json)
 
 

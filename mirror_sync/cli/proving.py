@@ -13,9 +13,13 @@ from mirror_sync.config import figures, times
 from mirror_sync.config.findings import quoted
 from mirror_sync.domain.report import BlobFault, VerifyReport
 from mirror_sync.engine.verify import Scope
-from mirror_sync.errors import UsageError
+from mirror_sync.errors import UsageError, Vanished
 from mirror_sync.observers.figures import counted, in_bytes
 
+_THEN = (
+    "is the target mounted, and is its url right? A sync publishes again what jobs.yaml names; take out of it what is "
+    "gone on purpose."
+)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 Value = TypeVar("Value")
@@ -35,7 +39,7 @@ def scope_of(
 
 
 def verify_text(report: VerifyReport, page: Page) -> str:
-    if report.repos == 0 and not report.unreadable and not report.interrupted:
+    if report.repos == 0 and not (report.faults or report.unreadable or report.interrupted):
         return "Nothing to verify: no target publishes anything yet; run mirror-sync sync, or look at url of targets."
     rows = list(_rows(report))
     parts = [page.table(("STATE", "REPO"), rows)] if rows else []
@@ -44,6 +48,9 @@ def verify_text(report: VerifyReport, page: Page) -> str:
     if report.sampled < 1:
         parts.append(f"A sample of {100 * report.sampled:.4g}%: {counted(report.skipped, 'blob')} left out.")
     parts.append(page.sentence(f"Verified {_seen(report)}: {_verdict(report)}."))
+    if vanished := sum(fault.code == Vanished.code for fault in report.faults):
+        gone = counted(vanished, "repo is gone", "repos are gone")
+        parts.append(page.sentence(f"Of what was published {gone}: {_THEN}"))
     if report.interrupted:
         parts.append("Stopped before the end: run the same command again to go on.")
     return "\n".join(parts)

@@ -193,7 +193,8 @@ class PlanReport:
 class BlobFault:
     """Something that is published and is not right; `path` is empty for a document of the snapshot itself.
 
-    `repair` says how a repair went, in one line; empty when none was tried.
+    `repair` says how a repair went, in one line; empty when none was tried. `code` is `vanished` for a repo of which
+    nothing is there any more, else empty.
     """
 
     target: str
@@ -204,6 +205,7 @@ class BlobFault:
     sha256: str
     problem: str  # missing, wrong size, wrong digest, not readable: one line
     repair: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from mirror_sync.engine.names import meant
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifest, read_past, read_refs, read_root
 from mirror_sync.engine.site import Target
+from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import (
     BadAnswer,
     DocumentError,
@@ -52,6 +53,7 @@ class Sides:
     jobs: Sequence[Job]
     go_on: Callable[[], None]
     glance: Glance
+    presence: Presence
 
 
 class Decider:
@@ -61,6 +63,7 @@ class Decider:
     """
 
     def __init__(self, sides: Sides, absences: Absences, mapper: Mapper = map, *, anew: bool = False) -> None:
+        self._presence = sides.presence
         self._source, self._target, self._jobs, self._go_on = sides.source, sides.target, sides.jobs, sides.go_on
         self._absences, self._mapper, self._anew, self._glance = absences, mapper, anew, sides.glance
 
@@ -70,13 +73,17 @@ class Decider:
         A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
         Interrupted.
         """
-        return self._look(task, refs)
+        found = self._look(task, refs)
+        if isinstance(found, Seen) and not is_known(found.refs):
+            self._presence.expect()
+        return found
 
     def named(self, task: Task) -> tuple[Task, Refs]:
         """The task under the id that its repo is published by, or is to be (the upstream's own), and what is published.
 
         What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
         the upstream, for which the name may stand for another repo by now. The call that asks is the one of `look`.
+        Raises Vanished where nothing is found in a target that has lost all that was published there.
         """
         refs = self._glance.refs(task.repo)
         if is_known(refs):
@@ -84,6 +91,7 @@ class Decider:
         led = meant(self._target.store, task.repo)
         if led is not None and led != task.repo and is_known(published := self._glance.refs(led)):
             return task.under(led), published
+        self._presence.expect(of=task.ordered)
         if task.resolved is not None or task.head is not None:
             return task, refs
         self._go_on()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -21,10 +21,18 @@ class Marks:
     """The digests that are named, in a set of 32 bytes each; nothing is ever unmarked.
 
     `without` leaves out snapshots that are about to go. `beat` is called for every repo, and may raise Interrupted.
+    `whole` is shown every list of repos that is followed, and raises where one lacks what must be there.
     """
 
-    def __init__(self, store: Store, mapper: Mapper, beat: Callable[[], None], without: Expired | None = None) -> None:
-        self._store, self._beat, self._without = store, beat, without or {}
+    def __init__(
+        self,
+        store: Store,
+        mapper: Mapper,
+        beat: Callable[[], None],
+        whole: Callable[[Sequence[Repo]], None] = lambda listed: None,
+        without: Expired | None = None,
+    ) -> None:
+        self._store, self._beat, self._whole, self._without = store, beat, whole, without or {}
         self._walk = Walk(partial(read_document, store), _stop, mapper)
         self._marked: dict[Repo, Sha256] = {}  # by the digest of the refs.json that was followed
 
@@ -34,9 +42,12 @@ class Marks:
     def refresh(self) -> None:
         """Mark all that refs.json objects name now and did not name at the last refresh.
 
-        Raises StoreError; KeyMissing and DocumentError where a snapshot cannot be followed to its leaves.
+        Raises StoreError, and what `whole` raises; KeyMissing and DocumentError where a snapshot cannot be followed to
+        its leaves.
         """
-        for repo in mirrored_repos(self._store):
+        listed = list(mirrored_repos(self._store))
+        self._whole(listed)
+        for repo in listed:
             self._beat()
             while not self._follow(repo):
                 pass

@@ -6,10 +6,11 @@ Safe beside syncs and prunes on any machine: see docs/decisions/0005-prune-besid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -21,8 +22,9 @@ from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.engine.expire import Expiry
 from mirror_sync.engine.marks import Marks
 from mirror_sync.engine.prune_notices import PruneNotice
-from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.published import Mapper, mirrored_repos
 from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.vanished import expect_all
 from mirror_sync.errors import Interrupted, MirrorError
 from mirror_sync.ports import Stat
 
@@ -54,6 +56,7 @@ class Prune:
 
     def _prune_or_say(self, target: Target, found: _Count) -> None:
         try:
+            _expectation(self._site, target)(mirrored_repos(target.store))  # before anything is written there
             with ThreadPoolExecutor(_READERS, "prune") as readers:
                 if self._dry_run:
                     _Sweep(self._site, target, found, readers.map, self._site.clock().timestamp()).rehearse(self._jobs)
@@ -105,6 +108,7 @@ class _Sweep:
         self, site: Site, target: Target, found: _Count, mapper: Mapper, now: float, notice: PruneNotice | None = None
     ) -> None:
         self._site, self._target, self._found, self._mapper = site, target, found, mapper
+        self._whole = _expectation(site, target)
         self._notice = notice
         self._now, self._horizon = now, now - target.grace.total_seconds()
         self._refreshed = 0.0
@@ -115,7 +119,7 @@ class _Sweep:
         expired = dict(expiry.expired())
         for repo, commits in expired.items():
             self._found.expect(self._target, repo, commits, expiry.digests(repo, commits))
-        marks = Marks(self._target.store, self._mapper, self._beat, without=expired)
+        marks = Marks(self._target.store, self._mapper, self._beat, self._whole, without=expired)
         marks.refresh()
         for stat, digest in self._candidates(marks):
             self._found.add(stat, digest)
@@ -126,7 +130,7 @@ class _Sweep:
             self._beat()
             digests = expiry.digests(repo, commits)
             self._found.expect(self._target, repo, expiry.let_go(repo), digests)
-        marks = Marks(self._target.store, self._mapper, self._beat)
+        marks = Marks(self._target.store, self._mapper, self._beat, self._whole)
         marks.refresh()
         with self._last_look(marks):
             for number, batch in enumerate(_batches(self._candidates(marks))):
@@ -202,6 +206,11 @@ class _Sweep:
         self._site.go_on()
         if self._notice is not None:
             self._notice.renew()
+
+
+def _expectation(site: Site, target: Target) -> Callable[[Iterable[Repo]], None]:
+    """What raises Vanished for a list that lacks repos which were published before now: their blobs look unnamed."""
+    return partial(expect_all, target, site.remembered(target.name))
 
 
 def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:

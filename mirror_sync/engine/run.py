@@ -27,6 +27,7 @@ from mirror_sync.engine.site import Site
 from mirror_sync.engine.stopping import running, work_for
 from mirror_sync.engine.sync import Bench, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer import Transfer
+from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import Interrupted
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
@@ -95,8 +96,9 @@ def open_bench(site: Site, run: str, job: Job, all_jobs: Sequence[Job]) -> Itera
         ThreadPoolExecutor(PARTS_AT_ONCE, "part", work_for, (site.stop,)) as parts,
         Lanes(job.workers, "file", partial(work_for, site.stop)) as files,
     ):
-        transfer, proof, glance = Transfer(site, target, parts), Proof(source), Glance(target, site.clock)
-        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof, glance)
+        transfer, proof = Transfer(site, target, parts), Proof(source)
+        seen = Glance(target, site.clock), Presence(site, target)
+        yield Bench(run, site, source, target, all_jobs, transfer, files.short, files.long, proof, *seen)
 
 
 def _sync_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
@@ -139,8 +141,9 @@ def _plan_job(site: Site, run: str, job: Job, all_jobs: Sequence[Job], plans: li
         source, target = site.source(job), site.targets[job.target]
         absences = Absences(target, all_jobs, Proof(source), site.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            glance, items = Glance(target, site.clock), list(gather(site, run, job, all_jobs))
-            decider = Decider(Sides(source, target, all_jobs, site.go_on, glance), absences, documents.map)
+            glance, presence = Glance(target, site.clock), Presence(site, target)
+            items = list(gather(site, run, job, all_jobs))
+            decider = Decider(Sides(source, target, all_jobs, site.go_on, glance, presence), absences, documents.map)
             glance.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(site.stop, items, work, plans)
     except Exception as error:  # as above

@@ -68,6 +68,9 @@ class Site:
 
     `sources` by upstream; `own` gives a job that has limits of its own its upstream, None to all others.
 
+    `remembered` gives the repos that were published in a target, as far as this machine knows, and that jobs of it name
+    still; StoreError where that cannot be read.
+
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth.
     """
@@ -84,6 +87,7 @@ class Site:
     own: Callable[[Job], Source | None] = lambda job: None
     looked: Callable[[RepoReport], Look | None] = lambda report: None
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
+    remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""

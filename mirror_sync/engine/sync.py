@@ -34,6 +34,7 @@ from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_docu
 from mirror_sync.engine.reading import Origin, Tally
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.transfer import Transfer
+from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
 from mirror_sync.ports import Source
 
@@ -58,11 +59,12 @@ class Bench:
     large_files: Executor
     proof: Proof
     glance: Glance
+    presence: Presence
     looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
 
     def decider(self, *, anew: bool = False) -> Decider:
         absences = Absences(self.target, self.jobs, self.proof, self.site.clock)
-        sides = Sides(self.source, self.target, self.jobs, self.site.go_on, self.glance)
+        sides = Sides(self.source, self.target, self.jobs, self.site.go_on, self.glance, self.presence)
         return Decider(sides, absences, self.files.map, anew=anew)
 
 

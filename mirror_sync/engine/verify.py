@@ -21,10 +21,12 @@ from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
 from mirror_sync.engine.repair import Repair
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.throttle import Throttle
+from mirror_sync.engine.vanished import missing
 from mirror_sync.engine.walk import Node, Place, Walk
-from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreError
+from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreError, Vanished
 
 _READERS = 4
+_VANISHED = "was published here, and is not there any more"
 _BATCH = 64  # blobs between two checkpoints,
 _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
 
@@ -113,11 +115,18 @@ class _OneTarget:
     def verify(self) -> None:
         if self._target.name in self._done.targets:
             return
-        only = self._asked.scope.repo
-        for repo in mirrored_repos(self._target.store):
+        only, store = self._asked.scope.repo, self._target.store
+        expected = self._site.remembered(self._target.name)  # first: what is published from now on may not be listed
+        listed = list(mirrored_repos(store))
+        unlisted = missing(store, expected, listed)
+        lagging = [repo for repo in unlisted if store.stat(refs_key(repo)) is not None]
+        for repo in sorted([*listed, *lagging], key=refs_key):
             self._site.go_on()
             if only is None or repo == only:
                 self._repo(repo, self._refs(repo))
+        for repo in unlisted:
+            if repo not in lagging and (only is None or repo == only):
+                self._note(replace(self._refs_fault(repo, _VANISHED), code=Vanished.code))
         self._done.targets.append(self._target.name)
 
     def _refs(self, repo: Repo) -> Refs:

@@ -32,7 +32,7 @@ class SlowMirror:
         self._tell = tell_all(tuple(observers))
         self._stop = threading.Event() if "STUBBORN" in os.environ else stop
 
-    def sync(self, names: Sequence[str] = ()) -> RunReport:
+    def sync(self, names: Sequence[str] = (), *, anew: bool = False) -> RunReport:
         if "BROKEN" in os.environ:
             raise LookupError(os.environ["BROKEN"])
         if "LEAK" in os.environ:

@@ -28,7 +28,12 @@ class SlowMirror:
         self._stop = stop if polite else threading.Event()
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
     ) -> RunReport:
         self._say(" ".join(["sync", *names, *sorted(map(str, repos or ()))]))
         self._stop.wait()

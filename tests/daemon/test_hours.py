@@ -57,10 +57,15 @@ class Noting(Mirror):
         self.ends: list[datetime | None] = []
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
     ) -> RunReport:
         self.ends.append(until)
-        return super().sync(names, repos, until)
+        return super().sync(names, repos, until, anew=anew)
 
 
 def runs_of(folder: Path, only: str) -> tuple[Runs, Noting]:
@@ -107,10 +112,15 @@ class Lasting(Noting):
         self.may_end = threading.Event()
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
     ) -> RunReport:
         self.may_end.wait(PATIENCE)
-        return super().sync(names, repos, until)
+        return super().sync(names, repos, until, anew=anew)
 
 
 @pytest.mark.parametrize("order", [False, True], ids=["nobody", "somebody"])

@@ -113,12 +113,17 @@ class Breaking(Mirror):
         self.ran = 0
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
     ) -> RunReport:
         self.ran += 1
         if self.errors:
             raise self.errors.pop(0)
-        return super().sync(names, repos, until)
+        return super().sync(names, repos, until, anew=anew)
 
 
 def test_a_run_that_ends_without_a_report_is_said_in_a_line_and_run_again_by_the_same_ladder(tmp_path: Path) -> None:
