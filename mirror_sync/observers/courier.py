@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import structlog
 
-from mirror_sync.domain.notices import Alarm, Command, Hook, Hooks, Notice, Post, Turn
+from mirror_sync.domain.notices import Alarm, Command, Hook, Hooks, Notice, Post, Shape, Turn
 from mirror_sync.observers.posting import Undelivered, posted
 from mirror_sync.observers.redaction import SHOWN
 
@@ -29,7 +29,9 @@ _PAUSE = 1.0  # seconds before a POST is tried again, and twice that before the 
 _LINES, _MOST = 100, 64 * 1024  # of a command's output, in lines and bytes
 _CHUNK = 64 * 1024  # bytes
 _OK, _MULTIPLE, _SERVER_ERROR = 200, 300, 500
-_REFUSALS = ("errcode", "code", "StatusCode")  # WeCom and DingTalk, Feishu: 200, and not 0 in here
+# What says in the body of a 200 that nothing was taken, by a whole number that is not 0. Of others such words mean
+# something else: {"code": 200} is a plain address's way to say that all is well.
+_REFUSALS = {Shape.WECOM: ("errcode",), Shape.DINGTALK: ("errcode",), Shape.FEISHU: ("code", "StatusCode")}
 _PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")  # what every command gets
 _SHORTEST = 4  # characters of a value that is looked for
 
@@ -116,7 +118,7 @@ def _post_once(hook: Post, notice: Notice | Alarm, end: float) -> None:
         raise Undelivered(f"answered {status}")
     if not _OK <= status < _MULTIPLE:
         raise OSError(f"answered {status}")
-    refusal = _refusal(body)
+    refusal = _refusal(hook.shape, body)
     if refusal:
         raise OSError(f"answered {refusal}")
 
@@ -173,14 +175,15 @@ def _without(text: str, secrets: list[str]) -> str:
     return text
 
 
-def _refusal(body: bytes) -> str:
+def _refusal(shape: Shape, body: bytes) -> str:
     """Chat services answer 200 and say in the body that they took nothing; empty where nothing of that kind stands."""
     try:
-        said = json.loads(body)
-    except ValueError:
+        said = json.loads(body) if shape in _REFUSALS else None
+    except (ValueError, RecursionError):  # what cannot be read refuses nothing
         return ""
-    named = [f"{name} {said[name]}" for name in _REFUSALS if isinstance(said, dict) and said.get(name)]
-    return ", ".join(named)
+    if not isinstance(said, dict):
+        return ""
+    return ", ".join(f"{name} {said[name]}" for name in _REFUSALS[shape] if type(said.get(name)) is int and said[name])
 
 
 def _facts(hook: Hook, notice: Notice | Alarm) -> dict[str, str]:

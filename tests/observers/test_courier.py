@@ -167,17 +167,42 @@ def test_an_address_that_is_ill_for_a_moment_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("shape", "answer", "reason"),
     [
-        ((404, b""), "answered 404"),
-        ((302, b""), "answered 302"),
-        ((200, b'{"errcode": 93000, "errmsg": "invalid"}'), "answered errcode 93000"),
-        ((200, b'{"code": 9499}'), "answered code 9499"),
+        (Shape.JSON, (404, b""), "answered 404"),
+        (Shape.JSON, (302, b""), "answered 302"),
+        (Shape.WECOM, (200, b'{"errcode": 93000, "errmsg": "invalid"}'), "answered errcode 93000"),
+        (Shape.DINGTALK, (200, b'{"errcode": 310000}'), "answered errcode 310000"),
+        (Shape.FEISHU, (200, b'{"code": 9499}'), "answered code 9499"),
+        (Shape.FEISHU, (200, b'{"StatusCode": -1}'), "answered StatusCode -1"),
     ],
 )
-def test_a_refusal_is_logged_once_and_not_asked_again(answer: tuple[int, bytes], reason: str) -> None:
+def test_a_refusal_is_logged_once_and_not_asked_again(shape: Shape, answer: tuple[int, bytes], reason: str) -> None:
     with receiver(answer) as server:
-        assert deliver(Post(server.url)) == [("hook.failed", reason)]
+        assert deliver(Post(server.url, shape)) == [("hook.failed", reason)]
+    assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"),
+    [
+        (Shape.JSON, b'{"code": 200, "msg": "ok"}'),
+        (Shape.JSON, b'{"code": "OK"}'),
+        (Shape.JSON, b'{"errcode": 1}'),
+        (Shape.JSON, b"[1, 2"),
+        (Shape.SLACK, b"ok"),
+        (Shape.SLACK, b'{"code": 200}'),
+        (Shape.WECOM, b'{"errcode": 0, "code": 200}'),
+        (Shape.FEISHU, b'{"StatusCode": 0, "code": 0, "msg": "success"}'),
+        (Shape.FEISHU, b'{"code": "OK", "StatusCode": true}'),
+        (Shape.DINGTALK, b'["errcode"]'),
+        (Shape.DINGTALK, b"<html>"),
+    ],
+)
+def test_what_was_taken_is_delivered_whatever_else_the_answer_says(shape: Shape, body: bytes) -> None:
+    """Only the services of the chats say in a 200 that they took nothing, each in its own word, by a whole number."""
+    with receiver((200, body)) as server:
+        assert deliver(Post(server.url, shape)) == [("hook.done", "")]
     assert len(server.taken) == 1
 
 
