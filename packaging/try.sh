@@ -42,7 +42,7 @@ is '644 root:root' owned /etc/mirror-sync/jobs.yaml
 is '755 mirror-sync:mirror-sync' owned /srv/mirror
 is /usr/sbin/nologin sh -c 'getent passwd mirror-sync | cut -d: -f7'
 is "mirror-sync $version" mirror-sync --version
-install -d -o mirror-sync -g mirror-sync -m 750 /var/lib/mirror-sync # as the unit does
+is '750 mirror-sync:mirror-sync' owned /var/lib/mirror-sync
 runuser -u mirror-sync -- mirror-sync --config /etc/mirror-sync/jobs.yaml check
 systemd-analyze verify /usr/lib/systemd/system/mirror-sync.service /usr/lib/systemd/system/mirror-sync-worker.service
 is '.TH "MIRROR-SYNC-SYNC"' sh -c 'zcat /usr/share/man/man1/mirror-sync-sync.1.gz | cut -d " " -f 1-2 | head -1'

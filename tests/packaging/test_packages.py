@@ -176,12 +176,12 @@ def test_dpkg_installs_upgrades_removes_and_purges_it(package: Path, tmp_path: P
     assert dpkg.state == f"ii {version}"
     assert dpkg.owned("srv/mirror") == ("755", "mirror-sync")
     assert dpkg.owned("etc/mirror-sync") == ("755", "root")
+    assert dpkg.owned("var/lib/mirror-sync") == ("750", "mirror-sync"), "whoever runs it first, root has not made it"
 
     jobs, state = dpkg.root / "etc/mirror-sync/jobs.yaml", dpkg.root / "var/lib/mirror-sync"
     jobs.write_text("mine")
     (dpkg.root / "etc/mirror-sync/environment").write_text("HF_TOKEN=secret")
     (dpkg.root / "srv/mirror/blob").touch()
-    state.mkdir()
     dpkg("--install", newer(package, tmp_path / "newer"))
     assert dpkg.state == f"ii {version}+1"
     assert (jobs.read_text(), jobs.with_suffix(".yaml.dpkg-dist").read_text()) == ("mine", "theirs")
@@ -196,6 +196,22 @@ def test_dpkg_installs_upgrades_removes_and_purges_it(package: Path, tmp_path: P
     assert not jobs.parent.exists()
     assert not state.exists()
     assert (dpkg.root / "srv/mirror/blob").exists()
+
+
+@pytest.mark.parametrize(("argument", "ended"), [("remove", True), ("upgrade", False), ("deconfigure", False)])
+def test_every_unit_is_ended_before_its_file_goes(argument: str, ended: bool, tmp_path: Path) -> None:
+    """prerm as dpkg runs it, with another folder in the place of systemd's own, and a systemctl that notes its words."""
+    said, script = tmp_path / "said", (TOP / "packaging/prerm").read_text(encoding="utf-8")
+    assert "/run/systemd/system" in script
+    (tmp_path / "prerm").write_text(script.replace("/run/systemd/system", str(tmp_path)), encoding="utf-8")
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {said}\n', encoding="utf-8")
+    (tmp_path / "systemctl").chmod(0o755)
+    ran("sh", tmp_path / "prerm", argument, PATH=f"{tmp_path}:/usr/bin:/bin", DPKG_ROOT="")
+    assert said.exists() is ended
+    if ended:
+        disable, now, *units = said.read_text(encoding="utf-8").split()
+        assert (disable, now) == ("disable", "--now")
+        assert set(units) == {unit.name for unit in (TOP / "systemd").glob("*.service")}
 
 
 def newer(package: Path, folder: Path) -> Path:
