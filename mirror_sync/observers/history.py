@@ -1,8 +1,9 @@
 """What became of every repo, kept in SQLite in the state folder: the memory behind `status`.
 
 Everything here can be lost: the bucket is the truth. A file that cannot be read is set aside, and a new one begun.
-Of each repo its current state is kept and one row for each change of state, not for each run, so that the file stays
-small however often jobs run.
+Of each repo its current state is kept, with the newest reason, and one row for each publication and each change of
+outcome or code, not for each run, and of those the newest: the file stays small however often jobs run, and fail. A
+reason holds figures, which differ each time, and is no change.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState, Siz
 from mirror_sync.owners import PRIVATE, database_hindrance
 
 RUNS_KEPT = 10_000
+CHANGES_KEPT = 100  # of a revision of a repo in a job
 
 # The commit, the files and the last success are those of what is published, also after a failure. A look counts from
 # the start of its run: what was asked for when is not told. What was up to date and is interrupted stays published.
@@ -56,6 +58,13 @@ ON CONFLICT DO UPDATE SET
 _CHANGED = """
 INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, :commit, :reason, :files,
     :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds, :code, :committed, :published, :lag_seconds)
+"""
+
+_OUTDATED = """
+DELETE FROM changes WHERE rowid IN (
+    SELECT rowid FROM changes WHERE job = :job AND kind = :kind AND repo = :repo AND revision = :revision
+    ORDER BY rowid DESC LIMIT -1 OFFSET :kept
+)
 """
 
 _LATEST = """
@@ -238,10 +247,11 @@ class History:
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)
+            self._connection.execute(_OUTDATED, row | {"kept": CHANGES_KEPT})
         self._connection.execute(_REMEMBER, row)
 
     def _is_news(self, report: RepoReport) -> bool:
-        query = "SELECT outcome, reason FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        query = "SELECT outcome, code FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         key = (report.job, report.kind, report.repo, report.revision)
         before = self._connection.execute(query, key).fetchone()
         if before is None or report.outcome is RepoOutcome.PUBLISHED:
@@ -249,7 +259,7 @@ class History:
         still_good = before[0] in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
         if report.outcome is RepoOutcome.UNCHANGED and still_good:
             return False
-        return bool(before != (report.outcome, report.reason))
+        return bool(before != (report.outcome, report.code))
 
     def _finish(self, report: RunReport) -> None:
         state = RunState.COMPLETE if report.ok else RunState.FAILED

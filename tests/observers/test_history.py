@@ -19,7 +19,7 @@ from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.freshness import Look
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.history import History
+from mirror_sync.observers.history import CHANGES_KEPT, History
 from mirror_sync.observers.history_file import SCHEMA
 from mirror_sync.observers.records import RunState, Size
 
@@ -102,6 +102,34 @@ def test_many_runs_without_news_leave_one_change(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         changes = connection.execute("SELECT outcome FROM changes ORDER BY at").fetchall()
     assert changes == [("unchanged",), ("failed",)]
+
+
+def rows(path: Path, table: str = "changes") -> int:
+    with sqlite3.connect(path) as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_a_fault_that_stays_is_one_change_however_its_figures_move_and_the_newest_are_shown(path: Path) -> None:
+    history = History(path)
+    for run in range(40):
+        history(outcome(RepoOutcome.FAILED, reason=f"asks us to wait for {run} s", code="rate-limited"))
+    assert rows(path) == 1
+    assert history.latest()[0].reason == "asks us to wait for 39 s"
+    history(outcome(RepoOutcome.FAILED, reason="no answer", code="unreachable"))
+    assert [change.code for change in history.changes(Kind.MODEL, "acme/one")] == ["unreachable", "rate-limited"]
+
+
+def test_of_the_changes_of_a_repo_and_revision_the_newest_are_kept(path: Path) -> None:
+    """A state that goes to and fro, and many publications, grow no file without bound; others keep what they have."""
+    history = History(path)
+    other = outcome(RepoOutcome.PUBLISHED)
+    history(replace(other, report=replace(other.report, revision="v1")))
+    for run in range(CHANGES_KEPT + 30):
+        history(outcome(RepoOutcome.FAILED, code=("unreachable", "rate-limited")[run % 2], reason=str(run)))
+    assert rows(path) == CHANGES_KEPT + 1
+    kept = [change.reason for change in history.changes(Kind.MODEL, "acme/one") if change.revision == "main"]
+    assert kept == [str(run) for run in reversed(range(30, CHANGES_KEPT + 30))]
+    assert rows(path, "repos") == 2
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_dpkg_installs_upgrades_removes_and_purges_it(package: Path, tmp_path: P
 
 @pytest.mark.parametrize(("argument", "ended"), [("remove", True), ("upgrade", False), ("deconfigure", False)])
 def test_every_unit_is_ended_before_its_file_goes(argument: str, ended: bool, tmp_path: Path) -> None:
-    """prerm as dpkg runs it, with another folder in the place of systemd's own, and a systemctl that notes its words."""
+    """prerm as dpkg runs it, with a folder in the place of systemd's own, and a systemctl that notes its words."""
     said, script = tmp_path / "said", (TOP / "packaging/prerm").read_text(encoding="utf-8")
     assert "/run/systemd/system" in script
     (tmp_path / "prerm").write_text(script.replace("/run/systemd/system", str(tmp_path)), encoding="utf-8")
