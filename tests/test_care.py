@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cli.proving import scope_of
+from mirror_sync.cli.proving import scope_of, verify_text
+from mirror_sync.cli.tables import Page
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder
 from mirror_sync.daemon.service import Daemon
@@ -17,6 +18,7 @@ from mirror_sync.engine.verify import Scope
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.observers.ledger import Ledger
 from mirror_sync.observers.metrics import Metrics
+from tests.stores.scripted import Answer, scripted
 from tests.test_catalogue_runs import mirror, upstream
 
 
@@ -143,3 +145,19 @@ def test_the_daemon_verifies_and_prunes_at_its_times(tmp_path: Path) -> None:
             assert [each.care for each in it.tended()] == [Care.VERIFY]
         finally:
             daemon._timetable.stop()
+
+
+def test_a_target_that_was_not_verified_to_its_end_is_not_told_as_verified(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
+    jobs = [{"name": "a", "repos": ["acme/x"], "target": "it"}, {"name": "b", "repos": ["acme/x"], "target": "closed"}]
+    with scripted(lambda asked: Answer(status=403)) as server:
+        closed = {"url": "s3://models", "endpoint_url": server.endpoint_url, **keys}
+        targets = {"closed": closed, "it": {"url": str(tmp_path / "mirror")}}
+        with mirror(tmp_path, targets=targets, jobs=jobs) as it:
+            it.sync(["a"])
+            report = it.verify()
+            assert [(each.target, each.kind) for each in report.unreadable] == [("closed", None)]
+            assert [(each.target, each.faults) for each in it.tended()] == [("it", 0)]
+            assert it.verify(scope_of("100%", None, None, datetime.now(UTC), repair=False, repo="acme/x")).repos == 1
+            assert "unreadable  target closed" in verify_text(report, Page(width=100))

@@ -161,17 +161,26 @@ class Mirror:
         ).run()
         if scope.whole and not report.interrupted:
             wrong = Counter(fault.target for fault in (*report.faults, *report.unreadable))
-            self._tended(Care.VERIFY, wrong)
+            self._tended(Care.VERIFY, report.targets, wrong)
         return report
 
     def _expect(self, repo: Repo) -> None:
-        known = {one for target in self._site.targets.values() for one in mirrored_repos(target.store)}
-        if repo not in known and not any(repo in self._published_in(name) for name in self._site.targets):
+        """UsageError for what is nowhere; the StoreError of a target that may have it, and cannot be read."""
+        known: set[Repo] = set()
+        silent: StoreError | None = None
+        for name, target in self._site.targets.items():
+            try:
+                known |= {*mirrored_repos(target.store), *self._published_in(name)}
+            except StoreError as error:
+                silent = error
+        if repo not in known and silent is not None:
+            raise silent
+        if repo not in known:
             near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
             raise UsageError(f"nothing of {repo} is mirrored{near}")
 
-    def _tended(self, care: Care, faults: Mapping[str, int]) -> None:
-        for name in self._site.targets:
+    def _tended(self, care: Care, targets: Iterable[str], faults: Mapping[str, int]) -> None:
+        for name in targets:
             self._tell()(Tended(name, care, self._site.now(), faults.get(name, 0)))
 
     def tend(self, care: Care) -> None:
@@ -190,7 +199,7 @@ class Mirror:
             self.sweep()
         report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
         if not dry_run and not report.interrupted:
-            self._tended(Care.PRUNE, report.faults)
+            self._tended(Care.PRUNE, self._site.targets, report.faults)
         if not dry_run:
             self._publish_catalogues({job.target for job in self.settings.jobs}, report.faults)
         return report

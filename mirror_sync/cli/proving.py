@@ -103,7 +103,10 @@ def _rows(report: VerifyReport) -> Iterator[Row]:
     for state, faults in (("faulty", report.faults), ("unreadable", report.unreadable), ("repaired", report.repaired)):
         for fault in faults:
             at = f"@{fault.commit[:SHORT]}" if fault.commit else ""
-            yield Row((state, spoken_repo(fault.kind, fault.repo) + at), _note(fault))
+            if fault.kind is None:
+                yield Row((state, f"target {fault.target}"), fault.problem)
+            else:
+                yield Row((state, spoken_repo(fault.kind, fault.repo) + at), _note(fault))
 
 
 def _note(fault: BlobFault) -> str:

@@ -193,12 +193,13 @@ class PlanReport:
 class BlobFault:
     """Something that is published and is not right; `path` is empty for a document of the snapshot itself.
 
+    Where a whole target could not be verified, there is no `kind`, and no `repo`.
     `repair` says how a repair went, in one line; empty when none was tried. `code` is `vanished` for a repo of which
-    nothing is there any more, else empty.
+    nothing is there any more, the error's for a target, else empty.
     """
 
     target: str
-    kind: Kind
+    kind: Kind | None
     repo: str
     commit: str
     path: str
@@ -214,7 +215,7 @@ class VerifyReport:
 
     `faults` are wrong still, `repaired` were; `unreadable` is what the target would not give, which proves nothing of
     the bytes. `skipped` blobs lay outside the sample, whose share is `sampled`. `resumed`: an earlier, interrupted
-    verify is counted in.
+    verify is counted in. `targets` are those that were looked at to their end.
     """
 
     repos: int
@@ -228,6 +229,7 @@ class VerifyReport:
     skipped: int = 0
     sampled: float = 1.0
     resumed: bool = False
+    targets: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

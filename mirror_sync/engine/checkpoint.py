@@ -67,7 +67,7 @@ class Progress:
             if saved.get("format") == _FORMAT and saved["question"] == question:
                 values = {name: saved[name] for name in cls.__slots__ if name in saved}
                 for name in ("faults", "repaired", "unreadable"):
-                    values[name] = [BlobFault(**{**item, "kind": Kind(item["kind"])}) for item in saved[name]]
+                    values[name] = [_fault(item) for item in saved[name]]
                 return replace(cls(**values), resumed=True)
             return cls(question, round=int(saved.get("round", 0)))
         except (KeyError, ValueError, TypeError, AttributeError):
@@ -101,4 +101,9 @@ class Progress:
             skipped=self.skipped,
             sampled=sampled,
             resumed=self.resumed,
+            targets=tuple(self.targets),
         )
+
+
+def _fault(item: Mapping[str, Any]) -> BlobFault:
+    return BlobFault(**{**item, "kind": item["kind"] and Kind(item["kind"])})

@@ -71,6 +71,7 @@ class Verification:
     def run(self) -> VerifyReport:
         """Every fault of every target, named by repo, path and SHA-256; an interrupt ends it early, and says so.
 
+        A target that cannot be walked to its end is in `unreadable`, by its name alone, and missing in `targets`.
         An interrupted one is gone on with by the next that asks the same.
         """
         scope, done = self._scope, Progress.load(self._checkpoint, self._scope.question)
@@ -81,11 +82,23 @@ class Verification:
                 for target in self._site.targets.values():
                     asked = _Asked(scope, sample, repair if scope.repair else None)
                     hasher = Hasher(self._site, target.store, throttle)
-                    _OneTarget(self._site, target, asked, hasher, readers, (done, self._checkpoint)).verify()
+                    one = _OneTarget(self._site, target, asked, hasher, readers, (done, self._checkpoint))
+                    _verify_or_say(one, target, done)
         except Interrupted:
             return done.report(scope.sample, interrupted=True)
         done.finish(self._checkpoint)
         return done.report(scope.sample, interrupted=False)
+
+
+def _verify_or_say(one: _OneTarget, target: Target, done: Progress) -> None:
+    """What one target does not give is no reason to look at no other."""
+    try:
+        one.verify()
+    except Interrupted:
+        raise
+    except MirrorError as error:
+        problem = f"not verified to its end: {error}"
+        done.unreadable.append(BlobFault(target.name, None, "", "", "", "", problem, code=error.code))
 
 
 @dataclass(frozen=True, slots=True)
