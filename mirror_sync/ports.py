@@ -225,11 +225,22 @@ class ContentIndex(Protocol):
     """What is known of a target's contents by git id: a cache, which may forget everything."""
 
     def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        """The digests of those contents that are known by their git id."""
+        """The digests of those contents whose bytes had both their git id and their digest when this program read them.
+
+        That stays true whatever becomes of the target.
+        """
+        ...
+
+    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        """Of those that are not known, the digests that listings in the target say: to be proved before use."""
         ...
 
     def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        """Remember contents that were proved and stored."""
+        """Remember contents whose bytes were read and hashed both ways, and that were stored."""
+        ...
+
+    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        """Remember what a listing says. It never takes the place of what was learned."""
         ...
 
     @property

@@ -74,20 +74,29 @@ class FarIndex:
         self._attempt = attempt
 
     def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        return self._ask(oids, proved=True)
+
+    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        return self._ask(oids, proved=False)
+
+    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._attempt.say(Learned(dict(pairs), proved=True))
+
+    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._attempt.say(Learned(dict(pairs), proved=False))
+
+    def mark_complete(self) -> None:
+        pass
+
+    def _ask(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
         found: dict[GitOid, Sha256] = {}
         wanted = list(oids)
         for start in range(0, len(wanted), _AT_ONCE):
-            answer = self._attempt.ask(Lookup(tuple(wanted[start : start + _AT_ONCE])))
+            answer = self._attempt.ask(Lookup(tuple(wanted[start : start + _AT_ONCE]), proved))
             if not isinstance(answer, Mapping):
                 raise StoreUnavailable("the coordinator does not answer what it knows by git id")
             found.update(answer)
         return found
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._attempt.say(Learned(dict(pairs)))
-
-    def mark_complete(self) -> None:
-        pass
 
 
 class FarLooks:

@@ -153,9 +153,9 @@ class Desk:
                     self._target.notes.forget(key) if note is None else self._target.notes.save(key, note)
             case Released(key) if key in self._claims:
                 self._claims.pop(key).close()
-            case Learned(pairs):
+            case Learned(pairs, proved):
                 with suppress(StoreError):  # as above
-                    self._target.index.learn(pairs)
+                    self._target.index.learn(pairs) if proved else self._target.index.hear(pairs)
             case Remembered(name, version, body):
                 with suppress(StoreError):  # as above: it is read again
                     self._target.looks.remember(name, version, body)
@@ -166,7 +166,8 @@ class Desk:
         """None where the state folder cannot be used: the worker does without."""
         with suppress(StoreError):
             if isinstance(question, Lookup):
-                return self._target.index.known(question.oids)
+                index = self._target.index
+                return index.known(question.oids) if question.proved else index.told(question.oids)
             return self._claim(question.key)
         return None
 

@@ -65,7 +65,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
+    """`proved`: the bytes were hashed both ways; else a listing says so."""
+
     pairs: Mapping[GitOid, Sha256]
+    proved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Which of these contents are known by their git ids?"""
+    """Which of these contents are known by their git ids, or told of where they are not (`proved` false)?"""
 
     oids: tuple[GitOid, ...]
+    proved: bool
 
 
 @dataclass(frozen=True, slots=True)

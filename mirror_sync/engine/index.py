@@ -1,4 +1,7 @@
-"""What a target holds, by git id: a cache, rebuilt from what the target publishes. Its faults cost a fetch, no repo."""
+"""What a target holds, by git id: a cache, rebuilt from what the target publishes. Its faults cost a fetch, no repo.
+
+What the target publishes was written by whoever may write there: it is told, and only bytes prove it. Decision 0029.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.manifest import Manifest, MirroredFile
@@ -20,27 +24,34 @@ from mirror_sync.ports import read_document
 _LESSON = 64  # contents; a kill loses the memory of fewer
 
 
-def known(
-    target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map
-) -> Mapping[GitOid, Sha256]:
+class Pairs(NamedTuple):
+    """Digests by git id: those that bytes have proved, and those that somebody has written into the target."""
+
+    proved: Mapping[GitOid, Sha256]
+    told: Mapping[GitOid, Sha256]
+
+
+def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map) -> Pairs:
     """The digests of those contents that are known by their git id: none where the index cannot be used."""
     with suppress(StoreError):
         if not target.index.complete:
-            learn_everything(target, go_on, mapper)
+            hear_everything(target, go_on, mapper)
+    asked = [*oids]
     try:
-        return target.index.known(oids)
+        proved = target.index.known(asked)
+        return Pairs(proved, target.index.told(oid for oid in asked if oid not in proved))
     except StoreError:
-        return {}
+        return Pairs({}, {})
 
 
-def learn(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
-    """Remember contents that were proved and published, if the index can be used."""
+def hear(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
+    """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one."""
     with suppress(StoreError):
-        target.index.learn(pairs)
+        target.index.hear(pairs)
 
 
 class Lessons:
-    """Learns what lands while a repo is brought, some at a time: a run that is killed has forgotten few of them."""
+    """Learns what bytes have proved while a repo is brought, some at a time: a run that is killed has forgotten few."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -61,22 +72,23 @@ class Lessons:
         with self._lock:
             pairs, self._pairs = self._pairs, {}
         if pairs:
-            learn(self._target, pairs)
+            with suppress(StoreError):
+                self._target.index.learn(pairs)
 
 
-def learn_everything(target: Target, go_on: Callable[[], None], mapper: Mapper = map) -> None:
+def hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper = map) -> None:
     """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it).
 
     Raises StoreError where the index cannot be used, or the target cannot be read.
     """
-    walk = Walk(partial(read_document, target.store), _pass_over, mapper)
+    walk = Walk(partial(read_document, target.store), _pass_over, mapper, claims=True)
     for repo in mirrored_repos(target.store):
         found: list[MirroredFile] = []
         for node in walk.repo(repo, _refs(target, repo)):
             go_on()
             if node.file is not None:
                 found.append(node.file)
-        target.index.learn(_oids(found))
+        target.index.hear(_oids(found))
     target.index.mark_complete()
 
 

@@ -27,7 +27,7 @@ from mirror_sync.engine.faults import settle
 from mirror_sync.engine.flights import Landed
 from mirror_sync.engine.gather import Task, Unlisted
 from mirror_sync.engine.glance import Facts, Glance
-from mirror_sync.engine.index import Lessons, git_oids, learn
+from mirror_sync.engine.index import Lessons, git_oids, hear
 from mirror_sync.engine.names import lead_to
 from mirror_sync.engine.present import holds
 from mirror_sync.engine.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
@@ -69,12 +69,12 @@ class Bench:
 
 
 class Brought(NamedTuple):
-    """The digest of a root that can be published, what is known by git id then, the commit's date (empty where nobody
-    tells it), and what a report adds.
+    """The digest of a root that can be published, what its listing says by git id, the commit's date (empty where
+    nobody tells it), and what a report adds.
     """
 
     root: Sha256
-    learned: Mapping[GitOid, Sha256]
+    listed: Mapping[GitOid, Sha256]
     committed: str
     remark: str = ""
 
@@ -186,7 +186,7 @@ def _carry_out(bench: Bench, task: Task, change: Change, tally: Tally, watch: Wa
     bench.site.go_on()
     _publish(bench, task, change, (brought.root, ref), watch)
     published = bench.site.now()
-    learn(bench.target, brought.learned)
+    hear(bench.target, brought.listed)
     reason = "; ".join(filter(None, (remarks(change.resolved), change.remark, brought.remark)))
     said = reason, second_hand(change.resolved)
     settled = Settled(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)

@@ -101,7 +101,7 @@ class Transfer:
         # digest that this gives. Upstreams promise SHA-256 for all but small files, so this is rare.
         digest = read.file.sha256 or self._digest_of(read)
         self._large_files.bring(read, digest)
-        return Landed(digest)
+        return Landed(digest, None if read.file.sha256 else read.file.oid)
 
     def _digest_of(self, read: FileRead) -> Sha256:
         content = ContentHash(read.file.size, read.file.promise)

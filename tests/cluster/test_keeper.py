@@ -178,6 +178,13 @@ def test_what_one_worker_learns_all_know(coordinator: Coordinator) -> None:
     assert FarIndex(coordinator.worker(other, "b")).known(asked) == pairs
 
 
+def test_what_a_worker_only_heard_is_known_to_none(coordinator: Coordinator) -> None:
+    pairs = {GitOid.of_blob(b"1"): Sha256.of(b"1")}
+    FarIndex(coordinator.worker(coordinator.desk(), "a")).hear(pairs)
+    index = FarIndex(coordinator.worker(coordinator.desk(), "b"))
+    assert (index.known(pairs), index.told(pairs)) == ({}, pairs)
+
+
 def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(
     coordinator: Coordinator, tmp_path: Path
 ) -> None:

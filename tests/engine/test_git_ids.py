@@ -69,6 +69,78 @@ def test_a_repair_writes_a_listing_with_a_wrong_git_id_anew(first: Machine, shel
     assert _verify(first).ok
 
 
+def test_another_repos_new_snapshot_holds_what_its_upstream_has(
+    first: Machine, upstream: Upstream, shelf: Shelf
+) -> None:
+    """A machine with an empty state folder learns from the target, and believes none of it."""
+    _claim(shelf, "acme/first", {"a": TRUE})
+    other = Machine(upstream, shelf)
+    upstream.fetched.clear()
+    assert other.sync(SECOND).outcome == "published"
+    assert upstream.fetched == ["b"]
+    assert _files(shelf, "acme/second")["b"].sha256 == Sha256.of(TRUE)
+    assert {fault.repo for fault in _verify(other).faults} == {"acme/first"}
+
+
+def test_a_pair_that_bytes_have_disproved_is_not_read_again(first: Machine, upstream: Upstream, shelf: Shelf) -> None:
+    _claim(shelf, "acme/first", {"a": TRUE})
+    other = Machine(upstream, shelf)
+    other.sync(SECOND)
+    upstream.commit("acme/third", {"c": TRUE})
+    upstream.fetched.clear()
+    read = _reads(other)
+    assert other.sync(job("acme/third", workers=1)).outcome == "published"
+    assert upstream.fetched == []
+    assert blob_key(Sha256.of(OTHER)) not in read
+    assert _files(shelf, "acme/third")["c"].sha256 == Sha256.of(TRUE)
+
+
+def test_a_machine_with_a_fresh_state_reads_a_content_once_and_fetches_nothing(
+    first: Machine, upstream: Upstream, shelf: Shelf
+) -> None:
+    other, blob = Machine(upstream, shelf), blob_key(Sha256.of(OTHER))
+    read = _reads(other)
+    upstream.fetched.clear()
+    for repo in ("acme/third", "acme/fourth", "acme/fifth"):
+        upstream.commit(repo, {"c": OTHER})
+        assert other.sync(job(repo, workers=1)).outcome == "published"
+    assert read.count(blob) == 1
+    assert upstream.fetched == []
+
+
+def test_what_a_machine_has_brought_itself_it_never_reads_again(
+    first: Machine, upstream: Upstream, shelf: Shelf
+) -> None:
+    upstream.commit("acme/third", {"c": OTHER})
+    read = _reads(first)
+    assert first.sync(job("acme/third", workers=1)).outcome == "published"
+    assert blob_key(Sha256.of(OTHER)) not in read
+
+
+@pytest.mark.parametrize(
+    "body", [None, b"", b"EVI", b"EVILS", b"LIVE"], ids=["gone", "empty", "short", "long", "other"]
+)
+def test_a_blob_that_is_not_what_a_true_listing_says_is_fetched(
+    first: Machine, upstream: Upstream, shelf: Shelf, body: bytes | None
+) -> None:
+    key = blob_key(Sha256.of(OTHER))
+    shelf.objects.pop(key)
+    if body is not None:
+        shelf.objects[key] = (body, shelf.clock.now)
+    upstream.commit("acme/third", {"c": OTHER})
+    upstream.fetched.clear()
+    assert Machine(upstream, shelf).sync(job("acme/third", workers=1)).outcome == "published"
+    assert upstream.fetched == ["c"]
+    assert shelf.objects[key][0] == OTHER
+
+
+def _reads(machine: Machine) -> list[str]:
+    """The keys that a machine reads from now on, as it reads them."""
+    read: list[str] = []
+    machine.view.before = lambda verb, key: read.append(key) if verb == "read" else None
+    return read
+
+
 def _verify(machine: Machine) -> VerifyReport:
     return Verification(machine.site).run()
 

@@ -14,6 +14,8 @@ from tests.engine.machines import Index
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 
+ALL = ("known", "told", "learn", "hear", "mark_complete")
+
 
 class Broken(Index):
     """An index that fails in some of its verbs."""
@@ -30,6 +32,14 @@ class Broken(Index):
         self._fail("learn", StoreFull)
         super().learn(pairs)
 
+    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        self._fail("told", StoreUnavailable)
+        return super().told(oids)
+
+    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._fail("hear", StoreFull)
+        super().hear(pairs)
+
     def mark_complete(self) -> None:
         self._fail("mark_complete", StoreFull)
 
@@ -42,7 +52,7 @@ def _use(workshop: Workshop, index: Index) -> None:
     workshop.site = replace(workshop.site, targets={"bucket": replace(workshop.site.targets["bucket"], index=index)})
 
 
-@pytest.mark.parametrize("verbs", [("known",), ("learn",), ("mark_complete",), ("known", "learn", "mark_complete")])
+@pytest.mark.parametrize("verbs", [("known",), ("told",), ("learn",), ("hear",), ("mark_complete",), ALL])
 def test_an_index_that_fails_costs_no_repo(hub: Hub, workshop: Workshop, verbs: tuple[str, ...]) -> None:
     hub.model("acme/other", license="mit").commit({"a": b"0"})
     workshop.sync(job("acme/other"))

@@ -52,6 +52,23 @@ def test_a_later_lesson_replaces_an_earlier_one(index: SqliteIndex) -> None:
     assert index.known([oid]) == {oid: Sha256.of(b"b")}
 
 
+def test_what_was_only_heard_is_told_and_not_known(index: SqliteIndex) -> None:
+    index.hear(pairs(0, 1_200))
+    assert index.known(pairs(0, 1_200)) == {}
+    assert index.told(pairs(600, 1_800)) == pairs(600, 1_200)
+
+
+def test_what_is_heard_never_takes_the_place_of_what_was_learned(index: SqliteIndex) -> None:
+    oid = next(iter(pairs(0, 1)))
+    index.hear({oid: Sha256.of(b"a")})
+    index.hear({oid: Sha256.of(b"b")})
+    assert index.told([oid]) == {oid: Sha256.of(b"b")}
+    index.learn({oid: Sha256.of(b"c")})
+    index.hear({oid: Sha256.of(b"a")})
+    assert index.known([oid]) == {oid: Sha256.of(b"c")}
+    assert index.told([oid]) == {}
+
+
 def test_it_is_still_known_when_opened_again(index: SqliteIndex, path: Path) -> None:
     index.learn(pairs(0, 3))
     index.mark_complete()
