@@ -17,6 +17,8 @@ from tests.chaos.truth import Bytes, Files, RepoName, Truth
 
 REHASHED = 0.1
 """The share of contents that are hashed again although nothing has touched them since they were right."""
+HISTORY = 50
+"""The commits of a page of the Hub's."""
 
 
 class Problem(Exception):
@@ -67,13 +69,24 @@ class Inspector:
         if top["commit"] != commit:
             raise Problem(MIXED, f"{place}: its root is of commit {top['commit']}")
         info = self._document(place, top["info"])
-        self._document(place, top["commits"])
+        self._check_history(place, commit, top["last"], self._document(place, top["commits"]))
         entries = [entry for _, digest in top["shards"] for entry in self._document(place, digest)]
-        listed = {one["path"]: Bytes(one["size"], one["sha256"]) for one in entries if one["type"] == "file"}
-        siblings = {one["rfilename"] for one in info["siblings"]}
-        if info["sha"] != commit or siblings != listed.keys():
-            raise Problem(MIXED, f"{place}: info and listing disagree ({info['sha']}, {siblings ^ listed.keys()})")
+        listed = {one["path"]: _listed(place, one) for one in entries if one["type"] == "file"}
+        siblings = {one["rfilename"]: one for one in info["siblings"]}
+        if info["sha"] != commit or siblings.keys() != listed.keys():
+            seen = f"{info['sha']}, {siblings.keys() ^ listed.keys()}"
+            raise Problem(MIXED, f"{place}: info and listing disagree ({seen})")
+        other = [path for path, one in siblings.items() if "size" in one and _sibling(one) != _in_info(listed[path])]
+        if other:
+            raise Problem(WRONG, f"{place}: info and listing say different things of {other[:3]}")
         return listed
+
+    def _check_history(self, place: str, commit: str, last: Mapping[str, str], commits: Any) -> None:
+        """The newest commits, as they were made; where the upstream told of none, the commit alone, without a title."""
+        told, true = [one["id"] for one in commits], self.truth.history(commit)[:HISTORY]
+        untold = told == [commit] and not commits[0]["title"]
+        if last["id"] != commit or (told != true and not untold):
+            raise Problem(WRONG, f"{place}: its history is {told[:3]} ({len(told)}), last {last['id']}, not {true[:3]}")
 
     def _document(self, place: str, digest: str) -> Any:
         body = self.shelf.get(key_of(digest))
@@ -88,6 +101,9 @@ class Inspector:
             return
         more, fewer = sorted(listed.keys() - files.keys()), sorted(files.keys() - listed.keys())
         other = [path for path in listed.keys() & files.keys() if listed[path] != files[path]]
+        if not more and not fewer and all(_same_bytes(listed[path], files[path]) for path in other):
+            path = other[0]
+            raise Problem(WRONG, f"{place}: git's words of {path} are {listed[path]}, not {files[path]}")
         raise Problem(MIXED, f"{place}: too many {more[:3]}, missing {fewer[:3]}, of another commit {other[:3]}")
 
     def _check(self, place: str, content: Bytes) -> None:
@@ -98,6 +114,29 @@ class Inspector:
             raise Problem(WRONG, f"{place}: {found.size} bytes, {found.sha256}, instead of {content}")
         with self._lock:
             self._right[content.sha256] = found.mark
+
+
+def _listed(place: str, entry: Mapping[str, Any]) -> Bytes:
+    """What an entry of the tree says; its `lfs` must say the same again."""
+    lfs = entry.get("lfs")
+    if lfs is not None and (lfs["oid"], lfs["size"]) != (entry["sha256"], entry["size"]):
+        raise Problem(WRONG, f"{place}: {entry['path']} is another file by its lfs: {entry}")
+    return Bytes(entry["size"], entry["sha256"], entry["oid"], None if lfs is None else lfs["pointerSize"])
+
+
+def _sibling(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    lfs = entry.get("lfs")
+    return entry["size"], entry["blobId"], lfs and (lfs["sha256"], lfs["size"], lfs["pointerSize"])
+
+
+def _in_info(content: Bytes) -> tuple[object, ...]:
+    """What the info of a snapshot says of a content: the SHA-256 of LFS files alone."""
+    lfs = None if content.pointer_size is None else (content.sha256, content.size, content.pointer_size)
+    return content.size, content.oid, lfs
+
+
+def _same_bytes(one: Bytes, other: Bytes) -> bool:
+    return (one.size, one.sha256) == (other.size, other.sha256)
 
 
 def key_of(digest: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,59 @@ def _name_another_tree(one: World, blob: Path) -> None:
     _rewrite(one, lambda document: document["snapshots"].update(dict.fromkeys(document["snapshots"], root)))
 
 
+def _swap_git_ids(one: World, blob: Path) -> None:
+    """In the tree alone, where they are the ETags of small files."""
+
+    def swapped(shard: Any) -> None:
+        small, other = [entry for entry in shard if entry["type"] == "file" and "lfs" not in entry][:2]
+        small["oid"], other["oid"] = other["oid"], small["oid"]
+
+    _republish(one, lambda top: top["shards"][0].__setitem__(1, _again(one, top["shards"][0][1], swapped)))
+
+
+def _resize_a_pointer(one: World, blob: Path) -> None:
+    def resized(shard: Any) -> None:
+        next(entry for entry in shard if "lfs" in entry)["lfs"]["pointerSize"] += 1
+
+    _republish(one, lambda top: top["shards"][0].__setitem__(1, _again(one, top["shards"][0][1], resized)))
+
+
+def _change_the_info(one: World, blob: Path) -> None:
+    def changed(info: Any) -> None:
+        info["siblings"][0]["blobId"] = "0" * 40
+
+    _republish(one, lambda top: top.update(info=_again(one, top["info"], changed)))
+
+
+def _forget_the_history(one: World, blob: Path) -> None:
+    def forgotten(commits: Any) -> None:
+        commits[0]["id"] = "0" * 40
+
+    _republish(one, lambda top: top.update(commits=_again(one, top["commits"], forgotten)))
+
+
+def _republish(one: World, change: Callable[[dict[str, Any]], None]) -> None:
+    """Every snapshot of the repo, with a root that is changed and goes by its own digest."""
+
+    def renamed(document: dict[str, dict[str, str]]) -> None:
+        for commit, root in document["snapshots"].items():
+            document["snapshots"][commit] = _again(one, root, change)
+
+    _rewrite(one, renamed)
+
+
+def _again(one: World, digest: str, change: Callable[[Any], None]) -> str:
+    """Write a document anew after a change; its digest."""
+    document = json.loads((_mirror(one) / key_of(digest)).read_text())
+    change(document)
+    body = json.dumps(document).encode()
+    written = hashlib.sha256(body).hexdigest()
+    path = _mirror(one) / key_of(written)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return written
+
+
 def _rewrite(one: World, change: Callable[[dict[str, dict[str, str]]], None]) -> None:
     path = _mirror(one) / WEIGHTS.refs_key
     document = json.loads(path.read_text())
@@ -84,7 +139,16 @@ def _mirror(one: World) -> Path:
 
 @pytest.mark.parametrize(
     ("harm", "kind"),
-    [(_flip_a_byte, WRONG), (_remove, LOST), (_forget_the_commit, LOST), (_name_another_tree, MIXED)],
+    [
+        (_flip_a_byte, WRONG),
+        (_remove, LOST),
+        (_forget_the_commit, LOST),
+        (_name_another_tree, MIXED),
+        (_swap_git_ids, WRONG),
+        (_resize_a_pointer, WRONG),
+        (_change_the_info, WRONG),
+        (_forget_the_history, WRONG),
+    ],
 )
 def test_what_must_not_be_is_seen(calm: World, harm: Callable[[World, Path], None], kind: str) -> None:
     commit = calm.upstream.repo(WEIGHTS).head()

@@ -11,10 +11,15 @@ from urllib.parse import unquote
 
 @dataclass(frozen=True)
 class Bytes:
-    """A content: its size in bytes and its SHA-256 in hex."""
+    """A content: its size in bytes, its SHA-256 in hex, and what git keeps of it where it is.
+
+    `oid` is the id of the blob in git, in hex: of the content, or of the LFS pointer, of `pointer_size` bytes.
+    """
 
     size: int
     sha256: str
+    oid: str = ""
+    pointer_size: int | None = None
 
 
 Files = Mapping[str, Bytes]
@@ -99,6 +104,14 @@ class Truth:
             while at is not None and at != older:
                 at = self._parents.get(at)
             return at is not None and older != of
+
+    def history(self, commit: str) -> list[str]:
+        """A commit and those it was made on, newest first."""
+        with self._lock:
+            ids = [commit]
+            while (parent := self._parents.get(ids[-1])) is not None:
+                ids.append(parent)
+            return ids
 
     def content_at(self, path: str) -> Bytes | None:
         """The content behind a request's path on either origin of the Hub; None for what is no file."""

@@ -187,7 +187,7 @@ class Upstream:
 
 
 def _bytes_of(file: File) -> Bytes:
-    return Bytes(file.size, file.content.sha256)
+    return Bytes(file.size, file.content.sha256, file.oid, len(file.pointer) if file.lfs else None)
 
 
 def total(contents: Iterable[Bytes]) -> int:
