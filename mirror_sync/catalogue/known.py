@@ -24,6 +24,15 @@ _SAID = {
     State.ELSEWHERE: "published into what was the job's target before",
     State.NEVER: "no run has looked at it yet",
 }
+# Of a failed attempt, or of what is gone, by the code of the error: a reader can do nothing with a code.
+_BY_CODE = {
+    "not-found-or-private": "the upstream has no such repo, or does not show it to this mirror",
+    "revision-not-found": "the upstream has no such branch, tag or commit",
+    "disabled": "the upstream has switched it off",
+    "unreachable": "the upstream did not answer at the last attempt",
+    "rate-limited": "the upstream asked to wait at the last attempt",
+    "integrity": "what the upstream sent at the last attempt was not what it had promised",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,10 @@ class Known:
 def public_line(line: Line) -> Line:
     """A line without what is the operator's alone: no message of an error, which may name folders, hosts, tokens."""
     state = State.PUBLISHED if line.state.mirrored else line.state
-    said = _SAID.get(line.state)
-    reason = "" if state.mirrored else line.reason if said is None else said
-    code = f" ({line.code})" if said is not None and line.code and state is not State.NEVER else ""
-    return replace(line, state=state, outcome=None, reason=f"{reason}{code}")
+    if state.mirrored:
+        reason = ""
+    elif state in (State.FAILED, State.GONE):
+        reason = _BY_CODE.get(line.code, f"{_SAID[state]} ({line.code})" if line.code else _SAID[state])
+    else:
+        reason = _SAID.get(state, line.reason)
+    return replace(line, state=state, outcome=None, reason=reason)

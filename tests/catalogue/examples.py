@@ -97,8 +97,8 @@ def lack(one: RepoRow) -> Lack:
     reasons = {
         "held": "licence other is not named (license_name): a person must read it",
         "refused": "licence gpl-3.0 is not in licenses.allow",
-        "gated": "the upstream has admitted no account of this mirror (gated)",
-        "failed": "the last attempt failed (unreachable)",
+        "gated": "the upstream has admitted no account of this mirror",
+        "failed": "the upstream did not answer at the last attempt",
     }
     return Lack(one.kind, one.repo, "main", "nightly", one.state, reasons.get(one.state, "no run has looked at it yet"))
 
