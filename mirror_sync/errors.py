@@ -34,6 +34,7 @@
 
 from __future__ import annotations
 
+import http.client
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -214,3 +215,18 @@ MAY_PASS = frozenset(
     error.code for error in (Unreachable, RateLimited, BadAnswer, IntegrityError, StoreUnavailable, ClusterError)
 )
 """The codes of the errors after which the same may succeed later."""
+
+
+def cause_of(error: BaseException) -> str:
+    """Why a request got no answer, in a few words: what went wrong first in it.
+
+    What is handled meanwhile, an error of ours, is of the request before, and has no part in this one.
+    """
+    while (deeper := error.__cause__ or error.__context__) is not None and not isinstance(deeper, MirrorError):
+        error = deeper
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+        return "it closed the connection"
+    reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
+    return str(reason or type(error).__name__)

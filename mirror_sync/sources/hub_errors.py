@@ -6,7 +6,6 @@ the API and the bytes, on https and on plain http.
 
 from __future__ import annotations
 
-import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ from mirror_sync.errors import (
     Disabled,
     FileNotFound,
     Gated,
-    MirrorError,
     NoSuchCall,
     NotFoundOrPrivate,
     RateLimited,
@@ -27,6 +25,7 @@ from mirror_sync.errors import (
     TokenRejected,
     Unreachable,
     UpstreamError,
+    cause_of,
 )
 from mirror_sync.sources.network import spoken_origin
 
@@ -96,7 +95,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def unreachable(url: str, error: BaseException) -> Unreachable:
     """A request that got no answer, in one line without the address's path: a signed one is a secret."""
-    return Unreachable(f"{spoken_origin(url)} does not answer: {_root_cause(error)}")
+    return Unreachable(f"{spoken_origin(url)} does not answer: {cause_of(error)}")
 
 
 def _by_code(status: int, headers: Mapping[str, str], asked: Asked) -> UpstreamError | None:
@@ -163,18 +162,6 @@ def _window(headers: Mapping[str, str]) -> float | None:
     if found is None or int(found[1]) > 0:
         return None  # a 429 with budget left is a limit of another kind
     return int(found[2]) + 1.0  # the server rounds down
-
-
-def _root_cause(error: BaseException) -> str:
-    """What went wrong first in this request. What is handled meanwhile, an error of ours, is of the one before."""
-    while (deeper := error.__cause__ or error.__context__) is not None and not isinstance(deeper, MirrorError):
-        error = deeper
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
-        return "it closed the connection"
-    reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
-    return str(reason or type(error).__name__)
 
 
 def bad_answer(asked: Asked, why: object) -> BadAnswer:

@@ -18,6 +18,7 @@ from botocore.exceptions import (
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
+    ReadTimeoutError,
     ResponseStreamingError,
 )
 from botocore.exceptions import (
@@ -25,7 +26,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
+from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable, cause_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ErrorTypeDef
@@ -46,7 +47,6 @@ _TRANSIENT_STATUS = (408, 409, 425, 429)
 _STATUS_OF_CODE = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}  # where a batch gives none
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 _TRANSPORT = (
-    NoConnection,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
@@ -75,6 +75,8 @@ def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[Non
         raise _no_answer(place, f"an answer without {lacking}") from lacking
     except ResponseParserError as error:
         raise _no_answer(place, "an answer that is not the XML of an S3 server") from error
+    except (NoConnection, ReadTimeoutError) as error:  # their words are the whole address again, without the reason
+        raise StoreUnavailable(f"{place}: no answer: {cause_of(error)}") from error
     except _TRANSPORT as error:
         raise StoreUnavailable(f"{place}: {_line(error)}") from error
     except (BotoCoreError, ValueError) as error:  # a bucket's name, an endpoint, a profile that cannot be used

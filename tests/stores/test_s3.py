@@ -47,6 +47,16 @@ def answering(answer: Answer) -> Iterator[S3Store]:
 
 class TestRefusals:
     @every_call
+    def test_a_server_that_does_not_answer_is_named_once_and_with_the_reason(
+        self, call: Callable[[S3Store], object]
+    ) -> None:
+        url = f"http://{LOOPBACK}:{free_port()}"
+        with pytest.raises(StoreUnavailable, match=r"no answer: Connection refused$") as caught:
+            call(S3Store("b", "", options(url)))
+        assert str(caught.value).count(url) == 1
+        assert "?" not in str(caught.value)
+
+    @every_call
     def test_a_wrong_secret_is_denied_and_not_shown(self, radosgw: S3Server, call: Callable[[S3Store], object]) -> None:
         """Only a real server tells: moto takes any secret."""
         wrong = replace(options_of(radosgw), secret_key="not-the-secret")
