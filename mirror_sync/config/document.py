@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 from yaml.composer import Composer
+from yaml.error import Mark
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
 from yaml.reader import Reader
@@ -26,6 +27,7 @@ from mirror_sync.errors import ConfigError, Fault
 _MAX_NODES = 200_000
 _MAX_DEPTH = 32
 _CORE = "tag:yaml.org,2002:"
+_NO_TAGS = "tags (!!name) are not read here; remove it, or put the whole value in quotes"
 _UNFIT = re.compile("[\0\ud800-\udfff]")  # an escape can name what no text may hold
 
 
@@ -58,16 +60,14 @@ def _alone(path: Path, message: str, line: int = 1, column: int = 1) -> ConfigEr
     return ConfigError((Fault(str(path), line, column, "", message),))
 
 
-def _compose(path: Path, text: str) -> tuple[Node | None, list[Place]]:
+def _compose(path: Path, text: str) -> tuple[Node | None, Mapping[Place, str]]:
     loader = None
     try:
         loader = _Loader(text)
         return loader.get_single_node(), loader.tags
     except yaml.MarkedYAMLError as error:
-        began = any(words in (error.problem or "") for words in _FAR_FROM_ITS_CAUSE)
-        mark = (error.context_mark if began else None) or error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _alone(path, _plainly(error.problem or ""), line, column) from None
+        message, place = _cause(text, error)
+        raise _alone(path, message, *place) from None
     except yaml.reader.ReaderError as error:
         place = _place_of(text, error.position)
         raise _alone(path, f"the character #x{ord(text[error.position]):04x} is not allowed in YAML", *place) from None
@@ -83,19 +83,85 @@ def _place_of(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, position - before.rfind("\n")
 
 
-_FAR_FROM_ITS_CAUSE = ("could not find expected ':'", "unexpected end of stream")  # noticed lines after it began
+def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Place]:
+    """What is wrong, and where. A parser says where it noticed, which may be lines after the slip of the pen."""
+    problem, within = error.problem or "", error.context or ""
+    began, noticed = error.context_mark, error.problem_mark
+    bare = _bare(text, began, noticed) if began and noticed and "expected ','" in problem else None
+    if bare is not None:
+        return _wants_quotes(text[bare]), Place(*_place_of(text, bare))
+    if began and within.endswith(("an alias", "an anchor", "a tag", "a node")) and text[began.index] in _SIGILS:
+        return _wants_quotes(text[began.index]), _mark(began)
+    if began and "could not find expected ':'" in problem:
+        return _without_colon(text.splitlines()[began.line]), _mark(began)
+    if noticed and "mapping values are not allowed" in problem:
+        return _stray_colon(text, noticed)
+    return _plainly(problem), _mark((began if "unexpected end of stream" in problem else None) or noticed)
+
+
+def _mark(mark: Mark | None) -> Place:
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+
+
+_SIGILS = {"*": "*.bin", "&": "&name", "!": "!org/name"}  # with an example of text that begins so
+_BARE = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|[\[{,:]\s*(?P<sigil>!)""")
+_FAR = 4000  # characters of a bracket's content that are looked at
+
+
+def _wants_quotes(sigil: str) -> str:
+    return f'a value that begins with {sigil} wants quotes, as in "{_SIGILS[sigil]}"'
+
+
+def _bare(text: str, began: Mark, noticed: Mark) -> int | None:
+    """Where a value between brackets begins with a ! outside of quotes: it takes comma and bracket with it."""
+    found = _BARE.finditer(text, began.index, min(noticed.index, began.index + _FAR))
+    return next((match.start("sigil") for match in found if match["sigil"]), None)
+
+
+def _stray_colon(text: str, noticed: Mark) -> tuple[str, Place]:
+    """A key where a value ends that began in a line above: that line lacks its colon, or this one stands too deep."""
+    lines = text.splitlines()[: noticed.line + 1]
+    key = lines[noticed.line][: noticed.column]
+    above = next((line for line in range(noticed.line - 1, -1, -1) if lines[line].strip()), None)
+    if above is None or not _LONE_KEY.fullmatch(key):
+        return _plainly("mapping values are not allowed"), _mark(noticed)
+    if _HAS_COLON.search(lines[above]):
+        return _plainly("expected <block end>"), Place(noticed.line + 1, _margin(key) + 1)
+    return _without_colon(lines[above]), Place(above + 1, _margin(lines[above]) + 1)
+
+
+_LONE_KEY = re.compile(r"\s*[A-Za-z0-9._\-]+\s*")
+_HAS_COLON = re.compile(r":(?:\s|$)")
+_FIRST_WORD = re.compile(r"\s*(?:-\s+)*([a-z_]+)")
+
+
+def _margin(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _without_colon(line: str) -> str:
+    """A line that holds no key. Its first word is repeated if a key is called so: any other may be part of a secret."""
+    from mirror_sync.config.schema import keys  # only a fault needs them, and they need all models
+
+    word = _FIRST_WORD.match(line)
+    named = word[1] if word and word[1] in keys() else ""
+    return f"lacks a colon after {named}; write {named}: and its value" if named else "a key without ': ' after it"
+
+
 _PLAIN_WORDS = (
     (r"character '\\t'", "a tab cannot indent in YAML; use spaces"),
     (r"character '.*' that cannot start", "this character cannot begin a value; put the value in quotes"),
     (r"mapping values are not allowed", "a second ': ' in one line; put the value in quotes, or begin a new line"),
-    (r"could not find expected ':'", "a key without ': ' after it"),
     (r"expected <block end>", "the indentation does not fit the lines above"),
     (
         r"expected ',' or '[\]}]'",
         "brackets that are not closed, or lack a comma; between brackets, put ${NAME} in quotes",
     ),
     (r"end of stream", "the file ends inside a quoted value"),
-    (r"undefined alias", "no anchor (&name) of this name stands above; put a value that begins with * in quotes"),
+    (
+        r"undefined alias",
+        'no anchor (&name) of this name stands above; a value that begins with * wants quotes, as in "*.bin"',
+    ),
     (r"another document", "the file holds a second document; remove the line ---"),
     (r"duplicate anchor|second occurrence", "this anchor (&name) stands already above"),
 )
@@ -130,12 +196,12 @@ class _Loader(Reader, Scanner, Parser, Composer, _Resolver):
         Parser.__init__(self)
         Composer.__init__(self)
         _Resolver.__init__(self)
-        self.tags: list[Place] = []
+        self.tags: dict[Place, str] = {}
 
     def compose_node(self, parent: Node | None, index: object) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it bare
         if getattr(event, "tag", None) is not None:
-            self.tags.append(Place(event.start_mark.line + 1, event.start_mark.column + 1))
+            self.tags[Place(event.start_mark.line + 1, event.start_mark.column + 1)] = event.tag
         return super().compose_node(parent, index)  # type: ignore[arg-type]  # the stubs know no sequence's index
 
 
@@ -144,14 +210,15 @@ class _Walk:
     """From nodes to plain values; every value an alias repeats is built anew, with its own trail."""
 
     file: str
-    tags: list[Place]
+    tags: Mapping[Place, str]
     keys: dict[Trail, Place] = field(default_factory=dict)
     values: dict[Trail, Place] = field(default_factory=dict)
     faults: Findings = field(default_factory=Findings)
 
     def document(self, node: MappingNode) -> Document:
-        for place in self.tags:
-            self.faults.add((), "tags (!name) are not read here; remove it, or put the whole value in quotes", place)
+        for place, tag in self.tags.items():
+            known = tag.startswith(_CORE)
+            self.faults.add((), _NO_TAGS if known else f"{_wants_quotes('!')}; tags are not read here", place)
         value = self._value(node, ())
         return Document(self.file, value, self.keys, self.values, self.faults)
 
@@ -204,6 +271,8 @@ class _Walk:
 
     def _scalar(self, node: Node, trail: Trail) -> object:
         text = str(node.value)
+        if self.values[trail] in self.tags:
+            self.faults.mute(trail)  # what is left of the value without its tag is not what was meant
         match node.tag.removeprefix(_CORE):
             case "null":
                 return None

@@ -50,6 +50,10 @@ class Findings:
         if place is None:
             self._trails.add(trail)
 
+    def mute(self, trail: Trail) -> None:
+        """Say nothing more about the value of a trail, of which a finding with a place of its own has said all."""
+        self._trails.add(trail)
+
     def extend(self, later: Iterable[Finding]) -> None:
         """Add what a later check found, except about values that are known to be wrong."""
         known = frozenset(self._trails)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from mirror_sync.config.model import File
@@ -11,6 +12,14 @@ def json_schema() -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) as plain values; it holds nothing of any file."""
     schema = _as_written(File.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mirror-sync jobs.yaml"}
+
+
+@cache
+def keys() -> frozenset[str]:
+    """All keys that the format knows, wherever they stand; names of upstreams and targets are none."""
+    schema = json_schema()
+    shapes = (schema, *schema["$defs"].values())
+    return frozenset(key for shape in shapes for key in shape.get("properties", ()))
 
 
 def _as_written(node: Any) -> Any:

@@ -72,5 +72,17 @@ def test_two_jobs_do_not_meet_at_a_repo_that_one_of_them_denies() -> None:
     assert warnings(f"{REST}jobs: [{one}, {two}]\n") == []
 
 
-def test_a_denial_without_quotes_is_told_to_get_them() -> None:
-    assert "put the whole value in quotes" in faults(job("repos: [acme/*, !acme/x ]"))[0]
+@pytest.mark.parametrize(
+    ("repos", "place"),
+    [
+        (" [acme/*, !acme/x ]", "6:19"),
+        (" [!acme/x, acme/*]", "6:11"),
+        (" [acme/*, !acme/x]", "6:19"),
+        ("\n  - !acme/x\n  - acme/*", "7:5"),
+        ("\n  - acme/*\n  - !acme/x", "8:5"),
+    ],
+)
+def test_a_denial_without_quotes_is_told_to_get_them_and_nothing_else_is_said(repos: str, place: str) -> None:
+    """Nobody is told to take the mark away, which would mirror what was to be denied."""
+    (told,) = faults(f"{REST}jobs:\n- name: one\n  repos:{repos}\n")
+    assert told.startswith(f'jobs.yaml:{place}: a value that begins with ! wants quotes, as in "!org/name"')

@@ -14,6 +14,10 @@ from tests.config.texts import JOBS, REST, fault, faults, settings
 MAPPING = "write keys at the left margin, beginning with version: 1"
 DEEP = "the file is nested deeper than 32 levels, or an alias contains itself"
 
+STAR = 'a value that begins with * wants quotes, as in "*.bin"'
+DENIAL = 'a value that begins with ! wants quotes, as in "!org/name"'
+VERSION = "lacks a colon after version; write version: and its value"
+
 UNREADABLE = {
     "empty": ("", f"1:1: the file is empty; {MAPPING}"),
     "only comments": ("# nothing yet\n", f"1:1: the file is empty; {MAPPING}"),
@@ -40,9 +44,32 @@ UNREADABLE = {
     "an open quote": ('a: "b\n', "1:4: the file ends inside a quoted value"),
     "an unknown anchor": (
         "a: *b\n",
-        "1:4: no anchor (&name) of this name stands above; put a value that begins with * in quotes",
+        '1:4: no anchor (&name) of this name stands above; a value that begins with * wants quotes, as in "*.bin"',
     ),
     "an anchor twice": ("a: &x 1\nb: &x 2\n", "2:4: this anchor (&name) stands already above"),
+    "a star before a dot": ("a: [*.bin]\n", f"1:5: {STAR}"),
+    "a star alone": ("a: *\n", f"1:4: {STAR}"),
+    "a star in a list": ("a:\n  - *.x\n", f"2:5: {STAR}"),
+    "an odd anchor": ("a: &.x b\n", '1:4: a value that begins with & wants quotes, as in "&name"'),
+    "a denial at the end of brackets": ("a: [b/*, !b/c]\nx: 1\n", f"1:10: {DENIAL}"),
+    "a denial alone in brackets": ("a: [ !b/c]\n", f"1:6: {DENIAL}"),
+    "a denial after a quoted one": ("a: ['!b/d', \"!b/e\", !b/c-*]\n", f"1:21: {DENIAL}"),
+    "a denial in a line of its own": ("a: [b/*,\n  !b/c]\n", f"2:3: {DENIAL}"),
+    "two marks of a denial": ("a: !x!b c\n", f"1:4: {DENIAL}"),
+    "a quoted denial in brackets that are not closed": (
+        "a: ['!b/c'\nx: 1\n",
+        "2:1: brackets that are not closed, or lack a comma; between brackets, put ${NAME} in quotes",
+    ),
+    "a first key without a colon": ("# x\nversion 1\nstate_dir: x\n", f"2:1: {VERSION}"),
+    "a key without a colon, lines before the next": ("version 1\n\n\njobs:\n  - x: 1\n", f"1:1: {VERSION}"),
+    "a later key without a colon": ("jobs: 1\nversion 1\nstate_dir: x\n", f"2:1: {VERSION}"),
+    "a last key without a colon": ("jobs: 1\nversion 1\n", f"2:1: {VERSION}"),
+    "a job's key without a colon": (
+        "jobs:\n  - name one\n    repos: [a]\n",
+        "2:3: lacks a colon after name; write name: and its value",
+    ),
+    "a word of nobody without a colon": ("secret 1\nversion: 1\n", "1:1: a key without ': ' after it"),
+    "a key below a value": ("a: x\n  b: c\n", "2:3: the indentation does not fit the lines above"),
     "two documents": ("a: 1\n---\nb: 2\n", "2:1: the file holds a second document; remove the line ---"),
     "an escape beyond Unicode": ('a: "\\UFFFFFFFF"\n', "1:7: an escape or directive here names no character"),
     "an alias of itself": ("a: &a [*a]\n", f"1:4: {DEEP}"),
@@ -83,7 +110,7 @@ def test_faults_of_yaml_that_can_be_read_on_come_together() -> None:
         "jobs.yaml:6:1: a key must be text; put '1' in quotes",
         "jobs.yaml:7:1: a key must be text; a list or mapping stands here",
         "jobs.yaml:8:3: a key must be text; a list or mapping stands here",
-        "jobs.yaml:10:8: tags (!name) are not read here; remove it, or put the whole value in quotes",
+        "jobs.yaml:10:8: tags (!!name) are not read here; remove it, or put the whole value in quotes",
         "jobs.yaml:11:1: merge keys (<<) are not read here; put common keys under defaults",
     ]
 
