@@ -78,9 +78,9 @@ def _compose(path: Path, text: str) -> tuple[Node | None, Mapping[Place, str]]:
         raise _alone(path, "an escape or directive here names no character", line, column) from None
 
 
-def _place_of(text: str, position: int) -> tuple[int, int]:
+def _place_of(text: str, position: int) -> Place:
     before = text[:position]
-    return before.count("\n") + 1, position - before.rfind("\n")
+    return Place(before.count("\n") + 1, position - before.rfind("\n"))
 
 
 def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Place]:
@@ -89,7 +89,7 @@ def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Place]:
     began, noticed = error.context_mark, error.problem_mark
     bare = _bare(text, began, noticed) if began and noticed and "expected ','" in problem else None
     if bare is not None:
-        return _wants_quotes(text[bare]), Place(*_place_of(text, bare))
+        return _wants_quotes(text[bare]), _place_of(text, bare)
     if began and within.endswith(("an alias", "an anchor", "a tag", "a node")) and text[began.index] in _SIGILS:
         return _wants_quotes(text[began.index]), _mark(began)
     if began and "could not find expected ':'" in problem:
