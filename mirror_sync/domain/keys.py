@@ -64,6 +64,16 @@ def is_active_prune(key: str) -> bool:
     return key.endswith(".active")
 
 
+def done_of(active: str) -> str:
+    """The key that says of the prune of an active notice that it ended."""
+    return f"{active.removesuffix('.active')}.done"
+
+
+def is_refs(key: str) -> bool:
+    """Whether a key is that of a repo's refs, also of a repo that `repo_of` does not know."""
+    return key.startswith(HUB) and key.endswith("/refs.json")
+
+
 def repo_of(key: str) -> Repo | None:
     """The repo whose refs a key holds, None when it is no such key."""
     match = _REFS.fullmatch(key)

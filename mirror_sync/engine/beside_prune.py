@@ -11,7 +11,7 @@ from functools import partial
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key, is_active_prune
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.prune_notices import prune_notices
+from mirror_sync.engine.prune_notices import Elapsed, Notices, bury, dead_notices, prune_notices
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
@@ -34,7 +34,13 @@ class Watch:
 
     def __init__(self, site: Site, target: Target, repo: Repo, mapper: Mapper = map) -> None:
         self._site, self._target, self._repo, self._mapper = site, target, repo, mapper
-        self.known = prune_notices(target)
+        self._since = Elapsed(site)  # before the list: an older one is no harm
+        self._known = prune_notices(target)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The keys of the notices that were there at the last list."""
+        return frozenset(self._known)
 
     def publish(
         self, snapshot: tuple[CommitId, Sha256], granted: Collection[Sha256] | None, put: Callable[[], None]
@@ -45,13 +51,36 @@ class Watch:
         Raises Swept, before or after `put` was called.
         """
         found = prune_notices(self._target)
-        if granted is not None and (found - self.known or any(map(is_active_prune, found))):
-            self._protect(self._names(*snapshot) - frozenset(granted))
-        self.known = found
+        dead = frozenset[str]()
+        if granted is not None and (noticed := self._noticed(found)):
+            dead = self._dead(found, snapshot[1])
+            if noticed - dead:
+                self._protect(self._names(*snapshot) - frozenset(granted))
+        self._known = found
         put()
-        if prune_notices(self._target) - self.known:  # one began after the look above: what it removed is not there now
+        # A prune that began after the look above: what it removed is not there now.
+        if prune_notices(self._target).keys() - self.known - dead:
             self._forget_expired(keep=snapshot[0])
             self._stats(self._names(*snapshot))
+
+    def _noticed(self, found: Notices) -> frozenset[str]:
+        """Notices that ask for care: new ones, and those of prunes that go on or died."""
+        return frozenset((*(found.keys() - self.known), *filter(is_active_prune, found)))
+
+    def _dead(self, found: Notices, root: Sha256) -> frozenset[str]:
+        """Notices of prunes that were dead before this sync first looked: they removed nothing that it saw.
+
+        They are cleared away: no prune may come for long. The store's clock is that of the root, put a moment ago, or
+        of a later notice; an older one lets a prune seem alive, which costs time alone.
+        """
+        stat = self._target.store.stat(blob_key(root))
+        if stat is None:
+            return frozenset()
+        notices = {**self._known, **found}
+        dead = dead_notices(notices, max(stat.modified, *notices.values()) - self._since())
+        for key in filter(is_active_prune, dead & found.keys()):
+            bury(self._site, self._target, key)
+        return dead
 
     def _forget_expired(self, keep: CommitId) -> None:
         """Our refs.json was made from one that a prune has changed since: what it let go must not come back torn."""

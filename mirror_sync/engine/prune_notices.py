@@ -6,21 +6,61 @@ See docs/decisions/0005-prune-beside-sync.md.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from contextlib import suppress
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import PRUNES, is_active_prune, prune_key
+from mirror_sync.domain.keys import PRUNES, done_of, is_active_prune, prune_key
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.errors import StoreUnavailable
+from mirror_sync.errors import StoreError, StoreUnavailable
+from mirror_sync.ports import Store
 
 _RENEW = 600.0  # seconds
 _STALLED = 3600.0  # seconds without a renewal, after which a prune that comes to itself ends,
-_DEAD = 2 * 3600.0  # and after which another one takes it for dead and clears its notice away
+_DEAD = 2 * 3600.0  # and after which others take it for dead and clear its notice away
 _DONE = 24 * 3600.0  # seconds that the notice of a prune that ended stays at least
 
 
-def prune_notices(target: Target) -> frozenset[str]:
-    """The keys of all notices: of prunes that go on, and of those that ended not long ago."""
-    return frozenset(stat.key for stat in target.store.list(PRUNES))
+Notices = Mapping[str, float]  # by key: when they were put, by the store's clock
+
+
+def prune_notices(target: Target) -> dict[str, float]:
+    """All notices: of prunes that go on or died, and of those that ended not long ago."""
+    return {stat.key: stat.modified for stat in target.store.list(PRUNES)}
+
+
+def dead_notices(notices: Notices, at: float) -> frozenset[str]:
+    """The notices of prunes that were dead already at a time by the store's clock, and those that say they ended."""
+    dead = [key for key, put in notices.items() if is_active_prune(key) and put < at - _DEAD]
+    return frozenset((*dead, *map(done_of, dead)))
+
+
+def bury(site: Site, target: Target, key: str) -> None:
+    """Clear a dead prune's notice away as that prune would have done at its end, for whoever knew it alive.
+
+    Where the target refuses that, it stays for the next one.
+    """
+    with suppress(StoreError):
+        _put(site, target.store, done_of(key))
+        target.store.delete([key])
+
+
+class Elapsed:
+    """Seconds since it was made, by that of the machine's two clocks that says more.
+
+    One of them stands still while a machine sleeps, and the other may be set: whoever asks how long others may have
+    been alone wants no less than the truth.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._began = self._now()
+
+    def __call__(self) -> float:
+        return max(now - began for now, began in zip(self._now(), self._began, strict=True))
+
+    def _now(self) -> tuple[float, float]:
+        return self._site.monotonic(), self._site.clock().timestamp()
 
 
 class PruneNotice:
@@ -29,7 +69,7 @@ class PruneNotice:
     def __init__(self, site: Site, target: Target) -> None:
         self._site, self._store, self._grace = site, target.store, target.grace.total_seconds()
         self._prune = uuid.uuid4().hex[:12]
-        self._put = 0.0
+        self._since = Elapsed(site)  # the last renewal
         self.now = 0.0
         """By the store's clock, when the notice was put: no older clock, and no other one, may decide about ages."""
 
@@ -49,16 +89,16 @@ class PruneNotice:
 
     def renew(self) -> None:
         """Say now and then that this prune is alive. StoreUnavailable when it was silent for too long to go on."""
-        silent = self._site.monotonic() - self._put
+        silent = self._since()
         if silent > _STALLED:
             raise StoreUnavailable(f"this prune stood still for {silent:.0f} seconds; start it again")
         if silent > _RENEW:
             self._write(active=True)
 
     def _write(self, *, active: bool) -> None:
-        body = f'{{"at":"{self._site.now()}"}}\n'.encode()
-        self._store.put(prune_key(self._prune, active=active), body, Sha256.of(body))
-        self._put = self._site.monotonic()
+        since = Elapsed(self._site)  # before the call: it may take long
+        _put(self._site, self._store, prune_key(self._prune, active=active))
+        self._since = since
 
     def _clear_old(self) -> None:
         """Of prunes that died, and of those that ended before any sync that still goes on can have begun."""
@@ -66,3 +106,8 @@ class PruneNotice:
         for stat in list(self._store.list(PRUNES)):
             if stat.modified < (self.now - _DEAD if is_active_prune(stat.key) else done):
                 self._store.delete([stat.key])
+
+
+def _put(site: Site, store: Store, key: str) -> None:
+    body = f'{{"at":"{site.now()}"}}\n'.encode()
+    store.put(key, body, Sha256.of(body))

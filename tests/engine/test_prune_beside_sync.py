@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.repo import Repo
@@ -26,6 +28,7 @@ from tests.engine.workshop import job
 
 ACME = job("acme/x", workers=1, retention=Retention(1, timedelta(hours=1)))
 OLD = b"left by a run that did not end"
+DEAD = "prunes/dead.active"
 WANTED = {"a": b"1", "again": OLD, "new": b"3", "shared": b"s"}
 
 
@@ -151,6 +154,94 @@ def test_without_a_prune_a_sync_asks_three_times_and_waits_for_nothing() -> None
     assert pair.clock.now == before
     assert count.steps.count("list") == 3
     assert "touch" not in count.steps
+
+
+@pytest.mark.parametrize(("hours", "waits"), [(1, 1), (3, 0), (90 * 24, 0)])
+def test_a_prune_that_died_costs_later_syncs_nothing(hours: int, waits: int) -> None:
+    """It is not known to be dead before two hours are over, and nobody prunes here again."""
+    pair = Pair()
+    _die(pair)
+    pair.clock.advance(hours * HOUR)
+    before = pair.clock.now
+    pair.sync()
+    assert pair.clock.now - before == waits * pair.syncing.site.targets["bucket"].settling_time
+    assert (DEAD in pair.shelf.objects) == bool(waits)
+    pair.expect_well()
+
+
+def test_a_dead_prunes_notice_is_cleared_by_the_first_sync_that_finds_it() -> None:
+    pair = Pair()
+    _die(pair)
+    pair.clock.advance(3 * HOUR)
+    pair.sync()
+    pair.upstream.commit("acme/x", {**WANTED, "new": b"4"})
+    count = pair.syncing.view.before = Counter(-1, None)
+    pair.sync()
+    assert "delete" not in count.steps
+    assert count.steps.count("list") == 3
+    assert "touch" not in count.steps
+
+
+def test_a_prune_that_died_in_the_midst_of_a_sync_is_believed_however_long_that_sync_is() -> None:
+    """Its notice is old when the sync publishes, but what it removed was removed after the sync had looked."""
+    pair = Pair()
+    quiet = Pair().syncing
+    count = quiet.view.before = Counter(-1, None)
+    quiet.sync(ACME)
+    for step in range(len(count.steps)):
+        pair = Pair()
+
+        def sweep(pair: Pair = pair) -> None:
+            _die(pair)
+            for key in blobs_of(pair.shelf) - named(pair.shelf):
+                if pair.clock.now - pair.shelf.objects[key][1] > GRACE.total_seconds():
+                    del pair.shelf.objects[key]
+            pair.clock.advance(3 * HOUR)
+
+        pair.syncing.view.before = Counter(step, sweep)
+        pair.sync()
+        pair.expect_well()
+
+
+def test_a_sync_that_clears_a_dead_prunes_notice_hides_it_from_no_other_that_goes_on() -> None:
+    """One that began while the prune lived has to take care, also when the notice is gone before it publishes."""
+    pair = Pair()
+    _die(pair)
+    other = Machine(pair.upstream, pair.shelf)
+    pair.upstream.commit("acme/other", {"a": b"other"})
+
+    def clear() -> None:
+        pair.clock.advance(3 * HOUR)
+        before = pair.clock.now
+        assert other.sync(job("acme/other", workers=1)).outcome == "published"
+        assert (pair.clock.now, DEAD in pair.shelf.objects) == (before, False)
+
+    pair.syncing.view.before = Counter(8, clear)
+    before = pair.clock.now
+    pair.sync()
+    assert pair.clock.now - before == 3 * HOUR + pair.syncing.site.targets["bucket"].settling_time
+    pair.expect_well()
+
+
+def test_a_prune_of_a_machine_that_slept_ends_itself() -> None:
+    """One clock stood still meanwhile, and others have taken it for dead."""
+    pair = Pair()
+    site = pair.pruning.site
+    object.__setattr__(site, "monotonic", lambda: 0.0)
+
+    def sleep(verb: str, key: str) -> None:
+        if verb == "list" and key == "blobs/sha256/":
+            pair.clock.advance(3 * HOUR)
+
+    pair.pruning.view.before = sleep
+    report = pair.pruning.prune(ACME)
+    assert (report.ok, report.blobs) == (False, 0)
+    assert "stood still" in report.problems[0]
+
+
+def _die(pair: Pair) -> None:
+    """A prune puts its notice, and is killed."""
+    pair.shelf.objects[DEAD] = (b"{}", pair.clock.now)
 
 
 def test_a_ref_that_moves_onto_a_snapshot_which_a_prune_takes_away_is_published_anew() -> None:
