@@ -66,7 +66,8 @@ _MEANINGS = {
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
     "target.tended": "A target was verified (all of it, or a sample) or pruned; an error where it needs a person.",
-    "tending.failed": "A verify or prune that was due could not be done; the next one is at its time.",
+    "tending.failed": "A verify or prune that was due could not be done, or a prune found what needs a person; the "
+    "next one is at its time.",
     "repo.failed": "A repo could not be brought up to date; what was published before stays.",
     "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays. At "
     "debug where the last run found the same.",

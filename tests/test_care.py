@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mirror_sync.cli.proving import scope_of, verify_text
 from mirror_sync.cli.tables import Page
@@ -59,7 +60,7 @@ def test_what_a_verify_found_is_remembered_and_one_of_a_part_is_none(tmp_path: P
         assert [(each.target, each.care, each.faults >= 1) for each in it.tended()] == [("it", Care.VERIFY, True)]
 
 
-def test_what_a_prune_leaves_to_a_person_is_told_of_that_target_alone(tmp_path: Path) -> None:
+def test_a_prune_that_came_to_no_end_is_no_last_prune_of_its_target_and_is_told(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     targets = {name: {"url": str(tmp_path / name), "grace": "0s"} for name in ("broken", "sound")}
     jobs = [{"name": name, "repos": ["acme/x"], "target": name} for name in targets]
@@ -67,8 +68,11 @@ def test_what_a_prune_leaves_to_a_person_is_told_of_that_target_alone(tmp_path: 
         it.sync()
         (refs,) = (tmp_path / "broken").glob("hub/*/*/refs.json")
         refs.write_text("{", encoding="utf-8")
-        assert not it.prune().ok
-        assert {each.target: each.faults for each in it.tended()} == {"broken": 1, "sound": 0}
+        with capture_logs() as logged:
+            it.tend(Care.PRUNE)
+        assert {each.target: each.faults for each in it.tended()} == {"sound": 0}
+        (said,) = [line for line in logged if line["event"] == "tending.failed"]
+        assert said["reason"].startswith("target broken is not pruned to its end: ")
 
 
 def test_the_daemon_s_verify_reads_the_part_that_its_sample_says_and_each_time_the_next(tmp_path: Path) -> None:

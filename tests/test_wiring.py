@@ -48,7 +48,7 @@ def test_the_grace_of_a_target_decides_what_prune_spares(tmp_path: Path, grace: 
     store = mirror.store("it")
     store.put(KEY, STRAY, Sha256.of(STRAY))
     assert store.stat(KEY) is not None  # who asks for a blob gives it its name
-    report = mirror.prune()
+    report = mirror.prune(everything="it")
     assert (report.blobs, report.blobs + report.young) == (removed, 1)
     assert (store.stat(KEY) is None) is bool(removed)
     mirror.close()

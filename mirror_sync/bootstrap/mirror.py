@@ -186,21 +186,27 @@ class Mirror:
     def tend(self, care: Care) -> None:
         """What the daemon does to all targets when it is due; the log and the history say what came of it."""
         if care is Care.PRUNE:
-            self.prune()
+            for problem in self.prune().problems:
+                _log.error("tending.failed", care=care, reason=problem)
             return
         care_of = self.settings.maintenance
         report = self.verify(Scope(sample=care_of.sample, rate=care_of.rate))
         doubted = {fault.target for fault in report.faults if fault.code == Vanished.code}
         self._publish_catalogues({job.target for job in self.settings.jobs}, doubted)
 
-    def prune(self, *, dry_run: bool = False) -> PruneReport:
-        """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing."""
+    def prune(self, *, dry_run: bool = False, everything: str | None = None) -> PruneReport:
+        """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing.
+
+        `everything` names a target that may lose all its blobs where it publishes no repo; UsageError for one that is
+        none.
+        """
+        if everything is not None:
+            self.store(everything)
         if not dry_run:
             self.sweep()
-        report = Prune(self._site, self.settings.jobs, dry_run=dry_run).run()
-        if not dry_run and not report.interrupted:
-            self._tended(Care.PRUNE, self._site.targets, report.faults)
+        report = Prune(self._site, self.settings.jobs, dry_run=dry_run, everything=everything).run()
         if not dry_run:
+            self._tended(Care.PRUNE, report.ended, report.faults)
             self._publish_catalogues({job.target for job in self.settings.jobs}, report.faults)
         return report
 

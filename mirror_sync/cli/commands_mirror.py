@@ -180,17 +180,22 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be removed; write and remove nothing.")
     ] = False,
+    everything: Annotated[
+        str | None,
+        typer.Option("--everything", metavar="TARGET", help="Remove all blobs of a target that publishes no repo."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Remove old snapshots, and what none refers to.
 
-    What branches, tags and jobs name always stays. It may run beside syncs, on this machine or another.
+    What branches, tags and jobs name always stays. It may run beside syncs, on this machine or another. A target that
+    has blobs and no repo loses nothing, since it may not be whole, unless --everything names it.
     """
     from mirror_sync.cli.pruning import prune_text
 
     doing = "looking for what nothing refers to" if dry_run else "pruning"
     with invocation.mirror(doing, reading=dry_run) as mirror:
-        report = mirror.prune(dry_run=dry_run)
+        report = mirror.prune(dry_run=dry_run, everything=everything)
     answer(invocation, report, lambda page: prune_text(report, page), as_json=as_json)
     end(report.ok)
 

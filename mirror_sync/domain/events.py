@@ -225,10 +225,9 @@ class Care(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """A target was verified (all of it, or a sample of all) or pruned; `at` is ISO 8601 in UTC.
+    """A target was verified (all of it, or a sample of all) or pruned, to the end; `at` is ISO 8601 in UTC.
 
-    `faults`: of a verify, blobs that are wrong or could not be read; of a prune, what needs a person, such as that it
-    did not come to its end.
+    `faults`: of a verify, blobs that are wrong or could not be read; of a prune, what needs a person.
     """
 
     target: str

@@ -259,7 +259,7 @@ class PruneReport:
     Blobs that are in no `repos` entry were left by runs that did not end, or by earlier prunes. `young` blobs are
     unreferenced and within the grace period; `spared` ones were not removed because something else was quicker.
     `problems` are sentences: where there is one, the target needs a person, and less was removed than could be.
-    `faults` counts them by target.
+    `faults` counts them by target; `ended` are the targets whose prune came to its end, with problems or without.
     """
 
     repos: tuple[PrunedRepo, ...] = ()
@@ -269,6 +269,7 @@ class PruneReport:
     spared: int = 0
     problems: tuple[str, ...] = ()
     faults: Mapping[str, int] = field(default_factory=dict)
+    ended: tuple[str, ...] = ()
     dry_run: bool = False
     interrupted: bool = False
 

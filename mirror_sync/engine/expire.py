@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.retention import most_generous
-from mirror_sync.engine.published import Mapper, mirrored_repos, published_at, put_refs, read_refs
+from mirror_sync.domain.retention import Retention, most_generous
+from mirror_sync.engine.marks import AT_ONCE, batches
+from mirror_sync.engine.published import Mapper, published_at, put_refs
+from mirror_sync.engine.roll import Roll
 from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
 from mirror_sync.ports import read_document
+
+Times = Mapping[Sha256, float | None]  # of publication, by the digest of a root
 
 
 class Expiry:
     """Applies retention to the repos of one target; `now` in seconds by its clock.
 
     The time of publication of a snapshot is that of its root document: it is put last, and again when the same snapshot
-    is published again. It is known on every machine and after any loss of local state.
+    is published again. It is known on every machine and after any loss of local state. `beat` is called again and
+    again, by the thread that asks, and may raise Interrupted.
     """
 
-    def __init__(self, target: Target, jobs: Sequence[Job], now: float, mapper: Mapper = map) -> None:
-        self._target, self._jobs, self._now, self._mapper = target, jobs, now, mapper
+    def __init__(
+        self,
+        target: Target,
+        roll: Roll,
+        jobs: Sequence[Job],
+        now: float,
+        mapper: Mapper = map,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._target, self._roll, self._jobs, self._now = target, roll, jobs, now
+        self._mapper, self._beat = mapper, beat
 
     def expired(self) -> Iterator[tuple[Repo, tuple[CommitId, ...]]]:
-        """Repos that have something to lose. A repo that no job names keeps everything."""
-        for repo in mirrored_repos(self._target.store):
-            commits = self._expired_of(repo, read_refs(self._target.store, repo))
-            if commits:
-                yield repo, commits
+        """Repos that have something to lose. A repo that no job names keeps everything. Raises what a Roll does."""
+        for repos in batches(self._roll.repos(), AT_ONCE):
+            self._beat()
+            read = dict(zip(repos, self._mapper(self._roll.refs, repos), strict=True))
+            some = {repo: refs for repo, refs in read.items() if self._may_expire(repo, refs)}
+            times = self._times(root for refs in some.values() for root in refs.snapshots.values())
+            for repo, refs in some.items():
+                commits = self._expired_of(repo, refs, times)
+                if commits:
+                    yield repo, commits
 
     def let_go(self, repo: Repo) -> tuple[CommitId, ...]:
         """Un-publish what has expired of a repo, with one PUT; decided again under its lock."""
         with self._target.lock(repo):
-            refs = read_refs(self._target.store, repo)
-            commits = self._expired_of(repo, refs)
+            refs = self._roll.refs(repo)
+            commits = self._expired_of(repo, refs, self._times(refs.snapshots.values()))
             if commits:
                 put_refs(self._target.store, repo, refs.without(commits))
         return commits
@@ -46,18 +65,41 @@ class Expiry:
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
         """All that these snapshots name, as far as it can be read."""
         walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
-        refs = read_refs(self._target.store, repo)
-        named = ((commit, root) for commit in commits if (root := refs.root_of(commit)) is not None)
-        return frozenset(node.digest for commit, root in named for node in walk.snapshot(Place(repo, commit), root))
+        refs = self._roll.refs(repo)
+        named: set[Sha256] = set()
+        for commit in commits:
+            root = refs.root_of(commit)
+            for node in () if root is None else walk.snapshot(Place(repo, commit), root):
+                self._beat()
+                named.add(node.digest)
+        return frozenset(named)
 
-    def _expired_of(self, repo: Repo, refs: Refs) -> tuple[CommitId, ...]:
+    def _may_expire(self, repo: Repo, refs: Refs) -> bool:
+        """Whether the times of its snapshots are worth asking for."""
         jobs = owners(self._jobs, self._target.name, repo)
-        if not jobs or set(refs.snapshots) <= {ref.target for ref in refs.refs}:
+        if not jobs or len(refs.snapshots) <= _retention(jobs).snapshots:
+            return False
+        return not set(refs.snapshots) <= {ref.target for ref in refs.refs}
+
+    def _times(self, roots: Iterable[Sha256]) -> Times:
+        found: dict[Sha256, float | None] = {}
+        for some in batches(roots, AT_ONCE):
+            self._beat()
+            found |= zip(some, self._mapper(partial(published_at, self._target.store), some), strict=True)
+        return found
+
+    def _expired_of(self, repo: Repo, refs: Refs, times: Times) -> tuple[CommitId, ...]:
+        jobs = owners(self._jobs, self._target.name, repo)
+        if not jobs:
             return ()
-        times = ((commit, published_at(self._target.store, root)) for commit, root in refs.snapshots.items())
-        published = {commit: when for commit, when in times if when is not None}
+        asked = ((commit, times.get(root)) for commit, root in refs.snapshots.items())
+        published = {commit: when for commit, when in asked if when is not None}
         pinned = {revision for job in jobs for revision in job.revisions}
-        return most_generous(job.retention for job in jobs).expired(refs, published, pinned, self._now)
+        return _retention(jobs).expired(refs, published, pinned, self._now)
+
+
+def _retention(jobs: Iterable[Job]) -> Retention:
+    return most_generous(job.retention for job in jobs)
 
 
 def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import Mapper, mirrored_repos
+from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.roll import Roll
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
-from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
+from mirror_sync.ports import Store, read_document
+
+AT_ONCE = 16  # refs.json objects that are read, and held in memory, between two beats
 
 Expired = Mapping[Repo, tuple[CommitId, ...]]
+Item = TypeVar("Item")
 
 
 class Marks:
     """The digests that are named, in a set of 32 bytes each; nothing is ever unmarked.
 
-    `without` leaves out snapshots that are about to go. `beat` is called for every repo, and may raise Interrupted.
-    `whole` is shown every list of repos that is followed, and raises where one lacks what must be there.
+    `without` leaves out snapshots that are about to go. `beat` is called again and again, by the thread that refreshes,
+    and may raise Interrupted.
     """
 
     def __init__(
-        self,
-        store: Store,
-        mapper: Mapper,
-        beat: Callable[[], None],
-        whole: Callable[[Sequence[Repo]], None] = lambda listed: None,
-        without: Expired | None = None,
+        self, store: Store, roll: Roll, mapper: Mapper, beat: Callable[[], None], without: Expired | None = None
     ) -> None:
-        self._store, self._beat, self._whole, self._without = store, beat, whole, without or {}
+        self._roll, self._mapper, self._beat, self._without = roll, mapper, beat, without or {}
         self._walk = Walk(partial(read_document, store), _stop, mapper)
         self._marked: dict[Repo, Sha256] = {}  # by the digest of the refs.json that was followed
 
@@ -42,38 +42,33 @@ class Marks:
     def refresh(self) -> None:
         """Mark all that refs.json objects name now and did not name at the last refresh.
 
-        Raises StoreError, and what `whole` raises; KeyMissing and DocumentError where a snapshot cannot be followed to
-        its leaves.
+        Raises StoreError; KeyMissing and DocumentError where a snapshot cannot be followed to its leaves, and what
+        `Roll.repos` raises.
         """
-        listed = list(mirrored_repos(self._store))
-        self._whole(listed)
-        for repo in listed:
+        for repos in batches(self._roll.repos(), AT_ONCE):
             self._beat()
-            while not self._follow(repo):
-                pass
+            for repo, body in zip(repos, self._mapper(self._roll.body, repos), strict=True):
+                self._follow(repo, body)
 
-    def _follow(self, repo: Repo) -> bool:
-        """Whether it was followed; false when refs.json changed under the walk."""
-        body = self._body(repo)
-        digest = Sha256.of(body)
-        if self._marked.get(repo) == digest:
-            return True
-        refs = Refs.decode(body) if body else Refs()
-        try:
-            for _ in self._walk.repo(repo, refs.without(self._without.get(repo, ()))):
-                pass
-        except (KeyMissing, DocumentError):
-            if self._body(repo) == body:
-                raise
-            return False
-        self._marked[repo] = digest
-        return True
+    def _follow(self, repo: Repo, body: bytes) -> None:
+        while self._marked.get(repo) != (digest := Sha256.of(body)):
+            try:
+                for _ in self._walk.repo(repo, Refs.decode(body).without(self._without.get(repo, ()))):
+                    self._beat()
+            except (KeyMissing, DocumentError):
+                self._beat()
+                body, before = self._roll.body(repo), body
+                if body == before:
+                    raise
+                continue  # refs.json changed under the walk
+            self._marked[repo] = digest
 
-    def _body(self, repo: Repo) -> bytes:
-        try:
-            return read_all(self._store, refs_key(repo), MAX_DOCUMENT)
-        except KeyMissing:
-            return b""
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The same items in the same order, so many at a time."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def _stop(_place: Place, _digest: Sha256, error: MirrorError) -> None:

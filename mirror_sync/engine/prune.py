@@ -6,13 +6,10 @@ Safe beside syncs and prunes on any machine: see docs/decisions/0005-prune-besid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from itertools import islice
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job import Job
@@ -20,27 +17,33 @@ from mirror_sync.domain.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.engine.expire import Expiry
-from mirror_sync.engine.marks import Marks
+from mirror_sync.engine.marks import Marks, batches
 from mirror_sync.engine.prune_notices import PruneNotice
-from mirror_sync.engine.published import Mapper, mirrored_repos
+from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.roll import Roll
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.vanished import expect_all
-from mirror_sync.errors import Interrupted, MirrorError
+from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports import Stat
 
 _READERS = 8
 _BATCH = 64  # blobs between a look at their ages and their removal
 _LIMIT = 1 / 4  # of the settling time: how old a look may be when a removal is sent
-_REFRESH = 600.0  # seconds between two looks at what is published
-
-Item = TypeVar("Item")
+_REFRESH = 600.0  # seconds between two looks at what is published, or
+_RATIO = 5  # so many times as long as the last one took, whichever is more
 
 
 class Prune:
-    """Prunes targets one after the other. `jobs` are all of the configuration; `dry_run` writes and removes nothing."""
+    """Prunes targets one after the other. `jobs` are all of the configuration; `dry_run` writes and removes nothing.
 
-    def __init__(self, site: Site, jobs: Sequence[Job], *, dry_run: bool = False) -> None:
-        self._site, self._jobs, self._dry_run = site, jobs, dry_run
+    `everything` names the target that may lose all its blobs, should it publish no repo at all: any other one that has
+    blobs and no repo is taken for a target that is not whole.
+    """
+
+    def __init__(
+        self, site: Site, jobs: Sequence[Job], *, dry_run: bool = False, everything: str | None = None
+    ) -> None:
+        self._site, self._jobs, self._dry_run, self._everything = site, jobs, dry_run, everything
 
     def run(self) -> PruneReport:
         """Everything that went, or would go. What goes wrong with a target is a sentence in the report."""
@@ -56,18 +59,33 @@ class Prune:
 
     def _prune_or_say(self, target: Target, found: _Count) -> None:
         try:
-            _expectation(self._site, target)(mirrored_repos(target.store))  # before anything is written there
             with ThreadPoolExecutor(_READERS, "prune") as readers:
-                if self._dry_run:
-                    _Sweep(self._site, target, found, readers.map, self._site.clock().timestamp()).rehearse(self._jobs)
-                    return
-                with PruneNotice(self._site, target) as notice:
-                    sweep = _Sweep(self._site, target, found, readers.map, notice.now, notice)
-                    sweep.carry_out(self._jobs)
+                roll, may_be_empty = self._roll(target), target.name == self._everything
+                roll.repos()  # before anything is written there
+                self._prune(_Scene(self._site, target, found, readers.map, roll, may_be_empty))
+            found.ended.append(target.name)
         except Interrupted:
             raise
         except MirrorError as error:
             found.tell(target, f"target {target.name} is not pruned to its end: {error}")
+
+    def _roll(self, target: Target) -> Roll:
+        """StoreError where it cannot be read what was published there before now."""
+        expected = self._site.remembered(target.name)
+
+        def whole(listed: Sequence[Repo]) -> None:
+            """The blobs of a repo that was published, and that a list lacks, look unnamed."""
+            if listed or target.name != self._everything:
+                expect_all(target, expected, listed)
+
+        return Roll(target.store, whole)
+
+    def _prune(self, scene: _Scene) -> None:
+        if self._dry_run:
+            _Sweep(scene, self._site.clock().timestamp()).rehearse(self._jobs)
+            return
+        with PruneNotice(self._site, scene.target) as notice:
+            _Sweep(scene, notice.now, notice).carry_out(self._jobs)
 
 
 class _Count:
@@ -76,6 +94,7 @@ class _Count:
     def __init__(self) -> None:
         self.repos: list[PrunedRepo] = []
         self.blobs = self.bytes = self.young = self.spared = 0
+        self.ended: list[str] = []
         self._problems: list[str] = []
         self._faults: Counter[str] = Counter()  # by target
         self._of: dict[bytes, int] = {}  # blobs of expired snapshots -> the index of their repo
@@ -97,21 +116,31 @@ class _Count:
         self._faults[target.name] += 1
 
     def report(self) -> PruneReport:
-        told = tuple(self._problems), dict(self._faults)
+        told = tuple(self._problems), dict(self._faults), tuple(self.ended)
         return PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, *told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What is pruned, and with what. `may_be_empty`: whether no repo may mean that no blob is needed."""
+
+    site: Site
+    target: Target
+    found: _Count
+    mapper: Mapper
+    roll: Roll
+    may_be_empty: bool
 
 
 class _Sweep:
     """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a rehearsal."""
 
-    def __init__(
-        self, site: Site, target: Target, found: _Count, mapper: Mapper, now: float, notice: PruneNotice | None = None
-    ) -> None:
-        self._site, self._target, self._found, self._mapper = site, target, found, mapper
-        self._whole = _expectation(site, target)
-        self._notice = notice
-        self._now, self._horizon = now, now - target.grace.total_seconds()
-        self._refreshed = 0.0
+    def __init__(self, scene: _Scene, now: float, notice: PruneNotice | None = None) -> None:
+        self._site, self._target, self._found, self._mapper = scene.site, scene.target, scene.found, scene.mapper
+        self._may_be_empty, self._notice = scene.may_be_empty, notice
+        self._now, self._horizon = now, now - self._target.grace.total_seconds()
+        self._roll = scene.roll
+        self._refreshed = self._took = 0.0  # when the last look at what is published ended, and how long it was
         self._removed: set[bytes] = set()
 
     def rehearse(self, jobs: Sequence[Job]) -> None:
@@ -119,7 +148,7 @@ class _Sweep:
         expired = dict(expiry.expired())
         for repo, commits in expired.items():
             self._found.expect(self._target, repo, commits, expiry.digests(repo, commits))
-        marks = Marks(self._target.store, self._mapper, self._beat, self._whole, without=expired)
+        marks = Marks(self._target.store, self._roll, self._mapper, self._beat, without=expired)
         marks.refresh()
         for stat, digest in self._candidates(marks):
             self._found.add(stat, digest)
@@ -130,15 +159,15 @@ class _Sweep:
             self._beat()
             digests = expiry.digests(repo, commits)
             self._found.expect(self._target, repo, expiry.let_go(repo), digests)
-        marks = Marks(self._target.store, self._mapper, self._beat, self._whole)
-        marks.refresh()
+        marks = Marks(self._target.store, self._roll, self._mapper, self._beat)
+        self._look(marks)
         with self._last_look(marks):
-            for number, batch in enumerate(_batches(self._candidates(marks))):
+            for number, batch in enumerate(batches(self._candidates(marks), _BATCH)):
                 self._refresh(marks, first=number == 0)
                 self._remove([(stat, digest) for stat, digest in batch if digest not in marks])
 
     def _expiry(self, jobs: Sequence[Job]) -> Expiry:
-        return Expiry(self._target, jobs, self._now, self._mapper)
+        return Expiry(self._target, self._roll, jobs, self._now, self._mapper, self._beat)
 
     def _candidates(self, marks: Marks) -> Iterator[tuple[Stat, Sha256]]:
         for stat in self._target.store.list(BLOBS):
@@ -147,19 +176,48 @@ class _Sweep:
             if digest is None or digest in marks:
                 continue
             if stat.modified < self._horizon:
+                self._expect_repos()
                 yield stat, digest
             else:
                 self._found.young += 1
+
+    def _expect_repos(self) -> None:
+        """A folder that is not mounted, a wrong prefix, a list that came empty look like one without repos."""
+        if self._roll.is_empty and not self._may_be_empty:
+            name = self._target.name
+            raise StoreUnavailable(
+                f"it has blobs and publishes no repo: is it whole, and the right place? If all of it is to go: "
+                f"mirror-sync prune --everything {name}"
+            )
 
     def _refresh(self, marks: Marks, *, first: bool) -> None:
         """Before the first removal, and now and then: what was unnamed twice, some time apart, is no base of a sync."""
         self._beat()
         if first:
             self._site.pause(self._target.settling_time)
-        elif self._site.monotonic() - self._refreshed < min(_REFRESH, self._target.grace.total_seconds() / 4):
+        elif self._site.monotonic() - self._refreshed < self._interval:
             return
-        self._refreshed = self._site.monotonic()
+        self._look(marks)
+
+    @property
+    def _interval(self) -> float:
+        """Seconds from the end of a look at what is published to the next one: most of the time goes into removing."""
+        grace = self._target.grace.total_seconds()
+        wanted = max(_REFRESH, _RATIO * self._took)
+        return min(wanted, grace / 4) if grace else wanted
+
+    def _look(self, marks: Marks) -> None:
+        """StoreUnavailable where it took so long that what was published meanwhile may be old already."""
+        began = self._site.monotonic()
         marks.refresh()
+        self._refreshed = self._site.monotonic()
+        self._took = self._refreshed - began
+        grace = self._target.grace.total_seconds()
+        if grace and self._took > grace / 2:
+            raise StoreUnavailable(
+                f"reading what it publishes took {self._took:,.0f} seconds, more than half of its grace period; "
+                "a longer grace is needed"
+            )
 
     def _remove(self, batch: Sequence[tuple[Stat, Sha256]]) -> None:
         """Look at the ages again, and remove at once: a look that took too long is made again, for fewer blobs."""
@@ -171,16 +229,35 @@ class _Sweep:
         if not old:
             return
         if self._in_time(looked):
-            self._target.store.delete([blob_key(digest) for _, digest in old])
-            for stat, digest in old:
-                self._removed.add(bytes.fromhex(digest))
-                self._found.add(stat, digest)
+            self._delete(old)
         elif len(old) == 1:
             self._found.spared += 1
         else:
             half = len(old) // 2
             self._remove(old[:half])
             self._remove(old[half:])
+
+    def _delete(self, old: Sequence[tuple[Stat, Sha256]]) -> None:
+        """Remove, and count what went: of a removal that is refused half-way, what is not there any more."""
+        self._removed.update(bytes.fromhex(digest) for _, digest in old)
+        gone = old
+        try:
+            self._target.store.delete([blob_key(digest) for _, digest in old])
+        except MirrorError:
+            gone = self._gone(old)
+            raise
+        finally:
+            for stat, digest in gone:
+                self._found.add(stat, digest)
+
+    def _gone(self, old: Sequence[tuple[Stat, Sha256]]) -> list[tuple[Stat, Sha256]]:
+        try:
+            stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for _, digest in old]))
+        except StoreError as error:
+            told = f"target {self._target.name}: which of the last {len(old)} blobs are gone is not known"
+            self._found.tell(self._target, f"{told}: {error}")
+            return []
+        return [pair for pair, stat in zip(old, stats, strict=True) if stat is None]
 
     def _in_time(self, looked: float) -> bool:
         time = self._target.settling_time
@@ -206,13 +283,3 @@ class _Sweep:
         self._site.go_on()
         if self._notice is not None:
             self._notice.renew()
-
-
-def _expectation(site: Site, target: Target) -> Callable[[Iterable[Repo]], None]:
-    """What raises Vanished for a list that lacks repos which were published before now: their blobs look unnamed."""
-    return partial(expect_all, target, site.remembered(target.name))
-
-
-def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
-    while batch := list(islice(items, _BATCH)):
-        yield batch

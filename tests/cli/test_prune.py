@@ -105,6 +105,39 @@ def test_a_target_whose_snapshots_cannot_be_read_is_a_problem_and_nothing_goes(h
     assert blobs(hasty.folder) == before
 
 
+def test_a_target_with_blobs_and_no_repo_loses_them_only_where_it_is_named(hasty: Program) -> None:
+    """As one repo that was taken down leaves it, and as a folder that is not whole looks."""
+    (refs,) = hasty.folder.glob("mirror/hub/*/*/refs.json")
+    refs.unlink()
+    config = hasty.folder / "jobs.yaml"
+    config.write_text(config.read_text("utf-8").replace("acme/one", "acme/other"), "utf-8")
+    before = blobs(hasty.folder)
+    ended = hasty("prune")
+    assert ended.code == 1
+    assert ended.out == (
+        "problem: target disk is not pruned to its end: it has blobs and publishes no repo: is it whole, and the right "
+        "place? If all of it is to go: mirror-sync prune --everything disk\nRemoved nothing.\n"
+    )
+    assert hasty("prune", "--everything", "disc").code == 2
+    assert blobs(hasty.folder) == before
+    ended = hasty("prune", "--everything", "disk", "--json")
+    assert (ended.code, json.loads(ended.out)["blobs"]) == (0, len(before))
+    assert not blobs(hasty.folder)
+
+
+def test_refs_that_this_program_does_not_know_keep_every_blob(hasty: Program) -> None:
+    (refs,) = hasty.folder.glob("mirror/hub/*/*/refs.json")
+    newer = hasty.folder / "mirror" / "hub" / "spaces" / "acme--one" / "refs.json"
+    newer.parent.mkdir(parents=True)
+    refs.rename(newer)
+    before = blobs(hasty.folder)
+    for call in (("prune",), ("prune", "--everything", "disk"), ("prune", "--dry-run")):
+        ended = hasty(*call)
+        assert ended.code == 1
+        assert "hub/spaces/acme--one/refs.json is of no repo that this program knows" in ended.out
+    assert blobs(hasty.folder) == before
+
+
 def test_the_text_names_what_is_spared_and_that_it_was_cut_short() -> None:
     commits = tuple(f"{number:040x}" for number in range(12))
     repo = PrunedRepo("disk", Kind.DATASET, "acme/rows", commits, 30, 3_000_000)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,3 +38,22 @@ def test_the_most_generous_lets_nothing_go_that_one_of_them_keeps(
     refs = Refs((), dict.fromkeys(COMMITS, ROOT))
     expired = set(most_generous(several).expired(refs, published, (), NOW))
     assert all(expired <= set(one.expired(refs, published, (), NOW)) for one in several)
+
+
+@pytest.mark.parametrize(("seconds", "goes"), [(-1, False), (0, False), (1, True)])
+def test_a_snapshot_stays_to_the_last_second_of_its_days(seconds: int, goes: bool) -> None:
+    old, new = COMMITS[:2]
+    refs = Refs((), dict.fromkeys((old, new), ROOT))
+    now = 1_700_000_000.0
+    published = {old: now - 90 * 86_400 - seconds, new: now}
+    expired = Retention(snapshots=1, age=timedelta(days=90)).expired(refs, published, (), now)
+    assert expired == ((old,) if goes else ())
+
+
+def test_days_count_for_each_snapshot_beyond_the_number_that_stays() -> None:
+    """One too young is no reason to keep an older one, and its own age is no reason to let it go too early."""
+    refs = Refs((), dict.fromkeys(COMMITS, ROOT))
+    now = 1_700_000_000.0
+    published = {commit: now - days * 86_400 for commit, days in zip(COMMITS, (0, 5, 6, 8, 9, 7), strict=True)}
+    expired = Retention(snapshots=2, age=timedelta(days=7)).expired(refs, published, (), now)
+    assert set(expired) == {COMMITS[3], COMMITS[4]}, "7 days to the second are not more than 7 days"

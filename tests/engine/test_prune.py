@@ -78,6 +78,23 @@ def test_a_snapshot_stays_while_it_is_young_or_among_the_newest(place: Place) ->
     assert len(refs_of(place.shelf, "acme/x").snapshots) == 2
 
 
+@pytest.mark.parametrize(("seconds", "goes"), [(-1, False), (0, False), (1, True)])
+def test_a_prune_lets_a_snapshot_go_after_its_days_and_not_a_second_earlier(
+    place: Place, seconds: int, goes: bool
+) -> None:
+    """Its age is the root document's, by the target's clock; that its files are older counts for nothing."""
+    first = place.publish({"a": b"1"})
+    place.clock.advance(10)
+    place.publish({"a": b"2"})
+    place.clock.advance(90 * 86_400 - 11 + seconds)  # 11 s passed since the first
+    days = job("acme/x", workers=1, retention=Retention(1, timedelta(days=90)))
+    report = place.machine.prune(days)
+    assert report.ok
+    assert [repo.snapshots for repo in report.repos] == ([(first,)] if goes else [])
+    assert (first in refs_of(place.shelf, "acme/x").snapshots) is not goes
+    assert (_key(b"1") in place.shelf.objects) is not goes
+
+
 def test_what_branches_tags_and_jobs_name_stays_whatever_its_age(place: Place) -> None:
     first = place.publish({"a": b"1"})
     place.publish({"a": b"2"})
