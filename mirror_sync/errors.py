@@ -11,6 +11,7 @@
     │   ├── TokenRejected       the token is wrong or has expired
     │   ├── Disabled            the upstream has switched the repo off
     │   ├── NotFoundOrPrivate   no such repo, or not for us
+    │   │   └── NotSeen         no such repo where one looked, which proves nothing
     │   ├── NoSuchCall          this upstream does not tell such a thing of any repo
     │   ├── RevisionNotFound    the repo has no such branch, tag or commit
     │   ├── FileNotFound        the commit has no such path
@@ -118,6 +119,10 @@ class Disabled(UpstreamError):
 
 class NotFoundOrPrivate(UpstreamError):
     code = "not-found-or-private"
+
+
+class NotSeen(NotFoundOrPrivate):
+    """Not there, and the upstream cannot tell whether all that it has is there: a folder whose disk may be off."""
 
 
 class NoSuchCall(UpstreamError):

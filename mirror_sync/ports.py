@@ -97,6 +97,7 @@ class Source(Protocol):
         """Ask for something that only a valid token gets: what a refusal means depends on it.
 
         PROVED when it was given, ANONYMOUS without a token, UNPROVEN where the upstream has no such thing to ask for.
+        A NotSeen proves nothing, whatever was proved before.
         TokenRejected for a token that the upstream does not know.
         """
         ...

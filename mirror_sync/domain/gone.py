@@ -28,9 +28,9 @@ class OnGone(StrEnum):
 
 
 class Standing(StrEnum):
-    """What is known of our token at an upstream."""
+    """What is known of our token at an upstream, and so of what its refusals mean."""
 
-    PROVED = "proved"  # the upstream gave this run an answer that only a valid token gets
+    PROVED = "proved"  # an answer that only a valid token gets; of a folder, that it says it is whole
     ANONYMOUS = "anonymous"  # there is no token
     UNPROVEN = "unproven"  # nobody can tell
 
@@ -91,7 +91,7 @@ def rule(wish: OnGone, cause: Cause, noted: Gone | None, now: datetime) -> Rulin
     """Decide for a repo of which something is published; `noted` is what refs.json remembers."""
     stays = f"{cause.reason}; the snapshot published before stays"
     if not cause.certain:
-        return Ruling(noted, f"{stays}: our token is unproven, so that on_gone does not apply")
+        return Ruling(noted, f"{stays}: nothing proves that it is gone, so that on_gone does not apply")
     if wish is OnGone.KEEP:
         return Ruling(None, stays)
     same = noted is not None and noted.code == cause.code and noted.since <= now  # a clock may have been ahead

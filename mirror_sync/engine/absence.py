@@ -16,7 +16,7 @@ from mirror_sync.engine.decision import Edit, Settled, held
 from mirror_sync.engine.gather import Task
 from mirror_sync.engine.published import identity_of, read_infos
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate
+from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, NotSeen
 from mirror_sync.ports import Source
 
 GONE = (NotFoundOrPrivate, Gated, Disabled)
@@ -52,7 +52,7 @@ class Absences:
 
     def settle(self, task: Task, refs: Refs, error: MirrorError) -> Settled:
         """What follows from a refusal of the upstream; `refs` name something, or remember that they did."""
-        return self._settle(task, refs, error.code, str(error))
+        return self._settle(task, refs, error.code, str(error), seen=not isinstance(error, NotSeen))
 
     def turned(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         """What follows where the upstream gives a repo that it has switched off, or made private."""
@@ -68,9 +68,10 @@ class Absences:
             return held(refs.commit_of(task.revision), f"{reason}, says {resolved.stead.endpoint}", code)
         return self._settle(task, refs, code, reason)
 
-    def _settle(self, task: Task, refs: Refs, code: str, reason: str) -> Settled:
+    def _settle(self, task: Task, refs: Refs, code: str, reason: str, *, seen: bool = True) -> Settled:
+        """Not `seen`: what was proved a moment ago says nothing of a disk that is off now, nor the other way round."""
         plain = is_certain(code, Standing.UNPROVEN, was_open=False)
-        standing = Standing.UNPROVEN if plain else self._proof.standing()
+        standing = Standing.UNPROVEN if plain or not seen else self._proof.standing()
         was_open = standing is Standing.ANONYMOUS and self._was_open(task, refs)
         cause = Cause(code, reason, is_certain(code, standing, was_open=was_open))
         if not refs.snapshots:

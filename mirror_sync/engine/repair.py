@@ -31,6 +31,7 @@ from mirror_sync.errors import (
     KeyMissing,
     MirrorError,
     NotFoundOrPrivate,
+    NotSeen,
     RevisionNotFound,
 )
 
@@ -107,6 +108,6 @@ def _as_selected(job: Job, target: Target, place: Place) -> Job:
 def _why(error: MirrorError) -> str:
     if isinstance(error, Interrupted):
         raise error
-    if isinstance(error, _NO_LONGER):
+    if isinstance(error, _NO_LONGER) and not isinstance(error, NotSeen):
         return f"the upstream no longer has it: {error}"
     return f"not repaired: {error}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from mirror_sync.domain.bounds import plain, short
+from mirror_sync.sources.folder import open_file
 from mirror_sync.sources.plain import check_plain
 
 LIMIT = 64 * 1024  # bytes of metadata, fences and blank lines before them included
@@ -39,7 +41,7 @@ class UnreadableCard(Exception):
 
 def read_card(readme: Path) -> dict[str, Any]:
     """The metadata as plain JSON values; empty when there is none. UnreadableCard, OSError."""
-    with readme.open("rb") as stream:
+    with BufferedReader(open_file(readme)) as stream:
         head = stream.read(LIMIT + 1)
     front, line = _front(head, cut=len(head) > LIMIT)
     return _parsed(front, line) if front else {}

@@ -7,17 +7,22 @@ hexadecimal digits of the SHA-256 over the lines
 
 of all files, sorted by path in UTF-8, so that equal folders have equal ids on every machine. An LFS pointer counts as
 the file that it stands for.
+
+What is not there may be on a disk that is off: a mount point stays, empty, and so does what else is on other disks. So
+only a root that holds MARKER, which lies on the disk, says of anything that it is gone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import CommitId
@@ -31,6 +36,7 @@ from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.errors import (
     FileNotFound,
     NotFoundOrPrivate,
+    NotSeen,
     RevisionNotFound,
     Unreachable,
     UnsafePath,
@@ -38,7 +44,10 @@ from mirror_sync.errors import (
 )
 from mirror_sync.ports import ByteStream
 from mirror_sync.sources.card import UnreadableCard, read_card
-from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, is_folder, walk
+from mirror_sync.sources.folder import FileStream, Hashed, Hasher, disk, is_folder, is_link, open_file, walk
+
+MARKER = ".mirror-sync-whole"
+"""A file in the root by which an operator says: all that this upstream has is here, and what is not is gone."""
 
 _BRANCH = "main"
 _CARD = "README.md"
@@ -96,7 +105,7 @@ class DirectorySource:
         self._check_root()
         owner = self._base(pattern.kind) / pattern.owner
         with disk(owner):
-            names = sorted(entry.name for entry in owner.iterdir() if is_folder(entry)) if is_folder(owner) else []
+            names = sorted(entry.name for entry in owner.iterdir() if _may_be_repo(entry)) if is_folder(owner) else []
         for name in names:
             repo = _repo_named(pattern, name)
             if repo is not None and pattern.matches(repo):
@@ -153,7 +162,7 @@ class DirectorySource:
         with ExitStack() as held:
             with disk(path):
                 try:
-                    opened = held.enter_context(path.open("rb", buffering=0))
+                    opened = held.enter_context(open_file(path))
                 except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                     raise FileNotFound(f"{plain(str(path))}: no such file") from None
                 stream = FileStream(opened, path, file.size, start, file.size if stop is None else stop)
@@ -166,9 +175,9 @@ class DirectorySource:
             self._known.pop(repo, None)
 
     def prove(self) -> Standing:
-        """A folder has no tokens; but one that is not there, as on a disk that is not mounted, proves nothing."""
+        """A folder has no tokens: PROVED is one that says that it is whole, and UNPROVEN any other."""
         self._check_root()
-        return Standing.PROVED
+        return Standing.PROVED if self._is_whole() else Standing.UNPROVEN
 
     def budget(self) -> Mapping[str, BudgetState]:
         """A folder limits nobody."""
@@ -205,14 +214,14 @@ class DirectorySource:
         """The card's metadata, and why it could not be read."""
         if _CARD in snapshot.leavings or _CARD in snapshot.pointers:
             return {}, f"{_CARD} is not there whole: its download was cut, or an LFS pointer lies in its place"
+        if all(file.remote.path != _CARD for file in snapshot.files):
+            return {}, ""
         readme = self._folder(repo) / _CARD
         with disk(readme):
             try:
                 return read_card(readme), ""
             except UnreadableCard as error:
                 return {}, f"{_CARD}: {error}"
-            except (FileNotFoundError, IsADirectoryError):
-                return {}, ""
 
     def _base(self, kind: Kind) -> Path:
         return self._root / _DATASETS if kind is Kind.DATASET else self._root
@@ -224,14 +233,66 @@ class DirectorySource:
         self._check_root()
         folder = self._folder(repo)
         owner, _, name = repo.id.partition("/")
-        # datasets/ is where the datasets lie, not an owner of models
-        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS) or not is_folder(folder):
-            raise NotFoundOrPrivate(f"not found: {folder} is no folder of a {repo.kind}")
+        said = f"not found: {folder} is no folder of a {repo.kind}"
+        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS):
+            raise NotSeen(said)  # datasets/ is where the datasets lie, not an owner of models
+        if not is_folder(folder):
+            doubt = self._doubt(folder)
+            raise NotSeen(f"{said} ({doubt})") if doubt else NotFoundOrPrivate(said)
         return folder
+
+    def _doubt(self, folder: Path) -> str:
+        """Why the absence of a folder may be that of a disk; empty for none. Unreachable for a link to nothing.
+
+        The root must say that it is whole before and after a second look: a disk may come and go between two.
+        """
+        above = folder.parents[: len(folder.relative_to(self._root).parts)]
+        for place in (folder, *above):
+            if _leads_nowhere(place):
+                raise Unreachable(f"{place} is a link to what is not there: is its disk mounted?")
+        near = next((place for place in above if is_folder(place)), self._root)
+        if _is_bare(near):
+            return f"{near} is empty: is its disk mounted?"
+        if self._is_whole() and not is_folder(folder) and self._is_whole():
+            return ""
+        return f"no {MARKER} says that {self._root} is whole"
+
+    def _is_whole(self) -> bool:
+        place = self._root / MARKER
+        with disk(place):
+            try:
+                return S_ISREG(place.lstat().st_mode) and not _is_bare(self._root)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def _check_root(self) -> None:
         if not is_folder(self._root):
             raise Unreachable(f"{self._root} is not there: is the disk mounted?")
+
+
+def _may_be_repo(place: Path) -> bool:
+    """A link to a disk that is off, too: it has to say so, and not to look like nothing."""
+    return is_folder(place) or _leads_nowhere(place)
+
+
+def _leads_nowhere(place: Path) -> bool:
+    """Whether a link stands there that leads to nothing."""
+    with disk(place):
+        try:
+            linked = is_link(place)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return linked
+    return False
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder holds nothing, as a mount point does; a marker alone may have been put there by mistake."""
+    with disk(folder), os.scandir(folder) as entries:
+        return all(entry.name == MARKER for entry in entries)
 
 
 def _repo_named(pattern: RepoPattern, name: str) -> Repo | None:

@@ -7,6 +7,7 @@ that was cut, or goes on, is no content.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import GitOid, Sha256
@@ -33,6 +34,7 @@ _LARGEST_POINTER = 1023  # bytes
 _SKIPPED = frozenset({".git", ".cache", ".huggingface", ".DS_Store"})  # traces of tools, no content
 _LEAVINGS = frozenset({"._____temp", ".msc", ".mdl", ".mv", ".lock", ".hfd"})  # ModelScope's, and those of hfd.sh
 _UNFINISHED = (".incomplete", ".aria2")
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # what a link says of what it stands for
 _CUT = ".cache/huggingface/download"  # where `hf download --local-dir` keeps what it has not finished
 
 
@@ -62,12 +64,12 @@ def walk(folder: Path, root: Path) -> Walked:
     if not _real(folder).is_relative_to(boundary):
         raise UnsafePath(str(folder), "is a link that leaves the upstream's folder")
     found: list[tuple[bytes, Path]] = []
-    leavings = list((folder / _CUT).rglob(f"*{_UNFINISHED[0]}"))
+    leavings = _unfinished(folder)
     for parent, folders, names in os.walk(folder, onerror=_raise):
         left = _leavings({*names, *folders})
         leavings += (Path(parent, name) for name in left)
         folders[:] = [name for name in folders if name not in _SKIPPED and name not in left]
-        for name in (*names, *(name for name in folders if Path(parent, name).is_symlink())):
+        for name in (*names, *(name for name in folders if is_link(Path(parent, name)))):
             place = Path(parent, name)
             if name not in _SKIPPED and name not in left and _checked(place, folder, boundary):
                 found.append((place.relative_to(folder).as_posix().encode(), place))
@@ -75,6 +77,15 @@ def walk(folder: Path, root: Path) -> Walked:
         tuple((path.decode(), place) for path, place in sorted(found)),
         tuple(place.relative_to(folder).as_posix() for place in sorted(leavings, key=_tells_least)),
     )
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    """What `hf download` keeps of files that it has not finished; none where a link stands on the way. OSError."""
+    cut = folder / _CUT
+    if _real(cut) != _real(folder) / _CUT:  # it may lead anywhere, and names are told
+        return []
+    walked = os.walk(cut, onerror=_raise_unless_absent)
+    return [Path(parent, name) for parent, _, names in walked for name in names if name.endswith(_UNFINISHED[0])]
 
 
 def _tells_least(place: Path) -> tuple[bool, Path]:
@@ -140,14 +151,31 @@ class FileStream:
 def _checked(place: Path, folder: Path, boundary: Path) -> bool:
     """Whether a regular file stands there that may be published."""
     path = check_path(place.relative_to(folder).as_posix())
-    if place.is_symlink():
+    found = place.lstat()
+    if S_ISLNK(found.st_mode):
         if not _real(place).is_relative_to(boundary):
             raise UnsafePath(path, "is a link that leaves the upstream's folder")
-        if place.is_dir():
+        try:
+            found = place.stat()
+        except OSError as error:
+            if error.errno not in _LEADS_NOWHERE:
+                raise
+            raise UnsafePath(path, "is a link to nothing") from None
+        if S_ISDIR(found.st_mode):
             raise UnsafePath(path, "is a link to a folder")
-        if not place.exists():
-            raise UnsafePath(path, "is a link to nothing")
-    return place.is_file()
+    return S_ISREG(found.st_mode)
+
+
+def open_file(place: Path) -> FileIO:
+    """A file, opened for reading. OSError, which is FileNotFoundError where none stands any more.
+
+    It never waits: whoever opens a pipe for reading waits for somebody who writes into it.
+    """
+    opened = FileIO(place, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY))
+    if not S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise FileNotFoundError(errno.ENOENT, "what stands there is no file", str(place))
+    return opened
 
 
 def _real(place: Path) -> Path:
@@ -161,7 +189,7 @@ def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
         return Hashed(_large(path, size, digest, pointer_only=True), digest, modified)
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    with place.open("rb", buffering=0) as stream:
+    with open_file(place) as stream:
         while chunk := stream.read(_CHUNK):
             sha256.update(chunk)
             if size <= LARGE:
@@ -174,7 +202,8 @@ def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
 
 def _pointed_at(place: Path) -> tuple[Sha256, int] | None:
     """What the LFS pointer at `place` stands for, and its size in bytes; None for a file that is no pointer."""
-    found = _POINTER_SHAPE.fullmatch(place.read_bytes())
+    with open_file(place) as stream:
+        found = _POINTER_SHAPE.fullmatch(stream.read(_LARGEST_POINTER + 1))
     return None if found is None else (Sha256(found[1].decode()), int(found[2]))
 
 
@@ -193,6 +222,11 @@ def is_folder(place: Path) -> bool:
             return False
 
 
+def is_link(place: Path) -> bool:
+    """OSError where nobody can tell: pathlib's own answer is False then, from Python 3.14 on."""
+    return S_ISLNK(place.lstat().st_mode)
+
+
 @contextmanager
 def disk(place: Path) -> Iterator[None]:
     """Turns what the operating system says about a place into Unreachable."""
@@ -204,3 +238,8 @@ def disk(place: Path) -> Iterator[None]:
 
 def _raise(error: OSError) -> None:
     raise error
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error

@@ -19,7 +19,7 @@ SURE, UNSURE = Cause(MISSING, "not found", certain=True), Cause(MISSING, "not fo
 def test_an_unproven_answer_changes_nothing(wish: OnGone, noted: Gone | None) -> None:
     ruling = rule(wish, UNSURE, noted, NOW)
     assert (ruling.note, ruling.withdraw) == (noted, False)
-    assert "unproven" in ruling.reason
+    assert "nothing proves that it is gone" in ruling.reason
 
 
 def test_keep_remembers_nothing() -> None:

@@ -17,11 +17,10 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import NotFoundOrPrivate, PointerOnly, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
 from mirror_sync.sources.directory import DirectorySource, _Snapshot
-from mirror_sync.sources.folder import Hashed
+from mirror_sync.sources.folder import Hashed, open_file
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
 from tests.stores.places import in_child
-
-NOBODY = 65534  # the uid and gid of a process that may read only what is its own
+from tests.unprivileged import become_nobody, forget_errors, give_to_nobody
 
 
 @pytest.fixture
@@ -203,6 +202,55 @@ def test_a_pipe_is_no_file(root: Path) -> None:
     assert "pipe" not in published(DirectorySource(root))[1]
 
 
+def test_a_pipe_in_the_place_of_a_card_is_not_waited_for(root: Path) -> None:
+    (root / "acme/tiny/README.md").unlink()
+    os.mkfifo(root / "acme/tiny/README.md")
+    assert in_child(_resolve, root) == ""
+
+
+def _resolve(answers: Connection, root: Path) -> None:
+    answers.send(_licence(root))
+
+
+@pytest.mark.parametrize("name", ["config.json", "sub/model.safetensors"])
+def test_a_pipe_in_the_place_of_a_file_that_was_listed_is_not_waited_for(root: Path, name: str) -> None:
+    assert in_child(_fetch_from_a_pipe, root, name) == "FileNotFound"
+
+
+def _fetch_from_a_pipe(answers: Connection, root: Path, name: str) -> None:
+    source = DirectorySource(root)
+    commit, files = published(source)
+    (root / "acme/tiny" / name).unlink()
+    os.mkfifo(root / "acme/tiny" / name)
+    try:
+        answers.send(repr(fetched(source, TINY, commit, files[name])))
+    except UpstreamError as error:
+        answers.send(type(error).__name__)
+
+
+def test_only_a_file_is_opened(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    for place in (root / "pipe", root / "nothing", Path("/dev/null")):
+        with pytest.raises(FileNotFoundError):
+            open_file(place)
+    with pytest.raises(IsADirectoryError):
+        open_file(root)
+
+
+@pytest.mark.parametrize("link", [".cache", ".cache/huggingface", ".cache/huggingface/download"])
+def test_a_link_on_the_way_to_what_a_download_left_is_not_followed(root: Path, link: str) -> None:
+    """Whatever it leads to: names are told in reports."""
+    within = ".cache/huggingface/download".removeprefix(link).strip("/")
+    for elsewhere in (root.parent / "outside", root / "acme/second/inside"):
+        (elsewhere / within).mkdir(parents=True)
+        (elsewhere / within / "private.incomplete").touch()
+        place = root / "acme/tiny" / link
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        place.symlink_to(elsewhere)
+        assert DirectorySource(root).resolve(TINY, "main").remark == ""
+
+
 def test_a_name_that_is_not_text_is_refused(root: Path) -> None:
     (root / "acme/tiny" / os.fsdecode(b"\xff\xfe")).write_text("x")
     with pytest.raises(UnsafePath, match="Unicode"):
@@ -281,9 +329,7 @@ def test_a_file_of_any_age_has_a_date_that_can_be_written(modified: float, year:
 def test_what_may_not_be_read_is_not_what_is_not_there(root: Path, closed: str) -> None:
     """In a process that is not root, which may read everything."""
     (root / "acme/tiny/README.md").write_text("---\nlicense: mit\n---\n")
-    if os.geteuid() == 0:
-        for place in (root.parent, root, *root.rglob("*")):
-            os.chown(place, NOBODY, NOBODY)
+    give_to_nobody(root.parent)
     before, after = in_child(_resolve_open_and_closed, root, closed)
     assert before == "mit"
     assert re.fullmatch(r"Unreachable: in/acme.*: cannot be read: Permission denied", after)
@@ -292,15 +338,39 @@ def test_what_may_not_be_read_is_not_what_is_not_there(root: Path, closed: str) 
 def _resolve_open_and_closed(answers: Connection, root: Path, closed: str) -> None:
     """Paths are relative: the folders above the test's may be closed to others."""
     os.chdir(root.parent)
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+    become_nobody()
     here = Path(root.name)
     said = [_licence(here)]
     (here / closed).chmod(0)
     said.append(_licence(here))
     (here / closed).chmod(0o700)
+    answers.send(said)
+
+
+def test_what_may_be_listed_and_not_looked_at_is_not_left_out(root: Path) -> None:
+    """Whatever pathlib says of it: from Python 3.14 on it says that there is no file."""
+    (root / "acme/tiny/link.json").symlink_to("../second/config.json")
+    (root / "acme/tiny/.cache/huggingface/download").mkdir(parents=True)
+    give_to_nobody(root.parent)
+    for closed, said in in_child(_resolve_without_looking, root).items():
+        assert re.fullmatch(r"Unreachable: in/acme.*: cannot be read: Permission denied", said), closed
+
+
+def _resolve_without_looking(answers: Connection, root: Path) -> None:
+    os.chdir(root.parent)
+    become_nobody()
+    forget_errors()
+    here, said = Path(root.name), {}
+    for place, mode in {
+        "acme/tiny": 0o600,
+        "acme/tiny/sub": 0o600,
+        "acme/second": 0o600,  # where a link leads
+        "acme/tiny/.cache/huggingface/download": 0,
+        "acme": 0o600,
+    }.items():
+        (here / place).chmod(mode)
+        said[place] = _licence(here)
+        (here / place).chmod(0o700)
     answers.send(said)
 
 
