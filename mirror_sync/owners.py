@@ -30,7 +30,7 @@ def become_owner(folder: Path) -> None:
     UsageError where that cannot be, as in a container without the privilege, for somebody else's link, and for a folder
     of root's own that everybody may write into: a link there would have root overwrite any file.
     """
-    if os.geteuid() != 0 or not folder.exists():
+    if os.geteuid() != 0 or not is_there(folder):
         return
     if folder.is_symlink() and folder.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
         raise UsageError(f"{whose(folder)}, and is a link, which root does not follow: name the folder itself")
@@ -90,13 +90,25 @@ def reading_uri(path: Path) -> str:
     https://www.sqlite.org/wal.html#readonly
     """
     journal = path.with_name(f"{path.name}-wal")
-    still = not journal.exists() or not journal.stat().st_size
+    still = not is_there(journal) or not journal.stat().st_size
     return f"{path.absolute().as_uri()}?{'immutable=1' if still else 'mode=ro'}"
 
 
 def state_hindrance(folder: Path) -> str:
     """What keeps us from writing in a state folder: itself, or a file in it; empty when nothing does."""
     return hindrance(*chain([folder], _inside(folder)))
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is there, links followed. OSError where nobody can tell.
+
+    `Path.exists`, `is_file` and the like say no then, from Python 3.14 on: what may not be looked at would be missing.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def is_open(folder: Path) -> bool:
@@ -154,7 +166,11 @@ def write_anew(path: Path, text: str, *, synced: bool = True) -> None:
 def refuse_links(database: Path) -> None:
     """OSError where somebody else's link stands in the place of a SQLite file that we are about to write."""
     for path in _files_of(database):
-        if path.is_symlink() and path.lstat().st_uid not in {0, os.geteuid()}:
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(found.st_mode) and found.st_uid not in {0, os.geteuid()}:
             raise OSError(f"{whose(path)}, and is a link, which is not followed")
 
 

@@ -51,6 +51,7 @@ from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.traffic_file import keep_traffic, told_before
+from mirror_sync.owners import is_there
 from mirror_sync.ports import Store
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
@@ -93,7 +94,7 @@ class Mirror:
         reading: bool = False,
     ) -> None:
         self.settings, self._learn, self._reading = settings, learn, reading
-        if reading and settings.state_dir.exists() and not settings.state_dir.is_dir():  # it would look empty
+        if reading and is_there(settings.state_dir) and not settings.state_dir.is_dir():  # it would look empty
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(settings.state_dir))
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)

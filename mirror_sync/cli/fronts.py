@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.errors import UsageError
+from mirror_sync.owners import is_there
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import FrontSettings, S3Target, Settings, Target
@@ -35,7 +36,7 @@ def serve_target(
     place = settings.targets[name]
 
     def tell(url: str) -> None:
-        if isinstance(place, DirectoryTarget) and not (place.root / HUB).is_dir():
+        if isinstance(place, DirectoryTarget) and not is_there(place.root / HUB):
             invocation.say(f"target {name} publishes nothing yet in {place.root}: run mirror-sync sync")
         invocation.say(f"target {name} is served at {url}: open it in a browser, or set HF_ENDPOINT={url}")
 

@@ -28,7 +28,7 @@ from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
 from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.traffic_file import kept_unusual
-from mirror_sync.owners import state_hindrance
+from mirror_sync.owners import is_there, state_hindrance
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings, Target
@@ -196,4 +196,4 @@ def _folder_of(target: Target) -> Path | None:
 
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it: it is made when something is written to it."""
-    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    return next((place for place in (folder, *folder.parents) if is_there(place)), folder)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from mirror_sync.domain.url import Url
+from mirror_sync.owners import is_there
 
 ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
 _NAME = re.compile(r"[A-Za-z0-9._\-]+")
@@ -86,7 +87,7 @@ def _check(target: S3Bucket) -> None:
 
 def _resolvers(host: str, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
     """The system's name servers; none for a host that needs no looking up."""
-    if host == "localhost" or _is_ip(host) or not resolv_conf.exists():
+    if host == "localhost" or _is_ip(host) or not is_there(resolv_conf):
         return ()
     lines = (line.split() for line in resolv_conf.read_text(errors="replace").splitlines())
     return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and _is_ip(words[1]))

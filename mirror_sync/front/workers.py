@@ -85,7 +85,11 @@ def drop_foreign(caches: Path, of: Workers) -> None:
     Whatever else lies there is somebody's.
     """
     for cache in (caches / name for name in CACHES):
-        if cache.is_dir() and not cache.is_symlink() and cache.stat().st_uid != of.uid:
+        try:
+            found = cache.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISDIR(found.st_mode) and found.st_uid != of.uid:
             shutil.rmtree(cache)
 
 

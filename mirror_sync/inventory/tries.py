@@ -13,7 +13,7 @@ import structlog
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.owners import write_anew
+from mirror_sync.owners import is_there, write_anew
 
 FILE = "tries.json"
 
@@ -55,7 +55,7 @@ def write_tries(folder: Path, tries: Iterable[Try]) -> None:
     """Replace what waits. OSError when the state folder cannot be written."""
     document = [_document(one) for one in tries]
     path = folder / FILE
-    if not document and not path.exists():
+    if not document and not is_there(path):
         return
     write_anew(path, json.dumps(document, indent=2))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from mirror_sync.owners import database_hindrance, reading_uri, refuse_links
+from mirror_sync.owners import database_hindrance, is_there, reading_uri, refuse_links
 
 SCHEMA = 8
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
@@ -105,7 +105,7 @@ def open_or_set_aside(path: Path) -> sqlite3.Connection:
 def copied(path: Path) -> sqlite3.Connection:
     """A copy in memory, in our tables, of what is there; nothing is written. OSError when it cannot be read."""
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    if path.exists():
+    if is_there(path):
         try:
             with closing(sqlite3.connect(reading_uri(path), _BUSY, uri=True)) as file:
                 file.backup(copy)

@@ -19,6 +19,7 @@ from pathlib import Path
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_of
 from mirror_sync.errors import KeyMissing
+from mirror_sync.owners import is_there
 from mirror_sync.ports import Stat
 from mirror_sync.stores.files import FileStream, Folders, store_errors, sync_folder, write_all
 from mirror_sync.stores.groups import Groups
@@ -104,10 +105,11 @@ class DirectoryStore:
 
     def free(self) -> int:
         """Bytes that an ordinary user may still write to the file system that the root is, or will be, on."""
-        there = self.root
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        with store_errors(there):
+        with store_errors(self.root):
+            there = self.root
+            while not is_there(there) and there != there.parent:
+                _expect_end(there)
+                there = there.parent
             found = os.statvfs(there)
             return found.f_bavail * found.f_frsize
 
@@ -217,7 +219,11 @@ class DirectoryStore:
 
 def _expect_end(place: Path) -> None:
     """FileNotFoundError where a link leads nowhere."""
-    if place.is_symlink() and not place.exists():
+    try:
+        linked = stat.S_ISLNK(place.lstat().st_mode)
+    except _NOTHING_THERE:
+        return
+    if linked and not is_there(place):
         raise FileNotFoundError(
             errno.ENOENT, f"{place} is a link to what is not there; is its disk mounted?", str(place)
         )

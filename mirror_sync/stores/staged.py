@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from mirror_sync.errors import StoreError
+from mirror_sync.owners import is_there
 from mirror_sync.stores.files import FileStream, store_errors, sync_file, where_supported, write_all
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.staging import Staging
@@ -53,7 +54,7 @@ class StagedUpload:
     def complete(self) -> None:
         self._parts.check_all(self._key, self._put)
         with store_errors(self._path):
-            if not self._path.exists():
+            if not is_there(self._path):
                 raise StoreError(f"{self._key}: the upload was aborted or completed before")
             sync_file(self._path)
             self._staging.publish(self._path, self._key)

@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from pathlib import Path
+from stat import S_ISREG
 
 from mirror_sync.domain.keys import blob_of
 from mirror_sync.stores.files import FILE_MODE, Folders
@@ -68,7 +69,11 @@ class Staging:
     def is_published(self, key: str) -> bool:
         """Whether something has this name; a pointer may come to rely on it."""
         final = self._root / key
-        if not final.is_file():
+        try:
+            found = final.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if not S_ISREG(found.st_mode):
             return False
         self._folders.note(final.parent)
         return True
