@@ -26,6 +26,7 @@ _REPO = Repo(Kind.MODEL, "org/name")
 
 _MEANINGS = {
     "checkpoint.not-written": "`verify` goes on, and would begin anew after an interrupt.",
+    "checkpoint.taken": "The same `verify` is under way: this one would begin anew after an interrupt.",
     "config.fault": "A fault of `jobs.yaml`, at a reload.",
     "config.warning": "Something in `jobs.yaml` that is allowed and is perhaps not meant.",
     "control.failed": "A fault of this program itself while it answered `trigger`; the daemon goes on.",

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mirror_sync.bootstrap.locks import kept_checkpoint
 from mirror_sync.cli.proving import scope_of, verify_text
 from mirror_sync.cli.tables import Page
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder
 from mirror_sync.daemon.service import Daemon
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.events import Care, ConfigRead, Event, Tended, Verified
+from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.verify import Scope
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.observers.ledger import Ledger
@@ -165,3 +169,48 @@ def test_a_target_that_was_not_verified_to_its_end_is_not_told_as_verified(tmp_p
             assert [(each.target, each.faults) for each in it.tended()] == [("it", 0)]
             assert it.verify(scope_of("100%", None, None, datetime.now(UTC), repair=False, repo="acme/x")).repos == 1
             assert "unreadable  target closed" in verify_text(report, Page(width=100))
+
+
+def test_samples_reach_every_file_whatever_else_is_verified_between_them(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    names = {f"f{number:02}" for number in range(40)}
+    for name in names:
+        (tmp_path / "upstream" / "acme" / "x" / name).write_text(name, encoding="utf-8")
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
+        it.sync()
+        for name in names:
+            digest = Sha256.of(name.encode())
+            (tmp_path / "mirror" / blob_key(digest)).unlink()
+        missed: set[str] = set()
+        for _ in range(10):
+            missed |= {fault.path for fault in it.verify(Scope(sample=0.1)).faults}
+            it.verify(Scope(since=datetime(2020, 1, 1, tzinfo=UTC)))
+            it.verify(Scope(sample=0.5))
+            it.verify()
+        assert missed == names
+
+
+def test_no_verify_of_another_kind_undoes_how_far_one_has_come(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    whole = tmp_path / "state" / "verify.json"
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
+        it.sync()
+        whole.write_text('{"a place": 1}', encoding="utf-8")
+        it.verify(Scope(since=datetime(2020, 1, 1, tzinfo=UTC)))
+        it.verify(Scope(sample=0.1))
+        it.verify(Scope(repair=True))
+        it.verify(Scope(repo=Repo.parse("acme/x")))
+        assert whole.read_text(encoding="utf-8") == '{"a place": 1}'
+
+
+def test_the_same_verify_in_two_processes_at_once_leaves_the_place_of_the_first(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
+        it.sync()
+        with kept_checkpoint(tmp_path / "state", "verify") as checkpoint:
+            checkpoint.save({"a place": 1})
+            assert it.verify().ok
+            assert checkpoint.load() == {"a place": 1}
+        assert it.verify().ok
+        with kept_checkpoint(tmp_path / "state", "verify") as checkpoint:
+            assert checkpoint.load() == {"round": 0}

@@ -1,15 +1,22 @@
-"""Locks in the state folder: one writer of a repo, one publication of a catalogue, on this machine."""
+"""Locks in the state folder: one writer of a repo, of a checkpoint, of a catalogue, on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
+import structlog
 from filelock import FileLock, Timeout
 
+from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint
+from mirror_sync.observers.checkpoint import FileCheckpoint
+from mirror_sync.owners import PRIVATE
+
 _POLL = 0.2  # seconds between two calls of `go_on`
+
+_log = structlog.get_logger("mirror_sync.bootstrap")
 
 
 def locks_of(state_dir: Path, place: str) -> Path:
@@ -29,3 +36,22 @@ def acquired(path: Path, go_on: Callable[[], None]) -> AbstractContextManager[ob
             return lock.acquire(timeout=_POLL)
         except Timeout:
             go_on()
+
+
+@contextmanager
+def kept_checkpoint(state_dir: Path, name: str) -> Iterator[Checkpoint]:
+    """The checkpoint of a name, for the block alone; one that forgets while another process, or thread, has it."""
+    path = state_dir / f"{name}.json"
+    lock: AbstractContextManager[object] = nullcontext()
+    try:
+        folder = state_dir / "locks"
+        folder.mkdir(PRIVATE, parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock", thread_local=False, is_singleton=False).acquire(timeout=0)
+    except Timeout:
+        _log.info("checkpoint.taken", file=str(path))
+        yield NoCheckpoint()
+        return
+    except OSError:
+        pass  # a folder that cannot be written: whoever saves there says so
+    with lock:
+        yield FileCheckpoint(path)

@@ -17,6 +17,7 @@ import structlog
 from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.bootstrap.catalogue import Catalogues
+from mirror_sync.bootstrap.locks import kept_checkpoint
 from mirror_sync.bootstrap.sides import places_of, sides_of
 from mirror_sync.catalogue.publish import Sheets
 from mirror_sync.config.places import place_of
@@ -43,7 +44,6 @@ from mirror_sync.engine.vanished import is_emptied
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable, UsageError, Vanished
 from mirror_sync.front.access_log import count_hits, lines_of
-from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import RUNS_KEPT, History
 from mirror_sync.observers.news import News
@@ -154,12 +154,10 @@ class Mirror:
         UsageError for a repo of the scope that no target publishes.
         """
         scope = scope or Scope()
-        name = "verify.json" if scope.repo is None else "verify-one.json"  # one repo must not undo the place in all
         if scope.repo is not None:
             self._expect(scope.repo)
-        report = Verification(
-            self._site, scope, self.settings.jobs, FileCheckpoint(self.settings.state_dir / name)
-        ).run()
+        with kept_checkpoint(self.settings.state_dir, scope.place) as checkpoint:
+            report = Verification(self._site, scope, self.settings.jobs, checkpoint).run()
         if scope.whole and not report.interrupted:
             wrong = Counter(fault.target for fault in (*report.faults, *report.unreadable))
             self._tended(Care.VERIFY, report.targets, wrong)

@@ -61,7 +61,7 @@ class Progress:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, question: str) -> Progress:
-        """Go on where the same question was left; else begin, with the round after the last that was finished."""
+        """Go on where the same question was left; else begin, with the round after that of the last sample."""
         saved = checkpoint.load() or {}
         try:
             if saved.get("format") == _FORMAT and saved["question"] == question:
@@ -76,9 +76,9 @@ class Progress:
     def save(self, checkpoint: Checkpoint) -> None:
         checkpoint.save({"format": _FORMAT, **asdict(self)})
 
-    def finish(self, checkpoint: Checkpoint) -> None:
-        """Nothing to go on with: the next verification is another round."""
-        checkpoint.save({"round": self.round + 1})
+    def finish(self, checkpoint: Checkpoint, *, sampled: bool) -> None:
+        """Nothing to go on with: the next verification of a sample is another round."""
+        checkpoint.save({"round": self.round + sampled})
 
     def passed(self, target: str, key: str, refs: str) -> int | None:
         """How many blobs of a repo need no look any more; None: all of them."""

@@ -52,6 +52,15 @@ class Scope:
         return self.since is None and self.repo is None
 
     @property
+    def place(self) -> str:
+        """The name of the checkpoint that it goes by: no other kind of question undoes how far one of this kind came,
+        nor which round of samples is next.
+        """
+        kinds = {"one": self.repo is not None, "since": self.since is not None, "repair": self.repair}
+        sample = [f"sample-{100 * self.sample:.4g}"] if self.sample < 1 else []
+        return "-".join(["verify", *(kind for kind, is_so in kinds.items() if is_so), *sample])
+
+    @property
     def question(self) -> str:
         """Tells two scopes apart whose answers cannot be added up."""
         return f"sample={self.sample} round={self.round} since={self.since} repair={self.repair}" + (
@@ -86,7 +95,7 @@ class Verification:
                     _verify_or_say(one, target, done)
         except Interrupted:
             return done.report(scope.sample, interrupted=True)
-        done.finish(self._checkpoint)
+        done.finish(self._checkpoint, sampled=scope.sample < 1)
         return done.report(scope.sample, interrupted=False)
 
 
