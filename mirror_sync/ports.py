@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.gone import Standing
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
@@ -18,6 +18,8 @@ from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resol
 from mirror_sync.errors import DocumentError, StoreError
 
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
+MAX_TREE = 16 * 1024 * 1024  # bytes of a root or a shard, of which many are read at once: see decision 0002
+MAX_REFS = 32 * 1024 * 1024  # bytes of a refs.json: some hundred thousand names and snapshots
 
 
 class ByteStream(Protocol):
@@ -329,20 +331,41 @@ class NoNotes:
 
 def read_all(store: Store, key: str, limit: int) -> bytes:
     """A whole small object; StoreError when it is larger than `limit` bytes."""
+    body = _read_up_to(store, key, limit)
+    if body is None:
+        raise StoreError(f"{key} is larger than {limit} bytes")
+    return body
+
+
+def read_refs_json(store: Store, repo: Repo) -> bytes:
+    """What says which snapshots of a repo are published. KeyMissing; DocumentError when it is larger than any is."""
+    body = _read_up_to(store, refs_key(repo), MAX_REFS)
+    if body is None:
+        raise DocumentError(f"{refs_key(repo)} is larger than {MAX_REFS:,} bytes, which no refs.json is")
+    return body
+
+
+def read_document(store: Store, digest: Sha256, limit: int = MAX_TREE) -> bytes:
+    """A document of a snapshot, proved against its name: a root or a shard, unless `limit` says what else it may be.
+
+    KeyMissing, or DocumentError when other bytes lie there, or more than `limit`.
+    """
+    body = _read_up_to(store, blob_key(digest), limit)
+    if body is None:
+        raise DocumentError(f"document {digest} is larger than {limit:,} bytes, which none of its kind is")
+    actual = Sha256.of(body)
+    if actual != digest:
+        raise DocumentError(f"document {digest} holds other bytes, of digest {actual}")
+    return body
+
+
+def _read_up_to(store: Store, key: str, limit: int) -> bytes | None:
+    """None when there is more; what is beyond is not read."""
     body = bytearray()
     chunk = memoryview(bytearray(256 * 1024))
     with store.read(key) as stream:
         while count := stream.readinto(chunk):
             body += chunk[:count]
             if len(body) > limit:
-                raise StoreError(f"{key} is larger than {limit} bytes")
+                return None
     return bytes(body)
-
-
-def read_document(store: Store, digest: Sha256) -> bytes:
-    """A document of a snapshot, proved against its name. KeyMissing, or DocumentError when other bytes lie there."""
-    body = read_all(store, blob_key(digest), MAX_DOCUMENT)
-    actual = Sha256.of(body)
-    if actual != digest:
-        raise DocumentError(f"document {digest} holds other bytes, of digest {actual}")
-    return body

@@ -24,7 +24,7 @@ from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_all, read_document
+from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_document, read_refs_json
 
 _FORMAT = "3"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -86,7 +86,7 @@ class Gather:
         if listed.md5 is not None and (remembered := _remembered(kept, listed.md5)) is not None:
             return remembered
         try:
-            body = read_all(self._store, listed.key, MAX_DOCUMENT)
+            body = read_refs_json(self._store, repo)
         except KeyMissing:
             return Facts()
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -157,7 +157,7 @@ class Gather:
 def _document(store: Store, digest: Sha256) -> bytes:
     """What is published must be there."""
     try:
-        return read_document(store, digest)
+        return read_document(store, digest, MAX_DOCUMENT)
     except KeyMissing as error:
         raise DocumentError(f"document {digest} is missing") from error
 

@@ -7,7 +7,8 @@
 
 Entries have the Hub's shape (`GET .../tree/{rev}?recursive=true`) and add `sha256` to every file; `path` is never the
 last key, so that a front finds an entry by searching for `"path":"…",`. A shard begins where a hash of its
-first path says so: a property of the path itself, so that one changed file rewrites one shard.
+first path says so: a property of the path itself, so that one changed file rewrites one shard;
+and where the one before is full.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
+FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
 FULL_SIBLINGS = 5000  # files; see `siblings`
 FORMAT = 1
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # dumps would make one a call
@@ -193,16 +195,17 @@ def folder_of(path: str) -> dict[str, Any]:
 def cut_shards(manifest: Manifest) -> Iterator[tuple[Shard, Document]]:
     """The listing of a manifest, folders included, in shards. UnsafePath when a name is both a file and a folder."""
     entries = sorted((sort_key(path), path) for path in {*manifest, *_folders(manifest)})
-    lines: list[str] = []
-    first = ""
+    lines: list[bytes] = []
+    first, size = "", 0
     for key, path in entries:
-        if lines and _begins_shard(key):
+        if lines and (_begins_shard(key) or size >= FULL_SHARD):
             yield _shard(first, lines)
             lines = []
         if not lines:
-            first = key
+            first, size = key, 0
         file = manifest.get(path)
-        lines.append(encode_json(folder_of(path) if file is None else entry_of(file)))
+        lines.append(encode_json(folder_of(path) if file is None else entry_of(file)).encode())
+        size += len(lines[-1])
     yield _shard(first, lines)
 
 
@@ -251,6 +254,6 @@ def _begins_shard(key: str) -> bool:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % ENTRIES_PER_SHARD == 0
 
 
-def _shard(first: str, lines: Iterable[str]) -> tuple[Shard, Document]:
-    document = Document.of(("[\n" + ",\n".join(lines) + "\n]\n").encode())
+def _shard(first: str, lines: Iterable[bytes]) -> tuple[Shard, Document]:
+    document = Document.of(b"[\n" + b",\n".join(lines) + b"\n]\n")
     return Shard(first, document.digest), document

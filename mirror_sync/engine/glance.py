@@ -21,7 +21,7 @@ from mirror_sync.domain.selection import Selection
 from mirror_sync.engine.published import read_root
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import MAX_DOCUMENT, read_all
+from mirror_sync.ports import read_refs_json
 
 _CROWD = 16  # repos from which on a listing may be worth its call
 _PAGE = 1000  # keys that a listing gives for one call
@@ -71,7 +71,7 @@ class Glance:
         body = None if md5 is None else self._recall(key, md5)
         if body is None:
             try:
-                body = read_all(self._target.store, key, MAX_DOCUMENT)
+                body = read_refs_json(self._target.store, repo)
             except KeyMissing:
                 return Refs()
             if md5 == _md5(body):  # else it has changed since the listing

@@ -23,7 +23,7 @@ from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.errors import BadAnswer, DocumentError
-from mirror_sync.ports import Store
+from mirror_sync.ports import MAX_TREE, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,16 @@ def _written(snapshot: Snapshot) -> tuple[Document, list[Document]]:
     """The root, and all others. Nothing in them is ours but what the upstream said: it answers for it."""
     try:
         root, documents = _documents(snapshot)
-        return root.encode(), documents
+        return _encoded(root), documents
     except DocumentError as error:
         raise BadAnswer(f"{snapshot.resolved.asked}: what the upstream says of it {error}") from error
+
+
+def _encoded(root: Root) -> Document:
+    top = root.encode()
+    if len(top.body) > MAX_TREE:
+        raise DocumentError(f"makes a root of {len(top.body):,} bytes: {len(root.shards):,} shards are too many")
+    return top
 
 
 def _documents(snapshot: Snapshot) -> tuple[Root, list[Document]]:

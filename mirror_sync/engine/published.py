@@ -20,7 +20,7 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.traffic import Published
 from mirror_sync.errors import DocumentError, KeyMissing
-from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
+from mirror_sync.ports import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
@@ -30,14 +30,19 @@ _INFOS = 4  # that are asked which repo is published: it is an oddity that the f
 def read_refs(store: Store, repo: Repo) -> Refs:
     """Empty when the target holds nothing of the repo."""
     try:
-        return Refs.decode(read_all(store, refs_key(repo), MAX_DOCUMENT))
+        return Refs.decode(read_refs_json(store, repo))
     except KeyMissing:
         return Refs()
 
 
 def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
-    """Replace a repo's refs.json, which publishes and un-publishes. The caller holds the repo's lock."""
+    """Replace a repo's refs.json, which publishes and un-publishes. The caller holds the repo's lock.
+
+    DocumentError for one that nobody would read again.
+    """
     body = refs.encode()
+    if len(body) > MAX_REFS:
+        raise DocumentError(f"{repo} has too many names and snapshots: its refs.json would be over {MAX_REFS:,} bytes")
     store.put(refs_key(repo), body, Sha256.of(body))
 
 
@@ -56,7 +61,7 @@ class Past:
 def read_past(store: Store, root: Root) -> Past:
     """What was told of a commit's history when it was published; where it cannot be read, there is the commit alone."""
     try:
-        ids = [str(item["id"]) for item in json.loads(read_document(store, root.commits))]
+        ids = [str(item["id"]) for item in json.loads(read_document(store, root.commits, MAX_DOCUMENT))]
     except (KeyMissing, DocumentError, ValueError, KeyError, TypeError, RecursionError):
         ids = []
     return Past(frozenset((root.commit, *ids)), moment(root.last.get("date")))
@@ -70,7 +75,7 @@ def read_infos(store: Store, refs: Refs, names: Iterable[str]) -> Iterator[dict[
     roots = dict.fromkeys(refs.root_of(name) for name in (*names, *reversed(refs.snapshots)))
     for digest in islice((digest for digest in roots if digest is not None), _INFOS):
         try:
-            info = json.loads(read_document(store, read_root(store, digest).info))
+            info = json.loads(read_document(store, read_root(store, digest).info, MAX_DOCUMENT))
         except (KeyMissing, DocumentError, ValueError, RecursionError):
             continue
         if isinstance(info, dict):
@@ -85,7 +90,8 @@ def identity_of(store: Store, refs: Refs, names: Iterable[str]) -> Identity:
 
 def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:
     """All files of a snapshot, by path."""
-    shards = mapper(lambda shard: list(read_shard(read_document(store, shard.digest))), root.shards)
+    digests = dict.fromkeys(shard.digest for shard in root.shards)
+    shards = mapper(lambda digest: list(read_shard(read_document(store, digest))), digests)
     return {file.path: file for shard in shards for file in shard}
 
 

@@ -12,7 +12,7 @@ from mirror_sync.domain.keys import HUB, is_refs, refs_key, repo_of
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
-from mirror_sync.ports import MAX_DOCUMENT, Store, read_all
+from mirror_sync.ports import Store, read_refs_json
 
 
 class Roll:
@@ -53,9 +53,11 @@ class Roll:
         return listed
 
     def body(self, repo: Repo) -> bytes:
-        """The bytes of a listed repo's refs.json. Raises StoreError; StoreUnavailable where it is not there."""
+        """The bytes of a listed repo's refs.json. Raises StoreError; StoreUnavailable where it is not there,
+        DocumentError where it is larger than any is.
+        """
         try:
-            return read_all(self._store, refs_key(repo), MAX_DOCUMENT)
+            return read_refs_json(self._store, repo)
         except KeyMissing as error:
             raise StoreUnavailable(f"{refs_key(repo)} is listed, and reading it finds no such key") from error
 

@@ -13,7 +13,7 @@ from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.engine.published import Mapper
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError
 
-_AT_ONCE = 16  # shards whose bytes are held in memory
+_AT_ONCE = 16  # shards whose bytes are held in memory, at most 16 MiB of each
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from mirror_sync.front.cors import PREFLIGHT
 from mirror_sync.front.lists import Lists, Wanted
 from mirror_sync.front.reasons import Reasons
 from mirror_sync.front.snapshots import Snapshots
-from mirror_sync.ports import Store
+from mirror_sync.ports import MAX_TREE, Store
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _SIZELESS = re.compile(answers.SIZELESS)
@@ -289,7 +289,7 @@ class Hub:
         raise answers.repo_not_found(repo)
 
     def _reader(self, root: Root) -> listing.ReadShard:
-        return lambda number: self._snapshots.document(root.shards[number].digest)
+        return lambda number: self._snapshots.document(root.shards[number].digest, MAX_TREE)
 
     def _expect(self, opened: Opened, path: str, kind: str) -> dict[str, Any]:
         """The entry of a path: `kind` is file or directory."""

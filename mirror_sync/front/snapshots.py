@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from mirror_sync.domain import alias
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import alias_key, refs_key
+from mirror_sync.domain.keys import alias_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.lru import ByteLru
-from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
+from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document, read_refs_json
 
 DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
@@ -74,11 +74,11 @@ class Snapshots:
             self._roots.put(digest, root, _OVERHEAD + _DECODED * len(body))
         return root
 
-    def document(self, digest: Sha256) -> bytes:
-        """A document of a snapshot, proved by its digest."""
+    def document(self, digest: Sha256, limit: int = MAX_DOCUMENT) -> bytes:
+        """A document of a snapshot, proved by its digest. DocumentError for one of more bytes than `limit`."""
         body = self._documents.get(digest)
         if body is None:
-            body = read_document(self._store, digest)
+            body = read_document(self._store, digest, limit)
             self._documents.put(digest, body, _OVERHEAD + len(body))
         return body
 
@@ -96,7 +96,7 @@ class Snapshots:
 
     def _read_refs(self, repo: Repo) -> tuple[Refs | None, int]:
         try:
-            body = read_all(self._store, refs_key(repo), MAX_DOCUMENT)
+            body = read_refs_json(self._store, repo)
         except KeyMissing:
             return None, 0
         return Refs.decode(body), len(body)

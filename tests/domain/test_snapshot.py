@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from mirror_sync.domain.policy import Outcome, Verdict
 from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import (
     ENTRIES_PER_SHARD,
+    FULL_SHARD,
     Document,
     Root,
     Shard,
@@ -92,6 +94,20 @@ def test_a_path_lies_in_the_shard_that_the_root_names_for_it() -> None:
 def test_a_first_publication_of_n_files_writes_at_most_n_over_200_and_20_documents() -> None:
     for count in (0, 1, 500, 20_000):
         assert len(list(cut_shards(_many(count)))) <= count / 200 + 20
+
+
+def test_no_choice_of_paths_makes_a_shard_large() -> None:
+    """These are paths at which no shard begins by itself."""
+    names = (f"{number:08}" + "x" * 3000 for number in range(2000))
+    chosen = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) % ENTRIES_PER_SHARD]
+    manifest = {name: mirrored(name, b"") for name in chosen}
+    cut = list(cut_shards(manifest))
+    assert len(cut) > 1
+    assert max(len(document.body) for _, document in cut) < FULL_SHARD + 8192
+    assert {file.path for _, document in cut for file in read_shard(document.body)} == manifest.keys()
+    root = _root(tuple(shard for shard, _ in cut))
+    shards = [{file.path for file in read_shard(document.body)} for _, document in cut]
+    assert all(path in shards[root.shard_for(path)] for path in manifest)
 
 
 def test_one_changed_file_rewrites_one_shard() -> None:
