@@ -60,7 +60,7 @@ class Game:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self.tally.percent > MOST_AGAIN:
             say(f"more than {MOST_AGAIN:g} % was fetched again")
-        first, *rest = self.tally.lines()
+        first, *rest = self.tally.lines(self.seed)
         say(f"{seconds / max(1, self.tally.rounds):.1f} s a round; {first}")
         say(*rest)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.shelf import Shelf
-from tests.chaos.tally import LOST, MIXED
+from tests.chaos.tally import GONE, LOST, MIXED
 from tests.chaos.truth import RepoName, Truth
 
 KEPT = 1
@@ -85,7 +85,7 @@ class Ledger:
             self._check_names(repo, now)
             self._check_main(repo, now)
             if now.gone is not None and repo not in self.refused:
-                self.say(LOST, f"{repo.in_jobs}: noted as gone ({now.gone}), and upstream had it all the time")
+                self.say(GONE, f"{repo.in_jobs}: noted as gone ({now.gone}), and upstream had it all the time")
             return now
 
     def settled(self, repo: RepoName, name: str) -> bool:

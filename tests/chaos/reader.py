@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -111,6 +111,8 @@ class Reader:
     tally: Tally
     refusals: int = 0
     """How often a server did not answer, in a row."""
+    rest: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever wants that nothing is read."""
 
     def run(self, stop: threading.Event) -> None:
         """Read until `stop`; what goes wrong in here is a finding, too, since nobody watches then."""
@@ -118,7 +120,8 @@ class Reader:
         while not stop.wait(max(PAUSE, took * _SHARE)):
             began = time.monotonic()
             try:
-                self.step()
+                with self.rest:
+                    self.step()
                 self.refusals = 0
             except Unreadable as error:
                 self.refusals += 1

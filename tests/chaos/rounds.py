@@ -11,6 +11,7 @@ from random import Random
 from tests.chaos.actors import PATIENCE, Ending, Machine, beside, commands, finish, start
 from tests.chaos.shelf import Unreadable
 from tests.chaos.tally import STUCK, Finding
+from tests.chaos.unsound import VERIFY, damage
 from tests.chaos.upstream import REPOS, total
 from tests.chaos.verdicts import behind, check_convergence, check_outcome
 from tests.chaos.world import World
@@ -18,7 +19,6 @@ from tests.standin import faults
 
 SYNC = ("sync", "--json", "--quiet")
 DAEMON = ("daemon", "--quiet")
-VERIFY = ("verify", "--json", "--quiet")
 PRUNE = ("prune", "--json", "--quiet")
 _LONGEST = 8.0
 _PRUNES = 25.0
@@ -35,7 +35,9 @@ class Scene:
 
     name: str
     weight: int
-    runs: tuple[tuple[int, tuple[str, ...]], ...]
+    runs: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    story: Callable[[World, int, Callable[[str], None]], None] | None = None
+    """What is played in the place of runs that go side by side."""
 
     @property
     def raced(self) -> bool:
@@ -61,6 +63,7 @@ SCENES = (
     Scene("a verify beside a sync", 2, ((0, SYNC), (0, VERIFY))),
     Scene("a prune beside a sync", 2, ((0, SYNC), (0, PRUNE))),
     Scene("a prune on another machine", 2, ((0, SYNC), (1, PRUNE))),
+    Scene("damage", 3, story=damage),
 )
 
 
@@ -89,6 +92,11 @@ def _play_scene(one: World, number: int, *, last: bool, tell: Callable[[str], No
     scenes = [scene for scene in _possible() if only in scene.name]
     scene = dice.choices(scenes, [scene.weight for scene in scenes])[0]
     season.raced, season.pruned, season.alone = scene.raced, scene.pruned, len(scene.runs) == 1
+    if scene.story is not None:
+        season.alone = True
+        scene.story(one, number, tell)
+        _settle(one, scene)
+        return
     drawn = one.faulter.draw(dice)
     if dice.random() < 0.2:
         one.hub.faults.before(lambda _: one.upstream.change(terms=False), "/api/*/tree/*")
@@ -118,7 +126,9 @@ def _outage(one: World, number: int, seconds: float, tell: Callable[[str], None]
             late = behind(one)
     for name in late:
         one.ledger.say(STUCK, f"{RECOVERY:g} s after an outage: {name}")
-    tell(f"made up for {time.monotonic() - ended:.0f} s after the outage")
+    if not late:
+        one.tally.outages.append(time.monotonic() - ended)
+        tell(f"made up for {one.tally.outages[-1]:.0f} s after the outage")
     _count(one, doubled=False)
 
 

@@ -51,6 +51,12 @@ class Shelf(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin so."""
 
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object as it is, past the program: damage, or its end."""
+
+    def remove(self, key: str) -> None:
+        """Take an object away, past the program."""
+
 
 @dataclass(frozen=True)
 class FolderShelf:
@@ -84,6 +90,15 @@ class FolderShelf:
         for path in (self.root / prefix).rglob("*"):
             if path.is_file():
                 yield str(path.relative_to(self.root))
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write a file as it is."""
+        (self.root / key).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / key).write_bytes(body)
+
+    def remove(self, key: str) -> None:
+        """Take a file away."""
+        (self.root / key).unlink()
 
     def _mark(self, key: str) -> str:
         try:
@@ -130,6 +145,14 @@ class BucketShelf:
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin so."""
         return (one["Key"] for one in self._listed(prefix))
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object as it is."""
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    def remove(self, key: str) -> None:
+        """Take an object away."""
+        self._client.delete_object(Bucket=self._bucket, Key=key)
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[urllib3.BaseHTTPResponse | None]:

@@ -27,8 +27,10 @@ WRONG = "wrong bytes"
 MIXED = "mixed snapshots"
 LOST = "lost snapshots"
 FALSE = "false successes"
+GONE = "false withdrawals"
+MISSED = "missed damage"
 STUCK = "not converged"
-KINDS = (WRONG, MIXED, LOST, FALSE, STUCK)
+KINDS = (WRONG, MIXED, LOST, FALSE, GONE, MISSED, STUCK)
 MOST_AGAIN = 10.0
 """Percent of the needed bytes that may be fetched again."""
 
@@ -111,7 +113,9 @@ class Tally:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.rounds = self.checks = self.raced = self.needed = self.again = 0
-        self.kills = self.converged = 0
+        self.kills = self.converged = self.damages = self.lies = 0
+        self.outages: list[float] = []
+        """For each outage that was made up for, the seconds that took after its end."""
         self._lock = threading.Lock()
 
     def found(self, finding: Finding) -> None:
@@ -140,13 +144,17 @@ class Tally:
         """Whether the promises held."""
         return not self.findings and self.percent <= MOST_AGAIN
 
-    def lines(self) -> list[str]:
+    def lines(self, seed: int) -> list[str]:
         """The last words; the very last one is the sentence that counts."""
-        mib = f"{self.needed / (1 << 20):.0f} MiB needed"
-        counts = f"{self.count(FALSE)} false successes, {self.count(STUCK)} not converged"
-        more = f"{self.checks} snapshots read, {self.kills} kills, {self.converged} clean runs, {self.raced} raced"
-        zeros = ", ".join(f"{kind} {self.count(kind)}" for kind in (WRONG, MIXED, LOST))
-        return [f"{counts}; {more}, {mib}", f"rounds {self.rounds}, {zeros}, refetched {self.percent:.1f} %"]
+        more = f"{self.checks} snapshots read, {self.kills} kills, {self.damages} damages, {self.lies} lies"
+        runs = f"{self.converged} clean runs, {self.raced} raced, {self.needed / (1 << 20):.0f} MiB needed"
+        counts = ", ".join(f"{kind} {self.count(kind)}" for kind in KINDS)
+        slowest = f", the slowest in {max(self.outages):.0f} s" if self.outages else ""
+        outages = f"outages made up for {len(self.outages)}{slowest}"
+        return [
+            f"{more}, {runs}",
+            f"rounds {self.rounds}, seed {seed}, {counts}, {outages}, refetched {self.percent:.1f} %",
+        ]
 
 
 def is_content(request: Request) -> bool:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.actors import PATIENCE, Ending, Outcome, finish, start
+from tests.chaos.actors import Outcome
 from tests.chaos.game import Game
 from tests.chaos.inspector import judge, key_of
 from tests.chaos.rounds import SYNC
 from tests.chaos.tally import LOST, MIXED, WRONG, Tally, Traffic
 from tests.chaos.truth import Truth
 from tests.chaos.upstream import WEIGHTS
-from tests.chaos.verdicts import check_convergence, check_outcome
-from tests.chaos.world import World, unwatched
+from tests.chaos.verdicts import check_outcome
+from tests.chaos.world import World
 from tests.servers.bucket import S3Server
 
 ROUNDS = 8
@@ -41,16 +41,6 @@ def test_a_directory_target_keeps_the_promises_whatever_breaks(tmp_path: Path) -
 
 def test_a_bucket_keeps_the_promises_whatever_breaks(tmp_path: Path, radosgw: S3Server) -> None:
     play(tmp_path, 1, 3, radosgw)
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A mirror of a world in which nothing goes wrong."""
-    with unwatched(0, 1, tmp_path_factory.mktemp("calm") / "world", None, Tally()) as (one, _):
-        (outcome,) = finish([start(one.machines[0], 0, SYNC, Ending(None, PATIENCE))], one.meter)
-        check_convergence(one, outcome)
-        assert one.tally.findings == []
-        yield one
 
 
 def _flip_a_byte(one: World, blob: Path) -> None:

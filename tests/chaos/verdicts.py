@@ -10,7 +10,7 @@ from tests.chaos.actors import Outcome
 from tests.chaos.inspector import judge
 from tests.chaos.ledger import Published
 from tests.chaos.shelf import Unreadable
-from tests.chaos.tally import FALSE, LOST, STUCK
+from tests.chaos.tally import FALSE, LOST, MISSED, STUCK
 from tests.chaos.truth import Files, RepoName
 from tests.chaos.upstream import REPOS, REVISIONS
 from tests.chaos.world import World
@@ -86,6 +86,28 @@ def _check_verify(one: World, outcome: Outcome, report: dict[str, Any] | None) -
         one.ledger.say(LOST, f"{outcome} says: {fault}")
     if outcome.code == 0 and not (report and report["ok"]):
         one.ledger.say(FALSE, f"{outcome}: exit code 0, and the report says otherwise")
+
+
+def check_damage(one: World, outcome: Outcome, digest: str, harm: str) -> None:
+    """A verify of a target in which the content of this digest is not right: it fails, and names that and no other."""
+    faults = (outcome.report or {}).get("faults", ())
+    if outcome.code == 0:
+        one.ledger.say(MISSED, f"{harm}, and a verify has exit code 0 ({outcome})")
+    if all(fault["sha256"] != digest for fault in faults):
+        one.ledger.say(MISSED, f"{harm}, and a verify does not name it ({outcome}): {faults}")
+    for fault in faults:
+        if fault["sha256"] != digest:
+            one.ledger.say(LOST, f"{outcome} says: {fault}")
+
+
+def check_repair(one: World, outcome: Outcome, digest: str, harm: str) -> bool:
+    """A repair of what only this damage is wrong with: it is all right again, and the run says so."""
+    report = outcome.report or {}
+    repaired = any(fault["sha256"] == digest for fault in report.get("repaired", ()))
+    if outcome.code != 0 or not repaired:
+        one.ledger.say(STUCK, f"{harm}, and a repair does not put it right ({outcome}): {report.get('faults')}")
+        return False
+    return True
 
 
 def _check_prune(one: World, outcome: Outcome, report: dict[str, Any] | None) -> None:

@@ -5,9 +5,10 @@ Worlds bound what a long run takes of disk and memory, and a failure is found ag
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -49,6 +50,8 @@ class World:
     inspector: Inspector
     tally: Tally
     shelf: Shelf
+    rest: threading.Lock = field(default_factory=threading.Lock)
+    """While it is held the reader reads nothing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def world(number: int, seed: int, folder: Path, server: S3Server | None, tally: 
     with unwatched(number, seed, folder, server, tally) as (one, place), ExitStack() as stack:
         front = _start_front(stack, one, place)
         client = Client(front, one.upstream.truth, Random(one.dice.random()))
-        reader = Reader(one.upstream.truth, one.ledger, one.inspector, client, Random(one.dice.random()), tally)
+        dice = Random(one.dice.random())
+        reader = Reader(one.upstream.truth, one.ledger, one.inspector, client, dice, tally, rest=one.rest)
         stack.enter_context(reading(reader))
         yield one
     tally.close(one.traffic)
