@@ -208,7 +208,7 @@ def test_the_same_verify_in_two_processes_at_once_leaves_the_place_of_the_first(
     with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
         it.sync()
         with kept_checkpoint(tmp_path / "state", "verify") as checkpoint:
-            checkpoint.save({"a place": 1})
+            checkpoint.save({"a place": 1}, [])
             assert it.verify().ok
             assert checkpoint.load() == {"a place": 1}
         assert it.verify().ok

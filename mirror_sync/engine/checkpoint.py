@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import BlobFault, VerifyReport
 
-_FORMAT = 1
+_FORMAT = 2
+_SAVED = (
+    "question", "round", "targets", "target", "key", "refs", "position",
+    "repos", "snapshots", "blobs", "bytes", "skipped",
+)  # fmt: skip
+
+_Place = tuple[str, Kind | None, str, str, str]
 
 
 class Checkpoint(Protocol):
-    """One small JSON document, local to a machine; it may be lost, which costs a verification from the start."""
+    """One small JSON document, and the notes that were taken on the way to it, local to a machine.
+
+    It may be lost, which costs a verification from the start. A fault of the disk is not worth an exception: then the
+    last document stands.
+    """
 
     def load(self) -> Mapping[str, Any] | None:
-        """What was saved last; None when there is nothing, or nothing readable. Never raises."""
+        """What was saved last, with its notes under `notes` where there are some; None when there is nothing, or
+        nothing readable. Never raises.
+        """
         ...
 
-    def save(self, document: Mapping[str, Any]) -> None:
-        """Replace it in one step. A fault of the disk is not worth an exception: then the last one stands."""
+    def begin(self, document: Mapping[str, Any]) -> None:
+        """Replace the document, and forget all notes."""
+        ...
+
+    def save(self, document: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> None:
+        """Add notes to those that are there, and replace the document, in one step."""
         ...
 
 
@@ -30,7 +46,10 @@ class NoCheckpoint:
     def load(self) -> Mapping[str, Any] | None:
         return None
 
-    def save(self, document: Mapping[str, Any]) -> None:
+    def begin(self, document: Mapping[str, Any]) -> None:
+        pass
+
+    def save(self, document: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> None:
         pass
 
 
@@ -39,7 +58,8 @@ class Progress:
     """What is verified. `question` is what was asked: an answer to another one is no use.
 
     In the target that is being walked, all repos before `key` are done, and `position` blobs of the repo at `key`,
-    counted in the order of the walk while its refs.json has the digest `refs`.
+    counted in the order of the walk while its refs.json has the digest `refs`. What is wrong is noted once, by its
+    place, and saved once: there may be as many faults as blobs.
     """
 
     question: str
@@ -54,10 +74,12 @@ class Progress:
     blobs: int = 0
     bytes: int = 0
     skipped: int = 0
-    faults: list[BlobFault] = field(default_factory=list)
-    repaired: list[BlobFault] = field(default_factory=list)
-    unreadable: list[BlobFault] = field(default_factory=list)
     resumed: bool = False
+    faults: dict[_Place, BlobFault] = field(default_factory=dict)
+    repaired: dict[_Place, BlobFault] = field(default_factory=dict)
+    unreadable: dict[_Place, BlobFault] = field(default_factory=dict)
+    _begun: bool = False
+    _unsaved: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, question: str) -> Progress:
@@ -65,20 +87,50 @@ class Progress:
         saved = checkpoint.load() or {}
         try:
             if saved.get("format") == _FORMAT and saved["question"] == question:
-                values = {name: saved[name] for name in cls.__slots__ if name in saved}
-                for name in ("faults", "repaired", "unreadable"):
-                    values[name] = [_fault(item) for item in saved[name]]
-                return replace(cls(**values), resumed=True)
+                progress = cls(**{name: saved[name] for name in _SAVED if name in saved})
+                for note in saved.get("notes", ()):
+                    progress._keep(note["as"], _decoded(note["fault"]))
+                progress.resumed = progress._begun = True
+                return progress
             return cls(question, round=int(saved.get("round", 0)))
         except (KeyError, ValueError, TypeError, AttributeError):
             return cls(question)
 
+    def note(self, fault: BlobFault) -> None:
+        """Once: a document may be named by several snapshots, and be met again after an interrupt."""
+        if _place(fault) not in self.faults:
+            self._tell("faults", fault)
+
+    def refuse(self, fault: BlobFault) -> None:
+        """Note, once, what the target would not give."""
+        if _place(fault) not in self.unreadable:
+            self._tell("unreadable", fault)
+
+    def judge(self, fault: BlobFault, answer: str) -> None:
+        """Move a fault to where it belongs after a repair, whose answer is empty when it went well."""
+        self.faults.pop(_place(fault), None)
+        self._tell("faults" if answer else "repaired", replace(fault, repair=answer or "repaired"))
+
+    def _tell(self, kind: str, fault: BlobFault) -> None:
+        self._keep(kind, fault)
+        self._unsaved.append({"as": kind, "fault": asdict(fault)})
+
+    def _keep(self, kind: str, fault: BlobFault) -> None:
+        kinds = {"faults": self.faults, "repaired": self.repaired, "unreadable": self.unreadable}
+        if kind == "repaired":
+            self.faults.pop(_place(fault), None)
+        kinds[kind][_place(fault)] = fault
+
     def save(self, checkpoint: Checkpoint) -> None:
-        checkpoint.save({"format": _FORMAT, **asdict(self)})
+        if not self._begun:
+            checkpoint.begin({"round": self.round})
+            self._begun = True
+        checkpoint.save({"format": _FORMAT, **{name: getattr(self, name) for name in _SAVED}}, self._unsaved)
+        self._unsaved.clear()
 
     def finish(self, checkpoint: Checkpoint, *, sampled: bool) -> None:
         """Nothing to go on with: the next verification of a sample is another round."""
-        checkpoint.save({"round": self.round + sampled})
+        checkpoint.begin({"round": self.round + sampled})
 
     def passed(self, target: str, key: str, refs: str) -> int | None:
         """How many blobs of a repo need no look any more; None: all of them."""
@@ -94,10 +146,10 @@ class Progress:
             snapshots=self.snapshots,
             blobs=self.blobs,
             bytes=self.bytes,
-            faults=tuple(self.faults),
+            faults=tuple(self.faults.values()),
             interrupted=interrupted,
-            repaired=tuple(self.repaired),
-            unreadable=tuple(self.unreadable),
+            repaired=tuple(self.repaired.values()),
+            unreadable=tuple(self.unreadable.values()),
             skipped=self.skipped,
             sampled=sampled,
             resumed=self.resumed,
@@ -105,5 +157,9 @@ class Progress:
         )
 
 
-def _fault(item: Mapping[str, Any]) -> BlobFault:
+def _place(fault: BlobFault) -> _Place:
+    return fault.target, fault.kind, fault.repo, fault.path, fault.sha256
+
+
+def _decoded(item: Mapping[str, Any]) -> BlobFault:
     return BlobFault(**{**item, "kind": item["kind"] and Kind(item["kind"])})

@@ -23,9 +23,18 @@ from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.engine.vanished import missing
 from mirror_sync.engine.walk import Node, Place, Walk
-from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreError, Vanished
+from mirror_sync.errors import (
+    DocumentError,
+    Interrupted,
+    KeyMissing,
+    MirrorError,
+    StoreError,
+    StoreUnavailable,
+    Vanished,
+)
 
 _READERS = 4
+_ENOUGH = 16  # reads that are refused one after the other until a target is given up
 _VANISHED = "was published here, and is not there any more"
 _BATCH = 64  # blobs between two checkpoints,
 _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
@@ -107,7 +116,7 @@ def _verify_or_say(one: _OneTarget, target: Target, done: Progress) -> None:
         raise
     except MirrorError as error:
         problem = f"not verified to its end: {error}"
-        done.unreadable.append(BlobFault(target.name, None, "", "", "", "", problem, code=error.code))
+        done.refuse(BlobFault(target.name, None, "", "", "", "", problem, code=error.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ class _OneTarget:
         self._site, self._target, self._asked, self._hasher, self._readers = site, target, asked, hasher, readers
         self._done, self._checkpoint = notes
         self._walk = Walk(hasher.document, self._document_fault, readers.map, claims=True)
+        self._in_a_row = 0  # reads that were refused
         self._broken: list[tuple[Place, BlobFault]] = []  # documents of the repo that is being walked
 
     def verify(self) -> None:
@@ -148,7 +158,7 @@ class _OneTarget:
                 self._repo(repo, self._refs(repo))
         for repo in unlisted:
             if repo not in lagging and (only is None or repo == only):
-                self._note(replace(self._refs_fault(repo, _VANISHED), code=Vanished.code))
+                self._done.note(replace(self._refs_fault(repo, _VANISHED), code=Vanished.code))
         self._done.targets.append(self._target.name)
 
     def _refs(self, repo: Repo) -> Refs:
@@ -156,7 +166,7 @@ class _OneTarget:
         try:
             return self._in_scope(read_refs(self._target.store, repo))
         except (DocumentError, KeyMissing) as error:
-            self._note(self._refs_fault(repo, str(error)))
+            self._done.note(self._refs_fault(repo, str(error)))
         except StoreError as error:
             self._refused(self._refs_fault(repo, f"not readable: {error}"))
         return Refs()
@@ -193,13 +203,15 @@ class _OneTarget:
         for node, found in zip(wanted, self._readers.map(self._look, wanted), strict=True):
             self._done.blobs += 1
             self._done.bytes += found.count
+            if found.count or (found.problem and not found.refused):
+                self._in_a_row = 0
             if found.problem:
                 self._blob_fault(node, found)
             self._site.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
     def _look(self, node: Node) -> Finding:
-        if node.read is not None:
-            return Finding(node.read)
+        if node.read is not None or self._in_a_row >= _ENOUGH:
+            return Finding(node.read or 0)
         return self._hasher.blob(node.digest, node.file)
 
     def _wants(self, node: Node) -> bool:
@@ -219,7 +231,7 @@ class _OneTarget:
         if isinstance(error, KeyMissing | DocumentError):
             problem = "missing" if isinstance(error, KeyMissing) else str(error)
             self._broken.append((place, self._fault(place, digest, problem)))
-            self._note(self._broken[-1][1])
+            self._done.note(self._broken[-1][1])
         else:
             self._refused(self._fault(place, digest, f"not readable: {error}"))
 
@@ -229,11 +241,11 @@ class _OneTarget:
             self._refused(fault)
         elif node.file is None or found.listing:
             self._broken.append((node.place, fault))
-            self._note(fault)
+            self._done.note(fault)
         else:
-            self._note(fault)
+            self._done.note(fault)
             if self._asked.repair is not None:
-                self._judge(fault, self._asked.repair.file(self._target, node.place, node.file))
+                self._done.judge(fault, self._asked.repair.file(self._target, node.place, node.file))
 
     def _repair_documents(self) -> bool:
         """Whether any was repaired."""
@@ -242,26 +254,15 @@ class _OneTarget:
             return False
         answers = [(fault, self._asked.repair.snapshot(self._target, place)) for place, fault in broken]
         for fault, answer in answers:
-            self._judge(fault, answer)
+            self._done.judge(fault, answer)
         return any(not answer for _, answer in answers)
 
-    def _judge(self, fault: BlobFault, answer: str) -> None:
-        """Move a fault to where it belongs after a repair, whose answer is empty when it went well."""
-        if fault in self._done.faults:
-            self._done.faults.remove(fault)
-        if answer:
-            self._done.faults.append(replace(fault, repair=answer))
-        else:
-            self._done.repaired.append(replace(fault, repair="repaired"))
-
-    def _note(self, fault: BlobFault) -> None:
-        """Once: a document may be named by several snapshots, and be met again after an interrupt."""
-        if not any(_same(fault, known) for known in self._done.faults):
-            self._done.faults.append(fault)
-
     def _refused(self, fault: BlobFault) -> None:
-        if not any(_same(fault, known) for known in self._done.unreadable):
-            self._done.unreadable.append(fault)
+        """Each costs three reads and their pauses: a target that gives nothing any more is not asked for all of it."""
+        self._done.refuse(fault)
+        self._in_a_row += 1
+        if self._in_a_row >= _ENOUGH:
+            raise StoreUnavailable(f"it refused {_ENOUGH} reads in a row, and is asked for no more; {fault.problem}")
 
     def _fault(self, place: Place, digest: Sha256, problem: str) -> BlobFault:
         commit: CommitId = place.commit
@@ -270,10 +271,6 @@ class _OneTarget:
     def _mark(self, key: str, refs: str, position: int) -> None:
         self._done.target, self._done.key, self._done.refs, self._done.position = self._target.name, key, refs, position
         self._done.save(self._checkpoint)
-
-
-def _same(one: BlobFault, other: BlobFault) -> bool:
-    return (one.target, one.repo, one.path, one.sha256) == (other.target, other.repo, other.path, other.sha256)
 
 
 def _batches(nodes: Iterator[Node]) -> Iterator[list[Node]]:

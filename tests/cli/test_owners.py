@@ -207,7 +207,7 @@ def test_no_file_of_the_state_folder_is_written_through_a_link(tmp_path: Path) -
     Pauses(state).pause("job", None)
     at = datetime.now(UTC)
     keep_traffic(state, "disk", TrafficReport(at, at, {}, {at.date(): Reads(1, 1, {"client"})}, {}, (), None, 0))
-    FileCheckpoint(state / "verify.json").save({"round": 1})
+    FileCheckpoint(state / "verify.json").save({"round": 1}, [])
     machine_word(state)
     assert elsewhere.read_text(encoding="utf-8") == "as it was"
     assert not [name for name in kept if (state / name).is_symlink()]

@@ -95,8 +95,8 @@ def test_an_interrupted_verify_is_gone_on_with_and_says_so(mirrored: Program) ->
 
 def test_a_resumed_verify_says_it_in_words(mirrored: Program) -> None:
     mirrored("verify")
-    saved = {"format": 1, "question": scope_of("100%", None, None, NOW, repair=False).question, "targets": ["disk"]}
-    saved |= {"repos": 2, "snapshots": 2, "blobs": 9, "bytes": 99, "faults": [], "repaired": [], "unreadable": []}
+    saved = {"format": 2, "question": scope_of("100%", None, None, NOW, repair=False).question, "targets": ["disk"]}
+    saved |= {"repos": 2, "snapshots": 2, "blobs": 9, "bytes": 99}
     (mirrored.folder / "state" / "verify.json").write_text(json.dumps(saved), encoding="utf-8")
     ended = mirrored("verify")
     assert ended.out == (

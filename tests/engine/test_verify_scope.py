@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,16 +24,28 @@ FILES = {f"f{number:03}": b"content %d" % number for number in range(200)}
 
 
 class Page:
-    """A Checkpoint in memory, through JSON."""
+    """A Checkpoint in memory, through JSON; `written` is all that ever went into it."""
 
     def __init__(self) -> None:
         self.text = ""
+        self.notes: list[str] = []
+        self.written: list[str] = []
 
     def load(self) -> Mapping[str, Any] | None:
-        return json.loads(self.text) if self.text else None
+        document = json.loads(self.text) if self.text else None
+        if isinstance(document, dict) and self.notes:
+            document["notes"] = [json.loads(note) for note in self.notes]
+        return document
 
-    def save(self, document: Mapping[str, Any]) -> None:
+    def begin(self, document: Mapping[str, Any]) -> None:
+        self.notes.clear()
+        self.save(document, [])
+
+    def save(self, document: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> None:
+        new = [json.dumps(note) for note in notes]
+        self.notes += new
         self.text = json.dumps(document)
+        self.written += [*new, self.text]
 
 
 class Reading(Recording):
@@ -186,3 +198,26 @@ def test_reading_is_spread_over_time_at_the_given_rate() -> None:
 def test_a_verify_with_a_rate_waits_as_long_as_its_bytes_should_take(mirror: Workshop) -> None:
     report = mirror.verify(rate=1.0)
     assert max(mirror.waits) == pytest.approx(report.bytes, rel=0.1)
+
+
+def test_each_fault_is_written_once_however_many_there_are(mirror: Workshop) -> None:
+    for body in FILES.values():
+        mirror.path(Sha256.of(body)).unlink()
+    page = Page()
+    report = mirror.verify(checkpoint=page)
+    assert len(report.faults) == len(FILES)
+    written = "".join(page.written)
+    assert {written.count(fault.sha256) for fault in report.faults} == {1}
+
+
+def test_faults_that_were_found_before_an_interrupt_are_told_after_it(mirror: Workshop) -> None:
+    for body in FILES.values():
+        mirror.path(Sha256.of(body)).unlink()
+    page, store = Page(), _reading(mirror)
+    store.stop_after = 120
+    first = mirror.verify(checkpoint=page)
+    mirror.stop.clear()
+    second = mirror.verify(checkpoint=page)
+    assert (first.interrupted, second.resumed) == (True, True)
+    assert 0 < len(first.faults) < len(second.faults) == len(FILES)
+    assert len({fault.sha256 for fault in second.faults}) == len(FILES)

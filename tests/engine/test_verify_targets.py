@@ -61,3 +61,15 @@ def test_a_target_that_does_not_answer_keeps_no_other_from_being_verified() -> N
     assert silent.problem == "not verified to its end: it does not answer"
     assert [(fault.target, fault.path) for fault in report.faults] == [("b", "f7")]
     assert report.targets == ("b",)
+
+
+def test_a_target_that_gives_nothing_any_more_is_not_asked_for_all_of_it() -> None:
+    machine, view = beside(Busy)
+    report = Verification(machine.site, jobs=[ACME]).run()
+    assert isinstance(view, Busy)
+    assert view.refused <= 64 * 3, "a batch, three times each"
+    assert report.targets == ("b",)
+    *blobs, ended = report.unreadable
+    assert len(blobs) == 16
+    assert ended.kind is None
+    assert "it refused 16 reads in a row" in ended.problem
