@@ -65,13 +65,14 @@ class Fault:
 
 
 class ConfigError(MirrorError):
-    """A configuration that cannot be used, with all its faults at once."""
+    """A configuration that cannot be used, with all its faults at once, and what is odd in it beside them."""
 
     code = "config"
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], warnings: tuple[Fault, ...] = ()) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+        self.warnings = warnings
 
 
 class UsageError(MirrorError):

@@ -55,6 +55,8 @@ def explain(error: BaseException, invocation: Invocation) -> int:
         case ConfigError():
             for fault in error.faults:
                 invocation.lines.msg(plain(invocation.redaction.text(str(fault))))
+            for warning in error.warnings:
+                invocation.lines.msg(plain(invocation.redaction.text(f"warning: {warning}")))
         case KeyboardInterrupt():
             invocation.say("stopped")
         case MirrorError():

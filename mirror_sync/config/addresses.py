@@ -18,6 +18,7 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")
 _WITH_USER = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
 _WITH_PORT = re.compile(r":[0-9]+$")
 _LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+_PORT = re.compile(r"[0-9]{1,5}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
@@ -144,7 +145,8 @@ def bucket(text: str) -> Bucket:
 
 
 def listen(text: str, port: int = 8080) -> Listen:
-    """`host:port`, `[::1]:port`; `port` is that of the example in a message."""
+    """`host:port`, `[::1]:port`; `port` is that of the example in a message, unless a port is all that was written."""
+    port = int(text) if _PORT.fullmatch(text) and 1 <= int(text) <= 65535 else port  # noqa: PLR2004  the largest port
     example = f"write 127.0.0.1:{port}, or 0.0.0.0:{port} for all interfaces"
     match = _LISTEN.fullmatch(text)
     if match is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,13 +17,17 @@ from mirror_sync.config.licenses import doubt
 from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.scalars import NAME
 from mirror_sync.config.select import SelectEntry
-from mirror_sync.config.wording import example
+from mirror_sync.config.wording import example, value_at
 from mirror_sync.domain import nearest
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job import Job, denials
 from mirror_sync.domain.policy import LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
+
+_COMMIT = 40  # digits of a commit's id
+_HEX = re.compile(r"(?=.*[A-Fa-f])(?=.*[0-9])[0-9A-Fa-f]{7,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Draft:
     upstreams: tuple[str, ...]
     folders: frozenset[str]  # the upstreams of kind: directory
     targets: tuple[str, ...]
+    tree: Mapping[str, object]  # all of it, as it was written
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
     defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
     licenses: LicensesEntry
@@ -49,6 +55,7 @@ class Draft:
             upstreams=_names(tree.get("upstreams")),
             folders=_folders(tree.get("upstreams")),
             targets=_names(tree.get("targets")),
+            tree=tree,
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
             defaults=_sound(DefaultsEntry, defaults),
             licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
@@ -92,18 +99,19 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from engines.faults(draft.engine)
-    yield from _undecided(("licenses",), draft.licenses)
+    yield from _undecided(("licenses",), draft.licenses, draft.tree)
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
-        yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
+        yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
         yield from _late(("jobs", index), entry)
     yield from clashes(tuple(draft.numbered()))
 
 
-def _undecided(trail: Trail, entry: LicensesEntry) -> Iterator[Finding]:
+def _undecided(trail: Trail, entry: LicensesEntry, tree: object) -> Iterator[Finding]:
     for index, found in enumerate(entry.review or ()):
         if found in (entry.allow or ()):
-            yield Finding((*trail, "review", index), f"{quoted(found)} is under allow as well; keep one of them")
+            place = (*trail, "review", index)
+            yield Finding(place, f"{quoted(value_at(tree, place))} is under allow as well; keep one of them")
 
 
 def _late(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
@@ -174,16 +182,19 @@ def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
 def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     """What is odd, but usable."""
     yield from repetitions(tuple(draft.numbered()))
+    yield from _shortened(("defaults", "revisions"), file.defaults.revisions or ())
     for index, job in draft.numbered():
-        yield from _denials(("jobs", index, "repos"), file.jobs[index].repos or (), job)
+        entries = file.jobs[index].repos or ()
+        yield from _denials(("jobs", index, "repos"), entries, job)
+        yield from _repeated(("jobs", index, "repos"), entries, alike=job.upstream not in draft.folders)
+        yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
     jobs = dict(draft.numbered())
-    yield from _odd_licenses(("licenses",), file.licenses)
+    yield from license_doubts(draft)
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
         yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
-        yield from _odd_licenses(("jobs", index, "licenses"), entry.licenses or LicensesEntry())
         policy = resolve.policy(file.licenses, entry.licenses)
-        yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy)
+        yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)
         if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
             message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
             yield Finding(("jobs", index), message)
@@ -199,6 +210,40 @@ def _denials(trail: Trail, entries: Sequence[RepoPattern | Denial], job: Job) ->
         elif not entry.is_glob and (denied := job.denied_by(entry.repo)) is not None:
             message = f"{quoted(entry)} is not mirrored: {quoted(Denial(denied))} denies it, which always wins"
             yield Finding((*trail, index), message)
+
+
+def _repeated(trail: Trail, entries: Sequence[RepoPattern | Denial], *, alike: bool) -> Iterator[Finding]:
+    """What a job names twice; `alike`: the upstream takes other letters for the same repo."""
+    first: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        said = str(entry)
+        glob = isinstance(entry, Denial) or entry.is_glob
+        above = first.setdefault(said if glob or not alike else said.lower(), said)
+        if above is not said:
+            letters = "" if above == said else f" as {quoted(above)}, in other letters"
+            yield Finding((*trail, index), f"{quoted(entry)} stands above already{letters}; one of them is enough")
+    yield from _without_owner(trail, entries) if alike else ()
+
+
+def _without_owner(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iterator[Finding]:
+    """Old models that a job names twice: the Hub has moved those without an owner to one."""
+    named = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, RepoPattern)]
+    owned = {(entry.kind, entry.glob.partition("/")[2].lower()): entry for _, entry in named if not entry.is_glob}
+    for index, entry in named:
+        whole = owned.get((entry.kind, entry.glob.lower()))
+        if whole is not None:
+            same = f"is likely {quoted(whole)}, to which an old name without an owner leads"
+            yield Finding((*trail, index), f"{quoted(entry)} {same}; one of them is enough")
+
+
+def _shortened(trail: Trail, revisions: Sequence[str]) -> Iterator[Finding]:
+    """What was likely meant for the id of a commit; a branch may be called so."""
+    for index, said in enumerate(revisions):
+        if _HEX.fullmatch(said) and not CommitId.matches(said):
+            what = f"{quoted(said)} is taken for the name of a branch or tag"
+            wants = f"the id of a commit has 40 digits (0-9, a-f), not {len(said)}"
+            small = "the id of a commit has small letters alone"
+            yield Finding((*trail, index), f"{what}: {small if len(said) == _COMMIT else wants}")
 
 
 def _meet(denied: RepoPattern, named: RepoPattern) -> bool:
@@ -222,17 +267,23 @@ def _idle_approvals(trail: Trail, entry: LicensesEntry, jobs: Sequence[Job]) -> 
             yield Finding((*trail, "approved", index, "repo"), message)
 
 
-def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy) -> Iterator[Finding]:
+def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy, tree: object) -> Iterator[Finding]:
     """Licences that take places of a ranking and are refused then."""
     for index, found in enumerate((entry.licenses if entry else None) or ()):
-        if found not in policy.allow | policy.review:
-            message = f"{quoted(found)} is not under licenses.allow: its repos take places, and are refused"
-            yield Finding((*trail, index), doubt(found) or message)
+        if found not in policy.allow | policy.review and not doubt(found):
+            said = quoted(value_at(tree, (*trail, index)))
+            yield Finding(
+                (*trail, index), f"{said} is not under licenses.allow: its repos take places, and are refused"
+            )
 
 
-def _odd_licenses(trail: Trail, entry: LicensesEntry) -> Iterator[Finding]:
-    for key, ids in (("allow", entry.allow), ("review", entry.review)):
-        for index, found in enumerate(ids or ()):
-            message = doubt(found)
+def license_doubts(draft: Draft) -> Iterator[Finding]:
+    """Licences that the Hub is not known to use, wherever they are listed; the rest of the file may have faults."""
+    jobs = [trail for trail, _ in draft.written if trail != ("defaults",)]
+    lists = [(*trail, "licenses", key) for trail in ((), *jobs) for key in ("allow", "review")]
+    for trail in (*lists, *((*job, "select", "licenses") for job in jobs)):
+        ids = value_at(draft.tree, trail)
+        for index, said in enumerate(ids if isinstance(ids, list) else ()):
+            message = doubt(said) if isinstance(said, str) else None
             if message:
-                yield Finding((*trail, key, index), message)
+                yield Finding((*trail, index), message)

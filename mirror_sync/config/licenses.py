@@ -6,6 +6,8 @@ judges nothing: an id that is not in it works like any other and is only warned 
 
 from __future__ import annotations
 
+import re
+
 from mirror_sync.config.findings import meant, quoted
 from mirror_sync.domain.policy import NAMED_ONLY
 
@@ -23,6 +25,8 @@ KNOWN = frozenset(
     """.split()  # noqa: SIM905  a table that a person reads and extends
 )
 
+_SIGNS = re.compile(r"[^a-z0-9]+|(?<=[a-z])v(?=[0-9])")
+
 
 def license_id(text: str) -> str:
     """An id as the policy compares it: lower case, no space around. ValueError for what can be none."""
@@ -37,12 +41,27 @@ def allowed_id(text: str) -> str:
     found = license_id(text)
     if found in NAMED_ONLY:
         right = "write other:<license_name> for the one you have read"
-        raise ValueError(f"{found!r} is not one licence but any; {right}, or put {found} under review")
+        raise ValueError(f"{quoted(text.strip())} is not one licence but any; {right}, or put {found} under review")
     return found
 
 
-def doubt(found: str) -> str | None:
-    """Why an id may be a slip of the pen, None for one that the Hub knows."""
-    if found in KNOWN or found.startswith("other:"):
+def doubt(text: str) -> str | None:
+    """Why an id, as it was written, may be a slip of the pen; None for one that the Hub knows, and for what is none."""
+    found = text.strip().lower()
+    if not found or found in KNOWN or found.startswith("other:"):
         return None
-    return f"{quoted(found)} is no licence id that the Hub is known to use{meant(found, sorted(KNOWN))}"
+    version = _of_version(found)
+    near = f"; did you mean {version}?" if version else meant(found, sorted(KNOWN))
+    return f"{quoted(text.strip())} is no licence id that the Hub is known to use{near}"
+
+
+def _of_version(found: str) -> str:
+    """The id that is meant by a name and a version without their signs, as gpl3 and GPLv3 are; empty for none."""
+    bare = _SIGNS.sub("", found)
+    if not bare[-1:].isdigit() or bare.isdigit():
+        return ""
+    return min(
+        (known for known in KNOWN if _SIGNS.sub("", known).startswith(bare)),
+        key=lambda one: (len(one), one),
+        default="",
+    )

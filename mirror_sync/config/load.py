@@ -38,7 +38,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(checks.faults(draft))
     found.extend(places.faults(tree, base))
     if file is None or len(found):
-        raise ConfigError(_faults(found, document, secrets))
+        wrong = {finding.trail for finding in found}
+        odd = (doubt for doubt in checks.license_doubts(draft) if doubt.trail not in wrong)
+        raise ConfigError(_faults(found, document, secrets), _faults(odd, document, secrets))
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
     doubts = [
         *checks.warnings(file, draft),

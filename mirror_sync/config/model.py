@@ -164,7 +164,7 @@ class JobKeys(Keys):
         examples=["hub"],
     )
     target: scalars.Name | None = Field(
-        default=None, description="A name under targets; may be left out when there is only one.", examples=["bucket"]
+        default=None, description="A name under targets; may be left out when there is only one.", examples=["mirror"]
     )
     workers: scalars.Workers | None = Field(
         default=None, description="How many files are in flight at once; 8 when left out.", examples=[8]
@@ -264,7 +264,7 @@ class File(Keys):
     targets: dict[scalars.Name, TargetEntry] = Field(
         min_length=1,
         description="Where files are published, by name.",
-        examples=[{"bucket": {"url": "file:///srv/mirror"}}],
+        examples=[{"mirror": {"url": "file:///srv/mirror"}}],
     )
     front: FrontEntry = Field(
         default_factory=FrontEntry,
@@ -309,7 +309,7 @@ class File(Keys):
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,
         description="What every job takes that does not say otherwise itself.",
-        examples=[{"upstream": "hub", "target": "bucket", "workers": 8}],
+        examples=[{"upstream": "hub", "target": "mirror", "workers": 8}],
     )
     licenses: LicensesEntry = Field(
         default_factory=LicensesEntry,

@@ -16,7 +16,7 @@ from mirror_sync.config.findings import meant, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.refs import name_fault
-from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry
+from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry, unclosed
 from mirror_sync.domain.url import Url
 
 Read = TypeVar("Read")
@@ -32,9 +32,11 @@ TEXT = WithJsonSchema({"type": "string"})
 
 
 def from_text(read: Callable[[str], Read]) -> PlainValidator:
-    """Reads text, and nothing else."""
+    """Reads text, and nothing else. Of a number that no quotes would make right, the fault is that of the text."""
 
     def validate(value: object) -> Read:
+        if isinstance(value, int | float):
+            read(str(value).lower())
         if not isinstance(value, str):
             raise PydanticKnownError("string_type")
         return read(value)
@@ -80,6 +82,8 @@ def path(text: str) -> str:
 
 def revision(text: str) -> str:
     """A branch, a tag, a glob of them or a commit id."""
+    if unclosed(text):
+        raise ValueError(f"{quoted(text)} has a [ without its ]; write v1.*, or v[12] for one of some characters")
     if not text or _NO_REF.search(text) or (not _GLOB.search(text) and name_fault(text)):
         raise ValueError(f"{quoted(text)} is no branch, tag, glob or commit id; write main, v1.0 or v1.*")
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from apscheduler.triggers.cron import CronTrigger
@@ -52,7 +52,15 @@ def crontab(text: str) -> str:
     except ValueError as error:
         why = str(error).rpartition("': ")[2]  # without the scheduler's own beginning
         raise ValueError(f"{quoted(text)} is no crontab expression ({why}); {right}") from None
+    if fields[4] == "*" and not _has_a_day(fields[2], fields[3]):  # else the weekday comes, of itself
+        raise ValueError(f"{quoted(text)} never comes: no month in it has such a day; {right}")
     return expression
+
+
+def _has_a_day(day: str, month: str) -> bool:
+    """Whether a day of some month comes, at least in a leap year."""
+    trigger = CronTrigger(year="2024", month=month, day=day, timezone=UTC)
+    return trigger.get_next_fire_time(None, datetime(2024, 1, 1, tzinfo=UTC)) is not None
 
 
 def _by_name(item: str) -> str:

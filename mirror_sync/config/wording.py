@@ -24,7 +24,7 @@ def findings(error: ValidationError, tree: object, judges: Judges) -> Iterator[F
     """All that a failed validation of `tree` has found."""
     for details in error.errors(include_url=False, include_input=False):
         kind, trail = details["type"], _trail(details)
-        if kind == "too_short" and _value(tree, trail):
+        if kind == "too_short" and value_at(tree, trail):
             continue  # all items are wrong, and each is told by itself
         yield Finding(trail, _sentence(details, trail, tree, judges), key=kind == "extra_forbidden")
 
@@ -36,10 +36,10 @@ def _trail(details: ErrorDetails) -> Trail:
 
 
 def _sentence(details: ErrorDetails, trail: Trail, tree: object, judges: Judges) -> str:
-    value = _value(tree, trail)
+    value = value_at(tree, trail)
     match details["type"]:
         case "extra_forbidden":
-            return _unknown(str(trail[-1]), judges.get(id(_value(tree, trail[:-1]))))
+            return _unknown(str(trail[-1]), judges.get(id(value_at(tree, trail[:-1]))))
         case "missing":
             return f"is missing{example(trail)}"
         case "value_error":
@@ -113,7 +113,7 @@ def _choice(value: object, words: list[str]) -> str:
     return what + (meant(value, words) if isinstance(value, str) else "")
 
 
-def _value(tree: object, trail: Trail) -> object:
+def value_at(tree: object, trail: Trail) -> object:
     """What stands at a place of the tree, None for nothing."""
     for step in trail:
         if isinstance(tree, dict):

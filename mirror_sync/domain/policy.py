@@ -27,6 +27,7 @@ from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.repo import Repo
 
 _OTHER = "other:"
+_APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
 _ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
 UNREAD, GATED = "license-unread", "gated"  # codes of verdicts; the second is that of errors.Gated, too
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
@@ -115,15 +116,17 @@ class LicensePolicy:
         if verdict.outcome is Outcome.HELD:
             for approval in self.approved:
                 if approval.repo == repo:
-                    return Verdict(Outcome.ALLOWED, f"approved by {approval.by}: {approval.why} ({verdict.reason})")
+                    return Verdict(
+                        Outcome.ALLOWED,
+                        f"approved by {approval.by}: {approval.why} ({verdict.reason.removesuffix(_APPROVE)})",
+                    )
         return verdict
 
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
         if terms.disabled:
             return Verdict(Outcome.REFUSED, "the upstream has disabled the repo")
         if terms.unread:
-            right = "once a person has read it, approve the repo by name in licenses.approved"
-            return Verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}; {right}", UNREAD)
+            return Verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}{_APPROVE}", UNREAD)
         return self._judge_stated(terms, whole=whole) if terms.licenses else self._judge_missing()
 
     def _judge_stated(self, terms: Terms, *, whole: bool) -> Verdict:
@@ -138,7 +141,7 @@ class LicensePolicy:
             return Verdict(Outcome.REFUSED, f"licence {spoken} allows whole copies only, and the job selects files")
         doubt = self._doubt(terms)
         if doubt:
-            return Verdict(Outcome.HELD, doubt)
+            return Verdict(Outcome.HELD, f"{doubt}{_APPROVE}")
         return Verdict(Outcome.ALLOWED, f"licence {_spoken(sorted(licenses))} is in licenses.allow")
 
     def _judge_missing(self) -> Verdict:
@@ -157,9 +160,9 @@ class LicensePolicy:
         licenses = terms.licenses
         vague = sorted(licenses & NAMED_ONLY)
         if vague:
-            return f"licence {_spoken(vague)} is not named (license_name): a person must read it"
+            return f"licence {_spoken(vague)} is not named (license_name)"
         if any(license_id.startswith(_OTHER) for license_id in licenses) and not terms.link:
-            return f"licence {_spoken(sorted(licenses))} comes without a license_link: a person must read it"
+            return f"licence {_spoken(sorted(licenses))} comes without a license_link"
         review = sorted(found for found in licenses if not self._allows(found, terms))
         return f"licence {_spoken(review)} is in licenses.review" if review else ""
 

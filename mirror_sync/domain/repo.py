@@ -25,12 +25,21 @@ _ID = re.compile(rf"(?:{_PART}/)?{_PART}")
 _PATTERN = re.compile(r"[A-Za-z0-9_.\-*?\[\]!]+(?:/[A-Za-z0-9_.\-*?\[\]!]+)?")
 _GLOB = re.compile(r"[*?\[]")
 _MAX_ID = 96
+_STRANGE = re.compile(r"[^A-Za-z0-9_.\-/]")
+_WILD = re.compile(r"[*?\[\]!]")
+_REVISION = re.compile(r"(?P<repo>(?:(?:model|dataset):)?[^@:/\s]+/[^@:/\s]+)[@:](?P<revision>[^@:\s]{1,100})")
+_ALLOWED = ": the letters a-z and A-Z, digits, '-', '_' and '.' are all that may stand in a name"
 
 
 def _split_kind(text: str) -> tuple[Kind, str]:
     for meant, prefix in ((Kind.DATASET, "datasets/"), (Kind.MODEL, "models/")):
         if text.startswith(prefix) and "/" in text.removeprefix(prefix):
             raise ValueError(f"{text!r} is the path of a page; write {_spelled(meant, text.removeprefix(prefix))}")
+    beside = _REVISION.fullmatch(text)
+    if beside:
+        raise ValueError(
+            f"{text[:120]!r} names a revision; write {beside['repo']}, and {beside['revision']} in revisions"
+        )
     if "://" in text:
         raise ValueError(f"{text[:120]!r} is an address; write org/name, or dataset:org/name")
     kind, colon, rest = text.partition(":")
@@ -51,7 +60,7 @@ class Repo:
 
     def __post_init__(self) -> None:
         if len(self.id) > _MAX_ID or "--" in self.id or ".." in self.id or _ID.fullmatch(self.id) is None:
-            raise ValueError(f"{self.id[:120]!r} is no repo id; write org/name")
+            raise ValueError(f"{self.id[:120]!r} is no repo id{_why_not(self.id)}; write org/name")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -82,6 +91,10 @@ class RepoPattern:
             raise ValueError(f"{text[:120]!r} denies at the wrong place; write !{_spelled(kind, glob[1:120])}")
         if _GLOB.search(glob) is None:
             return cls(kind, Repo(kind, glob).id)
+        if unclosed(glob):
+            raise ValueError(f"{glob[:120]!r} has a [ without its ]; write owner/*")
+        if _STRANGE.search(_WILD.sub("", glob)):
+            raise ValueError(f"{glob[:120]!r} is no glob of repos{_ALLOWED}; write owner/*")
         owner, _, name = glob.partition("/")
         if not name or _GLOB.search(owner) or _PATTERN.fullmatch(glob) is None:
             raise ValueError(f"{glob!r} must name one owner before its wildcard; write owner/*")
@@ -120,6 +133,27 @@ class Denial:
 def parse_entry(text: str) -> RepoPattern | Denial:
     """ValueError, with what would be right, for anything that is neither a repo, a glob nor a denial of one."""
     return Denial(RepoPattern.parse(text[1:])) if text.startswith("!") else RepoPattern.parse(text)
+
+
+def unclosed(glob: str) -> bool:
+    """Whether a [ has no ] after it: fnmatch looks for the bracket itself then, and no repo and no ref has one."""
+    start = glob.find("[")
+    while start >= 0:
+        first = start + (2 if glob.startswith("[!", start) else 1)  # a ] at this place is one of the characters
+        end = glob.find("]", first + 1)
+        if end < 0:
+            return True
+        start = glob.find("[", end)
+    return False
+
+
+def _why_not(name: str) -> str:
+    """Which rule an id breaks, where it is not that of its shape."""
+    if _STRANGE.search(name):
+        return _ALLOWED
+    if len(name) > _MAX_ID:
+        return f": it is longer than {_MAX_ID} characters"
+    return ": no -- and no .. may stand in a name" if "--" in name or ".." in name else ""
 
 
 def _spelled(kind: Kind, name: str) -> str:

@@ -66,8 +66,14 @@ class Selection:
         )
 
     def __str__(self) -> str:
-        left_out = f", exclude {list(self.exclude)}" if self.exclude else ""
-        return f"include {list(self.include)}{left_out}"
+        left_out = f", exclude {', '.join(map(_shown, self.exclude))}" if self.exclude else ""
+        return f"include {', '.join(map(_shown, self.include))}{left_out}"
+
+
+def _shown(pattern: str) -> str:
+    """As it was written; in quotes where its end would not be seen without them."""
+    plain = pattern.isprintable() and not any(character in pattern for character in " ,'\"")
+    return pattern if plain else ascii(pattern)
 
 
 def _any_matches(path: str, patterns: tuple[str, ...]) -> bool:

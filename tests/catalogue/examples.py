@@ -95,7 +95,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
 
 def lack(one: RepoRow) -> Lack:
     reasons = {
-        "held": "licence other is not named (license_name): a person must read it",
+        "held": "licence other is not named (license_name); approve the repo by name",
         "refused": "licence gpl-3.0 is not in licenses.allow",
         "gated": "the upstream has admitted no account of this mirror",
         "failed": "the upstream did not answer at the last attempt",

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mirror_sync.config.load import load
+from mirror_sync.errors import ConfigError
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
 
 
@@ -54,6 +55,90 @@ def test_a_target_without_a_scheme_is_told_which_folder_it_becomes(url: str, tmp
 @pytest.mark.parametrize("url", ["./mirror", "../mirror", "/srv/mirror", "file:mirror", "file:///srv/m", "s3://bucket"])
 def test_a_target_that_says_what_it_is_gives_no_doubt(url: str) -> None:
     assert warnings(f"{UPSTREAMS}targets: {{t: {{url: '{url}'}}}}\n{LICENSES}{JOBS}") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("gpl3", "gpl-3.0"),
+        ("GPLv3", "gpl-3.0"),
+        ("apache2", "apache-2.0"),
+        ("lgpl2.1", "lgpl-2.1"),
+        ("cc-by-4", "cc-by-4.0"),
+        ("MITT", "mit"),
+        ("lama3", "llama3"),
+    ],
+)
+def test_a_misspelt_licence_is_quoted_as_it_was_written_and_its_version_counts(said: str, meant: str) -> None:
+    (told,) = warnings(f"{UPSTREAMS}{TARGETS}licenses: {{allow: [mit, {said}]}}\n{JOBS}")
+    assert told.endswith(f": {said!r} is no licence id that the Hub is known to use; did you mean {meant}?")
+
+
+def test_a_misspelt_licence_is_told_beside_the_faults_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    select = "select: {author: acme, licenses: [mitt]}, licenses: {review: [gemmma], allow: [other]}"
+    licenses = "licenses: {allow: [apache2], zzz: 1}\n"
+    path.write_text(f"{UPSTREAMS}{TARGETS}{licenses}jobs: [{{name: 'a b', {select}}}]\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert [fault.where for fault in caught.value.faults] == [
+        "licenses.zzz",
+        "jobs[0].name",
+        "jobs[0].licenses.allow[0]",
+    ]
+    assert [warning.where for warning in caught.value.warnings] == [
+        "licenses.allow[0]",
+        "jobs[0].select.licenses[0]",
+        "jobs[0].licenses.review[0]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("repos", "told"),
+    [
+        ("[acme/x, acme/y, acme/x]", "[2]: 'acme/x' stands above already; one of them is enough"),
+        ("[acme/x, Acme/X]", "[1]: 'Acme/X' stands above already as 'acme/x', in other letters; one of them is enough"),
+        ("['acme/*', 'acme/*']", "[1]: 'acme/*' stands above already; one of them is enough"),
+        ("['acme/*', '!acme/x', '!acme/x']", "[2]: '!acme/x' stands above already; one of them is enough"),
+        (
+            "[gpt2, openai-community/gpt2]",
+            (
+                "[0]: 'gpt2' is likely 'openai-community/gpt2', to which an old name without an owner leads; "
+                "one of them is enough"
+            ),
+        ),
+    ],
+)
+def test_a_repo_that_one_job_names_twice_is_a_warning(repos: str, told: str) -> None:
+    (warning,) = warnings(f"{REST}jobs:\n- name: one\n  repos: {repos}\n")
+    assert warning.endswith(f": jobs[0].repos{told}")
+
+
+@pytest.mark.parametrize("repos", ["[acme/x, 'dataset:acme/x']", "[acme/x, 'acme/*']", "['acme/X*', 'acme/x*']"])
+def test_what_may_be_two_repos_and_a_name_beside_a_glob_are_no_repetition(repos: str) -> None:
+    assert warnings(f"{REST}jobs:\n- name: one\n  repos: {repos}\n") == []
+
+
+def test_folders_that_differ_in_letters_alone_are_two_repos() -> None:
+    upstreams = "upstreams: {disk: {kind: directory, url: ./import}}\n"
+    text = f"{upstreams}{TARGETS}licenses: {{allow: [mit]}}\njobs: [{{name: a, repos: [acme/x, acme/X]}}]\n"
+    assert warnings(text) == []
+
+
+def test_what_looks_like_a_commit_that_is_not_whole_is_a_warning() -> None:
+    whole = "0123456789abcdef0123456789abcdef01234567"
+    said = [whole, whole[:39], whole[:7] + "a", whole + "0", whole.upper(), "main", "deadbeef", "20240101"]
+    text = (
+        f"{REST}defaults: {{revisions: ['{whole[1:]}']}}\njobs:\n- name: one\n  repos: [acme/x]\n  revisions: {said}\n"
+    )
+    taken, has = "is taken for the name of a branch or tag", "the id of a commit has"
+    assert [one.partition(": ")[2] for one in warnings(text)] == [
+        f"defaults.revisions[0]: '{whole[1:]}' {taken}: {has} 40 digits (0-9, a-f), not 39",
+        f"jobs[0].revisions[1]: '{whole[:39]}' {taken}: {has} 40 digits (0-9, a-f), not 39",
+        f"jobs[0].revisions[2]: '{whole[:7]}a' {taken}: {has} 40 digits (0-9, a-f), not 8",
+        f"jobs[0].revisions[3]: '{whole}0' {taken}: {has} 40 digits (0-9, a-f), not 41",
+        f"jobs[0].revisions[4]: '{whole.upper()}' {taken}: {has} small letters alone",
+    ]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from tests.config.texts import LICENSES, REST, UPSTREAMS, fault, settings
 
 CLASH = "give both the same include and exclude, or another target"
-OTHER = "on the target 'disk' (include ['*'] against include ['*'], exclude ['x'])"
+OTHER = "on the target 'disk' (include * against include *, exclude x)"
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,14 @@ TOP_FAULTS = [
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
     ("state_dir: ['x']", "5:12: state_dir: must be text, not a list; write state_dir: ./var/state"),
     ("state_dir:", "5:11: state_dir: is empty; write state_dir: ./var/state"),
+    ("http: {listen: 9200}", f"5:16: http.listen: '9200' is no host:port; {LISTEN.replace('8080', '9200')}, or none"),
     ("http: off", '5:7: http: must be a mapping, not text; write http: {listen: "127.0.0.1:9108"}'),
     ("http: {listen: off}", f"5:16: http.listen: 'off' is no host:port; {LISTEN.replace('8080', '9108')}, or none"),
     ("front: []", '5:8: front: must be a mapping, not a list; write front: {listen: "127.0.0.1:8080"}'),
     ("front: {listen: '8080'}", f"5:17: front.listen: '8080' is no host:port; {LISTEN}"),
+    ("front: {listen: 9000}", f"5:17: front.listen: '9000' is no host:port; {LISTEN.replace('8080', '9000')}"),
+    ("front: {listen: on}", f"5:17: front.listen: 'on' is no host:port; {LISTEN}"),
+    ("front: {listen: true}", f"5:17: front.listen: 'true' is no host:port; {LISTEN}"),
     ("front: {listen: 'a:0'}", f"5:17: front.listen: 0 is no port, which is 1 to 65535; {LISTEN}"),
     ("front: {listen: 'a:70000'}", f"5:17: front.listen: 70000 is no port, which is 1 to 65535; {LISTEN}"),
     ("front: {listen: '*:80'}", f"5:17: front.listen: '*' is no host; {LISTEN}"),
@@ -113,12 +117,12 @@ WORD = "is no name; write up to 64 letters, digits, '.', '_' or '-', no spaces"
 def test_what_cannot_be_left_out_says_what_to_write() -> None:
     assert faults("version: 1\n") == [
         f"jobs.yaml:1:1: jobs: is missing; write jobs: {JOBS_EXAMPLE}",
-        'jobs.yaml:1:1: targets: is missing; write targets: {bucket: {url: "file:///srv/mirror"}}',
+        'jobs.yaml:1:1: targets: is missing; write targets: {mirror: {url: "file:///srv/mirror"}}',
         "jobs.yaml:1:1: upstreams: is missing; write upstreams: {hub: {kind: huggingface}}",
     ]
     assert faults("upstreams: {}\ntargets: {}\njobs: []\n") == [
         "jobs.yaml:1:12: upstreams: is empty; write upstreams: {hub: {kind: huggingface}}",
-        'jobs.yaml:2:10: targets: is empty; write targets: {bucket: {url: "file:///srv/mirror"}}',
+        'jobs.yaml:2:10: targets: is empty; write targets: {mirror: {url: "file:///srv/mirror"}}',
         f"jobs.yaml:3:7: jobs: is empty; write jobs: {JOBS_EXAMPLE}",
     ]
     assert faults(f"{REST}jobs: [{{}}]\n") == [

@@ -8,6 +8,7 @@ from tests.config.texts import JOBS, LICENSES, NOTHING, REST, fault, faults, job
 
 WORKERS = "must be a whole number from 1 to 64, like 8"
 REVISION = "is no branch, tag, glob or commit id; write main, v1.0 or v1.*"
+BRACKET = "has a [ without its ]"
 JOB_FAULTS = [
     ("workers: 0", f"10: workers: {WORKERS}"),
     ("workers: 65", f"10: workers: {WORKERS}"),
@@ -27,12 +28,17 @@ JOB_FAULTS = [
     ("retention: {days: -1}", "19: retention.days: '-1' is no whole number from 0 to 999999"),
     ("upstream: hubb", "11: upstream: 'hubb' is not under upstreams; did you mean hub?"),
     ("target: nowhere", "9: target: 'nowhere' is not under targets; targets has disk"),
-    ("target:", "8: target: is empty; write target: bucket, or remove it"),
+    ("target:", "8: target: is empty; write target: mirror, or remove it"),
     ("revisions: []", "12: revisions: is empty; write revisions: [main]"),
     ("revisions: main", "12: revisions: must be a list, not text; write revisions: [main]"),
     ("revisions: [1.0]", "13: revisions[0]: must be text, not a number; put it in quotes"),
     ("revisions: [a b]", f"13: revisions[0]: 'a b' {REVISION}"),
     ("revisions: [a..b]", f"13: revisions[0]: 'a..b' {REVISION}"),
+    ("revisions: ['v[']", f"13: revisions[0]: 'v[' {BRACKET}; write v1.*, or v[12] for one of some characters"),
+    (
+        "revisions: ['v[12].[!]']",
+        f"13: revisions[0]: 'v[12].[!]' {BRACKET}; write v1.*, or v[12] for one of some characters",
+    ),
     ("revisions: [v1.lock]", f"13: revisions[0]: 'v1.lock' {REVISION}"),
     ("include: []", '10: include: is empty; write include: ["*"]'),
     ("include: [/a]", "11: include[0]: '/a' matches no path; write *.safetensors, onnx/* or onnx/"),
@@ -47,6 +53,7 @@ def test_job(line: str, message: str) -> None:
     assert job_fault(line) == message
 
 
+LETTERS = "the letters a-z and A-Z, digits, '-', '_' and '.' are all that may stand in a name"
 REPO_FAULTS = [
     ("[]", "10: repos: is empty; write repos: [sentence-transformers/all-MiniLM-L6-v2]"),
     ("acme/x", "10: repos: must be a list, not text; write repos: [sentence-transformers/all-MiniLM-L6-v2]"),
@@ -54,6 +61,17 @@ REPO_FAULTS = [
     ("['*']", "11: repos[0]: '*' must name one owner before its wildcard; write owner/*"),
     ("['*/x']", "11: repos[0]: '*/x' must name one owner before its wildcard; write owner/*"),
     ("['space:acme/x']", "11: repos[0]: 'space' is no kind of repo; write model: or dataset:"),
+    ("['acme/x[']", f"11: repos[0]: 'acme/x[' {BRACKET}; write owner/*"),
+    (
+        f"[acme/{'x' * 92}]",
+        f"11: repos[0]: 'acme/{'x' * 92}' is no repo id: it is longer than 96 characters; write org/name",
+    ),
+    ("[Qwen/通义]", f"11: repos[0]: 'Qwen/通义' is no repo id: {LETTERS}; write org/name"),
+    ("['Qwen/通义*']", f"11: repos[0]: 'Qwen/通义*' is no glob of repos: {LETTERS}; write owner/*"),
+    ("[a--b/c]", "11: repos[0]: 'a--b/c' is no repo id: no -- and no .. may stand in a name; write org/name"),
+    ("['BAAI/x:main']", "11: repos[0]: 'BAAI/x:main' names a revision; write BAAI/x, and main in revisions"),
+    ("[BAAI/x@v1/a]", "11: repos[0]: 'BAAI/x@v1/a' names a revision; write BAAI/x, and v1/a in revisions"),
+    ("['dataset:a/x:v1']", "11: repos[0]: 'dataset:a/x:v1' names a revision; write dataset:a/x, and v1 in revisions"),
     ("[a: b]", "11: repos[0]: must be text, not a mapping"),
 ]
 

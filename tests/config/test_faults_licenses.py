@@ -18,7 +18,7 @@ LICENSE_FAULTS = [
     (
         "{allow: [Other]}",
         (
-            "5:20: licenses.allow[0]: 'other' is not one licence but any; write other:<license_name> for "
+            "5:20: licenses.allow[0]: 'Other' is not one licence but any; write other:<license_name> for "
             "the one you have read, or put other under review"
         ),
     ),
@@ -29,11 +29,14 @@ LICENSE_FAULTS = [
             "for the one you have read, or put unknown under review"
         ),
     ),
-    ("{allow: [mit], review: [MIT]}", "5:35: licenses.review[0]: 'mit' is under allow as well; keep one of them"),
+    ("{allow: [mit], review: [MIT]}", "5:35: licenses.review[0]: 'MIT' is under allow as well; keep one of them"),
     ("{missing: perhaps}", "5:21: licenses.missing: 'perhaps' is not refuse, review or allow"),
     (
         "{approved: [{repo: 'a/*', by: x, why: y}]}",
-        "5:30: licenses.approved[0].repo: 'a/*' is no repo id; write org/name",
+        (
+            "5:30: licenses.approved[0].repo: 'a/*' is no repo id: the letters a-z and A-Z, digits, '-', '_' and '.' "
+            "are all that may stand in a name; write org/name"
+        ),
     ),
     ("{approved: [{repo: a/b, by: ' ', why: y}]}", "5:39: licenses.approved[0].by: is empty; write a few words"),
     ("{approved: [{repo: a/b, by: x}]}", "5:23: licenses.approved[0].why: is missing; write why: ticket LEGAL-42"),

@@ -49,6 +49,14 @@ SCHEDULE_FAULTS = [
         ),
     ),
     (
+        "schedule: {cron: '0 3 31 2 *'}",
+        f"18: schedule.cron: '0 3 31 2 *' never comes: no month in it has such a day; {CRON}",
+    ),
+    (
+        "schedule: {cron: '0 3 31 4,jun,9-9,11 *'}",
+        f"18: schedule.cron: '0 3 31 4,jun,9-9,11 *' never comes: no month in it has such a day; {CRON}",
+    ),
+    (
         "schedule: {cron: '0 3 * * *', timezone: Asia/Shangai}",
         "41: schedule.timezone: 'Asia/Shangai' is no IANA time zone; did you mean Asia/Shanghai?",
     ),

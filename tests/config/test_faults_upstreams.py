@@ -60,7 +60,7 @@ UPSTREAM_FAULTS = [
     ),
     (
         "{kind: huggingface, endpoints: [7]}",
-        "49: upstreams.it.endpoints[0]: must be text, not a number; put it in quotes",
+        "49: upstreams.it.endpoints[0]: must be an address like https://huggingface.co",
     ),
     (
         "{kind: huggingface, endpoints: [{url: 'https://x.org', token: a, token_file: /none}]}",

@@ -67,3 +67,10 @@ def test_any_text_is_a_time_zone_or_a_fault(text: str) -> None:
     except ValueError as error:
         known = "" if "is no IANA time zone; " in str(error) else "an odd message"
     assert known in {"", text}
+
+
+@pytest.mark.parametrize(
+    "text", ["0 3 29 2 *", "0 3 31 2,3 *", "0 3 31 2 mon", "0 3 */30 2 *", "0 3 * 2 *", "0 3 31 * *"]
+)
+def test_what_comes_at_least_in_a_leap_year_or_on_a_weekday_is_a_schedule(text: str) -> None:
+    assert crontab(text) == text

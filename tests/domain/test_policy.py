@@ -9,6 +9,7 @@ REPO = Repo(Kind.MODEL, "acme/tiny")
 POLICY = LicensePolicy(
     allow=frozenset({"mit", "apache-2.0", "cc-by-nd-4.0", "other:acme-1"}), review=frozenset({"llama3.1"})
 )
+APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
 
 
 def _terms(*ids: str, tags: tuple[str, ...] | None = None, name: str | None = None, link: str | None = None) -> Terms:
@@ -21,16 +22,16 @@ def _terms(*ids: str, tags: tuple[str, ...] | None = None, name: str | None = No
         (_terms("mit"), "allowed", "licence mit is in licenses.allow"),
         (_terms("mit", "apache-2.0"), "allowed", "licence apache-2.0 and mit is in licenses.allow"),
         (_terms("mit", "gpl-3.0"), "refused", "licence gpl-3.0 is not in licenses.allow"),
-        (_terms("llama3.1"), "held", "licence llama3.1 is in licenses.review"),
-        (_terms("mit", tags=("apache-2.0",)), "held", "the card says licence mit, the tags say apache-2.0"),
+        (_terms("llama3.1"), "held", f"licence llama3.1 is in licenses.review{APPROVE}"),
+        (_terms("mit", tags=("apache-2.0",)), "held", f"the card says licence mit, the tags say apache-2.0{APPROVE}"),
         (_terms("mit", tags=()), "allowed", "licence mit is in licenses.allow"),
         (_terms(), "refused", "no licence is stated, and licenses.missing is refuse"),
-        (_terms("other"), "held", "licence other is not named (license_name): a person must read it"),
+        (_terms("other"), "held", f"licence other is not named (license_name){APPROVE}"),
         (_terms("other", name="Acme-1", link="LICENSE"), "allowed", "licence other:acme-1 is in licenses.allow"),
         (
             _terms("other", name="acme-1"),
             "held",
-            "licence other:acme-1 comes without a license_link: a person must read it",
+            f"licence other:acme-1 comes without a license_link{APPROVE}",
         ),
         (_terms("other", name="evil", link="x"), "refused", "licence other:evil is not in licenses.allow"),
         (Terms(frozenset({"mit"}), disabled=True), "refused", "the upstream has disabled the repo"),
