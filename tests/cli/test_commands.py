@@ -21,6 +21,14 @@ def test_check_names_every_fault_on_a_line_of_its_own(program: Program) -> None:
     assert [re.sub(r": .*", "", line) for line in ended.err.splitlines()] == ["jobs.yaml:2:1", "jobs.yaml:9:19"]
 
 
+def test_check_tells_a_misspelt_licence_beside_the_faults(program: Program) -> None:
+    program.write("upstreams: {hub: {kind: huggingface}}\nlicenses: {allow: [MITT]}\nzzz: 1\n")
+    ended = program("check")
+    assert ended.code == 2
+    (last,) = (line for line in ended.err.splitlines() if line.startswith("warning: "))
+    assert last.endswith("licenses.allow[0]: 'MITT' is no licence id that the Hub is known to use; did you mean mit?")
+
+
 def test_a_missing_configuration_is_exit_code_2(program: Program) -> None:
     ended = program("-c", "none.yaml", "sync")
     assert (ended.code, ended.out) == (2, "")
