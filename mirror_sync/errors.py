@@ -51,7 +51,7 @@ class MirrorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in a configuration file; `line` and `column` count from 1."""
+    """One thing wrong in a configuration file; `line` and `column` count from 1, and are 0 for the file as a whole."""
 
     file: str
     line: int
@@ -60,7 +60,7 @@ class Fault:
     message: str  # what is wrong and what would be right
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.where}: {self.message}" if self.where else f"{place}: {self.message}"
 
 

@@ -6,10 +6,13 @@ others write, too, may hold a link of theirs where we write.
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
+import re
 import secrets
+import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -22,36 +25,71 @@ EVERYBODY = "everybody"
 _FILE = 0o666  # less the umask: what keeps others out is the folder
 _OTHERS = 0o007
 _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
+_SHARED = re.compile(  # the machine's folders: nobody gives them to a single user
+    "/((boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr(/local)?|var(/(cache|lib|log|opt|spool|tmp))?))?"
+)
 
 
-def become_owner(folder: Path) -> None:
-    """Where root looks after somebody else's folder: be that user from here on, so that nothing of root's stays in it.
+def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = False) -> None:
+    """Where root looks after somebody else's state folder: be that user from here on, so that nothing of root's stays.
 
-    UsageError where that cannot be, as in a container without the privilege, for somebody else's link, and for a folder
-    of root's own that everybody may write into: a link there would have root overwrite any file.
+    Before it is there, the owner is that of a directory target, else of the nearest folder above. It is made then where
+    that user could not, unless only `reading`. UsageError where root cannot become the owner, as in a container without
+    the privilege, for somebody else's link, and for a state folder of root's own that everybody may write into: a link
+    there would have root overwrite any file.
     """
-    if os.geteuid() != 0 or not is_there(folder):
+    if os.geteuid() != 0:
         return
-    if folder.is_symlink() and folder.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
-        raise UsageError(f"{whose(folder)}, and is a link, which root does not follow: name the folder itself")
-    if (found := folder.stat()).st_uid == 0:
-        if who_else_writes(folder) == EVERYBODY:
+    standing = _standing(folder, targets)
+    for path in (folder, standing):
+        if path.is_symlink() and path.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
+            raise UsageError(f"{whose(path)}, and is a link, which root does not follow: name the folder itself")
+    if (found := standing.stat()).st_uid == 0:
+        if standing == folder and who_else_writes(folder) == EVERYBODY:
             raise UsageError(f"{EVERYBODY} may write into it, and root does not: {whose(folder)}; chmod 0700 {folder}")
         return
     try:
         user = pwd.getpwuid(found.st_uid)
         groups, group, home = os.getgrouplist(user.pw_name, user.pw_gid), user.pw_gid, user.pw_dir
     except KeyError:  # as in a container: a number without a name
-        groups, group, home = [found.st_gid], found.st_gid, str(folder)
+        groups, group, home = [found.st_gid], found.st_gid, str(standing)
     try:
+        if not reading:
+            _make_for(folder, found.st_uid, group)
         os.setgroups(groups)
         os.setresgid(group, group, group)
         os.setresuid(found.st_uid, found.st_uid, found.st_uid)
     except OSError as error:
         owner = _user(found.st_uid)
-        said = f"{whose(folder)}, and root cannot become {owner} here ({error.strerror}): run it as {owner}"
+        said = f"{whose(standing)}, and root cannot become {owner} here ({error.strerror}): run it as {owner}"
         raise UsageError(said) from error
     os.environ["HOME"] = home
+
+
+def _standing(folder: Path, targets: Iterable[Path]) -> Path:
+    """What says whose a state folder is, or will be: of several targets, one that is not root's."""
+    if is_there(folder):
+        return folder
+    made = [target for target in targets if is_there(target)]
+    if made:
+        return next((target for target in made if target.stat().st_uid != 0), made[0])
+    return _nearest(folder)
+
+
+def _nearest(folder: Path) -> Path:
+    return next(above for above in folder.absolute().parents if is_there(above))
+
+
+def _make_for(folder: Path, uid: int, gid: int) -> None:
+    """Make somebody's state folder where only root may; in any other folder its owner makes it, or is told. OSError."""
+    if is_there(folder) or _nearest(folder).stat().st_uid != 0:
+        return
+    folder.mkdir(PRIVATE, parents=True)
+    try:
+        os.chown(folder, uid, gid, follow_symlinks=False)
+    except OSError:
+        folder.rmdir()
+        raise
 
 
 def whose(path: Path) -> str:
@@ -61,15 +99,12 @@ def whose(path: Path) -> str:
 
 
 def hindrance(*paths: Path) -> str:
-    """What keeps us from writing the first of these paths that we may not; empty when nothing does.
+    """What keeps us from writing the first of these paths that we may not, and what to do; empty when nothing does.
 
     A path that is not there is written in the nearest folder that is.
     """
-    for path in paths:
-        barred = _barrier(path.absolute())
-        if barred is not None:
-            return f"{whose(barred)}, and this runs as {_user(os.geteuid())}"
-    return ""
+    barred = _first_barred(paths)
+    return "" if barred is None else _told(barred, os.W_OK)
 
 
 def with_hindrance(said: str, *paths: Path) -> str:
@@ -78,9 +113,26 @@ def with_hindrance(said: str, *paths: Path) -> str:
     return f"{said}; {why}" if why else said
 
 
-def database_hindrance(path: Path) -> str:
-    """What keeps us from writing a SQLite file; empty when nothing does."""
-    return hindrance(*_files_of(path))
+def cause(error: Exception, *paths: Path) -> str:
+    """Why something went wrong, without the system's number for it, and whose file it is where that is why."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return with_hindrance(said, *paths)
+
+
+def database_cause(said: str, path: Path) -> str:
+    """Why a SQLite file cannot be used, in the system's words where we may not write it: SQLite's name no cause."""
+    barred = _first_barred(_files_of(path))
+    if barred is None:
+        return said
+    refused = errno.EROFS if _is_read_only(barred) else errno.EACCES
+    return f"{os.strerror(refused)}; {_told(barred, os.W_OK)}"
+
+
+def unread_cause(error: OSError, path: Path) -> str:
+    """Why a file cannot be read, and whose it is where that is why."""
+    said = error.strerror or str(error)
+    barred = _barrier(path.absolute(), os.R_OK) if isinstance(error, PermissionError) else None
+    return said if barred is None else f"{said}; {_told(barred, os.R_OK)}"
 
 
 def reading_uri(path: Path) -> str:
@@ -204,18 +256,76 @@ def _sorted(folder: Path) -> Iterable[Path]:
         return ()
 
 
-def _barrier(path: Path) -> Path | None:
+def _first_barred(paths: Iterable[Path]) -> Path | None:
+    return next((barred for path in paths if (barred := _barrier(path.absolute(), os.W_OK)) is not None), None)
+
+
+def _told(barred: Path, mode: int) -> str:
+    said = f"{whose(barred)}, and this runs as {_user(os.geteuid())}"
+    remedy = "" if _is_read_only(barred) else _remedy(barred, mode)
+    return f"{said}; {remedy}" if remedy else said
+
+
+def _remedy(barred: Path, mode: int) -> str:
+    """What makes a file or folder ours to read or write; empty where we do not know.
+
+    A folder that is the machine's, or somebody's home, is for nobody else to take.
+    """
+    found, me = barred.lstat(), _name(os.geteuid())
+    owner = _name(found.st_uid)
+    if found.st_uid == os.geteuid():
+        wanted = "r" if mode == os.R_OK else "rw"
+        return "" if found.st_mode & stat.S_IRWXU == stat.S_IRWXU else f"chmod u+{wanted}X {_quoted(barred)}"
+    if os.geteuid() == 0:
+        return ""
+    is_folder = stat.S_ISDIR(found.st_mode)
+    if mode == os.R_OK and is_folder:
+        return f"put it where {me} may read it"
+    kept = barred if is_folder or mode == os.R_OK else barred.parent
+    if _SHARED.fullmatch(str(kept)) or kept == _home(found.st_uid):
+        return f"name another folder, or run it as {owner}"
+    given = f"chown {'' if mode == os.R_OK else '-R '}{me} {_quoted(kept)}"
+    return f"as root: {given}" if found.st_uid == 0 else f"run it as {owner}, or as root: {given}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _barrier(path: Path, mode: int) -> Path | None:
     for above in reversed(path.parents):
         if not _may(above, os.F_OK):
             break  # it is made in the last that is there
         if not _may(above, os.X_OK):
             return above
     near = next(place for place in (path, *path.parents) if _may(place, os.F_OK))
-    return None if _may(near, os.W_OK) else near
+    return None if _may(near, mode) else near
 
 
 def _may(path: Path, mode: int) -> bool:
     return os.access(path, mode, effective_ids=True)
+
+
+def _home(uid: int) -> Path | None:
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError:
+        return None
+
+
+def _name(uid: int) -> str:
+    """As commands take it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _user(uid: int) -> str:

@@ -59,10 +59,13 @@ class Invocation:
         self.redaction.learn(settings.secrets)
         return settings
 
-    def owned(self) -> Settings:
+    def owned(self, *, reading: bool = False) -> Settings:
         """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`."""
+        from mirror_sync.config.settings import DirectoryTarget
+
         settings = self.settings()
-        become_owner(settings.state_dir)
+        roots = [target.root for target in settings.targets.values() if isinstance(target, DirectoryTarget)]
+        become_owner(settings.state_dir, roots, reading=reading)
         return settings
 
     def start_log(self) -> None:
@@ -80,7 +83,7 @@ class Invocation:
         from mirror_sync.bootstrap import Mirror
 
         self.start_log()
-        settings = self.owned()
+        settings = self.owned(reading=reading)
         tally = Tally()
         with ExitStack() as stack:
             mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate, reading=reading)

@@ -48,7 +48,7 @@ def read(path: Path) -> Document:
         text = read_text(path)
     except ValueError as error:
         hint = "; name it with -c FILE, or in $MIRROR_SYNC_CONFIG" if str(error) == MISSING else ""
-        raise _alone(path, f"{error}{hint}") from None
+        raise _alone(path, f"{error}{hint}", 0, 0) from None
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
         found = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mirror_sync.owners import unread_cause
+
 MISSING = "there is no such file"
 _MAX_BYTES = 4 * 1024 * 1024
 
@@ -18,7 +20,7 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise ValueError("this is a directory, not a file") from None
     except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+        raise ValueError(f"the file cannot be read: {unread_cause(error, path)}") from None
     if len(content) > _MAX_BYTES:
         raise ValueError(f"the file is larger than {_MAX_BYTES // 1024**2} MiB")
     try:

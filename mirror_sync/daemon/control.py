@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from mirror_sync.daemon.asked import Begun, State
 from mirror_sync.errors import MirrorError, UsageError
-from mirror_sync.owners import PRIVATE, with_hindrance
+from mirror_sync.owners import PRIVATE, cause, with_hindrance
 
 SOCKET, _LOCK = "daemon.sock", "daemon.lock"
 MOST = 4096  # bytes of a request
@@ -68,7 +68,8 @@ def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Begun, ...]:
     except (FileNotFoundError, ConnectionRefusedError):
         raise ConnectionError(f"no daemon runs with state_dir {folder}; start one with mirror-sync daemon") from None
     except (OSError, ValueError) as error:
-        raise ConnectionError(f"the daemon at {folder / SOCKET} does not answer: {error}") from error
+        said = f"the daemon at {folder / SOCKET} does not answer: {cause(error, folder / SOCKET)}"
+        raise ConnectionError(said) from error
     if "error" in answer:
         raise UsageError(str(answer["error"]))
     return tuple(Begun(one["job"], one["repo"], State(one["state"])) for one in answer["begun"])

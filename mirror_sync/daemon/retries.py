@@ -15,6 +15,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import DOUBTFUL, RepoReport, RunReport
 from mirror_sync.errors import MAY_PASS
 from mirror_sync.inventory.tries import Try, read_tries, write_tries
+from mirror_sync.owners import cause
 
 _log = structlog.get_logger()
 
@@ -152,7 +153,7 @@ class Retries:
         try:
             write_tries(self._folder, self._waiting.values())
         except OSError as error:  # they are tried all the same
-            _log.warning("tries.not-written", reason=str(error))
+            _log.warning("tries.not-written", reason=cause(error, self._folder))
 
 
 def _found(

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from filelock import FileLock
 
-from mirror_sync.owners import PRIVATE, write_anew
+from mirror_sync.owners import PRIVATE, cause, write_anew
 
 FILE = "paused.json"
 
@@ -35,7 +35,7 @@ class Pauses:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            _log.warning("pauses.unreadable", file=str(self._path), reason=str(error))
+            _log.warning("pauses.unreadable", file=str(self._path), reason=cause(error, self._path))
             return {}
 
     def pause(self, job: str, until: datetime | None) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.owners import is_there, write_anew
+from mirror_sync.owners import cause, is_there, write_anew
 
 FILE = "tries.json"
 
@@ -47,7 +47,7 @@ def read_tries(folder: Path) -> tuple[Try, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        _log.warning("tries.unreadable", file=str(path), reason=str(error))
+        _log.warning("tries.unreadable", file=str(path), reason=cause(error, path))
         return ()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from mirror_sync.owners import with_hindrance, write_anew
+from mirror_sync.owners import cause, write_anew
 
 _FILE = 0o666  # less the umask: what keeps others out is the folder
 
@@ -99,6 +99,5 @@ class FileCheckpoint:
     def _warn(self, error: OSError) -> None:
         """Once, until it goes well again: it is written every few blobs."""
         if self._written:
-            why = with_hindrance(error.strerror or str(error), self._path)
-            _log.warning("checkpoint.not-written", file=str(self._path), reason=why)
+            _log.warning("checkpoint.not-written", file=str(self._path), reason=cause(error, self._path))
         self._written = False

@@ -22,6 +22,7 @@ import structlog
 from mirror_sync.domain.notices import Alarm, Command, Hook, Hooks, Notice, Post, Shape, Turn
 from mirror_sync.observers.posting import Undelivered, posted
 from mirror_sync.observers.redaction import SHOWN
+from mirror_sync.owners import cause
 
 WAITING = 1000  # notices that may wait
 _TRIES = 3  # of one POST
@@ -87,7 +88,7 @@ class Courier:
             try:
                 self._bring(hook, notice)
             except Exception as error:  # the next one may be brought
-                _log.warning("hook.failed", **_facts(hook, notice), reason=str(error) or type(error).__name__)
+                _log.warning("hook.failed", **_facts(hook, notice), reason=cause(error) or type(error).__name__)
 
     def _bring(self, hook: Hook, notice: Notice | Alarm) -> None:
         match hook:

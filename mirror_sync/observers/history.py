@@ -26,7 +26,7 @@ from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunRe
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.observers.history_file import copied, open_or_set_aside
 from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState, Size
-from mirror_sync.owners import PRIVATE, database_hindrance
+from mirror_sync.owners import PRIVATE, database_cause
 
 RUNS_KEPT = 10_000
 CHANGES_KEPT = 100  # of a revision of a repo in a job
@@ -212,8 +212,8 @@ class History:
                 self._connection.execute("BEGIN IMMEDIATE")
                 change()
         except (sqlite3.Error, OverflowError, UnicodeError) as error:  # a number, or a text, that no column holds
-            why = database_hindrance(self._path)
-            _log.warning("history.not-written", file=str(self._path), reason=f"{error}{why and f'; {why}'}")
+            reason = database_cause(str(error), self._path)
+            _log.warning("history.not-written", file=str(self._path), reason=reason)
 
     def _start(self, event: RunStarted) -> None:
         self._bury_the_dead()

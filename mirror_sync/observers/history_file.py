@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from mirror_sync.owners import database_hindrance, is_there, reading_uri, refuse_links
+from mirror_sync.owners import database_cause, is_there, reading_uri, refuse_links
 
 SCHEMA = 8
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
@@ -94,8 +94,7 @@ def open_or_set_aside(path: Path) -> sqlite3.Connection:
         return _open(path)
     except sqlite3.OperationalError as error:
         # locked, not writable, no space: the file itself may be sound
-        why = database_hindrance(path)
-        raise OSError(f"{path}: {error}{why and f'; {why}'}") from error
+        raise OSError(f"{path}: {database_cause(str(error), path)}") from error
     except sqlite3.DatabaseError as error:
         aside = _set_aside(path)
         _log.warning("history.set-aside", file=str(path), kept_as=str(aside), reason=str(error))
@@ -110,7 +109,7 @@ def copied(path: Path) -> sqlite3.Connection:
             with closing(sqlite3.connect(reading_uri(path), _BUSY, uri=True)) as file:
                 file.backup(copy)
         except sqlite3.OperationalError as error:
-            raise OSError(f"{path}: {error}") from error
+            raise OSError(f"{path}: {database_cause(str(error), path)}") from error
         except sqlite3.DatabaseError as error:
             _log.warning("history.unreadable", file=str(path), reason=str(error))
             copy.close()

@@ -15,7 +15,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
-from mirror_sync.owners import PRIVATE, database_hindrance, reading_uri, refuse_links, with_hindrance
+from mirror_sync.owners import PRIVATE, database_cause, reading_uri, refuse_links, with_hindrance
 
 T = TypeVar("T")
 
@@ -158,8 +158,7 @@ def _store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_FULL
         kind: type[StoreError] = StoreFull if full else StoreUnavailable
-        why = database_hindrance(path)
-        raise kind(f"{path}: {error}{why and f'; {why}'}") from error
+        raise kind(f"{path}: {database_cause(str(error), path)}") from error
     except Timeout as error:
         raise StoreUnavailable(f"{path}: locked by another process for {_PATIENCE:.0f} s") from error
     except OSError as error:

@@ -32,7 +32,7 @@ def test_check_tells_a_misspelt_licence_beside_the_faults(program: Program) -> N
 def test_a_missing_configuration_is_exit_code_2(program: Program) -> None:
     ended = program("-c", "none.yaml", "sync")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "none.yaml:1:1: there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG\n"
+    assert ended.err == "none.yaml: there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG\n"
 
 
 def test_check_writes_a_json_schema(program: Program) -> None:

@@ -20,7 +20,7 @@ from mirror_sync.inventory.tries import Try, write_tries
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.owners import hindrance, state_hindrance, who_else_writes
-from tests.cli.program import Program
+from tests.cli.program import CONFIG, Program
 
 SOMEBODY = 60123  # a user who owns nothing else, and has no name
 READING = (["status"], ["status", "--json"], ["status", "acme/one"], ["plan"], ["prune", "--dry-run"])
@@ -107,6 +107,101 @@ def test_a_state_folder_of_root_is_told_to_who_may_not_write_it(theirs: Program)
     ended = theirs("sync", AS=str(SOMEBODY))
     assert ended.code == 1
     assert f"{state} belongs to root (mode 0700)" in ended.err
+
+
+@pytest.fixture
+def bare(theirs: Program) -> Program:
+    """Before the first run: neither a state folder nor a target."""
+    (theirs.folder / "state").rmdir()
+    return theirs
+
+
+def test_a_first_run_of_root_is_the_owner_s_of_the_folder_above(bare: Program) -> None:
+    assert bare("sync", "good").code == 0
+    assert owners(bare.folder / "state", bare.folder / "mirror") == {SOMEBODY}
+    assert bare("sync", "good", AS=str(SOMEBODY)).code == 0
+
+
+def test_a_first_run_of_root_is_the_owner_s_of_the_target(bare: Program) -> None:
+    """Only root may make a folder in the one above, as in /var/lib, and it makes one for the target's owner."""
+    mirror, state = bare.folder / "mirror", bare.folder / "state"
+    mirror.mkdir()
+    os.chown(mirror, SOMEBODY, SOMEBODY)
+    os.chown(bare.folder, 0, 0)
+    assert bare("status").code == 0
+    assert not state.exists(), "who only looks makes nothing"
+    assert bare("sync", "good").code == 0
+    assert owners(state, mirror) == {SOMEBODY}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert bare("sync", "good", AS=str(SOMEBODY)).code == 0
+
+
+def test_a_first_run_of_root_in_its_own_folders_stays_root_s(bare: Program) -> None:
+    (bare.folder / "mirror").mkdir()
+    assert bare("sync", "good").code == 0, "the target is there, and says whose it is"
+    assert owners(bare.folder / "state", bare.folder / "mirror") == {0}
+
+
+def test_root_begins_behind_no_link_of_somebody_else(bare: Program) -> None:
+    elsewhere, link = bare.folder / "elsewhere", bare.folder / "link"
+    elsewhere.mkdir()
+    link.symlink_to(elsewhere)
+    os.lchown(link, SOMEBODY, SOMEBODY)
+    bare.write(CONFIG.replace("state_dir: state", "state_dir: link/state"))
+    ended = bare("sync", "good")
+    assert (ended.code, [*elsewhere.iterdir()]) == (2, [])
+    assert f"{link} belongs to uid {SOMEBODY} (mode 0777), and is a link, which root does not follow" in ended.err
+
+
+def test_what_root_has_left_is_named_with_its_cause_and_what_to_do(theirs: Program) -> None:
+    """One wording for a cause, whichever library met it."""
+    state = theirs.folder / "state"
+    os.chown(state, 0, 0)
+    state.chmod(0o700)
+    said = (
+        f"Permission denied; {state} belongs to root (mode 0700), and this runs as uid {SOMEBODY}; "
+        f"as root: chown -R {SOMEBODY} {state}\n"
+    )
+    for command in (["sync"], ["status"], ["trigger", "good"], ["pause", "good"]):
+        ended = theirs(*command, AS=str(SOMEBODY))
+        assert ended.code == 1, command
+        assert ended.err.endswith(said), command
+        assert "Errno" not in ended.err
+        assert "unable to open" not in ended.err
+
+
+def test_a_jobs_yaml_that_cannot_be_read_is_named_with_its_owner_and_no_line(theirs: Program) -> None:
+    jobs = theirs.folder / "jobs.yaml"
+    jobs.chmod(0o600)
+    ended = theirs("sync", AS=str(SOMEBODY))
+    assert ended.code == 2
+    assert ended.err == (
+        f"jobs.yaml: the file cannot be read: Permission denied; {jobs} belongs to root (mode 0600), and this runs as "
+        f"uid {SOMEBODY}; as root: chown {SOMEBODY} {jobs}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uid", "mode", "path", "right"),
+    [
+        (0, 0o700, "kept/file", "as root: chown -R {me} {kept}"),
+        (0, 0o755, "kept", "as root: chown -R {me} {kept}"),
+        (SOMEBODY + 1, 0o755, "kept", "run it as {other}, or as root: chown -R {me} {kept}"),
+        (SOMEBODY, 0o500, "kept", "chmod u+rwX {kept}"),
+        (0, 0o755, "/var/lib/of-nobody-s", "name another folder, or run it as root"),
+    ],
+)
+def test_what_to_do_about_a_folder_that_cannot_be_written(
+    uid: int, mode: int, path: str, right: str, theirs: Program
+) -> None:
+    kept = theirs.folder / "kept"
+    kept.mkdir()
+    kept.chmod(mode)
+    os.chown(kept, uid, uid)
+    script = f"from mirror_sync.owners import hindrance; from pathlib import Path; import os; os.setresuid({SOMEBODY}, "
+    script += f"{SOMEBODY}, {SOMEBODY}); print(hindrance(Path({str(theirs.folder / path)!r})))"
+    told = Program(theirs.folder, start=("-c", script))().out.strip()
+    assert told.endswith("; " + right.format(me=SOMEBODY, other=SOMEBODY + 1, kept=kept))
 
 
 def test_whoever_only_looks_writes_nothing(tmp_path: Path) -> None:

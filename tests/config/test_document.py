@@ -23,7 +23,6 @@ UNREADABLE = {
     "only comments": ("# nothing yet\n", f"1:1: the file is empty; {MAPPING}"),
     "a list": ("- a\n", f"1:1: the file is no mapping; {MAPPING}"),
     "a sentence": ("hello there\n", f"1:1: the file is no mapping; {MAPPING}"),
-    "not UTF-8": (b"a: 1\nb: \xff\n", "1:1: the file is not UTF-8 text (line 2)"),
     "a control character": ("a: 1\nb: \x07\n", "2:4: the character #x0007 is not allowed in YAML"),
     "a tab": ("jobs:\n\t- a\n", "2:1: a tab cannot indent in YAML; use spaces"),
     "an at sign": ("a: @b\n", "1:4: this character cannot begin a value; put the value in quotes"),
@@ -83,18 +82,21 @@ def test_a_file_that_cannot_be_read_as_keys_is_one_plain_fault(text: str | bytes
     assert fault(text) == message
 
 
-def test_a_missing_file_a_directory_and_a_huge_one_are_plain_faults(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_at_all_is_a_plain_fault_without_a_line(tmp_path: Path) -> None:
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * (4 * 1024 * 1024 + 1))
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"a: 1\nb: \xff\n")
     for path, message in (
         (tmp_path / "none.yaml", "there is no such file; name it with -c FILE, or in $MIRROR_SYNC_CONFIG"),
         (tmp_path, "this is a directory, not a file"),
         (huge, "the file is larger than 4 MiB"),
+        (latin, "the file is not UTF-8 text (line 2)"),
         (huge / "below", "the file cannot be read: Not a directory"),
     ):
         with pytest.raises(ConfigError) as caught:
             load(path, {})
-        assert str(caught.value) == f"{path}:1:1: {message}"
+        assert str(caught.value) == f"{path}: {message}"
 
 
 def test_aliases_cannot_unfold_without_bound() -> None:
