@@ -54,7 +54,7 @@ def test_the_version_is_one_line(program: Program) -> None:
     ("arguments", "message"),
     [
         (["synk"], "Error: No such command 'synk'. Did you mean 'sync'?\n"),
-        (["sync", "--nope"], "Error: No such option: --nope\n"),
+        (["sync", "--zzzz"], "Error: No such option: --zzzz\n"),
         (["sync", "-v", "-q"], "Error: Invalid value: --verbose and --quiet exclude each other\n"),
         (["plan", "god"], "mirror-sync: jobs.yaml has no job 'god'; it has: good, bad\n"),
         (["serve", "--target", "tape"], "mirror-sync: jobs.yaml has no target 'tape'; it has: disk\n"),
