@@ -5,15 +5,19 @@ An alias.json is written after the refs.json that it leads to, is small, and may
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 
 from mirror_sync.domain import alias
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import alias_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.gather import Task
+from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.engine.site import Target
-from mirror_sync.errors import KeyMissing, StoreError
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports import Store, read_all
 
 
@@ -23,6 +27,23 @@ def meant(store: Store, repo: Repo) -> Repo | None:
         return alias.decode(repo.kind, read_all(store, alias_key(repo), alias.MAX_ALIAS))
     except KeyMissing:
         return None
+
+
+def called_otherwise(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[tuple[Job, Repo]]]:
+    """Which jobs spell out another name of a published repo, and which, as aliases tell: by the repo. StoreError.
+
+    One list, and one small read for each name that nothing is published under.
+    """
+    published, found = frozenset(mirrored_repos(target.store)), defaultdict[Repo, list[tuple[Job, Repo]]](list)
+    for job in jobs:
+        names = (pattern.repo for pattern in job.repos if not pattern.is_glob) if job.target == target.name else ()
+        for name in names:
+            if name not in published and job.names(name):
+                with suppress(DocumentError):
+                    led = meant(target.store, name)
+                    if led is not None:
+                        found[led].append((job, name))
+    return found
 
 
 def lead_to(target: Target, task: Task, former: Repo | None = None) -> None:

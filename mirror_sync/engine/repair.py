@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job import Job, owners
@@ -14,6 +15,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.gather import Task
+from mirror_sync.engine.names import called_otherwise
 from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.engine.reading import Tally
@@ -39,7 +41,7 @@ _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound
 
 
 class Repair:
-    """Repairs blobs and snapshots, through the first job that names the repo; use it as a context manager."""
+    """Repairs blobs and snapshots, through the first job of the repo whose upstream can; to be used as a context."""
 
     def __init__(self, site: Site, jobs: Sequence[Job]) -> None:
         self._site, self._jobs = site, jobs
@@ -47,6 +49,7 @@ class Repair:
         self._benches: dict[str, Bench] = {}
         self._open = ExitStack()
         self._tried: dict[tuple[str, Repo, CommitId], str] = {}
+        self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
 
     def __enter__(self) -> Repair:
         return self
@@ -58,39 +61,65 @@ class Repair:
         """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
         promised = file.sha256 if file.pointer_size is not None else None
         remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
-        try:
-            bench = self._bench(target, place.repo)
+
+        def fetch(job: Job, _name: Repo) -> str:
+            bench = self._bench(job)
             digest = bench.transfer.bring(Origin(self._run, bench.source, place.repo, place.commit), remote).digest
             expect_kept(target.store, {digest: file.size})
-        except MirrorError as error:
-            return _why(error)
-        return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
+            return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
+
+        return self._by_its_jobs(target, place.repo, fetch)
 
     def snapshot(self, target: Target, place: Place) -> str:
         """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once."""
         key = (target.name, place.repo, place.commit)
         if key not in self._tried:
-            try:
-                self._tried[key] = self._publish_again(target, place)
-            except MirrorError as error:
-                self._tried[key] = _why(error)
+            publish = partial(self._publish_again, target, place)
+            self._tried[key] = self._by_its_jobs(target, place.repo, publish)
         return self._tried[key]
 
-    def _publish_again(self, target: Target, place: Place) -> str:
-        bench = self._bench(target, place.repo)
-        (job, *_) = owners(self._jobs, target.name, place.repo)
-        task = Task(_as_selected(job, target, place), place.repo, place.commit)
+    def _by_its_jobs(self, target: Target, repo: Repo, mend: Callable[[Job, Repo], str]) -> str:
+        """Let its jobs mend, one after the other until one does; why none did, empty when done.
+
+        An upstream that failed is not asked again for another job.
+        """
+        whys: dict[str, str] = {}
+        try:
+            jobs = self._jobs_of(target, repo)
+        except MirrorError as error:
+            return _why(error)
+        for job, name in jobs:
+            if job.upstream in whys:
+                continue
+            try:
+                why = mend(job, name)
+            except MirrorError as error:
+                why = _why(error)
+            if not why:
+                return ""
+            whys[job.upstream] = why
+        if len(whys) > 1:
+            return "; ".join(f"upstream {upstream}: {why}" for upstream, why in whys.items())
+        return "".join(whys.values()) or f"no job names {repo} any more, so that there is no upstream to ask"
+
+    def _jobs_of(self, target: Target, repo: Repo) -> list[tuple[Job, Repo]]:
+        """Also those that call the repo by a former name, under which an alias leads to it."""
+        named = [(job, repo) for job in owners(self._jobs, target.name, repo)]
+        if not named and target.name not in self._otherwise:
+            self._otherwise[target.name] = called_otherwise(target, self._jobs)
+        return named or self._otherwise[target.name].get(repo, [])
+
+    def _publish_again(self, target: Target, place: Place, job: Job, name: Repo) -> str:
+        bench = self._bench(job)
+        task = Task(_as_selected(job, target, place), name, place.commit)
+        task = task if name == place.repo else task.under(place.repo)
         resolved = bench.source.resolve(place.repo, place.commit)
         with target.lock(place.repo):
             seen = Seen(resolved, read_refs(target.store, place.repo))
             report = bring_up_to_date(bench, task, seen, Tally(), anew=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
-    def _bench(self, target: Target, repo: Repo) -> Bench:
-        jobs = owners(self._jobs, target.name, repo)
-        if not jobs:
-            raise NotFoundOrPrivate(f"no job names {repo} any more, so that there is no upstream to ask")
-        job = jobs[0]
+    def _bench(self, job: Job) -> Bench:
         if job.name not in self._benches:
             self._benches[job.name] = self._open.enter_context(open_bench(self._site, self._run, job, self._jobs))
         return self._benches[job.name]

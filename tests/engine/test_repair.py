@@ -1,8 +1,12 @@
 """`verify --repair` brings what is wrong from upstream again, or says why it cannot."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.selection import Selection
 from mirror_sync.engine.verify import Verification
 from tests.engine.workshop import PART, Workshop, job
@@ -86,7 +90,7 @@ def test_what_upstream_no_longer_has_is_said(hub: Hub, mirror: Workshop) -> None
 def test_a_repo_that_no_job_names_has_no_upstream_to_ask(mirror: Workshop) -> None:
     mirror.path(Sha256.of(b"1")).unlink()
     (fault,) = mirror.verify(job("acme/other"), repair=True).faults
-    assert "no job names acme/x any more" in fault.repair
+    assert fault.repair == "no job names acme/x any more, so that there is no upstream to ask"
 
 
 def test_without_repair_nothing_is_fetched_or_written(hub: Hub, mirror: Workshop) -> None:
@@ -121,3 +125,43 @@ def test_a_new_commit_that_changes_a_lost_file_is_whole(hub: Hub, mirror: Worksh
     hub.model("acme/x").commit({"sub/w": LFS(b"new")})
     assert mirror.sync_one(ACME).outcome == "published"
     assert mirror.files("acme/x") == {"a": b"1", "sub/w": b"new"}
+
+
+def test_a_repo_that_its_job_calls_by_a_former_name_is_repaired(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit({"a": b"1"})
+    hub.rename("acme/old", "acme/new")
+    former = job("acme/old")
+    workshop.sync(former)
+    workshop.path(Sha256.of(b"1")).unlink()
+    workshop.path(workshop.root("acme/new").info).unlink()
+    report = workshop.verify(former, repair=True)
+    assert report.ok
+    assert {fault.path for fault in report.repaired} == {"a", ""}
+    assert workshop.files("acme/new") == {"a": b"1"}
+
+
+def beside(mirror: Workshop, other: Hub, folder: Path) -> Job:
+    """A first job of the same repo, whose upstream no longer has it."""
+    other.model("acme/other", license="mit").commit({"a": b"1"})
+    upstream = Workshop(other.url, folder).site.sources["hub"]
+    mirror.site = replace(mirror.site, sources={"gone": upstream, **mirror.site.sources})
+    return job("acme/x", name="first", upstream="gone")
+
+
+def test_what_one_upstream_no_longer_has_is_fetched_from_that_of_the_next_job(mirror: Workshop, tmp_path: Path) -> None:
+    with Hub() as other:
+        first = beside(mirror, other, tmp_path / "other")
+        mirror.path(Sha256.of(b"1")).unlink()
+        mirror.path(mirror.root("acme/x").info).unlink()
+        assert mirror.verify(first, ACME, repair=True).ok
+    assert mirror.files("acme/x") == FILES
+
+
+def test_where_no_upstream_has_it_each_says_so(hub: Hub, mirror: Workshop, tmp_path: Path) -> None:
+    with Hub() as other:
+        first = beside(mirror, other, tmp_path / "other")
+        mirror.path(Sha256.of(b"1")).unlink()
+        hub.remove("acme/x")
+        (fault,) = mirror.verify(first, ACME, repair=True).faults
+    assert fault.repair.count("the upstream no longer has it: ") == 2
+    assert fault.repair.startswith("upstream gone: ")
