@@ -27,7 +27,7 @@ from mirror_sync.stores.parts import MIB, Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
 from mirror_sync.stores.s3_client import Access, Checked, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import NotS3, refused_each, status_of, store_errors
-from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing
+from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing, expect_page
 from mirror_sync.stores.s3_single import MOST, SinglePut, expect_one_put
 from mirror_sync.stores.s3_small import ShortWay, Stated
 from mirror_sync.stores.s3_upload import Begun, S3Upload
@@ -206,6 +206,7 @@ class S3Store:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
                 expect_listing(page, prefix)
+                expect_page(page)
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
                     tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted

@@ -59,6 +59,10 @@ class NotS3(Exception):
     """An answer that no S3 server gives: which, in words."""
 
 
+class CutShort(Exception):
+    """An answer that is not the whole of what was asked for, and does not say how to have the rest: which, in words."""
+
+
 @contextmanager
 def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[None]:
     """Turns what botocore raises into the StoreError that it means. `where` names bucket, prefix and server."""
@@ -71,6 +75,8 @@ def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[Non
         raise StoreDenied(f"{where}: {_line(error)}") from error
     except NotS3 as error:
         raise _no_answer(_place(where, key), str(error)) from error
+    except CutShort as error:
+        raise StoreUnavailable(f"{_place(where, key)}: {error}") from error
     except KeyError as lacking:  # nanio copies a part, and gives no ETag of it: boto3 looks for it in vain
         raise _no_answer(place, f"an answer without {lacking}") from lacking
     except ResponseParserError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from mirror_sync.stores.s3_errors import NotS3, code_of, headers_of, status_of, store_errors
+from mirror_sync.stores.s3_errors import CutShort, NotS3, code_of, headers_of, status_of, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,14 +66,19 @@ def expect_xml(operation: str, answer: Mapping[str, Any]) -> None:
 
 
 def expect_listing(answer: Mapping[str, Any], prefix: str) -> None:
-    """NotS3 where a listing is none of `prefix`, or is cut without saying so: what it lacks would read as not there."""
+    """NotS3 where a listing is one of another prefix: what it lacks would read as not there."""
     found = answer.get("Contents", [])
     if answer.get("Prefix", prefix) != prefix or not all(entry["Key"].startswith(prefix) for entry in found):
         raise NotS3(f"ListObjectsV2: HTTP 200 with the listing of another prefix than {prefix!r}")
+
+
+def expect_page(answer: Mapping[str, Any]) -> None:
+    """CutShort where a page of a listing lacks keys, and nothing leads on to them."""
+    found = answer.get("Contents", [])
     if answer.get("KeyCount", len(found)) != len(found):
-        raise NotS3(f"ListObjectsV2: HTTP 200 with {len(found)} keys that says {answer['KeyCount']}")
+        raise CutShort(f"ListObjectsV2: HTTP 200 with {len(found)} keys that says {answer['KeyCount']}")
     if answer.get("IsTruncated") and not answer.get("NextContinuationToken"):
-        raise NotS3("ListObjectsV2: HTTP 200 with a part of the keys and without what to ask for the rest with")
+        raise CutShort("ListObjectsV2: HTTP 200 with a part of the keys and nothing to ask for the rest with")
 
 
 class Proof:

@@ -87,8 +87,8 @@ ONE = (
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (b"<IsTruncated>true</IsTruncated>" + ONE, "without what to ask for the rest with"),
-        (b"<IsTruncated>true</IsTruncated><NextMarker>hub/a</NextMarker>" + ONE, "without what to ask for the rest"),
+        (b"<IsTruncated>true</IsTruncated>" + ONE, "nothing to ask for the rest with"),
+        (b"<IsTruncated>true</IsTruncated><NextMarker>hub/a</NextMarker>" + ONE, "nothing to ask for the rest"),
         (b"<KeyCount>5</KeyCount><IsTruncated>false</IsTruncated>" + ONE, "with 1 keys that says 5"),
         (b"<Prefix>elsewhere/</Prefix><IsTruncated>false</IsTruncated>", "another prefix than 'hub/'"),
         (b"<IsTruncated>false</IsTruncated>" + ONE.replace(b"hub/", b"bub/"), "another prefix than 'hub/'"),
