@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.actors import PATIENCE, Ending, finish, start
-from tests.chaos.rounds import SYNC
 from tests.chaos.tally import Tally
+from tests.chaos.unsound import SYNC
 from tests.chaos.verdicts import check_convergence
 from tests.chaos.world import World, unwatched
 

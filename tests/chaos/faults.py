@@ -138,3 +138,13 @@ TROUBLES: Mapping[str, Callable[[Random], Trouble]] = {
     "cut on names": lambda dice: Trouble("cut", r"PUT \S+refs\.json", amount=dice.randrange(1, 2500)),
     "error in a 200": lambda dice: Trouble("error in a 200", r"POST \S+uploadId="),
 }
+ALWAYS = 1 << 30
+EMPTY_HUB = "an empty listing of hub/"
+LIES: Mapping[str, Callable[[Random], Trouble]] = {
+    "a listing cut short": lambda _: Trouble("cut listing", r"GET \S+list-type=2", times=ALWAYS),
+    "a listing that is miscounted": lambda _: Trouble("miscounted listing", r"GET \S+list-type=2", times=ALWAYS),
+    EMPTY_HUB: lambda _: Trouble("empty listing", r"GET \S+prefix=hub", times=ALWAYS),
+    "empty documents": lambda dice: Trouble("empty body", r"GET \S+/blobs/", skip=dice.randrange(20), times=ALWAYS),
+    "empty names": lambda _: Trouble("empty body", r"GET \S+/refs\.json", times=ALWAYS),
+}
+"""What a bucket says that is not so, to all who ask: nothing of it may be believed."""

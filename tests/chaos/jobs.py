@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.chaos.actors import Machine, knows
-from tests.chaos.ledger import KEPT
+from tests.chaos.ledger import Kept
 from tests.chaos.upstream import ALLOWED, REPOS, REVISIONS
 from tests.servers.ports import LOOPBACK, free_port
 
@@ -19,7 +19,9 @@ _TIMEOUTS = {"connect": "2s", "first_byte": "3s", "stall": "2s", "min_rate": "50
 OFTEN, SELDOM = "2s", "6h"
 
 
-def write_jobs(machine: Machine, endpoints: Sequence[str], target: Mapping[str, str], every: str = OFTEN) -> None:
+def write_jobs(
+    machine: Machine, endpoints: Sequence[str], target: Mapping[str, str], kept: Kept, every: str = OFTEN
+) -> None:
     """Write a machine's configuration; JSON is YAML."""
     folder = machine.config.parent
     document = {
@@ -34,7 +36,7 @@ def write_jobs(machine: Machine, endpoints: Sequence[str], target: Mapping[str, 
             "target": "mirror",
             "schedule": {"every": every},
             "on_gone": "withdraw",
-            **_retention(),
+            **_retention(kept),
         },
         "licenses": {"allow": [ALLOWED], "missing": "refuse"},
         "jobs": [{"name": "all", "repos": [repo.in_jobs for repo in REPOS], "revisions": list(REVISIONS)}],
@@ -53,8 +55,8 @@ def _grace(entry: str) -> dict[str, str]:
     return {"grace": f"{GRACE}s"} if knows(entry, "grace") else {}
 
 
-def _retention() -> dict[str, Any]:
+def _retention(kept: Kept) -> dict[str, Any]:
     grace = _grace("DefaultsEntry")
     if not knows("DefaultsEntry", "retention"):
         return grace
-    return {**grace, "retention": {"snapshots": KEPT, "days": 0}}
+    return {**grace, "retention": {"snapshots": kept.snapshots, "days": kept.days}}

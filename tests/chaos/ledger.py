@@ -13,10 +13,20 @@ from tests.chaos.shelf import Shelf
 from tests.chaos.tally import GONE, LOST, MIXED
 from tests.chaos.truth import RepoName, Truth
 
-KEPT = 1
-"""Snapshots that the retention of jobs.yaml keeps of each repo at least; few, so that prunes have work."""
 FRONTS_LOOK = 3.0
 """Seconds after which a front must have seen what is published; it remembers names for one."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A world's retention: so many snapshots of each repo stay, and all that are younger than so many days."""
+
+    snapshots: int
+    days: int
+
+
+KEPT = (Kept(1, 0), Kept(3, 0), Kept(1, 1))
+"""By worlds: little, so that prunes have work; more; and all that a world can publish, which is younger than a day."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Ledger:
     refused: Collection[RepoName] = ()
     """Repos that the upstream has ever refused."""
     season: Season = field(default_factory=Season)
+    kept: Kept = KEPT[0]
     raced: int = 0
     """Commits and names that a race of two machines dropped in the round that published them."""
     _commits: dict[RepoName, dict[str, Since]] = field(default_factory=dict)
@@ -116,8 +127,12 @@ class Ledger:
             known[new] = Since(self.season.number, time.monotonic())
 
     def _let_go(self, what: str, now: Published) -> bool:
-        """Retention may take a commit that no name points to; names stay."""
-        return self.season.pruned and what == "commit" and len(now.roots) >= KEPT
+        """Retention may take a commit that no name points to, once it is old enough; names stay.
+
+        Nothing in a world is a day old.
+        """
+        old = self.kept.days == 0 and len(now.roots) >= self.kept.snapshots
+        return self.season.pruned and what == "commit" and old
 
     def _check_main(self, repo: RepoName, now: Published) -> None:
         """Main goes back to an older commit only when upstream has moved it there."""

@@ -1,20 +1,25 @@
-"""A TCP proxy between the program and radosgw that cuts, delays, refuses, and answers in the server's place.
+"""A TCP proxy between the program and radosgw that cuts, delays, refuses, answers in the server's place, and lies.
 
 Faults are taken from a list, one a request, so that they end by themselves.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
 
 from tests.servers.relay import Relay, end, pieces, relaying, reset, sent, start
 
 _REQUEST = re.compile(rb"(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.1\r\n")
+_ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
+_KEPT = ("Content-Type", "ETag", "Last-Modified")
 _SLOW = (503, "Slow Down", "SlowDown", "Please reduce your request rate.")
 _BROKEN = (200, "OK", "InternalError", "We encountered an internal error. Please try again.")
 
@@ -29,6 +34,8 @@ class Trouble:
     skip: int = 0
     amount: float = 0.0
     """Seconds of a delay, or bytes up or down before a cut."""
+    times: int = 1
+    """How many requests it strikes; a lie that is told once is made good by asking again."""
 
 
 class Proxy(Relay):
@@ -37,16 +44,18 @@ class Proxy(Relay):
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
         self._troubles: list[tuple[Trouble, list[int]]] = []
+        self.struck = 0
+        """Requests that met a trouble."""
         self._refused = 0
         self._lock = threading.Lock()
 
     def ask_for(self, trouble: Trouble) -> None:
-        """Put a trouble in force; it strikes once. A refusal strikes `skip` new connections."""
+        """Put a trouble in force. A refusal strikes `skip` new connections."""
         with self._lock:
             if trouble.kind == "refuse":
                 self._refused += trouble.skip
             else:
-                self._troubles.append((trouble, [trouble.skip]))
+                self._troubles.append((trouble, [trouble.skip, trouble.times]))
 
     def clear(self) -> None:
         """End all troubles."""
@@ -73,7 +82,7 @@ class Proxy(Relay):
     def _up(self, link: _Link) -> None:
         for piece in pieces(link.client):
             trouble = self._trouble(piece)
-            if trouble is not None and not _strike(trouble, link):
+            if trouble is not None and not _strike(trouble, link, piece):
                 return
             if not link.up(piece):
                 break
@@ -89,7 +98,9 @@ class Proxy(Relay):
                 if re.match(trouble.fits.encode(), found[0]):
                     left[0] -= 1
                     if left[0] < 0:
-                        return self._troubles.pop(number)[0]
+                        left[1] -= 1
+                        self.struck += 1
+                        return trouble if left[1] else self._troubles.pop(number)[0]
         return None
 
 
@@ -120,7 +131,7 @@ class _Link:
             end(sock)
 
 
-def _strike(trouble: Trouble, link: _Link) -> bool:
+def _strike(trouble: Trouble, link: _Link, request: bytes) -> bool:
     """Whether the request goes on to the server."""
     if trouble.kind == "delay":
         time.sleep(trouble.amount)
@@ -129,6 +140,9 @@ def _strike(trouble: Trouble, link: _Link) -> bool:
     elif trouble.kind == "reset":
         reset(link.client)
         link.end()
+        return False
+    elif trouble.kind in LIES:
+        _lie(link, request, LIES[trouble.kind])
         return False
     else:
         _answer(link, _SLOW if trouble.kind == "slow down" else _BROKEN)
@@ -140,14 +154,64 @@ def _answer(link: _Link, words: tuple[int, str, str, str]) -> None:
     """Answer in the server's place, and take what the client still sends, lest a reset eats the answer."""
     status, reason, code, message = words
     body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
+    _say(link, f"{status} {reason}", {"Content-Type": "application/xml"}, body.encode())
+
+
+def _lie(link: _Link, request: bytes, change: Callable[[bytes], bytes]) -> None:
+    """Ask the server, over a connection of its own, and give its answer changed; a failure is passed on as it is."""
+    with suppress(OSError, HTTPException), socket.create_connection(link.server.getpeername()) as asked:
+        asked.sendall(request)
+        answer = HTTPResponse(asked)
+        answer.begin()
+        body, head = answer.read(), {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+        told = answer.status in (200, 206)
+        _say(link, "200 OK" if told else f"{answer.status} {answer.reason}", head, change(body) if told else body)
+    link.end()
+
+
+def _say(link: _Link, status: str, headers: Mapping[str, str], body: bytes) -> None:
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "Connection: close", "", ""])
     with suppress(OSError):
-        link.client.sendall(f"{head}Connection: close\r\n\r\n{body}".encode())
+        link.client.sendall(head.encode() + body)
         link.client.shutdown(socket.SHUT_WR)
         link.client.settimeout(1)
         for _ in pieces(link.client):
             pass
     link.end()
+
+
+def cut_listing(body: bytes) -> bytes:
+    """There is more, it says, and not how to ask for it; half of what there is."""
+    less = _without(body, len(_ENTRY.findall(body)) // 2)
+    return re.sub(rb"<IsTruncated>\w+<", b"<IsTruncated>true<", re.sub(rb"<NextContinuationToken>.*?</\w+>", b"", less))
+
+
+def miscounted(body: bytes) -> bytes:
+    """The count is not that of what is listed."""
+    count = len(_ENTRY.findall(body)) + 3
+    return re.sub(rb"<KeyCount>\d+<", b"<KeyCount>%d<" % count, body)
+
+
+def empty_listing(body: bytes) -> bytes:
+    """All is well, and nothing there."""
+    return re.sub(rb"<IsTruncated>\w+<", b"<IsTruncated>false<", _without(body, 0))
+
+
+def _without(listing: bytes, kept: int) -> bytes:
+    """A listing with its first entries only, and a count that fits."""
+    numbers = itertools.count()
+    less = _ENTRY.sub(lambda found: found[0] if next(numbers) < kept else b"", listing)
+    return re.sub(rb"<KeyCount>\d+<", b"<KeyCount>%d<" % kept, less)
+
+
+LIES: Mapping[str, Callable[[bytes], bytes]] = {
+    "cut listing": cut_listing,
+    "miscounted listing": miscounted,
+    "empty listing": empty_listing,
+    "empty body": lambda _: b"",
+}
+"""What becomes of the body of an answer."""
 
 
 def proxy(upstream: str) -> AbstractContextManager[Proxy]:

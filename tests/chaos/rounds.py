@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.actors import PATIENCE, Ending, Machine, beside, commands, finish, start
-from tests.chaos.shelf import Unreadable
+from tests.chaos.shelf import FolderShelf, Unreadable
 from tests.chaos.tally import STUCK, Finding
-from tests.chaos.unsound import VERIFY, damage
+from tests.chaos.unsound import PRUNE, SYNC, VERIFY, damage, lies
 from tests.chaos.upstream import REPOS, total
 from tests.chaos.verdicts import behind, check_convergence, check_outcome
 from tests.chaos.world import World
 from tests.standin import faults
 
-SYNC = ("sync", "--json", "--quiet")
 DAEMON = ("daemon", "--quiet")
-PRUNE = ("prune", "--json", "--quiet")
 _LONGEST = 8.0
 _PRUNES = 25.0
 """Seconds: a prune waits out the grace period."""
+_DEAD = 3 * 3600.0
+"""Seconds by which the notice of a killed prune is made older, in a folder: nobody waits for its prune then."""
 OUTAGE = 20.0
 """Seconds that the upstream does not answer, in every third round."""
 RECOVERY = 120.0
@@ -63,7 +63,8 @@ SCENES = (
     Scene("a verify beside a sync", 2, ((0, SYNC), (0, VERIFY))),
     Scene("a prune beside a sync", 2, ((0, SYNC), (0, PRUNE))),
     Scene("a prune on another machine", 2, ((0, SYNC), (1, PRUNE))),
-    Scene("damage", 3, story=damage),
+    Scene("damage", 2, story=damage),
+    Scene("a bucket that lies", 2, story=lies),
 )
 
 
@@ -89,7 +90,7 @@ def play(
 
 def _play_scene(one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str) -> None:
     season, dice = one.ledger.season, one.dice
-    scenes = [scene for scene in _possible() if only in scene.name]
+    scenes = [scene for scene in _possible(one) if only in scene.name]
     scene = dice.choices(scenes, [scene.weight for scene in scenes])[0]
     season.raced, season.pruned, season.alone = scene.raced, scene.pruned, len(scene.runs) == 1
     if scene.story is not None:
@@ -102,7 +103,8 @@ def _play_scene(one: World, number: int, *, last: bool, tell: Callable[[str], No
         one.hub.faults.before(lambda _: one.upstream.change(terms=False), "/api/*/tree/*")
         drawn.append("a change while it is read")
     missing = _missing(one)
-    endings = [_ending(dice, words, scene, missing, last=last) for _, words in scene.runs]
+    harmless = last or isinstance(one.shelf, FolderShelf)
+    endings = [_ending(dice, words, scene, missing, last=harmless) for _, words in scene.runs]
     tell(f"{scene.name} ({', '.join(map(str, endings))}); faults: {drawn}")
     _act(one, number, scene, endings, tell)
     _settle(one, scene)
@@ -132,13 +134,14 @@ def _outage(one: World, number: int, seconds: float, tell: Callable[[str], None]
     _count(one, doubled=False)
 
 
-def _possible() -> list[Scene]:
-    known = commands()
-    return [scene for scene in SCENES if all(words[0] in known for _, words in scene.runs)]
+def _possible(one: World) -> list[Scene]:
+    known, silent = commands(), one.faulter.target is None
+    scenes = [scene for scene in SCENES if not (silent and scene.story is lies)]
+    return [scene for scene in scenes if all(words[0] in known for _, words in scene.runs)]
 
 
 def _ending(dice: Random, words: tuple[str, ...], scene: Scene, missing: int, *, last: bool) -> Ending:
-    """By itself, by SIGKILL, or by SIGTERM. A killed prune comes last: its notice slows all later runs."""
+    """By itself, by SIGKILL, or by SIGTERM. `last`: it may be a prune, whose notice would slow all later runs."""
     longest = _PRUNES if scene.pruned else _LONGEST
     if words[0] == "daemon":
         longest = dice.uniform(1.5, 4)
@@ -166,6 +169,8 @@ def _act(one: World, number: int, scene: Scene, endings: list[Ending], tell: Cal
     pairs = zip(machines, scene.runs, endings, strict=True)
     outcomes = finish([start(machine, number, words, ending) for machine, (_, words), ending in pairs], one.meter)
     one.tally.kills += sum(outcome.code == -signal.SIGKILL for outcome in outcomes)
+    if scene.pruned and isinstance(one.shelf, FolderShelf):
+        one.shelf.age("prunes/", _DEAD)
     for outcome in outcomes:
         tell(f"{outcome}")
         check_outcome(one, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,12 @@ class FolderShelf:
     def remove(self, key: str) -> None:
         """Take a file away."""
         (self.root / key).unlink()
+
+    def age(self, prefix: str, seconds: float) -> None:
+        """Make the objects whose keys begin so older, as if nobody had renewed them for so long."""
+        for key in self.keys(prefix):
+            found = (self.root / key).stat()
+            os.utime(self.root / key, (found.st_atime - seconds, found.st_mtime - seconds))
 
     def _mark(self, key: str) -> str:
         try:

@@ -14,9 +14,9 @@ import pytest
 from tests.chaos.actors import Outcome
 from tests.chaos.game import Game
 from tests.chaos.inspector import judge, key_of
-from tests.chaos.rounds import SYNC
 from tests.chaos.tally import LOST, MIXED, WRONG, Tally, Traffic
 from tests.chaos.truth import Truth
+from tests.chaos.unsound import SYNC
 from tests.chaos.upstream import WEIGHTS
 from tests.chaos.verdicts import check_outcome
 from tests.chaos.world import World

@@ -1,4 +1,4 @@
-"""Scenes in which the target is not what the program made it: something in it is damaged, past the program."""
+"""Scenes in which the target is not what the program made it: something in it is damaged, or it lies."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.actors import PATIENCE, Ending, Outcome, finish, start
+from tests.chaos.faults import LIES
 from tests.chaos.inspector import judge, key_of
 from tests.chaos.truth import RepoName
 from tests.chaos.upstream import MIB, REPOS
-from tests.chaos.verdicts import check_damage, check_repair
+from tests.chaos.verdicts import check_damage, check_lied_to, check_outcome, check_repair
 from tests.chaos.world import World
 
+SYNC = ("sync", "--json", "--quiet")
+PRUNE = ("prune", "--json", "--quiet")
 VERIFY = ("verify", "--json", "--quiet")
 REPAIR = (*VERIFY, "--repair")
+_LIED_TO = 20.0
+"""Seconds after which a run that is lied to is ended."""
 _LARGEST = 8 * MIB
 """Bytes of a content that is damaged: it is read, and written again, whole."""
 
@@ -50,6 +55,31 @@ def damage(one: World, number: int, tell: Callable[[str], None]) -> None:
             judge(one.ledger, one.inspector, harm.repo, harm.commit)
         else:
             one.shelf.put(key_of(harm.digest), harm.body)  # said once, and not in all rounds that follow
+
+
+def lies(one: World, number: int, tell: Callable[[str], None]) -> None:
+    """The bucket lies to whoever asks: no prune removes what is named, no verify is well; what is there stays whole."""
+    target = one.faulter.target
+    if target is None:
+        return
+    (ready,) = finish([start(one.machines[0], number, SYNC, Ending(None, PATIENCE))], one.meter)
+    check_outcome(one, ready)
+    if ready.code != 0 or not any(one.ledger.look(repo).roots for repo in REPOS):
+        tell("nothing is published that could be lied about")
+        return
+    one.tally.lies += 1
+    one.ledger.season.pruned = True
+    lie = one.dice.choice([*LIES])
+    target.ask_for(LIES[lie](one.dice))
+    for words in (VERIFY, one.dice.choice((PRUNE, PRUNE, SYNC))):
+        before = target.struck
+        (outcome,) = finish([start(one.machines[0], number, words, Ending(None, _LIED_TO))], one.meter)
+        tell(f"{lie}, told {target.struck - before} times: {outcome}")
+        check_lied_to(one, outcome, lie, target.struck - before)
+    target.clear()
+    for repo in REPOS:
+        for commit in one.ledger.look(repo).roots:
+            judge(one.ledger, one.inspector, repo, commit)
 
 
 def do_harm(one: World) -> Harm | None:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.chaos.actors import Outcome
+from tests.chaos.faults import EMPTY_HUB
 from tests.chaos.inspector import judge
 from tests.chaos.ledger import Published
 from tests.chaos.shelf import Unreadable
@@ -108,6 +109,20 @@ def check_repair(one: World, outcome: Outcome, digest: str, harm: str) -> bool:
         one.ledger.say(STUCK, f"{harm}, and a repair does not put it right ({outcome}): {report.get('faults')}")
         return False
     return True
+
+
+def check_lied_to(one: World, outcome: Outcome, lie: str, times: int) -> None:
+    """A run that was told a lie so many times: a verify is not well, and no other run claims what is not so.
+
+    A verify that misses repos in a list, and looks for them by their names, may be well: it has read them all.
+    """
+    if outcome.words[0] != "verify":
+        check_outcome(one, outcome)
+        return
+    published = sum(bool(one.ledger.look(repo).roots) for repo in REPOS)
+    read_all = lie == EMPTY_HUB and (outcome.report or {}).get("repos", 0) >= published
+    if times and outcome.code == 0 and not read_all:
+        one.ledger.say(MISSED, f"{lie}, told {times} times, and a verify has exit code 0 ({outcome})")
 
 
 def _check_prune(one: World, outcome: Outcome, report: dict[str, Any] | None) -> None:

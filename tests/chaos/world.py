@@ -16,7 +16,7 @@ from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.faults import Faulter
 from tests.chaos.inspector import Inspector
 from tests.chaos.jobs import SELDOM, write_jobs
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import KEPT, Ledger
 from tests.chaos.neighbour import Neighbour
 from tests.chaos.proxy import Proxy, proxy
 from tests.chaos.reader import Client, Reader, reading
@@ -123,14 +123,16 @@ def _furnished(stack: ExitStack, number: int, folder: Path, dice: Random, place:
     near = Neighbour(beside_it, upstream, Random(dice.random()))
     near.look()
     truth, traffic = upstream.truth, Traffic()
-    ledger = Ledger(place.shelf, truth, lambda kind, seen: None, upstream.refused)
+    # By pairs of worlds: directories and buckets take turns.
+    kept = KEPT[number // 2 % len(KEPT)]
+    ledger = Ledger(place.shelf, truth, lambda kind, seen: None, upstream.refused, kept=kept)
     ledger.say = _teller(tally, number, ledger)
     machines = (Machine("one", folder / "one.yaml"), Machine("two", folder / "two.yaml"))
     patient = Machine("one", folder / "patient.yaml")
     endpoints = (hub.url, beside_it.url)
     for machine in machines:
-        write_jobs(machine, endpoints, place.url)
-    write_jobs(patient, endpoints, place.url, SELDOM)
+        write_jobs(machine, endpoints, place.url, kept)
+    write_jobs(patient, endpoints, place.url, kept, SELDOM)
     return World(
         number=number,
         folder=folder,
@@ -160,7 +162,7 @@ def _teller(tally: Tally, number: int, ledger: Ledger) -> Callable[[str, str], N
 def _start_front(stack: ExitStack, one: World, place: Place) -> str:
     """The program's own front, as a process, past the proxy: the mirror is judged, not its server's network."""
     machine = Machine("front", one.folder / "front.yaml")
-    write_jobs(machine, [one.hub.url], place.direct)
+    write_jobs(machine, [one.hub.url], place.direct, one.ledger.kept)
     port = free_port()
     run = start(machine, 0, ("serve", "--port", str(port)), _FRONT)
     stack.enter_context(beside(run))
