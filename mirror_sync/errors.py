@@ -123,7 +123,18 @@ class NotFoundOrPrivate(UpstreamError):
 
 
 class NotSeen(NotFoundOrPrivate):
-    """Not there, and the upstream cannot tell whether all that it has is there: a folder whose disk may be off."""
+    """Not there, and the upstream cannot tell whether all that it has is there: a folder whose disk may be off.
+
+    `doubt` is why, for whoever would take what is published for gone; whoever never had the repo need not know.
+    """
+
+    def __init__(self, message: str, doubt: str = "") -> None:
+        super().__init__(message)
+        self.doubt = doubt
+
+    @property
+    def with_doubt(self) -> str:
+        return f"{self} ({self.doubt})" if self.doubt else str(self)
 
 
 class NoSuchCall(UpstreamError):

@@ -52,7 +52,9 @@ class Absences:
 
     def settle(self, task: Task, refs: Refs, error: MirrorError) -> Settled:
         """What follows from a refusal of the upstream; `refs` name something, or remember that they did."""
-        return self._settle(task, refs, error.code, str(error), seen=not isinstance(error, NotSeen))
+        if isinstance(error, NotSeen):
+            return self._settle(task, refs, error.code, error.with_doubt, seen=False)
+        return self._settle(task, refs, error.code, str(error))
 
     def turned(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
         """What follows where the upstream gives a repo that it has switched off, or made private."""

@@ -237,12 +237,11 @@ class DirectorySource:
         if not name or (repo.kind is Kind.MODEL and owner == _DATASETS):
             raise NotSeen(said)  # datasets/ is where the datasets lie, not an owner of models
         if not is_folder(folder):
-            doubt = self._doubt(folder)
-            raise NotSeen(f"{said} ({doubt})") if doubt else NotFoundOrPrivate(said)
+            raise self._absence(folder, said)
         return folder
 
-    def _doubt(self, folder: Path) -> str:
-        """Why the absence of a folder may be that of a disk; empty for none. Unreachable for a link to nothing.
+    def _absence(self, folder: Path, said: str) -> NotFoundOrPrivate:
+        """NotSeen where the absence of a folder may be that of a disk. Raises Unreachable for a link to nothing.
 
         The root must say that it is whole before and after a second look: a disk may come and go between two.
         """
@@ -252,10 +251,10 @@ class DirectorySource:
                 raise Unreachable(f"{place} is a link to what is not there: is its disk mounted?")
         near = next((place for place in above if is_folder(place)), self._root)
         if _is_bare(near):
-            return f"{near} is empty: is its disk mounted?"
+            return NotSeen(f"{said} ({near} is empty: is its disk mounted?)")
         if self._is_whole() and not is_folder(folder) and self._is_whole():
-            return ""
-        return f"no {MARKER} says that {self._root} is whole"
+            return NotFoundOrPrivate(said)
+        return NotSeen(said, f"no {MARKER} says that {self._root} is whole")
 
     def _is_whole(self) -> bool:
         place = self._root / MARKER

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -179,7 +179,13 @@ class DirectoryStore:
         return path
 
     def _expect_mounted(self, path: Path) -> None:
-        """FileNotFoundError where what would hold `path`, or itself, is a link that leads nowhere: to a disk, say."""
+        """OSError where what would hold `path`, or itself, is a link that leads nowhere: to a disk, say.
+
+        Also where the root is a file, or below one.
+        """
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(self.root.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
         for place in (self.root, self.root.joinpath(*path.relative_to(self.root).parts[:1]), path):
             _expect_end(place)
 

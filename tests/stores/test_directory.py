@@ -71,6 +71,15 @@ class TestPresence:
             read(store, REFS)
         assert not isinstance(caught.value, KeyMissing)
 
+    @pytest.mark.parametrize("root", ["file", "file/target"])
+    def test_nor_is_a_file_in_its_place(self, tmp_path: Path, root: str) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        store = DirectoryStore(tmp_path / root)
+        for look in (lambda: keys(store), lambda: store.stat(REFS), lambda: read(store, REFS)):
+            with pytest.raises(StoreError, match="Not a directory") as caught:
+                look()
+            assert not isinstance(caught.value, KeyMissing)
+
     def test_what_was_copied_in_with_its_old_times_came_when_it_was_copied(self, tmp_path: Path) -> None:
         """`cp -a` and `rsync -a` keep them, and a prune counts its grace from what is told here."""
         store = DirectoryStore(tmp_path / "target")
