@@ -38,9 +38,9 @@ check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
 	$(BIN)/mypy --strict mirror_sync packaging tests bench docs
 	$(BIN)/lint-imports
 
-test: $(INSTALLED) system check ## Install what the tests need, check, and run every test
+test: $(INSTALLED) system check ## Install what the tests need, check, and run every test: [WORKERS=3] [ARGS=...]
 	$(BIN)/python -m tests.clients.environments
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile $(ARGS)
 
 lowest: $(INSTALLED) ## The lowest versions that pyproject.toml admits: unit tests and a round on S3
 	$(BIN)/python -m tests.lowest
