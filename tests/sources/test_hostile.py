@@ -165,7 +165,11 @@ def test_gzip_is_asked_for_and_understood(hub: Hub, source: HubSource) -> None:
     assert {record.request.headers["accept-encoding"] for record in hub.log} == {"gzip"}
 
 
-@pytest.mark.parametrize("body", [b"", gzip.compress(b"{}")[:-9], b"no gzip", gzip.compress(b"[]") + b"more"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", gzip.compress(b"{}")[:-9], b"no gzip", gzip.compress(b"[]") + b"more"],
+    ids=["empty", "cut", "none", "followed by more"],
+)
 def test_gzip_that_is_none_is_refused(hub: Hub, source: HubSource, body: bytes) -> None:
     hub.faults.add(faults.status(200, {"Content-Encoding": "gzip"}, body))
     with pytest.raises(BadAnswer):
