@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SHORT = 8  # digits of a commit id that are enough to tell two apart
 _PROXY = "if only a proxy leads there, set HTTPS_PROXY"
+_UNKNOWN = frozenset({RepoOutcome.FAILED, RepoOutcome.INTERRUPTED})  # of a plan: nobody has seen what there is
 _QUIET = (RepoOutcome.UNCHANGED,)
 
 
@@ -72,9 +73,15 @@ def plan_text(report: PlanReport, targets: Mapping[str, str], page: Page, *, eve
         ("reuse", sum(repo.reuse_files for repo in repos), sum(repo.reuse_bytes for repo in repos)),
         ("remove", sum(repo.remove_files for repo in repos), sum(repo.remove_bytes for repo in repos)),
     )
-    parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
-    parts += map(page.sentence, map(_cost, report.costs))
-    parts += map(page.sentence, map(_room, report.targets))
+    unknown = sum(repo.outcome in _UNKNOWN for repo in repos)
+    if unknown == len(repos) > 0:
+        parts.append(page.sentence(f"{_counts(repos)}. What a sync would do is not known."))
+    else:
+        parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
+        if unknown:
+            parts.append(f"What {counted(unknown, 'repo')} would take is not known, and in none of these figures.")
+        parts += map(page.sentence, map(_cost, report.costs))
+        parts += map(page.sentence, map(_room, report.targets))
     if report.interrupted:
         parts.append("Stopped before the end: this is a part of the plan; there may be more to do.")
     return "\n".join(parts)
@@ -97,15 +104,14 @@ def _room(target: TargetPlan) -> str:
     """Whether it fits, what is left, and what a disk for it is sized to."""
     come, free = in_bytes(target.fetch_bytes), target.free_bytes
     if free is None:
-        room = f"{come} to come; how much room there is {target.problem or 'nobody can say'}"
+        room = f"{come} to come; how much room there is {target.problem or 'its server does not say'}"
     elif target.fits:
         room = f"{come} to come, {in_bytes(free)} free, about {in_bytes(free - target.needed_bytes)} afterwards"
     else:
         room = f"{come} to come do not fit: {in_bytes(target.needed_bytes)} are needed, {in_bytes(free)} free"
-    then = f"the newest versions take {in_bytes(target.published_bytes)} then"
-    advised = (
-        f"size x versions x 1.2 = {in_bytes(target.advised_bytes)} with {counted(target.versions, 'version')} kept"
-    )
+    then = f"then the newest version of each repo takes {in_bytes(target.published_bytes)}"
+    kept = f"to keep {counted(target.versions, 'version')} of each" if target.versions else "to keep them"
+    advised = f"{kept}, have {in_bytes(target.advised_bytes)} (size x versions x 1.2)"
     return f"Target {target.target}: {room}; {then}; {advised}."
 
 

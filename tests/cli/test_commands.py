@@ -79,7 +79,8 @@ def test_plan_says_what_a_sync_would_do_and_writes_nothing(program: Program) -> 
         "1 repo: 1 to publish. A sync would fetch 2 files (26 B).\n"
         "It would cost upstream local about 3 API calls and 2 file requests.\n"
     )
-    then = "the newest versions take 26 B then; size x versions x 1.2 = 93 B with 3 versions kept."
+    then = "then the newest version of each repo takes 26 B; to keep 3 versions of each, have 93 B"
+    then += " (size x versions x 1.2)."
     assert re.fullmatch(rf"26 B to come, [0-9.]+ .B free, about [0-9.]+ .B afterwards; {re.escape(then)}\n", room)
     assert not (program.folder / "mirror" / "hub").exists()
 

@@ -17,6 +17,16 @@ def test_an_endpoint_that_does_not_answer_is_told_once_with_what_to_try() -> Non
     )
     said = plan_text(PlanReport(repos), {"job": "disk"}, Page(), every=False)
     assert said.count(DEAD) == said.count("HTTPS_PROXY") == said.count("as above") == 1
+    assert said.endswith("2 repos: 2 failed. What a sync would do is not known.")
+
+
+def test_a_plan_says_of_how_many_repos_it_knows_nothing() -> None:
+    repos = tuple(
+        RepoPlan("job", Kind.MODEL, f"acme/{outcome}", "main", outcome)
+        for outcome in (RepoOutcome.FAILED, RepoOutcome.PUBLISHED)
+    )
+    said = plan_text(PlanReport(repos), {"job": "disk"}, Page(), every=False)
+    assert said.endswith("What 1 repo would take is not known, and in none of these figures.")
 
 
 def test_what_two_jobs_name_on_one_target_is_counted_once() -> None:
@@ -33,11 +43,14 @@ def test_a_plan_says_the_room_of_each_target_and_whether_it_does() -> None:
     roomy = TargetPlan("disk", 2, 25_000_000, 27_000_000, 40_000_000, 100_000_000, 3)
     said = plan_text(PlanReport((), targets=(roomy,)), {}, Page(), every=False)
     assert "Target disk: 25.0 MB to come, 40.0 MB free, about 13.0 MB afterwards; " in said
-    assert "the newest versions take 100 MB then; size x versions x 1.2 = 360 MB with 3 versions kept." in said
+    assert "; then the newest version of each repo takes 100 MB; " in said
+    assert "; to keep 3 versions of each, have 360 MB (size x versions x 1.2)." in said
     small = TargetPlan("disk", 9, 123_000_000, 130_000_000, 40_000_000, 123_000_000, 3)
     report = PlanReport((), targets=(roomy, small))
     assert "123 MB to come do not fit: 130 MB are needed, 40.0 MB free" in plan_text(report, {}, Page(), every=False)
     assert not report.ok
     unknown = TargetPlan("bucket", 1, 5, 5, None, 5, 1)
     assert PlanReport((), targets=(unknown,)).ok
-    assert "nobody can say" in plan_text(PlanReport((), targets=(unknown,)), {}, Page(), every=False)
+    assert "how much room there is its server does not say" in plan_text(
+        PlanReport((), targets=(unknown,)), {}, Page(), every=False
+    )
