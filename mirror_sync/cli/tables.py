@@ -29,6 +29,9 @@ _COLORS = {
 }  # SGR codes of ECMA-48; the words themselves carry the meaning
 
 
+_NAME = 40  # characters of the last cell that columns make room for
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """The first cell is a state, the last one a name and as long as it is; `note` goes on lines of its own."""
@@ -49,7 +52,8 @@ class Page:
     ) -> str:
         """Cells between the first and the last are figures, aligned to the right, but for columns of `words`.
 
-        Where lines would be wider than the page, `dispensable` columns are left out, those named first.
+        Where lines would be wider than the page, `dispensable` columns are left out, those named first. One long
+        name takes none from the other rows: its own line is then longer than the page.
         """
         rows = [Row(tuple(map(plain, row.cells)), plain(row.note)) for row in rows]
         columns = list(zip(header, *(row.cells for row in rows), strict=True))
@@ -66,6 +70,7 @@ class Page:
     def _kept(self, header: Sequence[str], widths: Sequence[int], dispensable: Sequence[str]) -> list[int]:
         """The places of the columns that the page has room for."""
         kept = list(range(len(header)))
+        widths = [*widths[:-1], min(widths[-1], _NAME)]
         for name in dispensable:
             if self.width is None or sum(widths[at] + len(_GAP) for at in kept) - len(_GAP) <= self.width:
                 break

@@ -205,6 +205,12 @@ def test_a_page_is_never_higher_than_the_screen_and_keeps_its_last_line() -> Non
     assert re.sub(r"\x1b\[[HJK]", "", on_screen("one\ntwo", height=10)) == "one\ntwo\n"
 
 
+def test_one_long_name_takes_no_column_from_the_other_rows() -> None:
+    rows = [Row(("published", "2h", "org/name")), Row(("published", "3h", "org/" + "n" * 80))]
+    table = Page(80).table(("STATE", "AGE", "REPO"), rows, dispensable=("AGE",))
+    assert table.splitlines()[1].split() == ["published", "2h", "org/name"]
+
+
 def test_columns_that_matter_less_are_left_out_where_the_page_is_narrow() -> None:
     rows = [Row(("failed", "12,000", "3d", "acme/one"))]
     header = ("STATE", "FILES", "AGE", "REPO")
