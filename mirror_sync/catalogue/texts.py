@@ -127,7 +127,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.python": ("Python", "Python"),
     "repo.shell": ("Command line", "命令行"),
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
-    "repo.ask": ("Who needs it asks the operator of this site.", "如有需要，请联系本站管理员。"),
+    "repo.ask": ("If you need it, ask the operator of this site.", "如有需要，请联系本站管理员。"),
     "repo.asked": ("What the jobs make of it", "各同步任务的处理结果"),
     "repo.job": ("Job", "同步任务"),
     "repo.revision": ("Revision", "版本"),

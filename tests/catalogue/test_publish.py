@@ -156,7 +156,7 @@ def test_a_repo_that_was_withdrawn_and_is_asked_for_shows_no_file_any_more(store
     page = store.site["models/acme--m0.html"]
     assert b"weights.bin" not in page
     assert b"the upstream has switched it off" in page
-    assert b"asks the operator of this site" in page
+    assert b"ask the operator of this site" in page
     assert not any(b"secret words" in body for body in store.site.values())
 
 
