@@ -24,7 +24,7 @@ from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
-from mirror_sync.domain.job import Job, owners
+from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.nearest import meant
 from mirror_sync.domain.notices import Alarm, Hooks
@@ -351,8 +351,9 @@ class Mirror:
             rows = {(row.kind, row.repo) for row in self.history.latest() if row.place == place and row.commit}
         except OSError as error:
             raise StoreUnavailable(f"what was published in target {target} is not known: {error}") from error
-        repos = [Repo(kind, name) for kind, name in rows]
-        return frozenset(repo for repo in repos if owners(self.settings.jobs, target, repo))
+        jobs = [job for job in self.settings.jobs if job.target == target]
+        repos = (Repo(kind, name) for kind, name in rows)
+        return frozenset(repo for repo in repos if any(job.means(repo) for job in jobs))
 
     def _told(self) -> Observer:
         return News(self.history.latest, tell_all((self._notices(), self.history, *self._observers, self._overheard)))

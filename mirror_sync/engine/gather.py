@@ -60,6 +60,11 @@ class Task:
         return self.asked or self.repo
 
     @property
+    def is_unled(self) -> bool:
+        """Whether the upstream told by which id it is published, and no alias of the target did."""
+        return self.asked is not None and self.resolved is not None
+
+    @property
     def named(self) -> Named:
         return Named(self.job.name, self.ordered.kind, self.ordered.id, self.revision)
 

@@ -49,15 +49,16 @@ def called_otherwise(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[tup
 def lead_to(target: Target, task: Task, former: Repo | None = None) -> None:
     """Let every other name of a published repo lead to it: other letters, what the job calls it, a `former` name.
 
-    What was written once is not looked at again while this machine remembers it. A target that takes no alias now is
-    asked again by the next run: what is published is there under its id.
+    What was written once is not looked at again while this machine remembers it, unless no alias led this task: then
+    it was lost. A target that takes no alias now is asked again by the next run: what is published is there under its
+    id.
     """
     repo = task.repo
     others = [other for other in (repo, task.asked, former) if other is not None and _needs_alias(other, repo)]
     body = alias.encode(repo)
     for key in {alias_key(other) for other in others}:
         with suppress(StoreError):
-            if target.looks.recall(key, repo.id) == body:
+            if not task.is_unled and target.looks.recall(key, repo.id) == body:
                 continue
         with suppress(StoreError):
             if not _stands(target.store, key, body):

@@ -22,7 +22,7 @@ from mirror_sync.engine.prune_notices import PruneNotice
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.roll import Roll
 from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.vanished import expect_all
+from mirror_sync.engine.vanished import Expected
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports import Stat
 
@@ -71,12 +71,12 @@ class Prune:
 
     def _roll(self, target: Target) -> Roll:
         """StoreError where it cannot be read what was published there before now."""
-        expected = self._site.remembered(target.name)
+        expected = Expected(target, self._site.remembered(target.name))
 
         def whole(listed: Sequence[Repo]) -> None:
             """The blobs of a repo that was published, and that a list lacks, look unnamed."""
             if listed or target.name != self._everything:
-                expect_all(target, expected, listed)
+                expected.expect_all(listed)
 
         return Roll(target.store, whole)
 

@@ -21,7 +21,7 @@ from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
 from mirror_sync.engine.repair import Repair
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.throttle import Throttle
-from mirror_sync.engine.vanished import missing
+from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Node, Place, Walk
 from mirror_sync.errors import (
     DocumentError,
@@ -148,9 +148,10 @@ class _OneTarget:
         if self._target.name in self._done.targets:
             return
         only, store = self._asked.scope.repo, self._target.store
-        expected = self._site.remembered(self._target.name)  # first: what is published from now on may not be listed
+        # first: what is published from now on may not be listed
+        expected = Expected(self._target, self._site.remembered(self._target.name))
         listed = list(mirrored_repos(store))
-        unlisted = missing(store, expected, listed)
+        unlisted = expected.missing(listed)
         lagging = [repo for repo in unlisted if store.stat(refs_key(repo)) is not None]
         for repo in sorted([*listed, *lagging], key=refs_key):
             self._site.go_on()

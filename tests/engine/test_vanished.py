@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+import pytest
+
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import alias_key, blob_key
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.verify import Verification
 from mirror_sync.errors import Vanished
 from mirror_sync.ports import Stat, Store
+from mirror_sync.stores.looks import SqliteLooks
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, blobs_of
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub
@@ -103,3 +110,79 @@ def test_nothing_is_published_into_an_emptied_target_which_is_listed_once(hub: H
     lists.clear()
     assert workshop.sync(job(*names)).ok
     assert lists == [], "a run that finds everything makes no call more"
+
+
+def published_by_former_names(hub: Hub, workshop: Workshop, names: Collection[str]) -> list[str]:
+    """Jobs know the repos by former names alone; that machine remembers what it wrote. Returns the keys of aliases."""
+    for name in names:
+        hub.model(f"acme/{name}", license="mit").commit({"a": name.encode()})
+        hub.rename(f"acme/{name}", f"acme/{name}-now")
+    looks = SqliteLooks(workshop.folder / "looks.db", "bucket")
+    target = replace(workshop.site.targets["bucket"], looks=looks)
+    known = frozenset(Repo.parse(f"acme/{name}") for name in names)
+    workshop.site = replace(workshop.site, targets={"bucket": target})
+    assert workshop.sync(*jobs_of(names)).ok
+    workshop.site = replace(workshop.site, remembered=lambda target: known)
+    return [alias_key(repo) for repo in sorted(known)]
+
+
+def jobs_of(names: Collection[str]) -> list[Job]:
+    return [job(*(f"acme/{name}" for name in sorted(names)))]
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_lost_alias_of_a_former_name_is_written_by_the_next_sync(hub: Hub, workshop: Workshop, names: str) -> None:
+    """As in a bucket that was restored without them: the repos are there, and all that jobs call them leads nowhere."""
+    aliases = published_by_former_names(hub, workshop, names)
+    workshop.store.delete(aliases)
+    assert {fault.code for fault in workshop.verify().faults} == {Vanished.code}
+    assert {plan.outcome for plan in workshop.plan(*jobs_of(names)).repos} == {RepoOutcome.UNCHANGED}
+    report = workshop.sync(*jobs_of(names))
+    assert {repo.outcome for repo in report.repos} == {RepoOutcome.UNCHANGED}
+    assert sorted(workshop.store.written) == aliases
+    assert workshop.verify().ok
+    assert Prune(workshop.site, jobs_of(names)).run().problems == ()
+    assert workshop.sync(*jobs_of(names)).ok
+    assert workshop.store.written == []
+
+
+def test_a_target_of_former_names_that_lost_everything_is_emptied(hub: Hub, workshop: Workshop) -> None:
+    published_by_former_names(hub, workshop, "ab")
+    workshop.store.delete([stat.key for prefix in ("hub/", "blobs/") for stat in workshop.store.list(prefix)])
+    assert {repo.code for repo in workshop.sync(*jobs_of("ab")).repos} == {Vanished.code}
+    assert workshop.store.written == []
+
+
+def test_a_run_in_which_nothing_is_missing_never_asks_what_was_published(hub: Hub, workshop: Workshop) -> None:
+    """It is the whole history, which each job would wait for."""
+    published_by_former_names(hub, workshop, "ab")
+    known, asked = workshop.site.remembered("bucket"), list[str]()
+
+    def remembered(target: str) -> frozenset[Repo]:
+        asked.append(target)
+        return known
+
+    workshop.site = replace(workshop.site, remembered=remembered)
+    assert workshop.sync(*jobs_of("ab")).ok
+    assert {plan.outcome for plan in workshop.plan(*jobs_of("ab")).repos} == {RepoOutcome.UNCHANGED}
+    assert asked == []
+    hub.model("acme/new", license="mit").commit({"a": b"new"})
+    assert workshop.sync(job("acme/new")).ok
+    assert asked == ["bucket"]
+
+
+def test_a_prune_reads_each_alias_once_for_all_its_lists(hub: Hub, workshop: Workshop) -> None:
+    aliases = published_by_former_names(hub, workshop, "ab")
+    lists: list[str] = []
+    workshop.use(Listing(workshop.store.store, lists))
+    assert Prune(workshop.site, jobs_of("ab")).run().problems == ()
+    assert lists.count("hub/") > 1
+    assert sorted(key for key in workshop.store.reads if key.endswith("/alias.json")) == aliases
+
+
+@pytest.mark.parametrize(("names", "lost"), [("a", "what was"), ("ab", "the 2 repos that were")])
+def test_what_an_emptied_target_lacks_is_said_in_one_sentence(workshop: Workshop, names: str, lost: str) -> None:
+    known = frozenset(Repo.parse(f"acme/{name}") for name in names)
+    workshop.site = replace(workshop.site, remembered=lambda target: known)
+    with pytest.raises(Vanished, match=f"target bucket holds nothing of {lost} published there: is it mounted"):
+        Presence(workshop.site, workshop.site.targets["bucket"]).expect()
