@@ -198,6 +198,29 @@ def test_dpkg_installs_upgrades_removes_and_purges_it(package: Path, tmp_path: P
     assert (dpkg.root / "srv/mirror/blob").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of other users")
+def test_a_state_folder_that_is_there_stays_with_all_that_is_in_it_whose_it_is(tmp_path: Path) -> None:
+    """What the package does when it is configured, and a boot does, on a machine whose program runs by root's cron."""
+    need("systemd")
+    for kind, kept in (("sysusers", "sysusers.d"), ("tmpfiles", "tmpfiles.d")):
+        folder = tmp_path / "usr/lib" / kept
+        folder.mkdir(parents=True)
+        (folder / "mirror-sync.conf").write_bytes((TOP / f"systemd/mirror-sync.{kind}").read_bytes())
+    (tmp_path / "etc").mkdir()
+    state = tmp_path / "var/lib/mirror-sync"
+    ran("sh", TOP / "packaging/postinst", "configure", DPKG_ROOT=str(tmp_path))
+    made = state.stat()
+    assert (made.st_mode & 0o777, made.st_uid != 0) == (0o750, True), "the first time it is not there"
+    os.chown(state, 0, 0)
+    state.chmod(0o700)
+    (state / "history.db").touch()
+    ran("sh", TOP / "packaging/postinst", "configure", "1.0", DPKG_ROOT=str(tmp_path))
+    ran("systemd-tmpfiles", f"--root={tmp_path}", "--create", "--boot", "mirror-sync.conf")
+    for path in (state, state / "history.db"):
+        assert path.stat().st_uid == 0
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize(("argument", "ended"), [("remove", True), ("upgrade", False), ("deconfigure", False)])
 def test_every_unit_is_ended_before_its_file_goes(argument: str, ended: bool, tmp_path: Path) -> None:
     """prerm as dpkg runs it, with a folder in the place of systemd's own, and a systemctl that notes its words."""
