@@ -14,7 +14,9 @@ import re
 import secrets
 import shlex
 import stat
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +26,8 @@ PRIVATE = 0o700  # what is local is for nobody else: it names what is mirrored, 
 EVERYBODY = "everybody"
 _FILE = 0o666  # less the umask: what keeps others out is the folder
 _OTHERS = 0o007
+_MIRRORED = ("blobs", "hub")  # what a target has at its top
+_DAY = 86400  # seconds
 _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 _SHARED = re.compile(  # the machine's folders: nobody gives them to a single user
     "/((boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr(/local)?|var(/(cache|lib|log|opt|spool|tmp))?))?"
@@ -33,17 +37,20 @@ _SHARED = re.compile(  # the machine's folders: nobody gives them to a single us
 def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = False) -> None:
     """Where root looks after somebody else's state folder: be that user from here on, so that nothing of root's stays.
 
-    Before it is there, the owner is that of a directory target, else of the nearest folder above. It is made then where
-    that user could not, unless only `reading`. UsageError where root cannot become the owner, as in a container without
-    the privilege, for somebody else's link, and for a state folder of root's own that everybody may write into: a link
-    there would have root overwrite any file.
+    Before it is there, the owner is that of a directory target, else of the nearest folder above; root goes on where
+    the folders in the target are another's, which its owner may be shut out of. It is made then where that user could
+    not, unless only `reading`. UsageError where root cannot become the owner, as in a container without the privilege,
+    for somebody else's link, and for a state folder of root's own that everybody may write into: a link there would
+    have root overwrite any file.
     """
     if os.geteuid() != 0:
         return
     standing = _standing(folder, targets)
-    for path in (folder, standing):
+    for path in (folder, standing or folder):
         if path.is_symlink() and path.lstat().st_uid != 0:  # it may lead anywhere, and root would write there
             raise UsageError(f"{whose(path)}, and is a link, which root does not follow: name the folder itself")
+    if standing is None:
+        return
     if (found := standing.stat()).st_uid == 0:
         if standing == folder and who_else_writes(folder) == EVERYBODY:
             raise UsageError(f"{EVERYBODY} may write into it, and root does not: {whose(folder)}; chmod 0700 {folder}")
@@ -66,14 +73,30 @@ def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = 
     os.environ["HOME"] = home
 
 
-def _standing(folder: Path, targets: Iterable[Path]) -> Path:
-    """What says whose a state folder is, or will be: of several targets, one that is not root's."""
+def _standing(folder: Path, targets: Iterable[Path]) -> Path | None:
+    """What says whose a state folder is, or will be: of several targets, one that is not root's.
+
+    None where targets are there, and each of them is one owner's with folders of another in it.
+    """
     if is_there(folder):
         return folder
     made = [target for target in targets if is_there(target)]
-    if made:
-        return next((target for target in made if target.stat().st_uid != 0), made[0])
-    return _nearest(folder)
+    if not made:
+        return _nearest(folder)
+    whole = [target for target in made if _is_of_one(target)]
+    return next((target for target in whole if target.stat().st_uid != 0), whole[0] if whole else None)
+
+
+def _is_of_one(target: Path) -> bool:
+    """Whether the folders that a mirror makes in a target are, where they are there, its owner's. OSError."""
+    owner = target.stat().st_uid
+    for name in _MIRRORED:
+        try:
+            if (target / name).lstat().st_uid != owner:  # a link to elsewhere says nothing of who may write there
+                return False
+        except FileNotFoundError:
+            continue
+    return True
 
 
 def _nearest(folder: Path) -> Path:
@@ -201,6 +224,7 @@ def write_anew(path: Path, text: str, *, synced: bool = True) -> None:
     What is written first has a name that nobody can know before, and is made by us or not at all: no link is followed.
     """
     path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
+    _sweep(path)
     young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE)
     try:
@@ -213,6 +237,17 @@ def write_anew(path: Path, text: str, *, synced: bool = True) -> None:
     except BaseException:
         young.unlink(missing_ok=True)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of a file have left beside it: ours, and older than a day, so that none is at it."""
+    left = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{16}")
+    for young in filter(lambda beside: left.fullmatch(beside.name), _sorted(path.parent)):
+        with suppress(OSError):
+            found = young.lstat()
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if is_ours and found.st_mtime < time.time() - _DAY:
+                young.unlink()
 
 
 def refuse_links(database: Path) -> None:

@@ -19,7 +19,7 @@ from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.tries import Try, write_tries
 from mirror_sync.observers.checkpoint import FileCheckpoint
 from mirror_sync.observers.traffic_file import keep_traffic
-from mirror_sync.owners import hindrance, state_hindrance, who_else_writes
+from mirror_sync.owners import hindrance, state_hindrance, who_else_writes, write_anew
 from tests.cli.program import CONFIG, Program
 
 SOMEBODY = 60123  # a user who owns nothing else, and has no name
@@ -134,6 +134,44 @@ def test_a_first_run_of_root_is_the_owner_s_of_the_target(bare: Program) -> None
     assert owners(state, mirror) == {SOMEBODY}
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert bare("sync", "good", AS=str(SOMEBODY)).code == 0
+
+
+@pytest.mark.parametrize("kept", ["blobs", "hub"])
+def test_a_first_run_of_root_shuts_itself_out_of_nothing_that_it_made_in_somebody_s_target(
+    kept: str, bare: Program
+) -> None:
+    """As in a container whose state goes with it, while its target is a folder of the machine's."""
+    mirror, state = bare.folder / "mirror", bare.folder / "state"
+    os.chown(bare.folder, 0, 0)
+    assert bare("sync", "good").code == 0
+    shutil.rmtree(state)
+    other = {"blobs": "hub", "hub": "blobs"}[kept]
+    for path in (mirror, mirror / other, *(mirror / other).rglob("*")):
+        os.chown(path, SOMEBODY, SOMEBODY)
+    bare.add_repo("acme/one", weights="123456")
+    assert bare("sync", "good").code == 0
+    assert owners(state, mirror / kept) == {0}
+
+
+def test_of_two_targets_of_a_first_run_the_one_that_is_all_its_owner_s_says_who_runs(tmp_path: Path) -> None:
+    mixed, whole, elsewhere = (tmp_path / name for name in ("mixed", "whole", "elsewhere"))
+    for folder in (mixed, whole, elsewhere, mixed / "blobs", whole / "hub"):
+        folder.mkdir()
+    os.chown(mixed, SOMEBODY, SOMEBODY)
+    for folder in (whole, whole / "hub"):
+        os.chown(folder, SOMEBODY + 1, SOMEBODY + 1)
+    assert runs_as(tmp_path, mixed, whole) == SOMEBODY + 1
+    assert runs_as(tmp_path, mixed) == 0
+    (whole / "blobs").symlink_to(elsewhere)
+    os.lchown(whole / "blobs", SOMEBODY + 1, SOMEBODY + 1)
+    assert runs_as(tmp_path, whole) == SOMEBODY + 1, "a link of its owner's own makes nobody root there"
+
+
+def runs_as(folder: Path, *targets: Path) -> int:
+    """Who root is after it has looked at targets, and has no state folder yet."""
+    script = "from mirror_sync.owners import become_owner; from pathlib import Path; import os, sys; "
+    script += "become_owner(Path('state'), map(Path, sys.argv[1:]), reading=True); print(os.geteuid())"
+    return int(Program(folder, start=("-c", script))(*map(str, targets)).out)
 
 
 def test_a_first_run_of_root_in_its_own_folders_stays_root_s(bare: Program) -> None:
@@ -307,6 +345,24 @@ def test_no_file_of_the_state_folder_is_written_through_a_link(tmp_path: Path) -
     assert elsewhere.read_text(encoding="utf-8") == "as it was"
     assert not [name for name in kept if (state / name).is_symlink()]
     assert {path.name for path in state.iterdir()} <= {*kept, *new, "paused.json.lock", "machine.lock"}
+
+
+def test_what_a_killed_writer_has_left_is_swept_after_a_day_and_nothing_else(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "tries.json", tmp_path / "elsewhere"
+    elsewhere.touch()
+    names = {one: f".{path.name}.{one * 16}" for one in "012345"}
+    for one in "013":
+        (tmp_path / names[one]).touch()
+    (tmp_path / names["2"]).symlink_to(elsewhere)
+    (tmp_path / names["4"]).mkdir()
+    (tmp_path / f"{names['5']}0").touch()  # nobody's name
+    os.chown(tmp_path / names["3"], SOMEBODY, SOMEBODY)
+    for name in (elsewhere.name, *(names[one] for one in "0234"), f"{names['5']}0"):
+        os.utime(tmp_path / name, (0, 0), follow_symlinks=False)
+    write_anew(path, "new")
+    kept = {path.name, elsewhere.name, *(names[one] for one in "1234"), f"{names['5']}0"}
+    assert {left.name for left in tmp_path.iterdir()} == kept
+    assert path.read_text(encoding="utf-8") == "new"
 
 
 @pytest.mark.parametrize("name", ["history.db", "history.db-wal"])
