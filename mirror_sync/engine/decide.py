@@ -10,7 +10,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.gone import Gone
 from mirror_sync.domain.identity import Identity
-from mirror_sync.domain.job import Job, denials, rival
+from mirror_sync.domain.job import Job, denials, owners, rival
 from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.plan import Plan, plan, unknown
 from mirror_sync.domain.policy import Outcome, Verdict
@@ -216,12 +216,12 @@ class Decider:
             return ""
         if task.job.guard.follows(published, resolved.commit):
             return ""
-        age = self._age(task.repo, refs, published, resolved)
+        age = self._age(task, refs, published, resolved)
         told = f"{stead.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
         move = task.job.guard.move(published, resolved.commit)
         return age and f"{told}: if that is meant, add '{move}' to guard.accept of the job"
 
-    def _age(self, repo: Repo, refs: Refs, published: CommitId, resolved: Resolved) -> str:
+    def _age(self, task: Task, refs: Refs, published: CommitId, resolved: Resolved) -> str:
         """Why a commit may be older than the published one; empty when it comes after that, or has a later date.
 
         A call for its history, unless what is published says it.
@@ -230,10 +230,10 @@ class Decider:
         past = Past() if root is None else read_past(self._target.store, root)
         if resolved.commit in past.ids:
             return f"which is older than {published}"
-        if resolved.commit in refs.snapshots and resolved.commit not in {ref.target for ref in refs.refs}:
-            return f"which was published before, and given up for {published}"
+        if self._may_be_given_up(task, refs, resolved.commit):
+            return f"which was published before under another name, or given up for {published}"
         try:
-            history = self._source.history(repo, resolved.commit)
+            history = self._source.history(task.repo, resolved.commit)
             made = moment(history[0].date)
         except NO_SIDE:
             history, made = (), moment(str(resolved.described.get("lastModified")))
@@ -241,6 +241,16 @@ class Decider:
         if later or published in {commit.id for commit in history}:
             return ""
         return f"and does not show that this is newer than {published}"
+
+    def _may_be_given_up(self, task: Task, refs: Refs, commit: CommitId) -> bool:
+        """Whether a commit is published and nothing says why but a name that has left it.
+
+        One that a job pins by its id is there for that, and tells nothing of names.
+        """
+        if commit not in refs.snapshots or commit in {ref.target for ref in refs.refs}:
+            return False
+        pinning = owners((task.job, *self._jobs), task.job.target, task.repo)
+        return not any(commit in job.revisions for job in pinning)
 
     def _way_back(self, task: Task, resolved: Resolved, base: Base | None) -> str:
         """What a report says of a name that goes back, which is to be seen: `base` is what it stands for now."""

@@ -181,8 +181,34 @@ def test_what_the_first_has_taken_back_does_not_come_again_by_another_endpoint(p
     repo.branch("main", parent.id)
     assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
     pair.silence_the_first()
-    assert_held(pair.shop.sync_one(JOB), "which was published before, and given up")
+    assert_held(pair.shop.sync_one(JOB), "which was published before under another name, or given up")
     assert pair.shop.files("acme/x") == OLD
+
+
+@FAILURES
+@pytest.mark.parametrize("by_another", [False, True], ids=["by the job itself", "by another job"])
+def test_a_newer_commit_that_a_job_pins_is_no_commit_that_the_name_has_left(
+    pair: Pair, fail: Failure, by_another: bool
+) -> None:
+    newest = pair.first.model("acme/x").commit({"a": b"newest"}, branch="dev")
+    pinned = job("acme/x", revisions=("main", newest))
+    jobs = (JOB, job("acme/x", name="pins", revisions=(newest,))) if by_another else (pinned,)
+    assert {report.outcome for report in pair.shop.sync(*jobs).repos} == {RepoOutcome.PUBLISHED}
+    assert pair.shop.files("acme/x") == NEW
+    pair.second.follow(pair.first)
+    pair.second.model("acme/x").branch("main", newest)
+    fail(pair)
+    moved = next(report for report in pair.shop.sync(*jobs).repos if report.revision == "main")
+    assert (moved.outcome, moved.commit) == (RepoOutcome.PUBLISHED, newest)
+    assert pair.shop.files("acme/x") == {"a": b"newest"}
+
+
+def test_an_older_commit_of_another_endpoint_is_held_also_where_a_job_pins_it(pair: Pair) -> None:
+    pinning = job("acme/x", revisions=("main", pair.second.model("acme/x").head()))
+    pair.shop.sync(pinning)
+    pair.silence_the_first()
+    main = next(report for report in pair.shop.sync(pinning).repos if report.revision == "main")
+    assert_held(main, "which is older than")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["published before", "never published"])
