@@ -249,7 +249,7 @@ class Decider:
         """
         if commit not in refs.snapshots or commit in {ref.target for ref in refs.refs}:
             return False
-        pinning = owners((task.job, *self._jobs), task.job.target, task.repo)
+        pinning = (task.job, *owners(self._jobs, task.job.target, task.repo))  # whatever name led to it
         return not any(commit in job.revisions for job in pinning)
 
     def _way_back(self, task: Task, resolved: Resolved, base: Base | None) -> str:
