@@ -23,6 +23,7 @@ from mirror_sync.engine.verify import Scope
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.observers.ledger import Ledger
 from mirror_sync.observers.metrics import Metrics
+from tests.standin import Hub
 from tests.stores.scripted import Answer, scripted
 from tests.test_catalogue_runs import mirror, upstream
 
@@ -57,11 +58,40 @@ def test_what_a_verify_found_is_remembered_and_one_of_a_part_is_none(tmp_path: P
         it.verify(scope_of("100%", "1d", None, now, repair=False))
         it.verify(scope_of("100%", None, None, now, repair=False, repo="acme/x"))
         assert it.tended() == ()
-        with pytest.raises(UsageError, match=r"nothing of acme/X is mirrored; did you mean acme/x\?"):
-            it.verify(scope_of("100%", None, None, now, repair=False, repo="acme/X"))
+        with pytest.raises(UsageError, match=r"nothing of acme/xx is mirrored; did you mean acme/x\?"):
+            it.verify(scope_of("100%", None, None, now, repair=False, repo="acme/xx"))
         max((tmp_path / "mirror" / "blobs").rglob("*"), key=lambda path: path.is_file()).unlink()
         it.verify()
         assert [(each.target, each.care, each.faults >= 1) for each in it.tended()] == [("it", Care.VERIFY, True)]
+
+
+def test_a_target_where_there_is_nothing_yet_is_not_told_as_verified(tmp_path: Path) -> None:
+    upstream(tmp_path, "x")
+    targets = {"it": {"url": str(tmp_path / "mirror")}, "new": {"url": str(tmp_path / "new")}}
+    jobs = [{"name": name, "repos": ["acme/x"], "target": name} for name in targets]
+    with mirror(tmp_path, targets=targets, jobs=jobs) as it:
+        report = it.verify()
+        assert verify_text(report, Page(width=100)).startswith("Nothing to verify: ")
+        assert (report.targets, it.tended()) == ((), ())
+        it.sync(["it"])
+        assert it.verify().targets == ("it",)
+        assert [each.target for each in it.tended()] == ["it"]
+
+
+@pytest.mark.parametrize("name", ["acme/old", "acme/Old", "acme/new", "acme/NEW"])
+def test_a_repo_is_verified_by_each_name_that_leads_to_it(name: str, hub: Hub, tmp_path: Path) -> None:
+    hub.model("acme/old", license="mit").commit({"a": b"1"})
+    hub.model("acme/other", license="mit").commit({"b": b"2"})
+    hub.rename("acme/old", "acme/new")
+    upstreams = {"hub": {"kind": "huggingface", "endpoints": [hub.url]}}
+    with mirror(tmp_path, upstreams=upstreams, jobs=[{"name": "a", "repos": ["acme/old", "acme/other"]}]) as it:
+        assert it.sync().ok
+        report = it.verify(Scope(repo=Repo.parse(name)))
+        assert (report.ok, report.repos, report.snapshots) == (True, 1, 1)
+        (tmp_path / "mirror" / blob_key(Sha256.of(b"1"))).unlink()
+        (tmp_path / "mirror" / blob_key(Sha256.of(b"2"))).unlink()
+        report = it.verify(Scope(repo=Repo.parse(name)))
+        assert [(fault.repo, fault.path) for fault in report.faults] == [("acme/new", "a")]
 
 
 def test_a_prune_that_came_to_no_end_is_no_last_prune_of_its_target_and_is_told(tmp_path: Path) -> None:

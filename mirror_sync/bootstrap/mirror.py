@@ -34,6 +34,7 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.engine.difference import difference
+from mirror_sync.engine.names import published_as
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.engine.run import plan_jobs, sync_jobs
@@ -158,6 +159,8 @@ class Mirror:
             self._expect(scope.repo)
         with kept_checkpoint(self.settings.state_dir, scope.place) as checkpoint:
             report = Verification(self._site, scope, self.settings.jobs, checkpoint).run()
+        if scope.repo is not None and report.ok and not report.repos:  # taken down meanwhile
+            raise UsageError(f"nothing of {scope.repo} is mirrored")
         if scope.whole and not report.interrupted:
             wrong = Counter(fault.target for fault in (*report.faults, *report.unreadable))
             self._tended(Care.VERIFY, report.targets, wrong)
@@ -169,14 +172,16 @@ class Mirror:
         silent: StoreError | None = None
         for name, target in self._site.targets.items():
             try:
-                known |= {*mirrored_repos(target.store), *self._published_in(name)}
+                here = {*mirrored_repos(target.store), *self._published_in(name)}
+                if published_as(target.store, repo, here) is not None:
+                    return
+                known |= here
             except StoreError as error:
                 silent = error
-        if repo not in known and silent is not None:
+        if silent is not None:
             raise silent
-        if repo not in known:
-            near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
-            raise UsageError(f"nothing of {repo} is mirrored{near}")
+        near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
+        raise UsageError(f"nothing of {repo} is mirrored{near}")
 
     def _tended(self, care: Care, targets: Iterable[str], faults: Mapping[str, int]) -> None:
         for name in targets:

@@ -215,7 +215,7 @@ class VerifyReport:
 
     `faults` are wrong still, `repaired` were; `unreadable` is what the target would not give, which proves nothing of
     the bytes. `skipped` blobs lay outside the sample, whose share is `sampled`. `resumed`: an earlier, interrupted
-    verify is counted in. `targets` are those that were looked at to their end.
+    verify is counted in. `targets` are those that were looked at to their end, and in which there was something.
     """
 
     repos: int

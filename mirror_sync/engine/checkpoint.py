@@ -11,7 +11,7 @@ from mirror_sync.domain.report import BlobFault, VerifyReport
 
 _FORMAT = 2
 _SAVED = (
-    "question", "round", "targets", "target", "key", "refs", "position",
+    "question", "round", "targets", "empty", "target", "key", "refs", "position",
     "repos", "snapshots", "blobs", "bytes", "skipped",
 )  # fmt: skip
 
@@ -59,12 +59,14 @@ class Progress:
 
     In the target that is being walked, all repos before `key` are done, and `position` blobs of the repo at `key`,
     counted in the order of the walk while its refs.json has the digest `refs`. What is wrong is noted once, by its
-    place, and saved once: there may be as many faults as blobs.
+    place, and saved once: there may be as many faults as blobs. `empty` are those of `targets` where there was nothing
+    to look at.
     """
 
     question: str
     round: int = 0
     targets: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     target: str = ""
     key: str = ""
     refs: str = ""
@@ -132,6 +134,12 @@ class Progress:
         """Nothing to go on with: the next verification of a sample is another round."""
         checkpoint.begin({"round": self.round + sampled})
 
+    def is_over(self, target: str) -> bool:
+        """Whether a target was walked to its end, or given up: it is not begun anew while the others are gone on with,
+        or its blobs would be counted twice, and theirs.
+        """
+        return target in self.targets or (target, None, "", "", "") in self.unreadable
+
     def passed(self, target: str, key: str, refs: str) -> int | None:
         """How many blobs of a repo need no look any more; None: all of them."""
         if self.target != target or key > self.key:
@@ -153,7 +161,7 @@ class Progress:
             skipped=self.skipped,
             sampled=sampled,
             resumed=self.resumed,
-            targets=tuple(self.targets),
+            targets=tuple(name for name in self.targets if name not in self.empty),
         )
 
 

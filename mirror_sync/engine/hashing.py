@@ -12,11 +12,11 @@ from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import MirroredFile
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.throttle import Throttle
-from mirror_sync.errors import Interrupted, KeyMissing, MirrorError
-from mirror_sync.ports import Store, read_document
+from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
+from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
 
 _READ = 1024 * 1024  # bytes between two looks at the stop event
-_ATTEMPTS = 3  # of a read that the target refuses for the moment
+ATTEMPTS = 3  # of a read that the target refuses for the moment
 
 Answer = TypeVar("Answer")
 
@@ -51,11 +51,23 @@ class Hasher:
         self._throttle.passed(len(body))
         return body
 
-    def blob(self, digest: Sha256, file: MirroredFile | None) -> Finding:
+    def answers(self, key: str) -> bool:
+        """Whether the target gives a document still, or says what became of it. Only Interrupted leaves."""
+        try:
+            self._patiently(lambda: read_all(self._store, key, MAX_DOCUMENT))
+        except (KeyMissing, DocumentError):
+            return True
+        except Interrupted:
+            raise
+        except MirrorError:
+            return False
+        return True
+
+    def blob(self, digest: Sha256, file: MirroredFile | None, attempts: int = ATTEMPTS) -> Finding:
         """Read a blob whole and hash it, in git's way too where it is listed as `file`. Only Interrupted leaves."""
         git = None if file is None or file.pointer_size is not None else git_blob_hash(file.size)
         try:
-            actual, count = self._patiently(lambda: self._hash(blob_key(digest), git and git.copy()))
+            actual, count = self._patiently(lambda: self._hash(blob_key(digest), git and git.copy()), attempts)
         except MirrorError as error:
             return _refusal(error)
         if file is not None and count != file.size:
@@ -79,9 +91,9 @@ class Hasher:
                 self._throttle.passed(got)
         return _Digests(digest.hexdigest(), "" if git is None else git.hexdigest()), count
 
-    def _patiently(self, call: Callable[[], Answer]) -> Answer:
+    def _patiently(self, call: Callable[[], Answer], attempts: int = ATTEMPTS) -> Answer:
         """What a target refuses for the moment is asked again, 1 and 2 seconds later."""
-        for attempt in range(1, _ATTEMPTS):
+        for attempt in range(1, attempts):
             try:
                 return call()
             except MirrorError as error:

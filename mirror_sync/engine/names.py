@@ -6,14 +6,14 @@ An alias.json is written after the refs.json that it leads to, is small, and may
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from mirror_sync.domain import alias
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import alias_key
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.gather import Task
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.engine.site import Target
@@ -27,6 +27,25 @@ def meant(store: Store, repo: Repo) -> Repo | None:
         return alias.decode(repo.kind, read_all(store, alias_key(repo), alias.MAX_ALIAS))
     except KeyMissing:
         return None
+
+
+def alike(repo: Repo) -> tuple[Kind, str]:
+    """An upstream knows no two repos whose ids differ in capitals only."""
+    return repo.kind, repo.id.lower()
+
+
+def published_as(store: Store, asked: Repo, known: Collection[Repo]) -> Repo | None:
+    """Which of the known repos a name means: that one, where an alias leads, or the same in other letters.
+
+    Raises StoreError. Nothing is asked where the name is known as it is.
+    """
+    if asked in known:
+        return asked
+    led: Repo | None = None
+    with suppress(DocumentError):
+        led = meant(store, asked)
+    spelled = {alike(repo): repo for repo in known}
+    return (led and spelled.get(alike(led))) or spelled.get(alike(asked))
 
 
 def called_otherwise(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[tuple[Job, Repo]]]:

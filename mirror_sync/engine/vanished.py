@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from mirror_sync.domain.keys import BLOBS, HUB, refs_key
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.engine.names import meant
+from mirror_sync.engine.names import alike, meant
 from mirror_sync.engine.site import Site, Target
 from mirror_sync.errors import DocumentError, StoreError, Vanished
 from mirror_sync.ports import Store
@@ -34,8 +34,8 @@ class Expected:
 
         Raises StoreError. Nothing is asked where all are listed.
         """
-        there = {_alike(repo) for repo in listed}
-        absent = sorted(repo for repo in self._repos if _alike(repo) not in there)
+        there = {alike(repo) for repo in listed}
+        absent = sorted(repo for repo in self._repos if alike(repo) not in there)
         return tuple(repo for repo in absent if not there or not self._is_led(repo, there))
 
     def expect_all(self, listed: Iterable[Repo]) -> None:
@@ -54,7 +54,7 @@ class Expected:
         with suppress(DocumentError):
             led = meant(self._target.store, repo)
             if led is not None:
-                self._led[repo] = _alike(led)
+                self._led[repo] = alike(led)
         return self._led.get(repo) in there
 
 
@@ -110,8 +110,3 @@ class Presence:
             with suppress(StoreError):
                 self._expected = self._site.remembered(self._target.name)
         return self._expected
-
-
-def _alike(repo: Repo) -> tuple[Kind, str]:
-    """An upstream knows no two repos whose ids differ in capitals only."""
-    return repo.kind, repo.id.lower()

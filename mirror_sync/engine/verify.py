@@ -10,13 +10,14 @@ from datetime import datetime
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.events import Verified
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import BlobFault, VerifyReport
 from mirror_sync.domain.sample import Sample
 from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint, Progress
-from mirror_sync.engine.hashing import Finding, Hasher
+from mirror_sync.engine.hashing import ATTEMPTS, Finding, Hasher
+from mirror_sync.engine.names import published_as
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
 from mirror_sync.engine.repair import Repair
 from mirror_sync.engine.site import Site, Target
@@ -34,7 +35,7 @@ from mirror_sync.errors import (
 )
 
 _READERS = 4
-_ENOUGH = 16  # reads that are refused one after the other until a target is given up
+_ENOUGH = 16  # reads that are refused one after the other until a target is asked whether it answers at all
 _VANISHED = "was published here, and is not there any more"
 _BATCH = 64  # blobs between two checkpoints,
 _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
@@ -140,27 +141,35 @@ class _OneTarget:
     ) -> None:
         self._site, self._target, self._asked, self._hasher, self._readers = site, target, asked, hasher, readers
         self._done, self._checkpoint = notes
-        self._walk = Walk(hasher.document, self._document_fault, readers.map, claims=True)
+        self._walk = Walk(self._document, self._document_fault, readers.map, claims=True)
         self._in_a_row = 0  # reads that were refused
+        self._good = ""  # the key of a document that was given a moment ago
+        self._attempts = ATTEMPTS  # of a blob; one in a bad stretch
+        self._given_up = False
         self._broken: list[tuple[Place, BlobFault]] = []  # documents of the repo that is being walked
 
     def verify(self) -> None:
-        if self._target.name in self._done.targets:
+        if self._done.is_over(self._target.name):
             return
-        only, store = self._asked.scope.repo, self._target.store
+        asked, store = self._asked.scope.repo, self._target.store
         # first: what is published from now on may not be listed
         expected = Expected(self._target, self._site.remembered(self._target.name))
         listed = list(mirrored_repos(store))
         unlisted = expected.missing(listed)
         lagging = [repo for repo in unlisted if store.stat(refs_key(repo)) is not None]
-        for repo in sorted([*listed, *lagging], key=refs_key):
+        only = asked and published_as(store, asked, {*listed, *unlisted})
+        repos = sorted([*listed, *lagging], key=refs_key)
+        self._good = refs_key(repos[-1]) if repos else ""  # nothing was given yet: what lies farthest off
+        for repo in repos:
             self._site.go_on()
-            if only is None or repo == only:
+            if asked is None or repo == only:
                 self._repo(repo, self._refs(repo))
         for repo in unlisted:
-            if repo not in lagging and (only is None or repo == only):
+            if repo not in lagging and (asked is None or repo == only):
                 self._done.note(replace(self._refs_fault(repo, _VANISHED), code=Vanished.code))
         self._done.targets.append(self._target.name)
+        if not (listed or unlisted):
+            self._done.empty.append(self._target.name)
 
     def _refs(self, repo: Repo) -> Refs:
         """Empty where they cannot be read, which is noted."""
@@ -205,15 +214,20 @@ class _OneTarget:
             self._done.blobs += 1
             self._done.bytes += found.count
             if found.count or (found.problem and not found.refused):
-                self._in_a_row = 0
+                self._in_a_row, self._attempts = 0, ATTEMPTS
             if found.problem:
                 self._blob_fault(node, found)
             self._site.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
     def _look(self, node: Node) -> Finding:
-        if node.read is not None or self._in_a_row >= _ENOUGH:
+        if node.read is not None or self._given_up:
             return Finding(node.read or 0)
-        return self._hasher.blob(node.digest, node.file)
+        return self._hasher.blob(node.digest, node.file, self._attempts)
+
+    def _document(self, digest: Sha256) -> bytes:
+        body = self._hasher.document(digest)
+        self._good = blob_key(digest)
+        return body
 
     def _wants(self, node: Node) -> bool:
         return node.file is None or self._asked.sample.wants(node.digest)
@@ -259,11 +273,19 @@ class _OneTarget:
         return any(not answer for _, answer in answers)
 
     def _refused(self, fault: BlobFault) -> None:
-        """Each costs three reads and their pauses: a target that gives nothing any more is not asked for all of it."""
+        """A target that gives nothing any more is not asked for all of it: each read costs three, and their pauses.
+
+        One that gives what it gave before has a bad stretch. Beyond that there may be faults that can be mended; until
+        it gives something again each blob is asked for once.
+        """
         self._done.refuse(fault)
         self._in_a_row += 1
-        if self._in_a_row >= _ENOUGH:
+        if self._in_a_row < _ENOUGH:
+            return
+        if not self._hasher.answers(self._good):
+            self._given_up = True
             raise StoreUnavailable(f"it refused {_ENOUGH} reads in a row, and is asked for no more; {fault.problem}")
+        self._in_a_row, self._attempts = 0, 1
 
     def _fault(self, place: Place, digest: Sha256, problem: str) -> BlobFault:
         commit: CommitId = place.commit
