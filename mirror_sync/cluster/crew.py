@@ -79,16 +79,15 @@ class _Office:
         self._limited, self._dealing = limited, threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._numbers = itertools.count()
-        self._learning, self._halting = threading.Lock(), threading.Lock()
+        self._halting = threading.Lock()
         self._halted: deque[str] = deque(maxlen=_HALTED)
         self._link = Link(address, self._receive, wait)
         self._turnstile = _Turnstile(self._link, address, wait)
         self._deal = Deal(self._link.name)
 
     def complete_index(self, site: Site, target: Target) -> None:
-        """Workers ask us what the target holds by git id: a walk of it, once, that several errands must not share."""
-        with self._learning:
-            index.known(target, (), site.go_on)
+        """Workers ask us what the target holds by git id: a walk of it, once, that several errands wait for."""
+        index.known(target, (), site.go_on)
 
     def bring(self, bench: Bench, errand: Errand, sides: Mapping[str, str]) -> RepoReport:
         """`sides` are the names of the errand's upstream and target, with what these are here."""

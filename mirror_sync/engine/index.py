@@ -34,8 +34,7 @@ class Pairs(NamedTuple):
 def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map) -> Pairs:
     """The digests of those contents that are known by their git id: none where the index cannot be used."""
     with suppress(StoreError):
-        if not target.index.complete:
-            hear_everything(target, go_on, mapper)
+        _fill(target, go_on, mapper)
     asked = [*oids]
     try:
         proved = target.index.known(asked)
@@ -76,20 +75,39 @@ class Lessons:
                 self._target.index.learn(pairs)
 
 
-def hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper = map) -> None:
+def _fill(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
+    """Fill the index by one walk, however many repos ask at once: who waited for one that failed goes on without."""
+    failed = target.refill.failed
+    if target.index.complete:
+        return
+    with target.refill.lock:
+        go_on()
+        if target.index.complete or target.refill.failed != failed:
+            return
+        try:
+            _hear_everything(target, go_on, mapper)
+        except MirrorError:
+            target.refill.failed += 1
+            raise
+
+
+def _hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
     """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it).
 
-    Raises StoreError where the index cannot be used, or the target cannot be read.
+    Raises StoreError where the index cannot be used, or the target cannot be read: the next call goes on from there.
     """
+    heard = target.refill.heard
     walk = Walk(partial(read_document, target.store), _pass_over, mapper, claims=True)
-    for repo in mirrored_repos(target.store):
+    for repo in (repo for repo in mirrored_repos(target.store) if repo not in heard):
         found: list[MirroredFile] = []
         for node in walk.repo(repo, _refs(target, repo)):
             go_on()
             if node.file is not None:
                 found.append(node.file)
         target.index.hear(_oids(found))
+        heard.add(repo)
     target.index.mark_complete()
+    heard.clear()  # the file may be lost, and must be filled anew
 
 
 def git_oids(manifest: Manifest) -> dict[GitOid, Sha256]:

@@ -31,13 +31,26 @@ _SETTLE = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
 
 
+class Refill:
+    """How far this process has filled a target's index from what is published there: by one walk, that all wait for.
+
+    `heard` are the repos that are walked to their end: a walk that fails is gone on with. `failed` counts those.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.heard: set[Repo] = set()
+        self.failed = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
     `looks` spare reading what has not changed.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
-    write to a target must agree on it. `flights` are what the jobs of this process bring there, `room` what that needs.
+    write to a target must agree on it. `flights` are what the jobs of this process bring there, `room` what that needs,
+    `refill` how far they have filled the index.
     """
 
     name: str
@@ -49,6 +62,7 @@ class Target:
     looks: Looks = NoLooks()
     flights: Flights = field(default_factory=Flights, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
+    refill: Refill = field(default_factory=Refill, repr=False, compare=False)
 
     def reserved(self, fetch: Collection[RemoteFile], files: int) -> AbstractContextManager[None]:
         """Room for what a snapshot of so many files still lacks, and its documents. Raises StoreFull, StoreError."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.engine.index import known
 from mirror_sync.errors import StoreFull, StoreUnavailable
+from mirror_sync.ports import ByteStream
 from tests.engine.machines import Index
-from tests.engine.workshop import Workshop, job
+from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import LFS, Hub
 
 ALL = ("known", "told", "learn", "hear", "mark_complete")
@@ -108,3 +114,87 @@ def test_a_content_that_becomes_an_lfs_file_or_ceases_to_be_one_is_not_fetched_a
     report = workshop.sync_one(job("acme/x"))
     assert (report.outcome, report.commit, report.fetched_files) == ("published", commit, 0)
     assert workshop.files("acme/x") == {"b": b"hello"}
+
+
+REPOS = 4
+
+
+class Asked(Index):
+    """An empty index of which so many threads find at once that it is not complete, before any of them goes on."""
+
+    def __init__(self, threads: int) -> None:
+        self._left, self._all = threads, Barrier(threads, timeout=30)
+        super().__init__()
+
+    @property
+    def complete(self) -> bool:  # type: ignore[override]
+        if self._left > 0:
+            self._all.wait()
+            self._left = 0
+        return self._complete
+
+    @complete.setter
+    def complete(self, value: bool) -> None:
+        self._complete = value
+
+
+def _publish(hub: Hub, workshop: Workshop) -> None:
+    for number in range(REPOS):
+        hub.model(f"acme/r{number}", license="mit").commit({"a": b"%d" % number})
+    assert workshop.sync(job("acme/*")).ok
+
+
+def _ask(workshop: Workshop, number: int = 0) -> int:
+    oid = GitOid.of_blob(b"%d" % number)
+    return len(known(workshop.site.targets["bucket"], [oid], workshop.site.go_on).told)
+
+
+def test_an_index_is_filled_by_one_walk_however_many_repos_ask_at_once(hub: Hub, workshop: Workshop) -> None:
+    _publish(hub, workshop)
+    _use(workshop, Asked(REPOS))
+    workshop.store.reads.clear()
+    with ThreadPoolExecutor(REPOS) as repos:
+        assert list(repos.map(lambda number: _ask(workshop, number), range(REPOS))) == [1] * REPOS
+    assert set(Counter(workshop.store.reads).values()) == {1}
+
+
+class Hiccup(Recording):
+    """A target of which the read of one key fails, so many times."""
+
+    def __init__(self, store: Recording, key: str, times: int = 1) -> None:
+        super().__init__(store.store)
+        self._key, self._times = key, times
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
+        if key == self._key and self._times:
+            self._times -= 1
+            raise StoreUnavailable("503")
+        return super().read(key, start, stop)
+
+
+def test_a_walk_that_a_hiccup_ended_is_gone_on_with(hub: Hub, workshop: Workshop) -> None:
+    _publish(hub, workshop)
+    workshop.use(Hiccup(workshop.store, f"hub/models/acme--r{REPOS - 1}/refs.json"))
+    _use(workshop, Index())
+    assert _ask(workshop) == 1
+    assert not workshop.site.targets["bucket"].index.complete
+    assert _ask(workshop, REPOS - 1) == 1
+    assert workshop.site.targets["bucket"].index.complete
+    assert set(Counter(workshop.store.reads).values()) == {1}
+
+
+def test_who_waited_for_a_walk_that_failed_goes_on_without_one(hub: Hub, workshop: Workshop) -> None:
+    """Else each repo of a run would wait for the failures of all before it."""
+    _publish(hub, workshop)
+    workshop.use(Hiccup(workshop.store, "hub/models/acme--r0/refs.json"))
+    _use(workshop, Asked(REPOS))
+    with ThreadPoolExecutor(REPOS) as repos:
+        assert list(repos.map(lambda number: _ask(workshop, number), range(REPOS))) == [0] * REPOS
+    assert workshop.store.reads == []
+
+
+def test_an_index_that_is_lost_is_filled_again_by_the_same_process(hub: Hub, workshop: Workshop) -> None:
+    _publish(hub, workshop)
+    for _ in range(2):
+        _use(workshop, Index())
+        assert [_ask(workshop, number) for number in range(REPOS)] == [1] * REPOS
