@@ -54,11 +54,19 @@ class Expiry:
                     yield repo, commits
 
     def let_go(self, repo: Repo) -> tuple[CommitId, ...]:
-        """Un-publish what has expired of a repo, with one PUT; decided again under its lock."""
+        """Un-publish what has expired of a repo, with one PUT; decided again under its lock.
+
+        To know the ages may take long, and other machines know nothing of the lock: refs.json is read once more for it.
+        """
         with self._target.lock(repo):
-            refs = self._roll.refs(repo)
-            commits = self._expired_of(repo, refs, self._times(refs.snapshots.values()))
-            if commits:
+            refs, before = self._roll.refs(repo), None
+            while refs != before:
+                commits = self._expired_of(repo, refs, self._times(refs.snapshots.values()))
+                if not commits:
+                    break
+                self._beat()
+                refs, before = self._roll.refs(repo), refs
+            else:
                 put_refs(self._target.store, repo, refs.without(commits))
         return commits
 

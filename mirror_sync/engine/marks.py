@@ -39,6 +39,11 @@ class Marks:
     def __contains__(self, digest: Sha256) -> bool:
         return digest in self._walk
 
+    def insist(self, doubt: Callable[[MirrorError], None]) -> None:
+        """From now on no beat cuts a refresh short, nor what is wrong with a list of repos: that is told to `doubt`."""
+        self._roll.insist(doubt)
+        self._beat = _go_on
+
     def refresh(self) -> None:
         """Mark all that refs.json objects name now and did not name at the last refresh.
 
@@ -73,3 +78,7 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def _stop(_place: Place, _digest: Sha256, error: MirrorError) -> None:
     raise error
+
+
+def _go_on() -> None:
+    pass

@@ -18,7 +18,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.engine.expire import Expiry
 from mirror_sync.engine.marks import Marks, batches
-from mirror_sync.engine.prune_notices import PruneNotice
+from mirror_sync.engine.prune_notices import Elapsed, PruneNotice
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.roll import Roll
 from mirror_sync.engine.site import Site, Target
@@ -140,7 +140,7 @@ class _Sweep:
         self._may_be_empty, self._notice = scene.may_be_empty, notice
         self._now, self._horizon = now, now - self._target.grace.total_seconds()
         self._roll = scene.roll
-        self._refreshed = self._took = 0.0  # when the last look at what is published ended, and how long it was
+        self._took, self._since = 0.0, Elapsed(self._site)  # how long the last look was at what is published; its end
         self._removed: set[bytes] = set()
 
     def rehearse(self, jobs: Sequence[Job]) -> None:
@@ -195,7 +195,7 @@ class _Sweep:
         self._beat()
         if first:
             self._site.pause(self._target.settling_time)
-        elif self._site.monotonic() - self._refreshed < self._interval:
+        elif self._since() < self._interval:
             return
         self._look(marks)
 
@@ -208,10 +208,9 @@ class _Sweep:
 
     def _look(self, marks: Marks) -> None:
         """StoreUnavailable where it took so long that what was published meanwhile may be old already."""
-        began = self._site.monotonic()
+        looking = Elapsed(self._site)
         marks.refresh()
-        self._refreshed = self._site.monotonic()
-        self._took = self._refreshed - began
+        self._took, self._since = looking(), Elapsed(self._site)
         grace = self._target.grace.total_seconds()
         if grace and self._took > grace / 2:
             raise StoreUnavailable(
@@ -221,14 +220,15 @@ class _Sweep:
 
     def _remove(self, batch: Sequence[tuple[Stat, Sha256]]) -> None:
         """Look at the ages again, and remove at once: a look that took too long is made again, for fewer blobs."""
-        looked = self._site.monotonic()
+        looked = Elapsed(self._site)
         keys = [blob_key(digest) for _, digest in batch]
         stats = self._mapper(self._target.store.stat, keys)
         old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
         self._found.spared += len(batch) - len(old)
         if not old:
             return
-        if self._in_time(looked):
+        self._beat()  # ends what stood still meanwhile, and may itself take long: the age of the look is asked after it
+        if self._in_time(looked()):
             self._delete(old)
         elif len(old) == 1:
             self._found.spared += 1
@@ -259,9 +259,9 @@ class _Sweep:
             return []
         return [pair for pair, stat in zip(old, stats, strict=True) if stat is None]
 
-    def _in_time(self, looked: float) -> bool:
+    def _in_time(self, age: float) -> bool:
         time = self._target.settling_time
-        return not time or self._site.monotonic() - looked <= time * _LIMIT
+        return not time or age <= time * _LIMIT
 
     @contextmanager
     def _last_look(self, marks: Marks) -> Iterator[None]:
@@ -269,15 +269,39 @@ class _Sweep:
         try:
             yield
         finally:
+            if self._removed:
+                self._look_again(marks)
+
+    def _look_again(self, marks: Marks) -> None:
+        """Whatever has ended the prune, a stop too: nobody else knows what it removed."""
+        doubts: list[MirrorError] = []
+        marks.insist(doubts.append)
+        lost = 0
+        try:
             marks.refresh()
-            named = [digest for removed in self._removed if (digest := Sha256(removed.hex())) in marks]
-            lost = sum(self._target.store.stat(blob_key(digest)) is None for digest in named)
-            if lost:
-                self._found.tell(
-                    self._target,
-                    f"target {self._target.name}: {lost} removed blobs are named by a snapshot that was published "
-                    "meanwhile; run verify --repair",
-                )
+        except MirrorError as error:
+            doubts.append(error)
+        named = [blob_key(digest) for removed in self._removed if (digest := Sha256(removed.hex())) in marks]
+        try:
+            lost = sum(stat is None for stat in self._mapper(self._target.store.stat, named))
+        except MirrorError as error:
+            doubts.append(error)
+        self._tell_lost(lost, doubts)
+
+    def _tell_lost(self, lost: int, doubts: Sequence[MirrorError]) -> None:
+        name = self._target.name
+        if lost:
+            self._found.tell(
+                self._target,
+                f"target {name}: {lost} removed blobs are named by a snapshot that was published meanwhile; "
+                "run verify --repair",
+            )
+        if doubts:
+            self._found.tell(
+                self._target,
+                f"target {name}: {len(self._removed)} removed blobs were not looked for again in all that it "
+                f"publishes; run mirror-sync verify: {doubts[0]}",
+            )
 
     def _beat(self) -> None:
         self._site.go_on()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from mirror_sync.domain.keys import HUB, is_refs, refs_key, repo_of
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
 from mirror_sync.ports import Store, read_refs_json
 
 
@@ -23,7 +23,12 @@ class Roll:
 
     def __init__(self, store: Store, whole: Callable[[Sequence[Repo]], None] = lambda listed: None) -> None:
         self._store, self._whole = store, whole
+        self._doubt: Callable[[MirrorError], None] = _stop
         self._known: frozenset[Repo] = frozenset()
+
+    def insist(self, doubt: Callable[[MirrorError], None]) -> None:
+        """From now on, nothing more being removed, what is wrong with a list is told to `doubt`, and no end of it."""
+        self._doubt = doubt
 
     @property
     def is_empty(self) -> bool:
@@ -40,15 +45,17 @@ class Roll:
         for key in (stat.key for stat in self._store.list(HUB) if is_refs(stat.key)):
             repo = repo_of(key)
             if repo is None:
-                raise DocumentError(
-                    f"{key} is of no repo that this program knows, and what it names would be taken for left over; "
-                    "prune with the program that wrote it, or remove the key"
-                )
-            found.add(repo)
+                self._doubt(_foreign(key))
+            else:
+                found.add(repo)
         listed = sorted(found, key=refs_key)
-        self._whole(listed)
+        try:
+            self._whole(listed)
+        except MirrorError as error:
+            self._doubt(error)
         if lost := self._known - found:
-            raise StoreUnavailable(f"{min(map(refs_key, lost))} was listed before and is not any more; try again")
+            again = f"{min(map(refs_key, lost))} was listed before and is not any more; try again"
+            self._doubt(StoreUnavailable(again))
         self._known = frozenset(found)
         return listed
 
@@ -64,3 +71,14 @@ class Roll:
     def refs(self, repo: Repo) -> Refs:
         """What stands in a listed repo's refs.json. Raises what `body` does, and DocumentError."""
         return Refs.decode(self.body(repo))
+
+
+def _foreign(key: str) -> DocumentError:
+    return DocumentError(
+        f"{key} is of no repo that this program knows, and what it names would be taken for left over; "
+        "prune with the program that wrote it, or remove the key"
+    )
+
+
+def _stop(error: MirrorError) -> None:
+    raise error

@@ -12,6 +12,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.retention import Retention
 from mirror_sync.engine.site import Site
 from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.errors import StoreUnavailable
 from tests.engine.machines import (
     GRACE,
     HOUR,
@@ -29,6 +30,7 @@ from tests.engine.workshop import job
 ACME = job("acme/x", workers=1, retention=Retention(1, timedelta(hours=1)))
 OLD = b"left by a run that did not end"
 DEAD = "prunes/dead.active"
+LETTING_GO = 3  # the third time that a prune reads a refs.json, it is about to write it
 WANTED = {"a": b"1", "again": OLD, "new": b"3", "shared": b"s"}
 
 
@@ -127,6 +129,75 @@ def test_a_removal_that_takes_effect_only_after_a_whole_sync_is_reported_and_can
     assert not _verify(pair.syncing.site, repair=True)
     expect_complete(pair.shelf)
     assert _verify(pair.syncing.site, repair=False)
+
+
+def _sleep_in_a_removal(pair: Pair) -> list[str]:
+    """The machine that prunes sleeps while a removal is on its way; another one clears its notice, and publishes."""
+    object.__setattr__(pair.pruning.site, "monotonic", lambda: 0.0)
+    fired: list[str] = []
+
+    def sleep(verb: str, key: str) -> None:
+        if verb == "delete" and key.startswith("blobs/") and not fired:
+            fired.append(key)
+            pair.clock.advance(3 * HOUR)
+            pair.sync()
+
+    pair.pruning.view.before = sleep
+    return fired
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_a_prune_removed_late_is_looked_for_also_where_it_stood_still_or_is_stopped(stopped: bool) -> None:
+    pair = Pair()
+    fired = _sleep_in_a_removal(pair)
+
+    def stop(verb: str, key: str) -> None:
+        if stopped and fired:
+            pair.pruning.site.stop.set()
+
+    pair.pruning.view.after = stop
+    report = pair.pruning.prune(ACME)
+    assert fired
+    assert any("named by a snapshot that was published meanwhile; run verify" in each for each in report.problems)
+    assert not _verify(pair.syncing.site, repair=True)
+    expect_complete(pair.shelf)
+
+
+def test_where_what_is_published_cannot_be_read_after_a_removal_the_report_says_what_to_do() -> None:
+    pair = Pair()
+
+    def fail(verb: str, key: str) -> None:
+        if verb == "read" and pair.pruning.view.deleted:
+            raise StoreUnavailable("no answer")
+
+    pair.pruning.view.before = fail
+    report = pair.pruning.prune(ACME)
+    removed = len(pair.pruning.view.deleted)
+    assert removed
+    said = (
+        f"{removed} removed blobs were not looked for again in all that it publishes; run mirror-sync verify: no answer"
+    )
+    assert [said in each for each in report.problems] == [True]
+
+
+def test_a_repo_that_this_machine_remembers_and_that_is_gone_at_the_end_hides_no_other() -> None:
+    pair = Pair()
+    pair.upstream.commit("acme/y", {"y": b"y"})
+    assert pair.syncing.sync(job("acme/y", workers=1)).outcome == "published"
+    remembered = frozenset({Repo.parse("acme/x"), Repo.parse("acme/y")})
+    object.__setattr__(pair.pruning.site, "remembered", lambda target: remembered)
+    fired: list[str] = []
+
+    def take_down(verb: str, key: str) -> None:
+        if verb == "delete" and key.startswith("blobs/") and not fired:
+            fired.append(key)
+            pair.sync()
+            del pair.shelf.objects["hub/models/acme--y/refs.json"]
+
+    pair.pruning.view.before = take_down
+    problems = pair.pruning.prune(ACME).problems
+    assert any("named by a snapshot that was published meanwhile; run verify" in each for each in problems)
+    assert any("run mirror-sync verify: of what was published there it lacks acme/y" in each for each in problems)
 
 
 def _verify(site: Site, *, repair: bool) -> bool:
@@ -237,6 +308,47 @@ def test_a_prune_of_a_machine_that_slept_ends_itself() -> None:
     report = pair.pruning.prune(ACME)
     assert (report.ok, report.blobs) == (False, 0)
     assert "stood still" in report.problems[0]
+
+
+@pytest.mark.parametrize("hours", [0.25, 3])
+def test_no_removal_is_sent_by_a_look_that_a_machine_slept_through(hours: float) -> None:
+    """Long enough to be taken for dead, and only so long that the look is old: it is made again then."""
+    pair = Pair()
+    object.__setattr__(pair.pruning.site, "monotonic", lambda: 0.0)
+    looked: list[float] = []
+    sent: list[float] = []
+
+    def sleep(verb: str, key: str) -> None:
+        if verb == "stat" and key == blob_key(Sha256.of(OLD)):
+            looked.append(pair.clock.now)
+            if len(looked) == 1:
+                pair.clock.advance(hours * HOUR)
+        if verb == "delete" and key.startswith("blobs/"):
+            sent.append(pair.clock.now - looked[-1])
+
+    pair.pruning.view.before = sleep
+    report = pair.pruning.prune(ACME)
+    assert looked
+    assert all(age <= 15 for age in sent)
+    assert (report.ok, bool(sent)) == ((True, True) if hours < 1 else (False, False))
+
+
+def test_a_name_that_is_published_while_a_prune_asks_for_ages_is_not_undone() -> None:
+    """Another machine publishes between its reading of refs.json and its writing of it."""
+    pair = Pair()
+    reads: list[str] = []
+
+    def publish(verb: str, key: str) -> None:
+        if verb == "read" and key.endswith("refs.json"):
+            reads.append(key)
+        if verb == "stat" and key.startswith("blobs/") and len(reads) == LETTING_GO:
+            reads.append("sync")
+            pair.sync()
+
+    pair.pruning.view.before = publish
+    pair.prune()
+    assert "sync" in reads
+    pair.expect_well()
 
 
 def _die(pair: Pair) -> None:
