@@ -127,7 +127,7 @@ class Asked(Index):
         super().__init__()
 
     @property
-    def complete(self) -> bool:  # type: ignore[override]
+    def complete(self) -> bool:
         if self._left > 0:
             self._all.wait()
             self._left = 0
