@@ -178,6 +178,24 @@ def test_what_a_prune_removed_may_come_anew() -> None:
     assert (traffic.needed, traffic.again) == (340, 50)
 
 
+def test_what_a_neighbour_that_lags_behind_has_told_is_no_false_claim(calm: World, tmp_path: Path) -> None:
+    """One run heard it there while another one published what upstream had long since."""
+    truth, head, former = calm.upstream.truth, calm.upstream.repo(WEIGHTS).head(), "1" * 40
+    for commit in (former, head):
+        truth.move(WEIGHTS, "main", commit)
+    claim = {"kind": "model", "repo": WEIGHTS.id, "revision": "main", "outcome": "unchanged", "commit": former}
+    out = tmp_path / "claim.out"
+    out.write_text(json.dumps({"ok": False, "interrupted": False, "repos": [claim]}))
+    outcome = Outcome("one", SYNC, time.monotonic(), 1, signalled=False, out=out, seconds=1.0)
+    calm.tally.findings.clear()
+    check_outcome(calm, outcome)
+    assert any("which it was not upstream" in finding.seen for finding in calm.tally.findings)
+    calm.near.told.move(WEIGHTS, "main", former)
+    calm.tally.findings.clear()
+    check_outcome(calm, outcome)
+    assert [finding for finding in calm.tally.findings if "and the mirror has" in finding.seen] == []
+
+
 def test_a_claim_is_judged_by_the_moment_of_its_look() -> None:
     truth = Truth()
     for commit in ("a", "b", "c", "a"):
