@@ -94,7 +94,7 @@ def _is_of_one(target: Path) -> bool:
         try:
             if (target / name).lstat().st_uid != owner:  # a link to elsewhere says nothing of who may write there
                 return False
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
     return True
 

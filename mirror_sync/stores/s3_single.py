@@ -43,8 +43,9 @@ class SinglePut:
         self._next += 1
         if self._next == len(self._parts) and len(view):
             view, self._last = view[:-1], bytes(view[-1:])
-        with store_errors(*self._place, "PutObject"):
-            self._feed.give(view, self._sending())
+        if len(view):  # a body of nothing would be whole, and there, as soon as it is begun
+            with store_errors(*self._place, "PutObject"):
+                self._feed.give(view, self._sending())
 
     def token(self, parts: int) -> str:
         """Says nothing: whoever begins with it begins anew."""
