@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_selenium_python import Axe
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -54,6 +56,9 @@ class Reader:
         self._site = "/".join(address.split("/")[:3])
         self.browser.get("about:blank")
         self.browser.get(address)
+        # on a busy machine `get` has been seen to return while the page before it still stood
+        path = json.dumps(urlsplit(address).path)
+        self.wait(lambda: self.run(f"return location.pathname === {path} && document.readyState === 'complete'"))
 
     def run(self, script: str) -> Any:
         return self.browser.execute_script(script)
@@ -92,7 +97,9 @@ class Reader:
         raise AssertionError(f"{css} is not reached by {most} tabs")
 
     def wait(self, until: Callable[[], object]) -> None:
-        WebDriverWait(self.browser, _PATIENCE, poll_frequency=0.02).until(lambda _: until())
+        """Until it holds; a page that is only being loaded lacks what is looked for."""
+        lacking = [JavascriptException, StaleElementReferenceException]
+        WebDriverWait(self.browser, _PATIENCE, poll_frequency=0.02, ignored_exceptions=lacking).until(lambda _: until())
 
     def violations(self) -> list[str]:
         """What axe finds wrong with the page, one line each."""
