@@ -20,6 +20,7 @@ from mirror_sync.domain.events import Observer, SiteFailed, SitePublished
 from mirror_sync.engine.site import Target
 from mirror_sync.errors import Interrupted, MirrorError
 from mirror_sync.observers.history import History
+from mirror_sync.owners import cause
 
 _log = structlog.get_logger("mirror_sync.bootstrap")
 
@@ -51,7 +52,7 @@ class Catalogues:
         except MirrorError as error:
             self._tell(SiteFailed(target.name, error.code, str(error)))
         except OSError as error:
-            self._tell(SiteFailed(target.name, "os", str(error)))
+            self._tell(SiteFailed(target.name, "os", f"{error.filename or self._settings.state_dir}: {cause(error)}"))
         except Exception as error:  # a fault of ours in a page must not fail what is mirrored
             self._tell(SiteFailed(target.name, "internal", f"internal error: {type(error).__name__}: {error}"))
             _log.debug("internal-error", target=target.name, exc_info=True)

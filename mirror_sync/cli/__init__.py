@@ -12,13 +12,16 @@ from types import FrameType
 
 def main() -> None:
     """Run the program; ends with SystemExit."""
-    before = signal.signal(signal.SIGINT, _stopped)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stopped)
     from mirror_sync.cli import commands, exits  # a good part of a second, in which Ctrl-C is no fault either
 
-    signal.signal(signal.SIGINT, before)
     exits.main(commands.app)
 
 
 def _stopped(_signal: int, _frame: FrameType | None) -> None:
+    """Until somebody takes Ctrl-C over who can stop in order: an exception may come in the midst of an import, where
+    Python prints it and goes on, or keeps a lock for ever.
+    """
     os.write(2, b"mirror-sync: stopped\n")
     os._exit(1)

@@ -35,10 +35,12 @@ def check(
     from mirror_sync.cli.reports import check_text
 
     invocation.print(check_text(settings))
-    from mirror_sync.cli.operating import paused_now
+    from mirror_sync.cli.operating import paused_now, unwritable
 
     if paused := paused_now(settings):
         invocation.print(paused)
+    for barred in unwritable(settings):
+        invocation.lines.msg(f"warning: {barred}")
 
 
 @app.command()

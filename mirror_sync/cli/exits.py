@@ -18,7 +18,6 @@ from mirror_sync.errors import ConfigError, MirrorError, UsageError
 from mirror_sync.owners import with_hindrance
 
 FAILED, MISUSED = 1, 2
-_BY_CTRL_C = 130
 COMPLETING = "_MIRROR_SYNC_COMPLETE"  # set by a shell that asks how a line could go on
 
 
@@ -35,9 +34,8 @@ def main(app: typer.Typer) -> None:
 
             completion_init()
         app(obj=invocation, prog_name="mirror-sync")
-    except SystemExit as end:
-        # typer's own code for Ctrl-C; nothing but 0, 1 and 2 leaves this program
-        sys.exit(FAILED if end.code == _BY_CTRL_C else end.code)
+    except SystemExit:
+        raise
     except BaseException as error:
         sys.exit(explain(error, invocation))
     finally:
@@ -57,8 +55,6 @@ def explain(error: BaseException, invocation: Invocation) -> int:
                 invocation.lines.msg(plain(invocation.redaction.text(str(fault))))
             for warning in error.warnings:
                 invocation.lines.msg(plain(invocation.redaction.text(f"warning: {warning}")))
-        case KeyboardInterrupt():
-            invocation.say("stopped")
         case MirrorError():
             invocation.say(plain(str(error)))
         case OSError():

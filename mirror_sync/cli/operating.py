@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mirror_sync.daemon.control import ask_daemon
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.pauses import Pauses, pause_lines
+from mirror_sync.owners import hindrance
 
 if TYPE_CHECKING:
     from mirror_sync.bootstrap import Mirror
@@ -51,6 +53,19 @@ def paused_now(settings: Settings) -> str:
     """A line for each job that there is and that is paused; empty for none."""
     names = {job.name for job in settings.jobs}
     return "\n".join(pause_lines({job: end for job, end in Pauses(settings.state_dir).all().items() if job in names}))
+
+
+def unwritable(settings: Settings) -> Iterator[str]:
+    """Why a sync could not write the state folder, or a target that is a directory; as whoever we are."""
+    from mirror_sync.config.settings import DirectoryTarget
+
+    places = {"state_dir": settings.state_dir}
+    places |= {f"target {name}": one.root for name, one in settings.targets.items() if isinstance(one, DirectoryTarget)}
+    for name, path in places.items():
+        if path.exists() and not path.is_dir():
+            yield f"{name}: {path} is a file; name a folder"
+        elif why := hindrance(path):
+            yield f"{name}: {path} cannot be written: {why}"
 
 
 def _having(invocation: Invocation, job: str) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
 SHORT = 8  # digits of a commit id that are enough to tell two apart
-_PROXY = "if only a proxy leads there, set HTTPS_PROXY"
+_SCHEME = re.compile(r"\b(https?)://")
 _UNKNOWN = frozenset({RepoOutcome.FAILED, RepoOutcome.INTERRUPTED})  # of a plan: nobody has seen what there is
 _QUIET = (RepoOutcome.UNCHANGED,)
 
@@ -58,7 +59,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     if repos or not report.interrupted:  # else what came belongs to repos that are not finished
         parts.append(page.sentence(f"{_counts(repos)}. {done[0].upper()}{done[1:]} in {in_time(seconds)}."))
     if report.interrupted:
-        words = f"Stopped before the end: {_left(report)}what came is kept: run the same command again to go on."
+        words = f"Stopped before the end: {_left(report)}what was done is kept: run the same command again to go on."
         parts.append(page.sentence(words))
     return "\n".join(parts)
 
@@ -138,9 +139,10 @@ def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str
         elif repo.reason in told:
             yield "as above"
         else:
-            hint = "" if told or "://" not in repo.reason else f"; {_PROXY}"
+            scheme = None if told else _SCHEME.search(repo.reason)
             told.add(repo.reason)
-            yield f"{repo.reason}{hint}"
+            proxy = f"; if only a proxy leads there, set {scheme[1].upper()}_PROXY" if scheme else ""
+            yield f"{repo.reason}{proxy}"
 
 
 def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:

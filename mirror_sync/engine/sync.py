@@ -117,7 +117,7 @@ def _reported(bench: Bench, task: Task, work: Callable[[Tally], RepoReport]) -> 
 def interrupted_report(task: Task, tally: Tally) -> RepoReport:
     """Of a repo that was being brought when the run was stopped."""
     kept = tally.fetched_bytes + tally.resumed_bytes
-    reason = f"stopped before the end: {kept:,} bytes that came are kept, the next run goes on"
+    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
     return report_of(task, Settled(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
 
 

@@ -1,7 +1,8 @@
-"""The program, whose own modules take for ever to be imported; it says on stdout when it is at that."""
+"""The program, whose module of the name in $AT takes for ever to be imported; it says on stdout when it is at that."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -9,10 +10,10 @@ from types import ModuleType
 
 
 class Slow:
-    """Finds no module, and takes its time for the commands."""
+    """Finds no module, and takes its time for that one."""
 
     def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> None:
-        if name == "mirror_sync.cli.commands":
+        if name == os.environ["AT"]:
             sys.stdout.write("importing\n")
             sys.stdout.flush()
             time.sleep(60)

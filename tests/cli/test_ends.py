@@ -31,8 +31,20 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
     assert (document["left"], document["jobs_left"]) == (7, 1)
 
 
-def test_ctrl_c_before_the_program_is_loaded_is_said_in_a_line(program: Program) -> None:
-    with Program(program.folder, ("-m", "tests.cli.importing")).started("sync") as child:
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("sync", "mirror_sync.cli.commands"),
+        ("sync", "mirror_sync.config.load"),
+        ("sync", "mirror_sync.bootstrap.mirror"),
+        ("serve", "mirror_sync.front.app"),
+        ("daemon", "mirror_sync.daemon.service"),
+        ("status", "mirror_sync.cli.status"),
+    ],
+)
+def test_ctrl_c_before_anybody_can_stop_in_order_is_said_in_a_line(program: Program, command: str, module: str) -> None:
+    """An exception in the midst of an import is printed by Python, which goes on then, or keeps a lock for ever."""
+    with Program(program.folder, ("-m", "tests.cli.importing")).started(command, AT=module) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "importing\n"
         child.send_signal(signal.SIGINT)
@@ -49,7 +61,7 @@ def test_the_summary_of_an_interrupted_sync_says_what_is_left(program: Program) 
         out, _ = child.communicate(timeout=PATIENCE)
     assert out.endswith(
         "Stopped before the end: 7 repos left and 1 job not begun; "
-        "what came is kept: run the same command again to go on.\n"
+        "what was done is kept: run the same command again to go on.\n"
     )
 
 

@@ -208,6 +208,18 @@ def test_what_root_has_left_is_named_with_its_cause_and_what_to_do(theirs: Progr
         assert "unable to open" not in ended.err
 
 
+def test_check_warns_of_what_a_sync_could_not_write(theirs: Program) -> None:
+    (theirs.folder / "mirror").write_bytes(b"")
+    state = theirs.folder / "state"
+    os.chown(state, 0, 0)
+    state.chmod(0o700)
+    ended = theirs("check", AS=str(SOMEBODY))
+    assert ended.code == 0
+    why = f"{state} belongs to root (mode 0700), and this runs as uid {SOMEBODY}; as root: chown -R {SOMEBODY} {state}"
+    assert f"warning: state_dir: {state} cannot be written: {why}\n" in ended.err
+    assert f"warning: target disk: {theirs.folder / 'mirror'} is a file; name a folder\n" in ended.err
+
+
 def test_a_jobs_yaml_that_cannot_be_read_is_named_with_its_owner_and_no_line(theirs: Program) -> None:
     jobs = theirs.folder / "jobs.yaml"
     jobs.chmod(0o600)

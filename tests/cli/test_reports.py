@@ -16,7 +16,7 @@ def test_an_endpoint_that_does_not_answer_is_told_once_with_what_to_try() -> Non
         for name in ("acme/a", "acme/b")
     )
     said = plan_text(PlanReport(repos), {"job": "disk"}, Page(), every=False)
-    assert said.count(DEAD) == said.count("HTTPS_PROXY") == said.count("as above") == 1
+    assert said.count(DEAD) == said.count("HTTP_PROXY") == said.count("as above") == 1
     assert said.endswith("2 repos: 2 failed. What a sync would do is not known.")
 
 

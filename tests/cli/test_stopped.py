@@ -64,7 +64,7 @@ def test_a_sync_counts_the_jobs_that_it_had_not_begun(program: Program, hub: Hub
 def test_a_sync_says_it_in_words(program: Program, hub: Hub) -> None:
     code, out = stopped(program, hub, "sync")
     assert code == 1
-    assert out.endswith("2 jobs not begun; what came is kept: run the same command again to go on.\n")
+    assert out.endswith("2 jobs not begun; what was done is kept: run the same command again to go on.\n")
 
 
 def test_a_plan_shows_what_it_has_and_looks_at_nothing_more(program: Program, hub: Hub) -> None:
