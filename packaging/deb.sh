@@ -39,7 +39,9 @@ install -D -m 644 systemd/mirror-sync-worker.service "$root/usr/lib/systemd/syst
 install -D -m 644 systemd/mirror-front.service "$root/usr/lib/systemd/system/mirror-front.service"
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
-install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CHANGELOG.md
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CHANGELOG.md CONTRIBUTING.md \
+    CODE_OF_CONDUCT.md SECURITY.md
+install -D -m 644 packaging/copyright "$root/usr/share/doc/mirror-sync/copyright"
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/monitoring" monitoring/*
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs" docs/*.md
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs/decisions" docs/decisions/*.md

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def test_a_wheel_made_from_the_sdist_holds_all_that_the_program_reads(tmp_path: 
     assert {name for name in here if "__pycache__" not in name} <= names
     assert not any(name.startswith(("tests/", "bench/")) for name in names)
     assert sdist.stat().st_size < 5_000_000
+    [about] = [name for name in names if name.endswith(".dist-info/METADATA")]
+    assert "\nLicense-Expression: Apache-2.0\n" in zipfile.ZipFile(wheel).read(about).decode()
+    assert zipfile.ZipFile(wheel).read(about.replace("METADATA", "licenses/LICENSE")) == (TOP / "LICENSE").read_bytes()
+    with tarfile.open(sdist) as packed:
+        held = {name.partition("/")[2] for name in packed.getnames()}
+    assert {path.name for path in (*TOP.glob("*.md"), *TOP.glob("LICENSE"))} <= held
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +94,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran("cp", "-a", *(TOP / name for name in ("mirror_sync", "packaging", "systemd", "docs", "monitoring")), copy)
     ran(
         "cp",
-        *(TOP / name for name in ("pyproject.toml", "README.md", "README.zh.md", "CHANGELOG.md", "jobs.yaml")),
+        *(TOP / name for name in ("pyproject.toml", "LICENSE", "jobs.yaml")),
+        *TOP.glob("*.md"),
         copy,
     )
     ran(copy / "packaging/deb.sh", cwd=copy, PYTHON=sys.executable, DPKG_DEB_COMPRESSOR_TYPE="none")
@@ -108,6 +116,7 @@ def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Pat
         "usr/lib/systemd/system/mirror-sync.service",
         "usr/lib/systemd/system/mirror-sync-worker.service",
         "usr/share/man/man1/mirror-sync-sync.1.gz",
+        "usr/share/doc/mirror-sync/copyright",
         "usr/share/doc/mirror-sync/docs/configuration.md",
         "usr/share/doc/mirror-sync/monitoring/alerts.yml",
     ):
