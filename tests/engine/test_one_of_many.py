@@ -7,7 +7,7 @@ from mirror_sync.domain.repo import Repo
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 
-FILES = 20_000
+FILES = 8_000
 MOST = 12  # objects
 
 
