@@ -214,7 +214,7 @@ def test_an_address_that_nobody_listens_at_is_named_by_no_part_of_it() -> None:
 
 
 def test_what_cannot_be_brought_before_the_end_is_dropped_and_logged() -> None:
-    log = deliver(python("import time; time.sleep(2)"), notices=3, patience=0.2)
+    log = deliver(python("import time; time.sleep(5)"), notices=3, patience=1)
     assert log.count(("hook.dropped", "the program ends")) == 2
 
 

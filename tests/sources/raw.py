@@ -11,8 +11,8 @@ from mirror_sync.sources.network import Timeouts
 
 Script = Callable[[socket.socket, threading.Event], None]
 """Answers a request on a socket; the event is set when the server is to end."""
-QUICK = Timeouts(connect=5, read=5, first_byte=5, min_rate=1000, over=0.2)
-"""Loses patience with what trickles, and only with that."""
+QUICK = Timeouts(connect=5, read=5, first_byte=5, min_rate=1000, over=1.0)
+"""Loses patience with what trickles, and only with that: on a busy machine, too."""
 
 
 @contextmanager

@@ -366,7 +366,7 @@ def test_redirects_that_go_round_in_a_circle_end(hub: Hub, source: HubSource) ->
 
 
 def test_every_call_is_given_up_when_the_hub_falls_silent(hub: Hub) -> None:
-    source = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.2, first_byte=0.2)))
+    source = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.5, first_byte=0.5)))
     hub.faults.add(faults.delay(20))
     for verb in (
         lambda: source.resolve(TINY, "main"),

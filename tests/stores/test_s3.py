@@ -32,7 +32,7 @@ every_call = pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL
 
 
 def options(endpoint_url: str) -> S3Options:
-    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=0.5, attempts=2)
+    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=30, attempts=2)
 
 
 def store_on(server: Scripted, prefix: str = "") -> S3Store:
@@ -93,8 +93,10 @@ class TestRefusals:
 
     @every_call
     def test_a_server_that_never_answers_is_unavailable(self, call: Callable[[S3Store], object]) -> None:
-        with socket.create_server((LOOPBACK, 0)) as silent, pytest.raises(StoreUnavailable):
-            call(S3Store("b", "", options(f"http://{LOOPBACK}:{silent.getsockname()[1]}")))
+        with socket.create_server((LOOPBACK, 0)) as silent:
+            impatient = replace(options(f"http://{LOOPBACK}:{silent.getsockname()[1]}"), read_timeout=0.5)
+            with pytest.raises(StoreUnavailable):
+                call(S3Store("b", "", impatient))
 
     @pytest.mark.parametrize("endpoint_url", ["nonsense", "http://", "ftp://x"])
     def test_an_endpoint_that_is_none_is_a_clear_error(self, endpoint_url: str) -> None:

@@ -31,7 +31,7 @@ BOTO = "amz-sdk-invocation-id"  # a header that boto3 sends and the short way do
 
 
 def options(endpoint_url: str) -> S3Options:
-    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=2, attempts=2)
+    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=30, attempts=2)
 
 
 def warm_store(server: Scripted, prefix: str = "") -> S3Store:
