@@ -25,7 +25,7 @@ from bench.readers_servers import LARGE, SMALL, Content, Running, front, plain_f
 from bench.setting import Setting, say
 from bench.table import Row, Section
 from mirror_sync.front.nginx import DirectoryBucket, S3Bucket
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.mirrors import s3_store
 
 CLIENTS = (1, 10, 100)

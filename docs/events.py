@@ -191,9 +191,9 @@ def _samples() -> Iterator[events.Event]:
     yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
     yield events.Tended("target", events.Care.VERIFY, "", 0)
     yield events.Tended("target", events.Care.VERIFY, "", 1)
-    yield events.SitePublished("target", 1, 1, 1, 0, 1.0)
-    yield events.SitePublished("target", 1, 1, 1, 1, 1.0)
-    yield events.SiteFailed("target", "code", "why")
+    yield events.CataloguePublished("target", 1, 1, 1, 0, 1.0)
+    yield events.CataloguePublished("target", 1, 1, 1, 1, 1.0)
+    yield events.CatalogueFailed("target", "code", "why")
 
 
 _HEAD = """# Events of the log

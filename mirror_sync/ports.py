@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.keys import blob_key, refs_key
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
@@ -95,7 +95,7 @@ class Source(Protocol):
         """What is known of the upstream's limits, by kind of call (`api`, `resolvers`); empty where nothing is."""
         ...
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         """Ask for something that only a valid token gets: what a refusal means depends on it.
 
         PROVED when it was given, ANONYMOUS without a token, UNPROVEN where the upstream has no such thing to ask for.
@@ -254,7 +254,7 @@ class ContentIndex(Protocol):
     def mark_complete(self) -> None: ...
 
 
-class Looks(Protocol):
+class ReadCache(Protocol):
     """What was read of small objects of a target: a cache, local to a machine, which may forget everything."""
 
     def recall(self, name: str, version: str) -> bytes | None:
@@ -264,8 +264,8 @@ class Looks(Protocol):
     def remember(self, name: str, version: str, body: bytes) -> None: ...
 
 
-class NoLooks:
-    """Implements `Looks` by remembering nothing: everything is read again."""
+class NoReadCache:
+    """Implements `ReadCache` by remembering nothing: everything is read again."""
 
     def recall(self, name: str, version: str) -> bytes | None:
         return None

@@ -20,7 +20,7 @@ from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
 from mirror_sync.observers.history import History
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 
 CONFIG = """\
 version: 1
@@ -72,7 +72,7 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
 
     def enter(number: int) -> object:
         together.wait()
-        return mirror.history if number % 2 else mirror._site
+        return mirror.history if number % 2 else mirror._context
 
     with ThreadPoolExecutor(8) as threads:
         found = {id(thing) for thing in threads.map(enter, range(8))}

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from mirror_sync.bootstrap.locks import kept_checkpoint
 from mirror_sync.cli.proving import scope_of, verify_text
-from mirror_sync.cli.tables import Page
+from mirror_sync.cli.tables import TextLayout
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder
 from mirror_sync.daemon.service import Daemon
@@ -71,7 +71,7 @@ def test_a_target_where_there_is_nothing_yet_is_not_told_as_verified(tmp_path: P
     jobs = [{"name": name, "repos": ["acme/x"], "target": name} for name in targets]
     with mirror(tmp_path, targets=targets, jobs=jobs) as it:
         report = it.verify()
-        assert verify_text(report, Page(width=100)).startswith("Nothing to verify: ")
+        assert verify_text(report, TextLayout(width=100)).startswith("Nothing to verify: ")
         assert (report.targets, it.tended()) == ((), ())
         it.sync(["it"])
         assert it.verify().targets == ("it",)
@@ -198,7 +198,7 @@ def test_a_target_that_was_not_verified_to_its_end_is_not_told_as_verified(tmp_p
             assert [(each.target, each.kind) for each in report.unreadable] == [("closed", None)]
             assert [(each.target, each.faults) for each in it.tended()] == [("it", 0)]
             assert it.verify(scope_of("100%", None, None, datetime.now(UTC), repair=False, repo="acme/x")).repos == 1
-            assert "unreadable  target closed" in verify_text(report, Page(width=100))
+            assert "unreadable  target closed" in verify_text(report, TextLayout(width=100))
 
 
 def test_samples_reach_every_file_whatever_else_is_verified_between_them(tmp_path: Path) -> None:

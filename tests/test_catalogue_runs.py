@@ -18,7 +18,7 @@ from mirror_sync.bootstrap import Mirror
 from mirror_sync.bootstrap.knowledge import known_of
 from mirror_sync.config.load import load
 from mirror_sync.domain.catalogue import Day
-from mirror_sync.domain.events import Event, RunFinished, SiteFailed, SitePublished
+from mirror_sync.domain.events import CatalogueFailed, CataloguePublished, Event, RunFinished
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.history import History
 from mirror_sync.observers.metrics import Metrics
@@ -66,8 +66,8 @@ def test_a_run_publishes_the_catalogue_after_its_report(tmp_path: Path) -> None:
     told: list[Event] = []
     with mirror(tmp_path, told) as made:
         made.sync()
-    kinds = [type(event) for event in told if isinstance(event, RunFinished | SitePublished)]
-    assert kinds == [RunFinished, SitePublished]
+    kinds = [type(event) for event in told if isinstance(event, RunFinished | CataloguePublished)]
+    assert kinds == [RunFinished, CataloguePublished]
     assert {"index.html", "mirror.html", "status.json", "tunasync.json", "models/acme--x.html"} <= site(tmp_path).keys()
     status = json.loads(site(tmp_path)["status.json"])
     (job,) = status["jobs"]
@@ -141,11 +141,11 @@ def test_a_bucket_that_refuses_the_catalogue_fails_no_run_and_the_next_one_makes
     blocked.write_text("a file where the folder should be")
     with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
         assert made.sync().ok
-        (failed,) = of(SiteFailed, told)
+        (failed,) = of(CatalogueFailed, told)
         assert failed.target == "it"
         blocked.unlink()
         assert made.sync().ok
-        assert len(of(SitePublished, told)) == 1
+        assert len(of(CataloguePublished, told)) == 1
     assert "index.html" in site(tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_a_bucket_that_answers_503_is_told_and_counted(tmp_path: Path) -> None:
         target = {"url": "s3://models", "endpoint_url": server.endpoint_url, **keys}
         with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/none"]}]) as made:
             made.sync()
-    (failed,) = of(SiteFailed, told)
+    (failed,) = of(CatalogueFailed, told)
     assert failed.code == "target-unavailable"
     for event in told:
         metrics(event)
@@ -178,8 +178,8 @@ def test_a_run_that_is_stopped_leaves_the_catalogue_to_the_next_one(tmp_path: Pa
     with mirror(tmp_path, told) as made:
         made.stop.set()
         made.sync()
-    assert not of(SitePublished, told)
-    assert not of(SiteFailed, told)
+    assert not of(CataloguePublished, told)
+    assert not of(CatalogueFailed, told)
     assert not (tmp_path / "mirror" / "site").exists()
 
 
@@ -193,10 +193,10 @@ def test_a_prune_that_un_publishes_shows_it(tmp_path: Path) -> None:
         made.sync()
         told.clear()
         made.prune(dry_run=True)
-        assert not of(SitePublished, told)
+        assert not of(CataloguePublished, told)
         report = made.prune()
         assert report.repos
-        assert len(of(SitePublished, told)) == 1
+        assert len(of(CataloguePublished, told)) == 1
 
 
 def test_a_repo_that_was_taken_down_by_hand_is_shown_no_more_after_a_prune(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_runs_that_end_at_once_publish_one_after_the_other_and_none_is_missing(t
         with ThreadPoolExecutor(6) as threads:
             reports = list(threads.map(lambda number: made.sync([f"j{number}"]), range(6)))
         assert all(report.ok for report in reports)
-    assert not of(SiteFailed, told)
-    assert 1 <= len(of(SitePublished, told)) <= 6
+    assert not of(CatalogueFailed, told)
+    assert 1 <= len(of(CataloguePublished, told)) <= 6
     assert {f"models/acme--r{number}.html" for number in range(6)} <= site(tmp_path).keys()
     assert json.loads(site(tmp_path)["status.json"])["complete"]
 
@@ -248,8 +248,8 @@ def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) ->
         made.stop.set()
         run.join(60)
         assert not run.is_alive()
-    assert not of(SitePublished, told)
-    assert not of(SiteFailed, told)
+    assert not of(CataloguePublished, told)
+    assert not of(CatalogueFailed, told)
 
 
 def test_traffic_is_shown_of_the_target_that_it_was_counted_for(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when
         time.sleep(1.1)  # a bucket tells seconds
         made.sync()
         second = written()
-    assert not of(SiteFailed, told)
+    assert not of(CatalogueFailed, told)
     assert {key for key in second if second[key] != first.get(key)} <= {
         f"site/{name}" for name in ("mirror.html", "status.json", "tunasync.json")
     }

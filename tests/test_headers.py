@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.notices import Post, Shape
+from mirror_sync.domain.notices import HookPost, Shape
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.observers.posting import posted
 from mirror_sync.sources.hub import HubSource
@@ -93,7 +93,7 @@ def test_calls_for_webhooks_name_each_header_once(
 @pytest.mark.parametrize("shape", Shape)
 def test_a_notice_names_each_header_once(hub: Hub, shape: Shape) -> None:
     with counting(hub.url) as counter:
-        post = Post(f"{counter.url}/hook", shape, timedelta(seconds=10))
+        post = HookPost(f"{counter.url}/hook", shape, timedelta(seconds=10))
         assert posted(post.url, b"{}", post.timeout.total_seconds())[0] == 404
     assert [first.split()[0] for first, _ in counter.heads] == ["POST"]
     assert counter.doubled == []

@@ -17,8 +17,8 @@ from mirror_sync.front.workers import Workers, drop_foreign
 from mirror_sync.inventory.tries import write_tries
 from mirror_sync.observers.history_file import copied
 from mirror_sync.owners import is_there, reading_uri, refuse_links
-from mirror_sync.stores.directory import DirectoryStore, _expect_end
-from mirror_sync.stores.files import Folders
+from mirror_sync.stores.directory_store import DirectoryStore, _expect_end
+from mirror_sync.stores.file_system import Folders
 from mirror_sync.stores.staging import Staging
 from tests.stores.places import in_child
 from tests.unprivileged import NOBODY, become_nobody, forget_errors, give_to_nobody

@@ -1,12 +1,12 @@
 """Assembles the program from its settings: the only place that names every adapter.
 
-`adapters` makes one source or store, `assembly` the engine's site of all of them, `catalogue` publishes what
+`adapters` makes one source or store, `assembly` the engine's context of all of them, `catalogue` publishes what
 `knowledge` tells it of a target, and `mirror` has the program's verbs. `sides` says what names of jobs.yaml stand for;
 by `locks` no two do the same at once.
 """
 
 from mirror_sync.bootstrap.adapters import connections_of
+from mirror_sync.bootstrap.fingerprints import places_of
 from mirror_sync.bootstrap.mirror import Mirror
-from mirror_sync.bootstrap.sides import places_of
 
 __all__ = ["Mirror", "connections_of", "places_of"]

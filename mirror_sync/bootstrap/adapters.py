@@ -39,7 +39,7 @@ def open_store(
     `learn` is told the keys that boto3 finds and renews by itself.
     """
     if isinstance(target, DirectoryTarget):
-        from mirror_sync.stores.directory import DirectoryStore
+        from mirror_sync.stores.directory_store import DirectoryStore
 
         return DirectoryStore(target.root)
     from mirror_sync.stores.s3 import S3Options, S3Store
@@ -63,7 +63,7 @@ def open_store(
 def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
     """The adapter for an upstream's settings, without limits and repetitions. It connects at its first call."""
     if isinstance(upstream, DirectoryUpstream):
-        from mirror_sync.sources.directory import DirectorySource
+        from mirror_sync.sources.folders import DirectorySource
 
         return DirectorySource(upstream.root)
     from mirror_sync.sources.hub import HubSource

@@ -1,4 +1,4 @@
-"""Makes the engine's site of settings: sources within their limits, targets with their locks and memories, a crew."""
+"""Makes the engine's context of settings: sources within limits, targets with their locks and memories, an executor."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from functools import partial
 from pathlib import Path
 
 from mirror_sync.bootstrap.adapters import connections_of, open_source, open_store
+from mirror_sync.bootstrap.fingerprints import fingerprints_of
 from mirror_sync.bootstrap.locks import acquired, locks_of
-from mirror_sync.bootstrap.sides import sides_of
-from mirror_sync.config.places import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
+from mirror_sync.config.target_identity import place_of
 from mirror_sync.domain.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.events import Observer
-from mirror_sync.domain.freshness import Look
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoReport
-from mirror_sync.engine.crew import Crew
-from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
 from mirror_sync.ports import Source
-from mirror_sync.sources.budget import Budgets, Waiting
+from mirror_sync.sources.budget import Budgets, BudgetWait
+from mirror_sync.sources.limits import JobLimits, Limits
 from mirror_sync.sources.pacing import Timing
-from mirror_sync.sources.ration import Ration, Rations
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.stores.index import SqliteIndex
-from mirror_sync.stores.looks import SqliteLooks
+from mirror_sync.stores.content_index import SqliteIndex
 from mirror_sync.stores.notes import SqliteNotes
+from mirror_sync.stores.read_cache import SqliteReadCache
 
 
 class Assembly:
@@ -53,18 +52,18 @@ class Assembly:
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
         self._portion = Portion()
 
-    def site(self, tell: Observer, looked: Callable[[RepoReport], Look | None]) -> Site:
+    def context(self, tell: Observer, looked: Callable[[RepoReport], LastCheck | None]) -> RunContext:
         """All of it; `looked` remembers the last look at what a report is about."""
-        budgets = Budgets(Waiting(self._sleep, random.random, tell))
+        budgets = Budgets(BudgetWait(self._sleep, random.random, tell))
         plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self._settings.upstreams.items()}
-        common = self._ration(self._settings.bandwidth, self._settings.connections)
-        rations = Rations(self._ration)
+        common = self._limits(self._settings.bandwidth, self._settings.connections)
+        job_limits = JobLimits(self._limits)
 
         def own(job: Job) -> Source | None:  # as the job says, which may be another machine's
-            ration = rations.of(job)
-            return self._source((ration + common).on(plain[job.upstream]), tell) if ration else None
+            limits = job_limits.of(job)
+            return self._source((limits + common).on(plain[job.upstream]), tell) if limits else None
 
-        return Site(
+        return RunContext(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
             own=own,
             targets={name: self._target(target) for name, target in self._settings.targets.items()},
@@ -72,26 +71,26 @@ class Assembly:
             clock=partial(datetime.now, UTC),
             stop=self._stop,
             looked=looked,
-            crew=self._crew(),
+            executor=self._executor(),
             portion=self._portion,
         )
 
-    def _crew(self) -> Crew | None:
+    def _executor(self) -> RepoExecutor | None:
         engine = self._settings.engine
         if engine is None:
             return None
-        from mirror_sync.cluster.crew import DaskCrew
+        from mirror_sync.cluster.coordinator import DaskExecutor
 
         limits = (self._settings.bandwidth, *(job.bandwidth for job in self._settings.jobs))
         limited = not all(limit.unlimited for limit in limits)
-        return DaskCrew(engine.address, engine.wait, sides_of(self._settings), limited=limited)
+        return DaskExecutor(engine.address, engine.wait, fingerprints_of(self._settings), limited=limited)
 
     def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
         jobs = (job for job in self._settings.jobs if job.upstream == upstream.name)
         return open_source(upstream, budgets, connections_of(jobs), tell)
 
-    def _ration(self, bandwidth: Bandwidth, connections: int | None) -> Ration:
-        return Ration.of(bandwidth, connections, Timing(self._sleep, portion=self._portion), partial(self._sleep, 0.0))
+    def _limits(self, bandwidth: Bandwidth, connections: int | None) -> Limits:
+        return Limits.of(bandwidth, connections, Timing(self._sleep, portion=self._portion), partial(self._sleep, 0.0))
 
     def _source(self, limited: Source, tell: Observer) -> Source:
         """Repetitions stand outside the limits: who waits for the next try holds no connection."""
@@ -112,7 +111,7 @@ class Assembly:
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
-            looks=SqliteLooks(state / "looks.db", place, reading=self._reading),
+            looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
         )
 
     @contextmanager

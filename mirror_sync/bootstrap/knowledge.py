@@ -13,15 +13,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from mirror_sync.bootstrap.sides import places_of
-from mirror_sync.catalogue.known import Known, KnownJob
-from mirror_sync.config.places import place_of
-from mirror_sync.config.settings import HubUpstream, Settings, SiteSettings
+from mirror_sync.bootstrap.fingerprints import places_of
+from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
+from mirror_sync.config.settings import CatalogueSettings, HubUpstream, Settings
+from mirror_sync.config.target_identity import place_of
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.events import Care
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
 from mirror_sync.inventory.inventory import Memory, take_inventory
@@ -37,17 +37,17 @@ _WORD = re.compile("[0-9a-f]{12}")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def known_of(settings: Settings, history: History, target: str) -> Known:
+def known_of(settings: Settings, history: History, target: str) -> LocalKnowledge:
     """OSError when the history cannot be read."""
     jobs = [job for job in settings.jobs if job.target == target]
     runs, now = history.runs(RUNS_KEPT), datetime.now(UTC)
     memory = Memory(history.latest(), runs, places_of(settings), Pauses(settings.state_dir).all())
     inventory = take_inventory(jobs, memory, now)
-    site = settings.site or SiteSettings()
+    site = settings.site or CatalogueSettings()
     tended = {each.care: each for each in history.tended() if each.target == target}
     verified, pruned = tended.get(Care.VERIFY), tended.get(Care.PRUNE)
     own = Machine(settings, machine_word(settings.state_dir), now)
-    return Known(
+    return LocalKnowledge(
         machine=own.name,
         version=version("mirror-sync"),
         at=now,
@@ -64,18 +64,18 @@ def known_of(settings: Settings, history: History, target: str) -> Known:
     )
 
 
-def _veiled(lines: Iterable[Line], jobs: Iterable[Job]) -> tuple[Line, ...]:
+def _veiled(lines: Iterable[RepoLine], jobs: Iterable[Job]) -> tuple[RepoLine, ...]:
     """What a glob brought, and was never mirrored, may be private while nobody could look at it: told as the glob."""
     by_name = {job.name: job for job in jobs}
     return tuple(dict.fromkeys(_as_glob(line, by_name[line.job]) for line in lines))
 
 
-def _as_glob(line: Line, job: Job) -> Line:
+def _as_glob(line: RepoLine, job: Job) -> RepoLine:
     pattern = RepoPattern(line.kind, line.repo)
-    if line.state is not State.FAILED or line.last_success or pattern.is_glob or job.spells_out(pattern.repo):
+    if line.state is not RepoState.FAILED or line.last_success or pattern.is_glob or job.spells_out(pattern.repo):
         return line
     glob = next(each.glob for each in job.repos if each.matches(pattern.repo))
-    return Line(line.state, line.job, line.kind, glob, ", ".join(job.revisions), code=line.code)
+    return RepoLine(line.state, line.job, line.kind, glob, ", ".join(job.revisions), code=line.code)
 
 
 def machine_word(folder: Path) -> str:

@@ -11,7 +11,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint
-from mirror_sync.observers.checkpoint import FileCheckpoint
+from mirror_sync.observers.checkpoint_file import FileCheckpoint
 from mirror_sync.owners import PRIVATE
 
 _POLL = 0.2  # seconds between two calls of `go_on`

@@ -16,41 +16,41 @@ import structlog
 
 from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
-from mirror_sync.bootstrap.catalogue import Catalogues
+from mirror_sync.bootstrap.catalogues import Catalogues
+from mirror_sync.bootstrap.fingerprints import fingerprints_of, places_of
 from mirror_sync.bootstrap.locks import kept_checkpoint
-from mirror_sync.bootstrap.sides import places_of, sides_of
-from mirror_sync.catalogue.publish import Sheets
-from mirror_sync.config.places import place_of
+from mirror_sync.catalogue.publication import PublishResult
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.target_identity import place_of
 from mirror_sync.domain.difference import Difference
 from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import refs_key
-from mirror_sync.domain.nearest import meant
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.notices import Alarm, Hooks
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.traffic import Traffic, TrafficReport
 from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.engine.difference import difference
-from mirror_sync.engine.names import published_as
+from mirror_sync.engine.compare_snapshots import difference
+from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
+from mirror_sync.engine.published_names import published_as
 from mirror_sync.engine.run import plan_jobs, sync_jobs
-from mirror_sync.engine.site import Site
 from mirror_sync.engine.stopping import Until
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.engine.vanished import is_emptied
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable, UsageError, Vanished
 from mirror_sync.front.access_log import count_hits, lines_of
-from mirror_sync.observers.courier import Courier
 from mirror_sync.observers.history import RUNS_KEPT, History
+from mirror_sync.observers.hook_delivery import HookDelivery
 from mirror_sync.observers.news import News
-from mirror_sync.observers.notices import Notices
 from mirror_sync.observers.ranked import still_meant
 from mirror_sync.observers.records import RunRecord
+from mirror_sync.observers.state_notices import Notices
 from mirror_sync.observers.traffic_file import keep_traffic, told_before
 from mirror_sync.owners import is_there
 from mirror_sync.ports import Store
@@ -99,7 +99,7 @@ class Mirror:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(settings.state_dir))
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
-        self._courier = Courier(self.settings.hooks)
+        self._hook_delivery = HookDelivery(self.settings.hooks)
         self._overhears: list[Observer] = []
         history = settings.state_dir / "history.db"
         self._history = _Once(lambda: History(history, places=places_of(settings), reading=reading))
@@ -134,12 +134,12 @@ class Mirror:
         """
         only = None if repos is None else frozenset(repos)
         jobs = self.jobs(names) if only is None else tuple(replace(job, only=only) for job in self.jobs(names))
-        site = self._site
+        context = self._context
         if until is not None:
-            site = replace(site, stop=Until(self.stop, until, site.clock))
+            context = replace(context, stop=Until(self.stop, until, context.clock))
         if anew:
-            site = replace(site, remembered=lambda target: frozenset())
-        report = sync_jobs(site, jobs, self.settings.jobs)
+            context = replace(context, remembered=lambda target: frozenset())
+        report = sync_jobs(context, jobs, self.settings.jobs)
         targets = {job.name: job.target for job in jobs}
         doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
         self._publish_catalogues({job.target for job in jobs}, doubted)
@@ -147,7 +147,7 @@ class Mirror:
 
     def plan(self, names: Sequence[str] = ()) -> PlanReport:
         """What a sync would do; writes nothing to a target."""
-        return plan_jobs(self._site, self.jobs(names), self.settings.jobs)
+        return plan_jobs(self._context, self.jobs(names), self.settings.jobs)
 
     def verify(self, scope: Scope | None = None) -> VerifyReport:
         """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped.
@@ -158,7 +158,7 @@ class Mirror:
         if scope.repo is not None:
             self._expect(scope.repo)
         with kept_checkpoint(self.settings.state_dir, scope.place) as checkpoint:
-            report = Verification(self._site, scope, self.settings.jobs, checkpoint).run()
+            report = Verification(self._context, scope, self.settings.jobs, checkpoint).run()
         if scope.repo is not None and report.ok and not report.repos:  # taken down meanwhile
             raise UsageError(f"nothing of {scope.repo} is mirrored")
         if scope.whole and not report.interrupted:
@@ -170,7 +170,7 @@ class Mirror:
         """UsageError for what is nowhere; the StoreError of a target that may have it, and cannot be read."""
         known: set[Repo] = set()
         silent: StoreError | None = None
-        for name, target in self._site.targets.items():
+        for name, target in self._context.targets.items():
             try:
                 here = {*mirrored_repos(target.store), *self._published_in(name)}
                 if published_as(target.store, repo, here) is not None:
@@ -180,12 +180,12 @@ class Mirror:
                 silent = error
         if silent is not None:
             raise silent
-        near = meant(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
+        near = did_you_mean(RepoPattern(repo.kind, repo.id), (RepoPattern(one.kind, one.id) for one in known))
         raise UsageError(f"nothing of {repo} is mirrored{near}")
 
     def _tended(self, care: Care, targets: Iterable[str], faults: Mapping[str, int]) -> None:
         for name in targets:
-            self._tell()(Tended(name, care, self._site.now(), faults.get(name, 0)))
+            self._tell()(Tended(name, care, self._context.now(), faults.get(name, 0)))
 
     def tend(self, care: Care) -> None:
         """What the daemon does to all targets when it is due; the log and the history say what came of it."""
@@ -208,13 +208,13 @@ class Mirror:
             self.store(everything)
         if not dry_run:
             self.sweep()
-        report = Prune(self._site, self.settings.jobs, dry_run=dry_run, everything=everything).run()
+        report = Prune(self._context, self.settings.jobs, dry_run=dry_run, everything=everything).run()
         if not dry_run:
             self._tended(Care.PRUNE, report.ended, report.faults)
             self._publish_catalogues({job.target for job in self.settings.jobs}, report.faults)
         return report
 
-    def publish_catalogue(self, target: str) -> Sheets:
+    def publish_catalogue(self, target: str) -> PublishResult:
         """Bring the catalogue of a target up to date, all of it compared with what is there.
 
         UsageError for a target that is none, or where jobs.yaml switches the catalogue off; StoreError, OSError.
@@ -222,14 +222,14 @@ class Mirror:
         self.store(target)
         if self.settings.site is None:
             raise UsageError(f"{self.settings.path.name} switches the catalogue off; remove site: {{enabled: false}}")
-        return self._catalogues().publish_anew(self._site.targets[target])
+        return self._catalogues().publish_anew(self._context.targets[target])
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with for a week.
 
         What goes wrong is logged: not every S3-compatible server can list them, and they harm nobody.
         """
-        for target in self._site.targets.values():
+        for target in self._context.targets.values():
             if self.stop.is_set():
                 return
             try:
@@ -271,7 +271,7 @@ class Mirror:
         for one in new:
             _log.warning("traffic.unusual", target=target, **one.encode())
         if new:
-            self._courier(Alarm(target, iso_utc(datetime.now(UTC)), new))
+            self._hook_delivery(Alarm(target, iso_utc(datetime.now(UTC)), new))
 
     def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
         """What the history knows: every repo that a job still names, and the runs, newest first.
@@ -280,8 +280,8 @@ class Mirror:
         """
         jobs = {job.name: job for job in self.settings.jobs}
         runs = self.history.runs(RUNS_KEPT)
-        meant = still_meant(self.status(), self.settings.jobs, runs)
-        return tuple(status for status in meant if _names(jobs[status.job], status)), runs
+        did_you_mean = still_meant(self.status(), self.settings.jobs, runs)
+        return tuple(status for status in did_you_mean if _names(jobs[status.job], status)), runs
 
     def tended(self) -> tuple[Tended, ...]:
         """The last verify and prune of each target of jobs.yaml. OSError without a history."""
@@ -289,13 +289,13 @@ class Mirror:
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""
-        site = self._assembled.made
-        return {} if site is None else {name: source.budget() for name, source in site.sources.items()}
+        context = self._assembled.made
+        return {} if context is None else {name: source.budget() for name, source in context.sources.items()}
 
     def probe(self, target: str) -> bool:
         """Whether a target answers: one look for a key that need not be there."""
         try:
-            self._site.targets[target].store.stat(_ANY_KEY)
+            self._context.targets[target].store.stat(_ANY_KEY)
         except (StoreError, OSError) as error:
             _log.debug("target.silent", target=target, reason=str(error))
             return False
@@ -309,8 +309,8 @@ class Mirror:
         unsigned = self.settings.front.bucket == "public"
         return open_store(self.settings.targets[target], unsigned=unsigned, learn=self._learn)
 
-    def work(self, errands: int, on_ready: Callable[[str], None]) -> None:
-        """Be a worker of the scheduler that jobs.yaml names, `errands` at once, until SIGTERM or SIGINT.
+    def work(self, work_items: int, on_ready: Callable[[str], None]) -> None:
+        """Be a worker of the scheduler that jobs.yaml names, `work_items` at once, until SIGTERM or SIGINT.
 
         Must be called in the main thread. `on_ready` gets the worker's address. UsageError where jobs.yaml names no
         scheduler; ClusterError when none answers, or when it is lost.
@@ -319,32 +319,34 @@ class Mirror:
             raise UsageError(
                 f"{self.settings.path.name} names no scheduler; write engine: {{kind: dask, address: ...}}"
             )
-        from mirror_sync.cluster.link import import_distributed
+        from mirror_sync.cluster.dask_library import import_distributed
 
         import_distributed()
-        from mirror_sync.cluster.worker import Post, WorkerProcess
+        from mirror_sync.cluster.worker import WorkerProcess, WorkerRole
 
-        process = WorkerProcess(self.settings.engine.address, Post(self._site, sides_of(self.settings), errands))
+        process = WorkerProcess(
+            self.settings.engine.address, WorkerRole(self._context, fingerprints_of(self.settings), work_items)
+        )
         self._overhears.append(process.overhear)
         process.run(on_ready)
 
     def close(self) -> None:
         """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
-        self._courier.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
+        self._hook_delivery.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
             self._history.made.close()
 
     @property
-    def _site(self) -> Site:
+    def _context(self) -> RunContext:
         return self._assembled()
 
     def _notices(self) -> Observer:
         """Before the history: what it remembers then is what was known before."""
-        return Notices(self.history.latest, self._courier)
+        return Notices(self.history.latest, self._hook_delivery)
 
-    def _assemble(self) -> Site:
+    def _assemble(self) -> RunContext:
         assembly = Assembly(self.settings, self.stop, self._learn, reading=self._reading)
-        return replace(assembly.site(self._tell(), self.history.looked), remembered=self._published_in)
+        return replace(assembly.context(self._tell(), self.history.looked), remembered=self._published_in)
 
     def _published_in(self, target: str) -> frozenset[Repo]:
         """The repos that were published in a target, as the history knows, and that a job of it names still.
@@ -367,12 +369,12 @@ class Mirror:
         """None goes into a `doubted` target that has lost everything: that may be the folder below a mount."""
         for name in sorted(targets):
             if name not in doubted or not self._is_emptied(name):
-                self._catalogues().publish(self._site.targets[name])
+                self._catalogues().publish(self._context.targets[name])
 
     def _is_emptied(self, target: str) -> bool:
         """Not where that cannot be read: whoever writes there then is told."""
         with suppress(StoreError):
-            return is_emptied(self._site.targets[target].store, self._published_in(target))
+            return is_emptied(self._context.targets[target].store, self._published_in(target))
         return False
 
     def _overheard(self, event: Event) -> None:

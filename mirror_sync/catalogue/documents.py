@@ -12,11 +12,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.catalogue.known import Known, KnownJob
+from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain import catalogue
 from mirror_sync.domain.catalogue import Overview, ShownJob
-from mirror_sync.domain.line import Line
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo_line import RepoLine
 from mirror_sync.domain.selection import LeftOut
 
 FORMAT = 1
@@ -43,7 +43,9 @@ Left = Mapping[tuple[Kind, str, str | None], tuple[LeftOut, ...] | None]
 """What patterns leave out, by kind, repo and commit; None for what is not known."""
 
 
-def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapping[str, str], left: Left) -> bytes:
+def status(
+    known: LocalKnowledge, overview: Overview, lines: Iterable[RepoLine], unused: Mapping[str, str], left: Left
+) -> bytes:
     """status.json: `lines` are free of what is the operator's alone; `unused` assets by the times since when.
 
     One that would be too large to be read again has no lines.
@@ -69,13 +71,13 @@ def status(known: Known, overview: Overview, lines: Iterable[Line], unused: Mapp
     return status(known, overview, (), unused, left) if lines and len(made) > catalogue.LARGEST else made
 
 
-def tunasync(known: Known, lines: Iterable[Line]) -> bytes:
+def tunasync(known: LocalKnowledge, lines: Iterable[RepoLine]) -> bytes:
     """tunasync.json: one entry for each job."""
     sizes = _sizes(lines)
     return _written([_tunasync(job, sizes.get(job.shown.name, 0)) for job in known.jobs])
 
 
-def mirrorz(known: Known, overview: Overview, lines: Iterable[Line]) -> bytes | None:
+def mirrorz(known: LocalKnowledge, overview: Overview, lines: Iterable[RepoLine]) -> bytes | None:
     """mirrorz.json; None unless the operator gave the mirror a name and an address."""
     if not (known.name and known.url):
         return None
@@ -100,13 +102,13 @@ def _job(job: KnownJob) -> dict[str, Any]:
     return {**asdict(job.shown), **rest}
 
 
-def _line(line: Line, left: Left) -> dict[str, Any]:
+def _line(line: RepoLine, left: Left) -> dict[str, Any]:
     found = left.get((line.kind, line.repo, line.commit))
     left_out = None if found is None else [asdict(one) for one in found]
     return {**{name: getattr(line, name) for name in _JOB_LINE}, "left_out": left_out}
 
 
-def _sizes(lines: Iterable[Line]) -> dict[str, int]:
+def _sizes(lines: Iterable[RepoLine]) -> dict[str, int]:
     """The bytes that each job has mirrored, each repo counted once."""
     largest: dict[tuple[str, Kind, str], int] = {}
     for line in lines:

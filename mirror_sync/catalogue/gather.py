@@ -24,7 +24,7 @@ from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import MAX_DOCUMENT, Looks, Stat, Store, read_document, read_refs_json
+from mirror_sync.ports import MAX_DOCUMENT, ReadCache, Stat, Store, read_document, read_refs_json
 
 _FORMAT = "3"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -39,7 +39,7 @@ _LEAST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RepoFacts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known.
@@ -76,10 +76,10 @@ class Gather:
     `anew`: nothing that was remembered is believed.
     """
 
-    def __init__(self, store: Store, looks: Looks, *, anew: bool = False) -> None:
+    def __init__(self, store: Store, looks: ReadCache, *, anew: bool = False) -> None:
         self._store, self._looks, self._anew = store, looks, anew
 
-    def facts(self, repo: Repo, listed: Stat) -> Facts:
+    def facts(self, repo: Repo, listed: Stat) -> RepoFacts:
         """`listed` is the repo's refs.json, as a listing gave it: what it says is not read again."""
         name = f"{refs_key(repo)}#facts"
         kept = self._recall(name)
@@ -88,7 +88,7 @@ class Gather:
         try:
             body = read_refs_json(self._store, repo)
         except KeyMissing:
-            return Facts()
+            return RepoFacts()
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
         if listed.md5 in (None, md5) and (remembered := _remembered(kept, md5)) is not None:
             return remembered
@@ -104,14 +104,14 @@ class Gather:
         again = next((stat for stat in self._store.list(listed.key) if stat.key == listed.key), None)
         return listed.md5 if again is not None and (again, again.md5) == (listed, listed.md5) else md5
 
-    def _read(self, refs: Refs, known: Mapping[str, ShownSnapshot]) -> Facts:
+    def _read(self, refs: Refs, known: Mapping[str, ShownSnapshot]) -> RepoFacts:
         snapshots = sorted(
             (self._snapshot(refs, commit, root, known) for commit, root in refs.snapshots.items()),
             key=lambda one: (one.published or "", one.committed or "", one.commit),
             reverse=True,
         )
         if not snapshots:
-            return Facts(gone=_gone(refs))
+            return RepoFacts(gone=_gone(refs))
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(
@@ -162,7 +162,7 @@ def _document(store: Store, digest: Sha256) -> bytes:
         raise DocumentError(f"document {digest} is missing") from error
 
 
-def _described(info: bytes) -> Facts:
+def _described(info: bytes) -> RepoFacts:
     """What the Hub's info answer says of a repo, whatever shape it has."""
     try:
         said = json.loads(info)
@@ -176,7 +176,7 @@ def _described(info: bytes) -> Facts:
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
-    return Facts(licenses, task, library, item=_item(said))
+    return RepoFacts(licenses, task, library, item=_item(said))
 
 
 def _item(said: Mapping[str, Any]) -> str:
@@ -216,7 +216,7 @@ def _gone(refs: Refs) -> str:
     return f"upstream no longer gives it ({_word(refs.gone.code)}), since {iso_utc(refs.gone.since)}"
 
 
-def _remembered(kept: Mapping[str, Any], version: str) -> Facts | None:
+def _remembered(kept: Mapping[str, Any], version: str) -> RepoFacts | None:
     """What was remembered under this version of refs.json."""
     if kept.get("refs") == version:
         with suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -235,10 +235,10 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
     return (ShownSnapshot(**{**one, "names": tuple(one["names"])}) for one in kept)
 
 
-def _decoded(kept: dict[str, Any]) -> Facts:
+def _decoded(kept: dict[str, Any]) -> RepoFacts:
     lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
     left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
-    return Facts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"])), "left": left})
+    return RepoFacts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"])), "left": left})
 
 
 def _left_out(kept: dict[str, Any]) -> LeftOut:

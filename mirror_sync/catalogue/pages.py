@@ -17,11 +17,11 @@ from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
-from mirror_sync.catalogue.commands import PLACEHOLDER, commands, resolved
+from mirror_sync.catalogue.download_commands import PLACEHOLDER, commands, resolved
 from mirror_sync.catalogue.filters import filters
 from mirror_sync.domain.catalogue import (
     ROWS_PER_PAGE,
-    Asked,
+    JobEntryView,
     Lack,
     ListPage,
     Overview,
@@ -31,8 +31,8 @@ from mirror_sync.domain.catalogue import (
     page_key,
 )
 from mirror_sync.domain.keys import SITE
-from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo_line import RepoState
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _UP = "@up/"  # stands for that way
@@ -158,9 +158,9 @@ def _page_of(row: RepoRow | Lack) -> str:
         return ""
 
 
-def _why(one: Asked | Lack) -> Markup:
+def _why(one: JobEntryView | Lack) -> Markup:
     """Why a repo is not here, in a few words that a reader knows; the reason speaks to the operator."""
-    if one.state == State.REFUSED and "licence" in one.reason:
+    if one.state == RepoState.REFUSED and "licence" in one.reason:
         return texts.text("why.licence")
     return texts.text(f"why.{one.state}") if f"why.{one.state}" in texts.TEXTS else texts.named("state", one.state)
 

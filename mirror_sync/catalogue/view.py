@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from mirror_sync.catalogue.gather import Facts
-from mirror_sync.catalogue.known import Known, KnownJob
-from mirror_sync.domain.catalogue import GAPS_SHOWN, Asked, Lack, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
+from mirror_sync.catalogue.gather import RepoFacts
+from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
+from mirror_sync.domain.catalogue import GAPS_SHOWN, JobEntryView, Lack, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
 from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 
 _RECENT = 12  # repos
-_WORST = {state: number for number, state in enumerate(State)}
+_WORST = {state: number for number, state in enumerate(RepoState)}
 _UNREAD = "what is published of it cannot be read"
 _LOST = "it is not there any more: the next run publishes it"
 
@@ -23,10 +23,10 @@ _LOST = "it is not there any more: the next run publishes it"
 class View:
     """What is known of one target; its lines are for everybody to see."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: LocalKnowledge) -> None:
         self._known, self._upstreams = known, known.upstreams
-        self._of: defaultdict[Repo, list[Line]] = defaultdict(list)
-        self.patterns: list[Line] = []
+        self._of: defaultdict[Repo, list[RepoLine]] = defaultdict(list)
+        self.patterns: list[RepoLine] = []
         """What no run has listed."""
         for line in sorted(known.lines, key=_place):
             repo = _repo(line)
@@ -37,7 +37,7 @@ class View:
         """The repos that some job asks for."""
         return frozenset(self._of)
 
-    def lines(self, repo: Repo, facts: Facts | None) -> tuple[Line, ...]:
+    def lines(self, repo: Repo, facts: RepoFacts | None) -> tuple[RepoLine, ...]:
         """What jobs ask of a repo, beside what is published of it; None: that cannot be read.
 
         A private repo's name is a secret, too, unless something of it is published.
@@ -46,17 +46,17 @@ class View:
         if facts is None or not facts.snapshots:
             lines = [line for line in lines if line.code != PRIVATE]
         if facts is None:
-            return tuple(replace(line, state=State.FAILED, reason=_UNREAD) for line in lines)
+            return tuple(replace(line, state=RepoState.FAILED, reason=_UNREAD) for line in lines)
         return tuple(_checked(line, facts) for line in lines)
 
-    def page(self, repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoPage:
+    def page(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoLine]) -> RepoPage:
         """A repo's page, its files left out."""
         return RepoPage(
             row=row_of(repo, facts, lines),
             verdict=facts.verdict or next((line.reason for line in lines if line.reason), ""),
             gone=facts.gone,
             upstream=self._address(repo),
-            asked=tuple(Asked(line.job, line.revision, line.state, line.reason) for line in lines),
+            asked=tuple(JobEntryView(line.job, line.revision, line.state, line.reason) for line in lines),
             snapshots=facts.snapshots,
             shown_commit=facts.shown,
             files=(),
@@ -65,7 +65,7 @@ class View:
             patterns=facts.patterns,
         )
 
-    def jobs(self, lines: Sequence[Line]) -> tuple[KnownJob, ...]:
+    def jobs(self, lines: Sequence[RepoLine]) -> tuple[KnownJob, ...]:
         """Each with how many repos it asks for, and how many of them are there."""
         repos: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
         gaps: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
@@ -76,7 +76,7 @@ class View:
         counts = {name: (len(named), len(named - gaps[name])) for name, named in repos.items()}
         return tuple(_counted(job, *counts.get(job.shown.name, (0, 0))) for job in self._known.jobs)
 
-    def overview(self, rows: Sequence[RepoRow], lines: Sequence[Line]) -> Overview:
+    def overview(self, rows: Sequence[RepoRow], lines: Sequence[RepoLine]) -> Overview:
         """`rows` and `lines` are all there are."""
         known, published = self._known, [row for row in rows if row.commit is not None]
         gaps = sum(not line.state.mirrored for line in lines)
@@ -109,13 +109,13 @@ class View:
         return f"{base}/{kind}{repo.id}" if base else ""
 
 
-def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
+def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoLine]) -> RepoRow:
     """The state that needs a person most stands for all."""
     newest = facts.newest
     return RepoRow(
         kind=repo.kind,
         repo=repo.id,
-        state=min((line.state for line in lines), key=_WORST.__getitem__, default=State.PUBLISHED),
+        state=min((line.state for line in lines), key=_WORST.__getitem__, default=RepoState.PUBLISHED),
         licenses=facts.licenses,
         task=facts.task,
         library=facts.library,
@@ -128,14 +128,14 @@ def row_of(repo: Repo, facts: Facts, lines: Sequence[Line]) -> RepoRow:
     )
 
 
-def _checked(line: Line, facts: Facts) -> Line:
+def _checked(line: RepoLine, facts: RepoFacts) -> RepoLine:
     """What is published is the truth: also where a machine remembers nothing of it, or what is there no more."""
     there = next((one for one in facts.snapshots if not _spellings(line.revision).isdisjoint(_ways_to(one))), None)
-    if line.state in (State.NEVER, State.INTERRUPTED) and there is not None:
-        known = replace(line, state=State.PUBLISHED, reason="", commit=there.commit, published=there.published)
+    if line.state in (RepoState.NEVER, RepoState.INTERRUPTED) and there is not None:
+        known = replace(line, state=RepoState.PUBLISHED, reason="", commit=there.commit, published=there.published)
         return replace(known, files=there.files, bytes=there.bytes)
-    if line.state is State.PUBLISHED and there is None:
-        return replace(line, state=State.NEVER, reason=_LOST)
+    if line.state is RepoState.PUBLISHED and there is None:
+        return replace(line, state=RepoState.NEVER, reason=_LOST)
     return line
 
 
@@ -153,12 +153,12 @@ def _counted(job: KnownJob, repos: int, mirrored: int) -> KnownJob:
     return replace(job, shown=replace(job.shown, repos=repos, mirrored=mirrored))
 
 
-def _lag(lines: Sequence[Line]) -> Lag | None:
+def _lag(lines: Sequence[RepoLine]) -> Lag | None:
     seconds = [line.lag_seconds for line in lines if line.lag_seconds is not None]
     return Lag(len(seconds), median(seconds), max(seconds)) if seconds else None
 
 
-def _lacking(lines: Sequence[Line]) -> tuple[Lack, ...]:
+def _lacking(lines: Sequence[RepoLine]) -> tuple[Lack, ...]:
     """The first gaps, what needs a person first; a private repo's name is nobody's business."""
     gaps = (line for line in lines if not line.state.mirrored and line.code != PRIVATE)
     first = sorted(gaps, key=lambda line: (_WORST[line.state], line.repo, line.kind, line.revision, line.job))
@@ -166,7 +166,7 @@ def _lacking(lines: Sequence[Line]) -> tuple[Lack, ...]:
     return tuple(Lack(one.kind, one.repo, one.revision, one.job, one.state, one.reason) for one in told)
 
 
-def _place(line: Line) -> tuple[str, str, str, str]:
+def _place(line: RepoLine) -> tuple[str, str, str, str]:
     return line.job, line.kind.value, line.repo, line.revision
 
 
@@ -174,7 +174,7 @@ def _newest_last(row: RepoRow) -> tuple[str, str]:
     return row.published or "", row.repo
 
 
-def _repo(line: Line) -> Repo | None:
+def _repo(line: RepoLine) -> Repo | None:
     """None for a pattern."""
     try:
         return Repo(line.kind, line.repo)

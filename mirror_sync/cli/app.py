@@ -10,7 +10,7 @@ import typer
 from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.cli.tables import Page
+from mirror_sync.cli.tables import TextLayout
 from mirror_sync.domain.report import RunReport
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ class Encodable(Protocol):
     def encode(self) -> dict[str, Any]: ...
 
 
-def answer(invocation: Invocation, found: Encodable, text: Callable[[Page], str], *, as_json: bool) -> None:
+def answer(invocation: Invocation, found: Encodable, text: Callable[[TextLayout], str], *, as_json: bool) -> None:
     """Print what was found, as one JSON document or as text."""
     if as_json:
         invocation.print_json(found.encode())

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mirror_sync.bootstrap import Mirror, places_of
-from mirror_sync.cli.found import Published
+from mirror_sync.cli.found import PublishedFinder
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.status import EVERYTHING, Wanted, history_text, status_document, status_text
+from mirror_sync.cli.status import EVERYTHING, LineFilter, history_text, status_document, status_text
 from mirror_sync.domain.job import Job, denials
-from mirror_sync.domain.nearest import meant
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StatusQuestion:
     """`pattern` None for all repos, `jobs` empty for all; `every` change, however old.
 
     `watched` pages are cut to the screen: what needs a person comes first there.
@@ -35,7 +35,7 @@ class Question:
     pattern: RepoPattern | None
     as_json: bool
     every: bool
-    wanted: Wanted = EVERYTHING
+    wanted: LineFilter = EVERYTHING
     jobs: tuple[str, ...] = ()
     watched: bool = False
 
@@ -48,7 +48,7 @@ def pattern_of(repo: str | None) -> RepoPattern | None:
         raise UsageError(str(error)) from None
 
 
-def shown(question: Question, mirror: Mirror, published: Published, invocation: Invocation) -> str:
+def shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
     now, pattern = datetime.now(UTC), question.pattern
     whole = _inventory(mirror, published, question.jobs, now)
@@ -76,7 +76,7 @@ def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> 
         return f"{pattern} is not mirrored: {denied}"
     if near:
         return f"no run has found {pattern} for a job: {near}"
-    near = meant(pattern, (RepoPattern(line.kind, line.repo) for line in inventory.lines))
+    near = did_you_mean(pattern, (RepoPattern(line.kind, line.repo) for line in inventory.lines))
     if pattern.is_glob:
         return f"no job of {settings.path.name} names a repo that matches {pattern}{near}"
     return f"no job of {settings.path.name} names {pattern}, and nothing is remembered of it{near}"
@@ -92,7 +92,7 @@ def _may_take(job: Job, pattern: RepoPattern) -> bool:
     return any(one.is_glob and (one.kind, one.owner) == (pattern.kind, pattern.owner) for one in job.repos)
 
 
-def _inventory(mirror: Mirror, published: Published, jobs: Sequence[str], now: datetime) -> Inventory:
+def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], now: datetime) -> Inventory:
     """UsageError for a name of `jobs` that no job has."""
     names = {job.name for job in mirror.jobs(jobs)}
     settings = mirror.settings

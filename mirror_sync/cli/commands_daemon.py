@@ -120,7 +120,7 @@ def create(
 
     Once for all repos of jobs.yaml; again after new ones were added.
     """
-    from mirror_sync.cli.webhooks import create_webhooks
+    from mirror_sync.cli.webhooks_text import create_webhooks
 
     create_webhooks(invocation, url)
 
@@ -129,7 +129,7 @@ def create(
 @command
 def show(invocation: Invocation) -> None:
     """Show the webhooks of the token's account."""
-    from mirror_sync.cli.webhooks import list_webhooks
+    from mirror_sync.cli.webhooks_text import list_webhooks
 
     list_webhooks(invocation)
 
@@ -139,7 +139,7 @@ def _run_by_schedule(invocation: Invocation) -> None:
     from mirror_sync.daemon.service import run_daemon
     from mirror_sync.observers.event_log import EventLog
     from mirror_sync.observers.metrics import Metrics
-    from mirror_sync.observers.plain import PlainProgress
+    from mirror_sync.observers.plain_progress import PlainProgress
     from mirror_sync.observers.tally import Tally
 
     invocation.start_log()

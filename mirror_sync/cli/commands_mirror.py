@@ -14,7 +14,7 @@ from mirror_sync.cli.completion import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
-from mirror_sync.domain.line import State
+from mirror_sync.domain.repo_line import RepoState
 
 
 @app.command()
@@ -96,7 +96,7 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
         typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
     ] = None,
     state: Annotated[
-        list[State] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
+        list[RepoState] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -105,15 +105,15 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
     AGE is the time since a repo was last known to be as upstream has it. What needs a person stands last, above the
     sum. With a REPO: what became of it, newest first.
     """
-    from mirror_sync.cli.asking import Question, pattern_of, shown
-    from mirror_sync.cli.found import Published
-    from mirror_sync.cli.status import Wanted
+    from mirror_sync.cli.asking import StatusQuestion, pattern_of, shown
+    from mirror_sync.cli.found import PublishedFinder
+    from mirror_sync.cli.status import LineFilter
 
-    wanted = Wanted(gaps, frozenset(state or ()))
+    wanted = LineFilter(gaps, frozenset(state or ()))
     every, watched = invocation.options.verbose, watch is not None
-    question = Question(pattern_of(repo), as_json, every, wanted, tuple(job or ()), watched)
+    question = StatusQuestion(pattern_of(repo), as_json, every, wanted, tuple(job or ()), watched)
     with invocation.mirror(None, reading=True) as mirror:
-        published = Published(mirror.settings.jobs, mirror.store)
+        published = PublishedFinder(mirror.settings.jobs, mirror.store)
         if watch is None:
             invocation.print(shown(question, mirror, published, invocation))
         else:
@@ -238,7 +238,7 @@ def traffic(
     kept in the state folder, for the chart of the catalogue.
     """
     from mirror_sync.cli.fronts import chosen
-    from mirror_sync.cli.reading import traffic_text
+    from mirror_sync.cli.traffic_text import traffic_text
 
     with invocation.mirror() as mirror:
         report = mirror.traffic(chosen(mirror.settings, target), logs)

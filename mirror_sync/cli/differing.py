@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mirror_sync.cli.reports import SHORT
-from mirror_sync.cli.tables import Page, Row
-from mirror_sync.domain.difference import Difference, FileChange, Turn
+from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.domain.difference import ChangeKind, Difference, FileChange
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError
 from mirror_sync.observers.figures import counted, in_bytes
@@ -18,10 +18,10 @@ def repo_of(text: str) -> Repo:
         raise UsageError(str(error)) from None
 
 
-def diff_text(found: Difference, page: Page) -> str:
+def diff_text(found: Difference, page: TextLayout) -> str:
     rows = [Row((change.turn, *_sizes(change), change.path)) for change in found.changes]
     parts = [page.table(("STATE", "BEFORE", "AFTER", "FILE"), rows)] if rows else []
-    turns = ", ".join(f"{found.count(turn):,} {turn}" for turn in Turn)
+    turns = ", ".join(f"{found.count(turn):,} {turn}" for turn in ChangeKind)
     words = (
         f"{found.repo} from {found.before[:SHORT]} to {found.after[:SHORT]}: {turns}, "
         f"{counted(found.same, 'file')} as before; {_signed(found.growth)}."

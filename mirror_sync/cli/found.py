@@ -14,9 +14,9 @@ from functools import partial
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
@@ -29,15 +29,15 @@ _AT_ONCE = 16  # small documents, each a request
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _UnknownLine:
     """One line that nothing is remembered of, and a repo that may be what it stands for."""
 
     job: Job
-    line: Line
+    line: RepoLine
     repo: Repo
 
 
-class Published:
+class PublishedFinder:
     """What targets publish, remembered for a minute: a page that is redrawn lists no bucket each time."""
 
     def __init__(
@@ -45,8 +45,8 @@ class Published:
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
         self._store_of, self._clock = store_of, clock
-        self._asked: tuple[list[Line], float] = ([], 0.0)
-        self._found: list[Line] = []
+        self._asked: tuple[list[RepoLine], float] = ([], 0.0)
+        self._found: list[RepoLine] = []
         self._notes: list[str] = []
 
     def complete(self, inventory: Inventory) -> Inventory:
@@ -62,8 +62,8 @@ class Published:
             self._asked = (lines, now)
         return with_found(inventory, self._found, self._notes)
 
-    def _ask(self, lines: Sequence[Line]) -> None:
-        by_target: dict[str, list[tuple[Job, Line]]] = defaultdict(list)
+    def _ask(self, lines: Sequence[RepoLine]) -> None:
+        by_target: dict[str, list[tuple[Job, RepoLine]]] = defaultdict(list)
         for line in lines:
             job = self._jobs[line.job]
             by_target[job.target].append((job, line))
@@ -81,9 +81,11 @@ class Published:
                 )
 
 
-def _found(store: Store, lines: Sequence[tuple[Job, Line]]) -> list[Line]:
+def _found(store: Store, lines: Sequence[tuple[Job, RepoLine]]) -> list[RepoLine]:
     mirrored = frozenset(mirrored_repos(store))
-    wanted = [_Wanted(job, line, repo) for job, line in lines for repo in _repos(line, mirrored) if job.names(repo)]
+    wanted = [
+        _UnknownLine(job, line, repo) for job, line in lines for repo in _repos(line, mirrored) if job.names(repo)
+    ]
     with ThreadPoolExecutor(_AT_ONCE, "status") as pool:
         repos = list(dict.fromkeys(each.repo for each in wanted))
         refs = dict(zip(repos, pool.map(partial(read_refs, store), repos), strict=True))
@@ -91,7 +93,7 @@ def _found(store: Store, lines: Sequence[tuple[Job, Line]]) -> list[Line]:
         return [line for each in lists for line in each]
 
 
-def _repos(line: Line, mirrored: frozenset[Repo]) -> Iterator[Repo]:
+def _repos(line: RepoLine, mirrored: frozenset[Repo]) -> Iterator[Repo]:
     pattern = RepoPattern(line.kind, line.repo)
     if pattern.is_glob:
         yield from sorted(filter(pattern.matches, mirrored))
@@ -99,7 +101,7 @@ def _repos(line: Line, mirrored: frozenset[Repo]) -> Iterator[Repo]:
         yield pattern.repo
 
 
-def _lines(store: Store, wanted: _Wanted, by_repo: Mapping[Repo, Refs]) -> Iterator[Line]:
+def _lines(store: Store, wanted: _UnknownLine, by_repo: Mapping[Repo, Refs]) -> Iterator[RepoLine]:
     refs, line = by_repo[wanted.repo], wanted.line
     patterns = wanted.job.revisions if RepoPattern(line.kind, line.repo).is_glob else (line.revision,)
     for revision in dict.fromkeys(_revisions(refs, patterns)):
@@ -116,12 +118,12 @@ def _revisions(refs: Refs, patterns: Sequence[str]) -> Iterator[str]:
         yield pattern
 
 
-def _line(store: Store, wanted: _Wanted, digest: Sha256) -> Line:
+def _line(store: Store, wanted: _UnknownLine, digest: Sha256) -> RepoLine:
     root = read_root(store, digest)
     at = published_at(store, digest)
     when = None if at is None else iso_utc(datetime.fromtimestamp(at, UTC))
-    return Line(
-        State.PUBLISHED,
+    return RepoLine(
+        RepoState.PUBLISHED,
         wanted.line.job,
         wanted.repo.kind,
         wanted.repo.id,

@@ -25,7 +25,7 @@ def serve_target(
     from mirror_sync.config.settings import DirectoryTarget
     from mirror_sync.domain.keys import HUB
     from mirror_sync.front.access_log import LogFile, Logged
-    from mirror_sync.front.app import ServeOptions, always, make_app
+    from mirror_sync.front.asgi import ServeOptions, always, make_app
     from mirror_sync.front.cors import Cors
     from mirror_sync.front.serve import serve
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
-from mirror_sync.cli.tables import Page
-from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, start_log
+from mirror_sync.cli.tables import TextLayout
+from mirror_sync.observers.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observers.redaction import Redaction, json_shown, lines_shown
 from mirror_sync.observers.tally import Tally
 from mirror_sync.owners import become_owner
@@ -48,7 +48,7 @@ class Invocation:
 
     options: Options = field(default_factory=Options)
     redaction: Redaction = field(default_factory=Redaction)
-    lines: Lines = field(default_factory=Lines)
+    lines: LineWriter = field(default_factory=LineWriter)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def settings(self) -> Settings:
@@ -113,10 +113,10 @@ class Invocation:
         self.lines.msg(f"mirror-sync: {lines_shown(self.redaction.text(text))}")
 
     @property
-    def page(self) -> Page:
+    def page(self) -> TextLayout:
         """How text on stdout is laid out: wrapped and coloured where a person looks on."""
         width = _size().columns if sys.stdout.isatty() else None
-        return Page(width, in_color(sys.stdout))
+        return TextLayout(width, in_color(sys.stdout))
 
     @property
     def height(self) -> int:
@@ -138,7 +138,7 @@ class Invocation:
             from mirror_sync.observers.progress import LOOKING, LiveProgress
 
             return LiveProgress(tally, self.lines, doing=doing or LOOKING)
-        from mirror_sync.observers.plain import PlainProgress
+        from mirror_sync.observers.plain_progress import PlainProgress
 
         return PlainProgress(tally)
 

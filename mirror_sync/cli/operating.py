@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.config.times import interval
-from mirror_sync.daemon.asked import words
+from mirror_sync.config.time_values import interval
 from mirror_sync.daemon.control import ask_daemon
+from mirror_sync.daemon.requests import words
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.pauses import Pauses, pause_lines

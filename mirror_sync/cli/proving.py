@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from mirror_sync.cli.differing import repo_of
 from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Page, Row
-from mirror_sync.config import figures, times
+from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.config import quantities, time_values
 from mirror_sync.config.findings import quoted
 from mirror_sync.domain.report import BlobFault, VerifyReport
 from mirror_sync.engine.verify import Scope
@@ -31,14 +31,14 @@ def scope_of(
     """What the options ask for. UsageError for the first that cannot be understood."""
     return Scope(
         repo=None if repo is None else repo_of(repo),
-        sample=_option("--sample", figures.part, sample),
+        sample=_option("--sample", quantities.part, sample),
         since=None if since is None else _option("--since", lambda text: _time(text, now), since),
         repair=repair,
         rate=None if rate is None else _option("--rate", _rate, rate),
     )
 
 
-def verify_text(report: VerifyReport, page: Page) -> str:
+def verify_text(report: VerifyReport, page: TextLayout) -> str:
     if report.repos == 0 and not (report.faults or report.unreadable or report.interrupted):
         return "Nothing to verify: no target publishes anything yet; run mirror-sync sync, or look at url of targets."
     rows = list(_rows(report))
@@ -65,7 +65,7 @@ def _option(name: str, read: Callable[[str], Value], text: str) -> Value:
 
 def _rate(text: str) -> float:
     """Bytes a second."""
-    rate = figures.rate(text)
+    rate = quantities.rate(text)
     if not rate:
         raise ValueError(f"at {quoted(text)} nothing would ever be read; write 500B/s, 10KB/s or 50MB/s")
     return float(rate)
@@ -86,7 +86,7 @@ def _time(text: str, now: datetime) -> datetime:
 def _before(text: str, now: datetime) -> datetime:
     """Whole days or hours: the same words, a little later, must ask the same, or no verify could be gone on with."""
     try:
-        length = times.interval(text)
+        length = time_values.interval(text)
     except ValueError:
         raise ValueError(f"{quoted(text)} is no date and no duration; write {now:%Y-%m-%d}, 7d or 12h") from None
     step = _DAY if length >= _DAY else _HOUR

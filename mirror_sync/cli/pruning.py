@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Page, Row
+from mirror_sync.cli.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from mirror_sync.observers.figures import counted, in_bytes
@@ -13,7 +13,7 @@ from mirror_sync.observers.figures import counted, in_bytes
 _NAMED = 10  # commits of a repo that are listed
 
 
-def prune_text(report: PruneReport, page: Page) -> str:
+def prune_text(report: PruneReport, page: TextLayout) -> str:
     rows = list(_rows(report))
     parts = [page.table(("TARGET", "SNAPSHOTS", "BLOBS", "BYTES", "REPO"), rows)] if rows else []
     parts += [f"problem: {plain(problem)}" for problem in report.problems]

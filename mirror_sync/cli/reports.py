@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from mirror_sync.cli.rations import ration_lines
-from mirror_sync.cli.tables import Page, Row
+from mirror_sync.cli.limits_text import ration_lines
+from mirror_sync.cli.tables import Row, TextLayout
 from mirror_sync.domain.cost import UpstreamCost
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import (
@@ -46,7 +46,7 @@ class _Named(Protocol):
     def revision(self) -> str: ...
 
 
-def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
+def sync_text(report: RunReport, page: TextLayout, *, every: bool) -> str:
     repos = report.repos
     shown = [repo for repo in worst_first(repos) if every or repo.outcome not in _QUIET]
     parts = [_sync_table(shown, page)] if shown else []
@@ -64,7 +64,7 @@ def sync_text(report: RunReport, page: Page, *, every: bool) -> str:
     return "\n".join(parts)
 
 
-def plan_text(report: PlanReport, targets: Mapping[str, str], page: Page, *, every: bool) -> str:
+def plan_text(report: PlanReport, targets: Mapping[str, str], page: TextLayout, *, every: bool) -> str:
     """`targets` by job: what two jobs name on the same one is counted once."""
     repos = _once(report.repos, targets)
     shown = [repo for repo in worst_first(report.repos) if every or repo.outcome not in _QUIET]
@@ -145,7 +145,7 @@ def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str
             yield f"{repo.reason}{proxy}"
 
 
-def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:
+def _sync_table(repos: Sequence[RepoReport], page: TextLayout) -> str:
     rows = [
         Row(
             (
@@ -163,7 +163,7 @@ def _sync_table(repos: Sequence[RepoReport], page: Page) -> str:
     return page.table(("OUTCOME", "FILES", "FETCHED", "BYTES", "REUSED", "REPO"), rows, dispensable=("REUSED", "FILES"))
 
 
-def _plan_table(repos: Sequence[RepoPlan], page: Page) -> str:
+def _plan_table(repos: Sequence[RepoPlan], page: TextLayout) -> str:
     rows = [
         Row(
             (

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Page, Row
+from mirror_sync.cli.tables import Row, TextLayout
 from mirror_sync.domain.events import Care
-from mirror_sync.domain.line import Line, State
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.inventory.next_runs import JobLine
@@ -26,13 +26,13 @@ _CHANGES_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LineFilter:
     """Which lines are shown; all are counted. `states` empty: of any state."""
 
     gaps: bool = False
-    states: frozenset[State] = frozenset()
+    states: frozenset[RepoState] = frozenset()
 
-    def of(self, inventory: Inventory) -> tuple[Line, ...]:
+    def of(self, inventory: Inventory) -> tuple[RepoLine, ...]:
         """The worst first."""
         return tuple(
             line
@@ -41,11 +41,11 @@ class Wanted:
         )
 
 
-EVERYTHING = Wanted()
+EVERYTHING = LineFilter()
 
 
 def status_text(
-    inventory: Inventory, page: Page, now: datetime, wanted: Wanted = EVERYTHING, *, worst_last: bool = True
+    inventory: Inventory, page: TextLayout, now: datetime, wanted: LineFilter = EVERYTHING, *, worst_last: bool = True
 ) -> str:
     """`worst_last`: what needs a person stands at the end, where a terminal stays, beside the summary."""
     if not inventory.lines:
@@ -58,7 +58,7 @@ def status_text(
     return "\n".join(parts)
 
 
-def status_document(inventory: Inventory, wanted: Wanted = EVERYTHING) -> dict[str, Any]:
+def status_document(inventory: Inventory, wanted: LineFilter = EVERYTHING) -> dict[str, Any]:
     """The document of `status --json`; the worst first."""
     return {
         "complete": inventory.complete,
@@ -73,7 +73,7 @@ def status_document(inventory: Inventory, wanted: Wanted = EVERYTHING) -> dict[s
     }
 
 
-def history_text(changes: Sequence[ChangeRecord], page: Page, *, every: bool) -> str:
+def history_text(changes: Sequence[ChangeRecord], page: TextLayout, *, every: bool) -> str:
     """What became of one repo, newest first."""
     shown = changes if every else changes[:_CHANGES_SHOWN]
     if not shown:
@@ -83,7 +83,7 @@ def history_text(changes: Sequence[ChangeRecord], page: Page, *, every: bool) ->
     return f"{table}\nand {left:,} older: -v shows all" if left else table
 
 
-def _cells(line: Line, job: JobLine, now: datetime) -> tuple[str, ...]:
+def _cells(line: RepoLine, job: JobLine, now: datetime) -> tuple[str, ...]:
     held = line.commit is not None
     return (
         line.state,
@@ -148,16 +148,16 @@ def _summary(inventory: Inventory, now: datetime) -> str:
     mirrored = sum(line.state.mirrored for line in lines)
     size = in_bytes(sum(line.bytes for line in lines if line.state.mirrored))
     missing = Counter(line.state for line in lines if not line.state.mirrored)
-    listed = ", ".join(f"{missing[state]:,} {state}" for state in State if missing[state])
+    listed = ", ".join(f"{missing[state]:,} {state}" for state in RepoState if missing[state])
     what = counted(len(lines), "revision" if several else "repo")
     last = "" if inventory.last_run is None else f" {_last(inventory, inventory.last_run, now)}"
     return f"complete: {mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
 
 
-def _once(inventory: Inventory) -> dict[tuple[str, str, str, str], Line]:
+def _once(inventory: Inventory) -> dict[tuple[str, str, str, str], RepoLine]:
     """By target, kind, repo and revision: what several jobs ask for there is one thing, and its worst line counts."""
     targets = {job.name: job.target for job in inventory.jobs}
-    lines: dict[tuple[str, str, str, str], Line] = {}
+    lines: dict[tuple[str, str, str, str], RepoLine] = {}
     for line in inventory.lines:
         lines.setdefault((targets[line.job], line.kind, line.repo, line.revision), line)
     return lines

@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TextLayout:
     """`width` in columns, None where lines are not wrapped."""
 
     width: int | None = None

@@ -1,4 +1,4 @@
-"""A worker's turn at an errand: what it says to the coordinator, and what it asks."""
+"""A worker's turn at a work item: what it says to the coordinator, and what it asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
-from mirror_sync.cluster.messages import Answer, Asked, Claim, Lookup, Message, Told
+from mirror_sync.cluster.messages import Answer, Claim, EventTold, Lookup, Message, Question
 from mirror_sync.domain.events import BytesFetched, Event
 from mirror_sync.errors import Interrupted
 
@@ -51,7 +51,7 @@ class Questions:
 
 
 class Attempt:
-    """One worker's turn at one errand. `post` sends a message to the coordinator, after all that were sent before."""
+    """One worker's turn at a work item. `post` sends a message to the coordinator, after all that were sent before."""
 
     def __init__(self, post: Callable[[Message], None], questions: Questions) -> None:
         self.stop = threading.Event()
@@ -65,7 +65,7 @@ class Attempt:
         with self._lock:
             if not isinstance(event, BytesFetched):
                 self._flush()
-                self._post(Told(event))
+                self._post(EventTold(event))
                 return
             before = self._fetched.get(event.path)
             self._fetched[event.path] = event if before is None else replace(event, count=before.count + event.count)
@@ -79,7 +79,7 @@ class Attempt:
 
     def ask(self, question: Claim | Lookup) -> Answer:
         """None when nobody answers. Interrupted after a stop."""
-        return self._questions.ask(lambda number: self.say(Asked(number, question)), self.go_on)
+        return self._questions.ask(lambda number: self.say(Question(number, question)), self.go_on)
 
     def go_on(self) -> None:
         """Raise Interrupted after a stop."""
@@ -89,4 +89,4 @@ class Attempt:
     def _flush(self) -> None:
         fetched, self._fetched, self._since = self._fetched, {}, time.monotonic()
         for event in fetched.values():
-            self._post(Told(event))
+            self._post(EventTold(event))

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import structlog
 
-from mirror_sync.cluster.messages import Answer, Deal, Letter, Parcel, decode, encode
+from mirror_sync.cluster.dask_library import NAME, import_distributed, quieten, resource
+from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, decode, encode
 from mirror_sync.errors import ClusterError
 
 CONNECT = 10.0  # seconds
 _REPLIERS = 4
 _A_MOMENT = 2.0  # seconds
-_NAME = "mirror-sync"
 
 _log = structlog.get_logger("mirror_sync.cluster")
 
 
-def resource(of_version: str | None = None) -> str:
-    """What our workers offer one of for each errand they take at once, and no other process does."""
-    return f"{_NAME}-{of_version or version(_NAME)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who is at the scheduler: errands that our workers take at once, other versions that are there, all addresses."""
+    """Who is at the scheduler: work items that our workers take at once, other versions there, all addresses."""
 
     slots: int
     others: tuple[str, ...] = ()
@@ -40,20 +33,20 @@ class Crowd:
 class Link:
     """A connection that is open from its making until `close`. Raises ClusterError from every verb but `close`.
 
-    `receive` gets the letters of all workers in one thread, those of each worker in the order of sending. `patience`:
+    `receive` gets the messages of all workers in one thread, those of each worker in the order of sending. `patience`:
     seconds within which a scheduler must answer.
     """
 
-    def __init__(self, address: str, receive: Callable[[Letter], None], patience: float = CONNECT) -> None:
+    def __init__(self, address: str, receive: Callable[[Envelope], None], patience: float = CONNECT) -> None:
         self._address = address
         quieten()
         distributed = import_distributed()
         try:
-            self._client = distributed.Client(address, timeout=min(patience, CONNECT), set_as_default=False, name=_NAME)
+            self._client = distributed.Client(address, timeout=min(patience, CONNECT), set_as_default=False, name=NAME)
         except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
         self._repliers = ThreadPoolExecutor(_REPLIERS, "reply")
-        self._inbox = ThreadPoolExecutor(1, "letters")  # Dask's own thread must not wait for our disk
+        self._inbox = ThreadPoolExecutor(1, "messages")  # Dask's own thread must not wait for our disk
         self.name: str = self._client.id
         self._client.subscribe_topic(self.name, lambda event: self._deliver(event, receive))
 
@@ -70,32 +63,32 @@ class Link:
             for name, count in worker["resources"].items():
                 if name == resource():
                     slots += int(count)
-                elif name.startswith(f"{_NAME}-"):
+                elif name.startswith(f"{NAME}-"):
                     others.add(f"{worker['host']} has {name}")
         return Crowd(slots, tuple(sorted(others)), frozenset(found))
 
-    def submit(self, parcel: Parcel) -> Future[object]:
+    def submit(self, dispatch: Dispatch) -> Future[object]:
         """What the worker returns. ClusterError when workers died of it, or when the scheduler is lost."""
         from mirror_sync.cluster.worker import take_up
 
         done: Future[object] = Future()
         try:
             out = self._client.submit(
-                take_up, encode(parcel), key=parcel.key, pure=False, retries=0, resources={resource(): 1}
+                take_up, encode(dispatch), key=dispatch.key, pure=False, retries=0, resources={resource(): 1}
             )
         except Exception as error:  # as above
             raise self._lost(error) from error
-        # after all letters that the worker sent before
+        # after all messages that the worker sent before
         out.add_done_callback(lambda out: self._inbox.submit(self._end, out, done))
         return done
 
     def cancel(self, key: str) -> None:
-        """Nobody waits for this errand any more: it ends where it is, or is not begun."""
+        """Nobody waits for this work item any more: it ends where it is, or is not begun."""
         with suppress(Exception):  # a scheduler that is lost has forgotten it already
             self._client.cancel([import_distributed().Future(key, self._client)], force=True)
 
     def halt(self, run: str) -> None:
-        """All errands of a run end, keeping what was put."""
+        """All work items of a run end, keeping what was put."""
         from mirror_sync.cluster.worker import halt
 
         with suppress(Exception):
@@ -122,7 +115,7 @@ class Link:
         with suppress(Exception):
             self._client.close(CONNECT)
 
-    def _deliver(self, event: tuple[float, object], receive: Callable[[Letter], None]) -> None:
+    def _deliver(self, event: tuple[float, object], receive: Callable[[Envelope], None]) -> None:
         _, body = event
         if isinstance(body, bytes):  # Dask itself tells of clients under their names, too
             with suppress(RuntimeError):  # closed meanwhile
@@ -151,34 +144,19 @@ class Link:
 
 
 class WorkersDied(ClusterError):
-    """Dask has given an errand up, since so many workers that took it died, the last at `worker`."""
+    """Dask has given a work item up, since so many workers that took it died, the last at `worker`."""
 
     def __init__(self, deaths: int, worker: str) -> None:
         super().__init__(f"{deaths} workers died at this repo, the last one at {worker}; its log says why")
         self.deaths, self.worker = deaths, worker
 
 
-def import_distributed() -> Any:
+def _read(body: bytes, receive: Callable[[Envelope], None]) -> None:
     try:
-        import distributed
-    except ImportError as error:
-        raise ClusterError("engine: {kind: dask} needs the extra: pip install 'mirror-sync[cluster]'") from error
-    return distributed
-
-
-def quieten() -> None:
-    """What Dask logs of lost connections is said by us in one line."""
-    import_distributed()  # it sets its own level
-    for name in ("distributed", "distributed.client", "distributed.worker", "tornado.application"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _read(body: bytes, receive: Callable[[Letter], None]) -> None:
-    try:
-        letter = decode(body)
-        assert isinstance(letter, Letter)  # noqa: S101  workers send nothing else
-        receive(letter)
-    except Exception:  # one letter that is lost must not cost those after it
+        envelope = decode(body)
+        assert isinstance(envelope, Envelope)  # noqa: S101  workers send nothing else
+        receive(envelope)
+    except Exception:  # one message that is lost must not cost those after it
         _log.exception("letter.lost")
 
 

@@ -1,7 +1,8 @@
-"""What a worker and the coordinator tell each other about an errand that is out.
+"""What a worker and the coordinator tell each other about a work item that is out.
 
-A worker sends `Letter`s, which arrive in the order of sending: what is in them when a worker dies is not lost. Answers
-to `Asked` go back by the worker's address. Both sides run the same version, so pickles of these classes will do.
+A worker sends `Envelope`s, which arrive in the order of sending: what is in them when a worker dies is not lost.
+Answers to `Question` go back by the worker's address. Both sides run the same version, so pickles of these classes
+will do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.events import Event
-from mirror_sync.engine.crew import Errand
+from mirror_sync.engine.work import WorkItem
 from mirror_sync.ports import UploadNote
 
 
@@ -26,25 +27,25 @@ class Deal:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """An errand on its way to a worker. `sides` tell, by name, what its upstream and its target are there."""
+class Dispatch:
+    """A work item on its way to a worker. `sides` tell, by name, what its upstream and its target are there."""
 
     sender: str
     key: str
-    errand: Errand
+    work_item: WorkItem
     sides: Mapping[str, str]
     deal: Deal | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A worker has taken the errand up; what an earlier attempt says from now on counts no more."""
+class TakenUp:
+    """A worker has taken the work item up; what an earlier attempt says from now on counts no more."""
 
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventTold:
     event: Event
 
 
@@ -96,7 +97,7 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """The worker waits for the answer with this number."""
 
     number: int
@@ -120,18 +121,18 @@ class GivenBack:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """In place of a report: this worker must not carry the errand out, in one line."""
+    """In place of a report: this worker must not carry the work item out, in one line."""
 
     why: str
 
 
-Message = Begun | Told | Noted | Released | Learned | Remembered | Asked
+Message = TakenUp | EventTold | Noted | Released | Learned | Remembered | Question
 Answer = Claimed | Mapping[GitOid, Sha256] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """`key` names the errand, `attempt` the worker's turn at it."""
+class Envelope:
+    """`key` names the work item, `attempt` the worker's turn at it."""
 
     key: str
     attempt: str

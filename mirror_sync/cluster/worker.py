@@ -12,14 +12,14 @@ from typing import Any
 
 from distributed import Status, Worker, WorkerPlugin, get_worker
 
-from mirror_sync.cluster.link import quieten, resource
-from mirror_sync.cluster.messages import Deal, Letter, Parcel, decode, encode
+from mirror_sync.cluster.dask_library import quieten, resource
+from mirror_sync.cluster.messages import Deal, Dispatch, Envelope, decode, encode
 from mirror_sync.cluster.workplace import Workplace
 from mirror_sync.domain.events import Event
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import ClusterError
 
-GRACE = 8.0  # seconds that errands get to end cleanly
+GRACE = 8.0  # seconds that work items get to end cleanly
 CONNECT = 30  # seconds
 _LOOK = 0.05  # seconds between two looks at what is left
 _PLUGIN = "mirror-sync"
@@ -27,9 +27,9 @@ _PLUGIN = "mirror-sync"
 
 def take_up(body: bytes) -> bytes:
     """Runs in a thread of the worker."""
-    parcel = decode(body)
-    assert isinstance(parcel, Parcel)  # noqa: S101  nobody else submits this function
-    return encode(_workplace(get_worker()).run(parcel))
+    dispatch = decode(body)
+    assert isinstance(dispatch, Dispatch)  # noqa: S101  nobody else submits this function
+    return encode(_workplace(get_worker()).run(dispatch))
 
 
 def hear(number: int, body: bytes, dask_worker: Any = None) -> None:
@@ -38,7 +38,7 @@ def hear(number: int, body: bytes, dask_worker: Any = None) -> None:
 
 
 def halt(run: str, dask_worker: Any = None) -> None:
-    """A run has been stopped. Runs in the worker's event loop; a worker that is not ours has no such errand."""
+    """A run has been stopped. Runs in the worker's event loop; a worker that is not ours has no such work item."""
     if _PLUGIN in dask_worker.plugins:
         _workplace(dask_worker).halt(run)
 
@@ -58,12 +58,12 @@ def _workplace(worker: Any) -> Workplace:
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """What a worker process is: `errands` at once, over a site, whose sides are told by `sides`."""
+class WorkerRole:
+    """What a worker process is: `work_items` at once, over a context, whose sides are told by `sides`."""
 
-    site: Site
+    context: RunContext
     sides: Mapping[str, str]
-    errands: int
+    work_items: int
 
 
 class _Plugin(WorkerPlugin):
@@ -71,18 +71,18 @@ class _Plugin(WorkerPlugin):
 
     name = _PLUGIN
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: WorkerRole) -> None:
         self._post = post
         self.workplace: Workplace | None = None
 
     def setup(self, worker: Any) -> None:
-        def send(sender: str, letter: Letter) -> None:
-            worker.log_event(sender, encode(letter))
+        def send(sender: str, envelope: Envelope) -> None:
+            worker.log_event(sender, encode(envelope))
 
-        self.workplace = Workplace(self._post.site, self._post.sides, send, worker.address)
+        self.workplace = Workplace(self._post.context, self._post.sides, send, worker.address)
 
     def teardown(self, worker: Any) -> None:
-        """Also where the scheduler is lost: somebody else may have the errands already."""
+        """Also where the scheduler is lost: somebody else may have the work items already."""
         if self.workplace is not None:
             self.workplace.leave("the worker has stopped", 0)
 
@@ -94,7 +94,7 @@ class _Plugin(WorkerPlugin):
 class WorkerProcess:
     """Works for a scheduler until a signal comes, or the scheduler is lost."""
 
-    def __init__(self, address: str, post: Post) -> None:
+    def __init__(self, address: str, post: WorkerRole) -> None:
         self._address, self._post, self._plugin = address, post, _Plugin(post)
 
     def overhear(self, event: Event) -> None:
@@ -117,9 +117,9 @@ class WorkerProcess:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         worker = Worker(
             self._address,
-            nthreads=self._post.errands,
-            resources={resource(): self._post.errands},
-            memory_limit=0,  # ours is bounded by the site
+            nthreads=self._post.work_items,
+            resources={resource(): self._post.work_items},
+            memory_limit=0,  # ours is bounded by the context
             plugins=(self._plugin,),
             local_directory=folder,
             death_timeout=CONNECT,
@@ -132,7 +132,7 @@ class WorkerProcess:
         lost = asyncio.create_task(worker.finished())  # type: ignore[no-untyped-call]
         asked = asyncio.create_task(stopped.wait())
         await asyncio.wait({lost, asked}, return_when=asyncio.FIRST_COMPLETED)
-        self._post.site.stop.set()  # wakes who waits for a rate limit
+        self._post.context.stop.set()  # wakes who waits for a rate limit
         if not asked.done():
             raise ClusterError(f"the Dask scheduler at {self._address} was lost")
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What a worker process has: a site of its own, and the errands that it is at."""
+"""What a worker process has: a context of its own, and the work items that it is at."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mirror_sync.cluster.attempt import Attempt, Questions
-from mirror_sync.cluster.far import bench_from_afar
-from mirror_sync.cluster.messages import Answer, Begun, Deal, GivenBack, Letter, Message, Parcel, Refused
+from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, GivenBack, Message, Refused, TakenUp
+from mirror_sync.cluster.remote import remote_job_run
 from mirror_sync.domain.events import Called, Event, Retrying
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.engine.run import open_bench
-from mirror_sync.engine.site import Site
-from mirror_sync.engine.sync import Bench, run_errand
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync import JobRun, run_work_item
 from mirror_sync.errors import Interrupted
 
-Send = Callable[[str, Letter], None]  # to the coordinator of this name
+Send = Callable[[str, Envelope], None]  # to the coordinator of this name
 
-_HALTED = 1000  # runs that were stopped last: an errand that is still on its way here is of one of them
+_HALTED = 1000  # runs that were stopped last: a work item that is still on its way here is of one of them
 
 _log = structlog.get_logger("mirror_sync.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    parcel: Parcel
+class _RunningItem:
+    dispatch: Dispatch
     attempt: Attempt
 
 
 class Workplace:
-    """Runs errands, several at once, until it is left. Safe for many threads.
+    """Runs work items, several at once, until it is left. Safe for many threads.
 
     `sides` tell what each upstream and target of this machine's jobs.yaml is; `address` is the worker's own.
     """
 
-    def __init__(self, site: Site, sides: Mapping[str, str], send: Send, address: str) -> None:
-        self._site, self._sides, self._send, self._address = site, sides, send, address
+    def __init__(self, context: RunContext, sides: Mapping[str, str], send: Send, address: str) -> None:
+        self._context, self._sides, self._send, self._address = context, sides, send, address
         self._questions = Questions()
-        self._benches = _Benches(site)
-        self._turns: dict[str, _Turn] = {}
+        self._job_runs = _JobRuns(context)
+        self._turns: dict[str, _RunningItem] = {}
         self._halted: deque[str] = deque(maxlen=_HALTED)
         self._left = ""
         self._deals: dict[str, Deal] = {}
         self._quiet = threading.Condition()
 
-    def run(self, parcel: Parcel) -> RepoReport | GivenBack | Refused:
-        """Carry one errand out. What goes wrong with its repo is in the report."""
-        if wrong := self._stranger(parcel):
+    def run(self, dispatch: Dispatch) -> RepoReport | GivenBack | Refused:
+        """Carry one work item out. What goes wrong with its repo is in the report."""
+        if wrong := self._stranger(dispatch):
             return Refused(wrong)
-        if parcel.deal is not None:
-            self.deal(parcel.deal)
-        task = parcel.errand.task
-        with self._turn(parcel) as attempt:
+        if dispatch.deal is not None:
+            self.deal(dispatch.deal)
+        task = dispatch.work_item.task
+        with self._turn(dispatch) as attempt:
             if attempt is None:
                 return GivenBack(self._left or "its run was stopped")
             _log.info("errand.started", job=task.job.name, repo=str(task.repo), revision=task.revision)
             try:
-                report = self._carry_out(parcel, attempt)
+                report = self._carry_out(dispatch, attempt)
             except Interrupted:
                 report = None
             if report is None or report.outcome is RepoOutcome.INTERRUPTED:  # the coordinator knows what was kept
@@ -73,10 +73,10 @@ class Workplace:
             return report
 
     def overhear(self, event: Event) -> None:
-        """An observer of what is told of no errand: each coordinator with errands here hears of calls and retries."""
+        """An observer of what is told of no work item: coordinators of work items here hear of calls and retries."""
         if isinstance(event, Called | Retrying):
             with self._quiet:
-                turns = {turn.parcel.sender: turn.attempt for turn in self._turns.values()}
+                turns = {turn.dispatch.sender: turn.attempt for turn in self._turns.values()}
             for attempt in turns.values():
                 attempt.tell(event)
 
@@ -86,37 +86,37 @@ class Workplace:
             known = self._deals.get(told.sender)
             if known is None or known.number < told.number:
                 self._deals[told.sender] = told
-            self._site.portion.among = max(each.among for each in self._deals.values())
+            self._context.portion.among = max(each.among for each in self._deals.values())
 
     def drop(self, key: str) -> None:
-        """Nobody wants this errand any more."""
+        """Nobody wants this work item any more."""
         with self._quiet:
-            self._stop(lambda parcel: parcel.key == key)
+            self._stop(lambda dispatch: dispatch.key == key)
 
     def halt(self, run: str) -> None:
-        """A run was stopped: its errands end, keeping what was put, and none of it begins any more."""
+        """A run was stopped: its work items end, keeping what was put, and none of it begins any more."""
         with self._quiet:
             self._halted.append(run)
-            self._stop(lambda parcel: parcel.errand.run == run)
+            self._stop(lambda dispatch: dispatch.work_item.run == run)
 
     def leave(self, why: str, seconds: float) -> bool:
-        """All errands end, keeping what was put, and none begins any more; whether they did within so many seconds."""
+        """All work items end, keeping what was put, and none begins any more; whether they did in so many seconds."""
         with self._quiet:
             self._left = why
-            self._stop(lambda parcel: True)
+            self._stop(lambda dispatch: True)
             return self._quiet.wait_for(lambda: not self._turns, seconds)
 
-    def _stop(self, which: Callable[[Parcel], bool]) -> None:
+    def _stop(self, which: Callable[[Dispatch], bool]) -> None:
         for turn in self._turns.values():
-            if which(turn.parcel):
+            if which(turn.dispatch):
                 turn.attempt.stop.set()
 
     def answer(self, number: int, answer: Answer) -> None:
         self._questions.answer(number, answer)
 
-    def _stranger(self, parcel: Parcel) -> str:
-        """Why this machine must not touch the errand; empty when it may."""
-        for name, side in parcel.sides.items():
+    def _stranger(self, dispatch: Dispatch) -> str:
+        """Why this machine must not touch the work item; empty when it may."""
+        for name, side in dispatch.sides.items():
             if name not in self._sides:
                 return f"worker {self._address} has no {name} in its jobs.yaml; give all machines the same file"
             if self._sides[name] != side:
@@ -124,20 +124,20 @@ class Workplace:
         return ""
 
     @contextmanager
-    def _turn(self, parcel: Parcel) -> Iterator[Attempt | None]:
+    def _turn(self, dispatch: Dispatch) -> Iterator[Attempt | None]:
         """None when nothing of this run, or at all, is begun here any more."""
         number = uuid.uuid4().hex
 
         def post(message: Message) -> None:
-            self._send(parcel.sender, Letter(parcel.key, number, message))
+            self._send(dispatch.sender, Envelope(dispatch.key, number, message))
 
         attempt = Attempt(post, self._questions)
         with self._quiet:
-            if self._left or parcel.errand.run in self._halted:
+            if self._left or dispatch.work_item.run in self._halted:
                 attempt.stop.set()
             else:
-                self._turns[number] = _Turn(parcel, attempt)
-                attempt.say(Begun(self._address))
+                self._turns[number] = _RunningItem(dispatch, attempt)
+                attempt.say(TakenUp(self._address))
         try:
             yield None if attempt.stop.is_set() else attempt
         finally:
@@ -145,32 +145,32 @@ class Workplace:
                 self._turns.pop(number, None)
                 self._quiet.notify_all()
 
-    def _carry_out(self, parcel: Parcel, attempt: Attempt) -> RepoReport:
-        errand = parcel.errand
-        with self._benches.of(errand.run, errand.task.job) as shared:
-            return run_errand(replace(bench_from_afar(shared, attempt), jobs=errand.jobs), errand)
+    def _carry_out(self, dispatch: Dispatch, attempt: Attempt) -> RepoReport:
+        work_item = dispatch.work_item
+        with self._job_runs.of(work_item.run, work_item.task.job) as shared:
+            return run_work_item(replace(remote_job_run(shared, attempt), jobs=work_item.jobs), work_item)
 
 
-class _Benches:
-    """The errands of one job in one run share a bench, so that `workers` bounds the job's files in flight here."""
+class _JobRuns:
+    """The work items of one job in one run share a job run, so that `workers` bounds the job's files in flight here."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._open: dict[tuple[str, str], tuple[Bench, ExitStack]] = {}
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._open: dict[tuple[str, str], tuple[JobRun, ExitStack]] = {}
         self._users: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, run: str, job: Job) -> Iterator[Bench]:
+    def of(self, run: str, job: Job) -> Iterator[JobRun]:
         key = (run, job.name)
         with self._lock:
             if key not in self._open:
                 stack = ExitStack()
-                self._open[key] = (stack.enter_context(open_bench(self._site, run, job, ())), stack)
+                self._open[key] = (stack.enter_context(open_job_run(self._context, run, job, ())), stack)
             self._users[key] = self._users.get(key, 0) + 1
-            bench, stack = self._open[key]
+            job_run, stack = self._open[key]
         try:
-            yield bench
+            yield job_run
         finally:
             with self._lock:
                 self._users[key] -= 1

@@ -10,9 +10,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from mirror_sync.config import engines, resolve
+from mirror_sync.config.base_model import Keys
 from mirror_sync.config.clashes import Numbered, clashes, repetitions
-from mirror_sync.config.findings import Finding, Trail, listed, meant, quoted, spoken
-from mirror_sync.config.keys import Keys
+from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.licenses import doubt
 from mirror_sync.config.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.scalars import NAME
@@ -176,7 +176,7 @@ def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:
 def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
     plural = f"{trail[-1]}s"
     there = f"{plural} has {listed(known, 'and')}" if known else f"{plural} names none"
-    return Finding(trail, f"{quoted(name)} is not under {plural}{meant(name, known) or f'; {there}'}")
+    return Finding(trail, f"{quoted(name)} is not under {plural}{nearest_word(name, known) or f'; {there}'}")
 
 
 def warnings(file: File, draft: Draft) -> Iterator[Finding]:
@@ -262,7 +262,7 @@ def _idle_approvals(trail: Trail, entry: LicensesEntry, jobs: Sequence[Job]) -> 
         if not any(job.names(repo) for job in jobs):
             who = "no job names it" if len(jobs) != 1 else f"job {jobs[0].name} does not name it"
             named = (pattern for job in jobs for pattern in job.repos if not pattern.is_glob)
-            near = nearest.meant(RepoPattern(repo.kind, repo.id), named)
+            near = nearest.did_you_mean(RepoPattern(repo.kind, repo.id), named)
             message = f"{quoted(repo)} is approved, and {denials(jobs, repo) or who}{near}"
             yield Finding((*trail, "approved", index, "repo"), message)
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror_sync.config import addresses
-from mirror_sync.config.files import read_text
+from mirror_sync.config import address_values
+from mirror_sync.config.endpoints import EndpointEntry, HubEntry
 from mirror_sync.config.findings import Finding, Trail
 from mirror_sync.config.model import File
 from mirror_sync.config.settings import HubUpstream, S3Target, Settings
-from mirror_sync.config.sides import EndpointEntry, HubEntry
-from mirror_sync.domain.notices import Post
+from mirror_sync.config.text_file import read_text
+from mirror_sync.domain.notices import HookPost
 from mirror_sync.domain.url import Url
 
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
@@ -40,7 +40,7 @@ def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
         if not isinstance(file, str):
             continue
         try:
-            tokens[place] = _token(base / addresses.folder(file).path)
+            tokens[place] = _token(base / address_values.folder(file).path)
         except ValueError as error:
             faults.append(Finding(place, f"{error}; write the path of a file with the token"))
     return TokenFiles(tokens, tuple(faults))
@@ -94,7 +94,7 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             yield Finding(("targets", name, "endpoint_url"), message)
     for turn, hooks in settings.hooks.items():
         for index, hook in enumerate(hooks):
-            if isinstance(hook, Post) and _is_open(hook.url):
+            if isinstance(hook, HookPost) and _is_open(hook.url):
                 message = "is plain http: who reads the address on the way can post there, too; write an https address"
                 yield Finding(("on", turn, index, "post"), message)
 

@@ -20,8 +20,8 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from mirror_sync.config.files import MISSING, read_text
-from mirror_sync.config.findings import Findings, Place, Trail, quoted
+from mirror_sync.config.findings import FilePosition, Findings, Trail, quoted
+from mirror_sync.config.text_file import MISSING, read_text
 from mirror_sync.errors import ConfigError, Fault
 
 _MAX_NODES = 200_000
@@ -32,17 +32,17 @@ _UNFIT = re.compile("[\0\ud800-\udfff]")  # an escape can name what no text may 
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """A file's plain values; `keys` and `values` say where each stands. `faults` did not stop the reading."""
 
     file: str
     value: object
-    keys: Mapping[Trail, Place]
-    values: Mapping[Trail, Place]
+    keys: Mapping[Trail, FilePosition]
+    values: Mapping[Trail, FilePosition]
     faults: Findings
 
 
-def read(path: Path) -> Document:
+def read(path: Path) -> YamlDocument:
     """Read and unfold a YAML file. ConfigError, with one fault, when there is nothing to go on with."""
     try:
         text = read_text(path)
@@ -60,10 +60,10 @@ def _alone(path: Path, message: str, line: int = 1, column: int = 1) -> ConfigEr
     return ConfigError((Fault(str(path), line, column, "", message),))
 
 
-def _compose(path: Path, text: str) -> tuple[Node | None, Mapping[Place, str]]:
+def _compose(path: Path, text: str) -> tuple[Node | None, Mapping[FilePosition, str]]:
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _YamlLoader(text)
         return loader.get_single_node(), loader.tags
     except yaml.MarkedYAMLError as error:
         message, place = _cause(text, error)
@@ -78,12 +78,12 @@ def _compose(path: Path, text: str) -> tuple[Node | None, Mapping[Place, str]]:
         raise _alone(path, "an escape or directive here names no character", line, column) from None
 
 
-def _place_of(text: str, position: int) -> Place:
+def _place_of(text: str, position: int) -> FilePosition:
     before = text[:position]
-    return Place(before.count("\n") + 1, position - before.rfind("\n"))
+    return FilePosition(before.count("\n") + 1, position - before.rfind("\n"))
 
 
-def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Place]:
+def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, FilePosition]:
     """What is wrong, and where. A parser says where it noticed, which may be lines after the slip of the pen."""
     problem, within = error.problem or "", error.context or ""
     began, noticed = error.context_mark, error.problem_mark
@@ -99,8 +99,8 @@ def _cause(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Place]:
     return _plainly(problem), _mark((began if "unexpected end of stream" in problem else None) or noticed)
 
 
-def _mark(mark: Mark | None) -> Place:
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+def _mark(mark: Mark | None) -> FilePosition:
+    return FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
 
 
 _SIGILS = {"*": "*.bin", "&": "&name", "!": "!org/name"}  # with an example of text that begins so
@@ -118,7 +118,7 @@ def _bare(text: str, began: Mark, noticed: Mark) -> int | None:
     return next((match.start("sigil") for match in found if match["sigil"]), None)
 
 
-def _stray_colon(text: str, noticed: Mark) -> tuple[str, Place]:
+def _stray_colon(text: str, noticed: Mark) -> tuple[str, FilePosition]:
     """A key where a value ends that began in a line above: that line lacks its colon, or this one stands too deep."""
     lines = text.splitlines()[: noticed.line + 1]
     key = lines[noticed.line][: noticed.column]
@@ -126,8 +126,8 @@ def _stray_colon(text: str, noticed: Mark) -> tuple[str, Place]:
     if above is None or not _LONE_KEY.fullmatch(key):
         return _plainly("mapping values are not allowed"), _mark(noticed)
     if _HAS_COLON.search(lines[above]):
-        return _plainly("expected <block end>"), Place(noticed.line + 1, _margin(key) + 1)
-    return _without_colon(lines[above]), Place(above + 1, _margin(lines[above]) + 1)
+        return _plainly("expected <block end>"), FilePosition(noticed.line + 1, _margin(key) + 1)
+    return _without_colon(lines[above]), FilePosition(above + 1, _margin(lines[above]) + 1)
 
 
 _LONE_KEY = re.compile(r"\s*[A-Za-z0-9._\-]+\s*")
@@ -187,7 +187,7 @@ _Resolver.add_implicit_resolver(f"{_CORE}int", re.compile(r"[-+]?[0-9]{1,18}$"),
 _Resolver.add_implicit_resolver(f"{_CORE}float", re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}$"), list("-+0123456789"))
 
 
-class _Loader(Reader, Scanner, Parser, Composer, _Resolver):
+class _YamlLoader(Reader, Scanner, Parser, Composer, _Resolver):
     """PyYAML up to its tree of nodes, which notes the tags it meets: afterwards they look like resolved ones."""
 
     def __init__(self, text: str) -> None:
@@ -196,12 +196,12 @@ class _Loader(Reader, Scanner, Parser, Composer, _Resolver):
         Parser.__init__(self)
         Composer.__init__(self)
         _Resolver.__init__(self)
-        self.tags: dict[Place, str] = {}
+        self.tags: dict[FilePosition, str] = {}
 
     def compose_node(self, parent: Node | None, index: object) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it bare
         if getattr(event, "tag", None) is not None:
-            self.tags[Place(event.start_mark.line + 1, event.start_mark.column + 1)] = event.tag
+            self.tags[FilePosition(event.start_mark.line + 1, event.start_mark.column + 1)] = event.tag
         return super().compose_node(parent, index)  # type: ignore[arg-type]  # the stubs know no sequence's index
 
 
@@ -210,20 +210,20 @@ class _Walk:
     """From nodes to plain values; every value an alias repeats is built anew, with its own trail."""
 
     file: str
-    tags: Mapping[Place, str]
-    keys: dict[Trail, Place] = field(default_factory=dict)
-    values: dict[Trail, Place] = field(default_factory=dict)
+    tags: Mapping[FilePosition, str]
+    keys: dict[Trail, FilePosition] = field(default_factory=dict)
+    values: dict[Trail, FilePosition] = field(default_factory=dict)
     faults: Findings = field(default_factory=Findings)
 
-    def document(self, node: MappingNode) -> Document:
+    def document(self, node: MappingNode) -> YamlDocument:
         for place, tag in self.tags.items():
             known = tag.startswith(_CORE)
             self.faults.add((), _NO_TAGS if known else f"{_wants_quotes('!')}; tags are not read here", place)
         value = self._value(node, ())
-        return Document(self.file, value, self.keys, self.values, self.faults)
+        return YamlDocument(self.file, value, self.keys, self.values, self.faults)
 
     def _value(self, node: Node, trail: Trail) -> object:
-        self.values[trail] = Place.of(node)
+        self.values[trail] = FilePosition.of(node)
         self._stay_bounded(node, trail)
         if isinstance(node, MappingNode):
             return {key: self._value(child, (*trail, key)) for key, child in self._entries(node, trail)}
@@ -232,7 +232,7 @@ class _Walk:
         return self._scalar(node, trail)
 
     def _stay_bounded(self, node: Node, trail: Trail) -> None:
-        place = Place.of(node)
+        place = FilePosition.of(node)
         if len(trail) > _MAX_DEPTH:
             message = f"the file is nested deeper than {_MAX_DEPTH} levels, or an alias contains itself"
             raise _alone(Path(self.file), message, place.line, place.column)
@@ -242,9 +242,9 @@ class _Walk:
 
     def _entries(self, node: MappingNode, trail: Trail) -> Iterator[tuple[str, Node]]:
         """The sound entries of a mapping; the others are faults."""
-        seen: dict[str, Place] = {}
+        seen: dict[str, FilePosition] = {}
         for key_node, value_node in node.value:
-            place, key = Place.of(key_node), self._key(key_node, trail)
+            place, key = FilePosition.of(key_node), self._key(key_node, trail)
             if key is None:
                 continue
             if key in seen:
@@ -256,7 +256,7 @@ class _Walk:
             yield key, value_node
 
     def _key(self, node: Node, trail: Trail) -> str | None:
-        place = Place.of(node)
+        place = FilePosition.of(node)
         if not isinstance(node, ScalarNode):
             self.faults.add(trail, "a key must be text; a list or mapping stands here", place)
         elif node.tag != f"{_CORE}str":

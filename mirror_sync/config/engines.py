@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from mirror_sync.config import scalars
+from mirror_sync.config.base_model import Keys
 from mirror_sync.config.findings import Finding
-from mirror_sync.config.keys import Keys
 
 
 class EngineEntry(Keys):

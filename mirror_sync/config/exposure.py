@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from stat import S_IMODE, S_IROTH, S_IXOTH
 
-from mirror_sync.config import addresses
+from mirror_sync.config import address_values
 from mirror_sync.config.credentials import texts_of_secrets
 from mirror_sync.config.findings import Finding, Trail, quoted
 
@@ -25,7 +25,7 @@ def doubts(written: object, tree: Mapping[str, object], files: Iterable[Trail], 
             )
     for trail in files:
         name = _at(tree, trail)
-        mode = _open_mode(path.absolute().parent / addresses.folder(name).path)
+        mode = _open_mode(path.absolute().parent / address_values.folder(name).path)
         if mode:
             yield Finding(trail, f"{quoted(name)} may be read by everybody here ({mode}); chmod 600 it")
 

@@ -16,7 +16,7 @@ _SHOWN = 60  # characters of a value that a message repeats
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 
 
-class Place(NamedTuple):
+class FilePosition(NamedTuple):
     """A line and a column, both from 1."""
 
     line: int
@@ -33,7 +33,7 @@ class Finding:
 
     trail: Trail
     message: str
-    place: Place | None = None
+    place: FilePosition | None = None
     key: bool = False
 
 
@@ -44,7 +44,7 @@ class Findings:
         self._all: list[Finding] = []
         self._trails: set[Trail] = set()
 
-    def add(self, trail: Trail, message: str, place: Place | None = None) -> None:
+    def add(self, trail: Trail, message: str, place: FilePosition | None = None) -> None:
         """Add a finding; one with a place of its own says nothing about the value of its trail."""
         self._all.append(Finding(trail, message, place))
         if place is None:
@@ -91,7 +91,7 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def nearest_word(word: str, known: Iterable[str]) -> str:
     """`; did you mean x?` for the nearest known word, empty when none is near."""
     near = get_close_matches(word.lower()[:_SHOWN], list(known), n=1, cutoff=0.72)
     return f"; did you mean {near[0]}?" if near else ""

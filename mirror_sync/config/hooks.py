@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, Field, SecretStr, Tag
 
 from mirror_sync.config import scalars
-from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.base_model import UNION, Keys
 from mirror_sync.domain.notices import Shape
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from mirror_sync.config.findings import meant, quoted
+from mirror_sync.config.findings import nearest_word, quoted
 from mirror_sync.domain.policy import NAMED_ONLY
 
 KNOWN = frozenset(
@@ -51,7 +51,7 @@ def doubt(text: str) -> str | None:
     if not found or found in KNOWN or found.startswith("other:"):
         return None
     version = _of_version(found)
-    near = f"; did you mean {version}?" if version else meant(found, sorted(KNOWN))
+    near = f"; did you mean {version}?" if version else nearest_word(found, sorted(KNOWN))
     return f"{quoted(text.strip())} is no licence id that the Hub is known to use{near}"
 
 

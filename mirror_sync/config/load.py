@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config import checks, credentials, exposure, places, resolve, wording
-from mirror_sync.config.document import Document, read
-from mirror_sync.config.expand import Expansion
-from mirror_sync.config.findings import Finding, Findings, Place, Trail, spoken
-from mirror_sync.config.keys import Keys
+from mirror_sync.config import checks, credentials, exposure, resolve, target_identity, wording
+from mirror_sync.config.base_model import Keys
+from mirror_sync.config.document import YamlDocument, read
+from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, spoken
 from mirror_sync.config.model import File
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.variables import Expansion
 from mirror_sync.errors import ConfigError, Fault
 
 _LONGEST = 600  # characters of a message
@@ -36,7 +36,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(credentials.faults(tree))
     found.extend(tokens.faults)
     found.extend(checks.faults(draft))
-    found.extend(places.faults(tree, base))
+    found.extend(target_identity.faults(tree, base))
     if file is None or len(found):
         wrong = {finding.trail for finding in found}
         odd = (doubt for doubt in checks.license_doubts(draft) if doubt.trail not in wrong)
@@ -44,8 +44,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
     doubts = [
         *checks.warnings(file, draft),
-        *places.doubts(tree, base),
-        *places.openness(settings.state_dir),
+        *target_identity.doubts(tree, base),
+        *target_identity.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
         *credentials.ways(file, settings),
         *exposure.doubts(document.value, tree, tokens.tokens, path),
@@ -88,14 +88,14 @@ def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[Trail
     )
 
 
-def _faults(found: Iterable[Finding], document: Document, secrets: Iterable[str]) -> tuple[Fault, ...]:
+def _faults(found: Iterable[Finding], document: YamlDocument, secrets: Iterable[str]) -> tuple[Fault, ...]:
     """Findings as faults: placed, sorted by place, told once, free of secrets."""
     kept = tuple(secrets)
     faults = {_fault(finding, document, kept) for finding in found}
     return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column, fault.where, fault.message)))
 
 
-def _fault(finding: Finding, document: Document, secrets: tuple[str, ...]) -> Fault:
+def _fault(finding: Finding, document: YamlDocument, secrets: tuple[str, ...]) -> Fault:
     place = finding.place or _nearest(finding, document)
     message = credentials.redacted(finding.message, secrets)
     if len(message) > _LONGEST:
@@ -104,7 +104,7 @@ def _fault(finding: Finding, document: Document, secrets: tuple[str, ...]) -> Fa
     return Fault(document.file, place.line, place.column, where, message)
 
 
-def _nearest(finding: Finding, document: Document) -> Place:
+def _nearest(finding: Finding, document: YamlDocument) -> FilePosition:
     """Where the value (or key) stands; for a key that is missing, where the mapping does that misses it."""
     trail = finding.trail
     if finding.key and trail in document.keys:

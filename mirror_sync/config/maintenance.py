@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mirror_sync.config import scalars
-from mirror_sync.config.keys import Keys
+from mirror_sync.config.base_model import Keys
 
 
 class PruneEntry(Keys):

@@ -12,22 +12,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from mirror_sync.config import hours, scalars
+from mirror_sync.config import scalars, window_values
+from mirror_sync.config.base_model import UNION, Keys
+from mirror_sync.config.catalogue_entry import CatalogueEntry
+from mirror_sync.config.endpoints import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
 from mirror_sync.config.engines import EngineEntry
 from mirror_sync.config.hooks import OnEntry
-from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.limit_entries import BandwidthEntry
 from mirror_sync.config.maintenance import MaintenanceEntry
-from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.select import SelectEntry
-from mirror_sync.config.sides import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
-from mirror_sync.config.site import SiteEntry
 from mirror_sync.domain.bandwidth import Window
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.policy import Missing
 
 OnlyText = Annotated[
     tuple[Window, ...],
-    PlainValidator(hours.only),
+    PlainValidator(window_values.only),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 _BESIDE = "stands beside every, where only one can be; remove it or every"
@@ -296,8 +296,8 @@ class File(Keys):
         description="Who brings changed repos up to date; this process alone when left out.",
         examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
     )
-    site: SiteEntry = Field(
-        default_factory=SiteEntry,
+    site: CatalogueEntry = Field(
+        default_factory=CatalogueEntry,
         description="The catalogue that is published beside what is mirrored.",
         examples=[{"enabled": False}],
     )

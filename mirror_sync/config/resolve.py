@@ -9,10 +9,22 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from mirror_sync.config.addresses import Listen
+from mirror_sync.config.address_values import Listen
+from mirror_sync.config.catalogue_entry import CatalogueEntry
+from mirror_sync.config.endpoints import (
+    BucketEntry,
+    DirectoryEntry,
+    EndpointEntry,
+    FolderEntry,
+    FrontEntry,
+    HttpEntry,
+    HubEntry,
+    TimeoutsEntry,
+)
 from mirror_sync.config.engines import WAIT, EngineEntry
 from mirror_sync.config.findings import Trail
 from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
+from mirror_sync.config.limit_entries import BandwidthEntry
 from mirror_sync.config.maintenance import MaintenanceEntry, PruneEntry
 from mirror_sync.config.model import (
     CronEntry,
@@ -24,8 +36,8 @@ from mirror_sync.config.model import (
     RetentionEntry,
     ScheduleEntry,
 )
-from mirror_sync.config.rations import BandwidthEntry
 from mirror_sync.config.settings import (
+    CatalogueSettings,
     DaskEngine,
     DirectoryTarget,
     DirectoryUpstream,
@@ -35,27 +47,15 @@ from mirror_sync.config.settings import (
     HubUpstream,
     Maintenance,
     S3Target,
-    SiteSettings,
     Target,
     Upstream,
 )
-from mirror_sync.config.sides import (
-    BucketEntry,
-    DirectoryEntry,
-    EndpointEntry,
-    FolderEntry,
-    FrontEntry,
-    HttpEntry,
-    HubEntry,
-    TimeoutsEntry,
-)
-from mirror_sync.config.site import SiteEntry
 from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.gone import OnGone
 from mirror_sync.domain.guard import Guard
 from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.notices import Command, Hook, Hooks, Post, Turn
+from mirror_sync.domain.notices import Hook, HookCommand, HookPost, Hooks, StateChange
 from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern
 from mirror_sync.domain.retention import Retention
@@ -150,14 +150,14 @@ def front(entry: FrontEntry) -> FrontSettings:
 
 def hooks(entry: OnEntry) -> Hooks:
     """By change; a change that nobody is told of is left out."""
-    named = {turn: tuple(map(_hook, getattr(entry, turn))) for turn in Turn}
+    named = {turn: tuple(map(_hook, getattr(entry, turn))) for turn in StateChange}
     return {turn: found for turn, found in named.items() if found}
 
 
 def _hook(entry: CommandEntry | PostEntry) -> Hook:
     if isinstance(entry, CommandEntry):
-        return Command(entry.run, entry.timeout, entry.env)
-    return Post(entry.post.get_secret_value(), entry.shape, entry.timeout)
+        return HookCommand(entry.run, entry.timeout, entry.env)
+    return HookPost(entry.post.get_secret_value(), entry.shape, entry.timeout)
 
 
 def http(entry: HttpEntry) -> HttpSettings | None:
@@ -165,9 +165,9 @@ def http(entry: HttpEntry) -> HttpSettings | None:
     return None if entry.listen is None else HttpSettings(entry.listen.host, entry.listen.port, secret or None)
 
 
-def site(entry: SiteEntry, front: FrontEntry) -> SiteSettings | None:
+def site(entry: CatalogueEntry, front: FrontEntry) -> CatalogueSettings | None:
     """None where it is switched off."""
-    return SiteSettings(entry.name or "", entry.url or front.url or "") if entry.enabled else None
+    return CatalogueSettings(entry.name or "", entry.url or front.url or "") if entry.enabled else None
 
 
 def maintenance(entry: MaintenanceEntry) -> Maintenance:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from mirror_sync.config import addresses, figures, times
-from mirror_sync.config.findings import meant, quoted
+from mirror_sync.config import address_values, quantities, time_values
+from mirror_sync.config.findings import nearest_word, quoted
 from mirror_sync.config.licenses import allowed_id, license_id
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.refs import name_fault
@@ -77,7 +77,7 @@ def sentence(text: str) -> str:
 
 def path(text: str) -> str:
     """A plain path."""
-    return addresses.folder(text).path
+    return address_values.folder(text).path
 
 
 def revision(text: str) -> str:
@@ -98,12 +98,12 @@ def pattern(text: str) -> str:
 
 def server(text: str) -> str:
     """The address of an S3-compatible store; empty for AWS's own."""
-    return addresses.endpoint(text, "http://127.0.0.1:9000") if text else ""
+    return address_values.endpoint(text, "http://127.0.0.1:9000") if text else ""
 
 
 def front(text: str) -> str:
     """The address at which clients find a front; empty for not given."""
-    return addresses.front(text) if text else ""
+    return address_values.front(text) if text else ""
 
 
 def origins(value: object) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def origins(value: object) -> tuple[str, ...]:
         return ("*",) if value == "*" else ()
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
         raise ValueError('must be "*", off, or a list of origins; write cors: ["https://app.example.org"]')
-    return tuple(dict.fromkeys(map(addresses.origin, value)))
+    return tuple(dict.fromkeys(map(address_values.origin, value)))
 
 
 def argument(text: str) -> str:
@@ -138,10 +138,10 @@ def _hook_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def own_listen(text: str) -> addresses.Listen | None:
+def own_listen(text: str) -> address_values.Listen | None:
     """Where the daemon's own HTTP listens; None for nowhere."""
     try:
-        return None if text == "none" else addresses.listen(text, 9108)
+        return None if text == "none" else address_values.listen(text, 9108)
     except ValueError as error:
         raise ValueError(f"{error}, or none") from error
 
@@ -173,7 +173,7 @@ def hub_kind(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("must be huggingface or directory")  # noqa: TRY004  pydantic takes ValueError
     if value != "huggingface":
-        hint = meant(value, ["huggingface", "directory"]) or "; write huggingface or directory"
+        hint = nearest_word(value, ["huggingface", "directory"]) or "; write huggingface or directory"
         raise ValueError(f"{quoted(value)} is no kind of upstream{hint}")
     return value
 
@@ -187,32 +187,32 @@ Accepted = Annotated[str, from_text(accepted), TEXT]
 FilePath = Annotated[str, from_text(path), TEXT]
 HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]
-Endpoint = Annotated[str, from_text(partial(addresses.endpoint)), TEXT]
+Endpoint = Annotated[str, from_text(partial(address_values.endpoint)), TEXT]
 ServerUrl = Annotated[str, from_text(server), TEXT]
 FrontUrl = Annotated[str, from_text(front), TEXT]
 Variable = Annotated[str, from_text(variable), TEXT]
 Argument = Annotated[str, from_text(argument), TEXT]
-SchedulerAddress = Annotated[str, from_text(addresses.scheduler), TEXT]
+SchedulerAddress = Annotated[str, from_text(address_values.scheduler), TEXT]
 Account = Annotated[str, from_text(account), TEXT]
-FolderUrl = Annotated[addresses.Folder, from_text(addresses.folder), TEXT]
-BucketUrl = Annotated[addresses.Bucket, from_text(addresses.bucket), TEXT]
-ListenAddress = Annotated[addresses.Listen, from_text(addresses.listen), TEXT]
-OwnListen = Annotated[addresses.Listen | None, from_text(own_listen), TEXT]
-Interval = Annotated[timedelta, PlainValidator(times.interval), TEXT]
-Duration = Annotated[timedelta, PlainValidator(times.duration), TEXT]
-Size = Annotated[int, PlainValidator(figures.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
-Rate = Annotated[int, PlainValidator(figures.rate), TEXT]
-Share = Annotated[float, PlainValidator(figures.share), TEXT]
-Part = Annotated[float, PlainValidator(figures.part), TEXT]
-Reserve = Annotated[float, PlainValidator(partial(figures.share, most=90)), TEXT]  # some must be left for us
+FolderUrl = Annotated[address_values.FolderAddress, from_text(address_values.folder), TEXT]
+BucketUrl = Annotated[address_values.BucketAddress, from_text(address_values.bucket), TEXT]
+ListenAddress = Annotated[address_values.Listen, from_text(address_values.listen), TEXT]
+OwnListen = Annotated[address_values.Listen | None, from_text(own_listen), TEXT]
+Interval = Annotated[timedelta, PlainValidator(time_values.interval), TEXT]
+Duration = Annotated[timedelta, PlainValidator(time_values.duration), TEXT]
+Size = Annotated[int, PlainValidator(quantities.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
+Rate = Annotated[int, PlainValidator(quantities.rate), TEXT]
+Share = Annotated[float, PlainValidator(quantities.share), TEXT]
+Part = Annotated[float, PlainValidator(quantities.part), TEXT]
+Reserve = Annotated[float, PlainValidator(partial(quantities.share, most=90)), TEXT]  # some must be left for us
 Count = Annotated[
     int,
-    PlainValidator(figures.count),
+    PlainValidator(quantities.count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 999_999}, VARIABLE]}),
 ]
 Switch = Annotated[
     bool,
-    PlainValidator(figures.switch),
+    PlainValidator(quantities.switch),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}, VARIABLE]}),
 ]
 Origins = Annotated[
@@ -222,8 +222,8 @@ Origins = Annotated[
         {"anyOf": [{"enum": ["*", "off"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}, VARIABLE]}
     ),
 ]
-Crontab = Annotated[str, from_text(times.crontab), TEXT]
-Zone = Annotated[str, from_text(times.zone), TEXT]
+Crontab = Annotated[str, from_text(time_values.crontab), TEXT]
+Zone = Annotated[str, from_text(time_values.zone), TEXT]
 RepoEntry = Annotated[RepoPattern | Denial, from_text(parse_entry), TEXT]
 RepoId = Annotated[Repo, from_text(Repo.parse), TEXT]
 Revision = Annotated[str, from_text(revision), TEXT]

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from mirror_sync.config import scalars
+from mirror_sync.config.base_model import Keys
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import Keys
 from mirror_sync.config.licenses import license_id
 from mirror_sync.domain.policy import NAMED_ONLY
 from mirror_sync.domain.ranking import MOST_RANKED, Ranking, Sort

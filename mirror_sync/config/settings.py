@@ -127,7 +127,7 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteSettings:
+class CatalogueSettings:
     """The catalogue: what the operator calls the mirror, and where people find it; empty where nothing is said."""
 
     name: str = ""
@@ -182,5 +182,5 @@ class Settings:
     connections: int | None = None
     http: HttpSettings | None = HttpSettings()
     engine: DaskEngine | None = None
-    site: SiteSettings | None = SiteSettings()
+    site: CatalogueSettings | None = CatalogueSettings()
     maintenance: Maintenance = Maintenance()

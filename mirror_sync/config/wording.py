@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mirror_sync.config.findings import Finding, Trail, listed, meant, quoted
-from mirror_sync.config.keys import UNION, Keys
+from mirror_sync.config.base_model import UNION, Keys
+from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted
 from mirror_sync.config.schema import json_schema
 
 _KEY_ITSELF = "[key]"  # how pydantic ends the trail of a mapping's key
@@ -104,13 +104,13 @@ def _unknown(key: str, judge: type[Keys] | None) -> str:
         return judge.elsewhere[key]
     known = list(judge.model_fields)
     here = f"the keys here are {listed(known, 'and')}" if len(known) > 1 else f"the only key here is {known[0]}"
-    return "this key is not known" + (meant(key, known) or f"; {here}")
+    return "this key is not known" + (nearest_word(key, known) or f"; {here}")
 
 
 def _choice(value: object, words: list[str]) -> str:
     """A value that is none of some words. Only text is repeated: the rest is not what was meant at all."""
     what = f"{quoted(value)} is not {listed(words)}" if isinstance(value, str) else f"must be {listed(words)}"
-    return what + (meant(value, words) if isinstance(value, str) else "")
+    return what + (nearest_word(value, words) if isinstance(value, str) else "")
 
 
 def value_at(tree: object, trail: Trail) -> object:

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from mirror_sync.daemon.asked import Begun, State
+from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.errors import MirrorError, UsageError
 from mirror_sync.owners import PRIVATE, cause, with_hindrance
 
@@ -30,7 +30,7 @@ _PATIENCE = 5.0  # seconds that the other end gets
 _LAST = 1.0  # seconds that a request gets when the daemon ends
 _OWNER_ONLY = 0o600
 
-Trigger = Callable[[str], tuple[Begun, ...]]
+Trigger = Callable[[str], tuple[Started, ...]]
 _log = structlog.get_logger()
 
 
@@ -57,7 +57,7 @@ def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
         yield
 
 
-def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Begun, ...]:
+def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Started, ...]:
     """Ask the daemon that has this state folder. ConnectionError when there is none; UsageError when it refuses."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, _short(folder) as path:
@@ -72,7 +72,7 @@ def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Begun, ...]:
         raise ConnectionError(said) from error
     if "error" in answer:
         raise UsageError(str(answer["error"]))
-    return tuple(Begun(one["job"], one["repo"], State(one["state"])) for one in answer["begun"])
+    return tuple(Started(one["job"], one["repo"], RequestState(one["state"])) for one in answer["begun"])
 
 
 def _listener(folder: Path, stack: ExitStack) -> socket.socket:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mirror_sync.observers.ledger import Page
+from mirror_sync.observers.ledger import MetricsSnapshot
 from mirror_sync.observers.readings import Due
 
 BEAT = 5.0  # seconds between two signs of life of the scheduler
@@ -47,12 +47,12 @@ class Readiness:
         return not self.missing
 
 
-def readiness(page: Page, jobs: Mapping[str, Due], stop: threading.Event) -> Readiness:
+def readiness(page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event) -> Readiness:
     """Ready: not stopping, every job that was due has ended a run (also one before this start), all targets answer."""
     return Readiness(dict(_missing(page, jobs, stop)))
 
 
-def _missing(page: Page, jobs: Mapping[str, Due], stop: threading.Event) -> Iterator[tuple[str, str]]:
+def _missing(page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event) -> Iterator[tuple[str, str]]:
     if stop.is_set():
         yield "daemon", "it is stopping"
     for name, due in jobs.items():

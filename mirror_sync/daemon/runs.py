@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from mirror_sync.daemon.asked import Begun, Lane, State, Waiting, passed_over
-from mirror_sync.daemon.watch import Watched
+from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
+from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.events import Care, Observer, RunAborted
 from mirror_sync.domain.job import Job, denials
-from mirror_sync.domain.nearest import meant
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import MirrorError, UsageError
@@ -28,7 +28,7 @@ AT_ONCE = 4  # runs that were asked for, beside those that are due
 _log = structlog.get_logger()
 
 
-class Syncs(Watched, Protocol):
+class Syncs(WatchedMirror, Protocol):
     """What the daemon needs of a mirror. Safe for several threads."""
 
     def sync(
@@ -74,8 +74,8 @@ class Runs:
     ) -> None:
         self._stop, self._tell, self._on_change, self._learn = stop, tell, on_change, learn
         self._changed = threading.Condition()
-        self._running: dict[Lane, Syncs] = {}
-        self._waiting = Waiting()
+        self._running: dict[Slot, Syncs] = {}
+        self._waiting = RequestQueue()
         self._current: tuple[Settings, Syncs] | None = None
         self._retired: list[Syncs] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, "asked")
@@ -108,11 +108,11 @@ class Runs:
         A time that comes late, outside of its hours, waits for the next ones; so does a paused job.
         """
         if not self._is_paused(name):
-            self._run(Lane(name, whole=True), asked=False)
+            self._run(Slot(name, whole=True), asked=False)
 
     def tend(self, care: Care) -> None:
         """Verify or prune all targets, in this thread; not where that goes on already."""
-        lane = Lane(f"({care})", whole=True)  # no job can be named so
+        lane = Slot(f"({care})", whole=True)  # no job can be named so
         with self._changed:
             if self._current is None or self._stop.is_set() or lane in self._running:
                 return
@@ -125,7 +125,7 @@ class Runs:
         finally:
             self._end(lane)
 
-    def ask(self, text: str) -> tuple[Begun, ...]:
+    def ask(self, text: str) -> tuple[Started, ...]:
         """Start the job of that name, or the repo in every job that names it. UsageError where there is none."""
         named = {job.name: job for job in self._jobs()}
         if text in named:
@@ -144,24 +144,25 @@ class Runs:
 
     def _meant(self, repo: Repo) -> str:
         patterns = (pattern for job in self._jobs() for pattern in job.repos)
-        return meant(RepoPattern(repo.kind, repo.id), patterns)
+        return did_you_mean(RepoPattern(repo.kind, repo.id), patterns)
 
-    def ask_repo(self, repo: Repo) -> tuple[Begun, ...]:
+    def ask_repo(self, repo: Repo) -> tuple[Started, ...]:
         """Likewise; empty where no job names it."""
         jobs = [job for job in self._jobs() if job.names(repo)]
         over = self._passed_over(jobs, repo)
         return tuple(
-            Begun(job.name, str(repo), State.PASSED_OVER) if job in over else self._ask(job, repo) for job in jobs
+            Started(job.name, str(repo), RequestState.PASSED_OVER) if job in over else self._ask(job, repo)
+            for job in jobs
         )
 
-    def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
+    def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Started, ...]:
         """A repo may have changed: as above, for jobs that are within their hours, if they have any.
 
         Where `revisions` are given, for jobs that follow one of them.
         """
         jobs = [job for job in self._jobs() if job.names(repo)]
         return tuple(
-            self._ask(job, repo, order=False) if _is_open(job) else Begun(job.name, str(repo), State.CLOSED)
+            self._ask(job, repo, order=False) if _is_open(job) else Started(job.name, str(repo), RequestState.CLOSED)
             for job in jobs
             if not revisions or any(map(job.follows, revisions))
         )
@@ -207,31 +208,31 @@ class Runs:
             return []
         return [job for job in ranked if passed_over(job, repo, statuses, runs)]
 
-    def _ask(self, job: Job, repo: Repo | None, *, order: bool = True) -> Begun:
+    def _ask(self, job: Job, repo: Repo | None, *, order: bool = True) -> Started:
         named = None if repo is None else str(repo)
         if self._is_paused(job.name):
-            return Begun(job.name, named, State.PAUSED)
-        return Begun(job.name, named, self._put(job, None if repo is None else [repo], order=order))
+            return Started(job.name, named, RequestState.PAUSED)
+        return Started(job.name, named, self._put(job, None if repo is None else [repo], order=order))
 
-    def _put(self, job: Job, repos: Collection[Repo] | None, *, order: bool = False) -> State:
+    def _put(self, job: Job, repos: Collection[Repo] | None, *, order: bool = False) -> RequestState:
         """Of the whole job for None. One run begins for all of them."""
-        lane = Lane(job.name, whole=repos is None)
+        lane = Slot(job.name, whole=repos is None)
         with self._changed:
             new = [self._waiting.add(job.name, repo, order=order) for repo in ([None] if repos is None else repos)]
             if not any(new):
-                return State.MERGED
+                return RequestState.MERGED
             if lane in self._running:
-                return State.WAITS
+                return RequestState.WAITS
         self._begin(lane)
-        return State.STARTED
+        return RequestState.STARTED
 
-    def _begin(self, lane: Lane) -> None:
+    def _begin(self, lane: Slot) -> None:
         try:
             self._pool.submit(self._run, lane)
         except RuntimeError:  # the pool is shut down: so is the daemon
             _log.info("job.not-started", job=lane.job, reason="the daemon is stopping")
 
-    def _run(self, lane: Lane, *, asked: bool = True) -> None:
+    def _run(self, lane: Slot, *, asked: bool = True) -> None:
         with self._changed:
             turn = self._turn(lane, asked=asked)
             if turn is None:
@@ -254,7 +255,7 @@ class Runs:
         finally:
             self._end(lane)
 
-    def _turn(self, lane: Lane, *, asked: bool) -> tuple[Syncs, datetime | None] | None:
+    def _turn(self, lane: Slot, *, asked: bool) -> tuple[Syncs, datetime | None] | None:
         """The mirror that a run begins on now, and when it has to end; None where nothing is to begin."""
         if self._current is None or self._stop.is_set() or lane in self._running:
             return None
@@ -264,7 +265,7 @@ class Runs:
             return None
         return mirror, None if self._waiting.is_order(lane) else _closes(job, datetime.now(UTC))
 
-    def _sync(self, mirror: Syncs, lane: Lane, repos: Collection[Repo] | None, until: datetime | None) -> Came:
+    def _sync(self, mirror: Syncs, lane: Slot, repos: Collection[Repo] | None, until: datetime | None) -> Came:
         """Its report, or what ended it without one, which is said."""
         try:
             return mirror.sync([lane.job], repos, until)
@@ -277,7 +278,7 @@ class Runs:
             _log.error("job.failed", job=lane.job, reason=said, exc_info=True)
             return error
 
-    def _end(self, lane: Lane) -> None:
+    def _end(self, lane: Slot) -> None:
         with self._changed:
             del self._running[lane]
             again = self._waiting.holds(lane) and not self._stop.is_set()

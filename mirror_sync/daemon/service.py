@@ -19,7 +19,7 @@ from mirror_sync.daemon.retries import Ladder, Retries
 from mirror_sync.daemon.runs import Came, Runs, Syncs
 from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.daemon.watch import Watch
+from mirror_sync.daemon.watch import DaemonWatch
 from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.events import Care
 from mirror_sync.domain.job import Every, Schedule
@@ -80,7 +80,7 @@ class Daemon:
         self._timetable = Timetable(self._due)
         self._retries = Retries(ladder, self._runs.again, random.random)
         self._telling = threading.Lock()
-        self._watch = Watch(metrics, self._timetable, self._runs.names, self._stop)
+        self._watch = DaemonWatch(metrics, self._timetable, self._runs.names, self._stop)
         self._first: Settings | None = None
 
     def start(self, stack: ExitStack) -> None:

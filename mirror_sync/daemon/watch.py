@@ -23,7 +23,7 @@ from mirror_sync.domain.traffic import Oddity
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.triggers import due_after
-from mirror_sync.observers.ledger import JobState
+from mirror_sync.observers.ledger import JobFigures
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Disk, Due, Readings
 from mirror_sync.observers.records import RunRecord
@@ -39,7 +39,7 @@ PATIENCE = 60.0  # seconds after which a target that is asked and says nothing c
 _log = structlog.get_logger()
 
 
-class Watched(Protocol):
+class WatchedMirror(Protocol):
     """What is looked at of a mirror. Safe for several threads; `remembered` raises OSError."""
 
     def remembered(self) -> tuple[Sequence[RepoStatus], Sequence[RunRecord]]: ...
@@ -51,7 +51,7 @@ class Watched(Protocol):
     def probe(self, target: str) -> bool: ...
 
 
-class Watch:
+class DaemonWatch:
     """Tells `metrics` and answers for it. `running` gives the names of the jobs whose runs go on.
 
     Targets and disks are looked at in a thread of their own: one that hangs holds up no scrape.
@@ -62,13 +62,13 @@ class Watch:
     ) -> None:
         self.metrics, self.pulse = metrics, Pulse()
         self._timetable, self._running, self._stop = timetable, running, stop
-        self._current: tuple[Settings, Watched] | None = None
+        self._current: tuple[Settings, WatchedMirror] | None = None
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
         metrics.read = self.readings
 
-    def take(self, settings: Settings, mirror: Watched) -> None:
+    def take(self, settings: Settings, mirror: WatchedMirror) -> None:
         """From now on this mirror is watched, and the jobs of these settings."""
         self._current = settings, mirror
         self.metrics(ConfigRead(tuple(job.name for job in settings.jobs if job.schedule is not None)))
@@ -120,7 +120,7 @@ class Watch:
                 self._look(*self._current)
             self._stop.wait(PROBED)
 
-    def _look(self, settings: Settings, mirror: Watched) -> None:
+    def _look(self, settings: Settings, mirror: WatchedMirror) -> None:
         """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
         with suppress(OSError):  # a verify by hand is another process's
             self.metrics.ledger.remember_care(mirror.tended())
@@ -161,7 +161,7 @@ def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str
     return unusual, counted
 
 
-def overdue(job: Job, state: JobState, now: float) -> float:
+def overdue(job: Job, state: JobFigures, now: float) -> float:
     """Seconds since a job should have run, after the beginning of its last run that came to its end; 0 in time.
 
     That repos of it failed is no lateness: they have a signal of their own.

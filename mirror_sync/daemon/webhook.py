@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mirror_sync.daemon.asked import Begun, State
+from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import MirrorError
 
@@ -41,7 +41,7 @@ _log = structlog.get_logger()
 
 
 class Ask(Protocol):
-    def __call__(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]: ...
+    def __call__(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Started, ...]: ...
 
 
 class _Event(BaseModel):
@@ -82,14 +82,14 @@ class Payload(BaseModel):
         return frozenset(full | {name.removeprefix(head) for name in full for head in _HEADS})
 
 
-class _Refused(Exception):
+class _RefusedCall(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status, self.why = status, why
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """Lets `burst` requests through at once, and `rate` a second over time; for one thread."""
 
     rate: float = RATE
@@ -111,16 +111,16 @@ class Bucket:
         return True
 
 
-def webhook_route(secret: str, ask: Ask, count: Counter, bucket: Bucket | None = None) -> Route:
+def webhook_route(secret: str, ask: Ask, count: Counter, bucket: TokenBucket | None = None) -> Route:
     """`ask` starts syncs; `count` has the label outcome; `bucket` is of those who know the secret."""
-    limit, strangers = bucket or Bucket(), Bucket()
+    limit, strangers = bucket or TokenBucket(), TokenBucket()
 
     def admit(request: Request) -> None:
         known = hmac.compare_digest(request.headers.get("x-webhook-secret", "").encode(), secret.encode())
         if not (limit if known else strangers).take():
-            raise _Refused(429, "too many webhooks")
+            raise _RefusedCall(429, "too many webhooks")
         if not known:
-            raise _Refused(401, "X-Webhook-Secret is not http.webhook_secret of jobs.yaml")
+            raise _RefusedCall(401, "X-Webhook-Secret is not http.webhook_secret of jobs.yaml")
 
     async def webhook(request: Request) -> Response:
         answer, outcome = await _answer(request)
@@ -131,7 +131,7 @@ def webhook_route(secret: str, ask: Ask, count: Counter, bucket: Bucket | None =
         try:
             admit(request)
             payload, repo = await _payload(request)
-        except _Refused as refused:
+        except _RefusedCall as refused:
             return JSONResponse({"error": refused.why}, refused.status), "refused"
         if repo is None:
             return _ignored("it changes no model and no dataset")
@@ -146,9 +146,9 @@ async def _payload(request: Request) -> tuple[Payload, Repo | None]:
         payload = Payload.model_validate_json(body)
         wanted = payload.wanted
     except TimeoutError:
-        raise _Refused(408, "the body took too long") from None
+        raise _RefusedCall(408, "the body took too long") from None
     except ValueError:
-        raise _Refused(400, "no payload of a webhook") from None
+        raise _RefusedCall(400, "no payload of a webhook") from None
     return payload, wanted
 
 
@@ -157,7 +157,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         came += part
         if len(came) > MOST:
-            raise _Refused(413, f"more than {MOST} bytes")
+            raise _RefusedCall(413, f"more than {MOST} bytes")
     return bytes(came)
 
 
@@ -172,7 +172,7 @@ def _start(ask: Ask, repo: Repo, revisions: Collection[str]) -> tuple[Response, 
     states = {one.state for one in begun}
     if all(state.idle for state in states):
         return _ignored(f"of all jobs that name {repo}: {', '.join(sorted(states))}")
-    outcome = "started" if states & {State.STARTED, State.WAITS} else "merged"
+    outcome = "started" if states & {RequestState.STARTED, RequestState.WAITS} else "merged"
     return JSONResponse({"begun": [asdict(one) for one in begun]}, 202), outcome
 
 

@@ -65,7 +65,7 @@ class ShownSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class JobEntryView:
     """What a job makes of a repo: its state, and why in one line."""
 
     job: str
@@ -88,7 +88,7 @@ class RepoPage:
     verdict: str
     gone: str
     upstream: str
-    asked: tuple[Asked, ...]
+    asked: tuple[JobEntryView, ...]
     snapshots: tuple[ShownSnapshot, ...]
     shown_commit: str | None
     files: tuple[ShownFile, ...]

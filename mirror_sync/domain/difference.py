@@ -12,7 +12,7 @@ from mirror_sync.domain.manifest import Manifest, MirroredFile
 from mirror_sync.domain.repo import Repo
 
 
-class Turn(StrEnum):
+class ChangeKind(StrEnum):
     ADDED = "added"
     CHANGED = "changed"
     REMOVED = "removed"
@@ -27,10 +27,10 @@ class FileChange:
     after: MirroredFile | None
 
     @property
-    def turn(self) -> Turn:
+    def turn(self) -> ChangeKind:
         if self.before is None:
-            return Turn.ADDED
-        return Turn.REMOVED if self.after is None else Turn.CHANGED
+            return ChangeKind.ADDED
+        return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
 
     @property
     def growth(self) -> int:
@@ -58,7 +58,7 @@ class Difference:
         """Bytes."""
         return sum(change.growth for change in self.changes)
 
-    def count(self, turn: Turn) -> int:
+    def count(self, turn: ChangeKind) -> int:
         return sum(change.turn is turn for change in self.changes)
 
     def encode(self) -> dict[str, Any]:

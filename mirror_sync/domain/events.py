@@ -237,7 +237,7 @@ class Tended:
 
 
 @dataclass(frozen=True, slots=True)
-class SitePublished:
+class CataloguePublished:
     """The catalogue of a target is as the target is: `put` objects were, `same` were there, `removed` are gone.
 
     `unread` repos cannot be read, and keep the page that they had.
@@ -252,7 +252,7 @@ class SitePublished:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteFailed:
+class CatalogueFailed:
     """The catalogue of a target could not be published to its end: the next run does; `code` is that of an error."""
 
     target: str
@@ -282,8 +282,8 @@ Event = (
     | TargetProbed
     | Verified
     | Tended
-    | SitePublished
-    | SiteFailed
+    | CataloguePublished
+    | CatalogueFailed
 )
 Observer = Callable[[Event], None]
 

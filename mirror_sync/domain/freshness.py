@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LastCheck:
     """The last run that knew a revision to be as upstream has it: `at` (ISO 8601) it began, `commit` it found."""
 
     at: str
     commit: str
 
 
-def lag(commit: str, committed: str | None, published: str, last: Look | None) -> float | None:
+def lag(commit: str, committed: str | None, published: str, last: LastCheck | None) -> float | None:
     """Seconds from when the upstream had a commit until it was published here.
 
     It had it from the commit's date on; from the last look on where that is later, which did not see it yet: whoever

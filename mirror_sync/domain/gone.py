@@ -27,7 +27,7 @@ class OnGone(StrEnum):
     WITHDRAW = "withdraw"  # what is published is un-published once the same answer came a day later
 
 
-class Standing(StrEnum):
+class TokenStatus(StrEnum):
     """What is known of our token at an upstream, and so of what its refusals mean."""
 
     PROVED = "proved"  # an answer that only a valid token gets; of a folder, that it says it is whole
@@ -76,15 +76,15 @@ class Ruling:
     withdraw: bool = False
 
 
-def is_certain(code: str, standing: Standing, *, was_open: bool) -> bool:
+def is_certain(code: str, standing: TokenStatus, *, was_open: bool) -> bool:
     """Whether an answer can only mean that the repo is gone for everybody in our place.
 
     Without a token, a repo that needed one would look the same: so only one that was open to all when it was
     published (`was_open`) is known to be gone.
     """
-    if code in _PLAIN or standing is Standing.PROVED:
+    if code in _PLAIN or standing is TokenStatus.PROVED:
         return True
-    return standing is Standing.ANONYMOUS and was_open
+    return standing is TokenStatus.ANONYMOUS and was_open
 
 
 def rule(wish: OnGone, cause: Cause, noted: Gone | None, now: datetime) -> Ruling:

@@ -11,7 +11,7 @@ _NEAR = 0.75  # of difflib: one or two letters of a name
 _MOST = 3
 
 
-def meant(wanted: RepoPattern, known: Iterable[RepoPattern]) -> str:
+def did_you_mean(wanted: RepoPattern, known: Iterable[RepoPattern]) -> str:
     """`; did you mean dataset:acme/x?`, at most three, the surest first; empty where none is near."""
     names = {str(one): one for one in known if one != wanted}
     letters = wanted.glob.casefold()

@@ -26,7 +26,7 @@ _LINKED = re.compile(r"(?<=[\w-])\.(?=[^\W\d_])|:(?=//)")  # what makes an addre
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
 
 
-class Turn(StrEnum):
+class StateChange(StrEnum):
     PUBLISHED = "published"  # a snapshot of it
     FAILED = "failed"  # and had not before
     HELD = "held"  # and was not before, or for another cause
@@ -45,7 +45,7 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class HookCommand:
     """A program that gets the notice as JSON on its standard input, and of our environment the names in `env`."""
 
     arguments: tuple[str, ...]
@@ -59,7 +59,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class HookPost:
     """An address that gets the notice by HTTP POST; it may hold a secret."""
 
     url: str = field(repr=False)
@@ -72,12 +72,12 @@ class Post:
         return self.shape is Shape.JSON
 
 
-Hook = Command | Post
-Hooks = Mapping[Turn, tuple[Hook, ...]]
+Hook = HookCommand | HookPost
+Hooks = Mapping[StateChange, tuple[Hook, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class LastState:
     """What a repo was found in last; `code` is the cause in a word."""
 
     outcome: RepoOutcome
@@ -85,7 +85,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldRepo:
     """A repo in a notice; `before` None where nothing was known of it."""
 
     report: RepoReport
@@ -106,10 +106,10 @@ class Notice:
     `at` is ISO 8601 in UTC; `several` is false where each repo has a notice of its own.
     """
 
-    turn: Turn
+    turn: StateChange
     at: str
     run: str
-    repos: tuple[Told, ...]
+    repos: tuple[ToldRepo, ...]
     several: bool = True
 
     @property
@@ -168,7 +168,7 @@ class Alarm:
     target: str
     at: str
     clients: tuple[Unusual, ...]
-    turn: Turn = Turn.UNUSUAL
+    turn: StateChange = StateChange.UNUSUAL
     several: bool = True
     run: str = ""
 
@@ -217,16 +217,16 @@ def unmarked(text: str) -> str:
     ).translate(_UNMARKED)
 
 
-def turns(before: State | None, report: RepoReport) -> tuple[Turn, ...]:
+def turns(before: LastState | None, report: RepoReport) -> tuple[StateChange, ...]:
     """What a report changes of what was known; a refusal by policy is an answer, and nobody is told."""
     was = before.outcome if before else None
     match report.outcome:
         case RepoOutcome.PUBLISHED:
-            return (Turn.RECOVERED, Turn.PUBLISHED) if was in _STUCK else (Turn.PUBLISHED,)
+            return (StateChange.RECOVERED, StateChange.PUBLISHED) if was in _STUCK else (StateChange.PUBLISHED,)
         case RepoOutcome.UNCHANGED if was in _STUCK:
-            return (Turn.RECOVERED,)
+            return (StateChange.RECOVERED,)
         case RepoOutcome.FAILED if was is not RepoOutcome.FAILED:
-            return (Turn.FAILED,)
-        case RepoOutcome.HELD if before != State(RepoOutcome.HELD, report.code):
-            return (Turn.HELD,)
+            return (StateChange.FAILED,)
+        case RepoOutcome.HELD if before != LastState(RepoOutcome.HELD, report.code):
+            return (StateChange.HELD,)
     return ()

@@ -67,7 +67,7 @@ class Ref:
         return None
 
 
-def meant(refs: Iterable[Ref], revision: str) -> list[Ref]:
+def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
     """What a name may stand for, the best first: a full name, a branch, a tag; docs/decisions/0015-names-of-refs.md."""
     asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
     found = [ref for ref in refs if asked in (ref.ref, ref.shortest)]
@@ -86,7 +86,7 @@ class Refs:
         """The mirrored commit that a branch, tag, full ref name, HEAD or commit id stands for."""
         if CommitId.matches(revision):
             return CommitId(revision) if revision in self.snapshots else None
-        return next((ref.target for ref in meant(self.refs, revision) if ref.target in self.snapshots), None)
+        return next((ref.target for ref in refs_named(self.refs, revision) if ref.target in self.snapshots), None)
 
     def root_of(self, revision: str) -> Sha256 | None:
         commit = self.commit_of(revision)

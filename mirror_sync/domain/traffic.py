@@ -74,7 +74,7 @@ class Misses:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedSnapshot:
     """A mirrored snapshot, and since when."""
 
     repo: Repo
@@ -132,7 +132,7 @@ class TrafficReport:
     days: Mapping[date, Reads]
     misses: Mapping[Repo, Misses]
     unusual: tuple[Unusual, ...]
-    cold: tuple[Published, ...] | None
+    cold: tuple[PublishedSnapshot, ...] | None
     unread: int  # lines that are none of a front's log
 
     def encode(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Traffic:
         elif hit.given:
             self._count(hit)
 
-    def report(self, published: Iterable[Published], now: datetime, unread: int = 0) -> TrafficReport:
+    def report(self, published: Iterable[PublishedSnapshot], now: datetime, unread: int = 0) -> TrafficReport:
         """What was counted; the most read, the most missed and the oldest come first."""
         return TrafficReport(
             first=self._first,
@@ -206,7 +206,7 @@ class Traffic:
             read = (hit.repo, hit.commit)
             self._read[read] = max(self._read.get(read, hit.at), hit.at)
 
-    def _cold(self, published: Iterable[Published], now: datetime) -> tuple[Published, ...] | None:
+    def _cold(self, published: Iterable[PublishedSnapshot], now: datetime) -> tuple[PublishedSnapshot, ...] | None:
         if self._first is None or now - self._first < COLD:
             return None
         limit = now - COLD

@@ -11,9 +11,9 @@ from functools import partial
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.keys import blob_key, is_active_prune
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.prune_notices import Elapsed, Notices, bury, dead_notices, prune_notices
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.prune_announcements import Elapsed, Notices, bury, dead_announcements, prune_announcements
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
-from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
 from mirror_sync.ports import Stat, read_document
@@ -21,7 +21,7 @@ from mirror_sync.ports import Stat, read_document
 _OLD = 1 / 4  # of the grace period
 
 
-class Swept(StoreUnavailable):
+class PrunedMeanwhile(StoreUnavailable):
     """A prune was quicker: blobs that the snapshot needs are gone. The repo must be decided anew."""
 
     def __init__(self, repo: Repo, digests: Collection[Sha256]) -> None:
@@ -29,13 +29,13 @@ class Swept(StoreUnavailable):
         super().__init__(f"{repo}: a prune removed {lost} while a snapshot was being published; try again")
 
 
-class Watch:
+class PruneGuard:
     """Looks for prunes from before a repo is decided until after it is published."""
 
-    def __init__(self, site: Site, target: Target, repo: Repo, mapper: Mapper = map) -> None:
-        self._site, self._target, self._repo, self._mapper = site, target, repo, mapper
-        self._since = Elapsed(site)  # before the list: an older one is no harm
-        self._known = prune_notices(target)
+    def __init__(self, context: RunContext, target: Target, repo: Repo, mapper: Mapper = map) -> None:
+        self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
+        self._since = Elapsed(context)  # before the list: an older one is no harm
+        self._known = prune_announcements(target)
 
     @property
     def known(self) -> frozenset[str]:
@@ -50,7 +50,7 @@ class Watch:
         `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
         Raises Swept, before or after `put` was called.
         """
-        found = prune_notices(self._target)
+        found = prune_announcements(self._target)
         dead = frozenset[str]()
         if granted is not None and (noticed := self._noticed(found)):
             dead = self._dead(found, snapshot[1])
@@ -59,7 +59,7 @@ class Watch:
         self._known = found
         put()
         # A prune that began after the look above: what it removed is not there now.
-        if prune_notices(self._target).keys() - self.known - dead:
+        if prune_announcements(self._target).keys() - self.known - dead:
             self._forget_expired(keep=snapshot[0])
             self._stats(self._names(*snapshot))
 
@@ -77,9 +77,9 @@ class Watch:
         if stat is None:
             return frozenset()
         notices = {**self._known, **found}
-        dead = dead_notices(notices, max(stat.modified, *notices.values()) - self._since())
+        dead = dead_announcements(notices, max(stat.modified, *notices.values()) - self._since())
         for key in filter(is_active_prune, dead & found.keys()):
-            bury(self._site, self._target, key)
+            bury(self._context, self._target, key)
         return dead
 
     def _forget_expired(self, keep: CommitId) -> None:
@@ -94,7 +94,7 @@ class Watch:
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:
             self._stats(self._names(commit, root))
-        except (Swept, DocumentError):
+        except (PrunedMeanwhile, DocumentError):
             return False
         return True
 
@@ -106,21 +106,21 @@ class Watch:
         old = [stat.key for stat in found if now - stat.modified > age]
         if old:
             self._touch(old)
-        self._site.pause(self._target.settling_time)
+        self._context.pause(self._target.settling_time)
         self._stats(loose)
 
     def _touch(self, keys: Iterable[str]) -> None:
         try:
             list(self._mapper(self._target.store.touch, keys))
         except KeyMissing as error:
-            raise Swept(self._repo, ()) from error
+            raise PrunedMeanwhile(self._repo, ()) from error
 
     def _stats(self, digests: Iterable[Sha256]) -> list[Stat]:
         named = sorted(digests)
         stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for digest in named]))
         lost = [digest for digest, stat in zip(named, stats, strict=True) if stat is None]
         if lost:
-            raise Swept(self._repo, lost)
+            raise PrunedMeanwhile(self._repo, lost)
         return [stat for stat in stats if stat is not None]
 
     def _names(self, commit: CommitId, root: Sha256) -> frozenset[Sha256]:
@@ -129,5 +129,5 @@ class Watch:
 
     def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
         if isinstance(error, KeyMissing):
-            raise Swept(self._repo, (digest,)) from error
+            raise PrunedMeanwhile(self._repo, (digest,)) from error
         raise error

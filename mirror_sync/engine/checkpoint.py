@@ -54,7 +54,7 @@ class NoCheckpoint:
 
 
 @dataclass(slots=True)
-class Progress:
+class VerifyProgress:
     """What is verified. `question` is what was asked: an answer to another one is no use.
 
     In the target that is being walked, all repos before `key` are done, and `position` blobs of the repo at `key`,
@@ -84,7 +84,7 @@ class Progress:
     _unsaved: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, question: str) -> Progress:
+    def load(cls, checkpoint: Checkpoint, question: str) -> VerifyProgress:
         """Go on where the same question was left; else begin, with the round after that of the last sample."""
         saved = checkpoint.load() or {}
         try:

@@ -19,15 +19,15 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import STALE, RepoOutcome
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.engine.absence import GONE, Absences, is_known
-from mirror_sync.engine.decision import Base, Change, Edit, Seen, Settled, held, remarks, second_hand
-from mirror_sync.engine.gather import DENIED, Task
-from mirror_sync.engine.glance import Glance
-from mirror_sync.engine.names import meant
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.decision import Base, Change, Edit, NoChange, Seen, held, remarks, second_hand
+from mirror_sync.engine.gone_repos import GONE, GoneRepos, is_known
 from mirror_sync.engine.present import present
 from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifest, read_past, read_refs, read_root
-from mirror_sync.engine.site import Target
+from mirror_sync.engine.published_names import alias_target
+from mirror_sync.engine.published_view import PublishedView
 from mirror_sync.engine.vanished import Presence
+from mirror_sync.engine.work import DENIED, Task
 from mirror_sync.errors import (
     BadAnswer,
     DocumentError,
@@ -45,14 +45,14 @@ STRANGER = "another-repo"
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class Comparison:
     """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop."""
 
     source: Source
     target: Target
     jobs: Sequence[Job]
     go_on: Callable[[], None]
-    glance: Glance
+    published_view: PublishedView
     presence: Presence
 
 
@@ -62,12 +62,24 @@ class Decider:
     `anew`: nothing that is published of the commit is believed, and every blob is looked up.
     """
 
-    def __init__(self, sides: Sides, absences: Absences, mapper: Mapper = map, *, anew: bool = False) -> None:
-        self._presence = sides.presence
-        self._source, self._target, self._jobs, self._go_on = sides.source, sides.target, sides.jobs, sides.go_on
-        self._absences, self._mapper, self._anew, self._glance = absences, mapper, anew, sides.glance
+    def __init__(
+        self, comparison: Comparison, gone_repos: GoneRepos, mapper: Mapper = map, *, anew: bool = False
+    ) -> None:
+        self._presence = comparison.presence
+        self._source, self._target, self._jobs, self._go_on = (
+            comparison.source,
+            comparison.target,
+            comparison.jobs,
+            comparison.go_on,
+        )
+        self._gone_repos, self._mapper, self._anew, self._published_view = (
+            gone_repos,
+            mapper,
+            anew,
+            comparison.published_view,
+        )
 
-    def look(self, task: Task, refs: Refs) -> Settled | Seen:
+    def look(self, task: Task, refs: Refs) -> NoChange | Seen:
         """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
 
         A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
@@ -85,11 +97,11 @@ class Decider:
         the upstream, for which the name may stand for another repo by now. The call that asks is the one of `look`.
         Raises Vanished where nothing is found in a target that has lost all that was published there.
         """
-        refs = self._glance.refs(task.repo)
+        refs = self._published_view.refs(task.repo)
         if is_known(refs):
             return task, refs
-        led = meant(self._target.store, task.repo)
-        if led is not None and led != task.repo and is_known(published := self._glance.refs(led)):
+        led = alias_target(self._target.store, task.repo)
+        if led is not None and led != task.repo and is_known(published := self._published_view.refs(led)):
             return task.under(led), published
         self._presence.expect(of=task.ordered)
         if task.resolved is not None or task.head is not None:
@@ -98,25 +110,25 @@ class Decider:
         resolved = self._source.resolve(task.repo, task.revision)
         if not resolved.renamed:
             return replace(task, resolved=resolved), refs
-        return task.under(resolved.current, resolved), self._glance.refs(resolved.current)
+        return task.under(resolved.current, resolved), self._published_view.refs(resolved.current)
 
-    def _look(self, task: Task, refs: Refs) -> Settled | Seen:
+    def _look(self, task: Task, refs: Refs) -> NoChange | Seen:
         self._go_on()
-        frozen = self._absences.frozen(task, refs)
+        frozen = self._gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen
         known = None if task.head is None else self._seen(task, refs, task.head)
-        if isinstance(known, Settled):
+        if isinstance(known, NoChange):
             return known
         try:
             resolved = task.resolved or self._source.resolve(task.repo, task.revision)
         except GONE as error:
             if not is_known(refs):
                 raise
-            return self._absences.settle(task, refs, error)
+            return self._gone_repos.rule_on_absence(task, refs, error)
         return self._seen(task, refs, resolved)
 
-    def compare(self, task: Task, seen: Seen) -> Settled | Change:
+    def compare(self, task: Task, seen: Seen) -> NoChange | Change:
         """List the commit and plan. The caller who will publish holds the repo's lock, so refs are read again.
 
         The upstream is asked again where somebody else has published since: what we saw may be older than that.
@@ -125,23 +137,23 @@ class Decider:
         refs = read_refs(self._target.store, task.repo)
         if _is_stale(task, seen, refs):
             found = self._look(replace(task, resolved=None, head=None), refs)
-            if isinstance(found, Settled):
+            if isinstance(found, NoChange):
                 return found
             seen = found
         return self._compare_now(task, refs, seen.resolved)
 
-    def _compare_now(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
+    def _compare_now(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Change:
         self._refuse_rivals(task, refs, resolved)
         try:
             return self._unchanged(task, refs, resolved) or self._compare(task, refs, resolved)
         except Gated as error:
             if not is_known(refs):
                 raise
-            return self._absences.settle(task, refs, error)
+            return self._gone_repos.rule_on_absence(task, refs, error)
 
-    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Seen:
+    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
-        turned = self._absences.turned(task, refs, resolved)
+        turned = self._gone_repos.turned(task, refs, resolved)
         if turned is not None:
             return turned
         verdict = _judge(task, resolved, whole=True)
@@ -151,17 +163,17 @@ class Decider:
             settled = _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
         return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
 
-    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
+    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         digest = refs.root_of(task.revision)
         if self._anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
             return None
-        root = self._glance.root(task.repo, task.revision, digest)
+        root = self._published_view.root(task.repo, task.revision, digest)
         if root is None or root.selection != task.job.selection:
             return None
         said = remarks(resolved), second_hand(resolved)
-        return Settled(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
+        return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
 
-    def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | Change:
+    def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Change:
         doubted = self._doubted(task, refs, resolved)
         if doubted is not None:
             return doubted
@@ -188,13 +200,13 @@ class Decider:
             return replace(change, plan=change.plan.beside())
         return replace(change, remark=self._way_back(task, resolved, base))
 
-    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> Settled | None:
+    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
         stranger = self._stranger(task, refs, resolved)
         if stranger and refs.snapshots:
             return held(resolved.commit, stranger, STRANGER)
         if stranger:
-            return Settled(RepoOutcome.HELD, resolved.commit, f"{stranger}; what was published is withdrawn", STRANGER)
+            return NoChange(RepoOutcome.HELD, resolved.commit, f"{stranger}; what was published is withdrawn", STRANGER)
         age = self._doubt_of_age(task, refs, resolved)
         return held(resolved.commit, age, STALE) if age else None
 
@@ -283,7 +295,7 @@ class Decider:
             relies_on=base,
         )
 
-    def _another_name(self, task: Task, refs: Refs, resolved: Resolved, there: Base) -> Settled | Change:
+    def _another_name(self, task: Task, refs: Refs, resolved: Resolved, there: Base) -> NoChange | Change:
         """The snapshot of the commit is published: only a ref must move onto it."""
         if refs.commit_of(task.revision) in (None, resolved.commit):
             return _only_a_ref(resolved, there, {})
@@ -370,15 +382,15 @@ def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Verdict:
     return approved if approved.allowed else verdict
 
 
-def _guarded(resolved: Resolved, objection: str) -> Settled:
+def _guarded(resolved: Resolved, objection: str) -> NoChange:
     return held(resolved.commit, f"commit {resolved.commit}: {objection}", "guard")
 
 
-def _stopped(resolved: Resolved, verdict: Verdict, *, published: bool) -> Settled:
+def _stopped(resolved: Resolved, verdict: Verdict, *, published: bool) -> NoChange:
     if published:
         return held(resolved.commit, verdict.reason, verdict.code)
     outcome = RepoOutcome.HELD if verdict.outcome is Outcome.HELD else RepoOutcome.REFUSED
-    return Settled(outcome, resolved.commit, verdict.reason, verdict.code)
+    return NoChange(outcome, resolved.commit, verdict.reason, verdict.code)
 
 
 def _only_a_ref(resolved: Resolved, there: Base, leaving: Manifest) -> Change:

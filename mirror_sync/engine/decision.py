@@ -29,7 +29,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class NoChange:
     """Nothing to transfer: unchanged, refused or held, with the reason."""
 
     outcome: RepoOutcome
@@ -95,17 +95,17 @@ class Change:
         return self.size - self.plan.fetch_bytes
 
 
-def held(commit: str | None, why: str, code: str) -> Settled:
-    return Settled(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
+def held(commit: str | None, why: str, code: str) -> NoChange:
+    return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
 
 
-def failure(error: MirrorError) -> Settled:
-    return Settled(RepoOutcome.FAILED, None, str(error), error.code)
+def failure(error: MirrorError) -> NoChange:
+    return NoChange(RepoOutcome.FAILED, None, str(error), error.code)
 
 
-def internal_failure(error: Exception) -> Settled:
+def internal_failure(error: Exception) -> NoChange:
     reason = f"internal error, a fault of this program ({type(error).__name__}: {error}); --debug logs its traceback"
-    return Settled(RepoOutcome.FAILED, None, reason, "internal")
+    return NoChange(RepoOutcome.FAILED, None, reason, "internal")
 
 
 def remarks(resolved: Resolved) -> str:

@@ -10,10 +10,10 @@ from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.retention import Retention, most_generous
+from mirror_sync.engine.context import Target
 from mirror_sync.engine.marks import AT_ONCE, batches
 from mirror_sync.engine.published import Mapper, published_at, put_refs
 from mirror_sync.engine.roll import Roll
-from mirror_sync.engine.site import Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
 from mirror_sync.ports import read_document

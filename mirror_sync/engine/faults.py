@@ -8,25 +8,25 @@ from mirror_sync.domain.events import Crashed
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.engine.decision import Settled, failure, internal_failure
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.decision import NoChange, failure, internal_failure
 from mirror_sync.errors import Gated, MirrorError
 
 
-def settle(site: Site, run: str, job: Job, named: Repo | RepoPattern, error: Exception) -> Settled:
+def to_outcome(context: RunContext, run: str, job: Job, named: Repo | RepoPattern, error: Exception) -> NoChange:
     """What an error makes of a repo of a job, or of what a pattern stands for."""
-    tell_crash(site, run, named, error)
+    tell_crash(context, run, named, error)
     if not isinstance(error, MirrorError):
         return internal_failure(error)
     if isinstance(error, Gated) and not _is_ordered(job, named):
-        return Settled(RepoOutcome.HELD, None, str(error), error.code)
+        return NoChange(RepoOutcome.HELD, None, str(error), error.code)
     return failure(error)
 
 
-def tell_crash(site: Site, run: str, named: Repo | RepoPattern, error: Exception) -> None:
+def tell_crash(context: RunContext, run: str, named: Repo | RepoPattern, error: Exception) -> None:
     """What no layer raises on purpose is told, with its traceback."""
     if not isinstance(error, MirrorError):
-        site.tell(Crashed(run, named, "".join(traceback.format_exception(error))))
+        context.tell(Crashed(run, named, "".join(traceback.format_exception(error))))
 
 
 def _is_ordered(job: Job, named: Repo | RepoPattern) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from mirror_sync.domain.manifest import Content, RemoteFile
 from mirror_sync.domain.report import RepoOutcome, TargetPlan
-from mirror_sync.engine.decision import Change, Settled
-from mirror_sync.engine.gather import Task
-from mirror_sync.engine.room import documents_of, not_begun, on_disk, with_spare
-from mirror_sync.engine.site import Target
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.decision import Change, NoChange
+from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spare
+from mirror_sync.engine.work import Task
 from mirror_sync.errors import StoreError
 
 
@@ -24,9 +24,9 @@ class Freight:
         self._sizes: dict[tuple[str, str], tuple[int, int]] = {}  # by repo and revision: bytes, and snapshots kept
         self._files = self._bytes = self._room = self._documents = self._shared = 0
 
-    def take(self, task: Task, found: Settled | Change) -> tuple[RemoteFile, ...]:
+    def take(self, task: Task, found: NoChange | Change) -> tuple[RemoteFile, ...]:
         """Count a repo in; returns what of its files comes for it, and for no other that was counted before."""
-        if isinstance(found, Settled):
+        if isinstance(found, NoChange):
             if found.outcome is RepoOutcome.UNCHANGED:
                 with self._lock:
                     self._publish(task, found.size)

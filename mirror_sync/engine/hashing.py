@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from mirror_sync.domain.digest import Sha256, git_blob_hash
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import MirroredFile
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
 from mirror_sync.ports import MAX_DOCUMENT, Store, read_all, read_document
@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BlobFinding:
     """What reading a blob of `count` bytes gave. `refused`: the target would not give it, which proves nothing.
 
     `listing`: the blob is right, and the document that lists it is wrong.
@@ -39,11 +39,11 @@ class _Digests(NamedTuple):
     git: str  # empty where nobody promised it
 
 
-class Hasher:
+class BlobHasher:
     """Reads one store. Safe for many threads."""
 
-    def __init__(self, site: Site, store: Store, throttle: Throttle) -> None:
-        self._site, self._store, self._throttle = site, store, throttle
+    def __init__(self, context: RunContext, store: Store, throttle: Throttle) -> None:
+        self._context, self._store, self._throttle = context, store, throttle
 
     def document(self, digest: Sha256) -> bytes:
         """A document, proved. KeyMissing, DocumentError, other StoreErrors, Interrupted."""
@@ -63,7 +63,7 @@ class Hasher:
             return False
         return True
 
-    def blob(self, digest: Sha256, file: MirroredFile | None, attempts: int = ATTEMPTS) -> Finding:
+    def blob(self, digest: Sha256, file: MirroredFile | None, attempts: int = ATTEMPTS) -> BlobFinding:
         """Read a blob whole and hash it, in git's way too where it is listed as `file`. Only Interrupted leaves."""
         git = None if file is None or file.pointer_size is not None else git_blob_hash(file.size)
         try:
@@ -71,19 +71,19 @@ class Hasher:
         except MirrorError as error:
             return _refusal(error)
         if file is not None and count != file.size:
-            return Finding(count, f"{count} bytes instead of {file.size}")
+            return BlobFinding(count, f"{count} bytes instead of {file.size}")
         if actual.sha256 != digest:
-            return Finding(count, f"holds other bytes, of digest {actual.sha256}")
+            return BlobFinding(count, f"holds other bytes, of digest {actual.sha256}")
         if file is not None and actual.git not in ("", file.oid):
-            return Finding(count, f"is listed with the git id {file.oid}, and has {actual.git}", listing=True)
-        return Finding(count)
+            return BlobFinding(count, f"is listed with the git id {file.oid}, and has {actual.git}", listing=True)
+        return BlobFinding(count)
 
     def _hash(self, key: str, git: hashlib._Hash | None) -> tuple[_Digests, int]:
         digest, count = hashlib.sha256(), 0
         chunk = memoryview(bytearray(_READ))
         with self._store.read(key) as stream:
             while got := stream.readinto(chunk):
-                self._site.go_on()
+                self._context.go_on()
                 digest.update(chunk[:got])
                 if git is not None:
                     git.update(chunk[:got])
@@ -99,13 +99,13 @@ class Hasher:
             except MirrorError as error:
                 if not error.retryable:
                     raise
-                self._site.pause(float(attempt))
+                self._context.pause(float(attempt))
         return call()
 
 
-def _refusal(error: MirrorError) -> Finding:
+def _refusal(error: MirrorError) -> BlobFinding:
     if isinstance(error, Interrupted):
         raise error
     if isinstance(error, KeyMissing):
-        return Finding(problem="missing")
-    return Finding(problem=f"not readable: {error}", refused=True)
+        return BlobFinding(problem="missing")
+    return BlobFinding(problem=f"not readable: {error}", refused=True)

@@ -29,7 +29,7 @@ def heads_of(hints: Hints, repos: Iterable[Repo]) -> dict[Repo, Resolved]:
             owners[repo.kind, repo.owner].add(repo)
     crowds = sorted((wanted for wanted in owners.values() if len(wanted) > 1), key=len, reverse=True)
     account = _Account(hints)
-    with ThreadPoolExecutor(_AT_ONCE, "list", work_for, (hints.site.stop,)) as lists:
+    with ThreadPoolExecutor(_AT_ONCE, "list", work_for, (hints.context.stop,)) as lists:
         return {repo: head for found in lists.map(account.heads, crowds) for repo, head in found.items()}
 
 
@@ -46,16 +46,16 @@ class _Account:
         self._lock = threading.Lock()
 
     def heads(self, repos: Collection[Repo]) -> Mapping[Repo, Resolved]:
-        site = self._hints.site
+        context = self._hints.context
         if not self._book(-1):  # the most that a list can lose
             return {}
         try:
-            site.go_on()
+            context.go_on()
             found = self._hints.source.heads(repos)
             listed = {head.asked: head for head in found.found}
             believed = self._hints.believed(_owner(repos), listed)
         except Exception as error:  # a refusal is not worth a word: each repo is asked for by itself
-            tell_crash(site, self._hints.run, next(iter(repos)), error)
+            tell_crash(context, self._hints.run, next(iter(repos)), error)
             return {}
         self._book(1 + sum(head is listed[repo] for repo, head in believed.items()) - found.calls)
         return believed

@@ -16,9 +16,9 @@ from mirror_sync.domain.events import ListLags
 from mirror_sync.domain.refs import DEFAULT_BRANCH
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.upstream import Resolved
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import Interrupted, StoreError
-from mirror_sync.ports import Looks, Source
+from mirror_sync.ports import ReadCache, Source
 
 RUNS = 16  # within which each repo of a list has been asked for by itself
 _PROBES = 4  # of them are asked for first, to see whether the list lags
@@ -28,11 +28,11 @@ _PROBES = 4  # of them are asked for first, to see whether the list lags
 class Hints:
     """Judges the lists of one run of a job. `looks` remember whose turn it was last; without, turns begin anywhere."""
 
-    site: Site
+    context: RunContext
     run: str
     job: str
     source: Source
-    looks: Looks
+    looks: ReadCache
 
     def believed(self, what: str, listed: Mapping[Repo, Resolved]) -> dict[Repo, Resolved]:
         """Of what a list of `what` told, what to go by. Whoever is missing is to be asked for by itself.
@@ -49,7 +49,7 @@ class Hints:
                 break
             told[repo] = answer
             if answer.commit != listed[repo].commit:
-                self.site.tell(ListLags(self.run, self.job, repo, answer.commit, len(listed)))
+                self.context.tell(ListLags(self.run, self.job, repo, answer.commit, len(listed)))
                 return told
         return {repo: head for repo, head in listed.items() if repo not in due} | told
 
@@ -70,7 +70,7 @@ class Hints:
         return ""
 
     def _ask(self, repo: Repo) -> Resolved | None:
-        self.site.go_on()
+        self.context.go_on()
         try:
             return self.source.resolve(repo, DEFAULT_BRANCH)
         except Interrupted:

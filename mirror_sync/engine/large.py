@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.file_read import FileRead
 from mirror_sync.engine.memory import MemoryBudget
-from mirror_sync.engine.midstate import RunningSha256, restore, running_sha256
-from mirror_sync.engine.page import Page, page_of
-from mirror_sync.engine.reading import FileRead
-from mirror_sync.engine.site import Target
+from mirror_sync.engine.resumable_sha256 import RunningSha256, restore, running_sha256
+from mirror_sync.engine.resume_note import ResumeNote, resume_note_of
 from mirror_sync.errors import IntegrityError, StoreError
 from mirror_sync.ports import Upload, UploadNote
 
@@ -42,11 +42,11 @@ class LargeFiles:
 
     def bring(self, read: FileRead, digest: Sha256) -> None:
         """Raises IntegrityError, UpstreamError, StoreError, Interrupted; then nothing is visible under the key."""
-        with page_of(self._notes, blob_key(digest)) as page:
+        with resume_note_of(self._notes, blob_key(digest)) as page:
             if not self._bring(read, digest, page, page.read()):
                 self._bring(read, digest, page, None)
 
-    def _bring(self, read: FileRead, digest: Sha256, page: Page, note: UploadNote | None) -> bool:
+    def _bring(self, read: FileRead, digest: Sha256, page: ResumeNote, note: UploadNote | None) -> bool:
         """False when the kept parts can be neither hashed nor vouched for here."""
         with self._store.begin(blob_key(digest), read.file.size, note.token if note else None) as upload:
             self._room.took(read.file.content)  # a disk gives the whole file its space at once
@@ -75,7 +75,7 @@ class Part:
 class _Flow:
     """The parts of one file on their way into one upload."""
 
-    def __init__(self, read: FileRead, upload: Upload, page: Page, memory: MemoryBudget, parts: Executor) -> None:
+    def __init__(self, read: FileRead, upload: Upload, page: ResumeNote, memory: MemoryBudget, parts: Executor) -> None:
         self._read, self._upload, self._page = read, upload, page
         self._memory, self._parts = memory, parts
         self._window: deque[Part] = deque()

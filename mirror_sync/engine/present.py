@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from mirror_sync.domain.digest import ContentHash, GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.manifest import Content, RemoteFile
-from mirror_sync.engine.index import Lessons, Pairs, known
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.learn_index import IndexWriter, Pairs, known
 from mirror_sync.engine.published import Mapper
-from mirror_sync.engine.site import Target
 from mirror_sync.errors import StoreError, StoreUnavailable
 from mirror_sync.ports import Store
 
@@ -27,7 +27,7 @@ def present(
     proved, told = known(target, by_oid, go_on, mapper) if by_oid else Pairs({}, {})
     by_git = {**told, **proved}
     named = {file.content: digest for file in files if (digest := file.sha256 or by_git.get(file.oid))}
-    lessons = Lessons(target)
+    index_writer = IndexWriter(target)
 
     def is_there(content: Content) -> bool:
         go_on()
@@ -36,13 +36,13 @@ def present(
             return holds(target, digest, content.size)
         shown = _shows(target, digest, (oid, content.size), go_on)
         if shown:
-            lessons.add(oid, digest)
+            index_writer.add(oid, digest)
         return shown
 
     try:
         return {content: named[content] for content, there in zip(named, mapper(is_there, named), strict=True) if there}
     finally:
-        lessons.end()
+        index_writer.end()
 
 
 def holds(target: Target, digest: Sha256, size: int) -> bool:

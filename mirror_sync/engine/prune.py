@@ -16,12 +16,12 @@ from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PrunedRepo, PruneReport
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.expire import Expiry
 from mirror_sync.engine.marks import Marks, batches
-from mirror_sync.engine.prune_notices import Elapsed, PruneNotice
+from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.roll import Roll
-from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports import Stat
@@ -41,17 +41,17 @@ class Prune:
     """
 
     def __init__(
-        self, site: Site, jobs: Sequence[Job], *, dry_run: bool = False, everything: str | None = None
+        self, context: RunContext, jobs: Sequence[Job], *, dry_run: bool = False, everything: str | None = None
     ) -> None:
-        self._site, self._jobs, self._dry_run, self._everything = site, jobs, dry_run, everything
+        self._context, self._jobs, self._dry_run, self._everything = context, jobs, dry_run, everything
 
     def run(self) -> PruneReport:
         """Everything that went, or would go. What goes wrong with a target is a sentence in the report."""
         found = _Count()
         interrupted = False
         try:
-            for target in self._site.targets.values():
-                self._site.go_on()
+            for target in self._context.targets.values():
+                self._context.go_on()
                 self._prune_or_say(target, found)
         except Interrupted:
             interrupted = True
@@ -62,7 +62,7 @@ class Prune:
             with ThreadPoolExecutor(_READERS, "prune") as readers:
                 roll, may_be_empty = self._roll(target), target.name == self._everything
                 roll.repos()  # before anything is written there
-                self._prune(_Scene(self._site, target, found, readers.map, roll, may_be_empty))
+                self._prune(_Scene(self._context, target, found, readers.map, roll, may_be_empty))
             found.ended.append(target.name)
         except Interrupted:
             raise
@@ -71,7 +71,7 @@ class Prune:
 
     def _roll(self, target: Target) -> Roll:
         """StoreError where it cannot be read what was published there before now."""
-        expected = Expected(target, self._site.remembered(target.name))
+        expected = Expected(target, self._context.remembered(target.name))
 
         def whole(listed: Sequence[Repo]) -> None:
             """The blobs of a repo that was published, and that a list lacks, look unnamed."""
@@ -82,9 +82,9 @@ class Prune:
 
     def _prune(self, scene: _Scene) -> None:
         if self._dry_run:
-            _Sweep(scene, self._site.clock().timestamp()).rehearse(self._jobs)
+            _Sweep(scene, self._context.clock().timestamp()).rehearse(self._jobs)
             return
-        with PruneNotice(self._site, scene.target) as notice:
+        with PruneAnnouncement(self._context, scene.target) as notice:
             _Sweep(scene, notice.now, notice).carry_out(self._jobs)
 
 
@@ -124,7 +124,7 @@ class _Count:
 class _Scene:
     """What is pruned, and with what. `may_be_empty`: whether no repo may mean that no blob is needed."""
 
-    site: Site
+    context: RunContext
     target: Target
     found: _Count
     mapper: Mapper
@@ -135,12 +135,15 @@ class _Scene:
 class _Sweep:
     """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a rehearsal."""
 
-    def __init__(self, scene: _Scene, now: float, notice: PruneNotice | None = None) -> None:
-        self._site, self._target, self._found, self._mapper = scene.site, scene.target, scene.found, scene.mapper
+    def __init__(self, scene: _Scene, now: float, notice: PruneAnnouncement | None = None) -> None:
+        self._context, self._target, self._found, self._mapper = scene.context, scene.target, scene.found, scene.mapper
         self._may_be_empty, self._notice = scene.may_be_empty, notice
         self._now, self._horizon = now, now - self._target.grace.total_seconds()
         self._roll = scene.roll
-        self._took, self._since = 0.0, Elapsed(self._site)  # how long the last look was at what is published; its end
+        self._took, self._since = (
+            0.0,
+            Elapsed(self._context),
+        )  # how long the last look was at what is published; its end
         self._removed: set[bytes] = set()
 
     def rehearse(self, jobs: Sequence[Job]) -> None:
@@ -194,7 +197,7 @@ class _Sweep:
         """Before the first removal, and now and then: what was unnamed twice, some time apart, is no base of a sync."""
         self._beat()
         if first:
-            self._site.pause(self._target.settling_time)
+            self._context.pause(self._target.settling_time)
         elif self._since() < self._interval:
             return
         self._look(marks)
@@ -208,9 +211,9 @@ class _Sweep:
 
     def _look(self, marks: Marks) -> None:
         """StoreUnavailable where it took so long that what was published meanwhile may be old already."""
-        looking = Elapsed(self._site)
+        looking = Elapsed(self._context)
         marks.refresh()
-        self._took, self._since = looking(), Elapsed(self._site)
+        self._took, self._since = looking(), Elapsed(self._context)
         grace = self._target.grace.total_seconds()
         if grace and self._took > grace / 2:
             raise StoreUnavailable(
@@ -220,7 +223,7 @@ class _Sweep:
 
     def _remove(self, batch: Sequence[tuple[Stat, Sha256]]) -> None:
         """Look at the ages again, and remove at once: a look that took too long is made again, for fewer blobs."""
-        looked = Elapsed(self._site)
+        looked = Elapsed(self._context)
         keys = [blob_key(digest) for _, digest in batch]
         stats = self._mapper(self._target.store.stat, keys)
         old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
@@ -304,6 +307,6 @@ class _Sweep:
             )
 
     def _beat(self) -> None:
-        self._site.go_on()
+        self._context.go_on()
         if self._notice is not None:
             self._notice.renew()

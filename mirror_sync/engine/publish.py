@@ -18,7 +18,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.upstream import Commit, Resolved
-from mirror_sync.engine.beside_prune import Swept
+from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
@@ -73,7 +73,7 @@ def publish_refs(
     resolved, root = snapshot
     refs = read_refs(store, repo)
     if relies_on is not None and relies_on not in refs.snapshots.values():
-        raise Swept(repo, ())
+        raise PrunedMeanwhile(repo, ())
     after = refs.with_snapshot(resolved.commit, root, ref)
     put_refs(store, repo, after)
     return after

@@ -18,7 +18,7 @@ from mirror_sync.domain.manifest import Manifest
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.snapshot import Root, read_shard
-from mirror_sync.domain.traffic import Published
+from mirror_sync.domain.traffic import PublishedSnapshot
 from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
 
@@ -101,13 +101,13 @@ def published_at(store: Store, root: Sha256) -> float | None:
     return None if stat is None else stat.modified
 
 
-def published_snapshots(store: Store) -> Iterator[Published]:
+def published_snapshots(store: Store) -> Iterator[PublishedSnapshot]:
     """Every snapshot that the target publishes, and when it was published last. Raises StoreError."""
     for repo in mirrored_repos(store):
         for commit, root in read_refs(store, repo).snapshots.items():
             at = published_at(store, root)
             if at is not None:
-                yield Published(repo, commit, datetime.fromtimestamp(at, UTC))
+                yield PublishedSnapshot(repo, commit, datetime.fromtimestamp(at, UTC))
 
 
 class Mirrored:

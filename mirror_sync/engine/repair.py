@@ -13,17 +13,17 @@ from mirror_sync.domain.job import Job, owners
 from mirror_sync.domain.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.decision import Seen
-from mirror_sync.engine.gather import Task
-from mirror_sync.engine.names import called_otherwise
+from mirror_sync.engine.file_read import ByteCount
 from mirror_sync.engine.present import expect_kept
 from mirror_sync.engine.published import read_refs, read_root
-from mirror_sync.engine.reading import Tally
-from mirror_sync.engine.run import open_bench
-from mirror_sync.engine.site import Site, Target
-from mirror_sync.engine.sync import Bench, bring_up_to_date
-from mirror_sync.engine.transfer import Origin
+from mirror_sync.engine.published_names import jobs_by_other_names
+from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync import JobRun, bring_up_to_date
+from mirror_sync.engine.transfer import FileOrigin
 from mirror_sync.engine.walk import Place
+from mirror_sync.engine.work import Task
 from mirror_sync.errors import (
     Disabled,
     DocumentError,
@@ -43,10 +43,10 @@ _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound
 class Repair:
     """Repairs blobs and snapshots, through the first job of the repo whose upstream can; to be used as a context."""
 
-    def __init__(self, site: Site, jobs: Sequence[Job]) -> None:
-        self._site, self._jobs = site, jobs
+    def __init__(self, context: RunContext, jobs: Sequence[Job]) -> None:
+        self._context, self._jobs = context, jobs
         self._run = uuid.uuid4().hex[:12]
-        self._benches: dict[str, Bench] = {}
+        self._benches: dict[str, JobRun] = {}
         self._open = ExitStack()
         self._tried: dict[tuple[str, Repo, CommitId], str] = {}
         self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
@@ -63,8 +63,10 @@ class Repair:
         remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
 
         def fetch(job: Job, _name: Repo) -> str:
-            bench = self._bench(job)
-            digest = bench.transfer.bring(Origin(self._run, bench.source, place.repo, place.commit), remote).digest
+            job_run = self._job_run(job)
+            digest = job_run.transfer.bring(
+                FileOrigin(self._run, job_run.source, place.repo, place.commit), remote
+            ).digest
             expect_kept(target.store, {digest: file.size})
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
@@ -106,22 +108,22 @@ class Repair:
         """Also those that call the repo by a former name, under which an alias leads to it."""
         named = [(job, repo) for job in owners(self._jobs, target.name, repo)]
         if not named and target.name not in self._otherwise:
-            self._otherwise[target.name] = called_otherwise(target, self._jobs)
+            self._otherwise[target.name] = jobs_by_other_names(target, self._jobs)
         return named or self._otherwise[target.name].get(repo, [])
 
     def _publish_again(self, target: Target, place: Place, job: Job, name: Repo) -> str:
-        bench = self._bench(job)
+        job_run = self._job_run(job)
         task = Task(_as_selected(job, target, place), name, place.commit)
         task = task if name == place.repo else task.under(place.repo)
-        resolved = bench.source.resolve(place.repo, place.commit)
+        resolved = job_run.source.resolve(place.repo, place.commit)
         with target.lock(place.repo):
             seen = Seen(resolved, read_refs(target.store, place.repo))
-            report = bring_up_to_date(bench, task, seen, Tally(), anew=True)
+            report = bring_up_to_date(job_run, task, seen, ByteCount(), anew=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
-    def _bench(self, job: Job) -> Bench:
+    def _job_run(self, job: Job) -> JobRun:
         if job.name not in self._benches:
-            self._benches[job.name] = self._open.enter_context(open_bench(self._site, self._run, job, self._jobs))
+            self._benches[job.name] = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
         return self._benches[job.name]
 
 

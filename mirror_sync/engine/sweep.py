@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror_sync.engine.site import Target
+from mirror_sync.engine.context import Target
 
 WEEK = 7 * 24 * 3600.0  # seconds
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from mirror_sync.domain.keys import BLOBS, HUB, refs_key
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.engine.names import alike, meant
-from mirror_sync.engine.site import Site, Target
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.published_names import alias_target, case_folded
 from mirror_sync.errors import DocumentError, StoreError, Vanished
 from mirror_sync.ports import Store
 
@@ -34,8 +34,8 @@ class Expected:
 
         Raises StoreError. Nothing is asked where all are listed.
         """
-        there = {alike(repo) for repo in listed}
-        absent = sorted(repo for repo in self._repos if alike(repo) not in there)
+        there = {case_folded(repo) for repo in listed}
+        absent = sorted(repo for repo in self._repos if case_folded(repo) not in there)
         return tuple(repo for repo in absent if not there or not self._is_led(repo, there))
 
     def expect_all(self, listed: Iterable[Repo]) -> None:
@@ -52,9 +52,9 @@ class Expected:
         if self._led.get(repo) in there:
             return True
         with suppress(DocumentError):
-            led = meant(self._target.store, repo)
+            led = alias_target(self._target.store, repo)
             if led is not None:
-                self._led[repo] = alike(led)
+                self._led[repo] = case_folded(led)
         return self._led.get(repo) in there
 
 
@@ -80,8 +80,8 @@ class Presence:
     Where that cannot be read, nothing is expected: a history may be lost, and no run with it.
     """
 
-    def __init__(self, site: Site, target: Target) -> None:
-        self._site, self._target = site, target
+    def __init__(self, context: RunContext, target: Target) -> None:
+        self._context, self._target = context, target
         self._expected: frozenset[Repo] | None = None
         self._emptied: bool | None = None
         self._lock = threading.Lock()
@@ -108,5 +108,5 @@ class Presence:
         if self._expected is None:
             self._expected = frozenset()
             with suppress(StoreError):
-                self._expected = self._site.remembered(self._target.name)
+                self._expected = self._context.remembered(self._target.name)
         return self._expected

@@ -15,12 +15,12 @@ from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import BlobFault, VerifyReport
 from mirror_sync.domain.sample import Sample
-from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint, Progress
-from mirror_sync.engine.hashing import ATTEMPTS, Finding, Hasher
-from mirror_sync.engine.names import published_as
+from mirror_sync.engine.checkpoint import Checkpoint, NoCheckpoint, VerifyProgress
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.hashing import ATTEMPTS, BlobFinding, BlobHasher
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
+from mirror_sync.engine.published_names import published_as
 from mirror_sync.engine.repair import Repair
-from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.throttle import Throttle
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Node, Place, Walk
@@ -82,9 +82,13 @@ class Verification:
     """Verifies targets one after the other, and counts. `jobs` say which upstream a repair asks."""
 
     def __init__(
-        self, site: Site, scope: Scope | None = None, jobs: Sequence[Job] = (), checkpoint: Checkpoint | None = None
+        self,
+        context: RunContext,
+        scope: Scope | None = None,
+        jobs: Sequence[Job] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> None:
-        self._site, self._scope, self._jobs = site, scope or Scope(), jobs
+        self._context, self._scope, self._jobs = context, scope or Scope(), jobs
         self._checkpoint = checkpoint or NoCheckpoint()
 
     def run(self) -> VerifyReport:
@@ -93,15 +97,15 @@ class Verification:
         A target that cannot be walked to its end is in `unreadable`, by its name alone, and missing in `targets`.
         An interrupted one is gone on with by the next that asks the same.
         """
-        scope, done = self._scope, Progress.load(self._checkpoint, self._scope.question)
+        scope, done = self._scope, VerifyProgress.load(self._checkpoint, self._scope.question)
         sample = Sample(scope.sample, done.round if scope.round is None else scope.round)
-        throttle = Throttle(scope.rate, self._site.monotonic, self._site.pause)
+        throttle = Throttle(scope.rate, self._context.monotonic, self._context.pause)
         try:
-            with Repair(self._site, self._jobs) as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
-                for target in self._site.targets.values():
-                    asked = _Asked(scope, sample, repair if scope.repair else None)
-                    hasher = Hasher(self._site, target.store, throttle)
-                    one = _OneTarget(self._site, target, asked, hasher, readers, (done, self._checkpoint))
+            with Repair(self._context, self._jobs) as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
+                for target in self._context.targets.values():
+                    asked = _VerifyRequest(scope, sample, repair if scope.repair else None)
+                    hasher = BlobHasher(self._context, target.store, throttle)
+                    one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
                     _verify_or_say(one, target, done)
         except Interrupted:
             return done.report(scope.sample, interrupted=True)
@@ -109,7 +113,7 @@ class Verification:
         return done.report(scope.sample, interrupted=False)
 
 
-def _verify_or_say(one: _OneTarget, target: Target, done: Progress) -> None:
+def _verify_or_say(one: _OneTarget, target: Target, done: VerifyProgress) -> None:
     """What one target does not give is no reason to look at no other."""
     try:
         one.verify()
@@ -121,7 +125,7 @@ def _verify_or_say(one: _OneTarget, target: Target, done: Progress) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _VerifyRequest:
     scope: Scope
     sample: Sample
     repair: Repair | None
@@ -132,14 +136,14 @@ class _OneTarget:
 
     def __init__(
         self,
-        site: Site,
+        context: RunContext,
         target: Target,
-        asked: _Asked,
-        hasher: Hasher,
+        asked: _VerifyRequest,
+        hasher: BlobHasher,
         readers: ThreadPoolExecutor,
-        notes: tuple[Progress, Checkpoint],
+        notes: tuple[VerifyProgress, Checkpoint],
     ) -> None:
-        self._site, self._target, self._asked, self._hasher, self._readers = site, target, asked, hasher, readers
+        self._context, self._target, self._asked, self._hasher, self._readers = context, target, asked, hasher, readers
         self._done, self._checkpoint = notes
         self._walk = Walk(self._document, self._document_fault, readers.map, claims=True)
         self._in_a_row = 0  # reads that were refused
@@ -153,7 +157,7 @@ class _OneTarget:
             return
         asked, store = self._asked.scope.repo, self._target.store
         # first: what is published from now on may not be listed
-        expected = Expected(self._target, self._site.remembered(self._target.name))
+        expected = Expected(self._target, self._context.remembered(self._target.name))
         listed = list(mirrored_repos(store))
         unlisted = expected.missing(listed)
         lagging = [repo for repo in unlisted if store.stat(refs_key(repo)) is not None]
@@ -161,7 +165,7 @@ class _OneTarget:
         repos = sorted([*listed, *lagging], key=refs_key)
         self._good = refs_key(repos[-1]) if repos else ""  # nothing was given yet: what lies farthest off
         for repo in repos:
-            self._site.go_on()
+            self._context.go_on()
             if asked is None or repo == only:
                 self._repo(repo, self._refs(repo))
         for repo in unlisted:
@@ -202,7 +206,7 @@ class _OneTarget:
             position += len(batch)
             if passed is None or position <= passed:
                 continue
-            self._site.go_on()
+            self._context.go_on()
             self._verify_all(batch[max(0, len(batch) - (position - passed)) :])
             self._mark(*at, position)
 
@@ -217,11 +221,11 @@ class _OneTarget:
                 self._in_a_row, self._attempts = 0, ATTEMPTS
             if found.problem:
                 self._blob_fault(node, found)
-            self._site.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
+            self._context.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
-    def _look(self, node: Node) -> Finding:
+    def _look(self, node: Node) -> BlobFinding:
         if node.read is not None or self._given_up:
-            return Finding(node.read or 0)
+            return BlobFinding(node.read or 0)
         return self._hasher.blob(node.digest, node.file, self._attempts)
 
     def _document(self, digest: Sha256) -> bytes:
@@ -250,7 +254,7 @@ class _OneTarget:
         else:
             self._refused(self._fault(place, digest, f"not readable: {error}"))
 
-    def _blob_fault(self, node: Node, found: Finding) -> None:
+    def _blob_fault(self, node: Node, found: BlobFinding) -> None:
         fault = self._fault(node.place, node.digest, found.problem)
         if found.refused:
             self._refused(fault)

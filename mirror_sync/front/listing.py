@@ -28,14 +28,14 @@ _PAST_SLASH = "0"  # follows "/" in ASCII: past everything inside a folder
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListingRequest:
     """A listing: what lies in `folder` ("" is the top), at any depth when `recursive`."""
 
     folder: str
     recursive: bool
 
 
-class Place(NamedTuple):
+class EntryPlace(NamedTuple):
     """Where a page begins: at an entry, counted among those that the listing wants of a shard."""
 
     shard: int
@@ -43,11 +43,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EntryPage:
     """Some entries of a listing, and where the others begin."""
 
     entries: list[bytes]
-    next: Place | None
+    next: EntryPlace | None
 
 
 def find(shard: bytes, path: str) -> bytes | None:
@@ -82,23 +82,23 @@ def lines(shard: bytes) -> list[bytes]:
     return [] if shard == _EMPTY else shard[2:-3].split(b",\n")
 
 
-def page(root: Root, read: ReadShard, wanted: Wanted, start: Place | None) -> Page:
+def page(root: Root, read: ReadShard, wanted: ListingRequest, start: EntryPlace | None) -> EntryPage:
     """What a listing has from `start` on, None: from its beginning.
 
     Shards are joined until the page is full: many clients read no second one.
     """
     end, found_in = end_shard(root, wanted.folder), _finder(wanted)
-    number, skip = start or Place(first_shard(root, wanted.folder), 0)
+    number, skip = start or EntryPlace(first_shard(root, wanted.folder), 0)
     entries: list[bytes] = []
     while number < end:
         shard = read(number)
         found, stop = found_in(shard), skip + PAGE - len(entries)
         entries += found[skip:stop]
         if len(found) > stop:
-            return Page(entries, Place(number, stop))
+            return EntryPage(entries, EntryPlace(number, stop))
         deeper = 0 if wanted.recursive else _shard_after_child(root, shard, wanted.folder)
         number, skip = max(number + 1, deeper), 0
-    return Page(entries, None)
+    return EntryPage(entries, None)
 
 
 def first_shard(root: Root, folder: str) -> int:
@@ -114,7 +114,7 @@ def end_shard(root: Root, folder: str) -> int:
     return next((number for number, shard in enumerate(root.shards) if shard.first >= past), len(root.shards))
 
 
-def _finder(wanted: Wanted) -> Callable[[bytes], list[bytes]]:
+def _finder(wanted: ListingRequest) -> Callable[[bytes], list[bytes]]:
     """What finds the entries that a listing wants of a shard."""
     if wanted.recursive and not wanted.folder:
         return lines

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirror_sync.domain import lists
+from mirror_sync.domain import published_lists
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE_TYPES
 from mirror_sync.domain.manifest import LFS_POINTER, MAX_PATH_BYTES
@@ -234,7 +234,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         },
         "preflight": PREFLIGHT if options.cors.origins else None,
         "list": {
-            "line": lists.LINE,
+            "line": published_lists.LINE,
             "keys": sorted(answers.LIST_KEYS),
             "page": answers.LIST_PAGE,
             "reads": answers.LIST_READS,

@@ -6,11 +6,11 @@ docs/decisions/0018-refusals-with-reasons.md.
 from __future__ import annotations
 
 from mirror_sync.domain.keys import site_key
-from mirror_sync.domain.lists import Listed
+from mirror_sync.domain.published_lists import Listed
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front import answers
 from mirror_sync.front.answers import Answer, Refusal
-from mirror_sync.front.lists import Lists
+from mirror_sync.front.hub_lists import Lists
 from mirror_sync.ports import MAX_DOCUMENT, Store, read_all
 
 _NOT_FOUND = 404

@@ -74,7 +74,7 @@ ROUTES = (
 _ID = f"/(?:(?:datasets|spaces)/)?{FIELDS['id']}"
 
 
-class Lack(NamedTuple):
+class NotOffered(NamedTuple):
     """What this mirror does not do, by the raw path of who asks for it: clients show the words, and no others."""
 
     pattern: str
@@ -84,26 +84,30 @@ class Lack(NamedTuple):
 
 # The first that matches speaks, of all that is no route and writes nothing.
 LACKS = (
-    Lack(
+    NotOffered(
         f"^/+{_ID.removeprefix('/')}(?:\\.git)?/info/lfs/.*$",
         "This mirror has no git: download with hf download, or by the address of a file (/ID/resolve/main/PATH)",
         "lfs",
     ),
-    Lack(
+    NotOffered(
         f"^/+{_ID.removeprefix('/')}(?:\\.git)?/(?:info/refs|git-upload-pack|git-receive-pack|HEAD|objects/.*)$",
         "This mirror has no git: download with hf download, or by the address of a file (/ID/resolve/main/PATH)",
         "text",
     ),
-    Lack("^/+(?:api/)?(?:spaces|kernels|buckets)(?:/.*)?$", "Only models and datasets are mirrored here, nothing else"),
-    Lack(
+    NotOffered(
+        "^/+(?:api/)?(?:spaces|kernels|buckets)(?:/.*)?$", "Only models and datasets are mirrored here, nothing else"
+    ),
+    NotOffered(
         "^/+(?:api/whoami.*|oauth/.*|login.*|join.*)$",
         "This mirror has no accounts: it asks for no token, and knows none",
     ),
-    Lack(
+    NotOffered(
         "^/+api/(?:organizations|users|collections|papers|daily_papers|trending|quicksearch|jobs|settings)(?:[/?].*)?$",
         "This mirror knows models and datasets alone: no people, organizations, collections, papers or jobs",
     ),
-    Lack("^/+api/[a-z]+/.*/discussions.*$", "This mirror has no discussions and no pull requests: see them upstream"),
+    NotOffered(
+        "^/+api/[a-z]+/.*/discussions.*$", "This mirror has no discussions and no pull requests: see them upstream"
+    ),
 )
 
 
@@ -128,7 +132,7 @@ def match(raw_path: str) -> Match | None:
     return None
 
 
-def lack(raw_path: str) -> Lack | None:
+def lack(raw_path: str) -> NotOffered | None:
     """What is asked for at a raw path that is no route, where that is a thing of the Hub."""
     return next((lack for lack, pattern in _LACKS if pattern.fullmatch(raw_path)), None)
 

@@ -29,7 +29,7 @@ _OTHER_FILES = 64  # descriptors that are no connection's; each of these may hol
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ServeTimeouts:
     """How long a client may take for a request, in seconds: for its `head`, which begins where the answer before ended,
     and for its `body`; and how many `connections` are held at once, as far as the limit of open files allows.
     """
@@ -45,7 +45,7 @@ class Patience:
         return min(self.connections, max(1, (files - _OTHER_FILES) // 2))
 
 
-PATIENCE = Patience()
+PATIENCE = ServeTimeouts()
 NONE: Mapping[str, str] = {}
 
 
@@ -76,7 +76,7 @@ def serving(
     port: int = 0,
     *,
     grace: int = 1,
-    patience: Patience = PATIENCE,
+    patience: ServeTimeouts = PATIENCE,
     headers: Mapping[str, str] = NONE,
 ) -> Iterator[str]:
     """Serve in a thread for as long as the block lasts; gives the URL."""
@@ -109,7 +109,7 @@ class _Server(uvicorn.Server):
 class _Connection(H11Protocol):
     """Uvicorn's, with an end to half requests, and `headers` on its own answers."""
 
-    def __init__(self, *args: Any, patience: Patience, headers: Mapping[str, str], **words: Any) -> None:
+    def __init__(self, *args: Any, patience: ServeTimeouts, headers: Mapping[str, str], **words: Any) -> None:
         super().__init__(*args, **words)
         self._limits = {h11.IDLE: patience.head, h11.SEND_BODY: patience.body}
         self._most = patience.most
@@ -167,7 +167,7 @@ class _Connection(H11Protocol):
             self._deadline = None
 
 
-def _server(app: ASGIApp, grace: int, patience: Patience, headers: Mapping[str, str]) -> _Server:
+def _server(app: ASGIApp, grace: int, patience: ServeTimeouts, headers: Mapping[str, str]) -> _Server:
     config = uvicorn.Config(
         app,
         # h11 bounds the size of a request's head (64 KiB, then 400); httptools does not

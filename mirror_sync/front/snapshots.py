@@ -56,7 +56,7 @@ class Snapshots:
         refs = self.refs(repo)
         return refs if refs is not None and refs.snapshots else None
 
-    def meant(self, repo: Repo) -> Repo | None:
+    def published_by_alias(self, repo: Repo) -> Repo | None:
         """The published repo that the id of an unknown one stands for, in other letters or as a former name."""
         small = Repo(repo.kind, repo.id.lower())
         told = self._alias(small)

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from mirror_sync.domain.events import Tended
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
@@ -34,7 +34,7 @@ class Inventory:
     last verify and prune of each target.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[RepoLine, ...]
     jobs: tuple[JobLine, ...]
     last_run: RunRecord | None
     unnamed: int = 0
@@ -67,7 +67,7 @@ class Memory:
 
 def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Inventory:
     """A line for all that is asked for, the worst first."""
-    lines: list[Line] = []
+    lines: list[RepoLine] = []
     named = 0
     job_lines: list[JobLine] = []
     statuses = still_meant(memory.statuses, jobs, memory.runs)
@@ -87,12 +87,12 @@ def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Invent
     return Inventory(tuple(_sorted(lines)), tuple(job_lines), next(iter(memory.runs), None), unnamed)
 
 
-def unread(inventory: Inventory) -> list[Line]:
+def unread(inventory: Inventory) -> list[RepoLine]:
     """What the history does not know: a target may publish it all the same."""
-    return [line for line in inventory.lines if line.state is State.NEVER]
+    return [line for line in inventory.lines if line.state is RepoState.NEVER]
 
 
-def with_found(inventory: Inventory, found: Iterable[Line], notes: Sequence[str]) -> Inventory:
+def with_found(inventory: Inventory, found: Iterable[RepoLine], notes: Sequence[str]) -> Inventory:
     """The lines of what a target was found to publish in place of those that say `never`."""
     lines = {(line.job, line.kind, line.repo, line.revision): line for line in found}
     filled = {(job, RepoPattern(kind, repo)) for job, kind, repo, _ in lines}
@@ -100,7 +100,7 @@ def with_found(inventory: Inventory, found: Iterable[Line], notes: Sequence[str]
         line
         for line in inventory.lines
         if (line.job, line.kind, line.repo, line.revision) not in lines
-        and not (line.state is State.NEVER and _is_filled(line, filled))
+        and not (line.state is RepoState.NEVER and _is_filled(line, filled))
     ]
     return replace(inventory, lines=tuple(_sorted([*kept, *lines.values()])), notes=(*inventory.notes, *notes))
 
@@ -121,7 +121,7 @@ def of_jobs(inventory: Inventory, names: Collection[str]) -> Inventory:
     return replace(inventory, lines=lines, jobs=tuple(job for job in inventory.jobs if job.name in names), unnamed=0)
 
 
-def _is_filled(line: Line, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
+def _is_filled(line: RepoLine, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
     """A pattern of which repos were found; that there may be more nobody can know without asking upstream."""
     pattern = RepoPattern(line.kind, line.repo)
     return pattern.is_glob and any(
@@ -129,8 +129,8 @@ def _is_filled(line: Line, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
     )
 
 
-def _sorted(lines: Iterable[Line]) -> list[Line]:
-    order = tuple(State)
+def _sorted(lines: Iterable[RepoLine]) -> list[RepoLine]:
+    order = tuple(RepoState)
     return sorted(lines, key=lambda line: (order.index(line.state), line.job, line.kind, line.repo, line.revision))
 
 
@@ -163,33 +163,33 @@ def _is_expanded(status: RepoStatus) -> bool:
     return _is_repo(status) and _UNEXPANDED.search(status.revision) is None
 
 
-def _line(status: RepoStatus, place: str) -> Line:
+def _line(status: RepoStatus, place: str) -> RepoLine:
     state, reason = _state(status), status.reason
     if state.mirrored and status.place and place and status.place != place:
-        state = State.ELSEWHERE
+        state = RepoState.ELSEWHERE
         reason = f"published into {status.place}; the job's target is another one now, where the next run publishes it"
-    return Line(
+    return RepoLine(
         state, status.job, status.kind, status.repo, status.revision, status.outcome, status.commit, reason,
         status.code, status.files, status.bytes, status.last_attempt, status.last_success,
         status.committed, status.published, status.lag_seconds,
     )  # fmt: skip
 
 
-def _tried_again(line: Line, tries: Mapping[Repo | None, Try]) -> Line:
+def _tried_again(line: RepoLine, tries: Mapping[Repo | None, Try]) -> RepoLine:
     """A failed line with the moment of its next try; a try of all of the job is one of each of its lines."""
-    if line.state is not State.FAILED or not tries:
+    if line.state is not RepoState.FAILED or not tries:
         return line
     glob = RepoPattern(line.kind, line.repo).is_glob
     found = tries.get(None) or (None if glob else tries.get(Repo(line.kind, line.repo)))
     return line if found is None else replace(line, next_try=iso_utc(found.at))
 
 
-def _state(status: RepoStatus) -> State:
+def _state(status: RepoStatus) -> RepoState:
     if status.code == Gated.code:
-        return State.GATED
+        return RepoState.GATED
     if status.outcome is RepoOutcome.HELD and (status.code in _GONE or _turned_private(status)):
-        return State.GONE
-    return State(status.outcome)
+        return RepoState.GONE
+    return RepoState(status.outcome)
 
 
 def _turned_private(status: RepoStatus) -> bool:
@@ -197,7 +197,7 @@ def _turned_private(status: RepoStatus) -> bool:
     return status.code == PRIVATE and status.last_success is not None
 
 
-def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[Line]:
+def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[RepoLine]:
     """What a job names and nothing is remembered of."""
     seen: dict[RepoPattern, set[str]] = {}
     for status in known:
@@ -211,7 +211,7 @@ def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[Line]:
             continue
         for wanted in (", ".join(job.revisions),) if pattern.is_glob else job.revisions:
             if not any(fnmatchcase(name, wanted) for name in names):
-                yield Line(State.NEVER, job.name, pattern.kind, pattern.glob, wanted, reason=why)
+                yield RepoLine(RepoState.NEVER, job.name, pattern.kind, pattern.glob, wanted, reason=why)
 
 
 def _why_never(job: Job, line: JobLine) -> str:

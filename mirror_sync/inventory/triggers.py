@@ -15,7 +15,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from mirror_sync.config.times import crontab
+from mirror_sync.config.time_values import crontab
 from mirror_sync.domain.hours import Hours
 from mirror_sync.domain.job import Cron, Every, Schedule
 

@@ -11,6 +11,8 @@ import structlog
 from mirror_sync.domain.events import (
     BytesFetched,
     Called,
+    CatalogueFailed,
+    CataloguePublished,
     ConfigRead,
     Crashed,
     Disproved,
@@ -28,8 +30,6 @@ from mirror_sync.domain.events import (
     RunAborted,
     RunFinished,
     RunStarted,
-    SiteFailed,
-    SitePublished,
     TargetProbed,
     Tended,
     Verified,
@@ -124,10 +124,10 @@ def line_of(event: Event) -> tuple[str, str, dict[str, Any]]:  # noqa: C901, PLR
             return _run_finished(event.report)
         case Tended():
             return ("error" if event.faults else "info"), "target.tended", asdict(event)
-        case SitePublished():
+        case CataloguePublished():
             fields = asdict(event) | {"seconds": round(event.seconds, 1)}
             return ("warning" if event.unread else "info"), "site.published", fields
-        case SiteFailed():
+        case CatalogueFailed():
             return "warning", "site.failed", asdict(event)
         case _:
             return "debug", type(event).__name__.lower(), asdict(event)

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from mirror_sync.domain.events import Care
 from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.observers.ledger import JobOutcome, Ledger, Page, seconds_of
+from mirror_sync.observers.ledger import JobOutcome, Ledger, MetricsSnapshot, seconds_of
 from mirror_sync.observers.readings import Readings
 
 Sample = tuple[tuple[str, ...], float | None]
@@ -57,7 +57,7 @@ def _gauge(name: str, help_text: str, samples: Iterable[Sample], labels: tuple[s
     return family
 
 
-def _repos(page: Page) -> Iterator[GaugeMetricFamily]:
+def _repos(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     repos = page.repos.items()
     yield _gauge(
         "repo_last_success_timestamp_seconds",
@@ -85,7 +85,7 @@ def _repos(page: Page) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def _jobs(page: Page) -> Iterator[GaugeMetricFamily]:
+def _jobs(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     jobs = page.jobs.items()
     yield _gauge(
         "job_first_seen_timestamp_seconds",
@@ -132,7 +132,7 @@ def _jobs(page: Page) -> Iterator[GaugeMetricFamily]:
     yield from _repos_of_jobs(page)
 
 
-def _repos_of_jobs(page: Page) -> Iterator[GaugeMetricFamily]:
+def _repos_of_jobs(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     by_outcome = Counter((key.job, state.outcome) for key, state in page.repos.items())
     by_code = Counter((key.job, state.code) for key, state in page.repos.items() if state.code)
     yield _gauge(
@@ -174,7 +174,7 @@ def _schedule(readings: Readings) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def _targets(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
+def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     # two jobs may publish one revision: it is there once
     there = {
         (readings.jobs[key.job].target, key[1:]): state for key, state in page.repos.items() if key.job in readings.jobs
@@ -246,7 +246,7 @@ def _upstreams(readings: Readings) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def _daemon(page: Page, readings: Readings) -> Iterator[GaugeMetricFamily]:
+def _daemon(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     disks = readings.disks.items()
     yield _gauge(
         "disk_free_bytes",

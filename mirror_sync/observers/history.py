@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from mirror_sync.domain.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
-from mirror_sync.domain.freshness import Look
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.domain.times import iso_utc
@@ -137,14 +137,14 @@ class History:
             for job, kind, repo, revision, outcome, *rest in rows
         )
 
-    def looked(self, report: RepoReport) -> Look | None:
+    def looked(self, report: RepoReport) -> LastCheck | None:
         """The last look at what a report is about, before it is told; None when it is not known."""
         query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         try:
             rows = self._read(query, report.job, report.kind, report.repo, report.revision)
         except OSError:  # as with all that is written: a gap, and no end to a run
             return None
-        return next((Look(at, commit) for at, commit in rows if at and commit), None)
+        return next((LastCheck(at, commit) for at, commit in rows if at and commit), None)
 
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
         """The newest runs, newest first; one whose process is gone was interrupted.

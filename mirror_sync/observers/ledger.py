@@ -50,7 +50,7 @@ class RepoKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RepoState:
+class RepoFigures:
     """`files`, `bytes` and `lag` (seconds) are those of what is published, also after a failure."""
 
     outcome: RepoOutcome
@@ -63,7 +63,7 @@ class RepoState:
 
 
 @dataclass(frozen=True, slots=True)
-class JobState:
+class JobFigures:
     """`attempt` is the start of the newest run; `success` the end of the newest complete one, of `duration` seconds;
     `ended` that of the newest that came to its end, whatever became of its repos, which took `took` seconds.
 
@@ -86,11 +86,11 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class MetricsSnapshot:
     """One moment of the ledger. `config_read`: when jobs.yaml was read without faults last, None for never."""
 
-    jobs: Mapping[str, JobState] = field(default_factory=dict)
-    repos: Mapping[RepoKey, RepoState] = field(default_factory=dict)
+    jobs: Mapping[str, JobFigures] = field(default_factory=dict)
+    repos: Mapping[RepoKey, RepoFigures] = field(default_factory=dict)
     up: Mapping[str, bool] = field(default_factory=dict)
     tended: Mapping[tuple[str, Care], Tended] = field(default_factory=dict)
     config_sound: bool = True
@@ -103,18 +103,18 @@ class Ledger:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._jobs: dict[str, JobState] = {}
-        self._repos: dict[RepoKey, RepoState] = {}
+        self._jobs: dict[str, JobFigures] = {}
+        self._repos: dict[RepoKey, RepoFigures] = {}
         self._up: dict[str, bool] = {}
         self._tended: dict[tuple[str, Care], Tended] = {}
         self._runs: dict[str, tuple[str, ...]] = {}
         self._config_sound = True
         self._config_read: float | None = None
 
-    def page(self) -> Page:
+    def page(self) -> MetricsSnapshot:
         with self._lock:
             known = dict(self._jobs), dict(self._repos), dict(self._up), dict(self._tended)
-            return Page(*known, self._config_sound, self._config_read)
+            return MetricsSnapshot(*known, self._config_sound, self._config_read)
 
     def remember_care(self, tended: Iterable[Tended]) -> None:
         """Take in what the history knows of the care of targets."""
@@ -170,11 +170,11 @@ class Ledger:
             # a lag is that of a publication, and stands until the next one
             old = before if before is not None and report.outcome is RepoOutcome.UNCHANGED else None
             lag = report.lag_seconds if old is None else old.lag
-            state = RepoState(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
+            state = RepoFigures(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
         elif report.outcome is RepoOutcome.INTERRUPTED and before is not None and before.outcome in _GOOD:
             state = replace(before, attempt=now)  # what is published is as good as it was
         elif before is None:
-            state = RepoState(report.outcome, report.code, now)
+            state = RepoFigures(report.outcome, report.code, now)
         else:
             state = replace(before, outcome=report.outcome, code=report.code, attempt=now)
         self._repos[key] = state
@@ -203,7 +203,7 @@ class Ledger:
         if event.jobs is None:
             return
         self._config_read = self._now()
-        self._jobs = {job: self._jobs.get(job) or JobState(self._now()) for job in event.jobs}
+        self._jobs = {job: self._jobs.get(job) or JobFigures(self._now()) for job in event.jobs}
         self._repos = {key: state for key, state in self._repos.items() if key.job in self._jobs}
 
 
@@ -218,8 +218,8 @@ def _outcome(report: RunReport, job: str, repos: Iterable[RepoReport]) -> JobOut
     return JobOutcome.FAILED if any(repo.failed for repo in repos) else JobOutcome.COMPLETE
 
 
-def _recalled(status: RepoStatus) -> RepoState:
-    return RepoState(
+def _recalled(status: RepoStatus) -> RepoFigures:
+    return RepoFigures(
         status.outcome,
         status.code,
         attempt=seconds_of(status.last_attempt) if status.last_attempt else 0.0,
@@ -230,7 +230,7 @@ def _recalled(status: RepoStatus) -> RepoState:
     )
 
 
-def _after(state: JobState, run: RunRecord) -> JobState:
+def _after(state: JobFigures, run: RunRecord) -> JobFigures:
     """A job after a run that is remembered, as it went for this job; `state` is the one before it."""
     started = seconds_of(run.started)
     state = replace(state, first_seen=min(state.first_seen, started), attempt=started)

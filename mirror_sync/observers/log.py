@@ -45,7 +45,7 @@ class LogStyle:
     tracebacks: bool = False
 
 
-class Lines:
+class LineWriter:
     """Where lines go. A stream that is gone is no reason to stop a run: then nobody reads them."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -77,7 +77,7 @@ class Lines:
             self._printer = None
 
 
-def start_log(style: LogStyle, lines: Lines, redaction: Redaction) -> None:
+def start_log(style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
     """Set up structlog, and pass what libraries log through it."""
     tail: list[Any] = [structlog.processors.format_exc_info] if style.tracebacks else [_drop_traceback]
     structlog.configure(

@@ -16,6 +16,8 @@ from prometheus_client.process_collector import ProcessCollector
 from mirror_sync.domain.events import (
     BytesFetched,
     Called,
+    CatalogueFailed,
+    CataloguePublished,
     ConfigRead,
     Disproved,
     Event,
@@ -26,8 +28,6 @@ from mirror_sync.domain.events import (
     Retrying,
     RunFinished,
     RunStarted,
-    SiteFailed,
-    SitePublished,
 )
 from mirror_sync.observers.families import Families
 from mirror_sync.observers.ledger import Ledger
@@ -109,10 +109,10 @@ class Metrics:
                 self._calls.labels(event.endpoint, event.kind, event.result).inc()
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
-            case SitePublished():
+            case CataloguePublished():
                 self._site_failures.labels(event.target)
                 self._site_success.labels(event.target).set(self._now())
-            case SiteFailed():
+            case CatalogueFailed():
                 self._site_failures.labels(event.target).inc()
             case RunStarted() | ReposListed() | RunFinished():
                 self._follow(event)

@@ -24,7 +24,7 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
     Neither the resolver nor a server that sends a byte now and then can be timed out by a socket: the work has a thread
     of its own, which is left behind at the deadline, its connection shut.
     """
-    work = _Work(url, body, max(seconds, 0.001))
+    work = _Delivery(url, body, max(seconds, 0.001))
     thread = threading.Thread(target=work.run, name="hook post", daemon=True)
     thread.start()
     thread.join(work.seconds)
@@ -37,7 +37,7 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
 
 
 @dataclass
-class _Work:
+class _Delivery:
     url: str = field(repr=False)
     body: bytes
     seconds: float

@@ -20,7 +20,7 @@ from rich.text import Text
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.events import Verified
 from mirror_sync.observers.figures import counted, in_bytes, in_time
-from mirror_sync.observers.log import Lines, in_color
+from mirror_sync.observers.log import LineWriter, in_color
 from mirror_sync.observers.tally import InFlight, Progress, Tally
 
 LOOKING = "looking for changes"
@@ -36,7 +36,7 @@ _PULSE = 4  # columns that an overall bar of unknown length moves a second
 class LiveProgress:
     """A context manager; log lines are printed above the bars meanwhile. `doing` is shown until there are figures."""
 
-    def __init__(self, tally: Tally, lines: Lines, console: Console | None = None, doing: str = LOOKING) -> None:
+    def __init__(self, tally: Tally, lines: LineWriter, console: Console | None = None, doing: str = LOOKING) -> None:
         self._lines = lines
         self._console = console or _console(lines.stream)
         self._live = Live(

@@ -24,7 +24,7 @@ class Empty:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRange:
     """The bytes [start, stop) of a file of `size` bytes."""
 
     start: int
@@ -43,7 +43,7 @@ class Wanted:
 class Body:
     """The wanted bytes out of an answer of 200 or 206, each part as soon as it arrives."""
 
-    def __init__(self, answer: Answer, arrivals: Arrivals, url: str, wanted: Wanted) -> None:
+    def __init__(self, answer: Answer, arrivals: Arrivals, url: str, wanted: WantedRange) -> None:
         """ValueError, saying what was sent instead, for an answer that cannot hold these bytes."""
         self._answer, self._arrivals, self._url = answer, arrivals, url
         self._left = wanted.stop - wanted.start
@@ -108,7 +108,7 @@ def _check_plain(answer: Answer) -> None:
         raise ValueError(f"bytes encoded as {encoding[:40]!r}, which we did not ask for")
 
 
-def _check_range(text: str, wanted: Wanted) -> None:
+def _check_range(text: str, wanted: WantedRange) -> None:
     found = _RANGE.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"a part without saying which: Content-Range {text[:80]!r}")

@@ -62,7 +62,7 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class BudgetWait:
     """How a budget waits: `sleep` takes seconds and may raise Interrupted, `random` gives numbers in [0, 1)."""
 
     sleep: Callable[[float], None]
@@ -83,7 +83,7 @@ class Budget:
         name: str = "",
         *,
         reserve: float = 0.1,
-        waiting: Waiting | None = None,
+        waiting: BudgetWait | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name, self._reserve, self._waiting, self._clock = name, reserve, waiting, clock
@@ -171,7 +171,7 @@ class Budget:
 class Budgets:
     """One budget for each endpoint and token, however many upstreams of jobs.yaml share them."""
 
-    def __init__(self, waiting: Waiting | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, waiting: BudgetWait | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._waiting, self._clock = waiting, clock
         self._made: dict[tuple[str, str | None], Budget] = {}
         self._lock = threading.Lock()

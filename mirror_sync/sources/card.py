@@ -20,7 +20,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from mirror_sync.domain.bounds import plain, short
 from mirror_sync.sources.folder import open_file
-from mirror_sync.sources.plain import check_plain
+from mirror_sync.sources.json_values import check_plain
 
 LIMIT = 64 * 1024  # bytes of metadata, fences and blank lines before them included
 DEEPEST = 32  # levels of the metadata, aliases followed
@@ -71,9 +71,9 @@ def _odd_opening(text: str) -> bool:
 
 
 def _parsed(front: str, line: int) -> dict[str, Any]:
-    loader: _Loader | None = None
+    loader: _CardLoader | None = None
     try:
-        loader = _Loader(front)
+        loader = _CardLoader(front)
         node = loader.get_single_node()
         if node is None:
             return {}
@@ -96,16 +96,16 @@ def _reason(error: Exception, line: int) -> str:
         return plain(f"{at}{short(error.problem, _SAID)}")
     if isinstance(error, UnicodeError):
         return "a text of its metadata holds half a character"
-    if isinstance(error, yaml.YAMLError) or type(error) is _Refused:
+    if isinstance(error, yaml.YAMLError) or type(error) is _RefusedCard:
         return plain(short(str(error).partition("\n")[0], _SAID))
     return f"the YAML parser gives up ({type(error).__name__})"
 
 
-class _Refused(ValueError):
+class _RefusedCard(ValueError):
     """Metadata that is sound and beyond our bounds."""
 
 
-class _Loader(yaml.SafeLoader):
+class _CardLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which goes no deeper than DEEPEST levels."""
 
     def __init__(self, text: str) -> None:
@@ -123,7 +123,7 @@ class _Loader(yaml.SafeLoader):
 
 def _expect_level(level: int) -> None:
     if level > DEEPEST:
-        raise _Refused(f"its metadata is nested deeper than {DEEPEST} levels")
+        raise _RefusedCard(f"its metadata is nested deeper than {DEEPEST} levels")
 
 
 Weight = tuple[int, int]  # values and characters, and levels
@@ -138,14 +138,14 @@ def _weigh(node: Node, known: dict[int, Weight | None]) -> Weight:
     if weight is not None:
         return weight
     if id(node) in known:
-        raise _Refused("an alias of its metadata contains itself")
+        raise _RefusedCard("an alias of its metadata contains itself")
     known[id(node)] = None
     inner = [_weigh(child, known) for child in _children(node)]
     size = 1 + sum(size for size, _ in inner) + (len(node.value) if isinstance(node, ScalarNode) else 0)
     level = 1 + max((level for _, level in inner), default=0)
     _expect_level(level)
     if size > _UNFOLDED:
-        raise _Refused(f"its aliases unfold to more than {_UNFOLDED // 1024} KiB")
+        raise _RefusedCard(f"its aliases unfold to more than {_UNFOLDED // 1024} KiB")
     known[id(node)] = size, level
     return size, level
 
@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
         case int() if value.bit_length() > _BITS:
-            raise _Refused("a number of its metadata has too many digits")
+            raise _RefusedCard("a number of its metadata has too many digits")
         case None | str() | bool() | int() | float():
             return value
     return str(value)

@@ -32,7 +32,7 @@ _BUFFER = 64 * 1024  # bytes read ahead with the headers; beyond it the caller's
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ConnectionOptions:
     """How the connections of a pool behave; `allows` says which addresses may be connected to, None for all."""
 
     timeouts: Timeouts
@@ -40,13 +40,13 @@ class Manners:
     allows: Callable[[str], bool] | None = None
 
 
-class _Watched(io.RawIOBase):
+class _DeadlineSocket(io.RawIOBase):
     """A socket whose reads end at a deadline while there is one."""
 
-    def __init__(self, sock: socket.socket, manners: Manners) -> None:
-        self._sock, self._manners = sock, manners
+    def __init__(self, sock: socket.socket, connection_options: ConnectionOptions) -> None:
+        self._sock, self._connection_options = sock, connection_options
         self._held = sock.makefile("rb", buffering=0)  # what keeps the socket open when its connection lets go of it
-        self._patience, self._in_body = manners.timeouts.read, False
+        self._patience, self._in_body = connection_options.timeouts.read, False
         self._until: float | None = None
         self.expect_headers()  # a proxy's answer to CONNECT is read without a word of beginning
 
@@ -56,7 +56,7 @@ class _Watched(io.RawIOBase):
         return io.BufferedReader(self, _BUFFER)
 
     def expect_headers(self) -> None:
-        self._until = self._manners.clock() + self._manners.timeouts.first_byte
+        self._until = self._connection_options.clock() + self._connection_options.timeouts.first_byte
 
     def expect_body(self) -> None:
         self._until, self._in_body = None, True
@@ -64,7 +64,7 @@ class _Watched(io.RawIOBase):
 
     def expect_chunk(self) -> None:
         """The next byte of the body, or its end, with all that comes before it."""
-        self._until = self._manners.clock() + self._patience
+        self._until = self._connection_options.clock() + self._patience
 
     def hurry(self, seconds: float) -> None:
         self._patience = seconds
@@ -75,7 +75,7 @@ class _Watched(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if self._until is not None:
-            left = self._until - self._manners.clock()
+            left = self._until - self._connection_options.clock()
             if left <= 0:
                 raise TimeoutError("what comes before a body, or between its bytes, did not end")
             self._sock.settimeout(left)
@@ -88,14 +88,14 @@ class _Watched(io.RawIOBase):
 
         What breaks here breaks again at the next read.
         """
-        count, until = 0, self._manners.clock() + _LINGER
+        count, until = 0, self._connection_options.clock() + _LINGER
         if not rest:
             return 0
         self._sock.settimeout(_LINGER)
         with suppress(OSError):
             while count < len(rest) and (more := self._sock.recv_into(rest[count:])):
                 count += more
-                if self._manners.clock() > until:
+                if self._connection_options.clock() > until:
                     break
         self._sock.settimeout(self._patience)
         return count
@@ -109,8 +109,8 @@ class _Watched(io.RawIOBase):
 class Arriving(HTTPResponse):
     """An answer whose bytes come out as they arrive."""
 
-    def __init__(self, sock: socket.socket, manners: Manners, **options: Any) -> None:
-        self._watched = _Watched(sock, manners)
+    def __init__(self, sock: socket.socket, connection_options: ConnectionOptions, **options: Any) -> None:
+        self._watched = _DeadlineSocket(sock, connection_options)
         super().__init__(self._watched, **options)  # type: ignore[arg-type]  # its makefile is all that is asked for
 
     def begin(self) -> None:
@@ -143,17 +143,17 @@ class Arriving(HTTPResponse):
         return count
 
 
-class Mannered(HTTPConnection):
+class GuardedConnection(HTTPConnection):
     """A connection whose answers arrive, and that is picky about addresses."""
 
-    manners: Manners
+    connection_options: ConnectionOptions
     arriving: Arriving
     peer: str = ""
     """The address at the other end: the server's, or the proxy's."""
 
     def response_class(self, sock: socket.socket, **options: Any) -> Arriving:  # type: ignore[override]
         """Called by http.client, as the class that it usually is, when an answer is expected."""
-        self.arriving = Arriving(sock, self.manners, **options)
+        self.arriving = Arriving(sock, self.connection_options, **options)
         return self.arriving
 
     def _new_conn(self) -> socket.socket:
@@ -174,14 +174,14 @@ class Mannered(HTTPConnection):
     def _addresses(self) -> list[str]:
         found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
-        if self.manners.allows is not None:
-            addresses = list(filter(self.manners.allows, addresses))
+        if self.connection_options.allows is not None:
+            addresses = list(filter(self.connection_options.allows, addresses))
             if not addresses:
                 raise BadAnswer(f"a redirect to {self.host}, which is not on the open internet: refused")
         return addresses[:_ADDRESSES]
 
 
-class _ManneredTls(Mannered, HTTPSConnection):
+class _GuardedTls(GuardedConnection, HTTPSConnection):
     pass
 
 
@@ -192,13 +192,13 @@ class Lender(HTTPConnectionPool):
     def closed(self) -> bool:
         return self.pool is None
 
-    def lend(self, *, anew: bool = False) -> tuple[Mannered, bool]:
+    def lend(self, *, anew: bool = False) -> tuple[GuardedConnection, bool]:
         """An open connection, which is to be given back, and whether it served before; with `anew` it did not.
 
         BROKEN when none can be made; BadAnswer.
         """
         line = self._get_conn()
-        assert isinstance(line, Mannered)  # noqa: S101  for the type checker: our pools make no others
+        assert isinstance(line, GuardedConnection)  # noqa: S101  for the type checker: our pools make no others
         try:
             if anew:
                 line.close()
@@ -211,21 +211,21 @@ class Lender(HTTPConnectionPool):
             raise
         return line, served
 
-    def give_back(self, line: Mannered) -> None:
+    def give_back(self, line: GuardedConnection) -> None:
         """A closed one, too: it will connect again."""
         self._put_conn(line)
 
 
-def pools(manners: Manners) -> Mapping[str, type[HTTPConnectionPool]]:
+def pools(connection_options: ConnectionOptions) -> Mapping[str, type[HTTPConnectionPool]]:
     """urllib3's pools by scheme, with our connections."""
 
-    class Plain(Mannered):
+    class Plain(GuardedConnection):
         pass
 
-    class Tls(_ManneredTls):
+    class Tls(_GuardedTls):
         pass
 
-    Plain.manners = Tls.manners = manners
+    Plain.connection_options = Tls.connection_options = connection_options
     plain = type("Plain", (Lender,), {"ConnectionCls": Plain})
     tls = type("Tls", (Lender, HTTPSConnectionPool), {"ConnectionCls": Tls})
     return {"http": plain, "https": tls}
@@ -241,6 +241,6 @@ def peer(answer: BaseHTTPResponse) -> str:
     return _connection(answer).peer
 
 
-def _connection(answer: BaseHTTPResponse) -> Mannered:
-    assert isinstance(answer.connection, Mannered)  # noqa: S101  for the type checker: all our pools make these
+def _connection(answer: BaseHTTPResponse) -> GuardedConnection:
+    assert isinstance(answer.connection, GuardedConnection)  # noqa: S101  for the type checker: all our pools make these
     return answer.connection

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
@@ -119,7 +119,7 @@ class ConnectedSource:
     def budget(self) -> Mapping[str, BudgetState]:
         return self._source.budget()
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         with self._connected():
             return self._source.prove()
 

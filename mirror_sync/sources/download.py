@@ -15,10 +15,10 @@ from urllib.parse import quote
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
 from mirror_sync.ports import ByteStream
-from mirror_sync.sources.addresses import Address, Addresses
-from mirror_sync.sources.body import Body, Empty, Wanted
+from mirror_sync.sources.body import Body, Empty, WantedRange
+from mirror_sync.sources.download_addresses import Address, Addresses
 from mirror_sync.sources.endpoint import Endpoint
-from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
+from mirror_sync.sources.hub_errors import RequestContext, bad_answer, refusal
 from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin
 
@@ -40,7 +40,7 @@ class Way:
     addresses: Addresses
 
 
-def place_of(asked: Asked, file: RemoteFile) -> str:
+def place_of(asked: RequestContext, file: RemoteFile) -> str:
     """The address by which the Hub names a file's bytes."""
     return f"{asked.page}/resolve/{asked.revision}/{quote(file.path)}"
 
@@ -48,10 +48,10 @@ def place_of(asked: Asked, file: RemoteFile) -> str:
 class Download:
     """The bytes [start, stop) of a file at a commit."""
 
-    def __init__(self, way: Way, asked: Asked, file: RemoteFile, start: int, stop: int) -> None:
+    def __init__(self, way: Way, asked: RequestContext, file: RemoteFile, start: int, stop: int) -> None:
         self._endpoint, self._addresses = way.endpoint, way.addresses
         self._asked, self._file = asked, file
-        self._wanted = Wanted(start, min(stop, file.size), file.size)
+        self._wanted = WantedRange(start, min(stop, file.size), file.size)
         self._place = place_of(asked, file)
         self._small = self._wanted.whole and file.size <= _SMALL
 
@@ -131,4 +131,4 @@ class Download:
             raise refusal(answer.status, answer.headers, self._asked)
         if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors
             raise _ExpiredError(spoken_origin(url))
-        raise refusal(answer.status, answer.headers, Asked(spoken_origin(url)))
+        raise refusal(answer.status, answer.headers, RequestContext(spoken_origin(url)))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from mirror_sync.domain.events import Called, Observer
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import BadAnswer
-from mirror_sync.sources.addresses import Address
 from mirror_sync.sources.arrivals import Arrivals
 from mirror_sync.sources.budget import Bucket, Budget
-from mirror_sync.sources.hub_errors import Asked, bad_answer
+from mirror_sync.sources.download_addresses import Address
+from mirror_sync.sources.hub_errors import RequestContext, bad_answer
 from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin
 from mirror_sync.sources.transport import Transport, discard
@@ -60,7 +60,7 @@ class Endpoint:
 
     def get(
         self,
-        asked: Asked,
+        asked: RequestContext,
         address: Address,
         headers: dict[str, str],
         look: Look = lambda *_: None,
@@ -124,7 +124,7 @@ class Endpoint:
         path = self.path_of(url)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
-    def _next(self, asked: Asked, url: str, answer: Answer, *, stay: bool, follows: bool) -> str:
+    def _next(self, asked: RequestContext, url: str, answer: Answer, *, stay: bool, follows: bool) -> str:
         if not follows:
             raise bad_answer(asked, "a redirect of what was meant for it alone: refused")
         try:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TypeVar
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
@@ -89,13 +89,13 @@ class FailoverSource:
             yield replace(item, stead=stead) if isinstance(item, Resolved) else item
 
     def heads(self, repos: Collection[Repo]) -> Heads:
-        asked = _Asked()
+        asked = _Question()
         heads = self._ask_in(self._as_written, lambda source: source.heads(repos), asked)[1]
         stead = self._stead(asked)
         return replace(heads, found=tuple(replace(head, stead=stead) for head in heads.found))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
-        asked = _Asked()
+        asked = _Question()
         found = self._ask_in(self._as_written, lambda source: source.resolve(repo, revision), asked)[1]
         return replace(found, stead=self._stead(asked))
 
@@ -123,7 +123,7 @@ class FailoverSource:
                 return held.enter_context(source.fetch(repo, commit, file, start, stop))
 
             order = self._suspicions.order(file.promise, self._order())
-            index, found = self._ask_in(order, opened, _Asked(), settled=False)
+            index, found = self._ask_in(order, opened, _Question(), settled=False)
             self._suspicions.served(file.promise, index)
             stream = _Overheard(found)
             try:
@@ -139,9 +139,9 @@ class FailoverSource:
             self._breakers[index].doubt(may_open=self._elsewhere(index))
             self._prefer(index + 1)
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         """Of the first alone: another's token, or want of one, says nothing of what the first refuses."""
-        return self._ask_in((0,), lambda source: source.prove(), _Asked())[1]
+        return self._ask_in((0,), lambda source: source.prove(), _Question())[1]
 
     def budget(self) -> Mapping[str, BudgetState]:
         """Of the source that would be asked first."""
@@ -149,10 +149,10 @@ class FailoverSource:
         return self._sources[index].budget()
 
     def _ask(self, call: Callable[[Source], _T]) -> _T:
-        return self._ask_in(self._as_written, call, _Asked())[1]
+        return self._ask_in(self._as_written, call, _Question())[1]
 
     def _ask_in(
-        self, order: Sequence[int], call: Callable[[Source], _T], asked: _Asked, *, settled: bool = True
+        self, order: Sequence[int], call: Callable[[Source], _T], asked: _Question, *, settled: bool = True
     ) -> tuple[int, _T]:
         """Who answered, and what. `settled`: the answer is all there is, so that it speaks for its endpoint."""
         for index in self._worth_asking(order, asked):
@@ -176,7 +176,7 @@ class FailoverSource:
             return index, answer
         raise asked.error or self._resting(asked.resting)
 
-    def _worth_asking(self, order: Sequence[int], asked: _Asked) -> Iterator[int]:
+    def _worth_asking(self, order: Sequence[int], asked: _Question) -> Iterator[int]:
         """Those that are not left alone; then, where all of them lack the thing, those that rest for complaints alone.
 
         They do answer, and may be the only ones that hold it: once for each call, whose repetitions are bounded.
@@ -192,7 +192,7 @@ class FailoverSource:
             asked.resting.remove(index)
             yield index
 
-    def _stead(self, asked: _Asked) -> Stead | None:
+    def _stead(self, asked: _Question) -> Stead | None:
         """Who answered where it was not the first."""
         if asked.answered == 0:
             return None
@@ -210,7 +210,7 @@ class FailoverSource:
                 raise _Empty(f"{source} lists nothing of it")
             return iter(()) if first is None else chain([first], items)
 
-        asked = _Asked()
+        asked = _Question()
         try:
             index, items = self._ask_in(order, begun, asked)
         except _Empty:
@@ -268,7 +268,7 @@ class _Empty(NotFoundOrPrivate):
     """An endpoint lists nothing: as little the last word as a 404."""
 
 
-class _Asked:
+class _Question:
     """What became of one question at several endpoints; `answered` is the index of the one that gave an answer."""
 
     def __init__(self) -> None:

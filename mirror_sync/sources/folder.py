@@ -100,7 +100,7 @@ def _leavings(names: Collection[str]) -> frozenset[str]:
     )
 
 
-class Hasher:
+class FileHasher:
     """Digests of files, remembered by place, size, time and inode. Safe for many threads."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Hasher:
             self._known.pop(place, None)
 
 
-class FileStream:
+class FolderFileStream:
     """The bytes [start, stop) of an open file. Unreachable when the file has not the promised `size`, or shrinks."""
 
     def __init__(self, opened: FileIO, place: Path, size: int, start: int, stop: int) -> None:

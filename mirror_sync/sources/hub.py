@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Ranking, Sought
 from mirror_sync.domain.refs import Ref
@@ -23,8 +23,12 @@ from mirror_sync.domain.upstream import BudgetState, Commit, Found, Heads, Resol
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports import ByteStream
-from mirror_sync.sources.addresses import Addresses
-from mirror_sync.sources.answers import (
+from mirror_sync.sources.budget import Budget
+from mirror_sync.sources.download import Download, Way, place_of
+from mirror_sync.sources.download_addresses import Addresses
+from mirror_sync.sources.endpoint import Endpoint
+from mirror_sync.sources.hub_errors import RequestContext, bad_answer, refusal
+from mirror_sync.sources.hub_json import (
     HEADS,
     PROPERTIES,
     UNREADABLE,
@@ -36,13 +40,9 @@ from mirror_sync.sources.answers import (
     ref_of,
     resolved_of,
 )
-from mirror_sync.sources.budget import Budget
-from mirror_sync.sources.download import Download, Way, place_of
-from mirror_sync.sources.endpoint import Endpoint
-from mirror_sync.sources.hub_errors import Asked, bad_answer, refusal
-from mirror_sync.sources.lists import Page, Reading, first, following, listed, matching, questions
+from mirror_sync.sources.listing_cost import ListingCost
+from mirror_sync.sources.repo_lists import Reading, RepoListPage, first, following, listed, matching, questions
 from mirror_sync.sources.session import SLIP, Slip, install_session
-from mirror_sync.sources.thrift import Thrift
 from mirror_sync.sources.transport import USER_AGENT, Transport
 
 DEFAULT_BRANCH = "main"
@@ -112,19 +112,19 @@ class HubSource:
             yield from reading.shortfall(len(found))
 
     def heads(self, repos: Collection[Repo]) -> Heads:
-        """Reads the owner's list, the most downloaded first, for as long as that pays: see `Thrift`."""
+        """Reads the owner's list, the most downloaded first, for as long as that pays: see `ListingCost`."""
         kind, owner = next((repo.kind, repo.owner) for repo in repos)
-        thrift = Thrift(repos)
+        listing_cost = ListingCost(repos)
         if len(repos) <= self._barren.get((kind, owner), 1):
-            return thrift.heads
+            return listing_cost.heads
         with self._asking(self._asked()):
             for page in self._owned(kind, owner, expand=HEADS, sort="downloads"):
-                thrift.count(page)
-                if not thrift.goes_on:
+                listing_cost.count(page)
+                if not listing_cost.goes_on:
                     break
-        if thrift.lost:
+        if listing_cost.lost:
             self._barren[kind, owner] = len(repos)
-        return thrift.heads
+        return listing_cost.heads
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """One call; a second one when a renamed repo's redirect forgets the revision."""
@@ -197,21 +197,21 @@ class HubSource:
         """What the endpoint's answers have said of its limits."""
         return self._line.budget.state()
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         """One call to `/api/whoami-v2`, which only a valid token gets an answer from."""
         if self._token is None:
-            return Standing.ANONYMOUS
+            return TokenStatus.ANONYMOUS
         try:
             with self._asking(self._asked()):
                 self._get("/api/whoami-v2")
         except NotFoundOrPrivate:
-            return Standing.UNPROVEN  # a mirror or a gateway, which knows no users
-        return Standing.PROVED
+            return TokenStatus.UNPROVEN  # a mirror or a gateway, which knows no users
+        return TokenStatus.PROVED
 
     def _asked(
         self, repo: Repo | None = None, revision: str | None = None, path: str | None = None, side: str = ""
-    ) -> Asked:
-        return Asked(self._endpoint, self._token, repo, revision, path, side)
+    ) -> RequestContext:
+        return RequestContext(self._endpoint, self._token, repo, revision, path, side)
 
     def _get(self, path: str, **query: Any) -> httpx2.Response:
         question = f"?{urlencode(query, doseq=True)}" if query else ""
@@ -228,7 +228,7 @@ class HubSource:
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
         return (page.items for page in self._turned(path, query))
 
-    def _turned(self, path: str, query: Mapping[str, Any]) -> Iterator[Page]:
+    def _turned(self, path: str, query: Mapping[str, Any]) -> Iterator[RepoListPage]:
         """A list, page by page. huggingface_hub would go round in a circle for ever."""
         url: str | None = f"{self._endpoint}{path}?{urlencode(query, doseq=True)}"
         seen: set[str] = set()
@@ -238,14 +238,14 @@ class HubSource:
             seen.add(url)
             answer = self._get_url(url)
             url = self._following(answer)
-            yield Page(items_of(json_of(answer.content)), leads_on=url is not None)
+            yield RepoListPage(items_of(json_of(answer.content)), leads_on=url is not None)
 
     def _following(self, answer: httpx2.Response) -> str | None:
         link = answer.links.get("next", {}).get("url")
         return None if link is None else str(following(Url.parse(self._endpoint), Url.parse(str(answer.url)), link))
 
     @contextmanager
-    def _asking(self, asked: Asked) -> Iterator[None]:
+    def _asking(self, asked: RequestContext) -> Iterator[None]:
         try:
             yield
         except HfHubHTTPError as error:

@@ -41,7 +41,7 @@ _LATER = {408, 425, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """What a request was about: the facts of the sentence that explains its refusal."""
 
     endpoint: str
@@ -67,7 +67,7 @@ class Asked:
 
 
 def refusal(
-    status: int, headers: Mapping[str, str], asked: Asked, *, now: Callable[[], float] = time.time
+    status: int, headers: Mapping[str, str], asked: RequestContext, *, now: Callable[[], float] = time.time
 ) -> UpstreamError:
     """The error that an answer of 400 and above stands for; `headers` are looked up without regard to case."""
     if status == _TOO_MANY:
@@ -98,7 +98,7 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{spoken_origin(url)} does not answer: {cause_of(error)}")
 
 
-def _by_code(status: int, headers: Mapping[str, str], asked: Asked) -> UpstreamError | None:
+def _by_code(status: int, headers: Mapping[str, str], asked: RequestContext) -> UpstreamError | None:
     match headers.get("X-Error-Code"):
         case code if code == "RepoNotFound" or headers.get("X-Mirror-State"):
             return _missing(asked)  # what a mirror of our kind refuses another endpoint may have
@@ -113,7 +113,7 @@ def _by_code(status: int, headers: Mapping[str, str], asked: Asked) -> UpstreamE
     return None
 
 
-def _by_message(headers: Mapping[str, str], asked: Asked) -> UpstreamError | None:
+def _by_message(headers: Mapping[str, str], asked: RequestContext) -> UpstreamError | None:
     match headers.get("X-Error-Message"):
         case message if message == _BAD_TOKEN:
             return _rejected(asked)
@@ -122,7 +122,7 @@ def _by_message(headers: Mapping[str, str], asked: Asked) -> UpstreamError | Non
     return None
 
 
-def _by_status(status: int, headers: Mapping[str, str], asked: Asked) -> UpstreamError:
+def _by_status(status: int, headers: Mapping[str, str], asked: RequestContext) -> UpstreamError:
     if status == _UNAUTHORIZED:
         return _rejected(asked) if asked.token else _missing(asked)
     if status == _NOT_FOUND:
@@ -135,14 +135,14 @@ def _by_status(status: int, headers: Mapping[str, str], asked: Asked) -> Upstrea
     return BadAnswer(f"{asked.page}: {asked.endpoint} answered {status}: {said}")
 
 
-def _missing(asked: Asked) -> NotFoundOrPrivate:
+def _missing(asked: RequestContext) -> NotFoundOrPrivate:
     if asked.repo is None:
         return NotFoundOrPrivate(f"{asked.endpoint} gives us no list of an owner's repos; name them one by one")
     hint = "and that the token may see it" if asked.token else "or set a token if it is private"
     return NotFoundOrPrivate(f"not found or private: {asked.page}; check the name {hint}")
 
 
-def _rejected(asked: Asked) -> TokenRejected:
+def _rejected(asked: RequestContext) -> TokenRejected:
     return TokenRejected(f"token rejected: {asked.endpoint} does not know our token; set a valid one")
 
 
@@ -164,6 +164,6 @@ def _window(headers: Mapping[str, str]) -> float | None:
     return int(found[2]) + 1.0  # the server rounds down
 
 
-def bad_answer(asked: Asked, why: object) -> BadAnswer:
+def bad_answer(asked: RequestContext, why: object) -> BadAnswer:
     """An answer that is not what the Hub sends."""
     return BadAnswer(f"{asked.page}: not an answer as the Hub gives it: {asked.spoken(str(why))}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from urllib3 import BaseHTTPResponse
 
 from mirror_sync.domain.url import Origin, Url
-from mirror_sync.sources.connection import Lender, Mannered, Manners
+from mirror_sync.sources.connection import ConnectionOptions, GuardedConnection, Lender
 from mirror_sync.wire import Head, read_head
 
 _PLAIN = re.compile(r"/[\w.~:/?@!$&'()*+,;=%-]*", re.ASCII)
@@ -28,13 +28,13 @@ _BODILESS = {204, 304}
 class LeanAnswer:
     """An answer whose body comes as it arrives. One thread at a time."""
 
-    def __init__(self, head: Head, rest: bytes, line: Mannered, pool: Lender) -> None:
+    def __init__(self, head: Head, rest: bytes, line: GuardedConnection, pool: Lender) -> None:
         self.status, self.headers, self.peer = head.status, head.fields, line.peer
         length = 0 if head.status in _BODILESS else head.length or 0
         self._rest, self._left = memoryview(rest)[:length], length
         self._stays = head.stays and len(rest) <= length
         self._sock: socket.socket = line.sock
-        self._line: Mannered | None = line
+        self._line: GuardedConnection | None = line
         self._pool = pool
 
     def receive(self, buffer: memoryview) -> int:
@@ -80,8 +80,8 @@ Answer = BaseHTTPResponse | LeanAnswer
 class LeanWay:
     """Asks servers without a proxy; `find` gives the pool of a server's connections. Safe for many threads."""
 
-    def __init__(self, manners: Manners, find: Callable[[Url], Lender]) -> None:
-        self._manners, self._find = manners, find
+    def __init__(self, connection_options: ConnectionOptions, find: Callable[[Url], Lender]) -> None:
+        self._connection_options, self._find = connection_options, find
         self._pools: dict[Origin, Lender] = {}
         self._doubts: dict[Origin, int] = {}
         self._lock = threading.Lock()
@@ -107,7 +107,7 @@ class LeanWay:
         try:
             head, rest = self._exchange(line.sock, request)
             if head.length != len(rest):
-                line.sock.settimeout(self._manners.timeouts.read)
+                line.sock.settimeout(self._connection_options.timeouts.read)
             return LeanAnswer(head, rest, line, pool)
         except (ValueError, ConnectionError) as error:
             line.close()
@@ -124,7 +124,7 @@ class LeanWay:
 
     def _exchange(self, sock: socket.socket, request: bytes) -> tuple[Head, bytes]:
         """The headers as a whole have the time of a first byte. ValueError for an unusual answer."""
-        clock, patience = self._manners.clock, self._manners.timeouts.first_byte
+        clock, patience = self._connection_options.clock, self._connection_options.timeouts.first_byte
         until = clock() + patience
 
         def receive(count: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
@@ -64,7 +64,7 @@ class LimitedSource:
     def budget(self) -> Mapping[str, BudgetState]:
         return self._source.budget()
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         return self._source.prove()
 
 

@@ -13,7 +13,7 @@ from mirror_sync.domain import events
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.events import Observer
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.ranking import Sought
 from mirror_sync.domain.refs import Ref
@@ -115,7 +115,7 @@ class RetryingSource:
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         self._source.distrust(repo, commit, file)
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         return self._again("check the token", self._source.prove)
 
     def budget(self) -> Mapping[str, BudgetState]:

@@ -20,9 +20,9 @@ import httpx2
 from huggingface_hub import constants, set_client_factory
 
 from mirror_sync.errors import BadAnswer
-from mirror_sync.sources.addresses import Address
+from mirror_sync.sources.download_addresses import Address
 from mirror_sync.sources.endpoint import Endpoint, read_whole
-from mirror_sync.sources.hub_errors import Asked, refusal
+from mirror_sync.sources.hub_errors import RequestContext, refusal
 from mirror_sync.sources.lean import Answer
 from mirror_sync.sources.network import spoken_origin, trusted
 from mirror_sync.sources.unpacking import ENCODINGS
@@ -100,11 +100,11 @@ def _answer(slip: Slip, request: httpx2.Request) -> httpx2.Response:
     post = request.read() if request.method == "POST" else None
     if request.method not in ("GET", "POST"):
         raise BadAnswer(f"a call by {request.method}, which is none of ours")
-    address, answer = endpoint.get(Asked(endpoint.url), Address(url), headers, stay=True, post=post)
+    address, answer = endpoint.get(RequestContext(endpoint.url), Address(url), headers, stay=True, post=post)
     url = address.url
     if answer.status in _REPEATED_BY_LIBRARY:
         endpoint.finish(answer, url)
-        raise refusal(answer.status, answer.headers, Asked(endpoint.url))
+        raise refusal(answer.status, answer.headers, RequestContext(endpoint.url))
     return httpx2.Response(
         answer.status,
         headers=[(name, value) for name, value in answer.headers.items() if name.lower() not in _TAKEN_CARE_OF],

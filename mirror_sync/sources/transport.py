@@ -13,11 +13,11 @@ from urllib3.util import make_headers, parse_url
 from mirror_sync.domain.url import Origin, Url
 from mirror_sync.errors import BadAnswer, Unreachable
 from mirror_sync.sources.arrivals import BROKEN, Arrivals
-from mirror_sync.sources.connection import Lender, Manners, peer, pools
+from mirror_sync.sources.connection import ConnectionOptions, Lender, peer, pools
 from mirror_sync.sources.hub_errors import unreachable
 from mirror_sync.sources.lean import Answer, LeanAnswer, LeanWay
 from mirror_sync.sources.network import Timeouts, proxy_for, trusted
-from mirror_sync.sources.places import is_public, names_private
+from mirror_sync.sources.public_addresses import is_public, names_private
 
 USER_AGENT = f"mirror-sync/{version('mirror-sync')}; hf_hub/{version('huggingface_hub')}"
 _HOSTS = 16  # pools kept open; a CDN has a few names
@@ -135,7 +135,9 @@ class Transport:
     def _pool(self, proxy: str | None, *, public_only: bool) -> urllib3.PoolManager:
         with self._lock:
             if (proxy, public_only) not in self._pools:
-                self._pools[proxy, public_only] = self._new_pool(proxy, self._manners(public_only=public_only))
+                self._pools[proxy, public_only] = self._new_pool(
+                    proxy, self._connection_options(public_only=public_only)
+                )
             return self._pools[proxy, public_only]
 
     def _new_lean(self, *, public_only: bool) -> LeanWay:
@@ -145,15 +147,15 @@ class Transport:
             assert isinstance(pool, Lender)  # noqa: S101  for the type checker: our managers make no others
             return pool
 
-        return LeanWay(self._manners(public_only=public_only), find)
+        return LeanWay(self._connection_options(public_only=public_only), find)
 
-    def _manners(self, *, public_only: bool) -> Manners:
-        return Manners(self.timeouts, self._clock, self._public if public_only else None)
+    def _connection_options(self, *, public_only: bool) -> ConnectionOptions:
+        return ConnectionOptions(self.timeouts, self._clock, self._public if public_only else None)
 
-    def _new_pool(self, proxy: str | None, manners: Manners) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str | None, connection_options: ConnectionOptions) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.first_byte)
         made = self._straight(timeout) if proxy is None else self._through(proxy, timeout)
-        made.pool_classes_by_scheme = dict(pools(manners))
+        made.pool_classes_by_scheme = dict(pools(connection_options))
         return made
 
     def _straight(self, timeout: urllib3.Timeout) -> urllib3.PoolManager:

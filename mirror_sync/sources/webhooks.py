@@ -12,7 +12,7 @@ from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
 from mirror_sync.sources.budget import Budget
 from mirror_sync.sources.endpoint import Endpoint
-from mirror_sync.sources.hub_errors import Asked, refusal
+from mirror_sync.sources.hub_errors import RequestContext, refusal
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.session import SLIP, Slip, install_session
 from mirror_sync.sources.transport import USER_AGENT, Transport
@@ -21,7 +21,7 @@ _NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Watched:
+class WatchedSubject:
     """`type` is model, dataset, org or user."""
 
     type: str
@@ -32,7 +32,7 @@ class Watched:
 class Webhook:
     id: str
     url: str
-    watched: frozenset[Watched]
+    watched: frozenset[WatchedSubject]
     disabled: bool
 
 
@@ -52,7 +52,7 @@ class Webhooks:
         except Exception as error:  # ours, and whatever the client raises at an answer that is none
             raise self._failure(error) from error
 
-    def watch(self, url: str, secret: str, patterns: Iterable[RepoPattern]) -> Sequence[Watched]:
+    def watch(self, url: str, secret: str, patterns: Iterable[RepoPattern]) -> Sequence[WatchedSubject]:
         """Have the Hub tell `url` of all that `patterns` name; returns what it was not told of before."""
         known = {
             one for webhook in self.list() if webhook.url == url and not webhook.disabled for one in webhook.watched
@@ -66,27 +66,29 @@ class Webhooks:
             raise self._failure(error) from error
         return missing
 
-    def _watched(self, pattern: RepoPattern) -> Watched:
+    def _watched(self, pattern: RepoPattern) -> WatchedSubject:
         """All of an owner for a glob: the Hub knows no other."""
         if not pattern.is_glob:
-            return Watched(pattern.kind, pattern.glob)
+            return WatchedSubject(pattern.kind, pattern.glob)
         try:
             self._api.get_organization_overview(pattern.owner)
         except HfHubHTTPError as error:
             if error.response.status_code != _NOT_FOUND:
                 raise
-            return Watched("user", pattern.owner)
-        return Watched("org", pattern.owner)
+            return WatchedSubject("user", pattern.owner)
+        return WatchedSubject("org", pattern.owner)
 
     def _failure(self, error: Exception) -> UpstreamError:
         if isinstance(error, UpstreamError):
             return error
         if isinstance(error, HfHubHTTPError) and error.response.status_code != _NOT_FOUND:
-            return refusal(error.response.status_code, error.response.headers, Asked(self._endpoint, self._token))
+            return refusal(
+                error.response.status_code, error.response.headers, RequestContext(self._endpoint, self._token)
+            )
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return UpstreamError(f"webhooks of {self._endpoint}: {first}")
 
 
 def _webhook(found: WebhookInfo) -> Webhook:
-    watched = frozenset(Watched(item.type, item.name) for item in found.watched)
+    watched = frozenset(WatchedSubject(item.type, item.name) for item in found.watched)
     return Webhook(found.id, found.url or "", watched, found.disabled)

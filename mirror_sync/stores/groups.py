@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.stores import syncfs
-from mirror_sync.stores.files import sync_file
+from mirror_sync.stores.file_system import sync_file
 from mirror_sync.stores.staging import Staging
 
 _GROUP = 128  # files
@@ -82,7 +82,7 @@ class Groups:
                 with self._lock:
                     self._set_timer()
 
-    def settle(self, pointer: str) -> None:
+    def commit(self, pointer: str) -> None:
         """Publish, for a pointer that may name any blob put so far. StoreUnavailable once for what is lost."""
         self.publish()
         with self._lock:

@@ -22,15 +22,15 @@ from mirror_sync.domain.keys import blob_of, site_type
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import Stat
 from mirror_sync.stores import s3_resume
-from mirror_sync.stores.names import check_key, check_prefix
+from mirror_sync.stores.key_names import check_key, check_prefix
 from mirror_sync.stores.parts import MIB, Parts
 from mirror_sync.stores.s3_body import Incoming, outgoing
 from mirror_sync.stores.s3_client import Access, Checked, S3Options, checked, open_access
 from mirror_sync.stores.s3_errors import NotS3, refused_each, status_of, store_errors
-from mirror_sync.stores.s3_missing import Absent, Proof, absent, expect_listing, expect_page
+from mirror_sync.stores.s3_missing import Absent, ServerProof, absent, expect_listing, expect_page
 from mirror_sync.stores.s3_single import MOST, SinglePut, expect_one_put
 from mirror_sync.stores.s3_small import ShortWay, Stated
-from mirror_sync.stores.s3_upload import Begun, S3Upload
+from mirror_sync.stores.s3_upload import OpenUpload, S3Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -64,7 +64,7 @@ class S3Store:
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
         self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
-        self._proof = Proof(bucket, self._prefix, self._where)
+        self._proof = ServerProof(bucket, self._prefix, self._where)
         self._lock = threading.Lock()
         self._made: tuple[Access, ShortWay] | None = None
         self._deletes_batches = True
@@ -117,7 +117,7 @@ class S3Store:
         name, parts = self._name(key), Parts.of(size, self.part_size)
         if not self._options.multipart:
             return self._begin_single(key, parts)
-        begun = Begun(self._client, self._bucket, name, "", (self._where, key))
+        begun = OpenUpload(self._client, self._bucket, name, "", (self._where, key))
         signs = self._options.sign_parts
         with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else s3_resume.go_on(begun, parts, token, signs=signs)
@@ -164,7 +164,7 @@ class S3Store:
         """The age of an upload is that of its newest part, by the server's clock."""
         if not self._options.multipart:
             return 0
-        every = Begun(self._client, self._bucket, "", "", (self._where, ""))
+        every = OpenUpload(self._client, self._bucket, "", "", (self._where, ""))
         return s3_resume.sweep(every, self._prefix, older_than)
 
     def free(self) -> None:

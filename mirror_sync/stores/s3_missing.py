@@ -81,7 +81,7 @@ def expect_page(answer: Mapping[str, Any]) -> None:
         raise CutShort("ListObjectsV2: HTTP 200 with a part of the keys and nothing to ask for the rest with")
 
 
-class Proof:
+class ServerProof:
     """Of one bucket, below a prefix. `where` names it in messages. Safe for many threads."""
 
     def __init__(self, bucket: str, prefix: str, where: str) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from mirror_sync.domain.keys import BLOBS, blob_of
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3_errors import code_of, store_errors
-from mirror_sync.stores.s3_upload import Begun, S3Upload, proof_of
+from mirror_sync.stores.s3_upload import OpenUpload, S3Upload, proof_of
 from mirror_sync.stores.tokens import Token, read_token
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _NOT_THERE = ("NoSuchUpload", "NoSuchKey")  # the second is radosgw's answer
 _QUIET = 1800.0  # seconds without a part, after which an upload that goes on shows the sweepers that it does
 
 
-def go_on(begun: Begun, parts: Parts, text: str, *, signs: bool) -> S3Upload | None:
+def go_on(begun: OpenUpload, parts: Parts, text: str, *, signs: bool) -> S3Upload | None:
     """The upload that gave this token; None when it is gone, or is not what the token says: then it is aborted.
 
     The server must still have every kept part, with its size and the ETag that we were given for it.
@@ -50,7 +50,7 @@ def go_on(begun: Begun, parts: Parts, text: str, *, signs: bool) -> S3Upload | N
     return S3Upload(begun, parts, signs=signs, etags=etags)
 
 
-def sweep(bucket: Begun, prefix: str, older_than: float) -> int:
+def sweep(bucket: OpenUpload, prefix: str, older_than: float) -> int:
     """Abort the uploads of our blobs below the prefix without a part for so many seconds; return how many.
 
     `bucket` stands for every upload in it. An upload that ends meanwhile is none of ours any longer.
@@ -78,12 +78,12 @@ def _kept(found: Mapping[int, PartTypeDef], parts: Parts, token: Token) -> list[
     return etags if proof_of(etags) == token.proof else None
 
 
-def _touch(begun: Begun, number: int) -> None:
+def _touch(begun: OpenUpload, number: int) -> None:
     """Puts one byte where the next part will be: its date tells every sweeper, on any machine, that this is in use."""
     begun.client.upload_part(Bucket=begun.bucket, Key=begun.name, UploadId=begun.id, PartNumber=number + 1, Body=b"\0")
 
 
-def _abort_if_older(begun: Begun, limit: float) -> bool:
+def _abort_if_older(begun: OpenUpload, limit: float) -> bool:
     try:
         found, _ = _list_parts(begun)
         if _newest(found, 0.0) > limit:
@@ -96,7 +96,7 @@ def _abort_if_older(begun: Begun, limit: float) -> bool:
     return True
 
 
-def _list_parts(begun: Begun) -> tuple[dict[int, PartTypeDef], float]:
+def _list_parts(begun: OpenUpload) -> tuple[dict[int, PartTypeDef], float]:
     """The parts that the server has, by number from 0, and its time."""
     found: dict[int, PartTypeDef] = {}
     now = time.time()
@@ -107,7 +107,7 @@ def _list_parts(begun: Begun) -> tuple[dict[int, PartTypeDef], float]:
     return found, now
 
 
-def _unfinished(bucket: Begun, prefix: str) -> Iterator[tuple[MultipartUploadTypeDef, float]]:
+def _unfinished(bucket: OpenUpload, prefix: str) -> Iterator[tuple[MultipartUploadTypeDef, float]]:
     """The uploads below a prefix, each with the server's time."""
     pages = bucket.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.bucket, Prefix=prefix)
     with store_errors(bucket.place[0], operation="ListMultipartUploads"):

@@ -22,7 +22,7 @@ from botocore.utils import get_environ_proxies, percent_encode
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.url import Url
 from mirror_sync.stores.s3_client import Access, S3Options
-from mirror_sync.stores.s3_line import PIECE, Lines, Server
+from mirror_sync.stores.s3_connections import PIECE, ConnectionPool, Server
 from mirror_sync.stores.s3_missing import Absent
 from mirror_sync.stores.s3_signing import Signed, signed_headers
 from mirror_sync.wire import Head
@@ -46,7 +46,7 @@ Stated = tuple[int, float]
 class _Way:
     """`base` is the path before an object's name, with its slash."""
 
-    lines: Lines
+    lines: ConnectionPool
     host: str
     base: str
     region: str
@@ -148,7 +148,7 @@ class ShortWay:
         base = place.path.removesuffix(_quoted(name))
         with self._lock:
             if self._way is None:
-                lines = Lines(self._server(place), self._options.max_connections)
+                lines = ConnectionPool(self._server(place), self._options.max_connections)
                 self._way = _Way(lines, place.netloc, base, signed[2], _text(request.headers.get("User-Agent")))
 
     def _server(self, place: Url) -> Server:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class OpenUpload:
     """An upload that a server knows: what every call about it repeats. `name` is the key with the bucket's prefix."""
 
     client: S3Client
@@ -43,7 +43,7 @@ class S3Upload:
 
     in_order = False
 
-    def __init__(self, begun: Begun, parts: Parts, *, signs: bool, etags: Sequence[str] = ()) -> None:
+    def __init__(self, begun: OpenUpload, parts: Parts, *, signs: bool, etags: Sequence[str] = ()) -> None:
         self.part_size, self.kept = parts.part_size, len(etags)
         self._begun, self._parts, self._signs = begun, parts, signs
         self._etags = dict(enumerate(etags))

@@ -12,7 +12,7 @@ from typing import Self
 
 from mirror_sync.errors import StoreError
 from mirror_sync.owners import is_there
-from mirror_sync.stores.files import FileStream, store_errors, sync_file, where_supported, write_all
+from mirror_sync.stores.file_system import StoredFileStream, store_errors, sync_file, where_supported, write_all
 from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.staging import Staging
 from mirror_sync.stores.tokens import Token, read_token
@@ -45,7 +45,7 @@ class StagedUpload:
     def token(self, parts: int) -> str:
         return str(Token(self._path.name, self._parts.size, self.part_size, parts))
 
-    def read_kept(self) -> AbstractContextManager[FileStream]:
+    def read_kept(self) -> AbstractContextManager[StoredFileStream]:
         return self._read(min(self.kept * self.part_size, self._parts.size))
 
     def keep(self) -> None:
@@ -71,11 +71,11 @@ class StagedUpload:
             self.abort()  # finds nothing after `complete`, which has renamed the file
 
     @contextmanager
-    def _read(self, length: int) -> Iterator[FileStream]:
+    def _read(self, length: int) -> Iterator[StoredFileStream]:
         with store_errors(self._path):
             file = FileIO(self._path)
         with file:
-            yield FileStream(file, length, self._path)
+            yield StoredFileStream(file, length, self._path)
 
 
 def start(staging: Staging, key: str, parts: Parts) -> StagedUpload:

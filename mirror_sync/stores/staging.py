@@ -14,7 +14,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from mirror_sync.domain.keys import blob_of
-from mirror_sync.stores.files import FILE_MODE, Folders
+from mirror_sync.stores.file_system import FILE_MODE, Folders
 
 NAME = ".staging"
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{16}")
@@ -56,7 +56,7 @@ class Staging:
         final = self._root / key
         pointer = blob_of(key) is None
         if pointer:
-            self._folders.settle()
+            self._folders.flush()
         try:
             staged.rename(final)
         except FileNotFoundError:
@@ -64,7 +64,7 @@ class Staging:
             staged.rename(final)
         self._folders.note(final.parent)
         if pointer:
-            self._folders.settle()
+            self._folders.flush()
 
     def is_published(self, key: str) -> bool:
         """Whether something has this name; a pointer may come to rely on it."""

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from mirror_sync.catalogue import pages
 from mirror_sync.domain.catalogue import (
-    Asked,
     Day,
+    JobEntryView,
     Lack,
     Lag,
     ListPage,
@@ -85,7 +85,10 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         "licence apache-2.0 is allowed by licenses.allow",
         "404 RepoNotFound since 2026-11-02T08:00:00Z" if one.state == "gone" else "",
         f"https://huggingface.co/{one.repo}",
-        (Asked("nightly", "main", one.state, "nothing new upstream"), Asked("weekly", "v1.0", "held", "too large")),
+        (
+            JobEntryView("nightly", "main", one.state, "nothing new upstream"),
+            JobEntryView("weekly", "v1.0", "held", "too large"),
+        ),
         snapshots,
         commit(1),
         tuple(ShownFile(name, 1 + place * 1_234_567, digest(name)) for place, name in enumerate(names[:files])),

@@ -85,7 +85,7 @@ class Reader:
     def select(self, css: str, value: str) -> None:
         Select(self.find(css)).select_by_value(value)
 
-    def press(self, *keys: str) -> None:
+    def publish_run(self, *keys: str) -> None:
         self.browser.switch_to.active_element.send_keys(*keys)
 
     def tab_to(self, css: str, most: int = 60) -> None:
@@ -93,7 +93,7 @@ class Reader:
         for _ in range(most):
             if self.run(f"return document.activeElement.matches({json.dumps(css)})"):
                 return
-            self.press(Keys.TAB)
+            self.publish_run(Keys.TAB)
         raise AssertionError(f"{css} is not reached by {most} tabs")
 
     def wait(self, until: Callable[[], object]) -> None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from mirror_sync.catalogue.known import Known, KnownJob
-from mirror_sync.catalogue.publish import Sheets, publish
-from mirror_sync.catalogue.shelf import Press
+from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
+from mirror_sync.catalogue.object_writer import PublishRun
+from mirror_sync.catalogue.publication import PublishResult, publish
 from mirror_sync.domain.catalogue import Day, Overview, ShownJob
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import SITE
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports import ByteStream, Stat, Upload
 from tests.front.bucket import Published, model
@@ -136,8 +136,8 @@ class Remembering:
         self.kept[name] = version, body
 
 
-def line(repo: str, state: State = State.PUBLISHED, job: str = "all", **more: str) -> Line:
-    return Line(state, job, Kind.MODEL, repo, "main", **more)  # type: ignore[arg-type]  # only words are given
+def line(repo: str, state: RepoState = RepoState.PUBLISHED, job: str = "all", **more: str) -> RepoLine:
+    return RepoLine(state, job, Kind.MODEL, repo, "main", **more)  # type: ignore[arg-type]  # only words are given
 
 
 def job(name: str, machine: str = "one", at: str = "2026-11-20T08:00:00Z") -> KnownJob:
@@ -152,7 +152,7 @@ class Machine:
     store: Memory
     name: str = "one"
     jobs: tuple[KnownJob, ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[RepoLine, ...] = ()
     looks: Remembering = field(default_factory=Remembering)
     at: datetime = START
     go_on: Callable[[], None] = lambda: None
@@ -160,12 +160,12 @@ class Machine:
     url: str = ""
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
-    def publish(self, *, anew: bool = False) -> Sheets:
+    def publish(self, *, anew: bool = False) -> PublishResult:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
-        known = Known(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
-        return publish(Press(self.store, self.looks, self.go_on, anew), known)
+        known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
+        return publish(PublishRun(self.store, self.looks, self.go_on, anew), known)
 
 
 def filled(store: Memory, count: int = 3) -> list[Published]:

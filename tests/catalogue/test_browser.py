@@ -182,28 +182,28 @@ def test_a_found_repo_leads_to_its_page(reader: Reader, small: Site) -> None:
 
 def test_the_keyboard_alone_is_enough(reader: Reader, small: Site) -> None:
     reader.open(small.url)
-    reader.press(Keys.TAB)
+    reader.publish_run(Keys.TAB)
     assert reader.seen(":focus") == "Skip to the content"
     reader.tab_to("th[data-sort=files] button")
-    reader.press(Keys.ENTER)
+    reader.publish_run(Keys.ENTER)
     reader.wait(lambda: reader.find("th[data-sort=files]").get_attribute("aria-sort") == "descending")
-    reader.press("/")
-    reader.press("acme/x")
+    reader.publish_run("/")
+    reader.publish_run("acme/x")
     found(reader, "0")
-    reader.press(Keys.ESCAPE)
+    reader.publish_run(Keys.ESCAPE)
     found(reader, "600")
-    reader.press("acme/corpus-00024")
+    reader.publish_run("acme/corpus-00024")
     found(reader, "1")
     assert reader.find("#query").get_attribute("value") == "acme/corpus-00024"  # the slash in it is a letter
     reader.tab_to("#repos tbody a")
-    reader.press(Keys.ENTER)
+    reader.publish_run(Keys.ENTER)
     reader.wait(lambda: reader.browser.current_url == small.url + REPO)
 
 
 def test_who_skips_to_the_content_keeps_what_was_asked_for(reader: Reader, small: Site) -> None:
     reader.open(f"{small.url}#q=acme%2Fcorpus-00024")
     found(reader, "1")
-    reader.press(Keys.TAB, Keys.ENTER)
+    reader.publish_run(Keys.TAB, Keys.ENTER)
     reader.wait(lambda: reader.run("return document.activeElement.id") == "content")
     reader.wait(lambda: reader.browser.current_url.endswith("#q=acme%2Fcorpus-00024"))
     assert reader.names() == [ROW.repo]
@@ -215,16 +215,16 @@ def test_ten_thousand_repos_are_asked_for_when_somebody_searches_and_few_are_sho
     reader.open(big.url)
     assert len(big.asked) <= 6  # the page, a style, three scripts, an icon
     assert not [path for path in big.asked if "/list/" in path]
-    reader.press("/")
-    reader.press("qwen")
+    reader.publish_run("/")
+    reader.publish_run("qwen")
     found(reader, "1,250")
     assert sum("/list/" in path for path in big.asked) == lists
     assert len(reader.names()) == 100
     reader.find("#more").click()
     reader.wait(lambda: len(reader.names()) == 200)
     assert reader.run("return document.activeElement.textContent") == reader.names()[100]
-    reader.press("/")
-    reader.press(*[Keys.BACKSPACE] * 4, "07772 base")
+    reader.publish_run("/")
+    reader.publish_run(*[Keys.BACKSPACE] * 4, "07772 base")
     found(reader, "1")
     assert sum("/list/" in path for path in big.asked) == lists  # nothing is asked for twice
     assert reader.run("return document.querySelectorAll('*').length") < 6_000

@@ -14,7 +14,7 @@ from mirror_sync.domain import catalogue as values
 from mirror_sync.domain.catalogue import Day, Overview, page_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.line import State
+from mirror_sync.domain.repo_line import RepoState
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from tests.catalogue.shelves import Machine, Memory, job, line
 from tests.front.bucket import Published, model
@@ -153,7 +153,7 @@ def test_words_without_end_are_cut() -> None:
             license={"outcome": "allowed", "reason": "r" * 100_000},
         ),
     )
-    refused = line("acme/no", State.REFUSED, reason=f"licence {'x' * 1_000_000}")
+    refused = line("acme/no", RepoState.REFUSED, reason=f"licence {'x' * 1_000_000}")
     machine = Machine(store, lines=(refused,))
     assert machine.publish().unread == 0
     assert {name: len(body) for name, body in store.site.items() if len(body) > 60_000} == {}
@@ -179,7 +179,7 @@ HUGE = ["RAW:1e400:RAW", float("nan"), 10**400, 2**70, -1, 1.5, "5", True]
 
 def said_by_two(change: dict[str, object], key: str) -> Memory:
     store = Memory()
-    Machine(store, "two", (job("b", "two"),), (line("acme/b", State.FAILED, "b"),)).publish()
+    Machine(store, "two", (job("b", "two"),), (line("acme/b", RepoState.FAILED, "b"),)).publish()
     document = json.loads(store.site["status.json"])
     document[key][0] |= change
     body = json.dumps(document).replace('"RAW:', "").replace(':RAW"', "")
@@ -257,7 +257,7 @@ def test_when_what_others_said_cannot_be_shown_all_the_same_ours_is() -> None:
 def test_a_status_that_would_be_too_large_to_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "LARGEST", 4_000)
     store = Memory()
-    machine = Machine(store, lines=tuple(line(f"acme/m{number}", State.REFUSED) for number in range(40)))
+    machine = Machine(store, lines=tuple(line(f"acme/m{number}", RepoState.REFUSED) for number in range(40)))
     for _ in range(2):
         machine.publish()
         found = json.loads(store.site["status.json"])

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from mirror_sync.catalogue.known import KnownJob
-from mirror_sync.domain.line import State
+from mirror_sync.catalogue.local_knowledge import KnownJob
+from mirror_sync.domain.repo_line import RepoState
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, job, line, status
 
 
 def test_two_machines_with_different_jobs_write_the_same_pages_and_come_to_rest(store: Memory) -> None:
     filled(store)
-    one = Machine(store, "one", (job("a", "one"),), (line("acme/m0", job="a"), line("acme/x", State.REFUSED, "a")))
-    two = Machine(store, "two", (job("b", "two"),), (line("acme/m1", State.FAILED, "b", code="unreachable"),))
+    one = Machine(store, "one", (job("a", "one"),), (line("acme/m0", job="a"), line("acme/x", RepoState.REFUSED, "a")))
+    two = Machine(store, "two", (job("b", "two"),), (line("acme/m1", RepoState.FAILED, "b", code="unreachable"),))
     for machine in (one, two, one, two):
         machine.publish()
     for machine in (one, two):
@@ -31,7 +31,7 @@ def test_two_machines_with_different_jobs_write_the_same_pages_and_come_to_rest(
 
 def test_a_job_that_jobs_yaml_names_no_more_goes_and_that_of_a_machine_that_fell_silent_a_month_later() -> None:
     store = Memory()
-    one = Machine(store, "one", (job("a", "one"), job("old", "one")), (line("acme/x", State.REFUSED, "old"),))
+    one = Machine(store, "one", (job("a", "one"), job("old", "one")), (line("acme/x", RepoState.REFUSED, "old"),))
     one.publish()
     Machine(store, "two", (job("b", "two"),)).publish()
     one.jobs, one.lines = (job("a", "one"),), ()
@@ -56,7 +56,7 @@ def test_a_status_that_cannot_be_read_is_written_anew(store: Memory, body: bytes
     [("reason", "\ud800"), ("lag_seconds", float("nan")), ("published", "<b>"), ("state", "x"), ("files", [])],
 )
 def test_what_no_machine_has_said_and_no_page_can_hold_is_not_believed(store: Memory, key: str, value: object) -> None:
-    lines = (line("acme/b", State.FAILED, "b"), line("acme/c", State.FAILED, "b"))
+    lines = (line("acme/b", RepoState.FAILED, "b"), line("acme/c", RepoState.FAILED, "b"))
     Machine(store, "two", (job("b", "two"),), lines).publish()
     said = json.loads(store.site["status.json"])
     said["repos"][0][key] = value
@@ -79,10 +79,13 @@ def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_st
 ) -> None:
     """A clock that is wrong, and one without a zone, say nothing."""
     filled(store, 1)
-    told = (line("acme/m0", State.FAILED, code="unreachable"), line("acme/no", State.REFUSED, reason="licence gpl"))
+    told = (
+        line("acme/m0", RepoState.FAILED, code="unreachable"),
+        line("acme/no", RepoState.REFUSED, reason="licence gpl"),
+    )
     Machine(store, "daemon", (ran("2026-11-20T07:00:00Z", "daemon"),), told).publish()
     idle = Machine(
-        store, "laptop", (ran(last, "laptop"),), (line("acme/m0", State.NEVER), line("acme/no", State.NEVER))
+        store, "laptop", (ran(last, "laptop"),), (line("acme/m0", RepoState.NEVER), line("acme/no", RepoState.NEVER))
     )
     idle.publish()
     found = json.loads(store.site["status.json"])
@@ -98,7 +101,7 @@ def test_of_a_job_that_two_machines_have_the_word_of_the_one_that_ran_it_last_st
 def test_who_speaks_from_the_future_is_forgotten_a_month_after_it_was_heard() -> None:
     store = Memory()
     Machine(
-        store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", State.REFUSED, "b"),)
+        store, "two", (job("b", "two", at="2099-01-01T00:00:00Z"),), (line("acme/x", RepoState.REFUSED, "b"),)
     ).publish()
     one = Machine(store, "one", (job("a", "one"),))
     for days, names in ((0, ["a", "b"]), (29, ["a", "b"]), (2, ["a"])):

@@ -14,8 +14,8 @@ import pytest
 
 from mirror_sync.domain.catalogue import ROWS_PER_PAGE, RepoRow, cut_list
 from mirror_sync.domain.keys import refs_key
-from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo_line import RepoState
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports import Stat
 from tests.catalogue.markup import read
@@ -59,10 +59,10 @@ def astray(store: Memory) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("before", [[], [1, 4], [0, 1, 2, 3, 5]], ids=str)
 def test_no_page_of_the_list_leads_to_one_that_is_not_there_whenever_it_dies(before: list[int], at: int) -> None:
     store, names = Memory(), firsts(6)
-    machine = Machine(store, lines=tuple(line(names[number], State.NEVER) for number in before))
+    machine = Machine(store, lines=tuple(line(names[number], RepoState.NEVER) for number in before))
     if before:
         machine.publish()
-    machine.lines = tuple(line(name, State.NEVER) for name in names)
+    machine.lines = tuple(line(name, RepoState.NEVER) for name in names)
     dying(store, at)
     try:
         machine.publish()

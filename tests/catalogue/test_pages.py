@@ -15,11 +15,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mirror_sync.catalogue import pages
-from mirror_sync.catalogue.commands import commands
+from mirror_sync.catalogue.download_commands import commands
 from mirror_sync.catalogue.texts import TEXTS
 from mirror_sync.domain.catalogue import (
-    Asked,
     Day,
+    JobEntryView,
     Lack,
     Lag,
     ListPage,
@@ -53,7 +53,7 @@ def repo_page(words: str) -> bytes:
             page,
             verdict=words,
             gone=words,
-            asked=(Asked(words, words, "held", words),),
+            asked=(JobEntryView(words, words, "held", words),),
             snapshots=tuple(replace(one, names=("main", words), title=words) for one in page.snapshots),
             files=(ShownFile(words, 1, examples.digest("a")), ShownFile(f"folder/{words}", 2, examples.digest("b"))),
         ),
@@ -279,7 +279,7 @@ def test_the_mirrors_page_lists_the_gaps_and_how_many_more_there_are() -> None:
 )
 def test_plain_words_stand_before_the_operators_reason(state: str, reason: str, said: str) -> None:
     nothing = replace(shown(), row=replace(model(), state=state, licenses=()), snapshots=(), shown_commit=None)
-    told = Asked("nightly", "main", state, reason)
+    told = JobEntryView("nightly", "main", state, reason)
     page = read(pages.repo_page(replace(nothing, asked=(told,))))
     assert page.text.count(said) == 1  # a table of one row would say the same again
     assert page.text.count(reason) == 1

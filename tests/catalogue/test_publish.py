@@ -9,9 +9,9 @@ from mirror_sync.domain.catalogue import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE,
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.gone import PRIVATE
 from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.line import State
 from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo_line import RepoState
 from mirror_sync.domain.selection import LeftOut, Selection
 from mirror_sync.domain.snapshot import Root
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
@@ -28,7 +28,7 @@ def test_every_repo_that_is_published_has_a_page_with_its_files(store: Memory) -
 
 
 def test_a_repo_that_is_asked_for_and_not_mirrored_has_a_page_that_says_why(store: Memory) -> None:
-    machine = Machine(store, lines=(line("acme/no", State.REFUSED, reason="licence gpl is in no list"),))
+    machine = Machine(store, lines=(line("acme/no", RepoState.REFUSED, reason="licence gpl is in no list"),))
     machine.publish()
     assert b"licence gpl is in no list" in store.site["models/acme--no.html"]
     assert status(store)["gaps"] == 1
@@ -43,8 +43,8 @@ def selecting(store: Memory, left: tuple[LeftOut, ...] | None) -> Machine:
     document = replace(root, selection=selection, left=left).encode()
     store.put(blob_key(document.digest), document.body, document.digest)
     repo.write_refs(replace(repo.refs, snapshots={commit: document.digest}).encode())
-    other = line("acme/m0", State.PUBLISHED, "other", commit="0" * 40)
-    machine = Machine(store, lines=(line("acme/m0", State.PUBLISHED, commit=commit), other))
+    other = line("acme/m0", RepoState.PUBLISHED, "other", commit="0" * 40)
+    machine = Machine(store, lines=(line("acme/m0", RepoState.PUBLISHED, commit=commit), other))
     machine.publish()
     return machine
 
@@ -147,7 +147,7 @@ def test_the_page_of_a_repo_that_is_no_longer_published_goes(store: Memory) -> N
 
 def test_a_repo_that_was_withdrawn_and_is_asked_for_shows_no_file_any_more(store: Memory) -> None:
     first, *_ = filled(store)
-    gone = line("acme/m0", State.GONE, reason="secret words of the upstream", code="disabled")
+    gone = line("acme/m0", RepoState.GONE, reason="secret words of the upstream", code="disabled")
     machine = Machine(store, lines=(line("acme/m0"),))
     machine.publish()
     first.write_refs(Refs().encode())
@@ -182,9 +182,9 @@ def test_pages_are_written_anew_when_the_operator_names_the_mirror_and_only_then
 
 def test_the_page_of_the_mirror_names_some_gaps_those_first_that_need_a_person_and_none_that_is_private() -> None:
     store = Memory()
-    lines = [line(f"acme/m{number:03}", State.NEVER) for number in range(GAPS_SHOWN + 5)]
-    secret = line("acme/secret", State.GONE, code=PRIVATE)
-    Machine(store, lines=(*lines, secret, line("acme/zz", State.FAILED))).publish()
+    lines = [line(f"acme/m{number:03}", RepoState.NEVER) for number in range(GAPS_SHOWN + 5)]
+    secret = line("acme/secret", RepoState.GONE, code=PRIVATE)
+    Machine(store, lines=(*lines, secret, line("acme/zz", RepoState.FAILED))).publish()
     page = store.site["mirror.html"].decode()
     assert page.count('<tr><th scope="row"><a') == GAPS_SHOWN
     assert page.index("acme/zz") < page.index("acme/m000")
@@ -196,7 +196,9 @@ def test_a_hostile_repo_stands_in_no_key_and_in_no_document_as_it_is(store: Memo
     evil = '<script>alert("1")</script>\N{RIGHT-TO-LEFT OVERRIDE}'
     repo = model(store, "acme/evil")
     repo.publish({f"a/{evil}.bin": b"1", "b' onload='x": b"2"})
-    machine = Machine(store, lines=(line("acme/evil", State.HELD, reason=evil), line('"><script>', State.FAILED)))
+    machine = Machine(
+        store, lines=(line("acme/evil", RepoState.HELD, reason=evil), line('"><script>', RepoState.FAILED))
+    )
     machine.publish()
     assert all(name.isascii() and "<" not in name and '"' not in name for name in store.site)
     for name, body in store.site.items():
@@ -247,14 +249,14 @@ def test_a_tag_costs_no_second_look_at_the_snapshots_that_are_known() -> None:
 
 def test_the_state_of_a_repo_is_what_needs_a_person_most(store: Memory) -> None:
     filled(store, 1)
-    machine = Machine(store, lines=(line("acme/m0"), replace(line("acme/m0", State.FAILED), revision="dev")))
+    machine = Machine(store, lines=(line("acme/m0"), replace(line("acme/m0", RepoState.FAILED), revision="dev")))
     machine.publish()
     assert b"failed" in store.site["index.html"]
 
 
 def test_a_machine_that_has_forgotten_all_sees_what_is_published(store: Memory) -> None:
     filled(store, 1)
-    Machine(store, lines=(line("acme/m0", State.NEVER),)).publish()
+    Machine(store, lines=(line("acme/m0", RepoState.NEVER),)).publish()
     found = json.loads(store.site["status.json"])
     assert found["complete"] is True
     assert [(entry["state"], entry["files"]) for entry in found["repos"]] == [("published", 2)]
@@ -262,7 +264,7 @@ def test_a_machine_that_has_forgotten_all_sees_what_is_published(store: Memory) 
 
 
 def test_a_pattern_that_no_run_has_listed_is_a_gap_without_a_page(store: Memory) -> None:
-    Machine(store, lines=(line("acme/*", State.NEVER),)).publish()
+    Machine(store, lines=(line("acme/*", RepoState.NEVER),)).publish()
     assert status(store)["gaps"] == 1
     assert not any(name.startswith("models/") for name in store.site)
 
@@ -296,7 +298,7 @@ SECRET = "private: name it explicitly or approve it"
 
 def test_the_name_of_a_private_repo_that_is_not_mirrored_stands_nowhere_and_is_no_gap(store: Memory) -> None:
     filled(store, 1)
-    lines = (line("acme/m0"), line("acme/merger", State.HELD, reason=SECRET, code="private"))
+    lines = (line("acme/m0"), line("acme/merger", RepoState.HELD, reason=SECRET, code="private"))
     Machine(store, lines=lines).publish()
     assert not any(b"merger" in body for body in store.site.values())
     assert not any("merger" in name for name in store.site)
@@ -306,7 +308,7 @@ def test_the_name_of_a_private_repo_that_is_not_mirrored_stands_nowhere_and_is_n
 
 def test_a_private_repo_of_which_something_is_published_is_shown_with_what_policy_says(store: Memory) -> None:
     filled(store, 1)
-    Machine(store, lines=(line("acme/m0", State.HELD, reason=SECRET, code="private"),)).publish()
+    Machine(store, lines=(line("acme/m0", RepoState.HELD, reason=SECRET, code="private"),)).publish()
     assert SECRET.encode() in store.site["models/acme--m0.html"]
     assert status(store)["gaps"] == 1
 

@@ -23,7 +23,7 @@ from random import Random, SystemRandom
 from urllib.parse import quote, urlencode, urlsplit
 
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.game import say
 from tests.front.bucket import Published, model

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirror_sync.cli.found import Published
+from mirror_sync.cli.found import PublishedFinder
 from mirror_sync.domain.job import Job
-from mirror_sync.domain.line import Line, State
 from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.inventory.inventory import Inventory
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 
 
 def test_a_page_that_is_redrawn_asks_a_target_once_a_minute(tmp_path: Path) -> None:
@@ -21,8 +21,8 @@ def test_a_page_that_is_redrawn_asks_a_target_once_a_minute(tmp_path: Path) -> N
         return DirectoryStore(tmp_path)
 
     job = Job("job", (RepoPattern.parse("acme/a"),), "hub", "disk")
-    inventory = Inventory((Line(State.NEVER, "job", Kind.MODEL, "acme/a", "main"),), (), None)
-    published = Published([job], store_of, lambda: next(seconds))
+    inventory = Inventory((RepoLine(RepoState.NEVER, "job", Kind.MODEL, "acme/a", "main"),), (), None)
+    published = PublishedFinder([job], store_of, lambda: next(seconds))
     for times in (1, 1, 1, 2, 2):
         assert published.complete(inventory).lines == inventory.lines
         assert asked == ["disk"] * times

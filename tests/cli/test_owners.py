@@ -17,7 +17,7 @@ from mirror_sync.bootstrap.knowledge import machine_word
 from mirror_sync.domain.traffic import Reads, TrafficReport
 from mirror_sync.inventory.pauses import Pauses
 from mirror_sync.inventory.tries import Try, write_tries
-from mirror_sync.observers.checkpoint import FileCheckpoint
+from mirror_sync.observers.checkpoint_file import FileCheckpoint
 from mirror_sync.observers.traffic_file import keep_traffic
 from mirror_sync.owners import hindrance, state_hindrance, who_else_writes, write_anew
 from tests.cli.program import CONFIG, Program

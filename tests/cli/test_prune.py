@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.cli.pruning import prune_text
-from mirror_sync.cli.tables import Page
+from mirror_sync.cli.tables import TextLayout
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import PrunedRepo, PruneReport
 from tests.cli.program import CONFIG, Program
@@ -142,7 +142,7 @@ def test_the_text_names_what_is_spared_and_that_it_was_cut_short() -> None:
     commits = tuple(f"{number:040x}" for number in range(12))
     repo = PrunedRepo("disk", Kind.DATASET, "acme/rows", commits, 30, 3_000_000)
     report = PruneReport((repo,), 30, 3_000_000, spared=2, interrupted=True)
-    lines = prune_text(report, Page()).splitlines()
+    lines = prune_text(report, TextLayout()).splitlines()
     assert lines[1] == "disk           12     30  3.0 MB  dataset:acme/rows"
     assert lines[2].endswith(" and 2 more")
     assert lines[3:] == [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cli.tables import Page, Row
+from mirror_sync.cli.tables import Row, TextLayout
 from mirror_sync.cli.watching import on_screen, with_figure
 from tests.cli.program import CONFIG, PATIENCE, Program
 
@@ -207,7 +207,7 @@ def test_a_page_is_never_higher_than_the_screen_and_keeps_its_last_line() -> Non
 
 def test_one_long_name_takes_no_column_from_the_other_rows() -> None:
     rows = [Row(("published", "2h", "org/name")), Row(("published", "3h", "org/" + "n" * 80))]
-    table = Page(80).table(("STATE", "AGE", "REPO"), rows, dispensable=("AGE",))
+    table = TextLayout(80).table(("STATE", "AGE", "REPO"), rows, dispensable=("AGE",))
     assert table.splitlines()[1].split() == ["published", "2h", "org/name"]
 
 
@@ -217,7 +217,7 @@ def test_columns_that_matter_less_are_left_out_where_the_page_is_narrow() -> Non
     dispensable = ("FILES", "AGE")
     widths = {None: header, 80: header, 25: ("STATE", "AGE", "REPO"), 10: ("STATE", "REPO")}
     for width, kept in widths.items():
-        table = Page(width).table(header, rows, dispensable=dispensable)
+        table = TextLayout(width).table(header, rows, dispensable=dispensable)
         assert tuple(table.splitlines()[0].split()) == kept
 
 

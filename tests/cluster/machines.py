@@ -74,7 +74,7 @@ class Machines:
         return path
 
     def worker(self, *arguments: str, secrets: Mapping[str, str] | None = None, **changes: Any) -> Child:
-        """One that is ready to take errands; with the secrets of all unless it has its own."""
+        """One that is ready to take work items; with the secrets of all unless it has its own."""
         self._count += 1
         path = self.config(f"worker-{self._count}", **changes)
         command = ("-m", "mirror_sync", "worker", "--config", str(path), *arguments)
@@ -105,13 +105,13 @@ class Machines:
     def side_by_side(self, **changes: Any) -> Iterator[Callable[[str], tuple[threading.Event, Future[RunReport]]]]:
         """Starts a job beside the others, as the daemon does; the event ends its run alone."""
         settings = load(self.config("coordinator", **changes), self._secrets)
-        site = Assembly(settings, self.stop).site(self.events.append, lambda report: None)
+        context = Assembly(settings, self.stop).context(self.events.append, lambda report: None)
         stops: list[threading.Event] = []
 
         def start(name: str) -> tuple[threading.Event, Future[RunReport]]:
             stops.append(threading.Event())
             jobs = [job for job in settings.jobs if job.name == name]
-            return stops[-1], runs.submit(sync_jobs, replace(site, stop=stops[-1]), jobs, settings.jobs)
+            return stops[-1], runs.submit(sync_jobs, replace(context, stop=stops[-1]), jobs, settings.jobs)
 
         with ThreadPoolExecutor() as runs:
             try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cluster.messages import Deal, Letter
+from mirror_sync.cluster.messages import Deal, Envelope
 from mirror_sync.cluster.workplace import Workplace
 from mirror_sync.domain.bandwidth import Bandwidth, Portion
 from mirror_sync.sources.pacing import Limiter, Timing
@@ -36,11 +36,11 @@ def test_a_limiter_follows_its_portion_at_once() -> None:
 
 
 def test_the_newest_deal_of_each_coordinator_holds_and_of_several_the_smallest_part(tmp_path: Path) -> None:
-    def send(sender: str, letter: Letter) -> None:
+    def send(sender: str, envelope: Envelope) -> None:
         pass
 
-    site = Workshop("http://127.0.0.1:9", tmp_path).site
-    place, portion = Workplace(site, {}, send, "here"), site.portion
+    context = Workshop("http://127.0.0.1:9", tmp_path).context
+    place, portion = Workplace(context, {}, send, "here"), context.portion
     seen = []
     for deal in (Deal("a", 2, 4), Deal("a", 1, 9), Deal("b", 1, 2), Deal("a", 3, 1), Deal("b", 2, 1)):
         place.deal(deal)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.cluster.keeper import LOST
+from mirror_sync.cluster.attempt_record import LOST
 from mirror_sync.domain.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.large import in_flight
@@ -189,7 +189,7 @@ def test_a_content_of_two_repos_is_fetched_once_by_whichever_worker(hub: Hub, ma
 
 
 def test_a_jobs_limits_hold_as_the_coordinator_has_them(hub: Hub, machines: Machines) -> None:
-    """A worker reads its own jobs.yaml when it starts: what changes later travels with the errand."""
+    """A worker reads its own jobs.yaml when it starts: what changes later travels with the work item."""
     hub.model("acme/x", license="mit").commit({f"{number}.bin": LFS(Generated(1 * MIB, number)) for number in range(8)})
     hub.faults.add(faults.delay(0.2), "GET *", origin="cdn")
     machines.worker()

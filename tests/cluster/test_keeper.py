@@ -10,24 +10,23 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.cluster.attempt import Attempt, Questions
-from mirror_sync.cluster.far import FarIndex, FarLooks, FarNotes, bench_from_afar
-from mirror_sync.cluster.keeper import Desk
-from mirror_sync.cluster.messages import Answer, Begun, Letter, Message, decode, encode
+from mirror_sync.cluster.attempt_record import AttemptRecord
+from mirror_sync.cluster.messages import Answer, Envelope, Message, TakenUp, decode, encode
+from mirror_sync.cluster.remote import RemoteIndex, RemoteNotes, RemoteReadCache, remote_job_run
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted
 from mirror_sync.domain.keys import refs_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.engine.crew import Errand
 from mirror_sync.engine.decision import Seen
-from mirror_sync.engine.gather import Task
 from mirror_sync.engine.published import read_refs
-from mirror_sync.engine.run import open_bench
-from mirror_sync.engine.sync import Bench, run_errand
+from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync import JobRun, run_work_item
+from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import UploadNote
-from mirror_sync.stores.looks import SqliteLooks
 from mirror_sync.stores.notes import SqliteNotes
+from mirror_sync.stores.read_cache import SqliteReadCache
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 
@@ -40,30 +39,30 @@ REPO = Repo.parse("acme/x")
 class Worker:
     """One at a desk: what it says arrives at once, and so do the answers."""
 
-    desk: Desk
+    record: AttemptRecord
     name: str
     questions: Questions = field(default_factory=Questions)
 
     def begin(self) -> Attempt:
         attempt = Attempt(self._post, self.questions)
-        attempt.say(Begun(self.name))
+        attempt.say(TakenUp(self.name))
         return attempt
 
     def _post(self, message: Message) -> None:
-        self.desk.take(Letter("key", self.name, message))
+        self.record.take(Envelope("key", self.name, message))
 
 
 class Coordinator:
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, job_run: JobRun) -> None:
+        self.job_run = job_run
         self.workers: dict[str, Worker] = {}
-        self.errand = Errand.of(bench, Task(job("acme/x"), REPO, "main"), _seen())
+        self.work_item = WorkItem(job_run.run, Task(job("acme/x"), REPO, "main"), _seen(), ())
 
-    def desk(self) -> Desk:
-        return Desk(self.bench, self.errand, self._reply)
+    def record(self) -> AttemptRecord:
+        return AttemptRecord(self.job_run.context.tell, self.job_run.target, self.work_item, self._reply)
 
-    def worker(self, desk: Desk, name: str) -> Attempt:
-        self.workers[name] = Worker(desk, name)
+    def worker(self, record: AttemptRecord, name: str) -> Attempt:
+        self.workers[name] = Worker(record, name)
         return self.workers[name].begin()
 
     def _reply(self, worker: str, number: int, answer: Answer) -> None:
@@ -85,30 +84,30 @@ def events() -> list[Event]:
 def coordinator(tmp_path: Path, events: list[Event]) -> Iterator[Coordinator]:
     upstream = Upstream()
     upstream.commit("acme/x", {"a": b"a"})
-    site = Machine(upstream, Shelf(Clock())).site
-    target = replace(site.targets["bucket"], notes=SqliteNotes(tmp_path / "uploads.db", "bucket"))
-    site = replace(site, tell=events.append, targets={"bucket": target})
-    with open_bench(site, "run", job("acme/x"), [job("acme/x")]) as bench:
-        yield Coordinator(bench)
+    context = Machine(upstream, Shelf(Clock())).context
+    target = replace(context.targets["bucket"], notes=SqliteNotes(tmp_path / "uploads.db", "bucket"))
+    context = replace(context, tell=events.append, targets={"bucket": target})
+    with open_job_run(context, "run", job("acme/x"), [job("acme/x")]) as job_run:
+        yield Coordinator(job_run)
 
 
 def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> None:
-    desk = coordinator.desk()
-    first = FarNotes(coordinator.worker(desk, "first"))
+    record = coordinator.record()
+    first = RemoteNotes(coordinator.worker(record, "first"))
     first.save(KEY, UploadNote("of no claim", b""))
     with first.claim(KEY) as mine:
         assert (mine, first.load(KEY)) == (True, None)
         first.save(KEY, NOTE)
-        second = FarNotes(coordinator.worker(desk, "second"))
+        second = RemoteNotes(coordinator.worker(record, "second"))
         with second.claim(KEY) as theirs:
             assert (theirs, second.load(KEY)) == (True, NOTE)
             second.forget(KEY)
-    assert coordinator.bench.target.notes.load(KEY) is None
+    assert coordinator.job_run.target.notes.load(KEY) is None
 
 
 def test_what_a_worker_that_is_gone_had_claimed_is_free_before_another_begins(coordinator: Coordinator) -> None:
-    one, other = coordinator.desk(), coordinator.desk()
-    first, second = (FarNotes(coordinator.worker(desk, name)) for desk, name in ((one, "a"), (other, "b")))
+    one, other = coordinator.record(), coordinator.record()
+    first, second = (RemoteNotes(coordinator.worker(record, name)) for record, name in ((one, "a"), (other, "b")))
     with first.claim(KEY) as mine:
         assert mine
         one.free({"a", "b"}, time.monotonic())
@@ -118,13 +117,13 @@ def test_what_a_worker_that_is_gone_had_claimed_is_free_before_another_begins(co
         one.free({"b"}, time.monotonic())
         with second.claim(KEY) as theirs:
             assert theirs
-        with FarNotes(coordinator.worker(one, "c")).claim(KEY) as again:
+        with RemoteNotes(coordinator.worker(one, "c")).claim(KEY) as again:
             assert again
 
 
 def test_a_claim_holds_for_all_errands_until_it_or_the_errand_ends(coordinator: Coordinator) -> None:
-    one, other = coordinator.desk(), coordinator.desk()
-    first, second = (FarNotes(coordinator.worker(desk, name)) for desk, name in ((one, "a"), (other, "b")))
+    one, other = coordinator.record(), coordinator.record()
+    first, second = (RemoteNotes(coordinator.worker(record, name)) for record, name in ((one, "a"), (other, "b")))
     with first.claim(KEY) as mine:
         assert mine
         with second.claim(KEY) as theirs:
@@ -137,51 +136,51 @@ def test_a_claim_holds_for_all_errands_until_it_or_the_errand_ends(coordinator: 
 
 
 def test_a_worker_given_up_for_dead_changes_nothing_any_more(coordinator: Coordinator, events: list[Event]) -> None:
-    desk = coordinator.desk()
-    dead = coordinator.worker(desk, "dead")
-    notes = FarNotes(dead)
+    record = coordinator.record()
+    dead = coordinator.worker(record, "dead")
+    notes = RemoteNotes(dead)
     with notes.claim(KEY):
-        with FarNotes(coordinator.worker(desk, "new")).claim(KEY) as mine:
+        with RemoteNotes(coordinator.worker(record, "new")).claim(KEY) as mine:
             assert mine
             notes.save(KEY, NOTE)
             dead.tell(FileStarted("run", REPO, "late", 1))
             dead.stop.set()
             with pytest.raises(Interrupted), notes.claim("another"):
                 pass
-        assert coordinator.bench.target.notes.load(KEY) is None
+        assert coordinator.job_run.target.notes.load(KEY) is None
     assert not [event for event in events if isinstance(event, FileStarted)]
 
 
 def test_what_earlier_attempts_brought_was_fetched_once_and_not_reused(
     coordinator: Coordinator, events: list[Event]
 ) -> None:
-    desk = coordinator.desk()
-    first = coordinator.worker(desk, "first")
+    record = coordinator.record()
+    first = coordinator.worker(record, "first")
     for path, size in (("a", 10), ("b", 20)):
         first.tell(FileFinished("run", REPO, path, size))
     first.tell(FileStarted("run", REPO, "c", 30))
-    second = coordinator.worker(desk, "second")
+    second = coordinator.worker(record, "second")
     for path, size in (("b", 20), ("c", 30)):  # the git id of b was forgotten
         second.tell(FileFinished("run", REPO, path, size))
     last = RepoReport("job", REPO.kind, "acme/x", "main", RepoOutcome.PUBLISHED, files=4)
-    report = desk.complete(replace(last, fetched_files=2, fetched_bytes=50, reused_files=2, reused_bytes=15))
+    report = record.complete(replace(last, fetched_files=2, fetched_bytes=50, reused_files=2, reused_bytes=15))
     assert (report.fetched_files, report.fetched_bytes, report.reused_files, report.reused_bytes) == (3, 60, 1, 5)
     ends = [(event.path, event.error is None) for event in events if isinstance(event, FileFinished)]
     assert ends == [("a", True), ("b", True), ("c", False), ("b", True), ("c", True)]
 
 
 def test_what_one_worker_learns_all_know(coordinator: Coordinator) -> None:
-    desk, other = coordinator.desk(), coordinator.desk()
+    record, other = coordinator.record(), coordinator.record()
     pairs = {GitOid.of_blob(body): Sha256.of(body) for body in (b"%d" % number for number in range(1200))}
-    FarIndex(coordinator.worker(desk, "a")).learn(pairs)
+    RemoteIndex(coordinator.worker(record, "a")).learn(pairs)
     asked = [*pairs, GitOid.of_blob(b"unknown")]
-    assert FarIndex(coordinator.worker(other, "b")).known(asked) == pairs
+    assert RemoteIndex(coordinator.worker(other, "b")).known(asked) == pairs
 
 
 def test_what_a_worker_only_heard_is_known_to_none(coordinator: Coordinator) -> None:
     pairs = {GitOid.of_blob(b"1"): Sha256.of(b"1")}
-    FarIndex(coordinator.worker(coordinator.desk(), "a")).hear(pairs)
-    index = FarIndex(coordinator.worker(coordinator.desk(), "b"))
+    RemoteIndex(coordinator.worker(coordinator.record(), "a")).hear(pairs)
+    index = RemoteIndex(coordinator.worker(coordinator.record(), "b"))
     assert (index.known(pairs), index.told(pairs)) == ({}, pairs)
 
 
@@ -189,21 +188,21 @@ def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(
     coordinator: Coordinator, tmp_path: Path
 ) -> None:
     """And what the worker itself remembers of an earlier job is not asked."""
-    theirs, ours = SqliteLooks(tmp_path / "worker.db", "bucket"), SqliteLooks(tmp_path / "looks.db", "bucket")
-    coordinator.bench = replace(coordinator.bench, target=replace(coordinator.bench.target, looks=ours))
-    attempt = coordinator.worker(coordinator.desk(), "a")
-    there = replace(coordinator.bench, target=replace(coordinator.bench.target, looks=theirs))
-    assert run_errand(bench_from_afar(there, attempt), coordinator.errand).outcome is RepoOutcome.PUBLISHED
-    root = read_refs(coordinator.bench.target.store, REPO).root_of("main") or ""
+    theirs, ours = SqliteReadCache(tmp_path / "worker.db", "bucket"), SqliteReadCache(tmp_path / "looks.db", "bucket")
+    coordinator.job_run = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=ours))
+    attempt = coordinator.worker(coordinator.record(), "a")
+    there = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=theirs))
+    assert run_work_item(remote_job_run(there, attempt), coordinator.work_item).outcome is RepoOutcome.PUBLISHED
+    root = read_refs(coordinator.job_run.target.store, REPO).root_of("main") or ""
     assert ours.recall(f"{refs_key(REPO)}@main", root) is not None
     assert theirs.recall(f"{refs_key(REPO)}@main", root) is None
-    assert FarLooks(attempt).recall(f"{refs_key(REPO)}@main", root) is None
+    assert RemoteReadCache(attempt).recall(f"{refs_key(REPO)}@main", root) is None
 
 
 def test_arrivals_of_bytes_are_told_together_and_before_the_end_of_their_file(
     coordinator: Coordinator, events: list[Event]
 ) -> None:
-    attempt = coordinator.worker(coordinator.desk(), "a")
+    attempt = coordinator.worker(coordinator.record(), "a")
     for _ in range(1000):
         attempt.tell(BytesFetched("run", REPO, "a", 5))
     attempt.tell(FileFinished("run", REPO, "a", 5000))
@@ -215,9 +214,9 @@ def test_arrivals_of_bytes_are_told_together_and_before_the_end_of_their_file(
 
 def test_an_errand_travels_whole_and_is_looked_at_as_before(coordinator: Coordinator) -> None:
     """A listing's answer is told from one of its own by identity."""
-    resolved = coordinator.errand.seen.resolved
-    errand = replace(coordinator.errand, task=replace(coordinator.errand.task, resolved=resolved))
-    travelled = decode(encode(errand))
-    assert travelled == errand
-    assert isinstance(travelled, Errand)
+    resolved = coordinator.work_item.seen.resolved
+    work_item = replace(coordinator.work_item, task=replace(coordinator.work_item.task, resolved=resolved))
+    travelled = decode(encode(work_item))
+    assert travelled == work_item
+    assert isinstance(travelled, WorkItem)
     assert travelled.seen.resolved is travelled.task.resolved

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.config import addresses
-from mirror_sync.config.places import place_of
+from mirror_sync.config import address_values
 from mirror_sync.config.settings import DirectoryTarget, S3Target
+from mirror_sync.config.target_identity import place_of
 from mirror_sync.domain.url import Url
 from tests.config.texts import JOBS, LICENSES, UPSTREAMS, faults, settings
 
@@ -114,7 +114,7 @@ NO_READING = [
 
 @pytest.mark.parametrize(("text", "read"), ONE_READING.items())
 def test_an_address_is_kept_as_those_read_it_who_connect(text: str, read: str) -> None:
-    assert addresses.endpoint(text) == read
+    assert address_values.endpoint(text) == read
     assert str(Url.parse(text)).rstrip("/") == read
 
 
@@ -122,7 +122,7 @@ def test_an_address_is_kept_as_those_read_it_who_connect(text: str, read: str) -
 def test_an_address_that_two_readers_might_read_differently_is_a_fault(text: str) -> None:
     """Of an upstream, of a bucket's server, of a chat."""
     with pytest.raises(ValueError, match="must be an address like"):
-        addresses.endpoint(text)
+        address_values.endpoint(text)
     (found,) = faults(f"{UPSTREAMS}targets: {{a: {{url: /m}}}}\n{LICENSES}{JOBS}on: {{failed: [{{post: '{text}'}}]}}\n")
     assert found.endswith("on.failed[0].post: is no address; write https://hooks.example.org/...")
 

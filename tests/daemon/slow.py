@@ -16,7 +16,7 @@ from mirror_sync.domain.events import Care, Tended
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoStatus, RunReport
 from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.observers.log import Lines, LogStyle, start_log
+from mirror_sync.observers.log import LineWriter, LogStyle, start_log
 from mirror_sync.observers.records import RunRecord
 from mirror_sync.observers.redaction import Redaction
 
@@ -70,7 +70,7 @@ def main(config: str, manner: str) -> None:
     def make(_settings: Settings, stop: threading.Event) -> SlowMirror:
         return SlowMirror(stop, manner == "polite")
 
-    start_log(LogStyle(), Lines(), Redaction())
+    start_log(LogStyle(), LineWriter(), Redaction())
     clean = run_daemon(lambda: load(Path(config), os.environ), make, os.environ)
     os._exit(0 if clean else 1)
 

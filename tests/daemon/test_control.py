@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.daemon.asked import Lane, State, Waiting
 from mirror_sync.daemon.control import MOST, SOCKET, ask_daemon
+from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError
 from tests.daemon.living import Living, Manager, living, write_jobs
@@ -44,11 +44,11 @@ def states(folder: Path, name: str) -> dict[str, str]:
 
 def test_a_job_that_is_asked_for_starts_and_what_waits_already_is_merged(tmp_path: Path) -> None:
     with slow(tmp_path) as daemon:
-        assert states(tmp_path, "by-hand") == {"by-hand": State.STARTED}
+        assert states(tmp_path, "by-hand") == {"by-hand": RequestState.STARTED}
         assert daemon.line() == "sync by-hand"
-        assert states(tmp_path, "by-hand") == {"by-hand": State.WAITS}
-        assert states(tmp_path, "by-hand") == {"by-hand": State.MERGED}
-        assert states(tmp_path, "acme/one") == {"by-hand": State.MERGED, "nightly": State.STARTED}
+        assert states(tmp_path, "by-hand") == {"by-hand": RequestState.WAITS}
+        assert states(tmp_path, "by-hand") == {"by-hand": RequestState.MERGED}
+        assert states(tmp_path, "acme/one") == {"by-hand": RequestState.MERGED, "nightly": RequestState.STARTED}
         assert daemon.line() == "sync nightly acme/one"
 
 
@@ -56,7 +56,7 @@ def test_a_single_repo_does_not_wait_for_a_run_of_the_whole_job(tmp_path: Path) 
     with slow(tmp_path) as daemon:
         states(tmp_path, "nightly")
         assert daemon.line() == "sync nightly"
-        assert states(tmp_path, "acme/one")["nightly"] == State.STARTED
+        assert states(tmp_path, "acme/one")["nightly"] == RequestState.STARTED
         assert sorted([daemon.line(), daemon.line()]) == ["sync by-hand acme/one", "sync nightly acme/one"]
 
 
@@ -81,7 +81,7 @@ def test_a_request_that_is_none_is_refused_and_the_next_one_answered(tmp_path: P
         line.sendall(request_)
         line.shutdown(socket.SHUT_WR)
         assert "a request is one line" in json.loads(line.recv(4096))["error"]
-        assert states(tmp_path, "by-hand") == {"by-hand": State.STARTED}
+        assert states(tmp_path, "by-hand") == {"by-hand": RequestState.STARTED}
 
 
 def test_only_the_owner_may_ask(tmp_path: Path) -> None:
@@ -99,12 +99,12 @@ def test_the_socket_of_a_killed_daemon_is_replaced_and_that_of_a_living_one_stay
             states(tmp_path, "by-hand")
         (tmp_path / "notify").unlink()
         with slow(tmp_path) as daemon:
-            assert states(tmp_path, "by-hand") == {"by-hand": State.STARTED}
+            assert states(tmp_path, "by-hand") == {"by-hand": RequestState.STARTED}
             assert daemon.line() == "sync by-hand"
             (tmp_path / "notify").unlink()
             with slow(tmp_path) as other:
                 other.until_logged("another daemon uses")
-            assert states(tmp_path, "by-hand") == {"by-hand": State.WAITS}
+            assert states(tmp_path, "by-hand") == {"by-hand": RequestState.WAITS}
 
 
 def test_a_state_folder_however_deep_has_a_socket(tmp_path: Path) -> None:
@@ -113,13 +113,13 @@ def test_a_state_folder_however_deep_has_a_socket(tmp_path: Path) -> None:
     path = write_jobs(folder, NIGHTLY)
     with living(["-m", "tests.daemon.slow", str(path), "polite"], folder) as daemon:
         daemon.until_logged("event=daemon.started")
-        assert states(folder, "acme/one") == {"nightly": State.STARTED}
+        assert states(folder, "acme/one") == {"nightly": RequestState.STARTED}
         assert os.fspath(folder / "state") not in daemon.log
 
 
 def test_a_run_of_the_whole_job_brings_the_repos_that_wait() -> None:
-    one, whole, single = Repo.parse("acme/one"), Lane("job", whole=True), Lane("job", whole=False)
-    waiting = Waiting()
+    one, whole, single = Repo.parse("acme/one"), Slot("job", whole=True), Slot("job", whole=False)
+    waiting = RequestQueue()
     assert [waiting.add("job", one), waiting.add("job", one), waiting.add("job", None)] == [True, False, True]
     assert waiting.holds(single)
     waiting.take(whole)

@@ -13,7 +13,7 @@ import pytest
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
-from mirror_sync.daemon.asked import State
+from mirror_sync.daemon.requests import RequestState
 from mirror_sync.daemon.runs import Runs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RunReport
@@ -42,7 +42,7 @@ def test_a_job_outside_of_its_hours_waits_and_a_trigger_does_not(tmp_path: Path)
     with living(["-m", "tests.daemon.slow", str(path), "polite"], tmp_path, NOTIFY_SOCKET=manager.address) as daemon:
         manager.until("READY")
         assert daemon.line() == "sync day", "the job before it waits"
-        assert states(tmp_path, "night") == {"night": State.STARTED}
+        assert states(tmp_path, "night") == {"night": RequestState.STARTED}
         assert daemon.line() == "sync night"
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
@@ -89,7 +89,7 @@ def test_what_nobody_ordered_has_to_end_with_the_hours_of_its_job_as_a_run_that_
     runs, mirror = runs_of(tmp_path, OPEN)
     assert runs.again("night", [ONE])
     until(lambda: len(mirror.ends) == 1 and not runs.names())
-    assert [begun.state for begun in runs.hint(ONE)] == [State.STARTED]
+    assert [begun.state for begun in runs.hint(ONE)] == [RequestState.STARTED]
     until(lambda: len(mirror.ends) == 2 and not runs.names())
     assert [f"{end:%H:%M}" for end in mirror.ends if end] == [OPEN.partition("-")[2]] * 2
     assert runs.end(60)
@@ -98,7 +98,7 @@ def test_what_nobody_ordered_has_to_end_with_the_hours_of_its_job_as_a_run_that_
 @pytest.mark.parametrize("name", ["night", "acme/one"])
 def test_what_somebody_ordered_goes_on_after_the_hours_of_its_job(name: str, tmp_path: Path) -> None:
     runs, mirror = runs_of(tmp_path, OPEN)
-    assert [begun.state for begun in runs.ask(name)] == [State.STARTED]
+    assert [begun.state for begun in runs.ask(name)] == [RequestState.STARTED]
     until(lambda: bool(mirror.ends) and not runs.names())
     assert mirror.ends == [None]
     assert runs.end(60)
@@ -140,7 +140,7 @@ def test_a_try_whose_turn_comes_after_the_hours_waits_for_the_next_ones_unless_s
     assert runs.again("night", [ONE])
     until(lambda: bool(runs.names()))
     assert runs.again("night", [ONE])
-    assert [begun.state for begun in (runs.ask_repo(ONE) if order else ())] == [State.MERGED] * order
+    assert [begun.state for begun in (runs.ask_repo(ONE) if order else ())] == [RequestState.MERGED] * order
     runs.take(then.settings, then)  # its hours have ended meanwhile
     first.may_end.set()
     until(lambda: len(came) == 2 and not runs.names())
@@ -158,7 +158,7 @@ def test_a_time_that_comes_late_outside_of_the_hours_waits_for_the_next_ones(tmp
 
 def test_a_webhook_starts_nothing_outside_of_the_hours(tmp_path: Path) -> None:
     runs, mirror = runs_of(tmp_path, CLOSED)
-    assert [begun.state for begun in runs.hint(ONE)] == [State.CLOSED]
+    assert [begun.state for begun in runs.hint(ONE)] == [RequestState.CLOSED]
     assert runs.hint(ONE, ["other-branch"]) == ()
     assert (mirror.ends, runs.end(0)) == ([], True)
 

@@ -21,13 +21,13 @@ from mirror_sync.daemon import watch
 from mirror_sync.daemon.health import LONGEST, Pulse, Readiness, readiness
 from mirror_sync.daemon.http import make_app
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.daemon.watch import Watch, overdue
+from mirror_sync.daemon.watch import DaemonWatch, overdue
 from mirror_sync.domain.events import Tended
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.report import RepoStatus
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.front.serve import serving
-from mirror_sync.observers.ledger import JobOutcome, JobState, Page
+from mirror_sync.observers.ledger import JobFigures, JobOutcome, MetricsSnapshot
 from mirror_sync.observers.metrics import Metrics
 from mirror_sync.observers.readings import Due
 from mirror_sync.observers.records import RunRecord
@@ -166,24 +166,32 @@ def test_openmetrics_is_given_to_who_asks_for_it() -> None:
     assert text.endswith("# EOF\n")
 
 
-DONE = JobState(0.0, attempt=1.0, success=2.0, duration=1.0, outcome=JobOutcome.COMPLETE)
-NEVER = JobState(0.0)
+DONE = JobFigures(0.0, attempt=1.0, success=2.0, duration=1.0, outcome=JobOutcome.COMPLETE)
+NEVER = JobFigures(0.0)
 
 
 @pytest.mark.parametrize(
     ("page", "due", "missing"),
     [
-        (Page(jobs={"a": DONE}, up={"t": True}), Due("t"), {}),
-        (Page(jobs={"a": DONE}, up={"t": True}), Due("t", overdue=9.0), {}),
-        (Page(jobs={"a": replace(DONE, outcome=JobOutcome.FAILED)}, up={"t": True}), Due("t", overdue=9.0), {}),
-        (Page(jobs={"a": NEVER}, up={"t": True}), Due("t"), {}),
-        (Page(jobs={"a": NEVER}, up={"t": True}), Due("t", overdue=9.0), {"job a": "no run of it has ended yet"}),
-        (Page(jobs={"a": DONE}, up={"t": False}), Due("t"), {"target t": "it does not answer"}),
-        (Page(jobs={"a": DONE}), Due("t"), {"target t": "it was not asked yet"}),
+        (MetricsSnapshot(jobs={"a": DONE}, up={"t": True}), Due("t"), {}),
+        (MetricsSnapshot(jobs={"a": DONE}, up={"t": True}), Due("t", overdue=9.0), {}),
+        (
+            MetricsSnapshot(jobs={"a": replace(DONE, outcome=JobOutcome.FAILED)}, up={"t": True}),
+            Due("t", overdue=9.0),
+            {},
+        ),
+        (MetricsSnapshot(jobs={"a": NEVER}, up={"t": True}), Due("t"), {}),
+        (
+            MetricsSnapshot(jobs={"a": NEVER}, up={"t": True}),
+            Due("t", overdue=9.0),
+            {"job a": "no run of it has ended yet"},
+        ),
+        (MetricsSnapshot(jobs={"a": DONE}, up={"t": False}), Due("t"), {"target t": "it does not answer"}),
+        (MetricsSnapshot(jobs={"a": DONE}), Due("t"), {"target t": "it was not asked yet"}),
     ],
 )
 def test_it_is_ready_when_what_was_due_has_run_and_the_targets_answer(
-    page: Page, due: Due, missing: dict[str, str]
+    page: MetricsSnapshot, due: Due, missing: dict[str, str]
 ) -> None:
     stop = threading.Event()
     assert readiness(page, {"a": due}, stop).missing == missing
@@ -216,7 +224,7 @@ def test_a_target_that_hangs_counts_as_down_and_holds_up_no_scrape(
 ) -> None:
     monkeypatch.setattr(watch, "PATIENCE", 0.0)
     metrics, stop, mirror = Metrics(), threading.Event(), Hanging()
-    watching = Watch(metrics, Timetable(lambda _: None), frozenset, stop)
+    watching = DaemonWatch(metrics, Timetable(lambda _: None), frozenset, stop)
     watching.take(load(write_jobs(tmp_path, HOURLY), {}), mirror)
     watching.start()
     assert mirror.asked.wait(PATIENCE)
@@ -232,15 +240,15 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("schedule", "state", "hours"),
     [
-        (Every(timedelta(hours=6)), JobState(START.timestamp()), 0),
-        (Every(timedelta(hours=6)), JobState(0.0, ended=START.timestamp() + 60, took=60.0), 6),
-        (Every(timedelta(hours=6), timedelta(hours=1)), JobState(0.0, ended=START.timestamp()), 7),
-        (Cron("0 3 * * *"), JobState(START.timestamp()), 15),
-        (Cron("0 3 * * *"), JobState(0.0, ended=START.timestamp()), 15),
-        (Cron("0 3 1 * 1", jitter=timedelta(hours=1)), JobState(0.0, ended=START.timestamp()), 88),
+        (Every(timedelta(hours=6)), JobFigures(START.timestamp()), 0),
+        (Every(timedelta(hours=6)), JobFigures(0.0, ended=START.timestamp() + 60, took=60.0), 6),
+        (Every(timedelta(hours=6), timedelta(hours=1)), JobFigures(0.0, ended=START.timestamp()), 7),
+        (Cron("0 3 * * *"), JobFigures(START.timestamp()), 15),
+        (Cron("0 3 * * *"), JobFigures(0.0, ended=START.timestamp()), 15),
+        (Cron("0 3 1 * 1", jitter=timedelta(hours=1)), JobFigures(0.0, ended=START.timestamp()), 88),
     ],
 )
-def test_a_job_is_overdue_once_it_should_have_run_again(schedule: Schedule, state: JobState, hours: int) -> None:
+def test_a_job_is_overdue_once_it_should_have_run_again(schedule: Schedule, state: JobFigures, hours: int) -> None:
     job = Job("a", (), "hub", "disk", schedule=schedule)
     due = START.timestamp() + hours * 3600
     assert overdue(job, state, due) == 0

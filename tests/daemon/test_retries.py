@@ -23,7 +23,7 @@ from mirror_sync.daemon.service import Daemon
 from mirror_sync.domain.events import Observer
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import MAY_PASS, MirrorError, StoreUnavailable
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.tries import read_tries
@@ -56,8 +56,8 @@ class Short(Assembly):
 
 
 class ShortMirror(Mirror):
-    def _assemble(self) -> Site:
-        return Short(self.settings, self.stop, self._learn).site(self._tell(), self.history.looked)
+    def _assemble(self) -> RunContext:
+        return Short(self.settings, self.stop, self._learn).context(self._tell(), self.history.looked)
 
 
 def until(seen: Callable[[], bool]) -> None:

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client import Counter
 from starlette.applications import Starlette
 
-from mirror_sync.daemon.asked import Begun, State
-from mirror_sync.daemon.webhook import MOST, Bucket, webhook_route
+from mirror_sync.daemon.requests import RequestState, Started
+from mirror_sync.daemon.webhook import MOST, TokenBucket, webhook_route
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.serve import serving
 from mirror_sync.observers.metrics import WEBHOOKS, Metrics
@@ -57,12 +57,12 @@ class Asked:
     url: str
     counter: Counter
     came: list[tuple[str, frozenset[str]]] = field(default_factory=list)
-    state: State = State.STARTED
+    state: RequestState = RequestState.STARTED
 
-    def __call__(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Begun, ...]:
+    def __call__(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Started, ...]:
         self.came.append((str(repo), frozenset(revisions)))
         wanted = str(repo) == "acme/one" and (not revisions or "main" in revisions)
-        return (Begun("job", str(repo), self.state),) if wanted else ()
+        return (Started("job", str(repo), self.state),) if wanted else ()
 
     @property
     def counted(self) -> dict[str, float]:
@@ -73,7 +73,7 @@ class Asked:
 @pytest.fixture
 def asked() -> Iterator[Asked]:
     asked = Asked("", Metrics().webhooks)
-    bucket = Bucket(rate=0, burst=5)
+    bucket = TokenBucket(rate=0, burst=5)
     with serving(Starlette(routes=[webhook_route(SECRET, asked, asked.counter, bucket)])) as url:
         asked.url = url
         yield asked
@@ -81,9 +81,10 @@ def asked() -> Iterator[Asked]:
 
 
 @pytest.mark.parametrize(
-    ("state", "outcome"), [(State.STARTED, "started"), (State.WAITS, "started"), (State.MERGED, "merged")]
+    ("state", "outcome"),
+    [(RequestState.STARTED, "started"), (RequestState.WAITS, "started"), (RequestState.MERGED, "merged")],
 )
-def test_a_change_of_a_repo_starts_a_sync_of_it(asked: Asked, state: State, outcome: str) -> None:
+def test_a_change_of_a_repo_starts_a_sync_of_it(asked: Asked, state: RequestState, outcome: str) -> None:
     asked.state = state
     refs = [{"ref": "refs/heads/main", "oldSha": "ce9a46", "newSha": None}]
     status, answer = post(asked.url, payload(updatedRefs=refs))
@@ -128,7 +129,7 @@ def test_what_no_job_wants_is_ignored_and_no_error(asked: Asked, body: bytes) ->
 
 
 def test_a_job_that_is_paused_is_not_started(asked: Asked) -> None:
-    asked.state = State.PAUSED
+    asked.state = RequestState.PAUSED
     assert post(asked.url, payload()) == (200, {"ignored": "of all jobs that name acme/one: paused"})
 
 
@@ -170,7 +171,7 @@ def test_who_does_not_know_the_secret_spends_nothing_of_what_the_hub_may_send(as
 
 def test_the_bucket_fills_again_with_time() -> None:
     now = 0.0
-    bucket = Bucket(rate=2, burst=1, clock=lambda: now)
+    bucket = TokenBucket(rate=2, burst=1, clock=lambda: now)
     assert [bucket.take(), bucket.take()] == [True, False]
     now = 0.5
     assert [bucket.take(), bucket.take()] == [True, False]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.freshness import Look, lag, moment
+from mirror_sync.domain.freshness import LastCheck, lag, moment
 
 OLD, NEW = "1" * 40, "2" * 40
 DAY = "2026-05-01T{}Z"
-LOOK = Look(DAY.format("10:00:00"), OLD)
+LOOK = LastCheck(DAY.format("10:00:00"), OLD)
 
 
-def told(committed: str | None, published: str, last: Look | None = LOOK) -> float | None:
+def told(committed: str | None, published: str, last: LastCheck | None = LOOK) -> float | None:
     return lag(NEW, committed, DAY.format(published), last)
 
 
@@ -32,7 +32,7 @@ def test_a_first_mirroring_has_none() -> None:
 
 
 def test_a_commit_that_was_published_before_has_none() -> None:
-    assert told(DAY.format("09:05:00"), "10:11:00", Look(DAY.format("10:00:00"), NEW)) is None
+    assert told(DAY.format("09:05:00"), "10:11:00", LastCheck(DAY.format("10:00:00"), NEW)) is None
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "2026-05-01T10:05:00"])

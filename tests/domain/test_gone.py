@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from mirror_sync.domain.gone import WITHDRAW_AFTER, Cause, Gone, OnGone, Standing, is_certain, mildest, rule
+from mirror_sync.domain.gone import WITHDRAW_AFTER, Cause, Gone, OnGone, TokenStatus, is_certain, mildest, rule
 from mirror_sync.domain.job import Job, agreed_on_gone
 from mirror_sync.domain.repo import Repo, RepoPattern
 
@@ -41,9 +41,11 @@ def test_a_note_from_the_future_begins_to_count_now() -> None:
     assert rule(OnGone.WITHDRAW, SURE, ahead, NOW).note == Gone(MISSING, NOW)
 
 
-@pytest.mark.parametrize(("standing", "was_open"), list(product(Standing, [True, False])))
-def test_a_404_is_certain_with_a_proved_token_or_where_none_was_ever_needed(standing: Standing, was_open: bool) -> None:
-    expected = standing is Standing.PROVED or (standing is Standing.ANONYMOUS and was_open)
+@pytest.mark.parametrize(("standing", "was_open"), list(product(TokenStatus, [True, False])))
+def test_a_404_is_certain_with_a_proved_token_or_where_none_was_ever_needed(
+    standing: TokenStatus, was_open: bool
+) -> None:
+    expected = standing is TokenStatus.PROVED or (standing is TokenStatus.ANONYMOUS and was_open)
     assert is_certain(MISSING, standing, was_open=was_open) is expected
     assert is_certain("disabled", standing, was_open=was_open)
 

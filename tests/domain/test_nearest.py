@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.nearest import meant
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import RepoPattern
 
 KNOWN = [RepoPattern.parse(name) for name in ("dataset:acme/wiki", "acme/Llama-7b", "acme/Llama-13b", "gpt2", "bb/*")]
@@ -23,4 +23,4 @@ KNOWN = [RepoPattern.parse(name) for name in ("dataset:acme/wiki", "acme/Llama-7
     ],
 )
 def test_kind_and_letters_are_forgiven(wanted: str, said: str) -> None:
-    assert meant(RepoPattern.parse(wanted), KNOWN if said else KNOWN[:1]) == said
+    assert did_you_mean(RepoPattern.parse(wanted), KNOWN if said else KNOWN[:1]) == said

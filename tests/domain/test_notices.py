@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.notices import Notice, Shape, State, Told, Turn, one_line, turns, unmarked
+from mirror_sync.domain.notices import LastState, Notice, Shape, StateChange, ToldRepo, one_line, turns, unmarked
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 
 REPORT = RepoReport("models", Kind.DATASET, "acme/one", "main", RepoOutcome.HELD, "a" * 40, "too much is gone", "guard")
-STATES = st.builds(State, st.sampled_from(RepoOutcome), st.sampled_from(["", "guard", "license"]))
+STATES = st.builds(LastState, st.sampled_from(RepoOutcome), st.sampled_from(["", "guard", "license"]))
 
 
-def said(before: State | None, now: State) -> tuple[Turn, ...]:
+def said(before: LastState | None, now: LastState) -> tuple[StateChange, ...]:
     return turns(before, replace(REPORT, outcome=now.outcome, code=now.code))
 
 
@@ -42,21 +42,23 @@ def said(before: State | None, now: State) -> tuple[Turn, ...]:
     ],
 )
 def test_who_is_told_what(before: str | None, now: str, told: list[str]) -> None:
-    state = None if before is None else State(RepoOutcome(before))
-    assert said(state, State(RepoOutcome(now))) == tuple(map(Turn, told))
+    state = None if before is None else LastState(RepoOutcome(before))
+    assert said(state, LastState(RepoOutcome(now))) == tuple(map(StateChange, told))
 
 
 def test_being_held_for_another_cause_is_news() -> None:
-    assert said(State(RepoOutcome.HELD, "license"), State(RepoOutcome.HELD, "guard")) == (Turn.HELD,)
+    assert said(LastState(RepoOutcome.HELD, "license"), LastState(RepoOutcome.HELD, "guard")) == (StateChange.HELD,)
 
 
 @given(st.lists(STATES, min_size=1), STATES)
-def test_the_same_state_again_is_news_only_when_something_was_published(states: list[State], last: State) -> None:
+def test_the_same_state_again_is_news_only_when_something_was_published(
+    states: list[LastState], last: LastState
+) -> None:
     before = None
     for state in [*states, last]:
         said(before, state)
         before = state
-    assert set(said(last, last)) <= {Turn.PUBLISHED}
+    assert set(said(last, last)) <= {StateChange.PUBLISHED}
     assert bool(said(last, last)) is (last.outcome is RepoOutcome.PUBLISHED)
 
 
@@ -81,7 +83,7 @@ def test_every_receiver_gets_the_line_where_it_looks_for_it(shape: Shape, text_a
 
 
 def notice(*reports: RepoReport) -> Notice:
-    return Notice(Turn.HELD, "2026-01-01T00:00:00Z", "run", tuple(Told(report, None) for report in reports))
+    return Notice(StateChange.HELD, "2026-01-01T00:00:00Z", "run", tuple(ToldRepo(report, None) for report in reports))
 
 
 def text_of(shape: Shape, found: Notice) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.refs import Ref, Refs, meant, name_fault
+from mirror_sync.domain.refs import Ref, Refs, name_fault, refs_named
 from mirror_sync.errors import DocumentError
 
 ONE, TWO = CommitId("1" * 40), CommitId("2" * 40)
@@ -104,8 +104,8 @@ def test_a_full_name_is_meant_before_a_branch_and_a_branch_before_a_tag() -> Non
     tag = Ref("tags", "refs/pr/7", "refs/tags/refs/pr/7", ONE)
     branch = Ref("branches", "refs/pr/7", "refs/heads/refs/pr/7", ONE)
     request = Ref("pullRequests", "7", "refs/pr/7", ONE)
-    assert meant([tag, branch, request], "refs/pr/7") == [request, branch, tag]
-    assert meant([request], "7") == []
+    assert refs_named([tag, branch, request], "refs/pr/7") == [request, branch, tag]
+    assert refs_named([request], "7") == []
 
 
 def test_a_commits_names_are_those_that_lead_to_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.traffic import Hit, Oddity, Published, Traffic, TrafficReport
+from mirror_sync.domain.traffic import Hit, Oddity, PublishedSnapshot, Traffic, TrafficReport
 
 NOW = datetime(2026, 5, 31, 12, tzinfo=UTC)
 ONE, TWO, NONE = (Repo.parse(f"acme/{name}") for name in ("one", "two", "none"))
@@ -24,11 +24,11 @@ def hit(days_ago: float = 0, **said: object) -> Hit:
     return Hit(at=NOW - timedelta(days=days_ago), **{**usual, **said})  # type: ignore[arg-type]
 
 
-def ago(repo: Repo, commit: CommitId, days: int) -> Published:
-    return Published(repo, commit, NOW - timedelta(days=days))
+def ago(repo: Repo, commit: CommitId, days: int) -> PublishedSnapshot:
+    return PublishedSnapshot(repo, commit, NOW - timedelta(days=days))
 
 
-def report(*hits: Hit, published: tuple[Published, ...] = ()) -> TrafficReport:
+def report(*hits: Hit, published: tuple[PublishedSnapshot, ...] = ()) -> TrafficReport:
     traffic = Traffic([ONE, TWO])
     for each in hits:
         traffic.add(each)
@@ -64,7 +64,7 @@ def test_a_snapshot_is_cold_when_nobody_read_it_for_thirty_days_and_it_is_not_yo
 
 
 def test_logs_that_do_not_reach_back_far_enough_cannot_tell_what_is_cold() -> None:
-    assert report(hit(29), published=(Published(ONE, OLD, NOW - timedelta(days=90)),)).cold is None
+    assert report(hit(29), published=(PublishedSnapshot(ONE, OLD, NOW - timedelta(days=90)),)).cold is None
     assert report().cold is None
 
 
@@ -104,7 +104,10 @@ def test_the_order_of_lines_does_not_matter() -> None:
             status=chance.choice([200, 206, 404]), bytes=chance.randrange(10**10), commit=chance.choice([OLD, NEW]))
         for _ in range(300)
     ]  # fmt: skip
-    published = (Published(ONE, OLD, NOW - timedelta(days=90)), Published(TWO, NEW, NOW - timedelta(days=31)))
+    published = (
+        PublishedSnapshot(ONE, OLD, NOW - timedelta(days=90)),
+        PublishedSnapshot(TWO, NEW, NOW - timedelta(days=31)),
+    )
     once = report(*hits, published=published).encode()
     chance.shuffle(hits)
     assert report(*hits, published=published).encode() == once

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import blob_key, blob_of
 from mirror_sync.domain.manifest import RemoteFile
@@ -21,10 +21,10 @@ from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import PruneReport, RepoReport
 from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, read_refs
 from mirror_sync.engine.run import sync_jobs
-from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import FileNotFound, KeyMissing, MirrorError, NotFoundOrPrivate
 from mirror_sync.ports import ByteStream, Stat, Upload, read_document
@@ -181,8 +181,8 @@ class Upstream:
     def budget(self) -> Mapping[str, BudgetState]:
         return {}
 
-    def prove(self) -> Standing:
-        return Standing.PROVED
+    def prove(self) -> TokenStatus:
+        return TokenStatus.PROVED
 
     def _find(self, repo: Repo, revision: str) -> tuple[CommitId, dict[str, bytes]]:
         commits = self.commits.get(repo)
@@ -226,7 +226,7 @@ class Machine:
         self.view, self.index, self.upstream = View(shelf), Index(), upstream
         locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
         clock = shelf.clock
-        self.site = Site(
+        self.context = RunContext(
             sources={"hub": upstream},
             targets={"bucket": Target("bucket", self.view, self.index, lambda repo: locks[repo], grace=grace)},
             tell=lambda event: None,
@@ -237,11 +237,11 @@ class Machine:
         )
 
     def sync(self, job: Job, among: Sequence[Job] = ()) -> RepoReport:
-        (report,) = sync_jobs(self.site, [job], [job, *among]).repos
+        (report,) = sync_jobs(self.context, [job], [job, *among]).repos
         return report
 
     def prune(self, *jobs: Job, dry_run: bool = False) -> PruneReport:
-        return Prune(self.site, jobs, dry_run=dry_run).run()
+        return Prune(self.context, jobs, dry_run=dry_run).run()
 
 
 def refs_of(shelf: Shelf, repo: str) -> Refs:

@@ -50,13 +50,13 @@ def test_a_run_of_single_repos_says_so(hub: Hub, workshop: Workshop) -> None:
 
 def test_a_run_ends_at_its_time_and_the_next_one_goes_on(hub: Hub, workshop: Workshop) -> None:
     hub.model("acme/one", license="mit").commit({"a": b"1"})
-    site = workshop.site
-    past = Until(workshop.stop, site.clock() - timedelta(seconds=1), site.clock)
-    workshop.site = replace(site, stop=past)
+    context = workshop.context
+    past = Until(workshop.stop, context.clock() - timedelta(seconds=1), context.clock)
+    workshop.context = replace(context, stop=past)
     report = workshop.sync(job("acme/one"))
     assert (report.interrupted, report.repos) == (True, ())
     assert not workshop.stop.is_set(), "other runs of the process go on"
-    workshop.site = site
+    workshop.context = context
     assert workshop.sync_one(job("acme/one")).outcome == "published"
 
 

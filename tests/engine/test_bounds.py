@@ -39,7 +39,7 @@ def test_a_shard_larger_than_any_is_a_fault_that_is_named(machine: Machine, shel
     huge = Document.of(b"[" + b" " * MAX_TREE + b"]")
     _put(shelf, huge)
     _publish(shelf, replace(_root(shelf), shards=(Shard("a", huge.digest),)).encode())
-    (fault,) = Verification(machine.site).run().faults
+    (fault,) = Verification(machine.context).run().faults
     assert (fault.sha256, fault.problem) == (
         huge.digest,
         f"document {huge.digest} is larger than 16,777,216 bytes, which none of its kind is",
@@ -49,7 +49,7 @@ def test_a_shard_larger_than_any_is_a_fault_that_is_named(machine: Machine, shel
 def test_a_root_larger_than_any_is_a_fault_that_is_named(machine: Machine, shelf: Shelf) -> None:
     huge = Document.of(_root(shelf).encode().body + b" " * MAX_TREE)
     _publish(shelf, huge)
-    (fault,) = Verification(machine.site).run().faults
+    (fault,) = Verification(machine.context).run().faults
     assert (fault.sha256, "is larger than" in fault.problem) == (huge.digest, True)
 
 
@@ -66,7 +66,7 @@ def test_a_refs_json_larger_than_any_is_a_fault_that_is_named(machine: Machine, 
     key = refs_key(REPO)
     body, when = shelf.objects[key]
     shelf.objects[key] = (body + b" " * MAX_REFS, when)
-    (fault,) = Verification(machine.site).run().faults
+    (fault,) = Verification(machine.context).run().faults
     assert (fault.path, fault.problem) == (
         "refs.json",
         f"{key} is larger than 33,554,432 bytes, which no refs.json is",

@@ -46,11 +46,11 @@ def test_what_only_an_expired_snapshot_names_leaves_the_bucket_and_nothing_else(
     time.sleep(1.1)  # a bucket's clock has seconds
     assert workshop.sync(JOB).ok
     time.sleep(1.1)
-    target = replace(workshop.site.targets["bucket"], grace=timedelta(0))
-    site = replace(workshop.site, targets={"bucket": target})
-    rehearsal = Prune(site, [JOB], dry_run=True).run()
+    target = replace(workshop.context.targets["bucket"], grace=timedelta(0))
+    context = replace(workshop.context, targets={"bucket": target})
+    rehearsal = Prune(context, [JOB], dry_run=True).run()
     assert Sha256.of(OLD) in workshop.blobs(), "a rehearsal removes nothing"
-    report = Prune(site, [JOB]).run()
+    report = Prune(context, [JOB]).run()
     assert report.ok, report.problems
     assert report.blobs == rehearsal.blobs > 0
     assert Sha256.of(OLD) not in workshop.blobs()

@@ -33,8 +33,8 @@ class Faulty:
 
 
 def _strike(workshop: Workshop, verb: str, struck: str) -> None:
-    source: Any = Faulty(workshop.site.sources["hub"], verb, struck)
-    workshop.site = replace(workshop.site, sources={"hub": source})
+    source: Any = Faulty(workshop.context.sources["hub"], verb, struck)
+    workshop.context = replace(workshop.context, sources={"hub": source})
 
 
 def _good_and_bad(hub: Hub) -> None:
@@ -88,14 +88,14 @@ def test_a_job_that_fails_as_a_whole_stops_no_other_job(hub: Hub, workshop: Work
 
 def test_a_lock_that_cannot_be_taken_fails_its_repo_alone(hub: Hub, workshop: Workshop) -> None:
     _good_and_bad(hub)
-    target = workshop.site.targets["bucket"]
+    target = workshop.context.targets["bucket"]
 
     def lock(repo: Repo) -> Any:
         if repo.id == "acme/bad":
             raise NotADirectoryError("locks is a file")
         return target.lock(repo)
 
-    workshop.site = replace(workshop.site, targets={"bucket": replace(target, lock=lock)})
+    workshop.context = replace(workshop.context, targets={"bucket": replace(target, lock=lock)})
     assert _outcomes(workshop.sync(job("acme/*"))) == {
         "acme/bad": ("failed", "internal"),
         "acme/good": ("published", ""),
@@ -110,7 +110,7 @@ def test_observers_that_raise_at_every_event_change_nothing(hub: Hub, workshop: 
     def fails(event: Event) -> None:
         raise RuntimeError(type(event).__name__)
 
-    workshop.site = replace(workshop.site, tell=tell_all((fails, told.append, fails)))
+    workshop.context = replace(workshop.context, tell=tell_all((fails, told.append, fails)))
     assert workshop.sync(job("acme/*")).ok
     assert isinstance(told[0], RunStarted)
     assert isinstance(told[-1], RunFinished)
@@ -127,7 +127,7 @@ def test_a_run_that_began_ends_for_who_watches_whatever_leaves_it(hub: Hub, work
         if not isinstance(event, RunStarted | RunFinished):
             raise Killed
 
-    workshop.site = replace(workshop.site, tell=tell)
+    workshop.context = replace(workshop.context, tell=tell)
     with pytest.raises(Killed):
         workshop.sync(job("acme/good"))
     last = workshop.events[-1]

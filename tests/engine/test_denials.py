@@ -28,7 +28,7 @@ def test_a_plan_says_who_denies_what_a_glob_or_a_name_brings_and_a_sync_asks_for
     hub.log.clear()
     assert [report.repo for report in workshop.sync(wanted).repos] == ["acme/a"]
     assert hub.calls("*", "*other*") == hub.calls("*", "*-test*") == 0
-    assert take_inventory([wanted], Memory((), (), {}), workshop.site.clock()).lines[0].repo == "acme/*"
+    assert take_inventory([wanted], Memory((), (), {}), workshop.context.clock()).lines[0].repo == "acme/*"
 
 
 def test_what_is_denied_after_it_was_published_stays_as_it_is(hub: Hub, workshop: Workshop) -> None:

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from mirror_sync.domain.difference import Difference, Turn
+from mirror_sync.domain.difference import ChangeKind, Difference
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.difference import difference
+from mirror_sync.engine.compare_snapshots import difference
 from mirror_sync.errors import UsageError
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
@@ -75,5 +75,9 @@ def test_every_file_of_a_snapshot_is_told_once(hub: Hub, workshop: Workshop) -> 
     )
     workshop.sync_one(job("acme/one"))
     found = difference(workshop.store, REPO)
-    assert (found.count(Turn.ADDED), found.count(Turn.REMOVED), found.count(Turn.CHANGED)) == (450, 300, 0)
-    assert found.same + found.count(Turn.ADDED) == workshop.root("acme/one").files
+    assert (found.count(ChangeKind.ADDED), found.count(ChangeKind.REMOVED), found.count(ChangeKind.CHANGED)) == (
+        450,
+        300,
+        0,
+    )
+    assert found.same + found.count(ChangeKind.ADDED) == workshop.root("acme/one").files

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone, Standing
+from mirror_sync.domain.gone import OnGone, TokenStatus
 from mirror_sync.domain.job import Job
-from mirror_sync.sources.directory import MARKER, DirectorySource
+from mirror_sync.sources.folders import MARKER, DirectorySource
 from tests.engine.workshop import Workshop, job
 
 DAY = timedelta(days=1, minutes=1)
@@ -26,7 +26,7 @@ def workshop(tmp_path: Path) -> Workshop:
     """`acme/x` is published from a disk, which lies beside its mount point `up` from then on."""
     _repo(tmp_path / "up/acme/x")
     workshop = Workshop("http://127.0.0.1:9", tmp_path)
-    workshop.site = replace(workshop.site, sources={"hub": DirectorySource(tmp_path / "up")})
+    workshop.context = replace(workshop.context, sources={"hub": DirectorySource(tmp_path / "up")})
     assert workshop.sync_one(job("acme/x")).outcome == "published"
     return workshop
 
@@ -73,11 +73,11 @@ def test_a_glob_over_a_disk_that_is_off_keeps_what_is_published(workshop: Worksh
     assert workshop.refs("acme/x").gone is None
 
 
-@pytest.mark.parametrize("proved", list(Standing))
+@pytest.mark.parametrize("proved", list(TokenStatus))
 def test_what_was_proved_while_the_disk_was_there_is_no_proof_once_it_is_off(
-    workshop: Workshop, proved: Standing
+    workshop: Workshop, proved: TokenStatus
 ) -> None:
-    source = workshop.site.sources["hub"]
+    source = workshop.context.sources["hub"]
     source.prove = lambda: proved  # type: ignore[method-assign]
     _switch_off(workshop)
     workshop.sync(job("acme/x", on_gone=OnGone.FREEZE))

@@ -80,7 +80,7 @@ def pair(hub: Hub, tmp_path: Path) -> Iterator[Pair]:
         hub.model("acme/x").commit(NEW)
         shop = Workshop(hub.url, tmp_path)
         both = FailoverSource([HubSource(one.url, None, Transport()) for one in (hub, second)])
-        shop.site = replace(shop.site, sources={"hub": cast("Source", Proving(both, shop))})
+        shop.context = replace(shop.context, sources={"hub": cast("Source", Proving(both, shop))})
         yield Pair(hub, second, shop)
 
 

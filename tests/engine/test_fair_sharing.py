@@ -24,7 +24,7 @@ class Told:
     def __init__(self, workshop: Workshop) -> None:
         self.events: list[Event] = []
         self._changed = threading.Condition()
-        workshop.site = replace(workshop.site, tell=self._tell)
+        workshop.context = replace(workshop.context, tell=self._tell)
 
     def _tell(self, event: Event) -> None:
         with self._changed:

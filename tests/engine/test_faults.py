@@ -4,7 +4,7 @@ import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.events import BytesFetched, FileFinished, FileStarted
-from mirror_sync.engine.index import Lessons
+from mirror_sync.engine.learn_index import IndexWriter
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
@@ -171,7 +171,7 @@ def test_small_files_that_landed_in_a_run_that_failed_are_not_fetched_again(hub:
 
 def test_what_landed_is_known_before_the_repo_is_published(workshop: Workshop) -> None:
     """A killed run has no end: its lessons are learned some at a time."""
-    lessons = Lessons(workshop.site.targets["bucket"])
+    lessons = IndexWriter(workshop.context.targets["bucket"])
     bodies = [b"%d" % number for number in range(100)]
     for body in bodies:
         lessons.add(GitOid.of_blob(body), Sha256.of(body))

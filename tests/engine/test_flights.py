@@ -13,22 +13,22 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.manifest import Content
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.engine.flights import Flights, Landed
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.run import _for_each
+from mirror_sync.engine.single_flight import SingleFlight, StoredContent
 from mirror_sync.errors import Interrupted, Unreachable
 
 WANTED = Content(Sha256.of(b"x"), 1)
-LANDED = Landed(Sha256.of(b"x"))
+LANDED = StoredContent(Sha256.of(b"x"))
 MIB = 1024 * 1024
 
 
 def test_many_who_want_a_content_share_one_transfer() -> None:
-    flights, calls, ready = Flights(), [], threading.Barrier(8)
+    single_flight, calls, ready = SingleFlight(), [], threading.Barrier(8)
 
-    def want(_: int) -> tuple[Landed, bool]:
+    def want(_: int) -> tuple[StoredContent, bool]:
         ready.wait()
-        return flights.share(WANTED, lambda: calls.append(1) or LANDED)  # type: ignore[func-returns-value]
+        return single_flight.share(WANTED, lambda: calls.append(1) or LANDED)  # type: ignore[func-returns-value]
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(want, range(8)))
@@ -38,14 +38,14 @@ def test_many_who_want_a_content_share_one_transfer() -> None:
 
 
 def test_a_failed_transfer_is_tried_anew_by_the_next() -> None:
-    flights = Flights()
+    single_flight = SingleFlight()
 
-    def fail() -> Landed:
+    def fail() -> StoredContent:
         raise Unreachable("down")
 
     with pytest.raises(Unreachable):
-        flights.share(WANTED, fail)
-    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
+        single_flight.share(WANTED, fail)
+    assert single_flight.share(WANTED, lambda: LANDED) == (LANDED, True)
 
 
 def test_no_more_bytes_are_out_than_the_budget_allows() -> None:
@@ -103,17 +103,19 @@ def test_buffers_that_are_lent_and_that_wait_for_it_stay_within_the_budget_toget
         tracemalloc.stop()
 
 
-def _while_flying(flights: Flights, error: Exception, want: Callable[[], tuple[Landed, bool]]) -> tuple[Landed, bool]:
+def _while_flying(
+    single_flight: SingleFlight, error: Exception, want: Callable[[], tuple[StoredContent, bool]]
+) -> tuple[StoredContent, bool]:
     """What `want` gives, called while somebody else's flight of the same content is under way, which then fails."""
     flying, asked = threading.Event(), threading.Event()
 
-    def fail() -> Landed:
+    def fail() -> StoredContent:
         flying.set()
         asked.wait()
         raise error
 
     with ThreadPoolExecutor(2) as pool:
-        theirs = pool.submit(flights.share, WANTED, fail)
+        theirs = pool.submit(single_flight.share, WANTED, fail)
         flying.wait()
         ours = pool.submit(want)
         asked.set()
@@ -122,8 +124,10 @@ def _while_flying(flights: Flights, error: Exception, want: Callable[[], tuple[L
 
 
 def test_a_flight_that_fails_is_no_failure_of_who_waited_for_it() -> None:
-    flights = Flights()
-    assert _while_flying(flights, Unreachable("their upstream"), lambda: flights.share(WANTED, lambda: LANDED)) == (
+    single_flight = SingleFlight()
+    assert _while_flying(
+        single_flight, Unreachable("their upstream"), lambda: single_flight.share(WANTED, lambda: LANDED)
+    ) == (
         LANDED,
         True,
     )
@@ -131,27 +135,29 @@ def test_a_flight_that_fails_is_no_failure_of_who_waited_for_it() -> None:
 
 def test_a_flight_that_was_stopped_stops_nobody_who_waited_for_it() -> None:
     """The hours of one job end, those of another that wants the same content do not."""
-    flights = Flights()
+    single_flight = SingleFlight()
     flying, joined = threading.Event(), threading.Event()
 
-    def stopped() -> Landed:
+    def stopped() -> StoredContent:
         flying.set()
         joined.wait()
         raise Interrupted("stopped")
 
     with ThreadPoolExecutor(2) as pool:
-        theirs = pool.submit(flights.share, WANTED, stopped)
+        theirs = pool.submit(single_flight.share, WANTED, stopped)
         flying.wait()
-        ours = pool.submit(_wait_for, flights, lambda: LANDED, joined)
+        ours = pool.submit(_wait_for, single_flight, lambda: LANDED, joined)
         assert ours.result() == (LANDED, True)
         with pytest.raises(Interrupted):
             theirs.result()
 
 
-def _wait_for(flights: Flights, bring: Callable[[], Landed], joined: threading.Event) -> tuple[Landed, bool]:
+def _wait_for(
+    single_flight: SingleFlight, bring: Callable[[], StoredContent], joined: threading.Event
+) -> tuple[StoredContent, bool]:
     """Share a content whose flight is under way and ends once we have joined it."""
     threading.Timer(0.2, joined.set).start()
-    return flights.share(WANTED, bring)
+    return single_flight.share(WANTED, bring)
 
 
 def test_a_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -> None:
@@ -169,32 +175,32 @@ def test_a_repo_that_is_interrupted_counts_as_left_and_the_others_are_done() -> 
 
 
 def test_what_landed_before_is_looked_up_and_brought_again_when_it_is_gone() -> None:
-    flights = Flights()
-    flights.share(WANTED, lambda: LANDED)
-    assert flights.share(WANTED, lambda: LANDED, lambda landed: True) == (LANDED, False)
-    assert flights.share(WANTED, lambda: LANDED, lambda landed: False) == (LANDED, True)
+    single_flight = SingleFlight()
+    single_flight.share(WANTED, lambda: LANDED)
+    assert single_flight.share(WANTED, lambda: LANDED, lambda landed: True) == (LANDED, False)
+    assert single_flight.share(WANTED, lambda: LANDED, lambda landed: False) == (LANDED, True)
 
 
 def test_what_landed_is_remembered_while_any_run_is_at_work_and_no_longer() -> None:
-    flights = Flights()
-    with flights.at_work():
-        with flights.at_work():
-            flights.share(WANTED, lambda: LANDED)
-        assert flights.share(WANTED, lambda: LANDED) == (LANDED, False)
-    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
+    single_flight = SingleFlight()
+    with single_flight.at_work():
+        with single_flight.at_work():
+            single_flight.share(WANTED, lambda: LANDED)
+        assert single_flight.share(WANTED, lambda: LANDED) == (LANDED, False)
+    assert single_flight.share(WANTED, lambda: LANDED) == (LANDED, True)
 
 
 def test_another_epoch_forgets_what_landed_in_the_last() -> None:
-    flights = Flights()
-    flights.enter("one")
-    flights.share(WANTED, lambda: LANDED)
-    flights.enter("one")
-    assert flights.share(WANTED, lambda: LANDED) == (LANDED, False)
-    flights.enter("two")
-    assert flights.share(WANTED, lambda: LANDED) == (LANDED, True)
+    single_flight = SingleFlight()
+    single_flight.enter("one")
+    single_flight.share(WANTED, lambda: LANDED)
+    single_flight.enter("one")
+    assert single_flight.share(WANTED, lambda: LANDED) == (LANDED, False)
+    single_flight.enter("two")
+    assert single_flight.share(WANTED, lambda: LANDED) == (LANDED, True)
 
 
 def test_one_digest_in_two_sizes_is_never_one_flight() -> None:
-    flights = Flights()
-    flights.share(WANTED, lambda: LANDED)
-    assert flights.share(Content(WANTED.promise, 2), lambda: LANDED) == (LANDED, True)
+    single_flight = SingleFlight()
+    single_flight.share(WANTED, lambda: LANDED)
+    assert single_flight.share(Content(WANTED.promise, 2), lambda: LANDED) == (LANDED, True)

@@ -16,7 +16,7 @@ ONE = job("acme/x")
 
 def remembering(workshop: Workshop, folder: Path) -> Workshop:
     history = History(folder / "history.db")
-    workshop.site = replace(workshop.site, tell=history, looked=history.looked)
+    workshop.context = replace(workshop.context, tell=history, looked=history.looked)
     return workshop
 
 

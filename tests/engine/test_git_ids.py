@@ -62,7 +62,7 @@ def test_a_git_id_that_only_a_second_listing_of_the_same_bytes_has_wrong_is_foun
 def test_a_repair_writes_a_listing_with_a_wrong_git_id_anew(first: Machine, shelf: Shelf) -> None:
     before = shelf.objects[refs_key(Repo.parse("acme/first"))][0]
     _claim(shelf, "acme/first", {"a": TRUE})
-    report = Verification(first.site, Scope(repair=True), [FIRST]).run()
+    report = Verification(first.context, Scope(repair=True), [FIRST]).run()
     assert report.ok
     assert [fault.path for fault in report.repaired] == ["a"]
     assert shelf.objects[refs_key(Repo.parse("acme/first"))][0] == before
@@ -142,7 +142,7 @@ def _reads(machine: Machine) -> list[str]:
 
 
 def _verify(machine: Machine) -> VerifyReport:
-    return Verification(machine.site).run()
+    return Verification(machine.context).run()
 
 
 def _claim(shelf: Shelf, repo: str, bodies: Mapping[str, bytes]) -> None:

@@ -16,8 +16,8 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.errors import StoreDenied
 from mirror_sync.ports import ByteStream, Stat, Store, read_all
-from mirror_sync.stores.directory import DirectoryStore
-from mirror_sync.stores.looks import SqliteLooks
+from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.stores.read_cache import SqliteReadCache
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.engine.workshop import Recording, Workshop, job
 from tests.servers.bucket import S3Server
@@ -57,9 +57,9 @@ def opened(workshop: Workshop, store: Store, kind: Callable[[Store], Watched] = 
     """The target through a watched store, with the memory of this machine."""
     watched = kind(store)
     workshop.use(watched)
-    looks = SqliteLooks(workshop.folder / "state" / "looks.db", "bucket")
-    target = replace(workshop.site.targets["bucket"], looks=looks)
-    workshop.site = replace(workshop.site, targets={"bucket": target})
+    looks = SqliteReadCache(workshop.folder / "state" / "looks.db", "bucket")
+    target = replace(workshop.context.targets["bucket"], looks=looks)
+    workshop.context = replace(workshop.context, targets={"bucket": target})
     return watched
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone, Standing
+from mirror_sync.domain.gone import OnGone, TokenStatus
 from mirror_sync.errors import TokenRejected, Unreachable
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
@@ -134,7 +134,7 @@ def test_a_404_means_nothing_while_the_token_is_not_proved(
 
 def test_an_upstream_that_cannot_prove_a_token_only_ever_holds(hub: Hub, published: Workshop) -> None:
     hub.remove("acme/x")
-    published.proved = Standing.UNPROVEN
+    published.proved = TokenStatus.UNPROVEN
     for ahead in (timedelta(0), DAY):
         published.ahead = ahead
         report = published.sync_one(WITHDRAW)

@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.engine.index import known
+from mirror_sync.engine.learn_index import known
 from mirror_sync.errors import StoreFull, StoreUnavailable
 from mirror_sync.ports import ByteStream
 from tests.engine.machines import Index
@@ -55,7 +55,9 @@ class Broken(Index):
 
 
 def _use(workshop: Workshop, index: Index) -> None:
-    workshop.site = replace(workshop.site, targets={"bucket": replace(workshop.site.targets["bucket"], index=index)})
+    workshop.context = replace(
+        workshop.context, targets={"bucket": replace(workshop.context.targets["bucket"], index=index)}
+    )
 
 
 @pytest.mark.parametrize("verbs", [("known",), ("told",), ("learn",), ("hear",), ("mark_complete",), ALL])
@@ -146,7 +148,7 @@ def _publish(hub: Hub, workshop: Workshop) -> None:
 
 def _ask(workshop: Workshop, number: int = 0) -> int:
     oid = GitOid.of_blob(b"%d" % number)
-    return len(known(workshop.site.targets["bucket"], [oid], workshop.site.go_on).told)
+    return len(known(workshop.context.targets["bucket"], [oid], workshop.context.go_on).told)
 
 
 def test_an_index_is_filled_by_one_walk_however_many_repos_ask_at_once(hub: Hub, workshop: Workshop) -> None:
@@ -177,9 +179,9 @@ def test_a_walk_that_a_hiccup_ended_is_gone_on_with(hub: Hub, workshop: Workshop
     workshop.use(Hiccup(workshop.store, f"hub/models/acme--r{REPOS - 1}/refs.json"))
     _use(workshop, Index())
     assert _ask(workshop) == 1
-    assert not workshop.site.targets["bucket"].index.complete
+    assert not workshop.context.targets["bucket"].index.complete
     assert _ask(workshop, REPOS - 1) == 1
-    assert workshop.site.targets["bucket"].index.complete
+    assert workshop.context.targets["bucket"].index.complete
     assert set(Counter(workshop.store.reads).values()) == {1}
 
 

@@ -14,7 +14,7 @@ from mirror_sync.domain.ranking import Ranking
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.engine.hints import RUNS
-from mirror_sync.stores.looks import SqliteLooks
+from mirror_sync.stores.read_cache import SqliteReadCache
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 
@@ -27,8 +27,8 @@ RANKED = job("acme/*", ranking=RANKING)
 def shop(hub: Hub, tmp_path: Path) -> Workshop:
     """One that remembers whose turn it was, as the program does."""
     shop = Workshop(hub.url, tmp_path)
-    looks = SqliteLooks(tmp_path / "state" / "looks.db", "bucket")
-    shop.site = replace(shop.site, targets={"bucket": replace(shop.site.targets["bucket"], looks=looks)})
+    looks = SqliteReadCache(tmp_path / "state" / "looks.db", "bucket")
+    shop.context = replace(shop.context, targets={"bucket": replace(shop.context.targets["bucket"], looks=looks)})
     return shop
 
 

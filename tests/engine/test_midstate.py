@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.engine import midstate
-from mirror_sync.engine.midstate import OpenSslSha256, PlainSha256, restore, resumable, running_sha256
+from mirror_sync.engine import resumable_sha256
+from mirror_sync.engine.resumable_sha256 import OpenSslSha256, PlainSha256, restore, resumable, running_sha256
 
 CHUNKS = st.lists(st.tuples(st.binary(max_size=300), st.booleans()), max_size=12)
 KINDS = st.sampled_from([bytes, bytearray, memoryview, lambda body: memoryview(bytearray(body))])
@@ -69,7 +69,7 @@ def test_there_is_a_library_here() -> None:
 
 def test_without_a_library_hashes_are_hashlibs_and_cannot_be_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     saved = running_sha256().save()
-    monkeypatch.setattr(midstate, "_library", None)
+    monkeypatch.setattr(resumable_sha256, "_library", None)
     running = running_sha256()
     assert isinstance(running, PlainSha256)
     running.update(b"abc")
@@ -107,4 +107,4 @@ def test_a_library_that_does_not_prove_itself_is_not_used(
 ) -> None:
     found = library()
     monkeypatch.setattr(ctypes, "CDLL", lambda name: found)
-    assert midstate._load() is None
+    assert resumable_sha256._load() is None

@@ -121,7 +121,7 @@ def test_whoever_walks_a_target_takes_an_alias_for_no_repo(hub: Hub, workshop: W
     wanted = job("baai/bge")
     workshop.sync(wanted)
     assert workshop.verify(wanted).ok
-    pruned = Prune(workshop.site, [wanted]).run()
+    pruned = Prune(workshop.context, [wanted]).run()
     assert pruned.problems == ()
     assert led(workshop, ALIAS) == "BAAI/bge"
     assert workshop.files("BAAI/bge") == TREE

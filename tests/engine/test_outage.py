@@ -30,7 +30,7 @@ def impatient(workshop: Workshop, hub: Hub, policy: RetryPolicy) -> None:
     endpoint = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=5)))
     failover = FailoverSource([endpoint], breaker=BREAKER)
     source = RetryingSource(failover, policy, workshop.events.append, time.sleep, random.random)
-    workshop.site = replace(workshop.site, sources={"hub": source})
+    workshop.context = replace(workshop.context, sources={"hub": source})
 
 
 def fill(hub: Hub, names: Sequence[str]) -> None:

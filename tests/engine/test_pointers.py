@@ -10,7 +10,7 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.selection import Selection
-from mirror_sync.sources.directory import DirectorySource
+from mirror_sync.sources.folders import DirectorySource
 from tests.engine.workshop import Workshop, job
 
 WEIGHTS = bytes(11 * 1024 * 1024)
@@ -29,7 +29,7 @@ def workshop(tmp_path: Path) -> Workshop:
         for path, body in {"README.md": b"---\nlicense: mit\n---\n", **files}.items():
             (tmp_path / "up/acme" / name / path).write_bytes(body)
     workshop = Workshop("http://127.0.0.1:9", tmp_path)
-    workshop.site = replace(workshop.site, sources={"hub": DirectorySource(tmp_path / "up")})
+    workshop.context = replace(workshop.context, sources={"hub": DirectorySource(tmp_path / "up")})
     return workshop
 
 

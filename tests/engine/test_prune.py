@@ -185,7 +185,7 @@ def test_a_file_with_the_bytes_of_a_document_hides_nothing(place: Place) -> None
 
 
 def test_a_stop_ends_a_prune_early_and_says_so(place: Place) -> None:
-    place.machine.site.stop.set()
+    place.machine.context.stop.set()
     report = place.machine.prune(ACME)
     assert report.interrupted
     assert not report.ok

@@ -10,7 +10,7 @@ from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.retention import Retention
-from mirror_sync.engine.site import Site
+from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.machines import (
@@ -126,14 +126,14 @@ def test_a_removal_that_takes_effect_only_after_a_whole_sync_is_reported_and_can
     assert fired
     assert not report.ok
     assert "verify --repair" in report.problems[0]
-    assert not _verify(pair.syncing.site, repair=True)
+    assert not _verify(pair.syncing.context, repair=True)
     expect_complete(pair.shelf)
-    assert _verify(pair.syncing.site, repair=False)
+    assert _verify(pair.syncing.context, repair=False)
 
 
 def _sleep_in_a_removal(pair: Pair) -> list[str]:
     """The machine that prunes sleeps while a removal is on its way; another one clears its notice, and publishes."""
-    object.__setattr__(pair.pruning.site, "monotonic", lambda: 0.0)
+    object.__setattr__(pair.pruning.context, "monotonic", lambda: 0.0)
     fired: list[str] = []
 
     def sleep(verb: str, key: str) -> None:
@@ -153,13 +153,13 @@ def test_what_a_prune_removed_late_is_looked_for_also_where_it_stood_still_or_is
 
     def stop(verb: str, key: str) -> None:
         if stopped and fired:
-            pair.pruning.site.stop.set()
+            pair.pruning.context.stop.set()
 
     pair.pruning.view.after = stop
     report = pair.pruning.prune(ACME)
     assert fired
     assert any("named by a snapshot that was published meanwhile; run verify" in each for each in report.problems)
-    assert not _verify(pair.syncing.site, repair=True)
+    assert not _verify(pair.syncing.context, repair=True)
     expect_complete(pair.shelf)
 
 
@@ -185,7 +185,7 @@ def test_a_repo_that_this_machine_remembers_and_that_is_gone_at_the_end_hides_no
     pair.upstream.commit("acme/y", {"y": b"y"})
     assert pair.syncing.sync(job("acme/y", workers=1)).outcome == "published"
     remembered = frozenset({Repo.parse("acme/x"), Repo.parse("acme/y")})
-    object.__setattr__(pair.pruning.site, "remembered", lambda target: remembered)
+    object.__setattr__(pair.pruning.context, "remembered", lambda target: remembered)
     fired: list[str] = []
 
     def take_down(verb: str, key: str) -> None:
@@ -200,9 +200,9 @@ def test_a_repo_that_this_machine_remembers_and_that_is_gone_at_the_end_hides_no
     assert any("run mirror-sync verify: of what was published there it lacks acme/y" in each for each in problems)
 
 
-def _verify(site: Site, *, repair: bool) -> bool:
+def _verify(context: RunContext, *, repair: bool) -> bool:
     """Whether nothing had to be repaired, and nothing is wrong."""
-    report = Verification(site, Scope(repair=repair), [ACME]).run()
+    report = Verification(context, Scope(repair=repair), [ACME]).run()
     assert not report.faults
     return not report.repaired
 
@@ -235,7 +235,7 @@ def test_a_prune_that_died_costs_later_syncs_nothing(hours: int, waits: int) -> 
     pair.clock.advance(hours * HOUR)
     before = pair.clock.now
     pair.sync()
-    assert pair.clock.now - before == waits * pair.syncing.site.targets["bucket"].settling_time
+    assert pair.clock.now - before == waits * pair.syncing.context.targets["bucket"].settling_time
     assert (DEAD in pair.shelf.objects) == bool(waits)
     pair.expect_well()
 
@@ -290,15 +290,15 @@ def test_a_sync_that_clears_a_dead_prunes_notice_hides_it_from_no_other_that_goe
     pair.syncing.view.before = Counter(8, clear)
     before = pair.clock.now
     pair.sync()
-    assert pair.clock.now - before == 3 * HOUR + pair.syncing.site.targets["bucket"].settling_time
+    assert pair.clock.now - before == 3 * HOUR + pair.syncing.context.targets["bucket"].settling_time
     pair.expect_well()
 
 
 def test_a_prune_of_a_machine_that_slept_ends_itself() -> None:
     """One clock stood still meanwhile, and others have taken it for dead."""
     pair = Pair()
-    site = pair.pruning.site
-    object.__setattr__(site, "monotonic", lambda: 0.0)
+    context = pair.pruning.context
+    object.__setattr__(context, "monotonic", lambda: 0.0)
 
     def sleep(verb: str, key: str) -> None:
         if verb == "list" and key == "blobs/sha256/":
@@ -314,7 +314,7 @@ def test_a_prune_of_a_machine_that_slept_ends_itself() -> None:
 def test_no_removal_is_sent_by_a_look_that_a_machine_slept_through(hours: float) -> None:
     """Long enough to be taken for dead, and only so long that the look is old: it is made again then."""
     pair = Pair()
-    object.__setattr__(pair.pruning.site, "monotonic", lambda: 0.0)
+    object.__setattr__(pair.pruning.context, "monotonic", lambda: 0.0)
     looked: list[float] = []
     sent: list[float] = []
 

@@ -43,7 +43,7 @@ class Place:
     def look_through(self, view: View) -> None:
         """Use another view from now on."""
         machine = Machine(self.upstream, self.shelf)
-        object.__setattr__(machine.site.targets["bucket"], "store", view)
+        object.__setattr__(machine.context.targets["bucket"], "store", view)
         self.machine = machine
 
     def expect_nothing_removed(self, *said: str) -> None:
@@ -155,11 +155,11 @@ def test_a_target_whose_first_sync_goes_on_has_blobs_and_no_repo_and_no_problem(
 
 def test_all_blobs_of_a_target_without_repos_go_where_it_is_named(place: Place) -> None:
     del place.shelf.objects[REFS]
-    site, count = place.machine.site, len(blobs_of(place.shelf))
-    assert not Prune(site, [ACME], everything="other").run().ok
-    assert Prune(site, [ACME], dry_run=True, everything="bucket").run().blobs == count
+    context, count = place.machine.context, len(blobs_of(place.shelf))
+    assert not Prune(context, [ACME], everything="other").run().ok
+    assert Prune(context, [ACME], dry_run=True, everything="bucket").run().blobs == count
     assert len(blobs_of(place.shelf)) == count
-    report = Prune(site, [ACME], everything="bucket").run()
+    report = Prune(context, [ACME], everything="bucket").run()
     assert (report.ok, report.blobs, blobs_of(place.shelf)) == (True, count, set())
 
 
@@ -167,16 +167,16 @@ LEFT = {Sha256.of(body): body for body in (b"left", *(b"left %d" % number for nu
 
 
 def test_where_all_may_go_it_may_be_remembered_too_and_a_list_with_some_repos_has_all_of_them(place: Place) -> None:
-    site = replace(
-        place.machine.site, remembered=lambda target: frozenset({Repo.parse("acme/x"), Repo.parse("acme/y")})
+    context = replace(
+        place.machine.context, remembered=lambda target: frozenset({Repo.parse("acme/x"), Repo.parse("acme/y")})
     )
     count = len(blobs_of(place.shelf))
-    report = Prune(site, [ACME], everything="bucket").run()
+    report = Prune(context, [ACME], everything="bucket").run()
     assert "of what was published there it lacks acme/y" in report.problems[0]
     del place.shelf.objects[REFS]
-    assert "it lacks acme/x, acme/y" in Prune(site, [ACME]).run().problems[0]
+    assert "it lacks acme/x, acme/y" in Prune(context, [ACME]).run().problems[0]
     assert len(blobs_of(place.shelf)) == count
-    assert Prune(site, [ACME], everything="bucket").run().blobs == count
+    assert Prune(context, [ACME], everything="bucket").run().blobs == count
 
 
 def _refused(place: Place, after: Callable[[View], None] = lambda view: None) -> PruneReport:

@@ -30,7 +30,7 @@ class Slow:
             self.clock.advance(1)
             for number in range(REPOS):
                 upstream.commit(f"acme/r{number}", {"a": b"%d %f" % (number, self.clock.now)})
-            sync_jobs(self.machine.site, [EVERY], [EVERY])
+            sync_jobs(self.machine.context, [EVERY], [EVERY])
         for number in range(LEFT):
             body = b"left %d" % number
             self.shelf.objects[blob_key(Sha256.of(body))] = (body, self.clock.now)
@@ -85,7 +85,7 @@ def test_a_stop_is_seen_while_a_prune_looks_for_what_has_expired(slow: Slow) -> 
     def before(verb: str, key: str) -> None:
         slow.calls[verb, key.rpartition("/")[2]] += 1
         if slow.calls["read", "refs.json"] == 1:
-            slow.machine.site.stop.set()
+            slow.machine.context.stop.set()
 
     slow.machine.view.before = before
     report = slow.machine.prune(EVERY)

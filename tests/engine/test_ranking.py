@@ -80,7 +80,7 @@ def test_prune_takes_nothing_of_what_fell_out(four: Hub, workshop: Workshop) -> 
     workshop.sync(popular())
     fill(four, d=9)
     workshop.sync(popular())
-    Prune(workshop.site, [popular()]).run()
+    Prune(workshop.context, [popular()]).run()
     assert workshop.files("Qwen/c") == {"a": b"c"}
     assert workshop.verify(popular()).ok
 
@@ -131,11 +131,11 @@ def cuts(workshop: Workshop) -> list[tuple[str, int, int, int]]:
 
 def test_each_is_judged_by_its_licence_gate_and_privacy(four: Hub, workshop: Workshop) -> None:
     four.token("hf_in", private=["Qwen/b"])
-    site = Workshop(four.url, workshop.folder / "with-token", "hf_in")
+    context = Workshop(four.url, workshop.folder / "with-token", "hf_in")
     four.model("Qwen/a", license="gpl-3.0")
     four.model("Qwen/b", private=True)
     four.model("Qwen/c", gated="manual")
-    reports = {report.repo: report for report in site.sync(popular()).repos}
+    reports = {report.repo: report for report in context.sync(popular()).repos}
     assert reports["Qwen/a"].outcome is RepoOutcome.REFUSED
     assert (reports["Qwen/b"].outcome, reports["Qwen/b"].code) == (RepoOutcome.HELD, "private")
     assert (reports["Qwen/c"].outcome, reports["Qwen/c"].code) == (RepoOutcome.HELD, "gated")
@@ -164,14 +164,14 @@ def test_what_another_job_names_is_left_to_it(four: Hub, workshop: Workshop) -> 
 def test_a_repair_asks_as_the_job_that_names_the_repo(four: Hub, workshop: Workshop) -> None:
     """The other holds a private repo for a person."""
     four.token("hf_in", private=["Qwen/a"])
-    site = Workshop(four.url, workshop.folder / "with-token", "hf_in")
+    context = Workshop(four.url, workshop.folder / "with-token", "hf_in")
     four.model("Qwen/a", private=True)
     named = job("Qwen/a", name="named")
-    site.sync(popular(), named)
-    (root,) = site.refs("Qwen/a").snapshots.values()
-    site.path(root).unlink()
-    found = site.verify(popular(), named, repair=True)
-    assert site.verify(popular(), named).ok, found
+    context.sync(popular(), named)
+    (root,) = context.refs("Qwen/a").snapshots.values()
+    context.path(root).unlink()
+    found = context.verify(popular(), named, repair=True)
+    assert context.verify(popular(), named).ok, found
 
 
 def test_what_is_left_out_by_name_is_neither_brought_nor_looked_after(four: Hub, workshop: Workshop) -> None:

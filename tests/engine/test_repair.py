@@ -97,7 +97,7 @@ def test_without_repair_nothing_is_fetched_or_written(hub: Hub, mirror: Workshop
     mirror.path(Sha256.of(b"1")).unlink()
     hub.log.clear()
     mirror.store.written.clear()
-    (fault,) = Verification(mirror.site).run().faults
+    (fault,) = Verification(mirror.context).run().faults
     assert fault.repair == ""
     assert len(hub.log) == 0
     assert mirror.store.written == []
@@ -143,8 +143,8 @@ def test_a_repo_that_its_job_calls_by_a_former_name_is_repaired(hub: Hub, worksh
 def beside(mirror: Workshop, other: Hub, folder: Path) -> Job:
     """A first job of the same repo, whose upstream no longer has it."""
     other.model("acme/other", license="mit").commit({"a": b"1"})
-    upstream = Workshop(other.url, folder).site.sources["hub"]
-    mirror.site = replace(mirror.site, sources={"gone": upstream, **mirror.site.sources})
+    upstream = Workshop(other.url, folder).context.sources["hub"]
+    mirror.context = replace(mirror.context, sources={"gone": upstream, **mirror.context.sources})
     return job("acme/x", name="first", upstream="gone")
 
 

@@ -13,7 +13,7 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.events import BytesFetched, PartsFound, Retrying
 from mirror_sync.domain.keys import blob_key
-from mirror_sync.engine import midstate
+from mirror_sync.engine import resumable_sha256
 from mirror_sync.engine.large import in_flight
 from mirror_sync.engine.sweep import sweep_uploads
 from mirror_sync.ports import Store
@@ -56,7 +56,7 @@ def found(workshop: Workshop) -> int:
 
 
 def digest_of(store: Store, key: str) -> Sha256:
-    running, chunk = midstate.running_sha256(), memoryview(bytearray(1 << 20))
+    running, chunk = resumable_sha256.running_sha256(), memoryview(bytearray(1 << 20))
     with store.read(key) as stream:
         while count := stream.readinto(chunk):
             running.update(chunk[:count])
@@ -184,7 +184,7 @@ class TestFailed:
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert again.blobs() > {promised(other)}
         assert promised(big) not in again.blobs()
-        target = again.site.targets["bucket"]
+        target = again.context.targets["bucket"]
         assert sweep_uploads(target) == 0
         assert again.notes.stale(BACK) == (blob_key(promised(big)),)
         assert sweep_uploads(target, BACK) == 1
@@ -271,7 +271,7 @@ class TestWithoutMidstate:
 
     @pytest.fixture(autouse=True)
     def _no_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(midstate, "_library", None)
+        monkeypatch.setattr(resumable_sha256, "_library", None)
 
     @BOTH
     def test_a_directory_goes_on_and_a_bucket_starts_anew(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.events import RepoPlanned
-from mirror_sync.engine.room import documents_of, with_spare
+from mirror_sync.engine.space import documents_of, with_spare
 from mirror_sync.ports import Store
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
 

@@ -26,7 +26,7 @@ A, B = job("acme/a", name="a"), job("acme/b", name="b")
 def _side_by_side(workshop: Workshop, *jobs: Job) -> list[RunReport]:
     """Each job in a run of its own, all at once."""
     with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(lambda one: sync_jobs(workshop.site, [one], jobs), jobs))
+        return list(pool.map(lambda one: sync_jobs(workshop.context, [one], jobs), jobs))
 
 
 def _two_repos(hub: Hub, a: bytes, b: bytes) -> None:
@@ -45,7 +45,7 @@ def _fetch_once_both_are_planned(hub: Hub, workshop: Workshop) -> None:
             if len(planned) == 2:
                 both.set()
 
-    workshop.site = replace(workshop.site, tell=tell)
+    workshop.context = replace(workshop.context, tell=tell)
     hub.faults.before(lambda _: both.wait(), lambda request: "/resolve/" in request.path)
 
 
@@ -79,7 +79,7 @@ def test_what_one_run_brought_and_somebody_removed_is_brought_again_by_a_run_bes
 ) -> None:
     _two_repos(hub, WEIGHTS, WEIGHTS)
     key = blob_key(Sha256.of(WEIGHTS))
-    with workshop.site.targets["bucket"].flights.at_work():
+    with workshop.context.targets["bucket"].single_flight.at_work():
         assert workshop.sync(A, among=[B]).ok
         workshop.store.delete([key])
         assert workshop.sync_one(B, among=[A]).fetched_files == 1
@@ -114,6 +114,6 @@ def test_jobs_at_once_hold_no_more_content_than_the_site_allows(hub: Hub, worksh
         jobs.append(job(f"acme/{name}", name=name))
     store = Counting(workshop.store, lambda count: count == size)
     workshop.use(store)
-    workshop.site = replace(workshop.site, memory=MemoryBudget(rooms * size))
+    workshop.context = replace(workshop.context, memory=MemoryBudget(rooms * size))
     assert all(report.ok for report in _side_by_side(workshop, *jobs))
     assert size <= store.peak <= rooms * size

@@ -19,7 +19,7 @@ MAIN = job("acme/x")
 
 def _publish_first(hub: Hub, workshop: Workshop, wanted: Job) -> list[str]:
     """While the next sync waits for the lock of its repo, another process publishes a newer commit; its id."""
-    target = workshop.site.targets["bucket"]
+    target = workshop.context.targets["bucket"]
     newer: list[str] = []
 
     @contextmanager
@@ -27,11 +27,11 @@ def _publish_first(hub: Hub, workshop: Workshop, wanted: Job) -> list[str]:
         if not newer:
             newer.append(hub.model("acme/x").commit({"a": b"newer"}))
             free = replace(target, lock=_free)
-            assert sync_jobs(replace(workshop.site, targets={"bucket": free}), [wanted], [wanted]).ok
+            assert sync_jobs(replace(workshop.context, targets={"bucket": free}), [wanted], [wanted]).ok
             assert workshop.commit("acme/x") == newer[0]
         yield
 
-    workshop.site = replace(workshop.site, targets={"bucket": replace(target, lock=lock)})
+    workshop.context = replace(workshop.context, targets={"bucket": replace(target, lock=lock)})
     return newer
 
 
@@ -73,7 +73,7 @@ def test_a_listing_made_long_before_moves_no_branch_back(hub: Hub, workshop: Wor
         """The listing is on its way; whoever asks for the other owner's repos comes right after it."""
         if not newer:
             newer.append(repo.commit({"a": b"newer"}))
-            assert sync_jobs(workshop.site, [MAIN], [MAIN]).ok
+            assert sync_jobs(workshop.context, [MAIN], [MAIN]).ok
 
     hub.model("zoo/y", license="mit").commit({"a": b"1"})
     hub.faults.before(publish, lambda request: "author=zoo" in request.query_text)
@@ -87,7 +87,7 @@ def test_a_repo_that_was_withdrawn_meanwhile_is_asked_for_again(hub: Hub, worksh
     first = repo.commit({"a": b"1"})
     workshop.sync(MAIN)
     repo.commit({"a": b"2"})
-    target = workshop.site.targets["bucket"]
+    target = workshop.context.targets["bucket"]
 
     @contextmanager
     def lock(_repo: Repo) -> Iterator[None]:
@@ -97,7 +97,7 @@ def test_a_repo_that_was_withdrawn_meanwhile_is_asked_for_again(hub: Hub, worksh
         workshop.store.put("hub/models/acme--x/refs.json", body, Sha256.of(body))
         yield
 
-    workshop.site = replace(workshop.site, targets={"bucket": replace(target, lock=lock)})
+    workshop.context = replace(workshop.context, targets={"bucket": replace(target, lock=lock)})
     report = workshop.sync_one(MAIN)
     assert (report.outcome, report.code) == ("refused", "license")
     assert workshop.commit("acme/x", first) is None

@@ -45,7 +45,7 @@ def test_it_is_a_bad_answer_of_that_repo_and_stops_no_other(title: str, describe
     for name in ("acme/bad", "acme/good"):
         upstream.commit(name, {"a": name.encode()})
     wanted = job("acme/*")
-    reports = {report.repo: report for report in sync_jobs(Machine(upstream, shelf).site, [wanted], [wanted]).repos}
+    reports = {report.repo: report for report in sync_jobs(Machine(upstream, shelf).context, [wanted], [wanted]).repos}
     assert (reports["acme/bad"].outcome, reports["acme/bad"].code) == ("failed", "bad-answer")
     assert "cannot be written as JSON" in reports["acme/bad"].reason
     assert reports["acme/bad"].reason.isascii()

@@ -17,7 +17,7 @@ from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.verify import Verification
 from mirror_sync.errors import Vanished
 from mirror_sync.ports import Stat, Store
-from mirror_sync.stores.looks import SqliteLooks
+from mirror_sync.stores.read_cache import SqliteReadCache
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, blobs_of
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub
@@ -61,9 +61,9 @@ def forgetful(first: int) -> tuple[Machine, Shelf]:
     clock.advance(1000 * HOUR)
     store = Forgetful(shelf)
     store.first = first
-    target = replace(machine.site.targets["bucket"], store=store)
+    target = replace(machine.context.targets["bucket"], store=store)
     known = frozenset({Repo.parse("acme/x"), Repo.parse("acme/y")})
-    machine.site = replace(machine.site, targets={"bucket": target}, remembered=lambda target: known)
+    machine.context = replace(machine.context, targets={"bucket": target}, remembered=lambda target: known)
     return machine, shelf
 
 
@@ -78,7 +78,7 @@ def test_no_list_of_a_prune_that_lacks_a_published_repo_is_believed() -> None:
 
 def test_a_repo_that_a_list_leaves_out_is_verified_by_its_name() -> None:
     machine, _ = forgetful(1)
-    report = Verification(machine.site, jobs=[ACME]).run()
+    report = Verification(machine.context, jobs=[ACME]).run()
     assert (report.ok, report.repos) == (True, 2)
 
 
@@ -88,7 +88,7 @@ def test_a_repo_that_goes_by_another_name_here_is_not_missed(hub: Hub, workshop:
     hub.model("BAAI/bge", license="mit").commit({"a": b"1"})
     workshop.sync(job("acme/old", "baai/bge"))
     known = frozenset({Repo.parse("acme/old"), Repo.parse("baai/bge"), Repo.parse("acme/lost")})
-    workshop.site = replace(workshop.site, remembered=lambda target: known)
+    workshop.context = replace(workshop.context, remembered=lambda target: known)
     assert [(fault.repo, fault.code) for fault in workshop.verify().faults] == [("acme/lost", Vanished.code)]
 
 
@@ -98,15 +98,15 @@ def test_nothing_is_published_into_an_emptied_target_which_is_listed_once(hub: H
         hub.model(name, license="mit").commit({"a": b"1"})
     lists: list[str] = []
     workshop.use(Listing(workshop.store.store, lists))
-    workshop.site = replace(workshop.site, remembered=lambda target: frozenset(map(Repo.parse, names[:2])))
+    workshop.context = replace(workshop.context, remembered=lambda target: frozenset(map(Repo.parse, names[:2])))
     report = workshop.sync(job(*names))
     assert {repo.repo: repo.code for repo in report.repos} == dict.fromkeys(names, "vanished")
     assert lists == ["hub/"]
     assert workshop.store.written == []
     lists.clear()
-    workshop.site = replace(workshop.site, remembered=lambda target: frozenset())
+    workshop.context = replace(workshop.context, remembered=lambda target: frozenset())
     assert workshop.sync(job(*names)).ok
-    workshop.site = replace(workshop.site, remembered=lambda target: frozenset(map(Repo.parse, names)))
+    workshop.context = replace(workshop.context, remembered=lambda target: frozenset(map(Repo.parse, names)))
     lists.clear()
     assert workshop.sync(job(*names)).ok
     assert lists == [], "a run that finds everything makes no call more"
@@ -117,12 +117,12 @@ def published_by_former_names(hub: Hub, workshop: Workshop, names: Collection[st
     for name in names:
         hub.model(f"acme/{name}", license="mit").commit({"a": name.encode()})
         hub.rename(f"acme/{name}", f"acme/{name}-now")
-    looks = SqliteLooks(workshop.folder / "looks.db", "bucket")
-    target = replace(workshop.site.targets["bucket"], looks=looks)
+    looks = SqliteReadCache(workshop.folder / "looks.db", "bucket")
+    target = replace(workshop.context.targets["bucket"], looks=looks)
     known = frozenset(Repo.parse(f"acme/{name}") for name in names)
-    workshop.site = replace(workshop.site, targets={"bucket": target})
+    workshop.context = replace(workshop.context, targets={"bucket": target})
     assert workshop.sync(*jobs_of(names)).ok
-    workshop.site = replace(workshop.site, remembered=lambda target: known)
+    workshop.context = replace(workshop.context, remembered=lambda target: known)
     return [alias_key(repo) for repo in sorted(known)]
 
 
@@ -141,7 +141,7 @@ def test_a_lost_alias_of_a_former_name_is_written_by_the_next_sync(hub: Hub, wor
     assert {repo.outcome for repo in report.repos} == {RepoOutcome.UNCHANGED}
     assert sorted(workshop.store.written) == aliases
     assert workshop.verify().ok
-    assert Prune(workshop.site, jobs_of(names)).run().problems == ()
+    assert Prune(workshop.context, jobs_of(names)).run().problems == ()
     assert workshop.sync(*jobs_of(names)).ok
     assert workshop.store.written == []
 
@@ -156,13 +156,13 @@ def test_a_target_of_former_names_that_lost_everything_is_emptied(hub: Hub, work
 def test_a_run_in_which_nothing_is_missing_never_asks_what_was_published(hub: Hub, workshop: Workshop) -> None:
     """It is the whole history, which each job would wait for."""
     published_by_former_names(hub, workshop, "ab")
-    known, asked = workshop.site.remembered("bucket"), list[str]()
+    known, asked = workshop.context.remembered("bucket"), list[str]()
 
     def remembered(target: str) -> frozenset[Repo]:
         asked.append(target)
         return known
 
-    workshop.site = replace(workshop.site, remembered=remembered)
+    workshop.context = replace(workshop.context, remembered=remembered)
     assert workshop.sync(*jobs_of("ab")).ok
     assert {plan.outcome for plan in workshop.plan(*jobs_of("ab")).repos} == {RepoOutcome.UNCHANGED}
     assert asked == []
@@ -175,7 +175,7 @@ def test_a_prune_reads_each_alias_once_for_all_its_lists(hub: Hub, workshop: Wor
     aliases = published_by_former_names(hub, workshop, "ab")
     lists: list[str] = []
     workshop.use(Listing(workshop.store.store, lists))
-    assert Prune(workshop.site, jobs_of("ab")).run().problems == ()
+    assert Prune(workshop.context, jobs_of("ab")).run().problems == ()
     assert lists.count("hub/") > 1
     assert sorted(key for key in workshop.store.reads if key.endswith("/alias.json")) == aliases
 
@@ -183,6 +183,6 @@ def test_a_prune_reads_each_alias_once_for_all_its_lists(hub: Hub, workshop: Wor
 @pytest.mark.parametrize(("names", "lost"), [("a", "what was"), ("ab", "the 2 repos that were")])
 def test_what_an_emptied_target_lacks_is_said_in_one_sentence(workshop: Workshop, names: str, lost: str) -> None:
     known = frozenset(Repo.parse(f"acme/{name}") for name in names)
-    workshop.site = replace(workshop.site, remembered=lambda target: known)
+    workshop.context = replace(workshop.context, remembered=lambda target: known)
     with pytest.raises(Vanished, match=f"target bucket holds nothing of {lost} published there: is it mounted"):
-        Presence(workshop.site, workshop.site.targets["bucket"]).expect()
+        Presence(workshop.context, workshop.context.targets["bucket"]).expect()

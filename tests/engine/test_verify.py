@@ -21,7 +21,7 @@ def mirror(hub: Hub, workshop: Workshop) -> Workshop:
 
 
 def _verify(workshop: Workshop) -> VerifyReport:
-    return Verification(workshop.site).run()
+    return Verification(workshop.context).run()
 
 
 def _path(root: Path, digest: Sha256) -> Path:

@@ -92,9 +92,9 @@ def beside(first: type[View]) -> tuple[Machine, View]:
     machine = Machine(upstream, shelf)
     upstream.commit("acme/x", {f"f{number}": b"%d" % number for number in range(COUNT)})
     machine.sync(ACME)
-    target, view = machine.site.targets["bucket"], first(shelf)
-    machine.site = replace(
-        machine.site, targets={"a": replace(target, name="a", store=view), "b": replace(target, name="b")}
+    target, view = machine.context.targets["bucket"], first(shelf)
+    machine.context = replace(
+        machine.context, targets={"a": replace(target, name="a", store=view), "b": replace(target, name="b")}
     )
     return machine, view
 
@@ -103,7 +103,7 @@ def test_a_target_that_does_not_answer_keeps_no_other_from_being_verified() -> N
     machine, _ = beside(Dead)
     lost = next(key for key, (body, _) in machine.view.shelf.objects.items() if body == b"7")
     del machine.view.shelf.objects[lost]
-    report = Verification(machine.site, jobs=[ACME]).run()
+    report = Verification(machine.context, jobs=[ACME]).run()
     assert not report.ok
     (silent,) = report.unreadable
     assert (silent.target, silent.kind, silent.repo) == ("a", None, "")
@@ -114,7 +114,7 @@ def test_a_target_that_does_not_answer_keeps_no_other_from_being_verified() -> N
 
 def test_a_target_that_gives_nothing_any_more_is_not_asked_for_all_of_it() -> None:
     machine, view = beside(Busy)
-    report = Verification(machine.site, jobs=[ACME]).run()
+    report = Verification(machine.context, jobs=[ACME]).run()
     assert isinstance(view, Busy)
     assert view.refused <= 64 * 3 + 3, "a batch and one document, three times each"
     assert report.targets == ("b",)
@@ -129,7 +129,7 @@ def test_what_lies_behind_a_stretch_that_cannot_be_read_is_verified(kind: type[V
     machine, view = beside(kind)
     (lost,) = (key for key, (body, _) in view.shelf.objects.items() if body == IN_ORDER[-1])
     del view.shelf.objects[lost]
-    report = Verification(machine.site, jobs=[ACME]).run()
+    report = Verification(machine.context, jobs=[ACME]).run()
     assert report.targets == ("a", "b")
     assert [(fault.target, fault.path) for fault in report.faults] == [("a", "f99"), ("b", "f99")]
     assert {fault.path for fault in report.unreadable} == {f"f{body.decode()}" for body in BAD}
@@ -143,9 +143,9 @@ def test_a_stretch_of_refs_that_cannot_be_read_at_the_beginning_hides_no_repo_be
     for name in names:
         upstream.commit(name, {"f": name.encode()})
         machine.sync(job(name, workers=1))
-    target = machine.site.targets["bucket"]
-    site = replace(machine.site, targets={"bucket": replace(target, store=BadNames(machine.view.shelf))})
-    report = Verification(site).run()
+    target = machine.context.targets["bucket"]
+    context = replace(machine.context, targets={"bucket": replace(target, store=BadNames(machine.view.shelf))})
+    report = Verification(context).run()
     assert report.targets == ("bucket",)
     assert {fault.repo for fault in report.unreadable} == set(names[:-1])
     assert report.snapshots == 1
@@ -153,18 +153,18 @@ def test_a_stretch_of_refs_that_cannot_be_read_at_the_beginning_hides_no_repo_be
 
 def test_a_resumed_verify_counts_once_beside_a_target_that_was_given_up() -> None:
     machine, _ = beside(Ceasing)
-    whole = Verification(machine.site).run()
+    whole = Verification(machine.context).run()
     machine, _ = beside(Ceasing)
     page = Page()
 
     def stop_in_the_second(event: Event) -> None:
         if page.text and json.loads(page.text)["target"] == "b":
-            machine.site.stop.set()
+            machine.context.stop.set()
 
-    assert Verification(replace(machine.site, tell=stop_in_the_second), checkpoint=page).run().interrupted
+    assert Verification(replace(machine.context, tell=stop_in_the_second), checkpoint=page).run().interrupted
     assert json.loads(page.text)["position"] in (64, 128)
-    machine.site.stop.clear()
-    resumed = Verification(machine.site, checkpoint=page).run()
+    machine.context.stop.clear()
+    resumed = Verification(machine.context, checkpoint=page).run()
     assert resumed == replace(whole, resumed=True)
     assert resumed.targets == ("b",)
-    assert not Verification(machine.site, checkpoint=page).run().resumed
+    assert not Verification(machine.context, checkpoint=page).run().resumed

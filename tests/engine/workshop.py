@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.events import Event
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.job import Job
 from mirror_sync.domain.keys import blob_key, blob_of
 from mirror_sync.domain.manifest import Manifest
@@ -23,9 +23,9 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.report import PlanReport, RepoPlan, RepoReport, RunReport, VerifyReport
 from mirror_sync.domain.snapshot import Root
 from mirror_sync.engine.checkpoint import Checkpoint
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import read_manifest, read_refs, read_root
 from mirror_sync.engine.run import plan_jobs, sync_jobs
-from mirror_sync.engine.site import Site, Target
 from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import MirrorError
 from mirror_sync.ports import ByteStream, Source, Stat, Store, Upload, read_all
@@ -33,8 +33,8 @@ from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.network import Timeouts
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
-from mirror_sync.stores.directory import DirectoryStore
-from mirror_sync.stores.index import SqliteIndex
+from mirror_sync.stores.content_index import SqliteIndex
+from mirror_sync.stores.directory_store import DirectoryStore
 from mirror_sync.stores.notes import SqliteNotes
 
 PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
@@ -90,7 +90,7 @@ class Proving:
     def __init__(self, source: Source, workshop: Workshop) -> None:
         self._source, self._workshop = source, workshop
 
-    def prove(self) -> Standing:
+    def prove(self) -> TokenStatus:
         if isinstance(self._workshop.proved, MirrorError):
             raise self._workshop.proved
         return self._workshop.proved
@@ -105,7 +105,7 @@ class Workshop:
     def __init__(self, url: str, root: Path, token: str | None = None, store: Store | None = None) -> None:
         self.folder = root
         self.ahead = timedelta(0)  # of the true time, by this machine's clock
-        self.proved: Standing | MirrorError = Standing.PROVED if token else Standing.ANONYMOUS
+        self.proved: TokenStatus | MirrorError = TokenStatus.PROVED if token else TokenStatus.ANONYMOUS
         """What the upstream says of our token when it is asked."""
         self.store = Recording(store or DirectoryStore(root / "bucket", part_size=PART))
         self.index = SqliteIndex(root / "index.db", "bucket")
@@ -117,7 +117,7 @@ class Workshop:
         policy = RetryPolicy(attempts=3)
         locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
         source = RetryingSource(HubSource(url, token, transport), policy, self.events.append, self.waits.append, float)
-        self.site = Site(
+        self.context = RunContext(
             sources={"hub": cast("Source", Proving(source, self))},
             targets={"bucket": Target("bucket", self.store, self.index, lambda repo: locks[repo], self.notes)},
             tell=self.events.append,
@@ -129,26 +129,26 @@ class Workshop:
     def use(self, store: Recording) -> None:
         """Reach the target through another recording from now on."""
         self.store = store
-        self.site = replace(self.site, targets={"bucket": replace(self.site.targets["bucket"], store=store)})
+        self.context = replace(self.context, targets={"bucket": replace(self.context.targets["bucket"], store=store)})
 
     def sync(self, *jobs: Job, among: Sequence[Job] = ()) -> RunReport:
         self.store.written.clear()
         self.events.clear()
-        return sync_jobs(self.site, jobs, (*jobs, *among))
+        return sync_jobs(self.context, jobs, (*jobs, *among))
 
     def sync_one(self, job: Job, among: Sequence[Job] = ()) -> RepoReport:
         (report,) = self.sync(job, among=among).repos
         return report
 
     def plan(self, *jobs: Job) -> PlanReport:
-        return plan_jobs(self.site, jobs, jobs)
+        return plan_jobs(self.context, jobs, jobs)
 
     def plan_one(self, job: Job) -> RepoPlan:
         (plan,) = self.plan(job).repos
         return plan
 
     def verify(self, *jobs: Job, checkpoint: Checkpoint | None = None, **wanted: Any) -> VerifyReport:
-        return Verification(self.site, Scope(**wanted), jobs, checkpoint).run()
+        return Verification(self.context, Scope(**wanted), jobs, checkpoint).run()
 
     def path(self, digest: Sha256) -> Path:
         """The file of a blob, to damage it."""

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mirror_sync.front.app import ServeOptions, always, make_app
+from mirror_sync.front.asgi import ServeOptions, always, make_app
 from mirror_sync.front.cors import ANY, Cors
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
 from mirror_sync.front.serve import serving
 from mirror_sync.ports import Store
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from mirror_sync.stores.s3 import S3Store
 from mirror_sync.stores.s3_client import S3Options
 from tests.requirements import need

@@ -14,10 +14,10 @@ import pytest
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.traffic import Hit
 from mirror_sync.front.access_log import LogFile, Logged, count_hits, hit_of, lines_of
-from mirror_sync.front.app import make_app
+from mirror_sync.front.asgi import make_app
 from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
 from mirror_sync.front.serve import serving
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need

@@ -17,7 +17,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key, site_key
 from mirror_sync.front.answers import NOTHING
 from mirror_sync.front.nginx import DirectoryBucket
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, Reply, by_either
 

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from mirror_sync.front.serve import Patience, serving
+from mirror_sync.front.serve import ServeTimeouts, serving
 
-SHORT = Patience(head=0.5, body=0.5)
-FAIR = Patience(head=2, body=2)  # seconds: also a busy machine brings what was sent at once in this time
+SHORT = ServeTimeouts(head=0.5, body=0.5)
+FAIR = ServeTimeouts(head=2, body=2)  # seconds: also a busy machine brings what was sent at once in this time
 LONG = 60.0  # seconds in which nothing comes: the connection is held
 HEAD = b"POST /said HTTP/1.1\r\nHost: here\r\nContent-Length: 6\r\n\r\n"
 
@@ -102,7 +102,7 @@ def test_requests_one_after_the_other_each_have_their_time() -> None:
 
 def test_connections_beyond_the_bound_are_told_to_come_again() -> None:
     said = {"Access-Control-Allow-Origin": "*"}
-    with serving(APP, patience=Patience(connections=3), headers=said) as url, ExitStack() as held:
+    with serving(APP, patience=ServeTimeouts(connections=3), headers=said) as url, ExitStack() as held:
         for _ in range(3):
             connection = held.enter_context(connect(url))
             connection.sendall(HEAD + b"some a")
@@ -114,4 +114,4 @@ def test_connections_beyond_the_bound_are_told_to_come_again() -> None:
 
 
 def test_no_more_connections_are_held_than_files_may_be_open() -> None:
-    assert 0 < Patience(connections=1 << 30).most < 1 << 30
+    assert 0 < ServeTimeouts(connections=1 << 30).most < 1 << 30

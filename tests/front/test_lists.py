@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from mirror_sync.catalogue.pages import missing_page
-from mirror_sync.domain import lists
+from mirror_sync.domain import published_lists
 from mirror_sync.domain.catalogue import ListPage, RepoRow, cut_list
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import site_key
@@ -54,10 +54,10 @@ ROWS = [
 def publish(mirror: Mirror) -> list[ListPage]:
     pages = list(cut_list(ROWS))
     for page in pages:
-        put(mirror, lists.page_key(page.name), lists.encode_page(page.rows))
+        put(mirror, published_lists.page_key(page.name), published_lists.encode_page(page.rows))
     put(mirror, site_key("missing.html"), missing_page())
-    put(mirror, lists.INDEX, lists.encode_index(pages))
-    mirror.get_until("/-/lists.json", lists.encode_index(pages))
+    put(mirror, published_lists.INDEX, published_lists.encode_index(pages))
+    mirror.get_until("/-/lists.json", published_lists.encode_index(pages))
     return pages
 
 

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from mirror_sync.front.nginx import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
 from mirror_sync.front.workers import CACHES, Workers, barrier, workers
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import by_nginx, s3_store
 from tests.requirements import need

@@ -11,7 +11,7 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.conditions import byte_range, is_current
 from mirror_sync.front.lru import ByteLru
 from mirror_sync.front.snapshots import Snapshots
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.bucket import Published
 from tests.front.stores import WatchedStore
 

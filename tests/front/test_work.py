@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 import pytest
 
 from mirror_sync.domain.snapshot import Root
-from mirror_sync.front.app import make_app
+from mirror_sync.front.asgi import make_app
 from mirror_sync.front.nginx import NginxOptions, S3Bucket
 from mirror_sync.front.serve import serving
 from mirror_sync.ports import read_document
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, by_nginx, quoted
 from tests.front.recorder import BUCKET, recorder

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.line import State
 from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.domain.repo_line import RepoState
 from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.selection import Selection
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
@@ -42,7 +42,7 @@ def inventory(of: Job, *statuses: RepoStatus, runs: tuple[RunRecord, ...] = ()) 
     return take_inventory([of], Memory(statuses, runs, {"job": "file:///mirror"}), NOW)
 
 
-def states(found: Inventory) -> dict[str, State]:
+def states(found: Inventory) -> dict[str, RepoState]:
     return {f"{line.repo}@{line.revision}": line.state for line in found.lines}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.daemon.asked import State
+from mirror_sync.daemon.requests import RequestState
 from mirror_sync.inventory.pauses import FILE, Pauses, pause_lines
 from tests.daemon.living import Manager, living, write_jobs
 from tests.daemon.test_control import states
@@ -63,11 +63,11 @@ def test_a_paused_job_is_not_started_by_its_schedule_nor_by_a_trigger(tmp_path: 
     with living(["-m", "tests.daemon.slow", str(path), "polite"], tmp_path, NOTIFY_SOCKET=manager.address) as daemon:
         assert daemon.line() == "sync daily"
         daemon.until_logged('event=job.not-started job=hourly reason="it is paused"')
-        assert states(tmp_path, "hourly") == {"hourly": State.PAUSED}
-        assert states(tmp_path, "acme/one") == {"hourly": State.PAUSED, "daily": State.STARTED}
+        assert states(tmp_path, "hourly") == {"hourly": RequestState.PAUSED}
+        assert states(tmp_path, "acme/one") == {"hourly": RequestState.PAUSED, "daily": RequestState.STARTED}
         assert daemon.line() == "sync daily acme/one"
         assert pauses.resume("hourly")
-        assert states(tmp_path, "hourly") == {"hourly": State.STARTED}
+        assert states(tmp_path, "hourly") == {"hourly": RequestState.STARTED}
         assert daemon.line() == "sync hourly"
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0

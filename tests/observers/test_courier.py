@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 import structlog
 
-from mirror_sync.domain.notices import Alarm, Command, Notice, Post, Shape, Told, Turn, unmarked
+from mirror_sync.domain.notices import Alarm, HookCommand, HookPost, Notice, Shape, StateChange, ToldRepo, unmarked
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.domain.traffic import Oddity, Unusual
-from mirror_sync.observers.courier import Courier
+from mirror_sync.observers.hook_delivery import HookDelivery
 
 REPORT = RepoReport(
     "models", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED, reason="no answer", code="unreachable"
 )
-NOTICE = Notice(Turn.FAILED, "2026-01-01T00:00:00Z", "run1", (Told(REPORT, RepoOutcome.PUBLISHED),))
+NOTICE = Notice(StateChange.FAILED, "2026-01-01T00:00:00Z", "run1", (ToldRepo(REPORT, RepoOutcome.PUBLISHED),))
 
 
 class Receiver(ThreadingHTTPServer):
@@ -69,18 +69,18 @@ def receiver(*answers: tuple[int, bytes]) -> Iterator[Receiver]:
             thread.join()
 
 
-def deliver(*hooks: Command | Post, notices: int = 1, patience: float = 60) -> list[Any]:
+def deliver(*hooks: HookCommand | HookPost, notices: int = 1, patience: float = 60) -> list[Any]:
     """The log of some notices brought to some hooks."""
     with structlog.testing.capture_logs() as log:
-        courier = Courier({Turn.FAILED: hooks})
+        courier = HookDelivery({StateChange.FAILED: hooks})
         for _ in range(notices):
             courier(NOTICE)
         courier.close(patience)
     return [(line["event"], line.get("reason", line.get("line", ""))) for line in log]
 
 
-def python(code: str, timeout: float = 30, env: tuple[str, ...] = ()) -> Command:
-    return Command((sys.executable, "-c", code), timedelta(seconds=timeout), env)
+def python(code: str, timeout: float = 30, env: tuple[str, ...] = ()) -> HookCommand:
+    return HookCommand((sys.executable, "-c", code), timedelta(seconds=timeout), env)
 
 
 def test_a_command_reads_the_notice_and_its_output_is_logged(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_the_time_of_an_address_is_one_for_all_of_it_however_slowly_it_answers()
 
         thread = threading.Thread(target=trickle)
         thread.start()
-        post = Post(f"http://127.0.0.1:{server.getsockname()[1]}/secret-path", timeout=timedelta(seconds=0.5))
+        post = HookPost(f"http://127.0.0.1:{server.getsockname()[1]}/secret-path", timeout=timedelta(seconds=0.5))
         try:
             assert deliver(post, patience=200) == [("hook.failed", "no whole answer within 0.5 s")]
         finally:
@@ -147,22 +147,22 @@ def test_the_time_of_an_address_is_one_for_all_of_it_however_slowly_it_answers()
     ("hook", "reason"),
     [
         (python("raise SystemExit(3)"), "ended with code 3"),
-        (Command(("/no/such/program",)), "No such file or directory"),
+        (HookCommand(("/no/such/program",)), "No such file or directory"),
     ],
 )
-def test_a_command_that_fails_is_logged_and_the_next_one_runs(hook: Command, reason: str) -> None:
+def test_a_command_that_fails_is_logged_and_the_next_one_runs(hook: HookCommand, reason: str) -> None:
     assert deliver(hook, python("")) == [("hook.failed", reason), ("hook.done", "")]
 
 
 def test_an_address_gets_the_body_of_its_shape() -> None:
     with receiver((200, b'{"errcode": 0}')) as server:
-        assert deliver(Post(server.url, Shape.WECOM)) == [("hook.done", "")]
+        assert deliver(HookPost(server.url, Shape.WECOM)) == [("hook.done", "")]
     assert server.taken == [("application/json", {"msgtype": "text", "text": {"content": unmarked(NOTICE.text)}})]
 
 
 def test_an_address_that_is_ill_for_a_moment_is_asked_again() -> None:
     with receiver((503, b""), (200, b"ok")) as server:
-        assert deliver(Post(server.url)) == [("hook.done", "")]
+        assert deliver(HookPost(server.url)) == [("hook.done", "")]
     assert len(server.taken) == 2
 
 
@@ -179,7 +179,7 @@ def test_an_address_that_is_ill_for_a_moment_is_asked_again() -> None:
 )
 def test_a_refusal_is_logged_once_and_not_asked_again(shape: Shape, answer: tuple[int, bytes], reason: str) -> None:
     with receiver(answer) as server:
-        assert deliver(Post(server.url, shape)) == [("hook.failed", reason)]
+        assert deliver(HookPost(server.url, shape)) == [("hook.failed", reason)]
     assert len(server.taken) == 1
 
 
@@ -202,15 +202,15 @@ def test_a_refusal_is_logged_once_and_not_asked_again(shape: Shape, answer: tupl
 def test_what_was_taken_is_delivered_whatever_else_the_answer_says(shape: Shape, body: bytes) -> None:
     """Only the services of the chats say in a 200 that they took nothing, each in its own word, by a whole number."""
     with receiver((200, body)) as server:
-        assert deliver(Post(server.url, shape)) == [("hook.done", "")]
+        assert deliver(HookPost(server.url, shape)) == [("hook.done", "")]
     assert len(server.taken) == 1
 
 
 def test_an_address_that_nobody_listens_at_is_named_by_no_part_of_it() -> None:
-    [(event, reason)] = deliver(Post("http://127.0.0.1:1/secret-path"))
+    [(event, reason)] = deliver(HookPost("http://127.0.0.1:1/secret-path"))
     assert event == "hook.failed"
     assert "secret-path" not in reason
-    assert "secret-path" not in repr(Post("http://127.0.0.1:1/secret-path"))
+    assert "secret-path" not in repr(HookPost("http://127.0.0.1:1/secret-path"))
 
 
 def test_what_cannot_be_brought_before_the_end_is_dropped_and_logged() -> None:
@@ -220,7 +220,7 @@ def test_what_cannot_be_brought_before_the_end_is_dropped_and_logged() -> None:
 
 def test_nobody_is_told_of_what_no_hook_asks_for() -> None:
     with structlog.testing.capture_logs() as log:
-        courier = Courier({Turn.HELD: (python(""),)})
+        courier = HookDelivery({StateChange.HELD: (python(""),)})
         courier(NOTICE)
         courier.close(1)
     assert log == []
@@ -230,7 +230,7 @@ def test_unusual_clients_are_told_in_each_shape_and_mention_nobody() -> None:
     odd = Unusual(Oddity.SWEEP, "<@all> 10.0.0.7", date(2026, 11, 8), 5, 1, 30, 2)
     alarm = Alarm("disk", "2026-11-09T00:00:00Z", (odd,))
     with receiver((200, b"{}")) as server:
-        courier = Courier({Turn.UNUSUAL: tuple(Post(server.url, shape) for shape in Shape)})
+        courier = HookDelivery({StateChange.UNUSUAL: tuple(HookPost(server.url, shape) for shape in Shape)})
         courier(alarm)
         courier.close(60)
     bodies = [body for _, body in server.taken]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
-from mirror_sync.domain.freshness import Look
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.observers.history import CHANGES_KEPT, History
@@ -201,7 +201,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from mirror_sync.domain.events import RepoFinished, RunStarted
-from mirror_sync.domain.freshness import Look
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.observers.history import History
@@ -366,7 +366,7 @@ def test_the_last_look_is_the_start_of_the_last_run_that_succeeded(path: Path) -
     ):
         history(RunStarted(run, ("job",), at))
         history(RepoFinished(run, replace(report, outcome=result)))
-    assert history.looked(report) == Look("2026-01-02T00:00:00Z", "c" * 40)
+    assert history.looked(report) == LastCheck("2026-01-02T00:00:00Z", "c" * 40)
     assert history.looked(replace(report, revision="v1")) is None
 
 

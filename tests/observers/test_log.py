@@ -23,6 +23,8 @@ from mirror_sync.domain.events import (
     BytesFetched,
     Called,
     Care,
+    CatalogueFailed,
+    CataloguePublished,
     ConfigRead,
     Crashed,
     Disproved,
@@ -37,15 +39,13 @@ from mirror_sync.domain.events import (
     RunAborted,
     RunFinished,
     RunStarted,
-    SiteFailed,
-    SitePublished,
     TargetProbed,
     Tended,
     Verified,
 )
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.event_log import EventLog, line_of, log_event
-from mirror_sync.observers.log import Format, Lines, LogStyle, in_color, in_journal, start_log
+from mirror_sync.observers.log import Format, LineWriter, LogStyle, in_color, in_journal, start_log
 from mirror_sync.observers.redaction import SHOWN, Redaction, json_shown, lines_shown
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
@@ -73,8 +73,8 @@ EVENTS: list[Event] = [
     RunAborted("job", "internal"),
     TargetProbed("disk", True),
     Tended("disk", Care.VERIFY, AT),
-    SitePublished("disk", 6, 10, 0, 0, 0.25),
-    SiteFailed("disk", "target-full", "no space"),
+    CataloguePublished("disk", 6, 10, 0, 0, 0.25),
+    CatalogueFailed("disk", "target-full", "no space"),
 ]
 
 
@@ -95,7 +95,7 @@ UNSPOKEN = (BytesFetched, Called, ConfigRead, Disproved, RunAborted, TargetProbe
 def written(style: LogStyle, *secrets: str) -> io.StringIO:
     """A log that was started, and what it writes to."""
     stream = io.StringIO()
-    start_log(style, Lines(stream), Redaction(secrets))
+    start_log(style, LineWriter(stream), Redaction(secrets))
     return stream
 
 
@@ -272,7 +272,7 @@ def test_the_journal_gets_priorities_and_no_time_of_its_own(monkeypatch: pytest.
         found = os.fstat(journal.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
         assert in_journal(journal)
-        start_log(LogStyle(), Lines(journal), Redaction())
+        start_log(LogStyle(), LineWriter(journal), Redaction())
         structlog.get_logger().error("repo.failed", reason="no answer")
         structlog.get_logger().warning("retrying")
         structlog.get_logger().info("run.started", jobs=["a", "b"])
@@ -305,7 +305,7 @@ def test_a_stream_that_is_gone_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w", encoding="utf-8")
-    start_log(LogStyle(), Lines(stream), Redaction())
+    start_log(LogStyle(), LineWriter(stream), Redaction())
     for event in EVENTS:
         log_event(event)
     with suppress(BrokenPipeError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
-from mirror_sync.domain.notices import Notice, Turn
+from mirror_sync.domain.notices import Notice, StateChange
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.notices import LONGEST, Notices
+from mirror_sync.observers.state_notices import LONGEST, Notices
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -17,7 +17,7 @@ def report(number: int, outcome: RepoOutcome, code: str = "", reason: str = "") 
     )
 
 
-def several(told: list[Notice]) -> list[tuple[Turn, str, int, str]]:
+def several(told: list[Notice]) -> list[tuple[StateChange, str, int, str]]:
     return [(each.turn, each.first.code, len(each.repos), each.first.reason) for each in told if each.several]
 
 
@@ -32,13 +32,13 @@ def test_an_outage_is_one_notice_with_its_first_cause_and_so_is_its_end() -> Non
     assert told == []
     notices(end)
     assert several(told) == [
-        (Turn.FAILED, "unreachable", 22, "cause 0"),
-        (Turn.FAILED, "integrity", 1, "other bytes"),
+        (StateChange.FAILED, "unreachable", 22, "cause 0"),
+        (StateChange.FAILED, "integrity", 1, "other bytes"),
     ]
     for number in range(22):
         notices(report(number, RepoOutcome.UNCHANGED))
     notices(end)
-    assert several(told)[2:] == [(Turn.RECOVERED, "", 22, "")]
+    assert several(told)[2:] == [(StateChange.RECOVERED, "", 22, "")]
 
 
 def test_a_publication_is_told_by_itself_at_once_and_with_the_others_at_the_end() -> None:
@@ -46,9 +46,9 @@ def test_a_publication_is_told_by_itself_at_once_and_with_the_others_at_the_end(
     notices = Notices(lambda: (), told.append)
     for number in range(3):
         notices(report(number, RepoOutcome.PUBLISHED))
-    assert [(each.turn, each.several) for each in told] == [(Turn.PUBLISHED, False)] * 3
+    assert [(each.turn, each.several) for each in told] == [(StateChange.PUBLISHED, False)] * 3
     notices(RunFinished(RunReport("run", AT, AT, ())))
-    assert several(told) == [(Turn.PUBLISHED, "", 3, "")]
+    assert several(told) == [(StateChange.PUBLISHED, "", 3, "")]
 
 
 def test_a_run_that_goes_on_for_long_tells_meanwhile_what_it_has_found() -> None:
@@ -58,4 +58,4 @@ def test_a_run_that_goes_on_for_long_tells_meanwhile_what_it_has_found() -> None
     notices(report(1, RepoOutcome.FAILED, "unreachable"))
     now[0] = LONGEST + 1
     notices(report(2, RepoOutcome.UNCHANGED))
-    assert several(told) == [(Turn.FAILED, "unreachable", 1, "")]
+    assert several(told) == [(StateChange.FAILED, "unreachable", 1, "")]

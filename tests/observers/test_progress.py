@@ -11,8 +11,8 @@ from rich.console import Console
 
 from mirror_sync.domain.events import ReposListed, RunStarted, Verified
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.observers.log import Lines
-from mirror_sync.observers.plain import PlainProgress, fields_of
+from mirror_sync.observers.log import LineWriter
+from mirror_sync.observers.plain_progress import PlainProgress, fields_of
 from mirror_sync.observers.progress import LARGE, Bars, LiveProgress
 from mirror_sync.observers.tally import Tally
 from tests.observers.happenings import RUN, STARTED, began, came, planned, stored
@@ -84,7 +84,7 @@ def test_ten_thousand_files_are_drawn_a_bounded_number_of_times() -> None:
 
     tally = Counted()
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
-    with LiveProgress(tally, Lines(io.StringIO()), console) as live:
+    with LiveProgress(tally, LineWriter(io.StringIO()), console) as live:
         live._live.auto_refresh = False
         live._live._refresh_thread.stop()  # type: ignore[union-attr]
         before = Counted.draws
@@ -115,7 +115,7 @@ def test_a_moment_shows_what_is_on_its_way_and_forgets_what_came() -> None:
 
 def test_log_lines_go_above_the_bars_and_back_to_the_stream_afterwards() -> None:
     stream, terminal = io.StringIO(), io.StringIO()
-    lines = Lines(stream)
+    lines = LineWriter(stream)
     console = Console(file=terminal, width=80, height=24, force_terminal=True)
     with LiveProgress(Tally(), lines, console):
         lines.msg("above [bold]")

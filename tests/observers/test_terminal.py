@@ -9,7 +9,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from mirror_sync.domain.events import FileFinished, ReposListed, Retrying, RunFinished, SiteFailed
+from mirror_sync.domain.events import CatalogueFailed, FileFinished, ReposListed, Retrying, RunFinished
 from mirror_sync.domain.report import RepoOutcome, RunReport
 from mirror_sync.observers.terminal import TerminalLog
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
@@ -62,5 +62,5 @@ def test_what_goes_wrong_with_a_file_or_a_call_is_a_line_too() -> None:
 
 def test_all_else_is_logged_as_ever(log: list[structlog.typing.EventDict]) -> None:
     at = "2026-01-01T00:00:00Z"
-    assert said(SiteFailed("disk", "target-full", "no space"), RunFinished(RunReport(RUN, at, at, ()))) == []
+    assert said(CatalogueFailed("disk", "target-full", "no space"), RunFinished(RunReport(RUN, at, at, ()))) == []
     assert [line["event"] for line in log] == ["site.failed"]

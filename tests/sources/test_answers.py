@@ -16,7 +16,7 @@ from mirror_sync.domain.refs import Ref
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.errors import UnsafePath
-from mirror_sync.sources.answers import commits_of, file_and_folder, file_of, items_of, json_of, ref_of, resolved_of
+from mirror_sync.sources.hub_json import commits_of, file_and_folder, file_of, items_of, json_of, ref_of, resolved_of
 
 EXPECTED = (ValueError, KeyError, TypeError, UnsafePath, RecursionError)  # all of which HubSource turns into BadAnswer
 OID, DIGEST = "b" * 40, "c" * 64

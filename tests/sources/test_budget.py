@@ -11,7 +11,7 @@ import pytest
 from mirror_sync.domain.events import Event, Retrying
 from mirror_sync.domain.upstream import BudgetState
 from mirror_sync.errors import Interrupted
-from mirror_sync.sources.budget import Budget, Budgets, Waiting
+from mirror_sync.sources.budget import Budget, Budgets, BudgetWait
 from mirror_sync.sources.failover import FailoverSource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
@@ -26,7 +26,7 @@ class Passing:
     def __init__(self, also: Callable[[float], None] = lambda _: None) -> None:
         self.now, self.waits, self.told = 0.0, list[float](), list[Event]()
         self._also = also
-        self.waiting = Waiting(self.sleep, lambda: 0.0, self.told.append)
+        self.waiting = BudgetWait(self.sleep, lambda: 0.0, self.told.append)
 
     def __call__(self) -> float:
         return self.now
@@ -150,7 +150,7 @@ def test_an_interrupted_wait_ends_the_call(time: Passing) -> None:
     def sleep(_: float) -> None:
         raise Interrupted("asked to stop")
 
-    budget = Budget("x", waiting=Waiting(sleep, lambda: 0.0, time.told.append))
+    budget = Budget("x", waiting=BudgetWait(sleep, lambda: 0.0, time.told.append))
     budget.learn(said(0))
     with pytest.raises(Interrupted):
         budget.take("api")
@@ -180,7 +180,7 @@ def test_a_burst_of_threads_overshoots_by_no_more_than_was_under_way(time: Passi
         most.set()
         raise Interrupted("that was it")
 
-    budget = Budget("x", waiting=Waiting(sleep, lambda: 0.0, time.told.append), clock=time)
+    budget = Budget("x", waiting=BudgetWait(sleep, lambda: 0.0, time.told.append), clock=time)
 
     def work(_: int) -> None:
         while not most.is_set():

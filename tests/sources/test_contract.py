@@ -15,8 +15,8 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports import Source
 from mirror_sync.sources.connections import ConnectedSource, Connections
-from mirror_sync.sources.directory import DirectorySource
 from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.sources.folders import DirectorySource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.limited import LimitedSource
 from mirror_sync.sources.pacing import Limiter, Timing

@@ -25,7 +25,7 @@ from mirror_sync.errors import (
     UpstreamError,
 )
 from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.hub_errors import Asked, refusal, retry_after
+from mirror_sync.sources.hub_errors import RequestContext, refusal, retry_after
 from mirror_sync.sources.transport import Transport
 from tests.sources.reading import TINY, fetched, fill_hub
 from tests.standin import Hub, faults
@@ -214,7 +214,7 @@ def test_the_wait_is_what_the_answer_states(headers: dict[str, str], wait: float
 @given(st.text(max_size=40) | st.text("0123456789 ,:;+-GMTFriDec()", max_size=60), st.sampled_from([429, 503, 404]))
 def test_any_words_of_any_refusal_are_an_error_of_ours(words: str, status: int) -> None:
     headers = dict.fromkeys(("Retry-After", "RateLimit", "RateLimit-Policy", "X-Error-Code", "X-Error-Message"), words)
-    assert str(refusal(status, headers, Asked("https://hub.example", SECRET, TINY)))
+    assert str(refusal(status, headers, RequestContext("https://hub.example", SECRET, TINY)))
 
 
 @every_verb
@@ -252,12 +252,12 @@ def test_a_limit_stated_in_figures_without_sense_is_still_a_limit(
 def test_a_status_alone_is_told_apart_as_far_as_it_goes(
     status: int, token: str | None, kind: type[UpstreamError]
 ) -> None:
-    assert type(refusal(status, {}, Asked("https://hub.example", token, TINY))) is kind
+    assert type(refusal(status, {}, RequestContext("https://hub.example", token, TINY))) is kind
 
 
 def test_a_server_that_repeats_our_token_does_not_bring_it_into_a_message() -> None:
     said = {"X-Error-Message": f"who is\n{SECRET}? {'x' * 1000}"}
-    message = str(refusal(403, said, Asked("https://hub.example", SECRET, TINY)))
+    message = str(refusal(403, said, RequestContext("https://hub.example", SECRET, TINY)))
     assert SECRET not in message
     assert "\n" not in message
     assert len(message) < 400

@@ -16,11 +16,11 @@ from mirror_sync.domain.turns import Length
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports import Source
 from mirror_sync.sources.connections import ConnectedSource, Connections
-from mirror_sync.sources.directory import DirectorySource
+from mirror_sync.sources.folders import DirectorySource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.limited import LimitedSource
+from mirror_sync.sources.limits import JobLimits, Limits
 from mirror_sync.sources.pacing import Limiter, Timing
-from mirror_sync.sources.ration import Ration, Rations
 from mirror_sync.sources.transport import Transport
 from tests.sources.pretended import Passed, PretendedClock, Sums
 from tests.sources.raw import QUICK
@@ -140,18 +140,18 @@ def test_a_stop_in_a_pause_gives_everything_back(hub: Hub, source: HubSource) ->
 def test_without_limits_there_is_no_wrapper(tmp_path: Path) -> None:
     source: Source = DirectorySource(tmp_path)
     timing = Timing(Steps())
-    none = Ration.of(Bandwidth(), None, timing, lambda: None)
+    none = Limits.of(Bandwidth(), None, timing, lambda: None)
     assert none.on(source) is source
     assert not none
     assert isinstance(
-        Ration.of(Bandwidth(None, (Window(time(1), time(2), 5000),)), None, timing, lambda: None).on(source),
+        Limits.of(Bandwidth(None, (Window(time(1), time(2), 5000),)), None, timing, lambda: None).on(source),
         LimitedSource,
     )
 
 
 def test_a_job_has_one_ration_until_its_limits_change() -> None:
     """Two runs of a job share its limit; another machine's jobs.yaml may be newer than ours."""
-    rations = Rations(lambda bandwidth, connections: Ration.of(bandwidth, connections, Timing(Steps()), lambda: None))
+    rations = JobLimits(lambda bandwidth, connections: Limits.of(bandwidth, connections, Timing(Steps()), lambda: None))
     job = Job("a", (), "hub", "bucket", bandwidth=Bandwidth(5000), connections=2)
     assert rations.of(job) is rations.of(replace(job, workers=3))
     assert rations.of(replace(job, bandwidth=Bandwidth(6000))) is not rations.of(job)

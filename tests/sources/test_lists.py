@@ -13,7 +13,7 @@ from mirror_sync.domain.ranking import Ranking, Sort
 from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.errors import BadAnswer, NotFoundOrPrivate, UpstreamError
-from mirror_sync.sources.directory import DirectorySource
+from mirror_sync.sources.folders import DirectorySource
 from mirror_sync.sources.hub import HubSource
 from tests.sources.reading import fill_directory
 from tests.standin import Hub, faults

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import Standing
+from mirror_sync.domain.gone import TokenStatus
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import NotFoundOrPrivate, NotSeen, TokenRejected, Unreachable
-from mirror_sync.sources.directory import MARKER, DirectorySource
 from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.sources.folders import MARKER, DirectorySource
 from mirror_sync.sources.hub import HubSource
 from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.transport import Transport
@@ -22,12 +22,12 @@ def test_a_token_that_the_upstream_knows_is_proved_through_every_wrapper(hub: Hu
     source = HubSource(hub.url, hub.token("hf_known"), transport)
     dead = HubSource("http://127.0.0.1:9", "hf_known", transport)
     wrapped = RetryingSource(FailoverSource([source, dead]), RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
-    assert source.prove() is wrapped.prove() is Standing.PROVED
+    assert source.prove() is wrapped.prove() is TokenStatus.PROVED
     assert hub.calls("GET", "/api/whoami-v2") == 2
 
 
 def test_without_a_token_nothing_is_asked(hub: Hub, source: HubSource) -> None:
-    assert source.prove() is Standing.ANONYMOUS
+    assert source.prove() is TokenStatus.ANONYMOUS
     assert len(hub.log) == 0
 
 
@@ -38,22 +38,22 @@ def test_a_token_that_the_upstream_does_not_know_is_rejected(hub: Hub, transport
 
 def test_an_upstream_that_knows_no_users_proves_nothing(hub: Hub, transport: Transport) -> None:
     hub.faults.add(faults.status(404), "GET /api/whoami-v2")
-    assert HubSource(hub.url, hub.token("hf_known"), transport).prove() is Standing.UNPROVEN
+    assert HubSource(hub.url, hub.token("hf_known"), transport).prove() is TokenStatus.UNPROVEN
 
 
 @pytest.mark.parametrize(
     ("entries", "standing"),
     [
-        ((), Standing.UNPROVEN),
-        (("acme/x/",), Standing.UNPROVEN),
-        ((MARKER,), Standing.UNPROVEN),
-        ((f"{MARKER}/", "acme/x/"), Standing.UNPROVEN),
-        ((MARKER, "acme/x/"), Standing.PROVED),
+        ((), TokenStatus.UNPROVEN),
+        (("acme/x/",), TokenStatus.UNPROVEN),
+        ((MARKER,), TokenStatus.UNPROVEN),
+        ((f"{MARKER}/", "acme/x/"), TokenStatus.UNPROVEN),
+        ((MARKER, "acme/x/"), TokenStatus.PROVED),
     ],
     ids=["nothing", "repos", "a marker alone", "a folder as marker", "marked"],
 )
 def test_a_folder_proves_itself_by_a_marker_beside_what_it_holds(
-    tmp_path: Path, entries: Sequence[str], standing: Standing
+    tmp_path: Path, entries: Sequence[str], standing: TokenStatus
 ) -> None:
     fill(tmp_path, *entries)
     assert DirectorySource(tmp_path).prove() is standing

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UpstreamError
 from mirror_sync.ports import Source
-from mirror_sync.sources.directory import DirectorySource
+from mirror_sync.sources.folders import DirectorySource
 from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.thrift import Thrift
+from mirror_sync.sources.listing_cost import ListingCost
 from mirror_sync.sources.transport import Transport
 from tests.sources.reading import fill_directory
 from tests.standin import Hub, faults
@@ -84,7 +84,7 @@ def test_a_private_repo_is_found_by_a_token_that_sees_it(hub: Hub, transport: Tr
 
 @pytest.mark.parametrize("odd", [7, {"id": "acme/a"}, {"id": "acme/a", "sha": None}, {"id": "acme/a", "sha": "x"}])
 def test_an_entry_that_cannot_be_read_is_not_found(odd: Any) -> None:
-    thrift = Thrift(repos("acme/a", "acme/b"))
+    thrift = ListingCost(repos("acme/a", "acme/b"))
     thrift.count([odd, {"id": "acme/b", "sha": "1" * 40}])
     assert [head.asked.id for head in thrift.heads.found] == ["acme/b"]
 
@@ -104,7 +104,7 @@ def test_a_folder_tells_nothing_sooner_of_many(tmp_path: Any) -> None:
 
 @given(st.integers(2, 60), st.lists(st.sets(st.integers(0, 60), max_size=12), max_size=40))
 def test_lists_never_cost_more_than_one_call_beyond_one_for_each_repo(wanted: int, pages: list[set[int]]) -> None:
-    thrift = Thrift([Repo.parse(f"acme/m{number}") for number in range(wanted)])
+    thrift = ListingCost([Repo.parse(f"acme/m{number}") for number in range(wanted)])
     for page in pages:
         if not thrift.goes_on:
             break

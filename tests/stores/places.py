@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.ports import Store
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from mirror_sync.stores.s3 import S3Options, S3Store
 from tests.servers.bucket import S3Server
 

@@ -18,7 +18,7 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from tests.stores.places import MIB, answer, child, in_child, keys, put, read
 
 NOBODY = 65534

@@ -14,7 +14,7 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.stores.files import Folders
+from mirror_sync.stores.file_system import Folders
 from mirror_sync.stores.groups import Groups
 from mirror_sync.stores.staging import Staging
 
@@ -63,7 +63,7 @@ def test_blobs_wait_until_they_are_many(place: Place) -> None:
 def test_before_a_pointer_all_have_their_names_and_bytes(place: Place) -> None:
     for body in (*BODIES, BODIES[0]):
         place.put(body)
-    place.groups.settle("refs")
+    place.groups.commit("refs")
     assert place.named() == {Sha256.of(body) for body in BODIES}
     assert all((place.root / key_of(body)).read_bytes() == body for body in BODIES)
     assert not any((place.root / ".staging").iterdir())
@@ -80,12 +80,12 @@ def test_no_pointer_is_put_while_a_blob_is_lost(place: Place) -> None:
     place.put(BODIES[0]).unlink()
     place.put(BODIES[1])
     with pytest.raises(FileNotFoundError):
-        place.groups.settle("refs")
+        place.groups.commit("refs")
     with pytest.raises(StoreUnavailable, match="could not be made durable"):
-        place.groups.settle("refs")
+        place.groups.commit("refs")
     assert place.named() == {Sha256.of(BODIES[1])}
     place.put(BODIES[0])
-    place.groups.settle("refs")
+    place.groups.commit("refs")
     assert place.named() == {Sha256.of(body) for body in BODIES[:2]}
 
 
@@ -98,9 +98,9 @@ def test_a_second_put_does_not_hide_a_loss(place: Place) -> None:
     place.put(BODIES[0]).unlink()
     place.put(BODIES[0])
     with pytest.raises(FileNotFoundError):
-        place.groups.settle("refs")
+        place.groups.commit("refs")
     with pytest.raises(StoreUnavailable):
-        place.groups.settle("refs")
+        place.groups.commit("refs")
 
 
 def test_each_pointer_is_refused_once_for_a_loss(place: Place) -> None:
@@ -110,8 +110,8 @@ def test_each_pointer_is_refused_once_for_a_loss(place: Place) -> None:
             place.groups.publish()
         for pointer in ("one", "two"):
             with pytest.raises(StoreUnavailable):
-                place.groups.settle(pointer)
-            place.groups.settle(pointer)
+                place.groups.commit(pointer)
+            place.groups.commit(pointer)
 
 
 def test_what_is_found_under_its_name_is_lost_no_more(place: Place) -> None:
@@ -121,7 +121,7 @@ def test_what_is_found_under_its_name_is_lost_no_more(place: Place) -> None:
     staged, fd = place.staging.create()
     os.close(fd)
     place.staging.publish(staged, key_of(BODIES[0]))  # by another way
-    place.groups.settle("refs")
+    place.groups.commit("refs")
 
 
 def test_what_failed_to_get_its_name_is_tried_again_by_itself(place: Place) -> None:
@@ -170,7 +170,7 @@ def test_all_syncs_use_what_was_opened_before_the_first_byte(place: Place) -> No
 def test_a_process_that_ends_by_itself_loses_nothing(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from mirror_sync.domain.digest import Sha256;"
-        "from mirror_sync.stores.directory import DirectoryStore;"
+        "from mirror_sync.stores.directory_store import DirectoryStore;"
         "DirectoryStore(Path(sys.argv[1])).put(sys.argv[2], b'0', Sha256.of(b'0')); sys.exit(3)"
     )
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path), key_of(b"0")], check=False)

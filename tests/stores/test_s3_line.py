@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from mirror_sync.stores.s3_line import Lines, Server
+from mirror_sync.stores.s3_connections import ConnectionPool, Server
 from mirror_sync.wire import Idle
 from tests.servers.ports import LOOPBACK
 from tests.sources.raw import serving, trickling
@@ -39,7 +39,7 @@ def connections_of(answer: bytes, method: str = "HEAD") -> int:
                 threading.Thread(target=serve, args=(taken[-1],), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        lines = ConnectionPool(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
         for _ in range(2):
             lines.ask(method, "/b/k", {"host": "h"})
         lines.close()
@@ -102,7 +102,7 @@ def test_of_a_body_that_is_refused_at_its_beginning_the_rest_is_not_sent(ends: b
 
         serving = threading.Thread(target=serve, daemon=True)
         serving.start()
-        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        lines = ConnectionPool(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
         answer = lines.ask("PUT", "/b/k", {"host": "h"}, bytes(64 * MIB))
         serving.join()
     assert answer.status == 503
@@ -122,7 +122,7 @@ def test_a_large_body_arrives_whole() -> None:
 
         serving = threading.Thread(target=serve, daemon=True)
         serving.start()
-        lines = Lines(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        lines = ConnectionPool(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
         assert lines.ask("PUT", "/b/k", {"host": "h"}, body).status == 200
         serving.join()
         lines.close()
@@ -133,6 +133,6 @@ def test_a_large_body_arrives_whole() -> None:
 
 def test_headers_that_never_end_are_given_up_although_each_read_succeeds() -> None:
     with serving(trickling(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")) as url:
-        lines = Lines(Server(LOOPBACK, int(url.rpartition(":")[2]), None, 5.0, 0.3), 4)
+        lines = ConnectionPool(Server(LOOPBACK, int(url.rpartition(":")[2]), None, 5.0, 0.3), 4)
         with pytest.raises(TimeoutError):
             lines.ask("HEAD", "/b/k", {"host": "h"})

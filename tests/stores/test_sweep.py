@@ -12,7 +12,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreError, StoreUnavailable
 from mirror_sync.stores import s3_resume
-from mirror_sync.stores.directory import DirectoryStore
+from mirror_sync.stores.directory_store import DirectoryStore
 from mirror_sync.stores.s3 import S3Store
 from tests.servers.bucket import S3Server
 from tests.stores.places import MIB, Bucket, Folder, options_of, put, read

@@ -1,0 +1,20 @@
+"""What names of jobs.yaml stand for, said so that others can compare it: other runs, other machines."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from mirror_sync.config.settings import Settings
+from mirror_sync.config.target_identity import place_of
+
+
+def places_of(settings: Settings) -> dict[str, str]:
+    """Where each job publishes: the same text for the same place, however its target is named."""
+    return {job.name: place_of(settings.targets[job.target]) for job in settings.jobs}
+
+
+def fingerprints_of(settings: Settings) -> dict[str, str]:
+    """What each upstream and target is, without secrets, in a word: other machines must mean the same by a name."""
+    named = {f"upstream {name}": repr(side) for name, side in settings.upstreams.items()}
+    named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
+    return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}

@@ -1,0 +1,93 @@
+"""Commands that get a repo from this mirror, ready to be copied.
+
+What upstream chose, such as the name of a branch, is quoted for the language that it stands in.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from mirror_sync.catalogue.formats import in_url
+from mirror_sync.domain.catalogue import RepoPage
+from mirror_sync.domain.repo import Kind
+
+PLACEHOLDER = "https://MIRROR-ADDRESS"
+_MAIN = "main"
+_TELLING = ("config.json", "README.md")  # what a person would look at first
+_LOADERS = {
+    "": ("transformers", "AutoModel"),
+    "transformers": ("transformers", "AutoModel"),
+    "diffusers": ("diffusers", "DiffusionPipeline"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadCommand:
+    """`before` and `after` the address of this mirror, which only the reader's browser knows. `title` names a text."""
+
+    title: str
+    before: str
+    after: str
+
+
+def commands(page: RepoPage) -> list[DownloadCommand]:
+    """Nothing for a repo of which nothing is published."""
+    if page.shown_commit is None:
+        return []
+    made = [_shell(page), _python(page)]
+    if page.files:
+        made.append(_curl(page, page.shown_commit))
+    return made
+
+
+def _shell(page: RepoPage) -> DownloadCommand:
+    kind = " --repo-type dataset" if page.row.kind is Kind.DATASET else ""
+    revision = _revision(page)
+    at = f" --revision {shlex.quote(revision)}" if revision else ""
+    return DownloadCommand("repo.shell", "HF_ENDPOINT=", f" hf download {shlex.quote(page.row.repo)}{kind}{at}")
+
+
+def _python(page: RepoPage) -> DownloadCommand:
+    revision = _revision(page)
+    name, at = _literal(page.row.repo), f", revision={_literal(revision)}" if revision else ""
+    return DownloadCommand(
+        "repo.python", 'import os\nos.environ["HF_ENDPOINT"] = "', f'"\n\n{_loading(page, name, at)}'
+    )
+
+
+def _loading(page: RepoPage, name: str, at: str) -> str:
+    if page.row.kind is Kind.DATASET:
+        return f"from datasets import load_dataset\ndataset = load_dataset({name}{at})"
+    if page.row.library == "sentence-transformers":
+        return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({name}{at})"
+    if page.row.library in _LOADERS:
+        package, loader = _LOADERS[page.row.library]
+        return f"from {package} import {loader}\nmodel = {loader}.from_pretrained({name}{at})"
+    return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({name}{at})"
+
+
+def _curl(page: RepoPage, commit: str) -> DownloadCommand:
+    paths = [file.path for file in page.files]
+    path = next((name for name in _TELLING if name in paths), paths[0])
+    return DownloadCommand("repo.curl", "curl -fLO ", f"/{resolved(page, commit)}{in_url(path)}")
+
+
+def resolved(page: RepoPage, commit: str) -> str:
+    """Where the files of a commit are, seen from the mirror's root."""
+    kind = "datasets/" if page.row.kind is Kind.DATASET else ""
+    return f"{kind}{in_url(page.row.repo)}/resolve/{in_url(commit)}/"
+
+
+def _revision(page: RepoPage) -> str:
+    """What must be asked for to get the shown snapshot; empty where that is what one gets without asking."""
+    shown = next((one for one in page.snapshots if one.commit == page.shown_commit), None)
+    if shown is None or _MAIN in shown.names:
+        return ""
+    return next(iter(shown.names), shown.commit)
+
+
+def _literal(words: str) -> str:
+    """As a literal of Python."""
+    return json.dumps(words, ensure_ascii=False)

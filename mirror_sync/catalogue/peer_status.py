@@ -1,0 +1,112 @@
+"""What a status.json says, as far as it can be believed: other machines wrote it, or somebody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from mirror_sync.catalogue.documents import FORMAT
+from mirror_sync.catalogue.local_knowledge import KnownJob
+from mirror_sync.domain import bounds
+from mirror_sync.domain.catalogue import REASON, ShownJob
+from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo_line import RepoLine, RepoState
+from mirror_sync.domain.times import iso_utc
+
+_T = TypeVar("_T")
+_LONGEST = 1000  # characters of a name
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ArithmeticError)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """`assets` no page names any more, each with the time when that was first seen."""
+
+    jobs: tuple[KnownJob, ...] = ()
+    lines: tuple[RepoLine, ...] = ()
+    assets: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_status(body: bytes) -> PeerStatus:
+    """An entry that is wrong is left out; nothing is left of a document that cannot be read: it is written anew."""
+    try:
+        document = json.loads(body)
+        if document["format"] != FORMAT:
+            return PeerStatus()
+        return PeerStatus(
+            tuple(_each(_job, document["jobs"])),
+            tuple(_each(_line, document["repos"])),
+            dict(_each(lambda item: (_text(item[0]), _at(item[1])), list(document.get("unused", {}).items()))),
+        )
+    except _WRONG:
+        return PeerStatus()
+
+
+def _each(read: Callable[[Any], _T], entries: list[Any]) -> Iterator[_T]:
+    for entry in entries:
+        with suppress(*_WRONG):
+            yield read(entry)
+
+
+def _job(said: Mapping[str, Any]) -> KnownJob:
+    shown = ShownJob(
+        name=_text(said["name"]),
+        schedule=_text(said["schedule"]),
+        repos=bounds.whole(said["repos"]),
+        mirrored=bounds.whole(said["mirrored"]),
+        last_started=_time(said["last_started"]),
+        last_finished=_time(said["last_finished"]),
+        last_state=_text(said["last_state"]),
+        next_run=_time(said["next_run"]),
+        paused=bool(said["paused"]),
+    )
+    return KnownJob(shown, _text(said["machine"]), _at(said["at"]), _text(said["upstream"]), _time(said["succeeded"]))
+
+
+def _line(said: Mapping[str, Any]) -> RepoLine:
+    return RepoLine(
+        state=RepoState(said["state"]),
+        job=_text(said["job"]),
+        kind=Kind(said["kind"]),
+        repo=_text(said["repo"]),
+        revision=_text(said["revision"]),
+        reason=_text(bounds.short(bounds.text(said["reason"]), REASON)),
+        commit=None if said["commit"] is None else _text(said["commit"]),
+        published=_time(said["published"]),
+        lag_seconds=_seconds(said["lag_seconds"]),
+        files=bounds.whole(said["files"]),
+        bytes=bounds.whole(said["bytes"]),
+    )
+
+
+def _text(value: object) -> str:
+    """ValueError for half characters, which JSON can name and no page can hold, and for what no name is as long as."""
+    said = bounds.text(value)
+    said.encode()
+    if len(said) > _LONGEST:
+        raise ValueError("too long for a name")
+    return said
+
+
+def _at(value: object) -> str:
+    """As we write times. ValueError for what is none, or stands for no time in UTC."""
+    found = moment(bounds.text(value))
+    if found is None:
+        raise ValueError("no time")
+    return iso_utc(found)
+
+
+def _time(value: object) -> str | None:
+    return None if value is None else _at(value)
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 <= value <= bounds.LARGEST:
+        raise ValueError("no length of time")
+    return float(value)

@@ -1,0 +1,169 @@
+"""What a worker has of its coordinator: the notes, index, looks and flights of the work item's target, from afar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from mirror_sync.cluster.attempt import Attempt
+from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released, Remembered
+from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.manifest import Content
+from mirror_sync.engine.published_view import PublishedView
+from mirror_sync.engine.single_flight import SingleFlight, StoredContent
+from mirror_sync.engine.sync import JobRun
+from mirror_sync.errors import StoreUnavailable
+from mirror_sync.ports import UploadNote
+
+_AT_ONCE = 500  # git ids in one question
+_WORTH = 8 * 1024 * 1024  # bytes; for a smaller content two workers may be on the way at once
+_PAUSE = 0.5  # seconds between two tries for a content that another worker brings
+
+
+def remote_job_run(job_run: JobRun, attempt: Attempt) -> JobRun:
+    """This job run for one attempt: its pools, sources, stores and memory are shared with all others."""
+    context = replace(job_run.context, tell=attempt.tell, stop=attempt.stop)
+    single_flight = RemoteSingleFlight(job_run.target.single_flight, attempt)
+    notes, index, looks = RemoteNotes(attempt), RemoteIndex(attempt), RemoteReadCache(attempt)
+    target = replace(job_run.target, notes=notes, index=index, looks=looks, single_flight=single_flight)
+    published_view = PublishedView(target, context.clock)
+    return replace(
+        job_run,
+        context=context,
+        target=target,
+        transfer=job_run.transfer.at(context, target),
+        published_view=published_view,
+    )
+
+
+class RemoteNotes:
+    """Implements `ports.UploadNotes` by those of the coordinator: a claim holds for all workers."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._found: dict[str, UploadNote | None] = {}
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        answer = self._attempt.ask(Claim(key))
+        if not isinstance(answer, Claimed) or not answer.mine:
+            yield False
+            return
+        self._found[key] = answer.note
+        try:
+            yield True
+        finally:
+            self._found.pop(key, None)
+            self._attempt.say(Released(key))
+
+    def load(self, key: str) -> UploadNote | None:
+        """What came with the claim; nothing is known of other keys."""
+        return self._found.get(key)
+
+    def save(self, key: str, note: UploadNote) -> None:
+        self._attempt.say(Noted(key, note))
+
+    def forget(self, key: str) -> None:
+        self._attempt.say(Noted(key, None))
+
+    def stale(self, older_than: float) -> tuple[str, ...]:
+        return ()  # the coordinator sweeps
+
+
+class RemoteIndex:
+    """Implements `ports.ContentIndex` by the coordinator's, which it has made complete."""
+
+    complete = True
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        return self._ask(oids, proved=True)
+
+    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
+        return self._ask(oids, proved=False)
+
+    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._attempt.say(Learned(dict(pairs), proved=True))
+
+    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
+        self._attempt.say(Learned(dict(pairs), proved=False))
+
+    def mark_complete(self) -> None:
+        pass
+
+    def _ask(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+        found: dict[GitOid, Sha256] = {}
+        wanted = list(oids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            answer = self._attempt.ask(Lookup(tuple(wanted[start : start + _AT_ONCE]), proved))
+            if not isinstance(answer, Mapping):
+                raise StoreUnavailable("the coordinator does not answer what it knows by git id")
+            found.update(answer)
+        return found
+
+
+class RemoteReadCache:
+    """Implements `ports.Looks` by those of the coordinator, who looks at the repo in the next run."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def recall(self, name: str, version: str) -> bytes | None:
+        return None  # a worker compares with what is there
+
+    def remember(self, name: str, version: str, body: bytes) -> None:
+        self._attempt.say(Remembered(name, version, body))
+
+
+class RemoteSingleFlight(SingleFlight):
+    """Flights that take off once among all workers, where the content is worth the question."""
+
+    def __init__(self, here: SingleFlight, attempt: Attempt) -> None:
+        super().__init__()
+        self._here, self._attempt = here, attempt
+
+    def share(
+        self,
+        content: Content,
+        bring: Callable[[], StoredContent],
+        is_there: Callable[[StoredContent], bool] = lambda stored: True,
+    ) -> tuple[StoredContent, bool]:
+        if content.size < _WORTH or not isinstance(content.promise, Sha256):
+            return self._here.share(content, bring, is_there)
+        brought = False
+        expected = StoredContent(content.promise)
+
+        def alone() -> StoredContent:
+            nonlocal brought
+            with self._turn(f"flight {content.promise}") as waited:
+                if waited and is_there(expected):
+                    return expected
+                brought = True
+                return bring()
+
+        stored, mine = self._here.share(content, alone, is_there)
+        return stored, mine and brought
+
+    def forget_landed(self) -> None:
+        self._here.forget_landed()
+
+    def enter(self, epoch: Hashable) -> None:
+        self._here.enter(epoch)
+
+    @contextmanager
+    def _turn(self, key: str) -> Iterator[bool]:
+        """Whether another worker had to be waited for. Without an answer nobody is: at worst two bring the same."""
+        waited = False
+        while True:
+            answer = self._attempt.ask(Claim(key))
+            if not isinstance(answer, Claimed) or answer.mine:
+                break
+            waited = True
+            self._attempt.stop.wait(_PAUSE)
+        try:
+            yield waited
+        finally:
+            self._attempt.say(Released(key))

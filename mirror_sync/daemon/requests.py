@@ -1,0 +1,110 @@
+"""What others have asked for and what became of it: whole jobs, or single repos of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.report import RepoStatus
+from mirror_sync.observers.records import RunRecord
+
+
+class Slot(NamedTuple):
+    """Where a run goes: one at a time for all of a job, and one beside it for single repos."""
+
+    job: str
+    whole: bool
+
+    def __str__(self) -> str:
+        return self.job if self.whole else f"{self.job} (single repos)"
+
+
+class RequestState(StrEnum):
+    STARTED = "started"
+    WAITS = "waits"  # until the run that goes on has ended
+    MERGED = "merged"  # with one that waits already
+    PAUSED = "paused"  # by a person: nothing is started
+    CLOSED = "closed"  # outside of the hours of the job: nothing is started
+    PASSED_OVER = "passed-over"  # not among what the job's ranking took last: nothing is started
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, and nothing will."""
+        return self in (RequestState.PAUSED, RequestState.CLOSED, RequestState.PASSED_OVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a request came to in one job; `repo` None for all of the job."""
+
+    job: str
+    repo: str | None
+    state: RequestState
+
+
+@dataclass(slots=True)
+class RequestQueue:
+    """What was asked for and has not begun. For one thread at a time."""
+
+    _whole: set[str] = field(default_factory=set)
+    _repos: dict[str, set[Repo]] = field(default_factory=dict)
+    _orders: set[Slot] = field(default_factory=set)
+
+    def add(self, job: str, repo: Repo | None, *, order: bool = False) -> bool:
+        """False when it waits already. `order`: a person wants it, and all that it merges with, at any hour."""
+        if order:
+            self._orders.add(Slot(job, whole=repo is None or job in self._whole))
+        if job in self._whole:
+            return False
+        if repo is None:
+            self._whole.add(job)
+            return True
+        repos = self._repos.setdefault(job, set())
+        new = repo not in repos
+        repos.add(repo)
+        return new
+
+    def holds(self, lane: Slot) -> bool:
+        return lane.job in (self._whole if lane.whole else self._repos)
+
+    def is_order(self, lane: Slot) -> bool:
+        return lane in self._orders
+
+    def take(self, lane: Slot) -> frozenset[Repo]:
+        """The repos that waited; a run of the whole job brings them, too."""
+        self._orders -= {lane, Slot(lane.job, whole=False)}
+        if lane.whole:
+            self._whole.discard(lane.job)
+        return frozenset(self._repos.pop(lane.job, ()))
+
+    def keep(self, jobs: Collection[str]) -> None:
+        """Forget what was asked of other jobs."""
+        self._whole.intersection_update(jobs)
+        self._repos = {job: repos for job, repos in self._repos.items() if job in jobs}
+        self._orders = {lane for lane in self._orders if lane.job in jobs}
+
+
+def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> bool:
+    """Whether the last whole run of a job with a ranking had a list, and the repo was not in it."""
+    if job.ranking is None or not any(run.is_whole(job.name) for run in runs):
+        return False
+    known = [RepoPattern(status.kind, status.repo) for status in statuses if status.job == job.name]
+    return bool(known) and not any(pattern.is_glob or pattern.matches(repo) for pattern in known)
+
+
+def words(begun: Iterable[Started]) -> str:
+    """A line for each, for a person."""
+    said = {
+        RequestState.STARTED: "started",
+        RequestState.WAITS: "runs already; it starts again when that has ended",
+        RequestState.MERGED: "waits already, and runs only once",
+        RequestState.PAUSED: "is paused: nothing is started; see mirror-sync resume",
+        RequestState.CLOSED: "is outside of its hours: nothing is started",
+        RequestState.PASSED_OVER: "is not among the repos that its select took last: nothing is started; trigger the "
+        "job to have it look again",
+    }
+    return "\n".join(f"job {one.job}{f', {one.repo}' if one.repo else ''}: {said[one.state]}" for one in begun)

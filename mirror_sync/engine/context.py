@@ -1,0 +1,142 @@
+"""What the engine is given: sources, targets, a clock, a way to stop, somebody to tell, somebody who brings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mirror_sync.domain.bandwidth import Portion
+from mirror_sync.domain.events import Observer
+from mirror_sync.domain.freshness import LastCheck
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.report import RepoReport
+from mirror_sync.domain.times import iso_utc
+from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.single_flight import SingleFlight
+from mirror_sync.engine.space import Room, documents_of, not_begun
+from mirror_sync.engine.work import WorkItem
+from mirror_sync.errors import Interrupted
+from mirror_sync.ports import ContentIndex, NoNotes, NoReadCache, ReadCache, Source, Store, UploadNotes
+
+_PROPAGATION = 60.0  # seconds
+_MEMORY = 160 * 1024 * 1024  # bytes
+
+
+class Refill:
+    """How far this process has filled a target's index from what is published there: by one walk, that all wait for.
+
+    `heard` are the repos that are walked to their end: a walk that fails is gone on with. `failed` counts those.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.heard: set[Repo] = set()
+        self.failed = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
+    `looks` spare reading what has not changed.
+
+    `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
+    write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
+    that needs, `refill` how far they have filled the index.
+    """
+
+    name: str
+    store: Store
+    index: ContentIndex
+    lock: Callable[[Repo], AbstractContextManager[object]]
+    notes: UploadNotes = NoNotes()
+    grace: timedelta = timedelta(hours=48)
+    looks: ReadCache = NoReadCache()
+    single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
+    room: Room = field(default_factory=Room, repr=False, compare=False)
+    refill: Refill = field(default_factory=Refill, repr=False, compare=False)
+
+    def reserved(self, fetch: Collection[RemoteFile], files: int) -> AbstractContextManager[None]:
+        """Room for what a snapshot of so many files still lacks, and its documents. Raises StoreFull, StoreError."""
+        wanted = not_begun(self.store, self.notes, fetch)
+        return self.room.reserved(self.name, wanted, documents_of(files), self.store.free)
+
+    @property
+    def settling_time(self) -> float:
+        """Seconds within which a call to the store that was made has taken effect: see decision 0005."""
+        return min(_PROPAGATION, self.grace.total_seconds() / 4)
+
+
+class RepoExecutor(Protocol):
+    """Brings changed repos up to date elsewhere: carries work items out. Safe for many threads."""
+
+    at_once: int  # work items that may be brought to `bring` side by side
+
+    def at_work(self, context: RunContext) -> AbstractContextManager[object]:
+        """Work items are brought inside the block only. Raises ClusterError when nobody could take one."""
+        ...
+
+    def bring(self, context: RunContext, work_item: WorkItem) -> RepoReport:
+        """Carry one out, once, while the caller holds the repo's lock.
+
+        What goes wrong with the repo is in the report, and so is a stop: what was put of large files is noted then.
+        Raises ClusterError when nobody carried it out, and Interrupted for a stop before anything was planned.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """`stop` asks every loop to end early; `memory` bounds the bytes of file content held at once, by all
+    jobs together. `executor` brings changed repos up to date; None for the threads of this process.
+
+    `sources` by upstream; `own` gives a job that has limits of its own its upstream, None to all others.
+
+    `remembered` gives the repos that were published in a target, as far as this machine knows, and that jobs of it name
+    still; StoreError where that cannot be read.
+
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
+    look at what a report is about. `portion`: what this process may take of the limits of bandwidth.
+    """
+
+    sources: Mapping[str, Source]
+    targets: Mapping[str, Target]
+    tell: Observer
+    clock: Callable[[], datetime]
+    stop: threading.Event
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(_MEMORY), repr=False, compare=False)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] | None = None
+    executor: RepoExecutor | None = None
+    own: Callable[[Job], Source | None] = lambda job: None
+    looked: Callable[[RepoReport], LastCheck | None] = lambda report: None
+    portion: Portion = field(default_factory=Portion, repr=False, compare=False)
+    remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
+
+    def source(self, job: Job) -> Source:
+        """The upstream as the job may use it. KeyError for an upstream that is none."""
+        own = self.own(job)
+        return self.sources[job.upstream] if own is None else own
+
+    def go_on(self) -> None:
+        """Raise Interrupted when the run was asked to stop."""
+        if self.stop.is_set():
+            raise Interrupted("stopped before the end")
+
+    def pause(self, seconds: float) -> None:
+        """Wait; Interrupted when the run was asked to stop meanwhile."""
+        if self.sleep is not None:
+            self.sleep(seconds)
+        elif seconds > 0:
+            self.stop.wait(seconds)
+        self.go_on()
+
+    def now(self) -> str:
+        """ISO 8601 in UTC, in seconds."""
+        return iso_utc(self.clock())

@@ -1,0 +1,97 @@
+"""Under which id a repo is published: the upstream's own, whatever a job calls it. Other names lead there.
+
+An alias.json is written after the refs.json that it leads to, is small, and may be lost: the next run writes it again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+
+from mirror_sync.domain import alias
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job import Job
+from mirror_sync.domain.keys import alias_key
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.published import mirrored_repos
+from mirror_sync.engine.work import Task
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.ports import Store, read_all
+
+
+def alias_target(store: Store, repo: Repo) -> Repo | None:
+    """The repo that an alias says is meant by an id; None without one. Raises StoreError, DocumentError."""
+    try:
+        return alias.decode(repo.kind, read_all(store, alias_key(repo), alias.MAX_ALIAS))
+    except KeyMissing:
+        return None
+
+
+def case_folded(repo: Repo) -> tuple[Kind, str]:
+    """An upstream knows no two repos whose ids differ in capitals only."""
+    return repo.kind, repo.id.lower()
+
+
+def published_as(store: Store, asked: Repo, known: Collection[Repo]) -> Repo | None:
+    """Which of the known repos a name means: that one, where an alias leads, or the same in other letters.
+
+    Raises StoreError. Nothing is asked where the name is known as it is.
+    """
+    if asked in known:
+        return asked
+    led: Repo | None = None
+    with suppress(DocumentError):
+        led = alias_target(store, asked)
+    spelled = {case_folded(repo): repo for repo in known}
+    return (led and spelled.get(case_folded(led))) or spelled.get(case_folded(asked))
+
+
+def jobs_by_other_names(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[tuple[Job, Repo]]]:
+    """Which jobs spell out another name of a published repo, and which, as aliases tell: by the repo. StoreError.
+
+    One list, and one small read for each name that nothing is published under.
+    """
+    published, found = frozenset(mirrored_repos(target.store)), defaultdict[Repo, list[tuple[Job, Repo]]](list)
+    for job in jobs:
+        names = (pattern.repo for pattern in job.repos if not pattern.is_glob) if job.target == target.name else ()
+        for name in names:
+            if name not in published and job.names(name):
+                with suppress(DocumentError):
+                    led = alias_target(target.store, name)
+                    if led is not None:
+                        found[led].append((job, name))
+    return found
+
+
+def write_aliases(target: Target, task: Task, former: Repo | None = None) -> None:
+    """Let every other name of a published repo lead to it: other letters, what the job calls it, a `former` name.
+
+    What was written once is not looked at again while this machine remembers it, unless no alias led this task: then
+    it was lost. A target that takes no alias now is asked again by the next run: what is published is there under its
+    id.
+    """
+    repo = task.repo
+    others = [other for other in (repo, task.asked, former) if other is not None and _needs_alias(other, repo)]
+    body = alias.encode(repo)
+    for key in {alias_key(other) for other in others}:
+        with suppress(StoreError):
+            if not task.is_unled and target.looks.recall(key, repo.id) == body:
+                continue
+        with suppress(StoreError):
+            if not _stands(target.store, key, body):
+                target.store.put(key, body, Sha256.of(body))
+            target.looks.remember(key, repo.id, body)
+
+
+def _needs_alias(other: Repo, repo: Repo) -> bool:
+    """An id in small letters is found as it is, by whatever letters."""
+    return other != repo or repo.id != repo.id.lower()
+
+
+def _stands(store: Store, key: str, body: bytes) -> bool:
+    try:
+        return read_all(store, key, alias.MAX_ALIAS) == body
+    except KeyMissing:
+        return False
