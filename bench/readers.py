@@ -24,8 +24,8 @@ from bench.readers_client import Ask, Outcome, run_load
 from bench.readers_servers import LARGE, SMALL, Content, Running, front, plain_files, plain_proxy, publish, serve
 from bench.setting import Setting, say
 from bench.table import Row, Section
-from mirror_sync.front.nginx import DirectoryBucket, S3Bucket
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, S3Bucket
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import s3_store
 
 CLIENTS = (1, 10, 100)

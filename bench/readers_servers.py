@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench.measure import tree
 from bench.places import BIN
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
-from mirror_sync.ports import Store
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.ports.store import Store
 from tests.front.bucket import Published, model
 from tests.servers.child import child
 from tests.servers.nginx import nginx

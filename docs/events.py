@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from mirror_sync.domain import events
+from mirror_sync.domain.outcome import events
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.domain.outcome.traffic import Oddity, Unusual
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.domain.traffic import Oddity, Unusual
-from mirror_sync.observers.event_log import line_of
+from mirror_sync.observe.log.event_log import line_of
 
 _PACKAGE = Path(__file__).parents[1] / "mirror_sync"
 _LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}

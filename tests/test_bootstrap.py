@@ -15,12 +15,12 @@ from mirror_sync.bootstrap import Mirror, connections_of
 from mirror_sync.bootstrap import mirror as verbs
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
-from mirror_sync.observers.history import History
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.state.history import History
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 
 CONFIG = """\
 version: 1

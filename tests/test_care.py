@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mirror_sync.bootstrap.locks import kept_checkpoint
 from mirror_sync.cli.proving import scope_of, verify_text
 from mirror_sync.cli.tables import TextLayout
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder
 from mirror_sync.daemon.service import Daemon
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.events import Care, ConfigRead, Event, Tended, Verified
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.outcome.events import Care, ConfigRead, Event, Tended, Verified
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.verify import Scope
+from mirror_sync.engine.upkeep.verify import Scope
 from mirror_sync.errors import ConfigError, UsageError
-from mirror_sync.observers.ledger import Ledger
-from mirror_sync.observers.metrics import Metrics
+from mirror_sync.observe.metrics.ledger import Ledger
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.state.locks import kept_checkpoint
 from tests.standin import Hub
 from tests.stores.scripted import Answer, scripted
 from tests.test_catalogue_runs import mirror, upstream

@@ -17,11 +17,11 @@ from filelock import FileLock
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.bootstrap.knowledge import known_of
 from mirror_sync.config.load import load
-from mirror_sync.domain.catalogue import Day
-from mirror_sync.domain.events import CatalogueFailed, CataloguePublished, Event, RunFinished
+from mirror_sync.domain.catalogue.rows import Day
+from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished, Event, RunFinished
 from mirror_sync.errors import UsageError
-from mirror_sync.observers.history import History
-from mirror_sync.observers.metrics import Metrics
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.state.history import History
 from tests.servers.bucket import S3Server
 from tests.standin import Hub, faults
 from tests.stores.scripted import Answer, Asked, scripted

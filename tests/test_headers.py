@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.notices import HookPost, Shape
+from mirror_sync.domain.outcome.notices import HookPost, Shape
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.observers.posting import posted
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.transport import Transport
-from mirror_sync.sources.webhooks import Webhooks
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.observe.notify.posting import posted
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.hub.webhooks import Webhooks
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.bucket import S3Server
 from tests.servers.counting import Counting, counting
 from tests.sources.reading import TINY, fetched, fill_hub, published

@@ -7,8 +7,8 @@ from threading import Event, Thread
 
 import pytest
 
-from mirror_sync.bootstrap.locks import acquired, locks_of
 from mirror_sync.errors import Interrupted
+from mirror_sync.state.locks import acquired, locks_of
 
 PATIENCE = 30.0  # seconds
 

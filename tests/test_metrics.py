@@ -12,13 +12,13 @@ import pytest
 
 from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
-from mirror_sync.domain.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
+from mirror_sync.domain.outcome.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.history import History
-from mirror_sync.observers.ledger import JobOutcome, Ledger
-from mirror_sync.observers.metrics import Metrics
-from mirror_sync.observers.readings import Due, Readings
+from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.observe.metrics.readings import Due, Readings
+from mirror_sync.state.history import History
 from tests.standin import LFS, Hub, faults
 
 CARD = b"---\nlicense: mit\n---\n"

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreError
-from mirror_sync.front.nginx_bucket import _resolvers
-from mirror_sync.front.workers import Workers, drop_foreign
-from mirror_sync.inventory.tries import write_tries
-from mirror_sync.observers.history_file import copied
+from mirror_sync.front.nginx.nginx_bucket import _resolvers
+from mirror_sync.front.nginx.workers import Workers, drop_foreign
 from mirror_sync.owners import is_there, reading_uri, refuse_links
-from mirror_sync.stores.directory_store import DirectoryStore, _expect_end
-from mirror_sync.stores.file_system import Folders
-from mirror_sync.stores.staging import Staging
+from mirror_sync.state.history_file import copied
+from mirror_sync.state.tries import write_tries
+from mirror_sync.stores.directory.directory_store import DirectoryStore, _expect_end
+from mirror_sync.stores.directory.file_system import Folders
+from mirror_sync.stores.directory.staging import Staging
 from tests.stores.places import in_child
 from tests.unprivileged import NOBODY, become_nobody, forget_errors, give_to_nobody
 

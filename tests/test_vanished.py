@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.events import Care
-from mirror_sync.domain.report import RepoOutcome
+from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.errors import Vanished
 from tests.cli.program import CONFIG, Program
 from tests.test_catalogue_runs import mirror, site, upstream

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, HubTimeouts, HubUpstream
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
-from mirror_sync.domain.events import Observer
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
-from mirror_sync.ports import Source, Store
-from mirror_sync.sources.budget import Budgets
-from mirror_sync.sources.failover import FailoverSource
+from mirror_sync.ports.source import Source
+from mirror_sync.ports.store import Store
+from mirror_sync.sources.hub.budget import Budgets
+from mirror_sync.sources.wrappers.failover import FailoverSource
 
 if TYPE_CHECKING:
-    from mirror_sync.sources.network import Timeouts
-    from mirror_sync.sources.webhooks import Webhooks
+    from mirror_sync.sources.http.network import Timeouts
+    from mirror_sync.sources.hub.webhooks import Webhooks
 
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
 
@@ -39,10 +40,10 @@ def open_store(
     `learn` is told the keys that boto3 finds and renews by itself.
     """
     if isinstance(target, DirectoryTarget):
-        from mirror_sync.stores.directory_store import DirectoryStore
+        from mirror_sync.stores.directory.directory_store import DirectoryStore
 
         return DirectoryStore(target.root)
-    from mirror_sync.stores.s3 import S3Options, S3Store
+    from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 
     options = S3Options(
         endpoint_url=target.endpoint_url,
@@ -63,11 +64,11 @@ def open_store(
 def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
     """The adapter for an upstream's settings, without limits and repetitions. It connects at its first call."""
     if isinstance(upstream, DirectoryUpstream):
-        from mirror_sync.sources.folders import DirectorySource
+        from mirror_sync.sources.directory.folders import DirectorySource
 
         return DirectorySource(upstream.root)
-    from mirror_sync.sources.hub import HubSource
-    from mirror_sync.sources.transport import Transport
+    from mirror_sync.sources.http.transport import Transport
+    from mirror_sync.sources.hub.hub_source import HubSource
 
     transport = Transport(timeouts=_timeouts(upstream.timeouts), connections=connections)
     return FailoverSource(
@@ -87,14 +88,14 @@ def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, 
 
 def open_webhooks(upstream: HubUpstream) -> Webhooks:
     """The webhooks of the account that an upstream's token belongs to, at its first endpoint."""
-    from mirror_sync.sources.webhooks import Webhooks
+    from mirror_sync.sources.hub.webhooks import Webhooks
 
     first = upstream.endpoints[0]
     return Webhooks(first, upstream.token_for(first) or "", _timeouts(upstream.timeouts))
 
 
 def _timeouts(limits: HubTimeouts) -> Timeouts:
-    from mirror_sync.sources.network import Timeouts
+    from mirror_sync.sources.http.network import Timeouts
 
     return Timeouts(
         connect=limits.connect,

@@ -12,29 +12,29 @@ from pathlib import Path
 
 from mirror_sync.bootstrap.adapters import connections_of, open_source, open_store
 from mirror_sync.bootstrap.fingerprints import fingerprints_of
-from mirror_sync.bootstrap.locks import acquired, locks_of
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.settings import Target as TargetSettings
 from mirror_sync.config.settings import Upstream as UpstreamSettings
-from mirror_sync.config.target_identity import place_of
-from mirror_sync.domain.bandwidth import Bandwidth, Portion
-from mirror_sync.domain.events import Observer
 from mirror_sync.domain.freshness import LastCheck
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Observer
+from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoReport
 from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
-from mirror_sync.ports import Source
-from mirror_sync.sources.budget import Budgets, BudgetWait
-from mirror_sync.sources.limits import JobLimits, Limits
-from mirror_sync.sources.pacing import Timing
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.stores.content_index import SqliteIndex
-from mirror_sync.stores.notes import SqliteNotes
-from mirror_sync.stores.read_cache import SqliteReadCache
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.hub.budget import Budgets, BudgetWait
+from mirror_sync.sources.wrappers.limits import JobLimits, Limits
+from mirror_sync.sources.wrappers.pacing import Timing
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.state.content_index import SqliteIndex
+from mirror_sync.state.locks import acquired, locks_of
+from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.upload_notes import SqliteNotes
 
 
 class Assembly:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import structlog
 
 from mirror_sync.bootstrap.knowledge import known_of
-from mirror_sync.bootstrap.locks import acquired, locks_of
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
-from mirror_sync.config.target_identity import place_of
-from mirror_sync.domain.events import CatalogueFailed, CataloguePublished, Observer
+from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished, Observer
 from mirror_sync.engine.context import Target
 from mirror_sync.errors import Interrupted, MirrorError
-from mirror_sync.observers.history import History
 from mirror_sync.owners import cause
+from mirror_sync.state.history import History
+from mirror_sync.state.locks import acquired, locks_of
 
 _log = structlog.get_logger("mirror_sync.bootstrap")
 
@@ -52,7 +52,8 @@ class Catalogues:
         except MirrorError as error:
             self._tell(CatalogueFailed(target.name, error.code, str(error)))
         except OSError as error:
-            self._tell(CatalogueFailed(target.name, "os", f"{error.filename or self._settings.state_dir}: {cause(error)}"))
+            place = error.filename or self._settings.state_dir
+            self._tell(CatalogueFailed(target.name, "os", f"{place}: {cause(error)}"))
         except Exception as error:  # a fault of ours in a page must not fail what is mirrored
             self._tell(CatalogueFailed(target.name, "internal", f"internal error: {type(error).__name__}: {error}"))
             _log.debug("internal-error", target=target.name, exc_info=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
-from mirror_sync.config.target_identity import place_of
 
 
 def places_of(settings: Settings) -> dict[str, str]:

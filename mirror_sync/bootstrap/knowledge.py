@@ -15,22 +15,22 @@ from filelock import FileLock
 
 from mirror_sync.bootstrap.fingerprints import places_of
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import CatalogueSettings, HubUpstream, Settings
-from mirror_sync.config.target_identity import place_of
-from mirror_sync.domain.catalogue import Day, Overview, ShownJob
-from mirror_sync.domain.events import Care
-from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
+from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
 from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.inventory.next_runs import JobLine
-from mirror_sync.inventory.pauses import Pauses
-from mirror_sync.observers.history import RUNS_KEPT, History
-from mirror_sync.observers.records import RunRecord, RunState, Size
-from mirror_sync.observers.traffic_file import kept_days, kept_unusual
 from mirror_sync.owners import PRIVATE, write_anew
+from mirror_sync.state.history import RUNS_KEPT, History
+from mirror_sync.state.pauses import Pauses
+from mirror_sync.state.records import RunRecord, RunState, Size
+from mirror_sync.state.traffic_file import kept_days, kept_unusual
 
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")

@@ -18,42 +18,42 @@ from mirror_sync.bootstrap.adapters import open_store
 from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.bootstrap.catalogues import Catalogues
 from mirror_sync.bootstrap.fingerprints import fingerprints_of, places_of
-from mirror_sync.bootstrap.locks import kept_checkpoint
 from mirror_sync.catalogue.publication import PublishResult
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
-from mirror_sync.config.target_identity import place_of
-from mirror_sync.domain.difference import Difference
-from mirror_sync.domain.events import Care, Event, Observer, Tended, tell_all
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.content.difference import Difference
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.nearest import did_you_mean
-from mirror_sync.domain.notices import Alarm, Hooks
+from mirror_sync.domain.outcome.events import Care, Event, Observer, Tended, tell_all
+from mirror_sync.domain.outcome.notices import Alarm, Hooks
+from mirror_sync.domain.outcome.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
+from mirror_sync.domain.outcome.traffic import Traffic, TrafficReport
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.report import PlanReport, PruneReport, RepoStatus, RunReport, VerifyReport
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.domain.traffic import Traffic, TrafficReport
-from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.engine.compare_snapshots import difference
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.engine.published_names import published_as
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.stopping import Until
-from mirror_sync.engine.sweep import sweep_uploads
+from mirror_sync.engine.upkeep.compare_snapshots import difference
+from mirror_sync.engine.upkeep.prune import Prune
+from mirror_sync.engine.upkeep.sweep import sweep_uploads
+from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.engine.vanished import is_emptied
-from mirror_sync.engine.verify import Scope, Verification
 from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable, UsageError, Vanished
-from mirror_sync.front.access_log import count_hits, lines_of
-from mirror_sync.observers.history import RUNS_KEPT, History
-from mirror_sync.observers.hook_delivery import HookDelivery
-from mirror_sync.observers.news import News
-from mirror_sync.observers.ranked import still_meant
-from mirror_sync.observers.records import RunRecord
-from mirror_sync.observers.state_notices import Notices
-from mirror_sync.observers.traffic_file import keep_traffic, told_before
+from mirror_sync.front.hub.access_log import count_hits, lines_of
+from mirror_sync.inventory.ranked import still_meant
+from mirror_sync.observe.notify.hook_delivery import HookDelivery
+from mirror_sync.observe.notify.news import News
+from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.owners import is_there
-from mirror_sync.ports import Store
+from mirror_sync.ports.store import Store
+from mirror_sync.state.history import RUNS_KEPT, History
+from mirror_sync.state.locks import kept_checkpoint
+from mirror_sync.state.records import RunRecord
+from mirror_sync.state.traffic_file import keep_traffic, told_before
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))

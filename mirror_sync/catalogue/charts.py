@@ -11,7 +11,7 @@ from datetime import date
 from math import ceil, log10
 
 from mirror_sync.catalogue.formats import size
-from mirror_sync.domain.catalogue import Day
+from mirror_sync.domain.catalogue.rows import Day
 
 WIDTH, HEIGHT = 520, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 10, 24

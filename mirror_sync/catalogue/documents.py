@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
-from mirror_sync.domain import catalogue
-from mirror_sync.domain.catalogue import Overview, ShownJob
+from mirror_sync.domain.catalogue import rows
+from mirror_sync.domain.catalogue.rows import Overview, ShownJob
+from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.outcome.repo_line import RepoLine
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.repo_line import RepoLine
-from mirror_sync.domain.selection import LeftOut
 
 FORMAT = 1
 _NEVER = "0001-01-01 00:00:00 +0000"  # how tunasync writes a time that is none: Go's zero
@@ -68,7 +68,7 @@ def status(
             "repos": [_line(line, left) for line in lines],
         }
     )
-    return status(known, overview, (), unused, left) if lines and len(made) > catalogue.LARGEST else made
+    return status(known, overview, (), unused, left) if lines and len(made) > rows.LARGEST else made
 
 
 def tunasync(known: LocalKnowledge, lines: Iterable[RepoLine]) -> bytes:

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 
 from mirror_sync.catalogue.formats import in_url
-from mirror_sync.domain.catalogue import RepoPage
+from mirror_sync.domain.catalogue.rows import RepoPage
 from mirror_sync.domain.repo import Kind
 
 PLACEHOLDER = "https://MIRROR-ADDRESS"

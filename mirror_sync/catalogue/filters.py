@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mirror_sync.catalogue.formats import count
 from mirror_sync.catalogue.texts import TEXTS, plain
-from mirror_sync.domain.catalogue import RepoRow
+from mirror_sync.domain.catalogue.rows import RepoRow
 
 _CHOICES = 200  # of a filter, at most
 _SIZES = ("s", "m", "l", "xl")  # `search.js` knows their bounds

@@ -13,18 +13,19 @@ from itertools import islice
 from typing import Any
 
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue import FILES_SHOWN, REASON, ShownFile, ShownSnapshot
+from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownSnapshot
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.refs import Refs, name_fault
+from mirror_sync.domain.content.selection import LeftOut, Selection
+from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.policy import terms_from_card
-from mirror_sync.domain.refs import Refs, name_fault
+from mirror_sync.domain.policy.licences import terms_from_card
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.selection import LeftOut, Selection
-from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import MAX_DOCUMENT, ReadCache, Stat, Store, read_document, read_refs_json
+from mirror_sync.ports.memory import ReadCache
+from mirror_sync.ports.store import MAX_DOCUMENT, Stat, Store, read_document, read_refs_json
 
 _FORMAT = "3"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from mirror_sync.domain.catalogue import Day, Overview, ShownJob
+from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten

@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mirror_sync.domain import catalogue
+from mirror_sync.domain.catalogue import rows
+from mirror_sync.domain.content.keys import SITE, site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.keys import SITE, site_key
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import KeyMissing, StoreError
-from mirror_sync.ports import ReadCache, Stat, Store, read_all
+from mirror_sync.ports.memory import ReadCache
+from mirror_sync.ports.store import Stat, Store, read_all
 
 _PAGES = tuple(map(site_key, ("list/", "models/", "datasets/", "mirrorz.json")))
 _ASSETS = site_key("assets/")
@@ -44,10 +45,10 @@ class ObjectWriter:
     def read(self, key: str) -> bytes | None:
         """None when it was not there, is no more, or is larger than what is written here."""
         stat = self._stored.get(key)
-        if stat is None or stat.size > catalogue.LARGEST:
+        if stat is None or stat.size > rows.LARGEST:
             return None
         with suppress(KeyMissing):
-            return read_all(self._publish_run.store, key, catalogue.LARGEST)
+            return read_all(self._publish_run.store, key, rows.LARGEST)
         return None
 
     def has(self, key: str) -> bool:
@@ -106,10 +107,10 @@ class ObjectWriter:
             return False
         if stat.md5 == _md5(body):
             return True
-        if stat.size > catalogue.LARGEST:
+        if stat.size > rows.LARGEST:
             return False
         with suppress(KeyMissing):  # no MD5, or that of an encrypted object, which is none of its bytes
-            return read_all(self._publish_run.store, stat.key, catalogue.LARGEST) == body
+            return read_all(self._publish_run.store, stat.key, rows.LARGEST) == body
         return False
 
     def _is_remembered(self, stat: Stat, version: str) -> bool:

@@ -19,7 +19,7 @@ from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
 from mirror_sync.catalogue.download_commands import PLACEHOLDER, commands, resolved
 from mirror_sync.catalogue.filters import filters
-from mirror_sync.domain.catalogue import (
+from mirror_sync.domain.catalogue.rows import (
     ROWS_PER_PAGE,
     JobEntryView,
     Lack,
@@ -30,9 +30,9 @@ from mirror_sync.domain.catalogue import (
     ShownJob,
     page_key,
 )
-from mirror_sync.domain.keys import SITE
+from mirror_sync.domain.content.keys import SITE
+from mirror_sync.domain.outcome.repo_line import RepoState
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.repo_line import RepoState
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _UP = "@up/"  # stands for that way

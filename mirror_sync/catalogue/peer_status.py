@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from mirror_sync.catalogue.documents import FORMAT
 from mirror_sync.catalogue.local_knowledge import KnownJob
 from mirror_sync.domain import bounds
-from mirror_sync.domain.catalogue import REASON, ShownJob
+from mirror_sync.domain.catalogue.rows import REASON, ShownJob
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 
 _T = TypeVar("_T")

@@ -20,16 +20,16 @@ from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.view import View, row_of
-from mirror_sync.domain import published_lists
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue import REASON, ListPage, RepoPage, RepoRow, cut_list, page_key
+from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue.rows import REASON, ListPage, RepoPage, RepoRow, cut_list, page_key
+from mirror_sync.domain.content.keys import HUB, repo_of, site_key
+from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import HUB, repo_of, site_key
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.repo_line import RepoLine, RepoState
-from mirror_sync.domain.selection import LeftOut
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
-from mirror_sync.ports import Stat
+from mirror_sync.ports.store import Stat
 
 _AT_ONCE = 8  # small objects, each a request
 _BATCHES = 256

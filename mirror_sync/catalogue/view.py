@@ -9,10 +9,19 @@ from statistics import median
 
 from mirror_sync.catalogue.gather import RepoFacts
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
-from mirror_sync.domain.catalogue import GAPS_SHOWN, JobEntryView, Lack, Lag, Overview, RepoPage, RepoRow, ShownSnapshot
-from mirror_sync.domain.gone import PRIVATE
+from mirror_sync.domain.catalogue.rows import (
+    GAPS_SHOWN,
+    JobEntryView,
+    Lack,
+    Lag,
+    Overview,
+    RepoPage,
+    RepoRow,
+    ShownSnapshot,
+)
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 
 _RECENT = 12  # repos
 _WORST = {state: number for number, state in enumerate(RepoState)}

@@ -11,7 +11,7 @@ from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.tables import TextLayout
-from mirror_sync.domain.report import RunReport
+from mirror_sync.domain.outcome.report import RunReport
 
 app = typer.Typer(
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",

@@ -12,14 +12,14 @@ from mirror_sync.bootstrap import Mirror, places_of
 from mirror_sync.cli.found import PublishedFinder
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.status import EVERYTHING, LineFilter, history_text, status_document, status_text
-from mirror_sync.domain.job import Job, denials
+from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
-from mirror_sync.inventory.pauses import Pauses
-from mirror_sync.inventory.tries import read_tries
-from mirror_sync.observers.history import RUNS_KEPT
+from mirror_sync.state.history import RUNS_KEPT
+from mirror_sync.state.pauses import Pauses
+from mirror_sync.state.tries import read_tries
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings

@@ -99,7 +99,7 @@ def worker(
     machine. SIGTERM ends it cleanly: another worker goes on with what it had begun.
     """
     from mirror_sync.bootstrap import Mirror
-    from mirror_sync.observers.event_log import EventLog
+    from mirror_sync.observe.log.event_log import EventLog
 
     invocation.start_log()
     learn = invocation.redaction.rotate
@@ -137,10 +137,10 @@ def show(invocation: Invocation) -> None:
 def _run_by_schedule(invocation: Invocation) -> None:
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
-    from mirror_sync.observers.event_log import EventLog
-    from mirror_sync.observers.metrics import Metrics
-    from mirror_sync.observers.plain_progress import PlainProgress
-    from mirror_sync.observers.tally import Tally
+    from mirror_sync.observe.log.event_log import EventLog
+    from mirror_sync.observe.metrics.metrics import Metrics
+    from mirror_sync.observe.progress.plain_progress import PlainProgress
+    from mirror_sync.observe.tally import Tally
 
     invocation.start_log()
     tally, log = Tally(), EventLog()

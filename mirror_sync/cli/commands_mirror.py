@@ -14,7 +14,7 @@ from mirror_sync.cli.completion import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
-from mirror_sync.domain.repo_line import RepoState
+from mirror_sync.domain.outcome.repo_line import RepoState
 
 
 @app.command()
@@ -25,7 +25,7 @@ def check(
 ) -> None:
     """Check jobs.yaml: every fault with its place."""
     if schema:
-        from mirror_sync.config.schema import json_schema
+        from mirror_sync.config.keys.schema import json_schema
 
         invocation.print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
@@ -213,7 +213,7 @@ def site(
     Every run publishes what has changed of it; this compares each page with what is there, and puts those that differ.
     """
     from mirror_sync.cli.fronts import chosen
-    from mirror_sync.observers.figures import counted
+    from mirror_sync.observe.figures import counted
 
     with invocation.mirror("publishing the catalogue") as mirror:
         name = chosen(mirror.settings, target, how="by its name")

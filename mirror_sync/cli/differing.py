@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mirror_sync.cli.reports import SHORT
 from mirror_sync.cli.tables import Row, TextLayout
-from mirror_sync.domain.difference import ChangeKind, Difference, FileChange
+from mirror_sync.domain.content.difference import ChangeKind, Difference, FileChange
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError
-from mirror_sync.observers.figures import counted, in_bytes
+from mirror_sync.observe.figures import counted, in_bytes
 
 
 def repo_of(text: str) -> Repo:

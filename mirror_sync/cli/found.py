@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.inventory.inventory import Inventory, unread, with_found
-from mirror_sync.observers.figures import counted
-from mirror_sync.ports import Store
+from mirror_sync.observe.figures import counted
+from mirror_sync.ports.store import Store
 
 _KEPT = 60.0  # seconds
 _AT_ONCE = 16  # small documents, each a request

@@ -11,7 +11,7 @@ from mirror_sync.owners import is_there
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import FrontSettings, S3Target, Settings, Target
-    from mirror_sync.front.nginx import NginxOptions, S3Bucket
+    from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
 
 
 def serve_target(
@@ -23,11 +23,11 @@ def serve_target(
     """
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import DirectoryTarget
-    from mirror_sync.domain.keys import HUB
-    from mirror_sync.front.access_log import LogFile, Logged
-    from mirror_sync.front.asgi import ServeOptions, always, make_app
-    from mirror_sync.front.cors import Cors
-    from mirror_sync.front.serve import serve
+    from mirror_sync.domain.content.keys import HUB
+    from mirror_sync.front.hub.access_log import LogFile, Logged
+    from mirror_sync.front.hub.cors import Cors
+    from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
+    from mirror_sync.front.serve.uvicorn_server import serve
 
     invocation.start_log()
     settings = invocation.settings()
@@ -50,7 +50,7 @@ def serve_target(
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
     """Write the files for a target's nginx, and say how to start it."""
-    from mirror_sync.front.nginx import write_nginx
+    from mirror_sync.front.nginx.nginx_files import write_nginx
 
     invocation.start_log()
     settings = invocation.settings()
@@ -64,8 +64,8 @@ def write_for_nginx(invocation: Invocation, target: str | None, directory: Path)
 
 def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
     from mirror_sync.config.settings import DirectoryTarget
-    from mirror_sync.front.cors import Cors
-    from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
+    from mirror_sync.front.hub.cors import Cors
+    from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
 
     front = settings.front
     bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
@@ -83,7 +83,7 @@ def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
 
 
 def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:
-    from mirror_sync.front.nginx import S3Bucket
+    from mirror_sync.front.nginx.nginx_files import S3Bucket
 
     signed = front.bucket == "private"
     if signed and not (target.access_key and target.secret_key):

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.tables import TextLayout
-from mirror_sync.observers.log import Format, LineWriter, LogStyle, in_color, start_log
-from mirror_sync.observers.redaction import Redaction, json_shown, lines_shown
-from mirror_sync.observers.tally import Tally
+from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
+from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
+from mirror_sync.observe.tally import Tally
 from mirror_sync.owners import become_owner
 
 if TYPE_CHECKING:
     from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import Settings
-    from mirror_sync.domain.events import Observer
+    from mirror_sync.domain.outcome.events import Observer
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
@@ -124,8 +124,8 @@ class Invocation:
         return _size().lines
 
     def _log(self) -> Observer:
-        from mirror_sync.observers.event_log import EventLog
-        from mirror_sync.observers.terminal import TerminalLog
+        from mirror_sync.observe.log.event_log import EventLog
+        from mirror_sync.observe.log.terminal import TerminalLog
 
         options = self.options
         if not self._watched or options.log_format is not Format.AUTO or options.loudness or options.debug:
@@ -135,10 +135,10 @@ class Invocation:
 
     def _progress(self, tally: Tally, doing: str) -> AbstractContextManager[object]:
         if self._watched:
-            from mirror_sync.observers.progress import LOOKING, LiveProgress
+            from mirror_sync.observe.progress.live_progress import LOOKING, LiveProgress
 
             return LiveProgress(tally, self.lines, doing=doing or LOOKING)
-        from mirror_sync.observers.plain_progress import PlainProgress
+        from mirror_sync.observe.progress.plain_progress import PlainProgress
 
         return PlainProgress(tally)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
+from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = (("MB", 1000**2), ("MiB", 1024**2), ("KB", 1000), ("KiB", 1024), ("B", 1))

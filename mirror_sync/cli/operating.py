@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.config.time_values import interval
+from mirror_sync.config.keys.time_values import interval
 from mirror_sync.daemon.control import ask_daemon
 from mirror_sync.daemon.requests import words
-from mirror_sync.domain.report import RunReport
+from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.errors import UsageError
-from mirror_sync.inventory.pauses import Pauses, pause_lines
 from mirror_sync.owners import hindrance
+from mirror_sync.state.pauses import Pauses, pause_lines
 
 if TYPE_CHECKING:
     from mirror_sync.bootstrap import Mirror

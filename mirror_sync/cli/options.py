@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mirror_sync.cli.invocation import Invocation, Options
-from mirror_sync.observers.log import Format
+from mirror_sync.observe.log.log import Format
 
 ConfigOption = Annotated[
     Path | None,

@@ -9,12 +9,12 @@ from typing import TypeVar
 from mirror_sync.cli.differing import repo_of
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Row, TextLayout
-from mirror_sync.config import quantities, time_values
 from mirror_sync.config.findings import quoted
-from mirror_sync.domain.report import BlobFault, VerifyReport
-from mirror_sync.engine.verify import Scope
+from mirror_sync.config.keys import quantities, time_values
+from mirror_sync.domain.outcome.report import BlobFault, VerifyReport
+from mirror_sync.engine.upkeep.verify import Scope
 from mirror_sync.errors import UsageError, Vanished
-from mirror_sync.observers.figures import counted, in_bytes
+from mirror_sync.observe.figures import counted, in_bytes
 
 _THEN = (
     "is the target mounted, and is its url right? A sync publishes again what jobs.yaml names; take out of it what is "

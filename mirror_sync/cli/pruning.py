@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
-from mirror_sync.domain.report import PrunedRepo, PruneReport
-from mirror_sync.observers.figures import counted, in_bytes
+from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
+from mirror_sync.observe.figures import counted, in_bytes
 
 _NAMED = 10  # commits of a repo that are listed
 

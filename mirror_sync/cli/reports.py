@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.cli.limits_text import ration_lines
 from mirror_sync.cli.tables import Row, TextLayout
-from mirror_sync.domain.cost import UpstreamCost
-from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import (
+from mirror_sync.domain.outcome.cost import UpstreamCost
+from mirror_sync.domain.outcome.report import (
     WORST_FIRST,
     PlanReport,
     RepoOutcome,
@@ -23,8 +22,9 @@ from mirror_sync.domain.report import (
     TargetPlan,
     worst_first,
 )
+from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import Unreachable
-from mirror_sync.observers.figures import counted, in_bytes, in_time
+from mirror_sync.observe.figures import counted, in_bytes, in_time
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings

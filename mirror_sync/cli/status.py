@@ -10,13 +10,13 @@ from typing import Any
 
 from mirror_sync.cli.reports import SHORT, spoken_repo
 from mirror_sync.cli.tables import Row, TextLayout
-from mirror_sync.domain.events import Care
-from mirror_sync.domain.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.inventory.next_runs import JobLine
-from mirror_sync.observers.figures import age, counted, in_bytes, in_time
-from mirror_sync.observers.records import ChangeRecord, RunRecord, RunState
+from mirror_sync.observe.figures import age, counted, in_bytes, in_time
+from mirror_sync.state.records import ChangeRecord, RunRecord, RunState
 
 _HEADER = ("STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST RUN", "NEXT RUN", "JOB", "REPO")
 _DISPENSABLE = ("FILES", "BYTES", "LAST RUN", "COMMIT", "JOB", "NEXT RUN", "AGE")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from mirror_sync.cli.reports import SHORT
 from mirror_sync.cli.tables import Row, TextLayout
-from mirror_sync.domain.traffic import COLD, FAR_ABOVE, Oddity, TrafficReport
-from mirror_sync.observers.figures import counted, in_bytes
+from mirror_sync.domain.outcome.traffic import COLD, FAR_ABOVE, Oddity, TrafficReport
+from mirror_sync.observe.figures import counted, in_bytes
 
 _SAID = {
     Oddity.SURGE: f"reads over {FAR_ABOVE} times its usual",

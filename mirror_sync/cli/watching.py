@@ -13,7 +13,7 @@ import typer.core
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.errors import UsageError
-from mirror_sync.observers.redaction import lines_shown
+from mirror_sync.observe.redaction import lines_shown
 
 OPTION = "--watch"
 EVERY = "2"  # seconds, where the option does not say

@@ -10,7 +10,7 @@ from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import UsageError
-from mirror_sync.observers.figures import counted
+from mirror_sync.observe.figures import counted
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import HubUpstream, Settings

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
 from mirror_sync.cluster.messages import Answer, Claim, EventTold, Lookup, Message, Question
-from mirror_sync.domain.events import BytesFetched, Event
+from mirror_sync.domain.outcome.events import BytesFetched, Event
 from mirror_sync.errors import Interrupted
 
 _PATIENCE = 30.0  # seconds for an answer

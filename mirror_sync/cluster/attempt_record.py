@@ -25,7 +25,7 @@ from mirror_sync.cluster.messages import (
     TakenUp,
 )
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.events import (
+from mirror_sync.domain.outcome.events import (
     BytesFetched,
     Event,
     FileFinished,
@@ -35,10 +35,10 @@ from mirror_sync.domain.events import (
     RepoPlanned,
     Retrying,
 )
-from mirror_sync.domain.report import RepoReport
+from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.file_read import ByteCount
-from mirror_sync.engine.sync import interrupted_report
+from mirror_sync.engine.sync.repo_sync import interrupted_report
+from mirror_sync.engine.transfer.file_read import ByteCount
 from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import StoreError
 

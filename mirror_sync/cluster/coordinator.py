@@ -16,7 +16,7 @@ from mirror_sync.cluster.attempt_record import AttemptRecord
 from mirror_sync.cluster.dask_library import resource
 from mirror_sync.cluster.link import Crowd, Link, WorkersDied
 from mirror_sync.cluster.messages import Deal, Dispatch, Envelope, GivenBack, Refused
-from mirror_sync.domain.report import RepoReport
+from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.engine import learn_index
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.work import WorkItem

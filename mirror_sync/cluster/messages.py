@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.events import Event
+from mirror_sync.domain.outcome.events import Event
 from mirror_sync.engine.work import WorkItem
-from mirror_sync.ports import UploadNote
+from mirror_sync.ports.memory import UploadNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was read or published of a small object of the target, as `ports.Looks` has it."""
+    """What was read or published of a small object of the target, as `ports.ReadCache` has it."""
 
     name: str
     version: str

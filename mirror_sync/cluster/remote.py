@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from mirror_sync.cluster.attempt import Attempt
 from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released, Remembered
+from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.manifest import Content
-from mirror_sync.engine.published_view import PublishedView
 from mirror_sync.engine.single_flight import SingleFlight, StoredContent
-from mirror_sync.engine.sync import JobRun
+from mirror_sync.engine.sync.published_view import PublishedView
+from mirror_sync.engine.sync.repo_sync import JobRun
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports import UploadNote
+from mirror_sync.ports.memory import UploadNote
 
 _AT_ONCE = 500  # git ids in one question
 _WORTH = 8 * 1024 * 1024  # bytes; for a smaller content two workers may be on the way at once
@@ -106,7 +106,7 @@ class RemoteIndex:
 
 
 class RemoteReadCache:
-    """Implements `ports.Looks` by those of the coordinator, who looks at the repo in the next run."""
+    """Implements `ports.ReadCache` by those of the coordinator, who looks at the repo in the next run."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt

@@ -15,7 +15,7 @@ from distributed import Status, Worker, WorkerPlugin, get_worker
 from mirror_sync.cluster.dask_library import quieten, resource
 from mirror_sync.cluster.messages import Deal, Dispatch, Envelope, decode, encode
 from mirror_sync.cluster.workplace import Workplace
-from mirror_sync.domain.events import Event
+from mirror_sync.domain.outcome.events import Event
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import ClusterError
 

@@ -14,12 +14,12 @@ import structlog
 from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, GivenBack, Message, Refused, TakenUp
 from mirror_sync.cluster.remote import remote_job_run
-from mirror_sync.domain.events import Called, Event, Retrying
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.report import RepoOutcome, RepoReport
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Called, Event, Retrying
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.run import open_job_run
-from mirror_sync.engine.sync import JobRun, run_work_item
+from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.errors import Interrupted
 
 Send = Callable[[str, Envelope], None]  # to the coordinator of this name

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config import checks, credentials, exposure, resolve, target_identity, wording
-from mirror_sync.config.base_model import Keys
-from mirror_sync.config.document import YamlDocument, read
+from mirror_sync.config import resolve
+from mirror_sync.config.checks import credentials, cross_checks, exposure, target_identity
 from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, spoken
-from mirror_sync.config.model import File
+from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.model import File
 from mirror_sync.config.settings import Settings
-from mirror_sync.config.variables import Expansion
+from mirror_sync.config.yaml import wording
+from mirror_sync.config.yaml.document import YamlDocument, read
+from mirror_sync.config.yaml.variables import Expansion
 from mirror_sync.errors import ConfigError, Fault
 
 _LONGEST = 600  # characters of a message
@@ -32,18 +34,18 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
     found = document.faults
     found.extend(expansion.faults)
-    file, draft = _validate(tree, found), checks.Draft.of(tree)
+    file, draft = _validate(tree, found), cross_checks.Draft.of(tree)
     found.extend(credentials.faults(tree))
     found.extend(tokens.faults)
-    found.extend(checks.faults(draft))
+    found.extend(cross_checks.faults(draft))
     found.extend(target_identity.faults(tree, base))
     if file is None or len(found):
         wrong = {finding.trail for finding in found}
-        odd = (doubt for doubt in checks.license_doubts(draft) if doubt.trail not in wrong)
+        odd = (doubt for doubt in cross_checks.license_doubts(draft) if doubt.trail not in wrong)
         raise ConfigError(_faults(found, document, secrets), _faults(odd, document, secrets))
     settings = _settings(file, draft, path.absolute(), tokens.tokens)
     doubts = [
-        *checks.warnings(file, draft),
+        *cross_checks.warnings(file, draft),
         *target_identity.doubts(tree, base),
         *target_identity.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
@@ -66,7 +68,7 @@ def _validate(tree: dict[str, object], found: Findings) -> File | None:
     return file
 
 
-def _settings(file: File, draft: checks.Draft, path: Path, tokens: Mapping[Trail, str]) -> Settings:
+def _settings(file: File, draft: cross_checks.Draft, path: Path, tokens: Mapping[Trail, str]) -> Settings:
     """The settings of a file without faults, secrets and warnings left to be added."""
     base = path.parent
     upstreams = {name: resolve.upstream(name, entry, base, tokens) for name, entry in file.upstreams.items()}

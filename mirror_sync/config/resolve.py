@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from mirror_sync.config.address_values import Listen
-from mirror_sync.config.catalogue_entry import CatalogueEntry
-from mirror_sync.config.endpoints import (
+from mirror_sync.config.findings import Trail
+from mirror_sync.config.keys.address_values import Listen
+from mirror_sync.config.keys.catalogue_entry import CatalogueEntry
+from mirror_sync.config.keys.endpoints import (
     BucketEntry,
     DirectoryEntry,
     EndpointEntry,
@@ -21,12 +22,11 @@ from mirror_sync.config.endpoints import (
     HubEntry,
     TimeoutsEntry,
 )
-from mirror_sync.config.engines import WAIT, EngineEntry
-from mirror_sync.config.findings import Trail
-from mirror_sync.config.hooks import CommandEntry, OnEntry, PostEntry
-from mirror_sync.config.limit_entries import BandwidthEntry
-from mirror_sync.config.maintenance import MaintenanceEntry, PruneEntry
-from mirror_sync.config.model import (
+from mirror_sync.config.keys.engines import WAIT, EngineEntry
+from mirror_sync.config.keys.hooks import CommandEntry, OnEntry, PostEntry
+from mirror_sync.config.keys.limit_entries import BandwidthEntry
+from mirror_sync.config.keys.maintenance import MaintenanceEntry, PruneEntry
+from mirror_sync.config.keys.model import (
     CronEntry,
     DefaultsEntry,
     EveryEntry,
@@ -50,16 +50,16 @@ from mirror_sync.config.settings import (
     Target,
     Upstream,
 )
-from mirror_sync.domain.bandwidth import Bandwidth
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.guard import Guard
-from mirror_sync.domain.hours import Hours
-from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.notices import Hook, HookCommand, HookPost, Hooks, StateChange
-from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.bandwidth import Bandwidth
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.outcome.notices import Hook, HookCommand, HookPost, Hooks, StateChange
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern
-from mirror_sync.domain.retention import Retention
-from mirror_sync.domain.selection import Selection
 
 Value = TypeVar("Value")
 

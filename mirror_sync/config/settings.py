@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from mirror_sync.domain.bandwidth import Bandwidth
-from mirror_sync.domain.events import Care
-from mirror_sync.domain.job import Cron, Job
-from mirror_sync.domain.notices import Hooks
+from mirror_sync.domain.job.bandwidth import Bandwidth
+from mirror_sync.domain.job.job import Cron, Job
+from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.notices import Hooks
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import Fault
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mirror_sync.observers.ledger import MetricsSnapshot
-from mirror_sync.observers.readings import Due
+from mirror_sync.observe.metrics.ledger import MetricsSnapshot
+from mirror_sync.observe.metrics.readings import Due
 
 BEAT = 5.0  # seconds between two signs of life of the scheduler
 LONGEST = 30.0  # seconds without one after which it is taken for dead

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mirror_sync.daemon.health import Pulse, Readiness
-from mirror_sync.front.serve import serving
+from mirror_sync.front.serve.uvicorn_server import serving
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import HttpSettings

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RepoStatus
-from mirror_sync.observers.records import RunRecord
+from mirror_sync.state.records import RunRecord
 
 
 class Slot(NamedTuple):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import structlog
 
+from mirror_sync.domain.outcome.report import DOUBTFUL, RepoReport, RunReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import DOUBTFUL, RepoReport, RunReport
 from mirror_sync.errors import MAY_PASS
-from mirror_sync.inventory.tries import Try, read_tries, write_tries
 from mirror_sync.owners import cause
+from mirror_sync.state.tries import Try, read_tries, write_tries
 
 _log = structlog.get_logger()
 

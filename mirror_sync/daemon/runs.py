@@ -12,13 +12,13 @@ import structlog
 
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
-from mirror_sync.domain.events import Care, Observer, RunAborted
-from mirror_sync.domain.job import Job, denials
+from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
+from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
+from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RunReport
 from mirror_sync.errors import MirrorError, UsageError
-from mirror_sync.inventory.pauses import Pauses
+from mirror_sync.state.pauses import Pauses
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings

@@ -21,13 +21,13 @@ from mirror_sync.daemon.signals import caught
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import DaemonWatch
 from mirror_sync.daemon.webhook import webhook_route
-from mirror_sync.domain.events import Care
-from mirror_sync.domain.job import Every, Schedule
+from mirror_sync.domain.job.job import Every, Schedule
+from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, Fault, MirrorError
 from mirror_sync.inventory.triggers import trigger_of
-from mirror_sync.observers.figures import counted
-from mirror_sync.observers.metrics import Metrics
+from mirror_sync.observe.figures import counted
+from mirror_sync.observe.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

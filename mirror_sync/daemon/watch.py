@@ -16,19 +16,19 @@ import structlog
 
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
-from mirror_sync.domain.events import ConfigRead, TargetProbed, Tended
-from mirror_sync.domain.job import Cron, Every, Job
-from mirror_sync.domain.report import RepoStatus
-from mirror_sync.domain.traffic import Oddity
-from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.inventory.pauses import Pauses
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
+from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.inventory.triggers import due_after
-from mirror_sync.observers.ledger import JobFigures
-from mirror_sync.observers.metrics import Metrics
-from mirror_sync.observers.readings import Disk, Due, Readings
-from mirror_sync.observers.records import RunRecord
-from mirror_sync.observers.traffic_file import kept_unusual
+from mirror_sync.observe.metrics.ledger import JobFigures
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.observe.metrics.readings import Disk, Due, Readings
 from mirror_sync.owners import is_there, state_hindrance
+from mirror_sync.state.pauses import Pauses
+from mirror_sync.state.records import RunRecord
+from mirror_sync.state.traffic_file import kept_unusual
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings, Target

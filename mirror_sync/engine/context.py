@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mirror_sync.domain.bandwidth import Portion
-from mirror_sync.domain.events import Observer
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.freshness import LastCheck
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.job.bandwidth import Portion
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Observer
+from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoReport
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.single_flight import SingleFlight
 from mirror_sync.engine.space import Room, documents_of, not_begun
 from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import ContentIndex, NoNotes, NoReadCache, ReadCache, Source, Store, UploadNotes
+from mirror_sync.ports.memory import ContentIndex, NoNotes, NoReadCache, ReadCache, UploadNotes
+from mirror_sync.ports.source import Source
+from mirror_sync.ports.store import Store
 
 _PROPAGATION = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirror_sync.domain.content.manifest import Content, Manifest
+from mirror_sync.domain.content.plan import Plan
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.manifest import Content, Manifest
-from mirror_sync.domain.plan import Plan
-from mirror_sync.domain.policy import Verdict
-from mirror_sync.domain.refs import Refs
-from mirror_sync.domain.report import SECOND_HAND, RepoOutcome
-from mirror_sync.domain.selection import LeftOut
-from mirror_sync.domain.snapshot import Root
-from mirror_sync.domain.upstream import Resolved
+from mirror_sync.domain.outcome.report import SECOND_HAND, RepoOutcome
+from mirror_sync.domain.policy.licences import Verdict
 from mirror_sync.errors import MirrorError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 
-from mirror_sync.domain.events import Crashed
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Crashed
+from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.decision import NoChange, failure, internal_failure
 from mirror_sync.errors import Gated, MirrorError

@@ -11,15 +11,15 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+from mirror_sync.domain.content.manifest import Manifest, MirroredFile
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.manifest import Manifest, MirroredFile
-from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
-from mirror_sync.ports import read_document
+from mirror_sync.ports.store import read_document
 
 _LESSON = 64  # contents; a kill loses the memory of fewer
 

@@ -9,11 +9,11 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 
+from mirror_sync.domain.content.keys import PRUNES, done_of, is_active_prune, prune_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import PRUNES, done_of, is_active_prune, prune_key
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import StoreError, StoreUnavailable
-from mirror_sync.ports import Store
+from mirror_sync.ports.store import Store
 
 _RENEW = 600.0  # seconds
 _STALLED = 3600.0  # seconds without a renewal, after which a prune that comes to itself ends,

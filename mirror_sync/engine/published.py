@@ -10,17 +10,17 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
+from mirror_sync.domain.content.manifest import Manifest
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.identity import Identity
-from mirror_sync.domain.keys import HUB, blob_key, refs_key, repo_of
-from mirror_sync.domain.manifest import Manifest
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.outcome.traffic import PublishedSnapshot
+from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.snapshot import Root, read_shard
-from mirror_sync.domain.traffic import PublishedSnapshot
 from mirror_sync.errors import DocumentError, KeyMissing
-from mirror_sync.ports import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
+from mirror_sync.ports.store import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""

@@ -9,16 +9,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from mirror_sync.domain import alias
+from mirror_sync.domain.content import alias
+from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import alias_key
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.engine.work import Task
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
-from mirror_sync.ports import Store, read_all
+from mirror_sync.ports.store import Store, read_all
 
 
 def alias_target(store: Store, repo: Repo) -> Repo | None:

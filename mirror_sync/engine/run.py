@@ -10,23 +10,23 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
 
-from mirror_sync.domain.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
-from mirror_sync.domain.events import RepoFinished, ReposListed, RunFinished, RunStarted
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.manifest import RemoteFile
-from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
+from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
+from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decide import Comparison, Decider
 from mirror_sync.engine.decision import Change, NoChange, remarks
-from mirror_sync.engine.expand import gather
 from mirror_sync.engine.faults import to_outcome
-from mirror_sync.engine.freight import Freight
-from mirror_sync.engine.gone_repos import GoneRepos, TokenCheck
-from mirror_sync.engine.lanes import Lanes
-from mirror_sync.engine.published_view import PublishedView
 from mirror_sync.engine.stopping import running, work_for
-from mirror_sync.engine.sync import JobRun, report_of, sync_repo, with_lag
-from mirror_sync.engine.transfer import Transfer
+from mirror_sync.engine.sync.decide import Comparison, Decider
+from mirror_sync.engine.sync.expand import gather
+from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
+from mirror_sync.engine.sync.plan_totals import Freight
+from mirror_sync.engine.sync.published_view import PublishedView
+from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
+from mirror_sync.engine.transfer.file_transfer import Transfer
+from mirror_sync.engine.transfer.lanes import Lanes
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Interrupted

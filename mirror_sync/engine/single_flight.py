@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.manifest import Content
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.manifest import Content, RemoteFile
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.errors import StoreError, StoreFull
-from mirror_sync.ports import Store, UploadNotes
+from mirror_sync.ports.memory import UploadNotes
+from mirror_sync.ports.store import Store
 
 _SPARE = 20  # one part in so many more, for what a file system needs for itself
 _BLOCK = 4096  # bytes: a file takes whole blocks of a disk

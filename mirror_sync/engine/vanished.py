@@ -8,12 +8,12 @@ import threading
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from mirror_sync.domain.keys import BLOBS, HUB, refs_key
+from mirror_sync.domain.content.keys import BLOBS, HUB, refs_key
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published_names import alias_target, case_folded
 from mirror_sync.errors import DocumentError, StoreError, Vanished
-from mirror_sync.ports import Store
+from mirror_sync.ports.store import Store
 
 _NAMED = 5  # repos that a message names, and that are looked for before all are listed
 _ASK = "is it mounted, and is its url right?"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.manifest import MirroredFile
-from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.snapshot import Root, read_shard
 from mirror_sync.engine.published import Mapper
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError
 

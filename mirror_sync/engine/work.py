@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.content.upstream import Resolved
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
 from mirror_sync.engine.decision import NoChange, Seen
 
 DENIED = "denied"  # the code of what the job itself denies

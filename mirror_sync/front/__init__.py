@@ -1,6 +1,6 @@
 """The doors to what is mirrored: the Hub's URLs, answered from a bucket of blobs and refs.
 
-Two fronts give the same answers. `serve` (app.py, serve.py) is a Python process over a `ports.Store`; `front nginx`
+Two fronts give the same answers. `serve` is a Python process over a `ports.Store`; `front nginx`
 (nginx.py, templates/) writes a configuration for nginx with njs, which needs no Python afterwards. routes.py is the one
 table of what both answer. What people see in a browser (site.py) was written by `catalogue`: a front only sends it.
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from mirror_sync.domain.events import Tended
-from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Tended
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoStatus
+from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.repo_line import RepoLine, RepoState
-from mirror_sync.domain.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
-from mirror_sync.inventory.tries import Try
-from mirror_sync.observers.ranked import still_meant
-from mirror_sync.observers.records import RunRecord, RunState
+from mirror_sync.inventory.ranked import still_meant
+from mirror_sync.state.records import RunRecord, RunState
+from mirror_sync.state.tries import Try
 
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
 _UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from mirror_sync.domain.job import Every, Job
-from mirror_sync.domain.selection import Selection
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.job import Every, Job
 from mirror_sync.inventory.triggers import due_after
-from mirror_sync.observers.figures import in_time
-from mirror_sync.observers.records import RunRecord, RunState
+from mirror_sync.observe.figures import in_time
+from mirror_sync.state.records import RunRecord, RunState
 
 _LATE = timedelta(minutes=10)  # a run that waits for its turn behind others is not late yet
 _LATE_NOTE = "is late"

@@ -15,9 +15,9 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from mirror_sync.config.time_values import crontab
-from mirror_sync.domain.hours import Hours
-from mirror_sync.domain.job import Cron, Every, Schedule
+from mirror_sync.config.keys.time_values import crontab
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.job import Cron, Every, Schedule
 
 
 def trigger_of(schedule: Schedule) -> BaseTrigger:

@@ -8,7 +8,7 @@ from hashlib import sha1, sha256
 from itertools import pairwise
 
 from mirror_sync.catalogue import pages
-from mirror_sync.domain.catalogue import (
+from mirror_sync.domain.catalogue.rows import (
     Day,
     JobEntryView,
     Lack,

@@ -15,13 +15,14 @@ from itertools import count
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
-from mirror_sync.domain.catalogue import Day, Overview, ShownJob
+from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
+from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import SITE
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.errors import KeyMissing
-from mirror_sync.ports import ByteStream, Stat, Upload
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat, Upload
 from tests.front.bucket import Published, model
 
 PAGE = 1000  # keys that a bucket lists for one call
@@ -123,7 +124,7 @@ class Memory:
 
 
 class Remembering:
-    """Implements `ports.Looks`."""
+    """Implements `ports.ReadCache`."""
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[str, bytes]] = {}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.catalogue.charts import growth_chart, steps_to, traffic_chart
-from mirror_sync.domain.catalogue import Day
+from mirror_sync.domain.catalogue.rows import Day
 
 FIGURES = st.integers(0, 10**18)
 DAYS = st.dictionaries(st.integers(0, 800), FIGURES, min_size=1, max_size=60).map(

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.domain import catalogue as values
-from mirror_sync.domain.catalogue import Day, Overview, page_key
+from mirror_sync.domain.catalogue import rows as values
+from mirror_sync.domain.catalogue.rows import Day, Overview, page_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.repo_line import RepoState
+from mirror_sync.domain.outcome.repo_line import RepoState
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from tests.catalogue.shelves import Machine, Memory, job, line
 from tests.front.bucket import Published, model

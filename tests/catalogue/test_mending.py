@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled
 

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirror_sync.domain.catalogue import ROWS_PER_PAGE, RepoRow, cut_list
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.catalogue.rows import ROWS_PER_PAGE, RepoRow, cut_list
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.outcome.repo_line import RepoState
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.repo_line import RepoState
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports import Stat
+from mirror_sync.ports.store import Stat
 from tests.catalogue.markup import read
 from tests.catalogue.shelves import Machine, Memory, line
 from tests.front.bucket import model

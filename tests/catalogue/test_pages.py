@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mirror_sync.catalogue import pages
 from mirror_sync.catalogue.download_commands import commands
 from mirror_sync.catalogue.texts import TEXTS
-from mirror_sync.domain.catalogue import (
+from mirror_sync.domain.catalogue.rows import (
     Day,
     JobEntryView,
     Lack,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from mirror_sync.domain.catalogue import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE, page_key
+from mirror_sync.domain.catalogue.rows import FILES_SHOWN, GAPS_SHOWN, ROWS_PER_PAGE, page_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.selection import LeftOut, Selection
+from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.gone import PRIVATE
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.repo_line import RepoState
-from mirror_sync.domain.selection import LeftOut, Selection
-from mirror_sync.domain.snapshot import Root
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
 from tests.front.bucket import model
 

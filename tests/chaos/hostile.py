@@ -22,8 +22,8 @@ from pathlib import Path
 from random import Random, SystemRandom
 from urllib.parse import quote, urlencode, urlsplit
 
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.game import say
 from tests.front.bucket import Published, model

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 import mirror_sync.bootstrap
 from mirror_sync.cli import main
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.events import Observer, RunStarted, tell_all
+from mirror_sync.domain.outcome.events import Observer, RunStarted, tell_all
+from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 
 AT = "2026-01-01T00:00:00Z"
 

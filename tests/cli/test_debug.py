@@ -10,8 +10,8 @@ from itertools import count
 import pytest
 
 from mirror_sync.errors import StoreError
-from mirror_sync.observers.redaction import Redaction
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.observe.redaction import Redaction
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.cli.program import CONFIG, Program
 from tests.stores.scripted import Answer, Asked, scripted
 

@@ -37,7 +37,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
         ("sync", "mirror_sync.cli.commands"),
         ("sync", "mirror_sync.config.load"),
         ("sync", "mirror_sync.bootstrap.mirror"),
-        ("serve", "mirror_sync.front.app"),
+        ("serve", "mirror_sync.front.serve.asgi"),
         ("daemon", "mirror_sync.daemon.service"),
         ("status", "mirror_sync.cli.status"),
     ],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirror_sync.cli.found import PublishedFinder
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.domain.repo_line import RepoLine, RepoState
 from mirror_sync.inventory.inventory import Inventory
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 
 
 def test_a_page_that_is_redrawn_asks_a_target_once_a_minute(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.bootstrap.knowledge import machine_word
-from mirror_sync.domain.traffic import Reads, TrafficReport
-from mirror_sync.inventory.pauses import Pauses
-from mirror_sync.inventory.tries import Try, write_tries
-from mirror_sync.observers.checkpoint_file import FileCheckpoint
-from mirror_sync.observers.traffic_file import keep_traffic
+from mirror_sync.domain.outcome.traffic import Reads, TrafficReport
 from mirror_sync.owners import hindrance, state_hindrance, who_else_writes, write_anew
+from mirror_sync.state.checkpoint_file import FileCheckpoint
+from mirror_sync.state.pauses import Pauses
+from mirror_sync.state.traffic_file import keep_traffic
+from mirror_sync.state.tries import Try, write_tries
 from tests.cli.program import CONFIG, Program
 
 SOMEBODY = 60123  # a user who owns nothing else, and has no name

@@ -11,8 +11,8 @@ import pytest
 
 from mirror_sync.cli.pruning import prune_text
 from mirror_sync.cli.tables import TextLayout
+from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import PrunedRepo, PruneReport
 from tests.cli.program import CONFIG, Program
 from tests.standin import Hub
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mirror_sync.cli.reports import plan_text
 from mirror_sync.cli.tables import TextLayout
+from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, TargetPlan
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import PlanReport, RepoOutcome, RepoPlan, TargetPlan
 
 DEAD = "http://127.0.0.1:9 does not answer: Connection refused"
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mirror_sync.observers.log import Format
+from mirror_sync.observe.log.log import Format
 from tests.cli.program import CONFIG, Program
 
 COMMANDS = [

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.front import answers
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.hub import answers
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.clients.environments import python
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_nginx, by_serve

@@ -9,8 +9,8 @@ import pytest
 
 from mirror_sync.cluster.messages import Deal, Envelope
 from mirror_sync.cluster.workplace import Workplace
-from mirror_sync.domain.bandwidth import Bandwidth, Portion
-from mirror_sync.sources.pacing import Limiter, Timing
+from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
+from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from tests.cluster.machines import Machines
 from tests.cluster.test_dask import BIG, offer
 from tests.engine.workshop import Workshop

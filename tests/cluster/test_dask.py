@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.attempt_record import LOST
-from mirror_sync.domain.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.engine.large import in_flight
+from mirror_sync.domain.outcome.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.engine.transfer.multipart import in_flight
 from tests.cluster.machines import Machines, Scheduler, kill, wait_until
 from tests.servers.child import Child
 from tests.standin import LFS, Generated, Hub, Small, faults

@@ -13,20 +13,20 @@ from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.attempt_record import AttemptRecord
 from mirror_sync.cluster.messages import Answer, Envelope, Message, TakenUp, decode, encode
 from mirror_sync.cluster.remote import RemoteIndex, RemoteNotes, RemoteReadCache, remote_job_run
+from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.events import BytesFetched, Event, FileFinished, FileStarted
-from mirror_sync.domain.keys import refs_key
+from mirror_sync.domain.outcome.events import BytesFetched, Event, FileFinished, FileStarted
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoOutcome, RepoReport
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.run import open_job_run
-from mirror_sync.engine.sync import JobRun, run_work_item
+from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import UploadNote
-from mirror_sync.stores.notes import SqliteNotes
-from mirror_sync.stores.read_cache import SqliteReadCache
+from mirror_sync.ports.memory import UploadNote
+from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.upload_notes import SqliteNotes
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.job import owners
+from mirror_sync.domain.job.job import owners
 from mirror_sync.domain.repo import Repo
 from tests.config.texts import REST, fault, faults, settings, warnings
 

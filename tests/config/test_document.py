@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.config.document import read
 from mirror_sync.config.load import load
+from mirror_sync.config.yaml.document import read
 from mirror_sync.errors import ConfigError
 from tests.config.texts import JOBS, REST, fault, faults, settings
 

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.schema import json_schema
 from mirror_sync.config.load import load
-from mirror_sync.config.model import File
-from mirror_sync.config.schema import json_schema
 from mirror_sync.config.settings import Settings
 from mirror_sync.errors import ConfigError
 

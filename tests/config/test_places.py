@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.config import address_values
+from mirror_sync.config.checks.target_identity import place_of
+from mirror_sync.config.keys import address_values
 from mirror_sync.config.settings import DirectoryTarget, S3Target
-from mirror_sync.config.target_identity import place_of
 from mirror_sync.domain.url import Url
 from tests.config.texts import JOBS, LICENSES, UPSTREAMS, faults, settings
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mirror_sync.domain.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
+from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 from tests.config.texts import JOBS, REST, fault, settings
 
 NIGHT = "limit: 200MB/s, windows: [{hours: '22:00-06:00', days: fri-mon, limit: 0}], timezone: Asia/Shanghai"

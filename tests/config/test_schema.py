@@ -12,11 +12,11 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from mirror_sync.config.document import read
-from mirror_sync.config.licenses import KNOWN
+from mirror_sync.config.keys.licenses import KNOWN
+from mirror_sync.config.keys.schema import json_schema
 from mirror_sync.config.load import load
-from mirror_sync.config.schema import json_schema
 from mirror_sync.config.settings import DirectoryTarget, HubUpstream
+from mirror_sync.config.yaml.document import read
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, settings
 
 TOP = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.ranking import Ranking, Sort
+from mirror_sync.domain.job.ranking import Ranking, Sort
 from mirror_sync.domain.repo import Kind, RepoPattern
 from tests.config.texts import LICENSES, REST, TARGETS, UPSTREAMS, fault, faults, settings
 

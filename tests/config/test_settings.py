@@ -22,15 +22,15 @@ from mirror_sync.config.settings import (
     Target,
     Upstream,
 )
-from mirror_sync.domain.bandwidth import Window
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.guard import Guard
-from mirror_sync.domain.hours import Hours
-from mirror_sync.domain.job import Cron, Every, Job
-from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.bandwidth import Window
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
-from mirror_sync.domain.retention import Retention
-from mirror_sync.domain.selection import Selection
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
 
 MOVE = f"{'a' * 40}..{'b' * 40}"

@@ -12,13 +12,13 @@ from pathlib import Path
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
-from mirror_sync.domain.events import Care, Tended
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.outcome.events import Care, Tended
+from mirror_sync.domain.outcome.report import RepoStatus, RunReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoStatus, RunReport
-from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.observers.log import LineWriter, LogStyle, start_log
-from mirror_sync.observers.records import RunRecord
-from mirror_sync.observers.redaction import Redaction
+from mirror_sync.observe.log.log import LineWriter, LogStyle, start_log
+from mirror_sync.observe.redaction import Redaction
+from mirror_sync.state.records import RunRecord
 
 
 class SlowMirror:

@@ -22,15 +22,15 @@ from mirror_sync.daemon.health import LONGEST, Pulse, Readiness, readiness
 from mirror_sync.daemon.http import make_app
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import DaemonWatch, overdue
-from mirror_sync.domain.events import Tended
-from mirror_sync.domain.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.report import RepoStatus
-from mirror_sync.domain.upstream import BudgetState
-from mirror_sync.front.serve import serving
-from mirror_sync.observers.ledger import JobFigures, JobOutcome, MetricsSnapshot
-from mirror_sync.observers.metrics import Metrics
-from mirror_sync.observers.readings import Due
-from mirror_sync.observers.records import RunRecord
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.outcome.events import Tended
+from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.observe.metrics.ledger import JobFigures, JobOutcome, MetricsSnapshot
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.observe.metrics.readings import Due
+from mirror_sync.state.records import RunRecord
 from tests.daemon.living import PATIENCE, living, write_jobs
 from tests.servers.ports import free_port
 

@@ -20,16 +20,16 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder, Retries
 from mirror_sync.daemon.service import Daemon
-from mirror_sync.domain.events import Observer
+from mirror_sync.domain.outcome.events import Observer
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import MAY_PASS, MirrorError, StoreUnavailable
 from mirror_sync.inventory.inventory import Memory, take_inventory
-from mirror_sync.inventory.tries import read_tries
-from mirror_sync.observers.metrics import Metrics
-from mirror_sync.ports import Source
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.state.tries import read_tries
 from tests.daemon.living import PATIENCE, write_jobs
 from tests.standin import Hub, faults
 

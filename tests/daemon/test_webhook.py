@@ -19,8 +19,8 @@ from starlette.applications import Starlette
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.daemon.webhook import MOST, TokenBucket, webhook_route
 from mirror_sync.domain.repo import Repo
-from mirror_sync.front.serve import serving
-from mirror_sync.observers.metrics import WEBHOOKS, Metrics
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.observe.metrics.metrics import WEBHOOKS, Metrics
 from tests.daemon.living import living, write_jobs
 from tests.requirements import need
 from tests.servers.nginx import around, nginx

@@ -6,8 +6,8 @@ import hashlib
 
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.manifest import Manifest, MirroredFile, RemoteFile
 from mirror_sync.errors import UnsafePath
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.domain.bandwidth import EVERY_DAY, Bandwidth, Limit, Spell, Window
+from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Spell, Window
 
 WEEK = frozenset(range(5))
 DAY = Bandwidth(200, (Window(time(8), time(20), 20, WEEK),), ZoneInfo("Asia/Shanghai"))

@@ -1,7 +1,7 @@
 import pytest
 
-from mirror_sync.domain.cost import Calls, least_wait, publishing
-from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.outcome.cost import Calls, least_wait, publishing
 
 MIB = 1024 * 1024
 

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from mirror_sync.domain.events import Event, RunStarted, tell_all
+from mirror_sync.domain.outcome.events import Event, RunStarted, tell_all
 
 EVENT = RunStarted("r1", ("job",), "2026-01-01T00:00:00Z")
 

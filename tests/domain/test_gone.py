@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from mirror_sync.domain.gone import WITHDRAW_AFTER, Cause, Gone, OnGone, TokenStatus, is_certain, mildest, rule
-from mirror_sync.domain.job import Job, agreed_on_gone
+from mirror_sync.domain.job.job import Job, agreed_on_gone
+from mirror_sync.domain.policy.gone import WITHDRAW_AFTER, Cause, Gone, OnGone, TokenStatus, is_certain, mildest, rule
 from mirror_sync.domain.repo import Repo, RepoPattern
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.guard import ANY, Guard
+from mirror_sync.domain.job.guard import ANY, Guard
 from tests.domain.files import desired_of, manifest_of, mirrored, remote, trees
 
 SIX = [mirrored(name, name.encode()) for name in "abcdef"]

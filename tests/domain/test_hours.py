@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.bandwidth import EVERY_DAY, Window
-from mirror_sync.domain.hours import Hours
+from mirror_sync.domain.job.bandwidth import EVERY_DAY, Window
+from mirror_sync.domain.job.hours import Hours
 
 NIGHT = Hours((Window(time(1), time(6), None),))
 NIGHTS_OF_WORK = Hours((Window(time(22), time(6), None, frozenset(range(5))),))

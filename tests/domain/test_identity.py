@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.guard import Guard
-from mirror_sync.domain.identity import Identity
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.policy.gone import Gone
+from mirror_sync.domain.policy.identity import Identity
 
 OLD = {"_id": "one", "createdAt": "2026-01-01T08:00:00.000Z"}
 NEW = {"_id": "two", "createdAt": "2026-06-01T08:00:00.000Z"}

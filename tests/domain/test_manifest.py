@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 
+from mirror_sync.domain.content.manifest import RemoteFile, expect_one_size
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.manifest import RemoteFile, expect_one_size
 from mirror_sync.errors import BadAnswer, IntegrityError
 from tests.domain.files import desired_of, remote, trees
 

@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.notices import LastState, Notice, Shape, StateChange, ToldRepo, one_line, turns, unmarked
+from mirror_sync.domain.outcome.notices import (
+    LastState,
+    Notice,
+    Shape,
+    StateChange,
+    ToldRepo,
+    one_line,
+    turns,
+    unmarked,
+)
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport
 
 REPORT = RepoReport("models", Kind.DATASET, "acme/one", "main", RepoOutcome.HELD, "a" * 40, "too much is gone", "guard")
 STATES = st.builds(LastState, st.sampled_from(RepoOutcome), st.sampled_from(["", "guard", "license"]))

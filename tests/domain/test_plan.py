@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.manifest import RemoteFile, expect_bytes
-from mirror_sync.domain.plan import carry_out, plan, unknown
+from mirror_sync.domain.content.manifest import RemoteFile, expect_bytes
+from mirror_sync.domain.content.plan import carry_out, plan, unknown
 from mirror_sync.errors import PointerOnly
 from tests.domain.files import desired_of, manifest_of, mirrored, remote, trees
 

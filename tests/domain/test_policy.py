@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from mirror_sync.domain.policy import Approval, LicensePolicy, Missing, Outcome, Terms, terms_from_card
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing, Outcome, Terms, terms_from_card
 from mirror_sync.domain.repo import Kind, Repo
 
 REPO = Repo(Kind.MODEL, "acme/tiny")

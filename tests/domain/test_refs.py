@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.refs import Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.refs import Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.errors import DocumentError
 
 ONE, TWO = CommitId("1" * 40), CommitId("2" * 40)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.keys import alias_key, blob_key, blob_of, refs_key, repo_of
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import alias_key, blob_key, blob_of, refs_key, repo_of
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
 _part = st.from_regex(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,20}[A-Za-z0-9_])?", fullmatch=True)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.refs import Ref, Refs
-from mirror_sync.domain.retention import Retention, most_generous
+from mirror_sync.domain.job.retention import Retention, most_generous
 
 COMMITS = [CommitId(f"{number:040x}") for number in range(6)]
 ROOT = Sha256("a" * 64)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.sample import Sample
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.sample import Sample
 
 DIGESTS = [Sha256(hashlib.sha256(bytes([number])).hexdigest()) for number in range(200)]
 

@@ -3,9 +3,9 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.job import Job, rival
+from mirror_sync.domain.content.selection import LeftOut, Selection, always_travels
+from mirror_sync.domain.job.job import Job, rival
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.selection import LeftOut, Selection, always_travels
 from tests.domain.files import desired_of, remote, trees
 
 _paths = st.text("ab/.*?[]!-", min_size=1, max_size=8)

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.manifest import MirroredFile
-from mirror_sync.domain.policy import Outcome, Verdict
-from mirror_sync.domain.selection import LeftOut, Selection
-from mirror_sync.domain.snapshot import (
+from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.selection import LeftOut, Selection
+from mirror_sync.domain.content.snapshot import (
     ENTRIES_PER_SHARD,
     FULL_SHARD,
     Document,
@@ -24,6 +22,8 @@ from mirror_sync.domain.snapshot import (
     siblings,
     sort_key,
 )
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.policy.licences import Outcome, Verdict
 from mirror_sync.errors import DocumentError, UnsafePath
 from tests.domain.files import manifest_of, mirrored, trees
 

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.outcome.traffic import Hit, Oddity, PublishedSnapshot, Traffic, TrafficReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.traffic import Hit, Oddity, PublishedSnapshot, Traffic, TrafficReport
 
 NOW = datetime(2026, 5, 31, 12, tzinfo=UTC)
 ONE, TWO, NONE = (Repo.parse(f"acme/{name}") for name in ("one", "two", "none"))

@@ -10,24 +10,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from mirror_sync.domain.content.keys import blob_key, blob_of
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.refs import Ref, Refs
+from mirror_sync.domain.content.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.gone import TokenStatus
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key, blob_of
-from mirror_sync.domain.manifest import RemoteFile
-from mirror_sync.domain.policy import Terms
-from mirror_sync.domain.ranking import Ranking, Sought
-from mirror_sync.domain.refs import Ref, Refs
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.ranking import Ranking, Sought
+from mirror_sync.domain.outcome.report import PruneReport, RepoReport
+from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.policy.licences import Terms
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import PruneReport, RepoReport
-from mirror_sync.domain.upstream import BudgetState, Commit, Heads, Resolved
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.prune import Prune
 from mirror_sync.engine.published import mirrored_repos, read_refs
 from mirror_sync.engine.run import sync_jobs
+from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import FileNotFound, KeyMissing, MirrorError, NotFoundOrPrivate
-from mirror_sync.ports import ByteStream, Stat, Upload, read_document
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat, Upload, read_document
 
 HOUR = 3600.0
 GRACE = timedelta(hours=48)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mirror_sync.domain.events import RunStarted
+from mirror_sync.domain.outcome.events import RunStarted
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.stopping import Until
 from tests.engine.workshop import Workshop, job

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.refs import Ref, Refs
+from mirror_sync.domain.content.snapshot import Document, Root, Shard
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.refs import Ref, Refs
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.snapshot import Document, Root, Shard
 from mirror_sync.engine.published import put_refs, read_manifest
-from mirror_sync.engine.verify import Verification
+from mirror_sync.engine.upkeep.verify import Verification
 from mirror_sync.errors import DocumentError
-from mirror_sync.ports import MAX_REFS, MAX_TREE
+from mirror_sync.ports.store import MAX_REFS, MAX_TREE
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 

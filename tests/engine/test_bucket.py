@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.retention import Retention
-from mirror_sync.engine.prune import Prune
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.engine.upkeep.prune import Prune
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.engine.workshop import Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Hub

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.engine.workshop import Workshop, job
 from tests.servers.bucket import S3Server
 from tests.servers.lying import Lying, lying

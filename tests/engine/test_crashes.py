@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.domain.events import Crashed, Event, RunFinished, RunStarted, tell_all
+from mirror_sync.domain.outcome.events import Crashed, Event, RunFinished, RunStarted, tell_all
+from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import PlanReport, RunReport
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

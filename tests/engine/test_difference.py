@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from mirror_sync.domain.difference import ChangeKind, Difference
+from mirror_sync.domain.content.difference import ChangeKind, Difference
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.compare_snapshots import difference
+from mirror_sync.engine.upkeep.compare_snapshots import difference
 from mirror_sync.errors import UsageError
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub

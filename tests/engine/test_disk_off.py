@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone, TokenStatus
-from mirror_sync.domain.job import Job
-from mirror_sync.sources.folders import MARKER, DirectorySource
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.policy.gone import OnGone, TokenStatus
+from mirror_sync.sources.directory.folders import MARKER, DirectorySource
 from tests.engine.workshop import Workshop, job
 
 DAY = timedelta(days=1, minutes=1)

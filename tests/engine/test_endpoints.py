@@ -11,13 +11,13 @@ from typing import cast
 import pytest
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.guard import Guard
-from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.ports import Source
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.transport import Transport
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.failover import FailoverSource
 from tests.engine.workshop import Proving, Workshop, job
 from tests.standin import Hub, faults
 

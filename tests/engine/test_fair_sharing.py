@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from mirror_sync.domain.events import Event, FileFinished, FileStarted
+from mirror_sync.domain.outcome.events import Event, FileFinished, FileStarted
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Answer, Generated, Hub, Request
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.events import BytesFetched, FileFinished, FileStarted
+from mirror_sync.domain.outcome.events import BytesFetched, FileFinished, FileStarted
 from mirror_sync.engine.learn_index import IndexWriter
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.workshop import PART, Workshop, job

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mirror_sync.domain.report import RepoReport
-from mirror_sync.observers.history import History
+from mirror_sync.domain.outcome.report import RepoReport
+from mirror_sync.state.history import History
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

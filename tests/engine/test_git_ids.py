@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.snapshot import Root, cut_shards, read_shard
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.manifest import MirroredFile
+from mirror_sync.domain.outcome.report import VerifyReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import VerifyReport
-from mirror_sync.domain.snapshot import Root, cut_shards, read_shard
-from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.engine.upkeep.verify import Scope, Verification
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 

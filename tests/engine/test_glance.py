@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoOutcome
 from mirror_sync.errors import StoreDenied
-from mirror_sync.ports import ByteStream, Stat, Store, read_all
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.read_cache import SqliteReadCache
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat, Store, read_all
+from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.engine.workshop import Recording, Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import Hub

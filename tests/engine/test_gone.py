@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone, TokenStatus
+from mirror_sync.domain.policy.gone import OnGone, TokenStatus
 from mirror_sync.errors import TokenRejected, Unreachable
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.guard import Guard
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.content.upstream import Resolved
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.domain.selection import Selection
-from mirror_sync.domain.upstream import Resolved
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

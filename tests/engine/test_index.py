@@ -15,7 +15,7 @@ import pytest
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.engine.learn_index import known
 from mirror_sync.errors import StoreFull, StoreUnavailable
-from mirror_sync.ports import ByteStream
+from mirror_sync.ports.byte_stream import ByteStream
 from tests.engine.machines import Index
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import LFS, Hub

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, wait
 
 import pytest
 
-from mirror_sync.engine.lanes import Lanes
+from mirror_sync.engine.transfer.lanes import Lanes
 
 
 class Gate:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.events import ListLags
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.ranking import Ranking
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.ranking import Ranking
+from mirror_sync.domain.outcome.events import ListLags
+from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.engine.hints import RUNS
-from mirror_sync.stores.read_cache import SqliteReadCache
+from mirror_sync.engine.sync.hints import RUNS
+from mirror_sync.state.read_cache import SqliteReadCache
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 

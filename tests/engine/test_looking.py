@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.engine.hints import RUNS
+from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
+from mirror_sync.engine.sync.hints import RUNS
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 

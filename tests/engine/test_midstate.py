@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.engine import resumable_sha256
-from mirror_sync.engine.resumable_sha256 import OpenSslSha256, PlainSha256, restore, resumable, running_sha256
+from mirror_sync.engine.transfer import resumable_sha256
+from mirror_sync.engine.transfer.resumable_sha256 import OpenSslSha256, PlainSha256, restore, resumable, running_sha256
 
 CHUNKS = st.lists(st.tuples(st.binary(max_size=300), st.booleans()), max_size=12)
 KINDS = st.sampled_from([bytes, bytearray, memoryview, lambda body: memoryview(bytearray(body))])

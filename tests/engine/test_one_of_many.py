@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.keys import blob_key, refs_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.repo import Repo
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.policy import Approval, LicensePolicy
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.domain.selection import Selection
-from mirror_sync.engine.prune import Prune
-from mirror_sync.ports import read_all
+from mirror_sync.engine.upkeep.prune import Prune
+from mirror_sync.ports.store import read_all
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

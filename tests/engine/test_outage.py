@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.sources.breaker import BreakerPolicy
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.breaker import BreakerPolicy
+from mirror_sync.sources.wrappers.failover import FailoverSource
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.selection import Selection
-from mirror_sync.sources.folders import DirectorySource
+from mirror_sync.domain.job.job import Job
+from mirror_sync.sources.directory.folders import DirectorySource
 from tests.engine.workshop import Workshop, job
 
 WEIGHTS = bytes(11 * 1024 * 1024)

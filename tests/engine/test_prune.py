@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.retention import Retention
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.retention import Retention
 from tests.engine.machines import (
     GRACE,
     HOUR,

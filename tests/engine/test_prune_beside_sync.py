@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.retention import Retention
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.machines import (
     GRACE,

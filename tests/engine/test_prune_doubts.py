@@ -9,15 +9,16 @@ from datetime import timedelta
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.outcome.report import PruneReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import PruneReport
-from mirror_sync.domain.retention import Retention
-from mirror_sync.domain.snapshot import Root
-from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.errors import KeyMissing, StoreUnavailable
-from mirror_sync.ports import ByteStream, Stat
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat
 from tests.engine.machines import GRACE, HOUR, Clock, Machine, Shelf, Upstream, View, blobs_of, refs_of
 from tests.engine.workshop import job
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.retention import Retention
+from mirror_sync.domain.job.retention import Retention
 from mirror_sync.engine.run import sync_jobs
 from tests.engine.machines import GRACE, HOUR, Clock, Machine, Shelf, Upstream, expect_complete
 from tests.engine.workshop import job

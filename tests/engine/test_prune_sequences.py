@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mirror_sync.domain.guard import Guard
-from mirror_sync.domain.retention import Retention
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.job.retention import Retention
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, expect_complete
 from tests.engine.workshop import job
 

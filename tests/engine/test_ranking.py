@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.events import RankingCutShort
-from mirror_sync.domain.gone import OnGone
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.policy import LicensePolicy
-from mirror_sync.domain.ranking import Ranking
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.ranking import Ranking
+from mirror_sync.domain.outcome.events import RankingCutShort
+from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.domain.selection import Selection
-from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.upkeep.prune import Prune
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 

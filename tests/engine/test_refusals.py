@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.policy import Approval, LicensePolicy, Missing
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.selection import Selection
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 from tests.standin.answer import Answer, Request

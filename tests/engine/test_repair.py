@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.selection import Selection
-from mirror_sync.engine.verify import Verification
+from mirror_sync.domain.job.job import Job
+from mirror_sync.engine.upkeep.verify import Verification
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.events import BytesFetched, PartsFound, Retrying
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.engine import resumable_sha256
-from mirror_sync.engine.large import in_flight
-from mirror_sync.engine.sweep import sweep_uploads
-from mirror_sync.ports import Store
+from mirror_sync.domain.outcome.events import BytesFetched, PartsFound, Retrying
+from mirror_sync.engine.transfer import resumable_sha256
+from mirror_sync.engine.transfer.multipart import in_flight
+from mirror_sync.engine.upkeep.sweep import sweep_uploads
+from mirror_sync.ports.store import Store
 from tests.engine.workshop import PART, Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub, faults
@@ -117,7 +117,7 @@ class TestKilled:
         """A completion that never happens is a kill just before it."""
         offer(hub, big)
         with monkeypatch.context() as patch:
-            patch.setattr("mirror_sync.stores.staged.StagedUpload.complete", _killed)
+            patch.setattr("mirror_sync.stores.directory.staged.StagedUpload.complete", _killed)
             with pytest.raises(_Killed):
                 again.sync(job("acme/x"))
         assert again.blobs() == set()

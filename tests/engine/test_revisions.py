@@ -1,8 +1,8 @@
 """Globs over repos and revisions, and how revisions of several jobs meet."""
 
+from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.events import RefsLeftOut
-from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.outcome.events import RefsLeftOut
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.events import RepoPlanned
+from mirror_sync.domain.outcome.events import RepoPlanned
 from mirror_sync.engine.space import documents_of, with_spare
-from mirror_sync.ports import Store
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.ports.store import Store
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
 

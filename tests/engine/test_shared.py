@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.events import Event, RepoPlanned
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.report import RunReport
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Event, RepoPlanned
+from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.engine.run import sync_jobs
 from tests.engine.workshop import Recording, Workshop, job

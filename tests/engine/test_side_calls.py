@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.ports import read_all
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.ports.store import read_all
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, SIDE_CALLS, Hub, faults
 from tests.standin.tree import FileLike

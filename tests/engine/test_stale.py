@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.run import sync_jobs
 from tests.engine.workshop import Workshop, job

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_of
+from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.keys import blob_of
-from mirror_sync.domain.selection import Selection
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub
 

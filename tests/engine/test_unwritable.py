@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.engine.run import sync_jobs
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import alias_key, blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import alias_key, blob_key
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.report import RepoOutcome
-from mirror_sync.engine.prune import Prune
+from mirror_sync.engine.upkeep.prune import Prune
+from mirror_sync.engine.upkeep.verify import Verification
 from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.verify import Verification
 from mirror_sync.errors import Vanished
-from mirror_sync.ports import Stat, Store
-from mirror_sync.stores.read_cache import SqliteReadCache
+from mirror_sync.ports.store import Stat, Store
+from mirror_sync.state.read_cache import SqliteReadCache
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, blobs_of
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub

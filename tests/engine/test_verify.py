@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.report import VerifyReport
-from mirror_sync.engine.verify import Verification
+from mirror_sync.domain.outcome.report import VerifyReport
+from mirror_sync.engine.upkeep.verify import Verification
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 

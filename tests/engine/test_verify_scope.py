@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, blob_of
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, blob_of
-from mirror_sync.engine.throttle import Throttle
+from mirror_sync.engine.upkeep.throttle import Throttle
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports import ByteStream, Stat, Store
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat, Store
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub
 

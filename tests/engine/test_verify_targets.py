@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from mirror_sync.domain.events import Event
-from mirror_sync.domain.keys import blob_of
-from mirror_sync.engine.verify import Verification
+from mirror_sync.domain.content.keys import blob_of
+from mirror_sync.domain.outcome.events import Event
+from mirror_sync.engine.upkeep.verify import Verification
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
-from mirror_sync.ports import ByteStream, Stat
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, View
 from tests.engine.test_verify_scope import Page
 from tests.engine.workshop import job

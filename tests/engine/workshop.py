@@ -11,31 +11,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from mirror_sync.domain.content.keys import blob_key, blob_of
+from mirror_sync.domain.content.manifest import Manifest
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.events import Event
-from mirror_sync.domain.gone import TokenStatus
-from mirror_sync.domain.job import Job
-from mirror_sync.domain.keys import blob_key, blob_of
-from mirror_sync.domain.manifest import Manifest
-from mirror_sync.domain.policy import LicensePolicy
-from mirror_sync.domain.refs import Refs
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import Event
+from mirror_sync.domain.outcome.report import PlanReport, RepoPlan, RepoReport, RunReport, VerifyReport
+from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.report import PlanReport, RepoPlan, RepoReport, RunReport, VerifyReport
-from mirror_sync.domain.snapshot import Root
-from mirror_sync.engine.checkpoint import Checkpoint
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import read_manifest, read_refs, read_root
 from mirror_sync.engine.run import plan_jobs, sync_jobs
-from mirror_sync.engine.verify import Scope, Verification
+from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import MirrorError
-from mirror_sync.ports import ByteStream, Source, Stat, Store, Upload, read_all
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
-from mirror_sync.stores.content_index import SqliteIndex
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.notes import SqliteNotes
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.memory import Checkpoint
+from mirror_sync.ports.source import Source
+from mirror_sync.ports.store import Stat, Store, Upload, read_all
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.state.content_index import SqliteIndex
+from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 
 PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
 MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))

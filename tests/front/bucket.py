@@ -8,16 +8,16 @@ from hashlib import sha1
 from itertools import count
 from typing import Any
 
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.manifest import LFS_POINTER, MirroredFile
+from mirror_sync.domain.content.refs import Ref, Refs
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.content.snapshot import Document, Root, cut_shards
+from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.keys import blob_key, refs_key
-from mirror_sync.domain.manifest import LFS_POINTER, MirroredFile
-from mirror_sync.domain.policy import Outcome, Verdict
-from mirror_sync.domain.refs import Ref, Refs
+from mirror_sync.domain.policy.licences import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.selection import Selection
-from mirror_sync.domain.snapshot import Document, Root, cut_shards
-from mirror_sync.domain.upstream import Commit
-from mirror_sync.ports import Store
+from mirror_sync.ports.store import Store
 
 LFS_FROM = 1000  # bytes; larger files have a SHA-256 as their ETag, as on the Hub
 _numbers = count(1)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 

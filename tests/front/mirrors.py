@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mirror_sync.front.asgi import ServeOptions, always, make_app
-from mirror_sync.front.cors import ANY, Cors
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
-from mirror_sync.front.serve import serving
-from mirror_sync.ports import Store
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.s3 import S3Store
-from mirror_sync.stores.s3_client import S3Options
+from mirror_sync.front.hub.cors import ANY, Cors
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.ports.store import Store
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.s3.bucket_store import S3Store
+from mirror_sync.stores.s3.client import S3Options
 from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.ports import ByteStream, Stat, Store, Upload
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Stat, Store, Upload
 
 
 class WatchedStore:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.traffic import Hit
-from mirror_sync.front.access_log import LogFile, Logged, count_hits, hit_of, lines_of
-from mirror_sync.front.asgi import make_app
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions
-from mirror_sync.front.serve import serving
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.hub.access_log import LogFile, Logged, count_hits, hit_of, lines_of
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.front.serve.asgi import make_app
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.snapshot import sort_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.snapshot import sort_key
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import LFS_FROM, Published, model
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.front.recorder import BUCKET, OWN, Recorder, recorder

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.domain.refs import Refs
-from mirror_sync.front.nginx import POINTER_SECONDS, DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.front.nginx.nginx_files import POINTER_SECONDS, DirectoryBucket, NginxOptions, S3Bucket
 from tests.front.bucket import model
 from tests.front.mirrors import PATIENCE, Mirror, by_either, by_nginx, s3_store
 from tests.requirements import need

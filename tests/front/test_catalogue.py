@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, site_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, site_key
-from mirror_sync.front.answers import NOTHING
-from mirror_sync.front.nginx import DirectoryBucket
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.hub.answers import NOTHING
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, Reply, by_either
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.front.cors import Cors
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, write_nginx
+from mirror_sync.front.hub.cors import Cors
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, write_nginx
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, Reply, by_either
 from tests.front.test_headers import answers

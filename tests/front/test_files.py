@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.domain.keys import blob_key
 from tests.front.bucket import dataset, etag, model, pointer
 from tests.front.mirrors import Mirror
 

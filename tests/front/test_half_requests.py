@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from mirror_sync.front.serve import ServeTimeouts, serving
+from mirror_sync.front.serve.uvicorn_server import ServeTimeouts, serving
 
 SHORT = ServeTimeouts(head=0.5, body=0.5)
 FAIR = ServeTimeouts(head=2, body=2)  # seconds: also a busy machine brings what was sent at once in this time

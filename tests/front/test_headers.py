@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import site_key
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, Reply
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from mirror_sync.domain.snapshot import sort_key
+from mirror_sync.domain.content.snapshot import sort_key
 from tests.front.bucket import Files, model
 from tests.front.mirrors import Mirror, quoted
 

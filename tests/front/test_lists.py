@@ -14,10 +14,10 @@ import pytest
 from huggingface_hub import HfApi
 
 from mirror_sync.catalogue.pages import missing_page
-from mirror_sync.domain import published_lists
-from mirror_sync.domain.catalogue import ListPage, RepoRow, cut_list
+from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, cut_list
+from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import site_key
 from mirror_sync.domain.repo import Kind
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, Reply

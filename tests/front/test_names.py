@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.domain.manifest import check_path
-from mirror_sync.domain.snapshot import sort_key
+from mirror_sync.domain.content.manifest import check_path
+from mirror_sync.domain.content.snapshot import sort_key
 from mirror_sync.errors import UnsafePath
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, quoted

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.front import routes
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.hub import routes
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import by_nginx
 from tests.parts import program

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from mirror_sync.front.nginx import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
-from mirror_sync.front.workers import CACHES, Workers, barrier, workers
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.nginx.workers import CACHES, Workers, barrier, workers
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import by_nginx, s3_store
 from tests.requirements import need

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain import alias
+from mirror_sync.domain.content import alias
+from mirror_sync.domain.content.keys import alias_key, refs_key
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import alias_key, refs_key
-from mirror_sync.domain.refs import Refs
 from mirror_sync.domain.repo import Kind, Repo
 from tests.front.bucket import Published, dataset, model
 from tests.front.mirrors import Mirror

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.front.conditions import byte_range, is_current
-from mirror_sync.front.lru import ByteLru
-from mirror_sync.front.snapshots import Snapshots
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.hub.conditions import byte_range, is_current
+from mirror_sync.front.hub.lru import ByteLru
+from mirror_sync.front.hub.snapshots import Snapshots
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published
 from tests.front.stores import WatchedStore
 

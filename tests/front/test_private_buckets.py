@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key, site_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key, site_key
-from mirror_sync.front.nginx import NginxOptions, S3Bucket
+from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, by_nginx, s3_store
 from tests.requirements import need

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mirror_sync.domain.gone import Gone
-from mirror_sync.domain.refs import Refs
-from mirror_sync.domain.snapshot import Root
-from mirror_sync.ports import read_document
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.policy.gone import Gone
+from mirror_sync.ports.store import read_document
 from tests.front.bucket import commit_id, dataset, model
 from tests.front.mirrors import Mirror, quoted
 

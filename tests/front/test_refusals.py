@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror
 

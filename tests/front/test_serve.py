@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirror_sync.front.serve import serving
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_serve
 from tests.front.stores import WatchedStore
@@ -23,9 +23,9 @@ from tests.front.stores import WatchedStore
 PROGRAM = """
 import sys
 from pathlib import Path
-from mirror_sync.front.asgi import make_app
-from mirror_sync.front.serve import serve
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.serve.asgi import make_app
+from mirror_sync.front.serve.uvicorn_server import serve
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 serve(make_app(DirectoryStore(Path(sys.argv[1]))), "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True), grace=1)
 print("stopped")
 """

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
-from mirror_sync.front.nginx import SLICE_SIZE, NginxOptions, S3Bucket
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.front.nginx.nginx_files import SLICE_SIZE, NginxOptions, S3Bucket
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, by_nginx
 from tests.front.recorder import BUCKET, Recorder, recorder

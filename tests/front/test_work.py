@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mirror_sync.domain.snapshot import Root
-from mirror_sync.front.asgi import make_app
-from mirror_sync.front.nginx import NginxOptions, S3Bucket
-from mirror_sync.front.serve import serving
-from mirror_sync.ports import read_document
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
+from mirror_sync.front.serve.asgi import make_app
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.ports.store import read_document
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, by_nginx, quoted
 from tests.front.recorder import BUCKET, recorder

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from mirror_sync.domain.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoStatus
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.domain.repo_line import RepoState
-from mirror_sync.domain.report import RepoOutcome, RepoStatus
-from mirror_sync.domain.selection import Selection
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
-from mirror_sync.observers.records import RunRecord, RunState
+from mirror_sync.state.records import RunRecord, RunState
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EARLIER, LATER = "2026-01-01T12:00:00Z", "2026-01-01T18:00:00Z"

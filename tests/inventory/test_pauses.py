@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.daemon.requests import RequestState
-from mirror_sync.inventory.pauses import FILE, Pauses, pause_lines
+from mirror_sync.state.pauses import FILE, Pauses, pause_lines
 from tests.daemon.living import Manager, living, write_jobs
 from tests.daemon.test_control import states
 

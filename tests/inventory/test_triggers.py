@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from apscheduler.triggers.base import BaseTrigger
 
-from mirror_sync.domain.bandwidth import Window
-from mirror_sync.domain.hours import Hours
-from mirror_sync.domain.job import Cron, Every
+from mirror_sync.domain.job.bandwidth import Window
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.job import Cron, Every
 from mirror_sync.inventory.triggers import due_after, trigger_of
 
 # a Thursday

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, StoreUnavailable, Unreachable
-from mirror_sync.observers.metrics import CAUSES, Metrics
-from mirror_sync.sources.budget import CAUSE
+from mirror_sync.observe.metrics.metrics import CAUSES, Metrics
+from mirror_sync.sources.hub.budget import CAUSE
 from tests.parts import program
 from tests.requirements import need
 

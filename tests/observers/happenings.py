@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.events import BytesFetched, FileFinished, FileStarted, RepoFinished, RepoPlanned, RunStarted
+from mirror_sync.domain.outcome.events import (
+    BytesFetched,
+    FileFinished,
+    FileStarted,
+    RepoFinished,
+    RepoPlanned,
+    RunStarted,
+)
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.report import RepoOutcome, RepoReport
 
 RUN = "run-1"
 REPO = Repo(Kind.MODEL, "acme/one")

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from mirror_sync.domain.repo import Kind
-from mirror_sync.observers.checkpoint_file import FileCheckpoint
+from mirror_sync.state.checkpoint_file import FileCheckpoint
 
 
 def test_what_was_saved_last_is_loaded_by_the_next_process(tmp_path: Path) -> None:

@@ -16,11 +16,20 @@ from typing import Any
 import pytest
 import structlog
 
-from mirror_sync.domain.notices import Alarm, HookCommand, HookPost, Notice, Shape, StateChange, ToldRepo, unmarked
+from mirror_sync.domain.outcome.notices import (
+    Alarm,
+    HookCommand,
+    HookPost,
+    Notice,
+    Shape,
+    StateChange,
+    ToldRepo,
+    unmarked,
+)
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.outcome.traffic import Oddity, Unusual
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.domain.traffic import Oddity, Unusual
-from mirror_sync.observers.hook_delivery import HookDelivery
+from mirror_sync.observe.notify.hook_delivery import HookDelivery
 
 REPORT = RepoReport(
     "models", Kind.MODEL, "acme/one", "main", RepoOutcome.FAILED, reason="no answer", code="unreachable"

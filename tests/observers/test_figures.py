@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.observers.figures import age, counted, in_bytes, in_time
+from mirror_sync.observe.figures import age, counted, in_bytes, in_time
 
 
 @pytest.mark.parametrize(

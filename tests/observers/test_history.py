@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.freshness import LastCheck
+from mirror_sync.domain.outcome.events import RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.history import CHANGES_KEPT, History
-from mirror_sync.observers.history_file import SCHEMA
-from mirror_sync.observers.records import RunState, Size
+from mirror_sync.state.history import CHANGES_KEPT, History
+from mirror_sync.state.history_file import SCHEMA
+from mirror_sync.state.records import RunState, Size
 
 START = "2026-01-01T00:00:00Z"
 
@@ -200,11 +200,11 @@ def test_many_threads_lose_nothing(path: Path) -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from mirror_sync.domain.events import RepoFinished, RunStarted
+from mirror_sync.domain.outcome.events import RepoFinished, RunStarted
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport
-from mirror_sync.observers.history import History
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.state.history import History
 history = History(Path(sys.argv[1]))
 history(RunStarted("killed", ("job",), "2026-01-01T00:00:00Z"))
 history(RepoFinished("killed", RepoReport("job", Kind.MODEL, "acme/one", "main", RepoOutcome.PUBLISHED)))

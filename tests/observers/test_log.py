@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.bounds import plain
-from mirror_sync.domain.events import (
+from mirror_sync.domain.outcome.events import (
     BytesFetched,
     Called,
     Care,
@@ -43,10 +43,10 @@ from mirror_sync.domain.events import (
     Tended,
     Verified,
 )
-from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.observers.event_log import EventLog, line_of, log_event
-from mirror_sync.observers.log import Format, LineWriter, LogStyle, in_color, in_journal, start_log
-from mirror_sync.observers.redaction import SHOWN, Redaction, json_shown, lines_shown
+from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
+from mirror_sync.observe.log.event_log import EventLog, line_of, log_event
+from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, in_journal, start_log
+from mirror_sync.observe.redaction import SHOWN, Redaction, json_shown, lines_shown
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
 AT = "2026-01-01T00:00:00Z"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.events import RepoFinished, RunFinished, RunStarted
-from mirror_sync.domain.notices import Notice, StateChange
+from mirror_sync.domain.outcome.events import RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.outcome.notices import Notice, StateChange
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.domain.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.observers.state_notices import LONGEST, Notices
+from mirror_sync.observe.notify.state_notices import LONGEST, Notices
 
 AT = "2026-01-01T00:00:00Z"
 

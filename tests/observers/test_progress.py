@@ -9,12 +9,12 @@ import pytest
 import structlog
 from rich.console import Console
 
-from mirror_sync.domain.events import ReposListed, RunStarted, Verified
+from mirror_sync.domain.outcome.events import ReposListed, RunStarted, Verified
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.observers.log import LineWriter
-from mirror_sync.observers.plain_progress import PlainProgress, fields_of
-from mirror_sync.observers.progress import LARGE, Bars, LiveProgress
-from mirror_sync.observers.tally import Tally
+from mirror_sync.observe.log.log import LineWriter
+from mirror_sync.observe.progress.live_progress import LARGE, Bars, LiveProgress
+from mirror_sync.observe.progress.plain_progress import PlainProgress, fields_of
+from mirror_sync.observe.tally import Tally
 from tests.observers.happenings import RUN, STARTED, began, came, planned, stored
 
 

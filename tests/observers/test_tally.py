@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from mirror_sync.domain.events import Event, PartsFound, ReposListed, RunFinished, RunStarted, Verified
+from mirror_sync.domain.outcome.events import Event, PartsFound, ReposListed, RunFinished, RunStarted, Verified
+from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.observers.tally import Tally
+from mirror_sync.observe.tally import Tally
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
 ENDED = RunFinished(RunReport(RUN, "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", ()))

@@ -9,9 +9,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from mirror_sync.domain.events import CatalogueFailed, FileFinished, ReposListed, Retrying, RunFinished
-from mirror_sync.domain.report import RepoOutcome, RunReport
-from mirror_sync.observers.terminal import TerminalLog
+from mirror_sync.domain.outcome.events import CatalogueFailed, FileFinished, ReposListed, Retrying, RunFinished
+from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
+from mirror_sync.observe.log.terminal import TerminalLog
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
 
 WIDTH = 80

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from mirror_sync.domain.traffic import Reads, TrafficReport
-from mirror_sync.observers.traffic_file import DAYS_KEPT, keep_traffic, kept_days, kept_unusual
+from mirror_sync.domain.outcome.traffic import Reads, TrafficReport
+from mirror_sync.state.traffic_file import DAYS_KEPT, keep_traffic, kept_days, kept_unusual
 
 DAY = date(2026, 1, 1)
 

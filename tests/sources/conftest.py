@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.shell import quiet
 from tests.standin import Hub
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
-from mirror_sync.sources.pacing import Timing
+from mirror_sync.sources.wrappers.pacing import Timing
 
 Passed = list[tuple[float, int]]  # when, how many bytes
 

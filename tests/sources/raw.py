@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from mirror_sync.sources.network import Timeouts
+from mirror_sync.sources.http.network import Timeouts
 
 Script = Callable[[socket.socket, threading.Event], None]
 """Answers a request on a socket; the event is set when the server is to end."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
-from mirror_sync.ports import ByteStream, Source
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
 from tests.standin import LFS, Content, Generated, Hub, Memory
 
 LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike

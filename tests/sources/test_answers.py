@@ -11,12 +11,20 @@ from huggingface_hub.hf_api import GitRefInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.domain.manifest import RemoteFile
-from mirror_sync.domain.refs import Ref
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.refs import Ref
+from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.domain.upstream import Commit, Resolved
 from mirror_sync.errors import UnsafePath
-from mirror_sync.sources.hub_json import commits_of, file_and_folder, file_of, items_of, json_of, ref_of, resolved_of
+from mirror_sync.sources.hub.hub_json import (
+    commits_of,
+    file_and_folder,
+    file_of,
+    items_of,
+    json_of,
+    ref_of,
+    resolved_of,
+)
 
 EXPECTED = (ValueError, KeyError, TypeError, UnsafePath, RecursionError)  # all of which HubSource turns into BadAnswer
 OID, DIGEST = "b" * 40, "c" * 64

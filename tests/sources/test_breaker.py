@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.sources.breaker import Breaker, BreakerPolicy
+from mirror_sync.sources.wrappers.breaker import Breaker, BreakerPolicy
 
 POLICY = BreakerPolicy(failures=3, span=10, first_pause=15, longest_pause=40)
 

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mirror_sync.domain.events import Event, Retrying
-from mirror_sync.domain.upstream import BudgetState
+from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.outcome.events import Event, Retrying
 from mirror_sync.errors import Interrupted
-from mirror_sync.sources.budget import Budget, Budgets, BudgetWait
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.budget import Budget, Budgets, BudgetWait
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.failover import FailoverSource
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.standin import Hub, Quotas, faults
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub.repocard import metadata_load
 
-from mirror_sync.sources.card import DEEPEST, LIMIT, UnreadableCard, read_card
+from mirror_sync.sources.directory.card import DEEPEST, LIMIT, UnreadableCard, read_card
 
 READ = [
     "",

@@ -10,8 +10,8 @@ import pytest
 
 from mirror_sync.domain.turns import Length
 from mirror_sync.errors import FileNotFound, Interrupted
-from mirror_sync.sources.connections import ConnectedSource, Connections
-from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from tests.sources.reading import FILES, LARGE, TINY, fetched, fill_hub, published
 from tests.standin import Hub
 

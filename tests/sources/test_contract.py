@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.bandwidth import Bandwidth
 from mirror_sync.domain.digest import ContentHash, Sha256
+from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
-from mirror_sync.ports import Source
-from mirror_sync.sources.connections import ConnectedSource, Connections
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.folders import DirectorySource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.limited import LimitedSource
-from mirror_sync.sources.pacing import Limiter, Timing
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.directory.folders import DirectorySource
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
+from mirror_sync.sources.wrappers.failover import FailoverSource
+from mirror_sync.sources.wrappers.limited import LimitedSource
+from mirror_sync.sources.wrappers.pacing import Limiter, Timing
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
 from tests.standin import Hub
 

@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import Unreachable
-from mirror_sync.sources import endpoint
-from mirror_sync.sources.arrivals import Pace
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.arrivals import Pace
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub import endpoint
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.failover import FailoverSource
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.raw import QUICK, sending, serving, trickling
 from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, published
 from tests.standin import Hub, faults

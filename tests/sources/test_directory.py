@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import NotFoundOrPrivate, PointerOnly, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
-from mirror_sync.sources.folder import Hashed, open_file
-from mirror_sync.sources.folders import DirectorySource, _Snapshot
+from mirror_sync.sources.directory.folder import Hashed, open_file
+from mirror_sync.sources.directory.folders import DirectorySource, _Snapshot
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
 from tests.stores.places import in_child
 from tests.unprivileged import become_nobody, forget_errors, give_to_nobody

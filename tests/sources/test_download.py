@@ -6,13 +6,13 @@ import gzip
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, Unreachable, UpstreamError
-from mirror_sync.sources import download
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub import download
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.standin import Hub, faults
 from tests.standin.answer import Answer, Request

@@ -7,14 +7,14 @@ from contextlib import suppress
 
 import pytest
 
+from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import BadAnswer, Gated, NotFoundOrPrivate, RateLimited, Unreachable
-from mirror_sync.sources.breaker import BreakerPolicy, Resting
-from mirror_sync.sources.failover import FailoverSource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.breaker import BreakerPolicy, Resting
+from mirror_sync.sources.wrappers.failover import FailoverSource
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, published
 from tests.standin import Hub, faults
 

@@ -11,16 +11,16 @@ from contextlib import suppress
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import BadAnswer, UpstreamError
-from mirror_sync.sources import hub as hub_module
-from mirror_sync.sources.endpoint import Endpoint
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.session import Bounds, Slip
-from mirror_sync.sources.transport import Transport
-from mirror_sync.sources.unpacking import Unpacked
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.http.unpacking import Unpacked
+from mirror_sync.sources.hub import hub_source as hub_module
+from mirror_sync.sources.hub.endpoint import Endpoint
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.hub.session import Bounds, Slip
 from tests.sources.raw import sending, serving
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy, below

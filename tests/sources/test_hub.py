@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.upstream import Resolved
 from mirror_sync.errors import BadAnswer, Unreachable, UnsafePath
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.network import Timeouts
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fill_hub, listed, published
 from tests.sources.relays import below
 from tests.standin import Hub, faults

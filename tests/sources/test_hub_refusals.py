@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import (
     BadAnswer,
@@ -24,9 +24,9 @@ from mirror_sync.errors import (
     Unreachable,
     UpstreamError,
 )
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.hub_errors import RequestContext, refusal, retry_after
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.hub_errors import RequestContext, refusal, retry_after
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import TINY, fetched, fill_hub
 from tests.standin import Hub, faults
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
-from mirror_sync.domain.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, RateLimited, Unreachable
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.wire import Fields, read_head
 from tests.sources.raw import serving
 from tests.sources.reading import TINY, fetched

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.bandwidth import Bandwidth, Window
-from mirror_sync.domain.job import Job
+from mirror_sync.domain.job.bandwidth import Bandwidth, Window
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.turns import Length
 from mirror_sync.errors import Interrupted
-from mirror_sync.ports import Source
-from mirror_sync.sources.connections import ConnectedSource, Connections
-from mirror_sync.sources.folders import DirectorySource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.limited import LimitedSource
-from mirror_sync.sources.limits import JobLimits, Limits
-from mirror_sync.sources.pacing import Limiter, Timing
-from mirror_sync.sources.transport import Transport
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.directory.folders import DirectorySource
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
+from mirror_sync.sources.wrappers.limited import LimitedSource
+from mirror_sync.sources.wrappers.limits import JobLimits, Limits
+from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from tests.sources.pretended import Passed, PretendedClock, Sums
 from tests.sources.raw import QUICK
 from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_hub, published

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.ranking import Ranking, Sort
+from mirror_sync.domain.content.upstream import Resolved, Shortfall
+from mirror_sync.domain.job.ranking import Ranking, Sort
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.domain.upstream import Resolved, Shortfall
 from mirror_sync.errors import BadAnswer, NotFoundOrPrivate, UpstreamError
-from mirror_sync.sources.folders import DirectorySource
-from mirror_sync.sources.hub import HubSource
+from mirror_sync.sources.directory.folders import DirectorySource
+from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import fill_directory
 from tests.standin import Hub, faults
 from tests.standin.answer import Answer, Request

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.domain.bandwidth import Bandwidth, Limit, Window
+from mirror_sync.domain.job.bandwidth import Bandwidth, Limit, Window
 from mirror_sync.errors import Interrupted
-from mirror_sync.sources.pacing import Limiter, Timing
+from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from tests.sources.pretended import Passed, PretendedClock, Sums
 
 OVER = 10.0  # seconds

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from mirror_sync.errors import Unreachable
-from mirror_sync.sources.breaker import Resting
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.transport import Transport
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.breaker import Resting
 from tests.servers.ports import LOOPBACK, free_port
 from tests.sources.reading import TINY
 from tests.sources.test_hub_refusals import Verb, every_verb

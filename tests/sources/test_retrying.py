@@ -7,15 +7,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
-from mirror_sync.domain.events import Event, Retrying
-from mirror_sync.domain.manifest import RemoteFile
+from mirror_sync.domain.outcome.events import Event, Retrying
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BadAnswer, Gated, IntegrityError, Interrupted, MirrorError, RateLimited, Unreachable
-from mirror_sync.ports import ByteStream, Source
-from mirror_sync.sources.breaker import Resting
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.retrying import RetryingSource, RetryPolicy
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.wrappers.breaker import Resting
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, TINY, Steps, fetched, fill_hub, listed, published, read
 from tests.standin import Hub, faults
 

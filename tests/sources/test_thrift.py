@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UpstreamError
-from mirror_sync.ports import Source
-from mirror_sync.sources.folders import DirectorySource
-from mirror_sync.sources.hub import HubSource
-from mirror_sync.sources.listing_cost import ListingCost
-from mirror_sync.sources.transport import Transport
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.directory.folders import DirectorySource
+from mirror_sync.sources.http.transport import Transport
+from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.hub.listing_cost import ListingCost
 from tests.sources.reading import fill_directory
 from tests.standin import Hub, faults
 

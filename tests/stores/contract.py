@@ -12,7 +12,7 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreError
-from mirror_sync.ports import Store
+from mirror_sync.ports.store import Store
 from tests.stores.places import MIB, Place, child, keys, put, read, write_again_and_again
 
 NOT_KEYS = ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a/..", "a\0b", ".staging/a", "\ud800"]
@@ -138,7 +138,7 @@ class StoreContract:
 
     def test_every_key_is_listed_once(self, store: Store) -> None:
         unordered = ["a/b/c", "a-b", "a/b", "a/b-c", "a0", "a/b/C", "B", "é", "a.b", "z", "😀", "a/\uffee"]
-        wanted = [key for key in unordered if key != "a/b"]  # no key is the folder of another: domain/keys.py
+        wanted = [key for key in unordered if key != "a/b"]  # no key is the folder of another: domain/content/keys.py
         for key in wanted:
             put(store, key, b"x")
         assert keys(store) == sorted(wanted)

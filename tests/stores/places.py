@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.ports import Store
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.ports.store import Store
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.bucket import S3Server
 
 MIB = 1024 * 1024

@@ -7,10 +7,10 @@ import os
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreError
-from mirror_sync.ports import Store, Upload
+from mirror_sync.ports.store import Store, Upload
 from tests.stores.places import MIB, Place, answer, child, keys, read, upload_half_and_tell
 from tests.stores.uploads import part
 

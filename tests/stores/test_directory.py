@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull
-from mirror_sync.stores.directory_store import DirectoryStore
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.stores.places import MIB, answer, child, in_child, keys, put, read
 
 NOBODY = 65534

@@ -14,7 +14,7 @@ import pytest
 
 from mirror_sync.engine.memory import MemoryBudget
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
-from mirror_sync.stores.file_system import store_errors, write_all
+from mirror_sync.stores.directory.file_system import store_errors, write_all
 from tests.stores.places import MIB
 
 ODD = 2 * MIB + 123  # bytes

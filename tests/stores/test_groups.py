@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.stores.file_system import Folders
-from mirror_sync.stores.groups import Groups
-from mirror_sync.stores.staging import Staging
+from mirror_sync.stores.directory.file_system import Folders
+from mirror_sync.stores.directory.groups import Groups
+from mirror_sync.stores.directory.staging import Staging
 
 NEVER = 1e6
 BODIES = [b"%d" % number for number in range(200)]
@@ -170,7 +170,7 @@ def test_all_syncs_use_what_was_opened_before_the_first_byte(place: Place) -> No
 def test_a_process_that_ends_by_itself_loses_nothing(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from mirror_sync.domain.digest import Sha256;"
-        "from mirror_sync.stores.directory_store import DirectoryStore;"
+        "from mirror_sync.stores.directory.directory_store import DirectoryStore;"
         "DirectoryStore(Path(sys.argv[1])).put(sys.argv[2], b'0', Sha256.of(b'0')); sys.exit(3)"
     )
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path), key_of(b"0")], check=False)

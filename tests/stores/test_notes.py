@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports import UploadNote
-from mirror_sync.stores.notes import SqliteNotes
+from mirror_sync.ports.memory import UploadNote
+from mirror_sync.state.upload_notes import SqliteNotes
 from tests.stores.places import answer, child
 
 TARGET = "s3://bucket"

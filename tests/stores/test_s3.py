@@ -12,7 +12,7 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
 from tests.stores.places import MIB, keys, options_of, put, read

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from mirror_sync.stores.s3_connections import ConnectionPool, Server
+from mirror_sync.stores.s3.s3_connections import ConnectionPool, Server
 from mirror_sync.wire import Idle
 from tests.servers.ports import LOOPBACK
 from tests.sources.raw import serving, trickling

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mirror_sync.errors import KeyMissing, StoreError
-from mirror_sync.stores.s3 import S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
 from tests.stores.places import keys, options_of, put, read
 from tests.stores.scripted import LISTING, Answer, Asked, fault, is_listing, scripted

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreError
-from mirror_sync.stores.s3 import S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
 from tests.stores.places import MIB, PART_SIZE, options_of, put, read
 from tests.stores.scripted import Answer, fault, scripted

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.certificates import Authority
 from tests.stores.places import put
 from tests.stores.scripted import Answer, Asked, Scripted, scripted

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreError, StoreUnavailable
-from mirror_sync.stores import s3_resume
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.s3 import S3Store
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.s3 import resume_upload
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
 from tests.stores.places import MIB, Bucket, Folder, options_of, put, read
 from tests.stores.resuming import BACK, HOUR, KEY, kept_upload, put_rest
@@ -117,7 +117,7 @@ class TestBucket:
         self, monkeypatch: pytest.MonkeyPatch, place: Bucket, body: bytes
     ) -> None:
         token = kept_upload(place, body, 1)
-        monkeypatch.setattr(s3_resume, "_QUIET", BACK)
+        monkeypatch.setattr(resume_upload, "_QUIET", BACK)
         with place.open().begin(KEY, len(body), token) as upload:
             put_rest(upload, body)
             upload.complete()

@@ -15,12 +15,12 @@ from queue import Queue
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.keys import blob_key
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.stores import syncfs
-from mirror_sync.stores.directory_store import DirectoryStore
-from mirror_sync.stores.syncfs import SharedSync
+from mirror_sync.stores.directory import syncfs
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.directory.syncfs import SharedSync
 from tests.stores.places import MIB
 
 Outcome = Callable[[], bool]

@@ -6,8 +6,8 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied
-from mirror_sync.ports import read_all
-from mirror_sync.stores.s3 import S3Options, S3Store
+from mirror_sync.ports.store import read_all
+from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.bucket import S3Server
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from mirror_sync.errors import KeyMissing, StoreError
-from mirror_sync.ports import Store, Upload
+from mirror_sync.ports.store import Store, Upload
 from tests.stores.places import (
     MIB,
     Place,

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mirror_sync.front.nginx import DirectoryBucket, NginxOptions, write_nginx
+from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, write_nginx
 from tests.parts import program
 from tests.requirements import need
 from tests.servers.ports import answers as listens

@@ -1,4 +1,4 @@
-// The catalogue: mirror_sync/front/catalogue_pages.py in JavaScript.
+// The catalogue: mirror_sync/front/hub/catalogue_pages.py in JavaScript.
 
 import answers from 'answers.js';
 import bucket from 'bucket.js';

@@ -1,4 +1,4 @@
-// Finds entries in the text of listing shards, which are never parsed whole: mirror_sync/front/listing.py in JavaScript.
+// Finds entries in the text of listing shards, which are never parsed whole: mirror_sync/front/hub/listing.py in JavaScript.
 //
 // A shard has one JSON entry a line, sorted by percent-encoded path. Within a string JSON escapes every quote and line
 // feed, so '"path":"' and a line feed can only stand where the format puts them.

@@ -1,4 +1,4 @@
-// The Hub's lists of repos, and what is known of one that is not published: mirror_sync/front/hub_lists.py in JavaScript.
+// The Hub's lists of repos, and what is known of one that is not published: mirror_sync/front/hub/hub_lists.py in JavaScript.
 
 import answers from 'answers.js';
 import bucket from 'bucket.js';

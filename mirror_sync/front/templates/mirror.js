@@ -1,4 +1,4 @@
-// The Hub's URLs, answered from a bucket of blobs and refs: mirror_sync/front/hub_api.py in JavaScript, one function for
+// The Hub's URLs, answered from a bucket of blobs and refs: mirror_sync/front/hub/hub_api.py in JavaScript, one function for
 // every route of tables.js. njs 0.7.9 wants `await` in statements of their own.
 
 import answers from 'answers.js';

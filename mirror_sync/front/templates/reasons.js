@@ -1,4 +1,4 @@
-// Why something is not given, and as a page to a browser: mirror_sync/front/reasons.py in JavaScript.
+// Why something is not given, and as a page to a browser: mirror_sync/front/hub/reasons.py in JavaScript.
 
 import answers from 'answers.js';
 import bucket from 'bucket.js';

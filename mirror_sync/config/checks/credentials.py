@@ -1,0 +1,173 @@
+"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, where they go, and
+redaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror_sync.config.findings import Finding, Trail
+from mirror_sync.config.keys import address_values
+from mirror_sync.config.keys.endpoints import EndpointEntry, HubEntry
+from mirror_sync.config.keys.model import File
+from mirror_sync.config.settings import HubUpstream, S3Target, Settings
+from mirror_sync.config.yaml.text_file import read_text
+from mirror_sync.domain.outcome.notices import HookPost
+from mirror_sync.domain.url import Url
+
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
+_MASK = "***"
+_TELLING = 8  # characters; a shorter access key, an identifier, is a word like "admin", which logs are full of
+_MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFiles:
+    """The tokens read from files, by where those are named, and what went wrong with others."""
+
+    tokens: Mapping[Trail, str]
+    faults: tuple[Finding, ...]
+
+
+def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
+    """Read every `token_file`; a relative one lies beside jobs.yaml."""
+    tokens: dict[Trail, str] = {}
+    faults: list[Finding] = []
+    for trail, entry in _with_tokens(tree):
+        file, place = entry.get("token_file"), (*trail, "token_file")
+        if not isinstance(file, str):
+            continue
+        try:
+            tokens[place] = _token(base / address_values.folder(file).path)
+        except ValueError as error:
+            faults.append(Finding(place, f"{error}; write the path of a file with the token"))
+    return TokenFiles(tokens, tuple(faults))
+
+
+def _token(path: Path) -> str:
+    token = read_text(path).strip()
+    if not token:
+        raise ValueError("the file is empty")
+    if not sendable(token):
+        raise ValueError("the file holds more than a token: a token is one word of plain characters")
+    return token
+
+
+def sendable(secret: str) -> bool:
+    """Whether a header can carry it."""
+    return secret.isascii() and secret.isprintable() and " " not in secret
+
+
+def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
+    """Secrets that exclude each other, or that miss their other half, or that no request can carry."""
+    for trail, entry in _with_tokens(tree):
+        if "token" in entry and "token_file" in entry:
+            yield Finding((*trail, "token_file"), "stands beside token, where only one can be; remove one")
+    for name, entry in _entries(tree, "targets"):
+        for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+            if entry.get(half) and not entry.get(other):
+                yield Finding(("targets", name, half), f"comes without {other}; write both, or neither")
+    for trail, secret in texts_of_secrets(tree):
+        if not sendable(secret):
+            yield Finding(trail, "must be one word of plain characters")
+
+
+def doubts(tree: Mapping[str, object], tokens: Mapping[Trail, str]) -> Iterator[Finding]:
+    """Secrets that the log cannot be cleaned of."""
+    for trail, secret in (*texts_of_secrets(tree), *tokens.items()):
+        if trail[-1] != "access_key" and 0 < len(secret) < _MASKABLE:
+            message = f"is so short that messages may show it; a secret has {_MASKABLE} characters or more"
+            yield Finding(trail, message)
+
+
+def ways(file: File, settings: Settings) -> Iterator[Finding]:
+    """Secrets that go where they can be read on the way, and endpoints that miss one which others have."""
+    for name, entry in file.upstreams.items():
+        upstream = settings.upstreams[name]
+        if isinstance(entry, HubEntry) and isinstance(upstream, HubUpstream):
+            yield from _ways_of_tokens(("upstreams", name, "endpoints"), entry, upstream)
+    for name, target in settings.targets.items():
+        if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
+            message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
+            yield Finding(("targets", name, "endpoint_url"), message)
+    for turn, hooks in settings.hooks.items():
+        for index, hook in enumerate(hooks):
+            if isinstance(hook, HookPost) and _is_open(hook.url):
+                message = "is plain http: who reads the address on the way can post there, too; write an https address"
+                yield Finding(("on", turn, index, "post"), message)
+
+
+def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Iterator[Finding]:
+    for index, one in enumerate(entry.endpoints):
+        endpoint = one.url if isinstance(one, EndpointEntry) else one
+        token = upstream.token_for(endpoint)
+        if token and _is_open(endpoint):
+            yield Finding((*trail, index), "is plain http: the token can be read on the way; write an https address")
+        if upstream.token and token is None and endpoint not in upstream.tokens:
+            message = (
+                "is asked without the token, which is for the first endpoint's server alone; write {url: https://..., "
+                'token: "${NAME}"} to give it one, or token: "" to say that it has none'
+            )
+            yield Finding((*trail, index), message)
+
+
+def _is_open(address: str) -> bool:
+    """Whether what is sent there can be read on the way: plain http that leaves the machine."""
+    if not address.lower().startswith("http:"):
+        return False
+    try:
+        host = Url.parse(address).host.rstrip(".")
+    except ValueError:
+        return True
+    return not (host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127."))
+
+
+def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:
+    """All secret values, the longest first: those of the file, of the variables in them, and of token files.
+
+    A short access key is none: it names an account, and its word may stand anywhere.
+    """
+    found = [*texts_of_secrets(tree), *((trail, part) for trail, parts in used.items() for part in parts)]
+    values = {text for trail, text in found if _worth_hiding(trail, text)} | set(tokens)
+    return tuple(sorted(filter(None, values), key=lambda value: (-len(value), value)))
+
+
+def _worth_hiding(trail: Trail, text: str) -> bool:
+    named = _SECRET_KEYS.intersection(trail)
+    return bool(named) and (named != {"access_key"} or len(text) >= _TELLING)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets, given the longest first."""
+    for secret in secrets:
+        if len(secret) >= _MASKABLE:
+            text = text.replace(secret, _MASK)
+    return text
+
+
+def _entries(tree: Mapping[str, object], side: str) -> Iterator[tuple[str, dict[str, object]]]:
+    entries = tree.get(side)
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if isinstance(entry, dict):
+            yield name, entry
+
+
+def _with_tokens(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:
+    """Each upstream, and each endpoint that is a mapping: both may have a token."""
+    for name, entry in _entries(tree, "upstreams"):
+        yield ("upstreams", name), entry
+        endpoints = entry.get("endpoints")
+        for index, one in enumerate(endpoints if isinstance(endpoints, list) else ()):
+            if isinstance(one, dict):
+                yield ("upstreams", name, "endpoints", index), one
+
+
+def texts_of_secrets(tree: object, trail: Trail = ()) -> Iterator[tuple[Trail, str]]:
+    """Every text at or under a secret key, wherever the key stands."""
+    if isinstance(tree, dict | list):
+        for step, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from texts_of_secrets(child, (*trail, step))
+    elif tree is not None and not isinstance(tree, bool) and _SECRET_KEYS.intersection(trail):
+        yield trail, str(tree)

@@ -1,0 +1,290 @@
+"""What joins two places of the file: a job and its upstream, a key and its sister, two jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from mirror_sync.config import resolve
+from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions
+from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
+from mirror_sync.config.keys import engines
+from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.licenses import doubt
+from mirror_sync.config.keys.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.keys.scalars import NAME
+from mirror_sync.config.keys.select import SelectEntry
+from mirror_sync.config.yaml.wording import example, value_at
+from mirror_sync.domain import nearest
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.job import Job, denials
+from mirror_sync.domain.policy.licences import LicensePolicy, Missing
+from mirror_sync.domain.repo import Denial, RepoPattern
+
+Model = TypeVar("Model", bound=Keys)
+
+_COMMIT = 40  # digits of a commit's id
+_HEX = re.compile(r"(?=.*[A-Fa-f])(?=.*[0-9])[0-9A-Fa-f]{7,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What can be known of a file that may have faults: names as they stand, and the jobs that are sound."""
+
+    upstreams: tuple[str, ...]
+    folders: frozenset[str]  # the upstreams of kind: directory
+    targets: tuple[str, ...]
+    tree: Mapping[str, object]  # all of it, as it was written
+    written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
+    defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
+    licenses: LicensesEntry
+    engine: engines.EngineEntry
+    jobs: tuple[tuple[int, JobEntry], ...]
+
+    @classmethod
+    def of(cls, tree: Mapping[str, object]) -> Draft:
+        listed_jobs = tree.get("jobs")
+        jobs = list(enumerate(listed_jobs)) if isinstance(listed_jobs, list) else []
+        defaults = tree.get("defaults", {})
+        written = [(("defaults",), defaults), *((("jobs", index), job) for index, job in jobs)]
+        entries = [(index, _sound(JobEntry, job)) for index, job in jobs]
+        return cls(
+            upstreams=_names(tree.get("upstreams")),
+            folders=_folders(tree.get("upstreams")),
+            targets=_names(tree.get("targets")),
+            tree=tree,
+            written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
+            defaults=_sound(DefaultsEntry, defaults),
+            licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
+            engine=_sound(engines.EngineEntry, tree.get("engine", {})) or engines.EngineEntry(),
+            jobs=tuple((index, entry) for index, entry in entries if entry is not None),
+        )
+
+    def numbered(self) -> Iterator[Numbered]:
+        """The sound jobs that know where they publish, all of them in a file without faults; policies are left out."""
+        if self.defaults is None:
+            return
+        for index, entry in self.jobs:
+            source = resolve.chosen(entry.upstream, self.defaults.upstream, self.upstreams)
+            target = resolve.chosen(entry.target, self.defaults.target, self.targets)
+            if target is not None:
+                yield index, resolve.job(entry, self.defaults, (source or "", target), LicensePolicy())
+
+
+def _sound(model: type[Model], value: object) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The keys that are names; others are faults by themselves, and no message should list them."""
+    return tuple(filter(NAME.fullmatch, value)) if isinstance(value, dict) else ()
+
+
+def _folders(value: object) -> frozenset[str]:
+    entries = value.items() if isinstance(value, dict) else ()
+    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == "directory")
+
+
+def faults(draft: Draft) -> Iterator[Finding]:
+    """Everything between places that makes the file unusable."""
+    yield from _doubled(draft)
+    yield from _unasked(draft)
+    yield from _unranked(draft)
+    yield from _ends(draft, "upstream", draft.upstreams)
+    yield from _ends(draft, "target", draft.targets)
+    yield from engines.faults(draft.engine)
+    yield from _undecided(("licenses",), draft.licenses, draft.tree)
+    yield from _late(("defaults",), draft.defaults or DefaultsEntry())
+    for index, entry in draft.jobs:
+        yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
+        yield from _late(("jobs", index), entry)
+    yield from clashes(tuple(draft.numbered()))
+
+
+def _undecided(trail: Trail, entry: LicensesEntry, tree: object) -> Iterator[Finding]:
+    for index, found in enumerate(entry.review or ()):
+        if found in (entry.allow or ()):
+            place = (*trail, "review", index)
+            yield Finding(place, f"{quoted(value_at(tree, place))} is under allow as well; keep one of them")
+
+
+def _late(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
+    every = entry.schedule
+    if isinstance(every, EveryEntry) and every.jitter >= every.every:
+        yield Finding((*trail, "schedule", "jitter"), "must be shorter than every, so that no run skips the next")
+
+
+def _doubled(draft: Draft) -> Iterator[Finding]:
+    first: dict[str, Trail] = {}
+    for trail, job in draft.written:
+        name = job.get("name")
+        if not isinstance(name, str) or trail == ("defaults",):
+            continue
+        if name in first:
+            message = f"{spoken(first[name])} is named {quoted(name)} already; give each job its own name"
+            yield Finding((*trail, "name"), message)
+        first.setdefault(name, trail)
+
+
+def _unasked(draft: Draft) -> Iterator[Finding]:
+    """Jobs that name nothing, or in two ways at once."""
+    for trail, job in draft.written:
+        if trail == ("defaults",):
+            continue
+        repos = job.get("repos")
+        only_denies = isinstance(repos, list) and bool(repos) and all(map(_denies, repos))
+        if "repos" not in job and "select" not in job:
+            yield Finding((*trail, "repos"), f"is missing{example(('repos',))}, or select: {{author: Qwen}}")
+        if only_denies and "select" not in job:
+            yield Finding((*trail, "repos"), "only denies; write beside it what the job mirrors, like owner/*")
+        if "repos" in job and "select" in job and not only_denies:
+            message = "stands beside repos, where only one can be; remove it or repos, or make it a job of its own"
+            yield Finding((*trail, "select"), message, key=True)
+
+
+def _denies(entry: object) -> bool:
+    return isinstance(entry, str) and entry.startswith("!")
+
+
+def _unranked(draft: Draft) -> Iterator[Finding]:
+    """Rankings that are asked of a folder."""
+    for index, job in draft.numbered():
+        if job.ranking is not None and job.upstream in draft.folders:
+            message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
+            yield Finding(("jobs", index, "select"), message)
+
+
+def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:
+    """The upstreams (or targets) that jobs and defaults name, and those that there are."""
+    has_default = False
+    for trail, mapping in draft.written:
+        said = mapping.get(side)
+        has_default = has_default or (trail == ("defaults",) and side in mapping)
+        if isinstance(said, str) and said not in known:
+            yield _stranger((*trail, side), said, known)
+        if side not in mapping and not has_default and len(known) > 1 and trail != ("defaults",):
+            right = f"write {side}: {known[0]} here or under defaults"
+            yield Finding((*trail, side), f"is missing, and there are {listed(known, 'and')}; {right}")
+
+
+def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
+    plural = f"{trail[-1]}s"
+    there = f"{plural} has {listed(known, 'and')}" if known else f"{plural} names none"
+    return Finding(trail, f"{quoted(name)} is not under {plural}{nearest_word(name, known) or f'; {there}'}")
+
+
+def warnings(file: File, draft: Draft) -> Iterator[Finding]:
+    """What is odd, but usable."""
+    yield from repetitions(tuple(draft.numbered()))
+    yield from _shortened(("defaults", "revisions"), file.defaults.revisions or ())
+    for index, job in draft.numbered():
+        entries = file.jobs[index].repos or ()
+        yield from _denials(("jobs", index, "repos"), entries, job)
+        yield from _repeated(("jobs", index, "repos"), entries, alike=job.upstream not in draft.folders)
+        yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
+    jobs = dict(draft.numbered())
+    yield from license_doubts(draft)
+    yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
+    for index, entry in enumerate(file.jobs):
+        yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
+        policy = resolve.policy(file.licenses, entry.licenses)
+        yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)
+        if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
+            message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"
+            yield Finding(("jobs", index), message)
+
+
+def _denials(trail: Trail, entries: Sequence[RepoPattern | Denial], job: Job) -> Iterator[Finding]:
+    """What a job names and denies at once, and denials of what it does not name."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Denial):
+            if not any(_meet(entry.pattern, named) for named in job.repos):
+                message = f"{quoted(entry)} denies nothing: the job names no repo that it could match"
+                yield Finding((*trail, index), message)
+        elif not entry.is_glob and (denied := job.denied_by(entry.repo)) is not None:
+            message = f"{quoted(entry)} is not mirrored: {quoted(Denial(denied))} denies it, which always wins"
+            yield Finding((*trail, index), message)
+
+
+def _repeated(trail: Trail, entries: Sequence[RepoPattern | Denial], *, alike: bool) -> Iterator[Finding]:
+    """What a job names twice; `alike`: the upstream takes other letters for the same repo."""
+    first: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        said = str(entry)
+        glob = isinstance(entry, Denial) or entry.is_glob
+        above = first.setdefault(said if glob or not alike else said.lower(), said)
+        if above is not said:
+            letters = "" if above == said else f" as {quoted(above)}, in other letters"
+            yield Finding((*trail, index), f"{quoted(entry)} stands above already{letters}; one of them is enough")
+    yield from _without_owner(trail, entries) if alike else ()
+
+
+def _without_owner(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iterator[Finding]:
+    """Old models that a job names twice: the Hub has moved those without an owner to one."""
+    named = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, RepoPattern)]
+    owned = {(entry.kind, entry.glob.partition("/")[2].lower()): entry for _, entry in named if not entry.is_glob}
+    for index, entry in named:
+        whole = owned.get((entry.kind, entry.glob.lower()))
+        if whole is not None:
+            same = f"is likely {quoted(whole)}, to which an old name without an owner leads"
+            yield Finding((*trail, index), f"{quoted(entry)} {same}; one of them is enough")
+
+
+def _shortened(trail: Trail, revisions: Sequence[str]) -> Iterator[Finding]:
+    """What was likely meant for the id of a commit; a branch may be called so."""
+    for index, said in enumerate(revisions):
+        if _HEX.fullmatch(said) and not CommitId.matches(said):
+            what = f"{quoted(said)} is taken for the name of a branch or tag"
+            wants = f"the id of a commit has 40 digits (0-9, a-f), not {len(said)}"
+            small = "the id of a commit has small letters alone"
+            yield Finding((*trail, index), f"{what}: {small if len(said) == _COMMIT else wants}")
+
+
+def _meet(denied: RepoPattern, named: RepoPattern) -> bool:
+    """Whether a denial may match something that is named; of two globs only their owners tell."""
+    if not named.is_glob:
+        return denied.matches(named.repo)
+    if not denied.is_glob:
+        return named.matches(denied.repo)
+    return (denied.kind, denied.owner) == (named.kind, named.owner)
+
+
+def _idle_approvals(trail: Trail, entry: LicensesEntry, jobs: Sequence[Job]) -> Iterator[Finding]:
+    """Approvals of what none of the jobs names: likely of another spelling than theirs."""
+    for index, approval in enumerate(entry.approved or ()):
+        repo = approval.repo
+        if not any(job.names(repo) for job in jobs):
+            who = "no job names it" if len(jobs) != 1 else f"job {jobs[0].name} does not name it"
+            named = (pattern for job in jobs for pattern in job.repos if not pattern.is_glob)
+            near = nearest.did_you_mean(RepoPattern(repo.kind, repo.id), named)
+            message = f"{quoted(repo)} is approved, and {denials(jobs, repo) or who}{near}"
+            yield Finding((*trail, "approved", index, "repo"), message)
+
+
+def _idle_licenses(trail: Trail, entry: SelectEntry | None, policy: LicensePolicy, tree: object) -> Iterator[Finding]:
+    """Licences that take places of a ranking and are refused then."""
+    for index, found in enumerate((entry.licenses if entry else None) or ()):
+        if found not in policy.allow | policy.review and not doubt(found):
+            said = quoted(value_at(tree, (*trail, index)))
+            yield Finding(
+                (*trail, index), f"{said} is not under licenses.allow: its repos take places, and are refused"
+            )
+
+
+def license_doubts(draft: Draft) -> Iterator[Finding]:
+    """Licences that the Hub is not known to use, wherever they are listed; the rest of the file may have faults."""
+    jobs = [trail for trail, _ in draft.written if trail != ("defaults",)]
+    lists = [(*trail, "licenses", key) for trail in ((), *jobs) for key in ("allow", "review")]
+    for trail in (*lists, *((*job, "select", "licenses") for job in jobs)):
+        ids = value_at(draft.tree, trail)
+        for index, said in enumerate(ids if isinstance(ids, list) else ()):
+            message = doubt(said) if isinstance(said, str) else None
+            if message:
+                yield Finding((*trail, index), message)

@@ -1,0 +1,82 @@
+"""Where a target publishes, so written that one place is one text: two names of it would lock and prune it apart."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from mirror_sync.config import resolve
+from mirror_sync.config.findings import Finding, quoted
+from mirror_sync.config.keys.endpoints import TargetEntry
+from mirror_sync.config.settings import DirectoryTarget, Target
+from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.url import Url
+from mirror_sync.owners import EVERYBODY, is_open, who_else_writes, whose
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_AWS = re.compile(r"s3[a-z0-9.\-]*\.amazonaws\.com")  # whose buckets have their names to themselves, in all regions
+_FOLDERS = ("/", "./", "../", "file:")  # nothing but a folder begins so
+_ENTRY: TypeAdapter[TargetEntry] = TypeAdapter(TargetEntry)
+
+
+def place_of(target: Target) -> str:
+    """What two targets have in common when, and only when, they publish into one place. Links are followed."""
+    if isinstance(target, DirectoryTarget):
+        return f"file://{os.path.realpath(target.root)}"
+    return f"{_endpoint(target.endpoint_url)}/{target.bucket}/{target.prefix}"
+
+
+def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
+    """The targets of a file that are places of others; those with faults of their own are left out."""
+    first: dict[str, str] = {}
+    for name, place in _places(tree.get("targets"), base):
+        if place in first:
+            what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
+            yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
+        first.setdefault(place, name)
+
+
+def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
+    """Targets that are folders, and look as if a scheme was forgotten: the name of a bucket would make a folder."""
+    targets = tree.get("targets")
+    for name, entry in targets.items() if isinstance(targets, dict) else ():
+        url = entry.get("url") if isinstance(entry, dict) else None
+        if isinstance(url, str) and not url.startswith(_FOLDERS) and not url.startswith("s3:"):
+            what = f"{quoted(url)} has no scheme, and becomes the folder {plain(str(base / url))}"
+            yield Finding(
+                ("targets", name, "url"), f"{what}; write {quoted(f'./{url}')} if that is meant, else s3://..."
+            )
+
+
+def openness(state_dir: Path) -> Iterator[Finding]:
+    """A state folder that others may look or write into: it is made for its owner alone."""
+    writer = who_else_writes(state_dir)
+    if writer:
+        right = f"chmod {'0700' if writer == EVERYBODY else 'g-w'} {state_dir}"
+        said = f"{writer} may write into it, and replace what is kept there: {whose(state_dir)}; {right}"
+        yield Finding(("state_dir",), said)
+    if is_open(state_dir) and writer != EVERYBODY:
+        yield Finding(("state_dir",), f"others may look into it: {whose(state_dir)}; chmod 0700 {state_dir}")
+
+
+def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
+    for name, entry in targets.items() if isinstance(targets, dict) else ():
+        try:
+            yield name, place_of(resolve.target(name, _ENTRY.validate_python(entry), base))
+        except ValidationError:
+            continue
+
+
+def _endpoint(url: str | None) -> str:
+    if url is None:
+        return "s3:/"
+    found = Url.parse(url)
+    host = found.host.rstrip(".")
+    if _AWS.fullmatch(host):
+        return "s3:/"
+    return str(replace(found, host="127.0.0.1" if host in _LOOPBACK else host)).rstrip("/")

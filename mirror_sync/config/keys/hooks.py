@@ -1,0 +1,91 @@
+"""Who is told when a repo's state changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Discriminator, Field, SecretStr, Tag
+
+from mirror_sync.config.keys import scalars
+from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.domain.outcome.notices import Shape
+
+
+class HookKeys(Keys):
+    """What every hook says."""
+
+    timeout: scalars.Interval = Field(
+        default=timedelta(seconds=30),
+        description="How long it may take in all, further tries of a POST included; a command is ended then.",
+        examples=["30s"],
+        json_schema_extra={"default": "30s"},
+    )
+
+
+class CommandEntry(HookKeys):
+    """A program that is run, with the notice as JSON on its standard input."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "post": "stands beside run, where only one can be; write two entries",
+        "shape": "this key is for post; remove it",
+    }
+
+    run: tuple[scalars.Argument, ...] = Field(
+        min_length=1,
+        description="The program and its arguments, each a word of its own; no shell is between.",
+        examples=[["/usr/local/bin/notify", "--channel=models"]],
+    )
+    env: tuple[scalars.Variable, ...] = Field(
+        default=(),
+        description="Names of variables of our environment that it gets beside PATH, HOME, USER, LOGNAME, LANG, "
+        "LC_ALL, TZ and TMPDIR; their values are kept out of the log.",
+        examples=[["TICKET_TOKEN"]],
+    )
+
+
+class PostEntry(HookKeys):
+    """An address that gets the notice by HTTP POST."""
+
+    post: Annotated[SecretStr, scalars.HOOK_URL] = Field(
+        description="The address, best as ${NAME}, since it mostly holds a secret.", examples=["${SLACK_URL}"]
+    )
+    shape: Shape = Field(
+        default=Shape.JSON,
+        description="The body: json has all that is known; slack, wecom, feishu and dingtalk get one line of text.",
+        examples=["slack"],
+    )
+
+
+def _tag(value: Any) -> str:
+    return f"{UNION}run" if isinstance(value, dict) and "run" in value else f"{UNION}post"
+
+
+HookEntry = Annotated[
+    Annotated[CommandEntry, Tag(f"{UNION}run")] | Annotated[PostEntry, Tag(f"{UNION}post")],
+    Discriminator(_tag),
+]
+_SLACK = [{"post": "${SLACK_URL}", "shape": "slack"}]
+
+
+class OnEntry(Keys):
+    """Hooks by the change that they are told of: once a change, and once a run for all repos with one cause."""
+
+    published: tuple[HookEntry, ...] = Field(
+        default=(), description="A snapshot was published.", examples=[[{"run": ["/usr/local/bin/warm-cache"]}]]
+    )
+    failed: tuple[HookEntry, ...] = Field(
+        default=(), description="A repo failed, and had not before.", examples=[_SLACK]
+    )
+    held: tuple[HookEntry, ...] = Field(
+        default=(), description="A repo is held for a person, and was not for this cause before.", examples=[_SLACK]
+    )
+    recovered: tuple[HookEntry, ...] = Field(
+        default=(), description="A repo that had failed, or was held, is as it should be.", examples=[_SLACK]
+    )
+    unusual: tuple[HookEntry, ...] = Field(
+        default=(),
+        description="A client reads what it never did, as the traffic command finds in a front's log.",
+        examples=[_SLACK],
+    )

@@ -1,0 +1,323 @@
+"""The shape of jobs.yaml: every key with its type, its default, its description and an example.
+
+Models know one mapping at a time; what joins two places of the file (a job and its upstream) is in `checks`. A key that
+may be left out is None then: no key takes an empty value from the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+
+from mirror_sync.config.keys import scalars, window_values
+from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.catalogue_entry import CatalogueEntry
+from mirror_sync.config.keys.endpoints import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
+from mirror_sync.config.keys.engines import EngineEntry
+from mirror_sync.config.keys.hooks import OnEntry
+from mirror_sync.config.keys.limit_entries import BandwidthEntry
+from mirror_sync.config.keys.maintenance import MaintenanceEntry
+from mirror_sync.config.keys.select import SelectEntry
+from mirror_sync.domain.job.bandwidth import Window
+from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.licences import Missing
+
+OnlyText = Annotated[
+    tuple[Window, ...],
+    PlainValidator(window_values.only),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_BESIDE = "stands beside every, where only one can be; remove it or every"
+
+
+class WhenKeys(Keys):
+    """What any schedule may say."""
+
+    jitter: scalars.Duration = Field(
+        default=timedelta(0),
+        description="Start at random up to this much later, so that many jobs do not start at once.",
+        examples=["5m"],
+        json_schema_extra={"default": "0s"},
+    )
+    only: OnlyText | None = Field(
+        default=None,
+        description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
+        examples=["01:00-06:00 mon-fri"],
+    )
+
+
+class EveryEntry(WhenKeys):
+    """Run again some time after the last start."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {"cron": f"cron {_BESIDE}"}
+
+    every: scalars.Interval = Field(
+        description="The time from one start to the next: days, hours, minutes, seconds.", examples=["6h"]
+    )
+    timezone: scalars.Zone | None = Field(
+        default=None, description="The IANA time zone that only is meant in.", examples=["Asia/Shanghai"]
+    )
+
+    @model_validator(mode="after")
+    def _zone_of_something(self) -> Self:
+        if self.timezone is not None and self.only is None:
+            raise ValueError("timezone is for cron, or for only; remove it")
+        return self
+
+
+class CronEntry(WhenKeys):
+    """Run at certain times of the clock."""
+
+    cron: scalars.Crontab = Field(
+        description="minute hour day month weekday, as crontab writes them.", examples=["0 3 * * *"]
+    )
+    timezone: scalars.Zone = Field(
+        default="UTC", description="The IANA time zone that cron and only are meant in.", examples=["Asia/Shanghai"]
+    )
+
+
+def _schedule_tag(value: Any) -> str | None:
+    if value == "manual":
+        return f"{UNION}manual"
+    if not isinstance(value, dict) or "every" in value:
+        return f"{UNION}every"
+    return f"{UNION}cron" if "cron" in value else None
+
+
+ScheduleEntry = Annotated[
+    Annotated[EveryEntry, Tag(f"{UNION}every")]
+    | Annotated[CronEntry, Tag(f"{UNION}cron")]
+    | Annotated[Literal["manual"], Tag(f"{UNION}manual")],
+    Discriminator(_schedule_tag),
+]
+
+
+class ApprovalEntry(Keys):
+    """A named person's decision that a repo under review may be mirrored."""
+
+    repo: scalars.RepoId = Field(description="The repo, without wildcards.", examples=["org/name"])
+    by: scalars.Sentence = Field(description="Who decided.", examples=["Jane Doe, legal"])
+    why: scalars.Sentence = Field(description="Why; it is kept with every snapshot.", examples=["ticket LEGAL-42"])
+
+
+class LicensesEntry(Keys):
+    """Which licences may be mirrored; what stands on neither list is refused."""
+
+    allow: tuple[scalars.AllowedId, ...] | None = Field(
+        default=None,
+        description="Hub licence ids that may be mirrored; other:<license_name> for one that the Hub does not know, or "
+        "other:<license_name>@<license_link> for that text alone.",
+        examples=[["apache-2.0", "mit"]],
+    )
+    review: tuple[scalars.LicenseId, ...] | None = Field(
+        default=None,
+        description="Licence ids that wait until the repo is approved by name.",
+        examples=[["llama3.1"]],
+    )
+    missing: Missing | None = Field(
+        default=None, description="What to do with a repo that states no licence.", examples=["refuse"]
+    )
+    approved: tuple[ApprovalEntry, ...] | None = Field(
+        default=None,
+        description="Repos under review that a person has approved.",
+        examples=[[{"repo": "org/name", "by": "Jane Doe, legal", "why": "ticket LEGAL-42"}]],
+    )
+
+
+class GuardEntry(Keys):
+    """When an upstream that suddenly lists less, another repo, or what may be older, is not believed."""
+
+    max_removed: scalars.Share = Field(
+        default=0.5,
+        description="The share of a snapshot's files that a new commit may remove; 100% for any.",
+        examples=["50%"],
+        json_schema_extra={"default": "50%"},
+    )
+    accept: tuple[scalars.Accepted, ...] = Field(
+        default=(),
+        description="The _id of each repo that may take the place of another of its name, * for any; FROM..TO for a "
+        "move of a name, by its commits, that another endpoint than the first asks for.",
+        examples=[["621ffdc136468d709f17c3f2"]],
+    )
+
+
+class RetentionEntry(Keys):
+    """How long prune keeps snapshots that no branch and no tag points to any more."""
+
+    snapshots: scalars.Count = Field(
+        default=3, description="So many of a repo's newest snapshots stay, whatever their age.", examples=[3]
+    )
+    days: scalars.Count = Field(
+        default=90, description="Snapshots published less than so many days ago stay.", examples=[90]
+    )
+
+
+class JobKeys(Keys):
+    """What a job may say itself or take from defaults."""
+
+    upstream: scalars.Name | None = Field(
+        default=None,
+        description="A name under upstreams; may be left out when there is only one.",
+        examples=["hub"],
+    )
+    target: scalars.Name | None = Field(
+        default=None, description="A name under targets; may be left out when there is only one.", examples=["mirror"]
+    )
+    workers: scalars.Workers | None = Field(
+        default=None, description="How many files are in flight at once; 8 when left out.", examples=[8]
+    )
+    connections: scalars.Connections | None = Field(
+        default=None,
+        description="How many requests and transfers a job has open at its upstream at once; no bound when left out.",
+        examples=[8],
+    )
+    bandwidth: BandwidthEntry | None = Field(
+        default=None,
+        description="How fast a job may read from the upstream, and when; as fast as it can when left out.",
+        examples=[{"limit": "100MB/s"}],
+    )
+    schedule: ScheduleEntry | None = Field(
+        default=None,
+        description="When to run; left out, or manual beside a default: by hand only.",
+        examples=[{"every": "6h"}],
+    )
+    revisions: tuple[scalars.Revision, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Branches, tags, globs of them, commit ids; [main] when left out.",
+        examples=[["main"]],
+    )
+    include: tuple[scalars.PathGlob, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Globs of the files to mirror, as huggingface_hub's allow_patterns; all files when left out.",
+        examples=[["*"]],
+    )
+    exclude: tuple[scalars.PathGlob, ...] | None = Field(
+        default=None,
+        description="Globs of the files to leave out, as huggingface_hub's ignore_patterns; none when left out.",
+        examples=[["*.bin"]],
+    )
+    guard: GuardEntry | None = Field(
+        default=None,
+        description="When a commit that removes files, or another repo, is held; half of the files when left out.",
+        examples=[{"max_removed": "50%"}],
+    )
+    on_gone: OnGone | None = Field(
+        default=None,
+        description="What to do when the upstream gives a mirrored repo no more: keep, freeze or withdraw it.",
+        examples=["keep"],
+    )
+    retention: RetentionEntry | None = Field(
+        default=None,
+        description="How long prune keeps snapshots that nothing points to; 3 snapshots, 90 days when left out.",
+        examples=[{"snapshots": 3, "days": 90}],
+    )
+
+
+class DefaultsEntry(JobKeys):
+    """Keys of a job, for all jobs."""
+
+
+class JobEntry(JobKeys):
+    """What to mirror, when, from where, to where. That either repos or select is there, `checks` sees."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["repos"]}, {"required": ["select"]}]})
+
+    name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
+    repos: tuple[scalars.RepoEntry, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Repos: org/name is a model, dataset:org/name a dataset, org/* all of an owner; "
+        '"!org/x" or "!org/*-test" takes some out again, wherever it stands, also beside select.',
+        examples=[["sentence-transformers/all-MiniLM-L6-v2"]],
+    )
+    select: SelectEntry | None = Field(
+        default=None,
+        description="The most downloaded, most liked or newest repos of an author, in place of repos that name any.",
+        examples=[{"author": "Qwen", "sort": "downloads", "limit": 20}],
+    )
+    licenses: LicensesEntry | None = Field(
+        default=None,
+        description="Replaces the global lists for this job.",
+        examples=[{"allow": ["cc-by-4.0"]}],
+    )
+
+
+class File(Keys):
+    """All of jobs.yaml."""
+
+    version: scalars.Version = Field(default=1, description="The version of this format.", examples=[1])
+    state_dir: scalars.FilePath = Field(
+        default="./var/state",
+        description="A folder for history, resume notes and caches; all of it can be lost and rebuilt.",
+        examples=["./var/state"],
+    )
+    upstreams: dict[scalars.Name, UpstreamEntry] = Field(
+        min_length=1,
+        description="Where files come from, by name.",
+        examples=[{"hub": {"kind": "huggingface"}}],
+    )
+    targets: dict[scalars.Name, TargetEntry] = Field(
+        min_length=1,
+        description="Where files are published, by name.",
+        examples=[{"mirror": {"url": "file:///srv/mirror"}}],
+    )
+    front: FrontEntry = Field(
+        default_factory=FrontEntry,
+        description="How the mirror is served.",
+        examples=[{"listen": "127.0.0.1:8080"}],
+    )
+    on: OnEntry = Field(
+        default_factory=OnEntry,
+        description="Who is told when a repo's state changes.",
+        examples=[{"failed": [{"post": "${SLACK_URL}", "shape": "slack"}]}],
+    )
+    connections: scalars.Connections | None = Field(
+        default=None,
+        description="How many requests and transfers all jobs together have open at once; no bound when left out.",
+        examples=[16],
+    )
+    bandwidth: BandwidthEntry | None = Field(
+        default=None,
+        description="How fast all jobs together may read from upstreams, and when; as fast as they can when left out.",
+        examples=[{"limit": "200MB/s", "windows": [{"hours": "08:00-20:00", "days": "mon-fri", "limit": "20MB/s"}]}],
+    )
+    http: HttpEntry = Field(
+        default_factory=HttpEntry,
+        description="Where the daemon answers those that watch it.",
+        examples=[{"listen": "127.0.0.1:9108"}],
+    )
+    engine: EngineEntry = Field(
+        default_factory=EngineEntry,
+        description="Who brings changed repos up to date; this process alone when left out.",
+        examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
+    )
+    site: CatalogueEntry = Field(
+        default_factory=CatalogueEntry,
+        description="The catalogue that is published beside what is mirrored.",
+        examples=[{"enabled": False}],
+    )
+    maintenance: MaintenanceEntry = Field(
+        default_factory=MaintenanceEntry,
+        description="When the daemon verifies and prunes what is published; never when left out.",
+        examples=[{"verify": {"cron": "0 2 * * sun"}, "prune": {"cron": "30 4 * * sat"}}],
+    )
+    defaults: DefaultsEntry = Field(
+        default_factory=DefaultsEntry,
+        description="What every job takes that does not say otherwise itself.",
+        examples=[{"upstream": "hub", "target": "mirror", "workers": 8}],
+    )
+    licenses: LicensesEntry = Field(
+        default_factory=LicensesEntry,
+        description="Which licences may be mirrored; left out, none is.",
+        examples=[{"allow": ["apache-2.0", "mit"], "missing": "refuse"}],
+    )
+    jobs: tuple[JobEntry, ...] = Field(
+        min_length=1,
+        description="What to mirror.",
+        examples=[[{"name": "embeddings", "repos": ["sentence-transformers/all-MiniLM-L6-v2"]}]],
+    )

@@ -1,0 +1,1 @@
+"""What the catalogue shows, and the lists of repos that it publishes for fronts and clients."""

@@ -1,0 +1,219 @@
+"""What the catalogue shows of a mirror, as values: what a page needs and no more, so that equal values are equal pages.
+
+Times are ISO 8601 in UTC, None where they are not known; sizes are in bytes. No value here tells when somebody last
+looked: a repo whose facts are the same keeps its page, byte for byte, however often runs look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from mirror_sync.domain.content.keys import site_key
+from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.repo import Kind, Repo
+
+ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
+FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
+GAPS_SHOWN = 100  # on the page of the mirror
+LARGEST = 64 * 1024 * 1024  # bytes of an object of the catalogue: larger ones are neither written, read nor served
+REASON = 400  # characters of a reason that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRow:
+    """A repo in the list. `state` is a word of `status`; `licenses`, `task` and `library` are upstream's words.
+
+    `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows. `why` is why nothing of it
+    is, and `item` what the Hub's lists say of it, as JSON.
+    """
+
+    kind: Kind
+    repo: str
+    state: str
+    licenses: tuple[str, ...] = ()
+    task: str = ""
+    library: str = ""
+    files: int = 0
+    bytes: int = 0
+    commit: str | None = None
+    published: str | None = None
+    why: str = ""
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSnapshot:
+    """A mirrored commit, and the branches and tags that stand for it. `root` is the digest of its root document."""
+
+    commit: str
+    root: str
+    names: tuple[str, ...]
+    title: str
+    committed: str | None
+    published: str | None
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntryView:
+    """What a job makes of a repo: its state, and why in one line."""
+
+    job: str
+    revision: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPage:
+    """A repo's own page. `files` are the first of the newest snapshot of `main`, or of the newest there is.
+
+    `shown_commit` names that snapshot; `listings` are the digests of its shards, which hold all files. `verdict` is why
+    its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
+    `unread` says that what is published of it cannot be read, and is left out. `left` is what patterns leave out of the
+    shown commit: None where its `patterns` leave something out and nobody knows how much.
+    """
+
+    row: RepoRow
+    verdict: str
+    gone: str
+    upstream: str
+    asked: tuple[JobEntryView, ...]
+    snapshots: tuple[ShownSnapshot, ...]
+    shown_commit: str | None
+    files: tuple[ShownFile, ...]
+    listings: tuple[str, ...]
+    unread: bool = False
+    left: tuple[LeftOut, ...] | None = ()
+    patterns: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownJob:
+    """A job as it stands after a run. `schedule` as jobs.yaml writes it; `last_state` is a word of the history."""
+
+    name: str
+    schedule: str
+    repos: int
+    mirrored: int
+    last_started: str | None
+    last_finished: str | None
+    last_state: str
+    next_run: str | None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day, UTC: what was mirrored in all at its end, or what was read of it."""
+
+    day: str
+    bytes: int
+    repos: int = 0
+    downloads: int = 0
+    clients: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How old upstream's newest commits were when they could be read here, over the last publications; in seconds."""
+
+    publications: int
+    median: float
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A revision that a job asks for and that is not here, or a pattern that no run has listed."""
+
+    kind: Kind
+    repo: str
+    revision: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The mirror as a whole. `name` and `url` are the operator's, empty where nothing is said.
+
+    `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
+    were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
+    `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
+    `unusual`: the last day of which traffic was counted, and how many clients did on it what they never do.
+    """
+
+    name: str
+    url: str
+    version: str
+    at: str
+    repos: int
+    complete: bool
+    gaps: int
+    files: int
+    bytes: int
+    jobs: tuple[ShownJob, ...]
+    recent: tuple[RepoRow, ...] = ()
+    lag: Lag | None = None
+    growth: tuple[Day, ...] = ()
+    traffic: tuple[Day, ...] = ()
+    lacking: tuple[Lack, ...] = ()
+    verified: str | None = None
+    faults: int = 0
+    pruned: str | None = None
+    unusual: tuple[str, int] = ("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Some rows in the order of their names. `name` is a property of the first, so that pages keep their names."""
+
+    name: str
+    first: str
+    last: str
+    rows: tuple[RepoRow, ...]
+
+
+def cut_list(rows: Iterable[RepoRow]) -> Iterator[ListPage]:
+    """The list in pages whose boundaries are properties of names: one new repo rewrites one page, at most two."""
+    page: list[RepoRow] = []
+    for row in sorted(rows, key=_order):
+        if page and _begins_page(row):
+            yield _page(page)
+            page = []
+        page.append(row)
+    if page:
+        yield _page(page)
+
+
+def page_key(repo: Repo) -> str:
+    """The key of a repo's page."""
+    return site_key(f"{repo.kind.plural}/{repo.id.replace('/', '--')}.html")
+
+
+def _order(row: RepoRow) -> tuple[str, str]:
+    return row.repo.lower(), row.kind.value
+
+
+def _hash(row: RepoRow) -> str:
+    return sha256(f"{row.kind.plural}/{row.repo}".encode()).hexdigest()
+
+
+def _begins_page(row: RepoRow) -> bool:
+    return int(_hash(row)[:16], 16) % ROWS_PER_PAGE == 0
+
+
+def _page(rows: list[RepoRow]) -> ListPage:
+    return ListPage(_hash(rows[0])[:12], rows[0].repo, rows[-1].repo, tuple(rows))

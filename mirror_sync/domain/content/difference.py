@@ -1,0 +1,81 @@
+"""What changed between two mirrored snapshots of a repo: a pure comparison of two manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mirror_sync.domain.content.manifest import Manifest, MirroredFile
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.repo import Repo
+
+
+class ChangeKind(StrEnum):
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A path that does not hold the same bytes in both; `before` or `after` is None where it is not there at all."""
+
+    path: str
+    before: MirroredFile | None
+    after: MirroredFile | None
+
+    @property
+    def turn(self) -> ChangeKind:
+        if self.before is None:
+            return ChangeKind.ADDED
+        return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
+
+    @property
+    def growth(self) -> int:
+        """Bytes; negative where the file shrank or left."""
+        return (self.after.size if self.after else 0) - (self.before.size if self.before else 0)
+
+    def encode(self) -> dict[str, Any]:
+        sides = {"before": self.before, "after": self.after}
+        seen = {name: file and {"size": file.size, "sha256": file.sha256} for name, file in sides.items()}
+        return {"path": self.path, "state": self.turn, **seen}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """From commit `before` to commit `after` of a repo; `same` counts the files that hold the same bytes in both."""
+
+    repo: Repo
+    before: CommitId
+    after: CommitId
+    changes: tuple[FileChange, ...]
+    same: int
+
+    @property
+    def growth(self) -> int:
+        """Bytes."""
+        return sum(change.growth for change in self.changes)
+
+    def count(self, turn: ChangeKind) -> int:
+        return sum(change.turn is turn for change in self.changes)
+
+    def encode(self) -> dict[str, Any]:
+        """The document of `diff --json`; sizes in bytes."""
+        return {
+            "repo": str(self.repo),
+            "before": self.before,
+            "after": self.after,
+            "same_files": self.same,
+            "growth_bytes": self.growth,
+            "changes": [change.encode() for change in self.changes],
+        }
+
+
+def changes(before: Manifest, after: Manifest) -> Iterator[FileChange]:
+    """The paths whose bytes differ, in order."""
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old is None or new is None or old.sha256 != new.sha256:
+            yield FileChange(path, old, new)

@@ -1,0 +1,152 @@
+"""An entry of jobs.yaml, as the engine sees it: everything resolved, nothing left to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.bandwidth import Bandwidth
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.ranking import Ranking
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.policy.gone import OnGone, mildest
+from mirror_sync.domain.policy.licences import LicensePolicy
+from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Run again this long after the start of the last run. What is due outside of `only` waits for its next hours."""
+
+    interval: timedelta
+    jitter: timedelta = timedelta(0)
+    only: Hours | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Run at the times of a five-field crontab expression, in an IANA time zone; `only` as above."""
+
+    expression: str
+    timezone: str = "UTC"
+    jitter: timedelta = timedelta(0)
+    only: Hours | None = None
+
+
+Schedule = Every | Cron
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
+    `connections` the requests and transfers open at the upstream; None: as many as its threads make.
+    `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
+    names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
+    whatever else does.
+    """
+
+    name: str
+    repos: tuple[RepoPattern, ...]
+    upstream: str
+    target: str
+    revisions: tuple[str, ...] = ("main",)
+    selection: Selection = Selection()
+    policy: LicensePolicy = LicensePolicy()
+    schedule: Schedule | None = None
+    workers: int = 8
+    guard: Guard = Guard()
+    on_gone: OnGone = OnGone.KEEP
+    retention: Retention = Retention()
+    bandwidth: Bandwidth = Bandwidth()
+    connections: int | None = None
+    only: frozenset[Repo] | None = None
+    ranking: Ranking | None = None
+    denied: tuple[RepoPattern, ...] = ()
+    # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
+    _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
+    _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
+    _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        globs = tuple(pattern for pattern in self.repos if pattern.is_glob)
+        spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in self.repos if not pattern.is_glob)
+        object.__setattr__(self, "_globs", globs)
+        object.__setattr__(self, "_spelled_out", spelled_out)
+        object.__setattr__(self, "_alike", frozenset((kind, name.lower()) for kind, name in spelled_out))
+
+    @property
+    def asked(self) -> tuple[RepoPattern, ...]:
+        """What a run has to expand."""
+        if self.only is None or self.ranking is not None:  # what is ranked is only known when all is
+            return tuple(pattern for pattern in self.repos if pattern.is_glob or self.names(pattern.repo))
+        return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
+
+    def denied_by(self, repo: Repo) -> RepoPattern | None:
+        """Which denial takes a repo out of the job."""
+        return next((pattern for pattern in self.denied if pattern.matches(repo)), None) if self.denied else None
+
+    def names(self, repo: Repo) -> bool:
+        if self.denied_by(repo) is not None:
+            return False
+        if self.ranking is not None:
+            return self.ranking.takes(repo)
+        return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
+
+    def spells_out(self, repo: Repo) -> bool:
+        """Whether the job names the repo itself, rather than by a glob."""
+        return (repo.kind, repo.id) in self._spelled_out
+
+    def means(self, repo: Repo) -> bool:
+        """Whether it names the repo, or spells its id in other letters: an upstream takes both for the same."""
+        alike = (repo.kind, repo.id.lower()) in self._alike
+        return self.names(repo) or (alike and self.denied_by(repo) is None)
+
+    def follows(self, revision: str) -> bool:
+        return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
+
+
+def denials(jobs: Iterable[Job], repo: Repo) -> str:
+    """Who denies a repo, in one line; empty for nobody."""
+    found = ((job, job.denied_by(repo)) for job in jobs)
+    return "; ".join(
+        f"{str(Denial(by))!r} under repos of job {job.name} denies it" for job, by in found if by is not None
+    )
+
+
+def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
+    """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last."""
+    named = (job for job in jobs if job.target == target and job.means(repo))
+    return tuple(sorted(named, key=lambda job: job.ranking is not None))
+
+
+def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:
+    """What all jobs of a repo can live with: a snapshot is one for all of them."""
+    return mildest(tuple(job.on_gone for job in owners(jobs, target, repo)))
+
+
+def cedes(job: Job, repo: Repo, revision: str, jobs: Iterable[Job]) -> bool:
+    """Whether a job with a ranking leaves a revision to a job without one, which names it on the same target."""
+    if job.ranking is None:
+        return False
+    return any(
+        other.ranking is None and other.target == job.target and other.names(repo) and other.follows(revision)
+        for other in jobs
+    )
+
+
+def rival(job: Job, repo: Repo, names: Iterable[str], jobs: Iterable[Job]) -> Job | None:
+    """Another job that wants other files of a commit of `repo`, which goes by any of `names`, on the same target.
+
+    A ranking is none to a job without one: it cedes.
+    """
+    wanted = tuple(names)
+    for other in jobs:
+        same_place = other.name != job.name and other.target == job.target and other.means(repo)
+        ceded = other.ranking is not None and job.ranking is None
+        if same_place and not ceded and other.selection != job.selection and any(map(other.follows, wanted)):
+            return other
+    return None

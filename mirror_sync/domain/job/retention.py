@@ -1,0 +1,38 @@
+"""How long a snapshot stays that no branch and no tag points to any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.digest import CommitId
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """A snapshot stays while it is among the newest `snapshots` of its repo, or published less than `age` ago."""
+
+    snapshots: int = 3
+    age: timedelta = timedelta(days=90)
+
+    def expired(
+        self, refs: Refs, published: Mapping[CommitId, float], pinned: Collection[str], now: float
+    ) -> tuple[CommitId, ...]:
+        """The commits of a repo that need not stay.
+
+        `published` gives the times of publication and `now` the present, in seconds by the store's clock; a commit
+        whose time is unknown stays. `pinned` are revisions that jobs name: a commit among them stays, as does
+        everything that a ref points to.
+        """
+        newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)[: self.snapshots]
+        kept = {*newest, *(ref.target for ref in refs.refs), *pinned}
+        horizon = now - self.age.total_seconds()
+        return tuple(commit for commit in refs.snapshots if commit not in kept and published.get(commit, now) < horizon)
+
+
+def most_generous(wishes: Iterable[Retention]) -> Retention:
+    """What satisfies several jobs at once; ValueError when there is none."""
+    several = list(wishes)
+    return Retention(max(wish.snapshots for wish in several), max(wish.age for wish in several))

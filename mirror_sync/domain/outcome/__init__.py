@@ -1,0 +1,1 @@
+"""What happens and what became of it: events, reports, notices, costs, who reads the mirror."""

@@ -1,0 +1,232 @@
+"""When somebody is told of repos: once for each change of state, not for each attempt, and once a run for one cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.outcome.traffic import Unusual
+from mirror_sync.domain.repo import Repo
+
+NAMED, LISTED = 10, 100  # repos that the text of a notice names, and that its JSON lists
+_STUCK = (RepoOutcome.FAILED, RepoOutcome.HELD)
+_REASON = 300  # characters of a reason in the text
+# As wide as the others in those writings, and no mark to any of them: no mention, no link, no list, no code.
+_UNMARKED = str.maketrans({
+    "<": "\N{FULLWIDTH LESS-THAN SIGN}", ">": "\N{FULLWIDTH GREATER-THAN SIGN}", "@": "\N{FULLWIDTH COMMERCIAL AT}",
+    "[": "\N{FULLWIDTH LEFT SQUARE BRACKET}", "]": "\N{FULLWIDTH RIGHT SQUARE BRACKET}",
+    "*": "\N{FULLWIDTH ASTERISK}", "`": "'", "#": "\N{FULLWIDTH NUMBER SIGN}",
+})  # fmt: skip
+_LINKED = re.compile(r"(?<=[\w-])\.(?=[^\W\d_])|:(?=//)")  # what makes an address of words
+_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
+
+
+class StateChange(StrEnum):
+    PUBLISHED = "published"  # a snapshot of it
+    FAILED = "failed"  # and had not before
+    HELD = "held"  # and was not before, or for another cause
+    RECOVERED = "recovered"  # published or unchanged, and had failed or was held before
+    UNUSUAL = "unusual"  # what clients read, by the log of a front
+
+
+class Shape(StrEnum):
+    """The body of a POST, as the receiver wants it."""
+
+    JSON = "json"
+    SLACK = "slack"
+    WECOM = "wecom"
+    FEISHU = "feishu"
+    DINGTALK = "dingtalk"
+
+
+@dataclass(frozen=True, slots=True)
+class HookCommand:
+    """A program that gets the notice as JSON on its standard input, and of our environment the names in `env`."""
+
+    arguments: tuple[str, ...]
+    timeout: timedelta = timedelta(seconds=30)
+    env: tuple[str, ...] = ()
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether it is told of each publication by itself, at once: a program may have something to do for it."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class HookPost:
+    """An address that gets the notice by HTTP POST; it may hold a secret."""
+
+    url: str = field(repr=False)
+    shape: Shape = Shape.JSON
+    timeout: timedelta = timedelta(seconds=30)
+
+    @property
+    def one_by_one(self) -> bool:
+        """True for JSON, which a program takes; people read one line for all publications of a run."""
+        return self.shape is Shape.JSON
+
+
+Hook = HookCommand | HookPost
+Hooks = Mapping[StateChange, tuple[Hook, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LastState:
+    """What a repo was found in last; `code` is the cause in a word."""
+
+    outcome: RepoOutcome
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRepo:
+    """A repo in a notice; `before` None where nothing was known of it."""
+
+    report: RepoReport
+    before: RepoOutcome | None
+
+    @property
+    def name(self) -> str:
+        return f"{Repo(self.report.kind, self.report.repo)}@{self.report.revision}"
+
+    def encode(self) -> dict[str, Any]:
+        return {"before": self.before, **asdict(self.report), "reason": one_line(self.report.reason)}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What somebody is told of all repos that one run brought into one state for one cause, in the order of finding.
+
+    `at` is ISO 8601 in UTC; `several` is false where each repo has a notice of its own.
+    """
+
+    turn: StateChange
+    at: str
+    run: str
+    repos: tuple[ToldRepo, ...]
+    several: bool = True
+
+    @property
+    def about(self) -> str:
+        """In a word, for the log."""
+        return f"{self.first.repo} and {len(self.repos) - 1:,} more" if len(self.repos) > 1 else self.first.repo
+
+    @property
+    def first(self) -> RepoReport:
+        """Its reason is the first cause: what came after it may only be its echo."""
+        return self.repos[0].report
+
+    @property
+    def text(self) -> str:
+        """One line: mirror-sync held: acme/one@main (job models): the guard's reason."""
+        head, names, reason = self._parts()
+        return f"{head}: {names}{f': {reason}' if reason else ''}"
+
+    def encode(self) -> dict[str, Any]:
+        """What a command reads; sizes in bytes. The fields of the first repo stand at the top, too."""
+        return {
+            "event": self.turn,
+            "at": self.at,
+            "run": self.run,
+            "text": self.text,
+            "count": len(self.repos),
+            "repos": [told.encode() for told in self.repos[:LISTED]],
+            **self.repos[0].encode(),
+        }
+
+    def body(self, shape: Shape) -> dict[str, Any]:
+        """What an address gets. Source: the incoming-webhook pages of Slack, WeCom, Feishu and DingTalk.
+
+        What upstreams say stands in it as text: it mentions nobody and links nowhere.
+        """
+        return self.encode() if shape is Shape.JSON else _said(shape, self.text, self._slack())
+
+    def _slack(self) -> str:
+        """Names and reason as code, in which Slack sees no links, names and marks."""
+        head, names, reason = (part.translate(_SLACK) for part in self._parts())
+        return f"{head}: `{names}`{f': `{reason}`' if reason else ''}"
+
+    def _parts(self) -> tuple[str, str, str]:
+        report, count = self.first, len(self.repos)
+        commit = f", commit {report.commit[:8]}" if report.commit and count == 1 else ""
+        names = one_line(", ".join(told.name for told in self.repos[:NAMED]))
+        more = f" and {count - NAMED:,} more" if count > NAMED else ""
+        head = f"mirror-sync {self.turn}" if count == 1 else f"mirror-sync {self.turn}: {count:,} repos"
+        return head, f"{names}{more} (job {report.job}{commit})", one_line(report.reason, _REASON)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What somebody is told of clients of a target that were not told of before. `at` is ISO 8601 in UTC."""
+
+    target: str
+    at: str
+    clients: tuple[Unusual, ...]
+    turn: StateChange = StateChange.UNUSUAL
+    several: bool = True
+    run: str = ""
+
+    @property
+    def about(self) -> str:
+        return f"target {self.target}"
+
+    @property
+    def text(self) -> str:
+        """One line: mirror-sync unusual: target bucket: sweep: client 10.0.0.7, ..."""
+        more = len(self.clients) - NAMED
+        told = "; ".join(one.text for one in self.clients[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        return one_line(f"mirror-sync {self.turn}: target {self.target}: {told}")
+
+    def encode(self) -> dict[str, Any]:
+        found = [one.encode() for one in self.clients[:LISTED]]
+        common = {"event": self.turn, "at": self.at, "target": self.target, "text": self.text}
+        return {**common, "count": len(self.clients), "clients": found}
+
+    def body(self, shape: Shape) -> dict[str, Any]:
+        return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
+
+
+def _said(shape: Shape, text: str, slack: str) -> dict[str, Any]:
+    """The body of one line for a chat."""
+    match shape:
+        case Shape.SLACK:
+            return {"text": slack, "unfurl_links": False, "unfurl_media": False}
+        case Shape.FEISHU:
+            return {"msg_type": "text", "content": {"text": unmarked(text)}}
+        case _:
+            return {"msgtype": "text", "text": {"content": unmarked(text)}}
+
+
+def one_line(text: str, most: int = 4000) -> str:
+    """Text of others as a part of our line: no breaks, nothing that cannot be seen, and an end."""
+    seen = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
+    seen = " ".join(seen.split())
+    return seen if len(seen) <= most else f"{seen[: most - 3]}..."
+
+
+def unmarked(text: str) -> str:
+    """A line without anything that a chat makes a mention, a link or a mark of."""
+    return _LINKED.sub(
+        lambda found: "\N{FULLWIDTH FULL STOP}" if found[0] == "." else "\N{FULLWIDTH COLON}", text
+    ).translate(_UNMARKED)
+
+
+def turns(before: LastState | None, report: RepoReport) -> tuple[StateChange, ...]:
+    """What a report changes of what was known; a refusal by policy is an answer, and nobody is told."""
+    was = before.outcome if before else None
+    match report.outcome:
+        case RepoOutcome.PUBLISHED:
+            return (StateChange.RECOVERED, StateChange.PUBLISHED) if was in _STUCK else (StateChange.PUBLISHED,)
+        case RepoOutcome.UNCHANGED if was in _STUCK:
+            return (StateChange.RECOVERED,)
+        case RepoOutcome.FAILED if was is not RepoOutcome.FAILED:
+            return (StateChange.FAILED,)
+        case RepoOutcome.HELD if before != LastState(RepoOutcome.HELD, report.code):
+            return (StateChange.HELD,)
+    return ()

@@ -1,0 +1,245 @@
+"""What may be mirrored, and why not: licences, as hub metadata states them, against the operator's lists.
+
+Licence ids are the Hub's (https://huggingface.co/docs/hub/repositories-licenses), which are not SPDX ids. A licence
+`other` is known by its name and its link, which anybody may choose:
+
+    other:<license_name>                  of that name, whatever its license_link, as long as there is one
+    other:<license_name>@<license_link>   of that name, with this link alone
+
+Case does not count. The first `@` ends a name, so that a repo whose license_name has an `@` is on no list.
+
+A private repo is somebody's secret, and a gated one is given to those who accepted its terms: until an operator has
+named it, a glob (or a ranking) alone publishes neither to everybody, whatever our token may read. Where an upstream
+does not say whether it is one of these, it may be.
+
+What could not be read is not what is not there: a repo of which nobody could read a licence is held, never judged as
+one that states none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mirror_sync.domain.bounds import short
+from mirror_sync.domain.policy.gone import PRIVATE
+from mirror_sync.domain.repo import Repo
+
+_OTHER = "other:"
+_APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
+_ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
+UNREAD, GATED = "license-unread", "gated"  # codes of verdicts; the second is that of errors.Gated, too
+NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
+
+
+class Missing(StrEnum):
+    """What to do with a repo that states no licence."""
+
+    REFUSE = "refuse"
+    REVIEW = "review"
+    ALLOW = "allow"
+
+
+class Outcome(StrEnum):
+    ALLOWED = "allowed"
+    HELD = "held"  # waits for a person
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A policy's answer, with a reason that a person can act on; `code` is that reason in a word."""
+
+    outcome: Outcome
+    reason: str
+    code: str = field(default="license", compare=False)  # not kept in a snapshot, whose verdict allows
+
+    @property
+    def allowed(self) -> bool:
+        return self.outcome is Outcome.ALLOWED
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an upstream states about a repo's use: facts, not a judgement.
+
+    `card` holds the licence ids of the card's metadata, `tags` those of the computed tags, both lower case.
+    `unread`: why they could not be read, empty where they could. `gated` and `private` are None where the upstream does
+    not say.
+    """
+
+    card: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    name: str | None = None  # license_name, for a licence `other`
+    link: str | None = None  # license_link
+    gated: bool | None = False
+    private: bool | None = False
+    disabled: bool = False
+    unread: str = ""
+
+    @property
+    def licenses(self) -> frozenset[str]:
+        """The stated ids; `other` becomes `other:<license_name>` where there is a name."""
+        stated = self.card | self.tags
+        if self.name and "other" in stated:
+            return stated - {"other"} | {f"{_OTHER}{self.name.lower()}"}
+        return stated
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A named person's decision that a repo under review may be mirrored."""
+
+    repo: Repo
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LicensePolicy:
+    """The operator's lists of licence ids; what stands on neither list is refused."""
+
+    allow: frozenset[str] = frozenset()
+    review: frozenset[str] = frozenset()
+    missing: Missing = Missing.REFUSE
+    approved: tuple[Approval, ...] = ()
+
+    def judge(self, repo: Repo, terms: Terms, *, whole: bool, named: bool) -> Verdict:
+        """Decide for a repo.
+
+        `whole` says that every file of it would be mirrored, `named` that the job names it, rather than by a glob.
+        """
+        verdict = self._judge_licenses(terms, whole=whole)
+        if not named:
+            verdict = _unnamed(verdict, terms)
+        if verdict.outcome is Outcome.HELD:
+            for approval in self.approved:
+                if approval.repo == repo:
+                    return Verdict(
+                        Outcome.ALLOWED,
+                        f"approved by {approval.by}: {approval.why} ({verdict.reason.removesuffix(_APPROVE)})",
+                    )
+        return verdict
+
+    def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
+        if terms.disabled:
+            return Verdict(Outcome.REFUSED, "the upstream has disabled the repo")
+        if terms.unread:
+            return Verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}{_APPROVE}", UNREAD)
+        return self._judge_stated(terms, whole=whole) if terms.licenses else self._judge_missing()
+
+    def _judge_stated(self, terms: Terms, *, whole: bool) -> Verdict:
+        licenses = terms.licenses
+        known = {found for found in licenses if self._allows(found, terms) or self._reviews(found, terms)}
+        refused = sorted(licenses - NAMED_ONLY - known)
+        if refused:
+            return Verdict(Outcome.REFUSED, f"licence {_spoken(refused)} is not in licenses.allow{self._but(refused)}")
+        unmodified = sorted(found for found in licenses if "-nd" in found)
+        if unmodified and not whole:
+            spoken = _spoken(unmodified)
+            return Verdict(Outcome.REFUSED, f"licence {spoken} allows whole copies only, and the job selects files")
+        doubt = self._doubt(terms)
+        if doubt:
+            return Verdict(Outcome.HELD, f"{doubt}{_APPROVE}")
+        return Verdict(Outcome.ALLOWED, f"licence {_spoken(sorted(licenses))} is in licenses.allow")
+
+    def _judge_missing(self) -> Verdict:
+        match self.missing:
+            case Missing.ALLOW:
+                return Verdict(Outcome.ALLOWED, "no licence is stated, and licenses.missing is allow")
+            case Missing.REVIEW:
+                return Verdict(Outcome.HELD, "no licence is stated: approve the repo by name in licenses.approved")
+            case Missing.REFUSE:
+                return Verdict(Outcome.REFUSED, "no licence is stated, and licenses.missing is refuse")
+
+    def _doubt(self, terms: Terms) -> str:
+        """Why a person must look, empty when there is no doubt."""
+        if terms.card and terms.tags and terms.card != terms.tags:
+            return f"the card says licence {_spoken(sorted(terms.card))}, the tags say {_spoken(sorted(terms.tags))}"
+        licenses = terms.licenses
+        vague = sorted(licenses & NAMED_ONLY)
+        if vague:
+            return f"licence {_spoken(vague)} is not named (license_name)"
+        if any(license_id.startswith(_OTHER) for license_id in licenses) and not terms.link:
+            return f"licence {_spoken(sorted(licenses))} comes without a license_link"
+        review = sorted(found for found in licenses if not self._allows(found, terms))
+        return f"licence {_spoken(review)} is in licenses.review" if review else ""
+
+    def _allows(self, license_id: str, terms: Terms) -> bool:
+        return _lists(self.allow, license_id, terms.link)
+
+    def _reviews(self, license_id: str, terms: Terms) -> bool:
+        everything = license_id.startswith(_OTHER) and "other" in self.review
+        return everything or _lists(self.review, license_id, terms.link)
+
+    def _but(self, refused: Iterable[str]) -> str:
+        """Says that a licence of this name is listed, with another link."""
+        listed = self.allow | self.review
+        near = any(entry.startswith(f"{found}@") for found in refused for entry in listed)
+        return " with this license_link" if near else ""
+
+
+def _unnamed(verdict: Verdict, terms: Terms) -> Verdict:
+    """For a repo that only a glob found. A private one is a secret also when its licence refuses it: its code says so
+    to whoever would tell the name.
+    """
+    doubts = "" if verdict.allowed else f"; {verdict.reason}"
+    if terms.private is not False:
+        if verdict.outcome is Outcome.REFUSED:
+            return Verdict(verdict.outcome, verdict.reason, PRIVATE)
+        said = "private" if terms.private else "the upstream does not say whether it is private"
+        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", PRIVATE)
+    if terms.gated is not False and verdict.outcome is not Outcome.REFUSED:
+        said = "gated" if terms.gated else "the upstream does not say whether it is gated"
+        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", GATED)
+    return verdict
+
+
+def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:
+    """Whether a list has a stated licence, by its id or, where that is `other`, by its name or its name and link."""
+    if not license_id.startswith(_OTHER):
+        return license_id in entries
+    if "@" in license_id:
+        return False
+    if not link:  # whatever the list says of it, a person must look: see `_doubt`
+        return any(entry.partition("@")[0] == license_id for entry in entries)
+    return license_id in entries or f"{license_id}@{link.lower()}" in entries
+
+
+def _spoken(ids: Sequence[str]) -> str:
+    """The first of them, each cut: they are as many and as long as an upstream likes."""
+    left_out = len(ids) - _SPOKEN
+    return " and ".join([*(short(one, _ID) for one in ids[:_SPOKEN]), *([f"{left_out} more"] if left_out > 0 else [])])
+
+
+def terms_from_card(
+    card: Mapping[str, object],
+    tags: Iterable[str],
+    *,
+    gated: bool | None = False,
+    private: bool | None = False,
+    disabled: bool = False,
+    unread: str = "",
+) -> Terms:
+    """Read the licence facts out of a card's metadata and a repo's tags, whatever shape they come in.
+
+    Only a licence that is left out or empty is not stated: `license: no` is one that stands on no list.
+    """
+    stated = card.get("license")
+    ids = (_stated(item) for item in (stated if isinstance(stated, list) else [stated]))
+    name, link = card.get("license_name"), card.get("license_link")
+    return Terms(
+        card=frozenset(filter(None, ids)),
+        tags=frozenset(tag.removeprefix("license:").lower() for tag in tags if tag.startswith("license:")),
+        name=str(name).strip() if name else None,
+        link=str(link).strip() if link else None,
+        gated=gated,
+        private=private,
+        disabled=disabled,
+        unread=unread,
+    )
+
+
+def _stated(item: object) -> str:
+    return "" if item is None else str(item).strip().lower()

@@ -1,0 +1,133 @@
+"""Publishes beside prunes: nothing that refs.json will name is removed meanwhile, or it is noticed.
+
+See docs/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+
+from mirror_sync.domain.content.keys import blob_key, is_active_prune
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.prune_announcements import Elapsed, Notices, bury, dead_announcements, prune_announcements
+from mirror_sync.engine.published import Mapper, put_refs, read_refs
+from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
+from mirror_sync.ports.store import Stat, read_document
+
+_OLD = 1 / 4  # of the grace period
+
+
+class PrunedMeanwhile(StoreUnavailable):
+    """A prune was quicker: blobs that the snapshot needs are gone. The repo must be decided anew."""
+
+    def __init__(self, repo: Repo, digests: Collection[Sha256]) -> None:
+        lost = f"{len(digests)} blobs" if digests else "the snapshot that it builds on"
+        super().__init__(f"{repo}: a prune removed {lost} while a snapshot was being published; try again")
+
+
+class PruneGuard:
+    """Looks for prunes from before a repo is decided until after it is published."""
+
+    def __init__(self, context: RunContext, target: Target, repo: Repo, mapper: Mapper = map) -> None:
+        self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
+        self._since = Elapsed(context)  # before the list: an older one is no harm
+        self._known = prune_announcements(target)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The keys of the notices that were there at the last list."""
+        return frozenset(self._known)
+
+    def publish(
+        self, snapshot: tuple[CommitId, Sha256], granted: Collection[Sha256] | None, put: Callable[[], None]
+    ) -> None:
+        """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay.
+
+        `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
+        Raises Swept, before or after `put` was called.
+        """
+        found = prune_announcements(self._target)
+        dead = frozenset[str]()
+        if granted is not None and (noticed := self._noticed(found)):
+            dead = self._dead(found, snapshot[1])
+            if noticed - dead:
+                self._protect(self._names(*snapshot) - frozenset(granted))
+        self._known = found
+        put()
+        # A prune that began after the look above: what it removed is not there now.
+        if prune_announcements(self._target).keys() - self.known - dead:
+            self._forget_expired(keep=snapshot[0])
+            self._stats(self._names(*snapshot))
+
+    def _noticed(self, found: Notices) -> frozenset[str]:
+        """Notices that ask for care: new ones, and those of prunes that go on or died."""
+        return frozenset((*(found.keys() - self.known), *filter(is_active_prune, found)))
+
+    def _dead(self, found: Notices, root: Sha256) -> frozenset[str]:
+        """Notices of prunes that were dead before this sync first looked: they removed nothing that it saw.
+
+        They are cleared away: no prune may come for long. The store's clock is that of the root, put a moment ago, or
+        of a later notice; an older one lets a prune seem alive, which costs time alone.
+        """
+        stat = self._target.store.stat(blob_key(root))
+        if stat is None:
+            return frozenset()
+        notices = {**self._known, **found}
+        dead = dead_announcements(notices, max(stat.modified, *notices.values()) - self._since())
+        for key in filter(is_active_prune, dead & found.keys()):
+            bury(self._context, self._target, key)
+        return dead
+
+    def _forget_expired(self, keep: CommitId) -> None:
+        """Our refs.json was made from one that a prune has changed since: what it let go must not come back torn."""
+        store = self._target.store
+        refs = read_refs(store, self._repo)
+        unnamed = set(refs.snapshots) - {ref.target for ref in refs.refs} - {keep}
+        torn = [commit for commit in unnamed if not self._is_whole(commit, refs.snapshots[commit])]
+        if torn:
+            put_refs(store, self._repo, refs.without(torn))
+
+    def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
+        try:
+            self._stats(self._names(commit, root))
+        except (PrunedMeanwhile, DocumentError):
+            return False
+        return True
+
+    def _protect(self, loose: Collection[Sha256]) -> None:
+        """Every blob that no published snapshot protects is made young, and is there when all deletes have landed."""
+        found = self._stats(loose)
+        now = max((stat.modified for stat in found), default=0.0)  # the root was put a moment ago
+        age = self._target.grace.total_seconds() * _OLD
+        old = [stat.key for stat in found if now - stat.modified > age]
+        if old:
+            self._touch(old)
+        self._context.pause(self._target.settling_time)
+        self._stats(loose)
+
+    def _touch(self, keys: Iterable[str]) -> None:
+        try:
+            list(self._mapper(self._target.store.touch, keys))
+        except KeyMissing as error:
+            raise PrunedMeanwhile(self._repo, ()) from error
+
+    def _stats(self, digests: Iterable[Sha256]) -> list[Stat]:
+        named = sorted(digests)
+        stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for digest in named]))
+        lost = [digest for digest, stat in zip(named, stats, strict=True) if stat is None]
+        if lost:
+            raise PrunedMeanwhile(self._repo, lost)
+        return [stat for stat in stats if stat is not None]
+
+    def _names(self, commit: CommitId, root: Sha256) -> frozenset[Sha256]:
+        walk = Walk(partial(read_document, self._target.store), self._fault, self._mapper)
+        return frozenset(node.digest for node in walk.snapshot(Place(self._repo, commit), root))
+
+    def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
+        if isinstance(error, KeyMissing):
+            raise PrunedMeanwhile(self._repo, (digest,)) from error
+        raise error

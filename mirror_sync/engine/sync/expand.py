@@ -1,0 +1,211 @@
+"""Expands a job into its work: pairs of a repo and a revision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from mirror_sync.domain.bounds import plain, short
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, name_fault
+from mirror_sync.domain.content.upstream import Resolved, Shortfall
+from mirror_sync.domain.job.job import Job, cedes, denials
+from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.decision import NoChange
+from mirror_sync.engine.faults import to_outcome
+from mirror_sync.engine.published import Mirrored
+from mirror_sync.engine.sync.heads import heads_of
+from mirror_sync.engine.sync.hints import Hints
+from mirror_sync.engine.work import DENIED, Task, Unlisted
+from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
+from mirror_sync.ports.source import Source
+
+_GLOB = re.compile(r"[*?\[]")
+_NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
+
+
+def gather(context: RunContext, run: str, job: Job, jobs: Sequence[Job]) -> Iterator[Task | Unlisted]:
+    """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
+
+    What the job denies is an Unlisted of the code DENIED, which a plan shows and a run passes over.
+    What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
+    nothing is asked any more, and what it would have been asked about is Unlisted. `jobs` are all of the configuration:
+    a ranking leaves to others what they name.
+    """
+    seen: set[tuple[Repo, str]] = set()
+    expansion = _Expansion(context, run, job)
+    yield from expansion.denied()
+    for pattern in job.asked:
+        for item in expansion.of(pattern):
+            if isinstance(item, Task):
+                if (item.repo, item.revision) in seen or cedes(job, item.repo, item.revision, jobs):
+                    continue
+                seen.add((item.repo, item.revision))
+            yield item
+
+
+class _Expansion:
+    """Expands the patterns of one job."""
+
+    def __init__(self, context: RunContext, run: str, job: Job) -> None:
+        self._context, self._run, self._job = context, run, job
+        self._source = context.source(job)
+        self._mirrored = Mirrored(context.targets[job.target].store)
+        self._hints = Hints(context, run, job.name, self._source, context.targets[job.target].looks)
+        self._denied: set[Repo] = set()
+        self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
+
+    def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
+        if not pattern.is_glob:
+            yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
+            return
+        try:
+            listed, beyond = self._search(pattern)
+        except Exception as error:  # whatever stops one pattern must not stop the others
+            yield self._unlisted(pattern, "*", error)
+            return
+        denied = [repo for repo in listed if self._job.denied_by(repo) is not None]
+        yield from self._denials(denied)
+        if len(denied) == len(listed) > 0:
+            nothing = f"all repos that match {pattern} are denied: nothing to do"
+            yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
+        listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
+        heads = self._heads_of(beyond if self._job.ranking else ())
+        for repo, resolved in listed.items():
+            yield from self._revisions(repo, resolved, heads.get(repo))
+
+    def denied(self) -> Iterator[Unlisted]:
+        """What the job spells out and denies."""
+        only = self._job.only
+        named = [pattern.repo for pattern in self._job.repos if not pattern.is_glob]
+        return self._denials([repo for repo in named if not self._job.names(repo) and (only is None or repo in only)])
+
+    def _denials(self, repos: Sequence[Repo]) -> Iterator[Unlisted]:
+        """Each once, however many patterns bring it."""
+        for repo in [repo for repo in repos if repo not in self._denied]:
+            self._denied.add(repo)
+            settled = NoChange(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
+            yield Unlisted(self._job, RepoPattern(repo.kind, repo.id), ", ".join(self._job.revisions), settled)
+
+    @cached_property
+    def _heads(self) -> Mapping[Repo, Resolved]:
+        """What is known of the repos that the job spells out, beside the owners whose repos are listed anyway."""
+        listed = {(pattern.kind, pattern.owner) for pattern in self._job.asked if pattern.is_glob}
+        named = [pattern.repo for pattern in self._job.asked if not pattern.is_glob]
+        return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
+
+    def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
+        return heads_of(self._hints, repos) if self._asks_lists else {}
+
+    @property
+    def _asks_lists(self) -> bool:
+        """What a run was asked for by name is asked for by itself: somebody knows that it has moved."""
+        return DEFAULT_BRANCH in self._job.revisions and self._job.only is None
+
+    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
+        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""
+        self._context.go_on()
+        found = [*self._source.search(self._job.ranking or pattern)]
+        short = next((item for item in found if isinstance(item, Shortfall)), None)
+        listed = dict(_entry(item) for item in found if not isinstance(item, Shortfall))
+        if short is not None:
+            self._tell_short(short, len(listed))
+        mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
+        if not listed and not mirrored:
+            raise NotFoundOrPrivate(_nothing(pattern, short))
+        if self._job.only is not None:
+            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, []
+        beyond = [repo for repo in mirrored if repo not in listed]
+        return listed | self._doubted(str(pattern), listed, mirrored), beyond
+
+    def _doubted(
+        self, what: str, listed: Mapping[Repo, Resolved | None], mirrored: Sequence[Repo]
+    ) -> dict[Repo, Resolved | None]:
+        """What is known of what is published already: where it has moved, a list that lags says that it has not."""
+        known = {repo: resolved for repo in mirrored if (resolved := listed.get(repo)) is not None}
+        believed = self._hints.believed(what, known) if self._asks_lists else {}
+        return {repo: believed.get(repo) for repo in mirrored}
+
+    def _tell_short(self, short: Shortfall, repos: int) -> None:
+        ranking = self._job.ranking
+        if short.left and ranking is not None:
+            self._context.tell(RankingCutShort(self._run, self._job.name, repos, ranking.limit, short.seen))
+
+    def _revisions(self, repo: Repo, resolved: Resolved | None, head: Resolved | None) -> Iterator[Task | Unlisted]:
+        """`resolved` and `head` are what is known of the default branch."""
+        for revision in self._job.revisions:
+            if revision == DEFAULT_BRANCH:
+                yield Task(self._job, repo, revision, resolved, head)
+            elif revision not in self._globs:
+                yield Task(self._job, repo, revision)
+        if self._globs:
+            yield from self._matching(repo)
+
+    def _matching(self, repo: Repo) -> Iterator[Task | Unlisted]:
+        pattern = RepoPattern(repo.kind, repo.id)
+        try:
+            self._context.go_on()
+            names, untold = _names(repo, self._source, self._mirrored)
+        except Exception as error:  # as above
+            yield self._unlisted(pattern, ", ".join(self._globs), error)
+            return
+        odd = [name for name in names if name_fault(name)]
+        self._tell_left_out(repo, [name for name in odd if any(_stands_for(glob, name) for glob in self._globs)])
+        for glob in self._globs:
+            found = [name for name in names if name not in odd and _stands_for(glob, name)]
+            yield from (Task(self._job, repo, name) for name in found)
+            if untold is not None:
+                yield self._unlisted(pattern, glob, untold)
+            elif not found:
+                nothing = f"no branch or tag of {repo} matches {glob}: nothing to do"
+                yield Unlisted(self._job, pattern, glob, NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
+
+    def _tell_left_out(self, repo: Repo, names: Sequence[str]) -> None:
+        if names:
+            shown = tuple(f"{plain(short(name, _SHOWN))}: {name_fault(name)}" for name in names[:_NAMED])
+            self._context.tell(RefsLeftOut(self._run, self._job.name, repo, shown, len(names)))
+
+    def _unlisted(self, pattern: RepoPattern, revision: str, error: Exception) -> Unlisted:
+        return Unlisted(self._job, pattern, revision, to_outcome(self._context, self._run, self._job, pattern, error))
+
+
+def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
+    """A bare repo is listed, too: its own task says why it cannot be read."""
+    return (item, None) if isinstance(item, Repo) else (item.asked, item)
+
+
+def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:
+    if short is None:
+        return f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token"
+    if short.left:
+        return f"none of the first {short.seen} of {pattern.owner} fits select, whose list was read no further"
+    return f"none of the {short.seen} of {pattern.owner} that are listed fits select"
+
+
+def _stands_for(glob: str, name: str) -> bool:
+    return fnmatchcase(name, glob) and _is_full(name) == _is_full(glob)
+
+
+def _is_full(name: str) -> bool:
+    """A conversion, which only goes by its full name, is mirrored for a glob that says so: refs/convert/*."""
+    return name.startswith("refs/")
+
+
+def _names(repo: Repo, source: Source, mirrored: Mirrored) -> tuple[list[str], NoSuchCall | None]:
+    """The upstream's branches and tags; those that are published where the upstream no longer gives the repo.
+
+    Also where it tells of none, and then why: what is published is followed, and nobody knows what else there is.
+    """
+    try:
+        return [ref.shortest for ref in source.refs(repo)], None
+    except NoSuchCall as error:
+        return mirrored.names(repo), NoSuchCall(f"{error}: name the revisions one by one, without a wildcard")
+    except (NotFoundOrPrivate, Gated, Disabled):
+        names = mirrored.names(repo)
+        if not names:
+            raise
+        return names, None

@@ -1,0 +1,67 @@
+"""What a plan brings to a target, all repos and jobs together: each content once, beside the room that there is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from mirror_sync.domain.content.manifest import Content, RemoteFile
+from mirror_sync.domain.outcome.report import RepoOutcome, TargetPlan
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.decision import Change, NoChange
+from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spare
+from mirror_sync.engine.work import Task
+from mirror_sync.errors import StoreError
+
+
+class Freight:
+    """Safe for many threads: repos are planned side by side."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._claimed: set[Content] = set()
+        self._sizes: dict[tuple[str, str], tuple[int, int]] = {}  # by repo and revision: bytes, and snapshots kept
+        self._files = self._bytes = self._room = self._documents = self._shared = 0
+
+    def take(self, task: Task, found: NoChange | Change) -> tuple[RemoteFile, ...]:
+        """Count a repo in; returns what of its files comes for it, and for no other that was counted before."""
+        if isinstance(found, NoChange):
+            if found.outcome is RepoOutcome.UNCHANGED:
+                with self._lock:
+                    self._publish(task, found.size)
+            return ()
+        wanted = not_begun(self._target.store, self._target.notes, found.plan.fetch)
+        with self._lock:
+            mine = tuple(file for file in found.plan.fetch if file.content not in self._claimed)
+            self._claimed.update(file.content for file in mine)
+            self._files += len(mine)
+            self._bytes += _sum(mine)
+            self._room += sum(on_disk(file.size) for file in {*mine}.intersection(wanted))
+            if self._publish(task, found.size):
+                self._shared += found.plan.fetch_bytes - _sum(mine)
+                self._documents += 0 if found.root is not None else documents_of(found.files)
+        return mine
+
+    def _publish(self, task: Task, size: int) -> bool:
+        """Whether nobody has counted this revision of the repo here before."""
+        key, versions = (str(task.repo), task.revision), task.job.retention.snapshots
+        before = self._sizes.get(key)
+        self._sizes[key] = (size, max(versions, before[1] if before else 0))
+        return before is None
+
+    def told(self) -> TargetPlan:
+        """The sum of all, and the free space as it is now."""
+        free, problem = None, ""
+        try:
+            free = self._target.store.free()
+        except StoreError as error:
+            problem = str(error)
+        published = sum(size for size, _ in self._sizes.values()) - self._shared
+        versions = max((kept for _, kept in self._sizes.values()), default=0)
+        needed = with_spare(self._room) + self._documents
+        return TargetPlan(self._target.name, self._files, self._bytes, needed, free, published, versions, problem)
+
+
+def _sum(files: Iterable[RemoteFile]) -> int:
+    return sum(file.size for file in files)

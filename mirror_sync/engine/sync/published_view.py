@@ -1,0 +1,133 @@
+"""What a target publishes of many repos, looked at without reading again what is sure to be as it was.
+
+That view is enough to see that nothing is to be done. Whoever publishes reads refs.json anew, under the repo's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+
+from mirror_sync.domain.content.keys import HUB, refs_key
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.published import read_root
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.ports.store import read_refs_json
+
+_CROWD = 16  # repos from which on a listing may be worth its call
+_PAGE = 1000  # keys that a listing gives for one call
+_KEYS = 4  # to list for each repo that is wanted, before reading each is cheaper
+_BELIEVED = timedelta(days=1)  # that a root, which was read once, is still there and whole
+
+
+@dataclass(frozen=True, slots=True)
+class RootFacts:
+    """What a look needs to know of a root document; `read` is when it was read."""
+
+    selection: Selection
+    files: int
+    size: int  # bytes of all files
+    read: datetime
+
+    def encode(self) -> bytes:
+        selection = [self.selection.include, self.selection.exclude]
+        return json.dumps([selection, self.files, self.size, self.read.isoformat()]).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> RootFacts:
+        """ValueError or TypeError for anything else."""
+        (include, exclude), files, size, read = json.loads(body)
+        return cls(Selection(tuple(include), tuple(exclude)), int(files), int(size), datetime.fromisoformat(read))
+
+
+class PublishedView:
+    """Reads refs and roots of one target for one run. Safe for many threads once `over` has returned."""
+
+    def __init__(self, target: Target, now: Callable[[], datetime]) -> None:
+        self._target, self._now = target, now
+        self._md5: dict[str, str] = {}
+
+    def over(self, repos: Collection[Repo]) -> None:
+        """List what is published of so many repos, where the store tells by a listing what each refs.json holds."""
+        for kind in Kind:
+            wanted = {refs_key(repo) for repo in repos if repo.kind is kind}
+            if len(wanted) >= _CROWD:
+                with suppress(StoreError):  # whoever reads a refs.json is told
+                    self._list(f"{HUB}{kind.plural}/", wanted)
+
+    def refs(self, repo: Repo) -> Refs:
+        """As refs.json is, or was when it was listed. Raises StoreError, DocumentError."""
+        key = refs_key(repo)
+        md5 = self._md5.get(key)
+        body = None if md5 is None else self._recall(key, md5)
+        if body is None:
+            try:
+                body = read_refs_json(self._target.store, repo)
+            except KeyMissing:
+                return Refs()
+            if md5 == _md5(body):  # else it has changed since the listing
+                self._remember(key, md5, body)
+        return Refs.decode(body)
+
+    def root(self, repo: Repo, revision: str, digest: Sha256) -> RootFacts | None:
+        """None when the root is not there, or damaged. One that was read within a day is believed to be as it was.
+
+        One that was read in times to come is not: a clock was ahead, and would be believed for as long.
+        """
+        name = _root_name(repo, revision)
+        with suppress(ValueError, TypeError):
+            known = RootFacts.decode(self._recall(name, digest) or b"")
+            if timedelta(0) <= self._now() - known.read < _believed(digest):
+                return known
+        try:
+            root = read_root(self._target.store, digest)
+        except (KeyMissing, DocumentError):
+            return None
+        facts = RootFacts(root.selection, root.files, root.size, self._now())
+        self._remember(name, digest, facts.encode())
+        return facts
+
+    def learn(self, repo: Repo, revision: str, refs: Refs, facts: RootFacts) -> None:
+        """Remember what was published a moment ago: the next run need not read it."""
+        body = refs.encode()
+        self._remember(refs_key(repo), _md5(body), body)
+        digest = refs.root_of(revision)
+        if digest is not None:
+            self._remember(_root_name(repo, revision), digest, facts.encode())
+
+    def _list(self, prefix: str, wanted: Collection[str]) -> None:
+        listed = islice(self._target.store.list(prefix), _PAGE + _KEYS * len(wanted))
+        for stat in takewhile(lambda stat: stat.md5 is not None, listed):
+            if stat.key in wanted and stat.md5 is not None:
+                self._md5[stat.key] = stat.md5
+
+    def _recall(self, name: str, version: str) -> bytes | None:
+        with suppress(StoreError):
+            return self._target.looks.recall(name, version)
+        return None
+
+    def _remember(self, name: str, version: str, body: bytes) -> None:
+        with suppress(StoreError):
+            self._target.looks.remember(name, version, body)
+
+
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def _root_name(repo: Repo, revision: str) -> str:
+    return f"{refs_key(repo)}@{revision}"
+
+
+def _believed(digest: Sha256) -> timedelta:
+    """Between half of it and all: roots that were read at once are not all read again at once."""
+    return _BELIEVED * (1 + int(digest[:2], 16) / 0x100) / 2

@@ -1,0 +1,348 @@
+"""Brings one revision of one repo up to date: decide, transfer, publish."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from mirror_sync.domain.content.manifest import Content, RemoteFile
+from mirror_sync.domain.content.plan import carry_out
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.content.upstream import Commit, Resolved
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.freshness import lag, moment
+from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.outcome.events import RepoPlanned
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.decision import Change, NoChange, Seen, remarks, second_hand
+from mirror_sync.engine.faults import to_outcome
+from mirror_sync.engine.learn_index import IndexWriter, git_oids, hear
+from mirror_sync.engine.published_names import write_aliases
+from mirror_sync.engine.single_flight import StoredContent
+from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
+from mirror_sync.engine.sync.decide import NO_SIDE, Comparison, Decider
+from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
+from mirror_sync.engine.sync.present import holds
+from mirror_sync.engine.sync.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
+from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
+from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
+from mirror_sync.engine.transfer.file_transfer import Transfer
+from mirror_sync.engine.vanished import Presence
+from mirror_sync.engine.work import Task, Unlisted, WorkItem
+from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
+from mirror_sync.ports.source import Source
+
+LOOKS_AT_ONCE = 4  # of a job, at its upstream and target
+_TRIES = 3  # of one repo, when prunes remove what it needs
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """What the repos of one job share in a run; `jobs` are all configured ones.
+
+    `files` runs the files in flight and all other short work, `large_files` those that come in parts.
+    """
+
+    run: str
+    context: RunContext
+    source: Source
+    target: Target
+    jobs: Sequence[Job]
+    transfer: Transfer
+    files: Executor
+    large_files: Executor
+    token_check: TokenCheck
+    published_view: PublishedView
+    presence: Presence
+    looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
+
+    def decider(self, *, anew: bool = False) -> Decider:
+        gone_repos = GoneRepos(self.target, self.jobs, self.token_check, self.context.clock)
+        comparison = Comparison(
+            self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence
+        )
+        return Decider(comparison, gone_repos, self.files.map, anew=anew)
+
+
+class Brought(NamedTuple):
+    """The digest of a root that can be published, what its listing says by git id, the commit's date (empty where
+    nobody tells it), and what a report adds.
+    """
+
+    root: Sha256
+    listed: Mapping[GitOid, Sha256]
+    committed: str
+    remark: str = ""
+
+
+def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
+    """Carry out one task. Every failure becomes a report with its reason, and so does a stop in the midst of it.
+
+    Raises Interrupted for a stop before it was known what is to be brought: nothing can have been kept then.
+    """
+    return _reported(job_run, task, lambda tally: _sync(job_run, task, tally))
+
+
+def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`."""
+    task = work_item.task
+    return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
+
+
+def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoReport]) -> RepoReport:
+    started = time.monotonic()
+    tally = ByteCount()
+    try:
+        job_run.context.go_on()
+        report = work(tally)
+    except Interrupted:
+        if tally.commit is None:
+            raise
+        report = interrupted_report(task, tally)
+    except Exception as error:  # whatever stops one repo must not stop the others
+        report = report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.repo, error))
+    return replace(
+        report,
+        seconds=round(time.monotonic() - started, 3),
+        fetched_files=tally.fetched_files,
+        fetched_bytes=tally.fetched_bytes,
+        resumed_bytes=tally.resumed_bytes,
+    )
+
+
+def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
+    """Of a repo that was being brought when the run was stopped."""
+    kept = tally.fetched_bytes + tally.resumed_bytes
+    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
+    return report_of(task, NoChange(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
+
+
+def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
+    """For whoever remembers earlier looks: the machine that runs the job, wherever the repo was synced."""
+    if report.published is None or report.commit is None:
+        return report
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, context.looked(report)))
+
+
+def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
+    told = f"; {settled.reason}" if settled.reason else ""
+    return RepoReport(
+        *item.named,
+        outcome=settled.outcome,
+        commit=settled.commit,
+        reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.asked else settled.reason,
+        code=settled.code,
+        files=settled.files,
+        bytes=settled.size,
+    )
+
+
+def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
+    with job_run.looks:
+        decider = job_run.decider()
+        task, refs = decider.named(task)
+        found = decider.look(task, refs)
+    if not isinstance(found, NoChange):
+        with job_run.target.lock(task.repo):
+            if job_run.context.executor is None:
+                return bring_up_to_date(job_run, task, found, tally)
+            concerned = owners(job_run.jobs, job_run.target.name, task.repo)
+            work_item = WorkItem(job_run.run, task, found, concerned)
+            return tally.take(job_run.context.executor.bring(job_run.context, work_item))
+    if found.edit is not None:
+        with job_run.target.lock(task.repo):
+            amend_refs(job_run.target.store, task.repo, found.edit)
+    if found.outcome is RepoOutcome.UNCHANGED:
+        write_aliases(job_run.target, task)
+    return report_of(task, found)
+
+
+def bring_up_to_date(
+    job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, anew: bool = False, tries: int = _TRIES
+) -> RepoReport:
+    """Compare, transfer, publish; again, believing nothing, where a prune was quicker. The caller holds the lock."""
+    watch = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
+    job_run.target.single_flight.enter(watch.known)
+    try:
+        change = job_run.decider(anew=anew).compare(task, seen)
+        if not isinstance(change, NoChange):
+            return _carry_out(job_run, task, change, tally, watch)
+    except PrunedMeanwhile:
+        if tries == 1:
+            raise
+        job_run.target.single_flight.forget_landed()
+        return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
+    amend_refs(job_run.target.store, task.repo, change.edit)
+    return report_of(task, change)
+
+
+def _carry_out(job_run: JobRun, task: Task, change: Change, tally: ByteCount, watch: PruneGuard) -> RepoReport:
+    tally.commit = change.resolved.commit
+    _announce(job_run, task, change)
+    ref = _ref(job_run, task, change.resolved.commit)
+    brought = _there(change) or _bring_with_room(job_run, task, change, tally)
+    job_run.context.go_on()
+    _publish(job_run, task, change, (brought.root, ref), watch)
+    published = job_run.context.now()
+    hear(job_run.target, brought.listed)
+    reason = "; ".join(filter(None, (remarks(change.resolved), change.remark, brought.remark)))
+    said = reason, second_hand(change.resolved)
+    settled = NoChange(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)
+    return replace(
+        report_of(task, settled),
+        reused_files=max(0, change.files - tally.fetched_files),
+        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
+        committed=brought.committed if moment(brought.committed) else None,
+        published=published,
+    )
+
+
+def _there(change: Change) -> Brought | None:
+    """The snapshot of a commit that is published under another name."""
+    if change.root is None or change.relies_on is None:
+        return None
+    return Brought(change.root, {}, change.relies_on.root.last.get("date", ""))
+
+
+def _publish(job_run: JobRun, task: Task, change: Change, to: tuple[Sha256, Ref | None], watch: PruneGuard) -> None:
+    root, ref = to
+    base = change.relies_on
+    relies_on = None if base is None else base.digest
+
+    def put() -> None:
+        former = change.resolved.current if _is_free(job_run, change.resolved) else None
+        refs = publish_refs(job_run.target.store, task.repo, (change.resolved, root), ref, relies_on)
+        job_run.published_view.learn(
+            task.repo,
+            task.revision,
+            refs,
+            RootFacts(task.job.selection, change.files, change.size, job_run.context.clock()),
+        )
+        write_aliases(job_run.target, task, former)
+
+    granted = frozenset[Sha256]() if base is None else base.digests
+    watch.publish((change.resolved.commit, root), None if change.root else granted, put)
+
+
+def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
+    """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
+    return resolved.renamed and job_run.published_view.refs(resolved.current) == Refs()
+
+
+def _announce(job_run: JobRun, task: Task, change: Change) -> None:
+    plan = change.plan
+    job_run.context.tell(
+        RepoPlanned(
+            run=job_run.run,
+            job=task.job.name,
+            repo=task.ordered,
+            revision=task.revision,
+            commit=change.resolved.commit,
+            fetch_files=len(plan.fetch),
+            fetch_bytes=plan.fetch_bytes,
+            reuse_files=change.reuse_files,
+            reuse_bytes=change.reuse_bytes,
+            delete_files=len(plan.delete),
+        )
+    )
+
+
+def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
+    """The upstream's own name for the revision; a commit asked for by its id needs none."""
+    if CommitId.matches(task.revision):
+        return None
+    named = f"refs/heads/{DEFAULT_BRANCH}" if task.revision in (DEFAULT_BRANCH, HEAD) else task.revision
+    found = Ref.of_full_name(named, commit)
+    if found is not None:
+        return found
+    named_so = sorted(refs_named(_refs(job_run, task), task.revision), key=lambda ref: ref.target != commit)
+    for ref in named_so:  # a branch and a tag may share a name: the upstream has said which it takes
+        if not (name_fault(ref.name) or name_fault(ref.ref)):
+            return replace(ref, target=commit)
+    raise RevisionNotFound(f"{task.repo} has no branch or tag {task.revision}; name a full commit id to pin one")
+
+
+def _refs(job_run: JobRun, task: Task) -> tuple[Ref, ...]:
+    """The upstream's; those that are published where it tells of none and the revision is one of them."""
+    try:
+        return job_run.source.refs(task.repo)
+    except NoSuchCall as error:
+        published = job_run.published_view.refs(task.repo).refs
+        if refs_named(published, task.revision):
+            return published
+        whole = f"refs/heads/{task.revision} or refs/tags/{task.revision}"
+        raise NoSuchCall(f"{error}: nobody says what {task.revision} is; write {whole} in revisions") from error
+
+
+def _history(job_run: JobRun, resolved: Resolved) -> tuple[tuple[Commit, ...], str]:
+    """The newest commits; where the upstream tells of none, the commit alone with the date of its repo, and why."""
+    try:
+        return job_run.source.history(resolved.asked, resolved.commit), ""
+    except NO_SIDE as error:
+        dates = (str(resolved.described.get(key)) for key in ("lastModified", "createdAt"))
+        date = next(filter(moment, dates), job_run.context.now())
+        return (Commit(resolved.commit, "", date),), f"published without its history: {error}"
+
+
+def _bring_with_room(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> Brought:
+    with job_run.target.reserved(change.plan.fetch, change.files):
+        return _bring_snapshot(job_run, task, change, tally)
+
+
+def _bring_snapshot(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> Brought:
+    history, untold = _history(job_run, change.resolved)  # first: what it fails for is not worth all files
+    brought = _bring_files(job_run, task, change, tally)
+    proved = {content: stored.digest for content, stored in brought.items()}
+    manifest = carry_out(change.plan, change.base, change.present | proved)
+    snapshot = Snapshot(
+        resolved=change.resolved,
+        manifest=manifest,
+        history=history,
+        selection=task.job.selection,
+        verdict=change.verdict,
+        left=change.left,
+    )
+    there = There(change.known_documents, {digest: content.size for content, digest in proved.items()})
+    root = publish_documents(job_run.target.store, snapshot, there, job_run.files.map)
+    return Brought(root, git_oids(manifest), "" if untold else history[0].date, untold)
+
+
+def _bring_files(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> dict[Content, StoredContent]:
+    """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
+    origin = FileOrigin(job_run.run, job_run.source, task.repo, change.resolved.commit, tally)
+
+    index_writer = IndexWriter(job_run.target)
+
+    def bring(file: RemoteFile) -> StoredContent:
+        job_run.context.go_on()
+        stored, _ = job_run.target.single_flight.share(
+            file.content,
+            lambda: job_run.transfer.bring(origin, file),
+            lambda stored: holds(job_run.target, stored.digest, file.size),
+        )
+        index_writer.add(stored.oid, stored.digest)
+        return stored
+
+    def lane(file: RemoteFile) -> Executor:
+        return job_run.files if file.size <= job_run.target.store.part_size else job_run.large_files
+
+    single_flight = {file.content: lane(file).submit(bring, file) for file in change.plan.fetch}
+    try:
+        _wait_for_all(list(single_flight.values()))
+    finally:
+        for flight in single_flight.values():
+            flight.cancel()
+        wait(single_flight.values())
+        index_writer.end()
+    return {content: flight.result() for content, flight in single_flight.items()}
+
+
+def _wait_for_all(single_flight: Sequence[Future[StoredContent]]) -> None:
+    done, _ = wait(single_flight, return_when=FIRST_EXCEPTION)
+    for flight in done:
+        flight.result()

@@ -1,0 +1,181 @@
+"""Brings a large file in parts, hashed in order, and notes after each how far it got.
+
+A process that is killed at any byte loses the parts in flight, no more: the next one asks the store for the noted
+parts, takes the hash up where it was, and fetches the rest. What was kept is proved before it counts: by the hash's own
+state where the store vouches for its parts, else by reading them again. Wrong bytes are never gone on with.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.transfer.file_read import FileRead
+from mirror_sync.engine.transfer.resumable_sha256 import RunningSha256, restore, running_sha256
+from mirror_sync.engine.transfer.resume_note import ResumeNote, resume_note_of
+from mirror_sync.errors import IntegrityError, StoreError
+from mirror_sync.ports.memory import UploadNote
+from mirror_sync.ports.store import Upload
+
+_FEWEST, _MOST = 2, 4  # parts in flight of one file: one is fetched while one is stored, and two wait for answers
+_AT_RISK = 8  # of so many parts, one in flight: a kill loses them
+_READ = 1024 * 1024  # bytes between two looks at the stop event
+
+
+def in_flight(parts: int) -> int:
+    """How many parts of a file of `parts` are on their way at once: an eighth, or two."""
+    return max(_FEWEST, min(_MOST, parts // _AT_RISK))
+
+
+class LargeFiles:
+    """Brings files that are larger than a part into one target. `parts` runs their ranges; it is not the caller's."""
+
+    def __init__(self, target: Target, memory: MemoryBudget, parts: Executor) -> None:
+        self._store, self._notes, self._room = target.store, target.notes, target.room
+        self._memory, self._parts = memory, parts
+
+    def bring(self, read: FileRead, digest: Sha256) -> None:
+        """Raises IntegrityError, UpstreamError, StoreError, Interrupted; then nothing is visible under the key."""
+        with resume_note_of(self._notes, blob_key(digest)) as page:
+            if not self._bring(read, digest, page, page.read()):
+                self._bring(read, digest, page, None)
+
+    def _bring(self, read: FileRead, digest: Sha256, page: ResumeNote, note: UploadNote | None) -> bool:
+        """False when the kept parts can be neither hashed nor vouched for here."""
+        with self._store.begin(blob_key(digest), read.file.size, note.token if note else None) as upload:
+            self._room.took(read.file.content)  # a disk gives the whole file its space at once
+            if not upload.kept:
+                page.clear()
+            flow = _Flow(read, upload, page, self._memory, self._parts)
+            with flow.ending():
+                running = _hash_of_kept(read, upload, note)
+                if running is not None:
+                    read.found(min(upload.kept * upload.part_size, read.file.size))
+                    flow.run(running, digest)
+                    upload.complete()
+        return running is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of a file on its way; `body` may be reused once it was hashed and put."""
+
+    number: int
+    body: memoryview
+    fetched: Future[None]
+    put: Future[None]
+
+
+class _Flow:
+    """The parts of one file on their way into one upload."""
+
+    def __init__(self, read: FileRead, upload: Upload, page: ResumeNote, memory: MemoryBudget, parts: Executor) -> None:
+        self._read, self._upload, self._page = read, upload, page
+        self._memory, self._parts = memory, parts
+        self._window: deque[Part] = deque()
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Keeps what was put and noted when the block fails, unless it is worth nothing; else the page is emptied."""
+        try:
+            yield
+        except BaseException as error:
+            if self._page.written and not _worthless(error):
+                self._upload.keep()
+                self._read.keep(self._page.written_bytes)
+            else:
+                self._page.clear()
+            raise
+        self._page.clear()
+
+    def run(self, running: RunningSha256, digest: Sha256) -> None:
+        """Bring and hash all parts but those kept."""
+        size, part_size = self._read.file.size, self._upload.part_size
+        count = -(-size // part_size)
+        self._page.write(self._upload, self._upload.kept, running, 0)
+        try:
+            for number in range(self._upload.kept, count):
+                while len(self._window) >= (1 if self._upload.in_order else in_flight(count)):
+                    self._finish(running)
+                length = min(part_size, size - number * part_size)
+                self._window.append(self._start(number, self._buffer(length, running)))
+            while self._window:
+                self._finish(running)
+        finally:
+            self._drop()
+        if running.digest != digest:
+            raise IntegrityError(self._read.file.path, digest, running.digest)
+
+    def _buffer(self, size: int, running: RunningSha256) -> memoryview:
+        """Wait for others only when holding nothing, else two large files could wait for each other."""
+        while (body := self._memory.try_take(size)) is None:
+            if not self._window:
+                return self._memory.take(size)
+            self._finish(running)
+        return body
+
+    def _start(self, number: int, body: memoryview) -> Part:
+        fetched: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                self._read.range_into(body, number * self._upload.part_size)
+            except BaseException as error:
+                fetched.set_exception(error)
+                raise
+            fetched.set_result(None)
+            self._upload.put(number, body)
+
+        return Part(number, body, fetched, self._parts.submit(run))
+
+    def _finish(self, running: RunningSha256) -> None:
+        """Hash the oldest part while it is put, then note it: parts come in any order, a digest needs theirs."""
+        part = self._window[0]
+        part.fetched.result()
+        running.update(part.body)
+        part.put.result()
+        self._window.popleft()
+        self._memory.give_back(part.body)
+        self._page.write(self._upload, part.number + 1, running, len(part.body))
+
+    def _drop(self) -> None:
+        """What is left when a part failed; nobody else waits for these."""
+        for part in self._window:
+            part.put.cancel()
+        wait([part.put for part in self._window])
+        for part in self._window:
+            self._memory.give_back(part.body)
+
+
+def _hash_of_kept(read: FileRead, upload: Upload, note: UploadNote | None) -> RunningSha256 | None:
+    """The hash of the kept parts; None where they cannot be read and no hash was saved.
+
+    IntegrityError when the bytes are no longer those that were hashed.
+    """
+    if note is None or not upload.kept:
+        return running_sha256()
+    noted = restore(note.midstate, min(upload.kept * upload.part_size, read.file.size))
+    kept = upload.read_kept()
+    if kept is None:
+        return noted
+    found = running_sha256()
+    chunk = memoryview(bytearray(_READ))
+    with kept as stream:
+        while count := stream.readinto(chunk):
+            read.go_on()
+            found.update(chunk[:count])
+    if noted is not None and found.digest != noted.digest:
+        raise IntegrityError(read.file.path, noted.digest, found.digest)
+    return found
+
+
+def _worthless(error: BaseException) -> bool:
+    """Whether going on would fail again: the bytes are wrong, or the store refuses for no cause that passes."""
+    return isinstance(error, IntegrityError) or type(error) is StoreError

@@ -1,0 +1,1 @@
+"""What keeps a target as it should be: verify and repair, prune, and the comparison of two snapshots."""

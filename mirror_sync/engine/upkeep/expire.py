@@ -1,0 +1,115 @@
+"""Which snapshots a target need not keep, by the retention of the jobs that name their repos; and lets them go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.job.retention import Retention, most_generous
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.published import Mapper, published_at, put_refs
+from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
+from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
+from mirror_sync.ports.store import read_document
+
+Times = Mapping[Sha256, float | None]  # of publication, by the digest of a root
+
+
+class Expiry:
+    """Applies retention to the repos of one target; `now` in seconds by its clock.
+
+    The time of publication of a snapshot is that of its root document: it is put last, and again when the same snapshot
+    is published again. It is known on every machine and after any loss of local state. `beat` is called again and
+    again, by the thread that asks, and may raise Interrupted.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        roll: Roll,
+        jobs: Sequence[Job],
+        now: float,
+        mapper: Mapper = map,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._target, self._roll, self._jobs, self._now = target, roll, jobs, now
+        self._mapper, self._beat = mapper, beat
+
+    def expired(self) -> Iterator[tuple[Repo, tuple[CommitId, ...]]]:
+        """Repos that have something to lose. A repo that no job names keeps everything. Raises what a Roll does."""
+        for repos in batches(self._roll.repos(), AT_ONCE):
+            self._beat()
+            read = dict(zip(repos, self._mapper(self._roll.refs, repos), strict=True))
+            some = {repo: refs for repo, refs in read.items() if self._may_expire(repo, refs)}
+            times = self._times(root for refs in some.values() for root in refs.snapshots.values())
+            for repo, refs in some.items():
+                commits = self._expired_of(repo, refs, times)
+                if commits:
+                    yield repo, commits
+
+    def let_go(self, repo: Repo) -> tuple[CommitId, ...]:
+        """Un-publish what has expired of a repo, with one PUT; decided again under its lock.
+
+        To know the ages may take long, and other machines know nothing of the lock: refs.json is read once more for it.
+        """
+        with self._target.lock(repo):
+            refs, before = self._roll.refs(repo), None
+            while refs != before:
+                commits = self._expired_of(repo, refs, self._times(refs.snapshots.values()))
+                if not commits:
+                    break
+                self._beat()
+                refs, before = self._roll.refs(repo), refs
+            else:
+                put_refs(self._target.store, repo, refs.without(commits))
+        return commits
+
+    def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
+        """All that these snapshots name, as far as it can be read."""
+        walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
+        refs = self._roll.refs(repo)
+        named: set[Sha256] = set()
+        for commit in commits:
+            root = refs.root_of(commit)
+            for node in () if root is None else walk.snapshot(Place(repo, commit), root):
+                self._beat()
+                named.add(node.digest)
+        return frozenset(named)
+
+    def _may_expire(self, repo: Repo, refs: Refs) -> bool:
+        """Whether the times of its snapshots are worth asking for."""
+        jobs = owners(self._jobs, self._target.name, repo)
+        if not jobs or len(refs.snapshots) <= _retention(jobs).snapshots:
+            return False
+        return not set(refs.snapshots) <= {ref.target for ref in refs.refs}
+
+    def _times(self, roots: Iterable[Sha256]) -> Times:
+        found: dict[Sha256, float | None] = {}
+        for some in batches(roots, AT_ONCE):
+            self._beat()
+            found |= zip(some, self._mapper(partial(published_at, self._target.store), some), strict=True)
+        return found
+
+    def _expired_of(self, repo: Repo, refs: Refs, times: Times) -> tuple[CommitId, ...]:
+        jobs = owners(self._jobs, self._target.name, repo)
+        if not jobs:
+            return ()
+        asked = ((commit, times.get(root)) for commit, root in refs.snapshots.items())
+        published = {commit: when for commit, when in asked if when is not None}
+        pinned = {revision for job in jobs for revision in job.revisions}
+        return _retention(jobs).expired(refs, published, pinned, self._now)
+
+
+def _retention(jobs: Iterable[Job]) -> Retention:
+    return most_generous(job.retention for job in jobs)
+
+
+def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
+    if not isinstance(error, KeyMissing | DocumentError):
+        raise error

@@ -1,0 +1,312 @@
+"""Removes what nothing refers to: snapshots that retention lets go, then every blob that no snapshot names.
+
+Safe beside syncs and prunes on any machine: see docs/decisions/0005-prune-beside-sync.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from mirror_sync.domain.content.keys import BLOBS, blob_key, blob_of
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
+from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.upkeep.expire import Expiry
+from mirror_sync.engine.upkeep.marks import Marks, batches
+from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.vanished import Expected
+from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.ports.store import Stat
+
+_READERS = 8
+_BATCH = 64  # blobs between a look at their ages and their removal
+_LIMIT = 1 / 4  # of the settling time: how old a look may be when a removal is sent
+_REFRESH = 600.0  # seconds between two looks at what is published, or
+_RATIO = 5  # so many times as long as the last one took, whichever is more
+
+
+class Prune:
+    """Prunes targets one after the other. `jobs` are all of the configuration; `dry_run` writes and removes nothing.
+
+    `everything` names the target that may lose all its blobs, should it publish no repo at all: any other one that has
+    blobs and no repo is taken for a target that is not whole.
+    """
+
+    def __init__(
+        self, context: RunContext, jobs: Sequence[Job], *, dry_run: bool = False, everything: str | None = None
+    ) -> None:
+        self._context, self._jobs, self._dry_run, self._everything = context, jobs, dry_run, everything
+
+    def run(self) -> PruneReport:
+        """Everything that went, or would go. What goes wrong with a target is a sentence in the report."""
+        found = _Count()
+        interrupted = False
+        try:
+            for target in self._context.targets.values():
+                self._context.go_on()
+                self._prune_or_say(target, found)
+        except Interrupted:
+            interrupted = True
+        return replace(found.report(), dry_run=self._dry_run, interrupted=interrupted)
+
+    def _prune_or_say(self, target: Target, found: _Count) -> None:
+        try:
+            with ThreadPoolExecutor(_READERS, "prune") as readers:
+                roll, may_be_empty = self._roll(target), target.name == self._everything
+                roll.repos()  # before anything is written there
+                self._prune(_Scene(self._context, target, found, readers.map, roll, may_be_empty))
+            found.ended.append(target.name)
+        except Interrupted:
+            raise
+        except MirrorError as error:
+            found.tell(target, f"target {target.name} is not pruned to its end: {error}")
+
+    def _roll(self, target: Target) -> Roll:
+        """StoreError where it cannot be read what was published there before now."""
+        expected = Expected(target, self._context.remembered(target.name))
+
+        def whole(listed: Sequence[Repo]) -> None:
+            """The blobs of a repo that was published, and that a list lacks, look unnamed."""
+            if listed or target.name != self._everything:
+                expected.expect_all(listed)
+
+        return Roll(target.store, whole)
+
+    def _prune(self, scene: _Scene) -> None:
+        if self._dry_run:
+            _Sweep(scene, self._context.clock().timestamp()).rehearse(self._jobs)
+            return
+        with PruneAnnouncement(self._context, scene.target) as notice:
+            _Sweep(scene, notice.now, notice).carry_out(self._jobs)
+
+
+class _Count:
+    """What was found, over all targets."""
+
+    def __init__(self) -> None:
+        self.repos: list[PrunedRepo] = []
+        self.blobs = self.bytes = self.young = self.spared = 0
+        self.ended: list[str] = []
+        self._problems: list[str] = []
+        self._faults: Counter[str] = Counter()  # by target
+        self._of: dict[bytes, int] = {}  # blobs of expired snapshots -> the index of their repo
+
+    def expect(self, target: Target, repo: Repo, commits: tuple[CommitId, ...], digests: Iterable[Sha256]) -> None:
+        self._of |= {bytes.fromhex(digest): len(self.repos) for digest in digests}
+        self.repos.append(PrunedRepo(target.name, repo.kind, repo.id, commits))
+
+    def add(self, stat: Stat, digest: Sha256) -> None:
+        self.blobs += 1
+        self.bytes += stat.size
+        at = self._of.get(bytes.fromhex(digest))
+        if at is not None:
+            of = self.repos[at]
+            self.repos[at] = replace(of, blobs=of.blobs + 1, bytes=of.bytes + stat.size)
+
+    def tell(self, target: Target, problem: str) -> None:
+        self._problems.append(problem)
+        self._faults[target.name] += 1
+
+    def report(self) -> PruneReport:
+        told = tuple(self._problems), dict(self._faults), tuple(self.ended)
+        return PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, *told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What is pruned, and with what. `may_be_empty`: whether no repo may mean that no blob is needed."""
+
+    context: RunContext
+    target: Target
+    found: _Count
+    mapper: Mapper
+    roll: Roll
+    may_be_empty: bool
+
+
+class _Sweep:
+    """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a rehearsal."""
+
+    def __init__(self, scene: _Scene, now: float, notice: PruneAnnouncement | None = None) -> None:
+        self._context, self._target, self._found, self._mapper = scene.context, scene.target, scene.found, scene.mapper
+        self._may_be_empty, self._notice = scene.may_be_empty, notice
+        self._now, self._horizon = now, now - self._target.grace.total_seconds()
+        self._roll = scene.roll
+        self._took, self._since = (
+            0.0,
+            Elapsed(self._context),
+        )  # how long the last look was at what is published; its end
+        self._removed: set[bytes] = set()
+
+    def rehearse(self, jobs: Sequence[Job]) -> None:
+        expiry = self._expiry(jobs)
+        expired = dict(expiry.expired())
+        for repo, commits in expired.items():
+            self._found.expect(self._target, repo, commits, expiry.digests(repo, commits))
+        marks = Marks(self._target.store, self._roll, self._mapper, self._beat, without=expired)
+        marks.refresh()
+        for stat, digest in self._candidates(marks):
+            self._found.add(stat, digest)
+
+    def carry_out(self, jobs: Sequence[Job]) -> None:
+        expiry = self._expiry(jobs)
+        for repo, commits in list(expiry.expired()):
+            self._beat()
+            digests = expiry.digests(repo, commits)
+            self._found.expect(self._target, repo, expiry.let_go(repo), digests)
+        marks = Marks(self._target.store, self._roll, self._mapper, self._beat)
+        self._look(marks)
+        with self._last_look(marks):
+            for number, batch in enumerate(batches(self._candidates(marks), _BATCH)):
+                self._refresh(marks, first=number == 0)
+                self._remove([(stat, digest) for stat, digest in batch if digest not in marks])
+
+    def _expiry(self, jobs: Sequence[Job]) -> Expiry:
+        return Expiry(self._target, self._roll, jobs, self._now, self._mapper, self._beat)
+
+    def _candidates(self, marks: Marks) -> Iterator[tuple[Stat, Sha256]]:
+        for stat in self._target.store.list(BLOBS):
+            self._beat()
+            digest = blob_of(stat.key)
+            if digest is None or digest in marks:
+                continue
+            if stat.modified < self._horizon:
+                self._expect_repos()
+                yield stat, digest
+            else:
+                self._found.young += 1
+
+    def _expect_repos(self) -> None:
+        """A folder that is not mounted, a wrong prefix, a list that came empty look like one without repos."""
+        if self._roll.is_empty and not self._may_be_empty:
+            name = self._target.name
+            raise StoreUnavailable(
+                f"it has blobs and publishes no repo: is it whole, and the right place? If all of it is to go: "
+                f"mirror-sync prune --everything {name}"
+            )
+
+    def _refresh(self, marks: Marks, *, first: bool) -> None:
+        """Before the first removal, and now and then: what was unnamed twice, some time apart, is no base of a sync."""
+        self._beat()
+        if first:
+            self._context.pause(self._target.settling_time)
+        elif self._since() < self._interval:
+            return
+        self._look(marks)
+
+    @property
+    def _interval(self) -> float:
+        """Seconds from the end of a look at what is published to the next one: most of the time goes into removing."""
+        grace = self._target.grace.total_seconds()
+        wanted = max(_REFRESH, _RATIO * self._took)
+        return min(wanted, grace / 4) if grace else wanted
+
+    def _look(self, marks: Marks) -> None:
+        """StoreUnavailable where it took so long that what was published meanwhile may be old already."""
+        looking = Elapsed(self._context)
+        marks.refresh()
+        self._took, self._since = looking(), Elapsed(self._context)
+        grace = self._target.grace.total_seconds()
+        if grace and self._took > grace / 2:
+            raise StoreUnavailable(
+                f"reading what it publishes took {self._took:,.0f} seconds, more than half of its grace period; "
+                "a longer grace is needed"
+            )
+
+    def _remove(self, batch: Sequence[tuple[Stat, Sha256]]) -> None:
+        """Look at the ages again, and remove at once: a look that took too long is made again, for fewer blobs."""
+        looked = Elapsed(self._context)
+        keys = [blob_key(digest) for _, digest in batch]
+        stats = self._mapper(self._target.store.stat, keys)
+        old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
+        self._found.spared += len(batch) - len(old)
+        if not old:
+            return
+        self._beat()  # ends what stood still meanwhile, and may itself take long: the age of the look is asked after it
+        if self._in_time(looked()):
+            self._delete(old)
+        elif len(old) == 1:
+            self._found.spared += 1
+        else:
+            half = len(old) // 2
+            self._remove(old[:half])
+            self._remove(old[half:])
+
+    def _delete(self, old: Sequence[tuple[Stat, Sha256]]) -> None:
+        """Remove, and count what went: of a removal that is refused half-way, what is not there any more."""
+        self._removed.update(bytes.fromhex(digest) for _, digest in old)
+        gone = old
+        try:
+            self._target.store.delete([blob_key(digest) for _, digest in old])
+        except MirrorError:
+            gone = self._gone(old)
+            raise
+        finally:
+            for stat, digest in gone:
+                self._found.add(stat, digest)
+
+    def _gone(self, old: Sequence[tuple[Stat, Sha256]]) -> list[tuple[Stat, Sha256]]:
+        try:
+            stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for _, digest in old]))
+        except StoreError as error:
+            told = f"target {self._target.name}: which of the last {len(old)} blobs are gone is not known"
+            self._found.tell(self._target, f"{told}: {error}")
+            return []
+        return [pair for pair, stat in zip(old, stats, strict=True) if stat is None]
+
+    def _in_time(self, age: float) -> bool:
+        time = self._target.settling_time
+        return not time or age <= time * _LIMIT
+
+    @contextmanager
+    def _last_look(self, marks: Marks) -> Iterator[None]:
+        """Say it when a snapshot that was published meanwhile names what was removed: only `verify` can heal that."""
+        try:
+            yield
+        finally:
+            if self._removed:
+                self._look_again(marks)
+
+    def _look_again(self, marks: Marks) -> None:
+        """Whatever has ended the prune, a stop too: nobody else knows what it removed."""
+        doubts: list[MirrorError] = []
+        marks.insist(doubts.append)
+        lost = 0
+        try:
+            marks.refresh()
+        except MirrorError as error:
+            doubts.append(error)
+        named = [blob_key(digest) for removed in self._removed if (digest := Sha256(removed.hex())) in marks]
+        try:
+            lost = sum(stat is None for stat in self._mapper(self._target.store.stat, named))
+        except MirrorError as error:
+            doubts.append(error)
+        self._tell_lost(lost, doubts)
+
+    def _tell_lost(self, lost: int, doubts: Sequence[MirrorError]) -> None:
+        name = self._target.name
+        if lost:
+            self._found.tell(
+                self._target,
+                f"target {name}: {lost} removed blobs are named by a snapshot that was published meanwhile; "
+                "run verify --repair",
+            )
+        if doubts:
+            self._found.tell(
+                self._target,
+                f"target {name}: {len(self._removed)} removed blobs were not looked for again in all that it "
+                f"publishes; run mirror-sync verify: {doubts[0]}",
+            )
+
+    def _beat(self) -> None:
+        self._context.go_on()
+        if self._notice is not None:
+            self._notice.renew()

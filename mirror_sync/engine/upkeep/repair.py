@@ -1,0 +1,144 @@
+"""Brings from upstream again what verify found wrong."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.decision import Seen
+from mirror_sync.engine.published import read_refs, read_root
+from mirror_sync.engine.published_names import jobs_by_other_names
+from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync.present import expect_kept
+from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
+from mirror_sync.engine.transfer.file_read import ByteCount
+from mirror_sync.engine.transfer.file_transfer import FileOrigin
+from mirror_sync.engine.walk import Place
+from mirror_sync.engine.work import Task
+from mirror_sync.errors import (
+    Disabled,
+    DocumentError,
+    FileNotFound,
+    Gated,
+    Interrupted,
+    KeyMissing,
+    MirrorError,
+    NotFoundOrPrivate,
+    NotSeen,
+    RevisionNotFound,
+)
+
+_NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound)
+
+
+class Repair:
+    """Repairs blobs and snapshots, through the first job of the repo whose upstream can; to be used as a context."""
+
+    def __init__(self, context: RunContext, jobs: Sequence[Job]) -> None:
+        self._context, self._jobs = context, jobs
+        self._run = uuid.uuid4().hex[:12]
+        self._benches: dict[str, JobRun] = {}
+        self._open = ExitStack()
+        self._tried: dict[tuple[str, Repo, CommitId], str] = {}
+        self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
+
+    def __enter__(self) -> Repair:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.close()
+
+    def file(self, target: Target, place: Place, file: MirroredFile) -> str:
+        """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
+        promised = file.sha256 if file.pointer_size is not None else None
+        remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
+
+        def fetch(job: Job, _name: Repo) -> str:
+            job_run = self._job_run(job)
+            digest = job_run.transfer.bring(
+                FileOrigin(self._run, job_run.source, place.repo, place.commit), remote
+            ).digest
+            expect_kept(target.store, {digest: file.size})
+            return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
+
+        return self._by_its_jobs(target, place.repo, fetch)
+
+    def snapshot(self, target: Target, place: Place) -> str:
+        """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once."""
+        key = (target.name, place.repo, place.commit)
+        if key not in self._tried:
+            publish = partial(self._publish_again, target, place)
+            self._tried[key] = self._by_its_jobs(target, place.repo, publish)
+        return self._tried[key]
+
+    def _by_its_jobs(self, target: Target, repo: Repo, mend: Callable[[Job, Repo], str]) -> str:
+        """Let its jobs mend, one after the other until one does; why none did, empty when done.
+
+        An upstream that failed is not asked again for another job.
+        """
+        whys: dict[str, str] = {}
+        try:
+            jobs = self._jobs_of(target, repo)
+        except MirrorError as error:
+            return _why(error)
+        for job, name in jobs:
+            if job.upstream in whys:
+                continue
+            try:
+                why = mend(job, name)
+            except MirrorError as error:
+                why = _why(error)
+            if not why:
+                return ""
+            whys[job.upstream] = why
+        if len(whys) > 1:
+            return "; ".join(f"upstream {upstream}: {why}" for upstream, why in whys.items())
+        return "".join(whys.values()) or f"no job names {repo} any more, so that there is no upstream to ask"
+
+    def _jobs_of(self, target: Target, repo: Repo) -> list[tuple[Job, Repo]]:
+        """Also those that call the repo by a former name, under which an alias leads to it."""
+        named = [(job, repo) for job in owners(self._jobs, target.name, repo)]
+        if not named and target.name not in self._otherwise:
+            self._otherwise[target.name] = jobs_by_other_names(target, self._jobs)
+        return named or self._otherwise[target.name].get(repo, [])
+
+    def _publish_again(self, target: Target, place: Place, job: Job, name: Repo) -> str:
+        job_run = self._job_run(job)
+        task = Task(_as_selected(job, target, place), name, place.commit)
+        task = task if name == place.repo else task.under(place.repo)
+        resolved = job_run.source.resolve(place.repo, place.commit)
+        with target.lock(place.repo):
+            seen = Seen(resolved, read_refs(target.store, place.repo))
+            report = bring_up_to_date(job_run, task, seen, ByteCount(), anew=True)
+        return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
+
+    def _job_run(self, job: Job) -> JobRun:
+        if job.name not in self._benches:
+            self._benches[job.name] = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
+        return self._benches[job.name]
+
+
+def _as_selected(job: Job, target: Target, place: Place) -> Job:
+    """The job with the selection of the published snapshot, where that can still be read."""
+    digest = read_refs(target.store, place.repo).root_of(place.commit)
+    try:
+        return job if digest is None else replace(job, selection=read_root(target.store, digest).selection)
+    except (KeyMissing, DocumentError):
+        return job
+
+
+def _why(error: MirrorError) -> str:
+    if isinstance(error, Interrupted):
+        raise error
+    if isinstance(error, _NO_LONGER) and not isinstance(error, NotSeen):
+        return f"the upstream no longer has it: {error}"
+    return f"not repaired: {error}"

@@ -1,0 +1,196 @@
+"""The log of a front: one JSON object a line, as nginx.conf.j2 and `Logged` write it, and what a line says of a reader.
+
+Fields: `time` (ISO 8601), `client` (address), `method`, `uri` (raw, as the client sent it), `status`, `bytes` (of the
+body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's X-Repo-Commit), `agent`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.outcome.traffic import Hit
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.front.hub import routes
+
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_KINDS = {"models": Kind.MODEL, "datasets": Kind.DATASET, "": Kind.MODEL, "datasets/": Kind.DATASET}
+_GONE = 499  # as nginx has it: the client went away before it was answered
+_ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
+_OURS = ("127.0.0.1", "::1")
+_FROM_THE_START = ("", "-", "bytes=0-")
+
+
+def lines_of(paths: Iterable[str]) -> Iterator[str]:
+    """The lines of logs, also of rotated ones that are compressed; `-` is standard input. OSError."""
+    for path in paths:
+        with _opened(path) as file:
+            yield from file
+
+
+def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> tuple[int, int]:
+    """Adds what the lines say; returns how many there are, and how many of them are of no such log."""
+    count = unread = 0
+    for count, line in enumerate(lines, 1):  # noqa: B007  how many there were
+        try:
+            hit = hit_of(line)
+        except ValueError:
+            unread += 1
+            continue
+        if hit is not None:
+            add(hit)
+    return count, unread
+
+
+def hit_of(line: str) -> Hit | None:
+    """What a line says; None for what asks for nothing of a repo. ValueError for a line that is not of this log."""
+    try:
+        entry = json.loads(line)
+        raw_path = str(entry["uri"]).partition("?")[0]
+        return _hit(entry, routes.match(raw_path))
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no line of a front's log: {error!r}") from None
+
+
+def _hit(entry: dict[str, Any], match: routes.Match | None) -> Hit | None:
+    repo = None if match is None else _repo(match.fields)
+    if match is None or repo is None or match.route.name == "page":
+        return None
+    commit = str(entry["commit"])
+    return Hit(
+        at=_time(str(entry["time"])),
+        client=str(entry["client"]),
+        repo=repo,
+        commit=CommitId(commit) if CommitId.matches(commit) else None,
+        status=int(entry["status"]),
+        bytes=int(entry["bytes"]),
+        is_file=match.route.name in ("file", "raw") and entry["method"] == "GET",
+        begins=str(entry["range"]).startswith("bytes=0-") or entry["range"] in _FROM_THE_START,
+    )
+
+
+def _repo(fields: dict[str, str]) -> Repo | None:
+    """None for spaces, which are not mirrored, for the addresses of blobs, and for what no repo can be called."""
+    kind = _KINDS.get(fields.get("kinds", fields.get("place") or ""))
+    try:
+        return None if kind is None or "id" not in fields else Repo(kind, unquote(fields["id"]))
+    except ValueError:
+        return None
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"a time without its zone: {text!r}")
+    return at.astimezone(UTC)
+
+
+def _opened(path: str) -> AbstractContextManager[IO[str]]:
+    if path == "-":
+        return nullcontext(sys.stdin)
+    opener: Any = _OPENERS.get(Path(path).suffix, open)
+    return cast("IO[str]", opener(path, "rt", encoding="utf-8", errors="replace"))
+
+
+class LogFile:
+    """A file to append lines to, for one thread. One that was moved away, as logrotate does, is made anew.
+
+    OSError when it cannot be opened at first; later, lines that cannot be written are lost, and nobody waits for them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = self._open()
+
+    def write(self, line: str) -> None:
+        with suppress(OSError):
+            if self._is_moved():
+                self._file.close()
+                self._file = self._open()
+            self._file.write(f"{line}\n".encode())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _open(self) -> IO[bytes]:
+        return self._path.open("ab", buffering=0)
+
+    def _is_moved(self) -> bool:
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return True
+
+
+class Logged:
+    """An ASGI app that writes a line for each request that another one answers, as nginx's log has it.
+
+    Behind a server on this machine the client is whom that server names last in X-Forwarded-For.
+    """
+
+    def __init__(self, app: ASGIApp, write: Callable[[str], None]) -> None:
+        self._app, self._write = app, write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer, began = _Answer(send), time.monotonic()
+        try:
+            await self._app(scope, receive, answer.send)
+        finally:
+            self._write(_line(scope, answer, time.monotonic() - began))
+
+
+class _Answer:
+    """What was sent to one client."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status, self.bytes, self.commit = _GONE, 0, ""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.commit = Headers(raw=message["headers"]).get("x-repo-commit", "")
+        await self._send(message)
+        self.bytes += len(message.get("body", b""))
+
+
+def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
+    headers = Headers(scope=scope)
+    query = scope["query_string"].decode("latin-1")
+    fields = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "client": _client(scope, headers),
+        "method": scope["method"],
+        "uri": scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""),
+        "status": answer.status,
+        "bytes": answer.bytes,
+        "seconds": round(seconds, 3),
+        "range": headers.get("range", ""),
+        "commit": answer.commit,
+        "agent": headers.get("user-agent", ""),
+    }
+    return json.dumps(fields, ensure_ascii=True)
+
+
+def _client(scope: Scope, headers: Headers) -> str:
+    address = str((scope.get("client") or ("", 0))[0])
+    named = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return named[:_ADDRESS] if named and address in _OURS else address

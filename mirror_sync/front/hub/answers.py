@@ -1,0 +1,195 @@
+"""What a front answers, as values: a status, headers, and bytes or a slice of a blob."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mirror_sync.domain.content.snapshot import encode_json
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Repo
+
+# Values of Cache-Control.
+IMMUTABLE = "public, max-age=31536000, immutable"  # bytes that are named by what they are, or by a commit
+SETTLED = "public, max-age=60"  # what a commit's listing says: another selection of its files may be published
+MOVING = "public, max-age=2"  # whatever a branch or tag leads to
+LINKED = "private, max-age=2"  # what has a link in it that was made from what this client said
+NEVER = "no-store"
+
+PREFIX = "X-Forwarded-Prefix"  # of a request, where a redirect leads: the Vary of such an answer
+SAID = f"Host, X-Forwarded-Host, {PREFIX}, X-Forwarded-Proto"  # as above, of a link
+
+# Of an info answer. A mirror knows neither; clients of 2023 and 2024 (huggingface_hub 0.19 to 0.23) end without them.
+UNKNOWN_COUNTS = '"downloads":0,"likes":0,'
+ADDED = "-counted"  # after the digest in the ETag of a text that such keys were added to
+
+MOST_PATHS = 1000  # that one paths-info may ask for: the work of an answer is bounded by what was sent
+LONGEST_ADDRESS = 16_384  # bytes of the path of a request, as it comes: that of a file has 4,096, tripled by percents
+
+# Of a larger file a HEAD says no size to huggingface_hub from 1.31 on: it would want Xet and ask for no byte; without a
+# size it takes that of the GET. Those before it fail without a size, and everybody else has a use for one.
+SIZE_SAID_UP_TO = 50_000_000_000  # bytes
+SIZELESS = r"\bhf_hub/(?:1\.(?:3[1-9]|[4-9][0-9]|[0-9]{3})|[2-9]|[1-9][0-9])"  # somewhere in a User-Agent
+
+# What refusals say, in either front.
+LONG_ADDRESS = "The address is too long"
+BAD_PATH = "Bad path"
+BAD_CURSOR = "Bad cursor"
+BAD_BODY = "Bad body: paths are wanted, as a form or as JSON"
+MANY_PATHS = f"Too many paths: {MOST_PATHS} at most are answered at once, ask for the others in another request"
+GONE = "This listing has changed: start again"
+NOTHING = "Nothing is here: this mirror gives the files, listings and info of models and datasets"
+NO_METHOD = "This mirror is read-only: nothing can be uploaded, created, changed or deleted here; do it upstream"
+NO_REPO = "Repository not found: it is not mirrored here"
+NO_REVISION = "Revision not found: it is not mirrored here"
+NO_ENTRY = "Entry not found"
+NO_POINTER = "The LFS pointer of this file is not known here: /resolve/ in place of /raw/ has the file"
+NO_SITE = "This mirror publishes no catalogue"
+NO_DIGESTS = "Nothing is given by its digest alone here: front: {by_digest: true} in jobs.yaml would open it"
+NO_LISTS = "This mirror publishes no lists of repos"
+BAD_LIMIT = "Bad limit: a number above 0 is wanted"
+LIST_LIMITS = "The lists of this mirror are in the order of names, and know author, search, filter and limit"
+NO_RANGE = "Range not satisfiable"
+BAD_BUCKET = "The mirror's bucket did not answer as it should"
+BROKEN = "Internal error: the mirror's log says more"
+
+HARNESSES = '{"standardEnvVars":[],"harnesses":{}}'
+LIST_PAGE = 1000  # repos of a list that one answer has at most
+LIST_READS = 8  # pages of the catalogue's list that one answer reads, about: the work of an answer is bounded
+# What a list may be asked for; those of the last two lines change nothing, since each answer has all that is known.
+LIST_KEYS = {
+    *("author", "search", "filter", "pipeline_tag", "library", "limit", "cursor"),
+    *("expand", "full", "config", "cardData", "direction"),
+}
+
+# Of a repo of which nothing is published, by its state in the catalogue; DECIDED are refusals, the others may come.
+STANDINGS = {
+    "refused": "is refused by this mirror",
+    "held": "is held back by this mirror until somebody has approved it",
+    "gated": "is gated upstream, and this mirror has no access",
+    "gone": "is no longer given by the upstream, and nothing of it is kept here",
+    "failed": "is asked for here, but could not be mirrored yet",
+    "elsewhere": "is published in another place by the same operator, and not yet here",
+    "never": "is asked for here, but not mirrored yet",
+}
+DECIDED = ("refused", "held", "gated")
+
+MISSING = "missing.html"  # the catalogue's page for what is not here
+UP = "@up/"  # stands in it for the way from a request's address up to the front's own
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+
+# What a refusal is written as: its type, and the key of the message; git shows text, and git-lfs what its own API says.
+FORMS = {"json": (JSON, "error"), "text": (TEXT, ""), "lfs": ("application/vnd.git-lfs+json", "message")}
+
+# A mirrored page must never run on the mirror's origin: nothing is text/html.
+MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), TEXT)}
+
+CHECKED = "no-cache"  # kept, and asked for again each time
+
+# On every answer, whatever it is, beside those of cors.py.
+SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+# On a page of the catalogue, in place of these: it reads its own list, and nothing from anywhere else.
+SITE_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSlice:
+    """The bytes [start, stop) of a blob."""
+
+    digest: Sha256
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`length` is the Content-Length, in bytes; a HEAD has the same and no body. Not `sized`: it has none."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | BlobSlice = b""
+    sized: bool = True
+
+    @property
+    def length(self) -> int:
+        return self.body.stop - self.body.start if isinstance(self.body, BlobSlice) else len(self.body)
+
+    def without_size(self) -> Answer:
+        kept = {name: value for name, value in self.headers.items() if name != "X-Linked-Size"}
+        return replace(self, headers=kept, sized=False)
+
+
+class Refusal(Exception):
+    """An answer that is an error; `code` is the Hub's X-Error-Code, by which its clients tell errors apart."""
+
+    def __init__(self, status: int, message: str, code: str = "", *, form: str = "json", **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self._form = status, message, code, form
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.repo: Repo | None = None  # that is not published, where that is why
+
+    @property
+    def answer(self) -> Answer:
+        media_type, key = FORMS[self._form]
+        headers = {
+            "Content-Type": media_type,
+            "Cache-Control": NEVER,
+            "X-Error-Message": _plain(self.message),
+            **self.headers,
+        }
+        if self.code:
+            headers["X-Error-Code"] = self.code
+        body = encode_json({key: self.message}) if key else f"{self.message}\n"
+        return Answer(self.status, headers, body.encode())
+
+
+def _plain(message: str) -> str:
+    """As a header can have it: a reason has whatever letters an upstream likes."""
+    return re.sub(r"[^ -~]+", "?", " ".join(message.split()))
+
+
+def repo_not_found(repo: Repo | None = None) -> Refusal:
+    refusal = Refusal(404, NO_REPO, "RepoNotFound")
+    refusal.repo = repo
+    return refusal
+
+
+def revision_not_found() -> Refusal:
+    return Refusal(404, NO_REVISION, "RevisionNotFound")
+
+
+def entry_not_found(commit: CommitId | None = None) -> Refusal:
+    pinned = {} if commit is None else {"X_Repo_Commit": commit}
+    return Refusal(404, NO_ENTRY, "EntryNotFound", **pinned)
+
+
+def pointer_not_known(commit: CommitId) -> Refusal:
+    return Refusal(404, NO_POINTER, "EntryNotFound", X_Repo_Commit=commit)
+
+
+def json_answer(value: Any, **headers: str) -> Answer:
+    return json_text(encode_json(value).encode(), **headers)
+
+
+def json_text(body: bytes, **headers: str) -> Answer:
+    """An answer of JSON that is written already; header names have `_` for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(200, {"Content-Type": JSON, "Cache-Control": MOVING, **named}, body)
+
+
+def media_type(path: str) -> str:
+    """By the suffix of a path; a name that only begins with a dot has none, as for nginx."""
+    stem, _, suffix = path.rpartition("/")[2].rpartition(".")
+    return MEDIA_TYPES.get(suffix.lower(), BINARY) if stem else BINARY

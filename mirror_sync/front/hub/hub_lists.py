@@ -1,0 +1,135 @@
+"""The Hub's lists of repos, and what is known of a repo that is not published: from what the catalogue has written.
+
+A request reads a bounded number of pages, however many repos there are; the next one goes on where it ended.
+Source: huggingface_hub 2.4, HfApi.list_models and utils/_pagination.py.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from mirror_sync.domain.catalogue import rows
+from mirror_sync.domain.catalogue.published_lists import INDEX, Listed, decode_index, decode_page, page_key
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.errors import KeyMissing
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Refusal
+from mirror_sync.front.hub.lru import ByteLru
+from mirror_sync.ports.store import Store, read_all
+
+_KEPT_BYTES = 16 << 20
+_DECODED = 3  # a page takes about so many times the bytes of its text
+
+
+@dataclass(frozen=True, slots=True)
+class RepoListRequest:
+    """What a list is asked for; words in lower case. `start` is the id from which on."""
+
+    kind: Kind
+    author: str
+    search: str
+    filters: tuple[str, ...]
+    limit: int
+    start: str
+
+    @classmethod
+    def of(cls, kinds: str, query: str) -> RepoListRequest:
+        """Refusal 501 for what these lists cannot do, 400 for what is none."""
+        asked = parse_qs(query)
+        if unknown := sorted(asked.keys() - answers.LIST_KEYS):
+            raise Refusal(501, f"{answers.LIST_LIMITS}: {unknown[0][:40]!r} is not among them")
+        last = {name: values[-1] for name, values in asked.items()}
+        tags = tuple(tag for value in asked.get("filter", []) for tag in value.split(",") if tag)
+        tags += tuple(last[name] for name in ("pipeline_tag", "library") if name in last)
+        limit = last.get("limit", str(answers.LIST_PAGE))
+        if not (limit.isascii() and limit.isdigit() and int(limit[:9]) > 0):
+            raise Refusal(400, answers.BAD_LIMIT)
+        return cls(
+            Kind(kinds.removesuffix("s")),
+            last.get("author", "").lower(),
+            last.get("search", "").lower(),
+            tags,
+            min(int(limit[:9]), answers.LIST_PAGE),
+            max(last.get("cursor", ""), f"{last['author'].lower()}/" if last.get("author") else ""),
+        )
+
+    def fits(self, one: Listed) -> bool:
+        low = one.id.lower()
+        if one.kind is not self.kind or one.state != "published" or low < self.start or self.search not in low:
+            return False
+        if self.author and low.partition("/")[0] != self.author:
+            return False
+        return not self.filters or _has(json.loads(one.item), self.filters)
+
+    def is_past(self, low: str) -> bool:
+        """Whether an id and all after it are another author's."""
+        return bool(self.author) and low >= f"{self.author}0"  # "0" follows "/" in ASCII
+
+
+class Lists:
+    """What the catalogue lists, at most `seconds` ago. Safe for many threads; raises StoreError, DocumentError."""
+
+    def __init__(self, store: Store, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._seconds, self._clock = store, seconds, clock
+        self._index: ByteLru[str, tuple[float, list[tuple[str, str]] | None]] = ByteLru(_KEPT_BYTES)
+        self._pages: ByteLru[str, tuple[float, list[Listed]]] = ByteLru(_KEPT_BYTES)
+
+    def known(self, repo: Repo) -> Listed | None:
+        """What is known of a repo of which nothing is published."""
+        pages, low = self._read_index() or [], repo.id.lower()
+        at = max(bisect_right([first for _, first in pages], low) - 1, 0)
+        for name, _ in pages[max(at - 1, 0) : at + 1]:  # a model and a dataset of one name may end and begin a page
+            for one in self._read_page(name):
+                if (one.kind, one.id) == (repo.kind, repo.id) and one.state != "published":
+                    return one
+        return None
+
+    def page(self, wanted: RepoListRequest) -> tuple[list[str], str | None]:
+        """Items as JSON, and the id from which the others begin. Refusal 404 where no lists are published."""
+        pages = self._read_index()
+        if pages is None:
+            raise Refusal(404, answers.NO_LISTS)
+        at, items = max(bisect_right([first for _, first in pages], wanted.start) - 2, 0), list[str]()
+        for number, (name, first) in enumerate(pages[at:]):
+            if wanted.is_past(first):
+                break
+            if number > answers.LIST_READS:
+                return items, first
+            for one in filter(wanted.fits, self._read_page(name)):
+                if len(items) == wanted.limit:
+                    return items, one.id.lower()
+                items.append(one.item)
+        return items, None
+
+    def _read_index(self) -> list[tuple[str, str]] | None:
+        now, kept = self._clock(), self._index.get(INDEX)
+        if kept is None or now >= kept[0]:
+            body = next(self._read(INDEX), None)
+            kept = (now + self._seconds, None if body is None else decode_index(body))
+            self._index.put(INDEX, kept, len(body or b"") * _DECODED)
+        return kept[1]
+
+    def _read_page(self, name: str) -> list[Listed]:
+        now, kept = self._clock(), self._pages.get(name)
+        if kept is None or now >= kept[0]:
+            body = next(self._read(page_key(name)), b"")  # rewritten a moment ago: the index is another one already
+            kept = (now + self._seconds, decode_page(body))
+            self._pages.put(name, kept, len(body) * _DECODED)
+        return kept[1]
+
+    def _read(self, key: str) -> Iterator[bytes]:
+        try:
+            yield read_all(self._store, key, rows.LARGEST)
+        except KeyMissing:
+            return
+
+
+def _has(item: dict[str, object], filters: tuple[str, ...]) -> bool:
+    tags = item.get("tags")
+    words = [*(tags if isinstance(tags, list) else []), item.get("pipeline_tag"), item.get("library_name")]
+    return all(one in words for one in filters)

@@ -1,0 +1,58 @@
+"""Why something is not given: more than the bare refusal, where the catalogue knows more, and as a page to a browser.
+
+docs/decisions/0018-refusals-with-reasons.md.
+"""
+
+from __future__ import annotations
+
+from mirror_sync.domain.catalogue.published_lists import Listed
+from mirror_sync.domain.content.keys import site_key
+from mirror_sync.errors import KeyMissing
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all
+
+_NOT_FOUND = 404
+
+
+class Reasons:
+    """Over a store whose catalogue tells more. Safe for many threads; raises StoreError, DocumentError."""
+
+    def __init__(self, store: Store, lists: Lists) -> None:
+        self._store, self._lists = store, lists
+
+    def answer(self, refusal: Refusal, raw_path: str, origin: str, *, browser: bool) -> Answer:
+        """What is answered in place of a refusal; `origin` is where clients find this front."""
+        known = None if refusal.repo is None else self._lists.known(refusal.repo)
+        up = "../" * (raw_path.count("/") - 1)
+        if known is not None and browser:
+            return Answer(302, {"Location": f"{up}{_page_of(known)}", "Cache-Control": answers.NEVER})
+        page = self._page() if browser and refusal.status == _NOT_FOUND else None
+        if page is not None:
+            headers = {**answers.SITE_SAFETY, "Content-Type": answers.HTML, "Cache-Control": answers.NEVER}
+            return Answer(refusal.status, headers, page.replace(answers.UP.encode(), up.encode()))
+        if known is not None:
+            return _told(known, origin).answer
+        if refusal.repo is not None:
+            refusal = Refusal(refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code)
+        return refusal.answer
+
+    def _page(self) -> bytes | None:
+        try:
+            return read_all(self._store, site_key(answers.MISSING), MAX_DOCUMENT)
+        except KeyMissing:
+            return None
+
+
+def _page_of(known: Listed) -> str:
+    return f"-/{known.kind.plural}/{known.id.replace('/', '--')}.html"
+
+
+def _told(known: Listed, origin: str) -> Refusal:
+    """As gated where somebody has decided against it: the one refusal whose words every client shows."""
+    said = answers.STANDINGS.get(known.state, answers.STANDINGS["never"])
+    message = f"{known.id} {said}{': ' if known.why else ''}{known.why}; see {origin}/{_page_of(known)}"
+    if known.state in answers.DECIDED:
+        return Refusal(403, message, "GatedRepo", X_Mirror_State=known.state)
+    return Refusal(404, message, "RepoNotFound", X_Mirror_State=known.state)

@@ -1,0 +1,102 @@
+"""Reads refs and the documents of snapshots from a store, with a cache.
+
+Documents are immutable and kept as long as there is room; refs.json is read again after `refs_seconds`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mirror_sync.domain.content import alias
+from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import KeyMissing
+from mirror_sync.front.hub.lru import ByteLru
+from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all, read_document, read_refs_json
+
+DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
+_OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
+_DECODED = 4  # a decoded document takes about so many times the bytes of its text
+
+
+class Snapshots:
+    """What is published in a store. Safe for many threads; raises StoreError and DocumentError."""
+
+    def __init__(
+        self,
+        store: Store,
+        refs_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        document_bytes: int = DOCUMENT_BYTES,
+    ) -> None:
+        self._store = store
+        self._refs_seconds = refs_seconds
+        self._clock = clock
+        self._documents: ByteLru[Sha256, bytes] = ByteLru(document_bytes)
+        self._roots: ByteLru[Sha256, Root] = ByteLru(document_bytes // 3)
+        self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
+        self._aliases: ByteLru[str, tuple[float, Repo | None]] = ByteLru(document_bytes // 24)
+
+    def refs(self, repo: Repo) -> Refs | None:
+        """What is mirrored of a repo, at most `refs_seconds` ago; None when it is not mirrored."""
+        now = self._clock()
+        cached = self._refs.get(repo)
+        if cached is not None and now < cached[0]:
+            return cached[1]
+        refs, size = self._read_refs(repo)
+        self._refs.put(repo, (now + self._refs_seconds, refs), _OVERHEAD + _DECODED * size)
+        return refs
+
+    def published(self, repo: Repo) -> Refs | None:
+        """As `refs`, and None too for a repo of which nothing is published any more."""
+        refs = self.refs(repo)
+        return refs if refs is not None and refs.snapshots else None
+
+    def published_by_alias(self, repo: Repo) -> Repo | None:
+        """The published repo that the id of an unknown one stands for, in other letters or as a former name."""
+        small = Repo(repo.kind, repo.id.lower())
+        told = self._alias(small)
+        for other in (told, small):
+            if other is not None and other != repo and self.published(other) is not None:
+                return other
+        return None
+
+    def root(self, digest: Sha256) -> Root:
+        """A root document. KeyMissing when there is none, DocumentError when it is something else."""
+        root = self._roots.get(digest)
+        if root is None:
+            body = read_document(self._store, digest)
+            root = Root.decode(body)
+            self._roots.put(digest, root, _OVERHEAD + _DECODED * len(body))
+        return root
+
+    def document(self, digest: Sha256, limit: int = MAX_DOCUMENT) -> bytes:
+        """A document of a snapshot, proved by its digest. DocumentError for one of more bytes than `limit`."""
+        body = self._documents.get(digest)
+        if body is None:
+            body = read_document(self._store, digest, limit)
+            self._documents.put(digest, body, _OVERHEAD + len(body))
+        return body
+
+    def _alias(self, repo: Repo) -> Repo | None:
+        now, key = self._clock(), alias_key(repo)
+        cached = self._aliases.get(key)
+        if cached is not None and now < cached[0]:
+            return cached[1]
+        try:
+            told = alias.decode(repo.kind, read_all(self._store, key, alias.MAX_ALIAS))
+        except KeyMissing:
+            told = None
+        self._aliases.put(key, (now + self._refs_seconds, told), _OVERHEAD)
+        return told
+
+    def _read_refs(self, repo: Repo) -> tuple[Refs | None, int]:
+        try:
+            body = read_refs_json(self._store, repo)
+        except KeyMissing:
+            return None, 0
+        return Refs.decode(body), len(body)

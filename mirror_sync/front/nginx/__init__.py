@@ -1,0 +1,1 @@
+"""`front nginx`: the answers by nginx and njs, which need no Python afterwards."""

@@ -1,0 +1,343 @@
+"""Writes the configuration of the nginx front: nginx.conf, the njs modules and, for a private bucket, its credentials.
+
+What is written starts as it is with `nginx -c DIR/nginx.conf` (nginx 1.22 with njs 0.7.9, Debian 12), without root when
+the port allows: logs, caches and temporary files stay in DIR.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.content.keys import SITE_TYPES
+from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.front.hub import answers, listing, routes
+from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
+from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
+from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
+
+__all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
+
+POINTER_SECONDS = 10
+SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
+SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
+CACHE_SIZE = 16 << 30  # bytes
+CREDENTIALS = "s3-credentials.json"
+_MODULES = (
+    "answers",
+    "bucket",
+    "catalogue",
+    "listing",
+    "lists",
+    "mirror",
+    "reasons",
+    "requests",
+    "signing",
+    "slices",
+    "snapshots",
+)  # in JavaScript
+_SHOWN = 3  # names of files in a message
+_FOLDERS = ("logs", "temp", "cache")
+_MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
+_WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
+_PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
+_FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
+_log = structlog.get_logger()
+# What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
+_HIDDEN = (
+    *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *NAMES} - {"Cache-Control"}),
+    *("Access-Control-Allow-Credentials", "Strict-Transport-Security", "X-XSS-Protection"),
+    *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "ETag"),
+    *("Expires", "Last-Modified", "Set-Cookie", "Vary", "x-amz-id-2", "x-amz-request-id", "x-amz-version-id"),
+    *("x-amz-server-side-encryption", "x-rgw-object-type"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NginxOptions:
+    """`user` runs the workers when nginx is started by root; None: www-data, or nobody.
+
+    Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
+    kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
+    repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
+    """
+
+    target: DirectoryBucket | S3Bucket
+    host: str = "127.0.0.1"
+    port: int = 8080
+    refs_seconds: int = 1
+    user: str | None = None
+    public_url: str | None = None
+    cache_size: int = CACHE_SIZE
+    site: bool = True
+    by_digest: bool = False
+    cors: Cors = ANY
+    js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
+
+
+def write_nginx(directory: Path, options: NginxOptions) -> Path:
+    """Write DIR/nginx.conf and what it names, replacing an older configuration; returns its path.
+
+    ValueError for options that cannot be written as a configuration, for a folder with files that are not ours, and for
+    one in which nginx's workers could replace what root opens. The log says what the workers will not be able to reach.
+    """
+    folder = directory.absolute()
+    staff = workers(options.user)
+    texts = dict(_render(folder, options, staff))
+    _check_ours(folder)
+    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
+        _check_safe(folder, staff)
+    _make_folders(folder, staff)
+    (folder / CREDENTIALS).unlink(missing_ok=True)
+    for name, text in texts.items():
+        _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
+    _warn(staff, folder, options.target)
+    return folder / "nginx.conf"
+
+
+def _check_ours(folder: Path) -> None:
+    """A folder is ours when it is new, empty, or bears our mark."""
+    try:
+        found = sorted(place.name for place in folder.iterdir())
+    except FileNotFoundError:
+        return
+    if found and _MARK not in found and not _begins_as_ours(folder / "nginx.conf"):
+        some = ", ".join([*found[:_SHOWN], "..."] if len(found) > _SHOWN else found)
+        raise ValueError(f"{folder} holds what is not ours ({some}): choose a folder of its own, say {folder}/mirror")
+
+
+def _begins_as_ours(configuration: Path) -> bool:
+    try:
+        with configuration.open("rb") as file:
+            return file.read(len(_WRITTEN_BY)) == _WRITTEN_BY
+    except OSError:
+        return False
+
+
+def _check_safe(folder: Path, staff: Workers) -> None:
+    for place in (folder, *(folder / name for name in _FOLDERS)):
+        open_to = snare(place, staff)
+        if open_to is not None:
+            raise ValueError(
+                f"nginx's workers run as {staff.user}, who may replace files in {open_to}, which root would open: "
+                f"chown root {open_to} and chmod go-w {open_to}, or choose another folder or front.user"
+            )
+
+
+def _make_folders(folder: Path, staff: Workers | None) -> None:
+    places = [folder, *(folder / name for name in _FOLDERS)]
+    for place in places:
+        if not place.exists():
+            place.mkdir(parents=True)
+            if staff is not None:
+                place.chmod(_FOLDER_MODE)
+    (folder / _MARK).touch(0o644)
+    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
+        drop_foreign(folder / "cache", staff)
+
+
+def _warn(staff: Workers | None, folder: Path, target: DirectoryBucket | S3Bucket) -> None:
+    """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
+    used = [folder / "cache", folder / "temp"]
+    used += [target.root.absolute()] if isinstance(target, DirectoryBucket) else []
+    try:
+        who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
+    except ValueError:
+        return  # nobody here for root's nginx: whoever starts it runs the workers
+    told: set[Path] = set()
+    for place in used:
+        closed = barrier(place, who)
+        if closed is not None and closed not in told:
+            told.add(closed)
+            _log.warning(
+                "front.closed",
+                folder=str(closed),
+                reason=f"{when}nginx's workers run as {who.user}, who may not enter {closed}, and so cannot use "
+                f"{place}; chmod o+x {closed}, or choose another folder",
+            )
+
+
+def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Iterator[tuple[str, str]]:
+    """File names and their texts; the configuration comes last, so that what it names is there."""
+    target = options.target
+    bucket = described(target)
+    if isinstance(target, S3Bucket) and bucket["signed"]:
+        yield CREDENTIALS, json.dumps({"access_key": target.access_key, "secret_key": target.secret_key})
+    templates = Environment(
+        loader=PackageLoader("mirror_sync.front"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  what is rendered is nginx's language and JavaScript, each with its own quoting
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(json=json.dumps, quoted=_quoted)
+    for name in (f"{module}.js" for module in _MODULES):
+        yield name, templates.get_template(name).render()
+    yield "tables.js", templates.get_template("tables.js.j2").render(_tables(options, bucket))
+    configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
+    yield "nginx.conf", templates.get_template("nginx.conf.j2").render(configuration)
+
+
+def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "public_url": _public(options.public_url),
+        "said": answers.SAID,
+        "prefix": answers.PREFIX,
+        "routes": routes.ROUTES,
+        "lacks": routes.LACKS,
+        "forms": answers.FORMS,
+        "readable": routes.GET,
+        "dots": routes.DOTS,
+        "media_types": answers.MEDIA_TYPES,
+        "site_types": SITE_TYPES,
+        "binary": answers.BINARY,
+        "text": answers.TEXT,
+        "lfs_pointer": LFS_POINTER,
+        "caching": {
+            "immutable": answers.IMMUTABLE,
+            "settled": answers.SETTLED,
+            "moving": answers.MOVING,
+            "linked": answers.LINKED,
+            "never": answers.NEVER,
+            "checked": answers.CHECKED,
+        },
+        "messages": {
+            "path": answers.BAD_PATH,
+            "cursor": answers.BAD_CURSOR,
+            "body": answers.BAD_BODY,
+            "paths": answers.MANY_PATHS,
+            "address": answers.LONG_ADDRESS,
+            "gone": answers.GONE,
+            "nothing": answers.NOTHING,
+            "site": answers.NO_SITE,
+            "method": answers.NO_METHOD,
+            "repo": answers.NO_REPO,
+            "revision": answers.NO_REVISION,
+            "entry": answers.NO_ENTRY,
+            "pointer": answers.NO_POINTER,
+            "digests": answers.NO_DIGESTS,
+            "lists": answers.LIST_LIMITS,
+            "limit": answers.BAD_LIMIT,
+            "unlisted": answers.NO_LISTS,
+            "range": answers.NO_RANGE,
+            "bucket": answers.BAD_BUCKET,
+        },
+        "preflight": PREFLIGHT if options.cors.origins else None,
+        "list": {
+            "line": published_lists.LINE,
+            "keys": sorted(answers.LIST_KEYS),
+            "page": answers.LIST_PAGE,
+            "reads": answers.LIST_READS,
+            "harnesses": answers.HARNESSES,
+        },
+        "standings": answers.STANDINGS,
+        "decided": answers.DECIDED,
+        "missing": answers.MISSING,
+        "up": answers.UP,
+        "html": answers.HTML,
+        "most_paths": answers.MOST_PATHS,
+        "longest_path": MAX_PATH_BYTES,
+        "longest_address": answers.LONGEST_ADDRESS,
+        "size_said_up_to": answers.SIZE_SAID_UP_TO,
+        "sizeless": answers.SIZELESS,
+        "unknown_counts": answers.UNKNOWN_COUNTS,
+        "added": answers.ADDED,
+        "page": listing.PAGE,
+        "site": options.site,
+        "by_digest": options.by_digest,
+        "sliced_from": SLICED_FROM if _is_sliced(options) else None,
+        "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
+    }
+
+
+def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "folder": plain(folder),
+        "js_module": str(options.js_module),
+        "listen": address(options.host, options.port),
+        "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
+        "self_address": address(_own_address(options.host), options.port),
+        "refs_seconds": options.refs_seconds,
+        "pointer_seconds": POINTER_SECONDS,
+        "origins": _origins(options.cors),
+        "safety_headers": answers.SAFETY | _opening(options.cors),
+        "site_headers": answers.SITE_SAFETY | _opening(options.cors),
+        "types": _types(),
+        "site_types": SITE_TYPES,
+        "packed": _packed(),
+        "nothing": answers.NOTHING,
+        "never": answers.NEVER,
+        "json": answers.JSON,
+        "hidden": _HIDDEN,
+        "no_body": Sha256.of(b""),
+        "bucket": bucket,
+        "sliced": _is_sliced(options),
+        "cache_size": options.cache_size,
+        "slice_size": SLICE_SIZE,
+    }
+
+
+def _is_sliced(options: NginxOptions) -> bool:
+    return isinstance(options.target, S3Bucket) and options.cache_size > 0
+
+
+def _own_address(host: str) -> str:
+    return {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared
+
+
+def _packed() -> list[str]:
+    """As gzip_types compares them: a file has its type whole, what comes from S3 without its charset."""
+    whole = set(SITE_TYPES.values())
+    return sorted(whole | {media_type.partition(";")[0] for media_type in whole} - {"text/html"})  # which is implied
+
+
+def _types() -> dict[str, list[str]]:
+    types: dict[str, list[str]] = {}
+    for suffix, media_type in answers.MEDIA_TYPES.items():
+        types.setdefault(media_type, []).append(suffix)
+    return types
+
+
+def _public(url: str | None) -> str:
+    if url is not None and _PUBLIC.fullmatch(url) is None:
+        raise ValueError(f"public_url {url!r}: write https://models.example.org")
+    return url or ""
+
+
+def _origins(rule: Cors) -> tuple[str, ...]:
+    for origin in rule.named:
+        if ENDPOINT.fullmatch(origin) is None:
+            raise ValueError(f"cors {origin!r}: write https://app.example.org")
+    return rule.named
+
+
+def _opening(rule: Cors) -> dict[str, str]:
+    """Headers for pages of other origins; where these have names, nginx looks each up."""
+    if not rule.named:
+        return rule.headers("")
+    return {ALLOW_ORIGIN: "$readable_by", **SHOWN, "Vary": "Origin"}
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Replace a file; the new one has its mode from its first byte on."""
+    staged = path.with_name(f".{path.name}.new")
+    staged.unlink(missing_ok=True)
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    staged.replace(path)

@@ -1,0 +1,1 @@
+"""`serve`: the answers over HTTP by a Python process."""

@@ -1,0 +1,177 @@
+"""`serve` as an ASGI application over a store: requests in, answers out. What to answer is decided in hub.py.
+
+The deciding is synchronous and runs in threads, since a store may be slow.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from mirror_sync.errors import DocumentError, StoreError
+from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.cors import ANY, Cors
+from mirror_sync.front.hub.hub_api import Hub, HubRequest
+from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
+from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Threads
+from mirror_sync.ports.store import Store
+
+LONGEST_PREFIX = 256  # characters
+BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
+
+# No part begins with a dot, so none leads upwards.
+_PREFIX = re.compile(r"((?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)/?")
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_BODILESS = (204, 304)  # they must not give the length of none
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Links lead to `public_url`; None: to where each client, or the proxy before us, says that it found us.
+
+    `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
+    their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
+    """
+
+    public_url: str | None = None
+    site: bool = True
+    by_digest: bool = False
+    cors: Cors = ANY
+
+
+_DEFAULTS = ServeOptions()
+
+
+def make_app(
+    store: Store,
+    options: ServeOptions = _DEFAULTS,
+    *,
+    refs_seconds: float = 1.0,
+    document_bytes: int = DOCUMENT_BYTES,
+) -> Starlette:
+    """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
+
+    `document_bytes` of documents are kept.
+    """
+    hub = Hub(
+        store,
+        Snapshots(store, refs_seconds, document_bytes=document_bytes),
+        site=options.site,
+        by_digest=options.by_digest,
+        preflight=bool(options.cors.origins),
+        refs_seconds=refs_seconds,
+    )
+    return Starlette(routes=[_Front(hub, store, options)])
+
+
+def always(cors: Cors) -> dict[str, str]:
+    """The headers of an answer to a request that could not be read."""
+    return {**SAFETY, **cors.headers("")}
+
+
+class _Front(BaseRoute):
+    """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
+
+    def __init__(self, hub: Hub, store: Store, options: ServeOptions) -> None:
+        self._hub = hub
+        self._store = store
+        self._public_url = options.public_url
+        self._cors = options.cors
+        self._threads = Threads()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        response.headers.update(self._cors.headers(request.headers.get("origin", "")))
+        if self._cors.named:
+            response.headers.add_vary_header("Origin")
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            asked = _asked(request, await _read_body(request), self._public_url)
+            return await self._response(asked, await self._threads.run(partial(self._hub.answer, asked)))
+        except Refusal as refusal:
+            return _plain(request.method, refusal.answer)
+        except (StoreError, DocumentError) as error:
+            # a KeyMissing too: what a published snapshot names must be there
+            _log.error("cannot answer %s: %s", request.scope["path"], error)
+            return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+        except ClientDisconnect:
+            raise
+        except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
+            _log.exception("cannot answer %s", request.scope["path"])
+            return _plain(request.method, Refusal(500, BROKEN).answer)
+
+    async def _response(self, asked: HubRequest, answer: Answer) -> Response:
+        if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
+            return _plain(asked.method, answer)
+        stream = await BlobStream.open(self._threads, self._store, answer.body)
+        return BlobResponse(stream, answer.length, answer.status, _headers(answer))
+
+
+def _plain(method: str, answer: Answer) -> Response:
+    body = answer.body if method != "HEAD" and isinstance(answer.body, bytes) else b""
+    response = Response(body, answer.status, _headers(answer))
+    if not answer.sized and "content-length" in response.headers:
+        del response.headers["content-length"]  # Starlette's own, of the body that a HEAD has not
+    return response
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    length = {} if answer.status in _BODILESS or not answer.sized else {"Content-Length": str(answer.length)}
+    return {**SAFETY, **answer.headers, **length}
+
+
+def _asked(request: Request, body: bytes, public_url: str | None) -> HubRequest:
+    prefix = _prefix(request.headers) if public_url is None else urlsplit(public_url).path
+    return HubRequest(
+        method=request.method,
+        raw_path=request.scope["raw_path"].decode("latin-1"),
+        query=request.scope["query_string"].decode("latin-1"),
+        headers=request.headers,
+        origin=public_url or _origin(request.headers, request.scope["scheme"]) + prefix,
+        prefix=prefix,
+        body=body,
+        told=public_url is None,
+    )
+
+
+def _origin(headers: Headers, scheme: str) -> str:
+    """Where clients find this front, as the proxy before it says; "" (a relative link) when nothing usable does."""
+    forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    hosts = (headers.get("x-forwarded-host", "").partition(",")[0].strip(), headers.get("host", ""))
+    host = next((host for host in hosts if _HOST.fullmatch(host)), None)
+    return f"{forwarded if forwarded in ('http', 'https') else scheme}://{host}" if host else ""
+
+
+def _prefix(headers: Headers) -> str:
+    """The path that a proxy before us takes away, as it says; "" for anything but a plain one."""
+    found = _PREFIX.fullmatch(headers.get("x-forwarded-prefix", "").partition(",")[0].strip())
+    return "" if found is None or len(found[1]) > LONGEST_PREFIX else found[1]
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise Refusal(413, f"A body may have {BODY_LIMIT} bytes")
+    return bytes(body)

@@ -1,0 +1,83 @@
+"""Blobs from a store to a socket: read by threads in chunks, each when the one before was sent.
+
+Memory is one chunk a client, and a client that goes away ends the read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.errors import StoreError
+from mirror_sync.front.hub.answers import BlobSlice
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Store
+
+CHUNK = 512 << 10  # bytes read and sent at once
+THREADS = 64  # calls at the same time; a client that is slow to take its bytes holds none
+
+T = TypeVar("T")
+
+
+class Threads:
+    """A bounded number of threads for what blocks."""
+
+    def __init__(self) -> None:
+        self._limiter: anyio.CapacityLimiter | None = None  # made late: it belongs to a running event loop
+
+    async def run(self, call: Callable[[], T]) -> T:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(THREADS)
+        return await to_thread.run_sync(call, limiter=self._limiter)
+
+
+class BlobStream:
+    """An open slice of a blob. Close it, whatever happens."""
+
+    def __init__(self, threads: Threads, reading: AbstractContextManager[ByteStream], stream: ByteStream) -> None:
+        self._threads = threads
+        self._reading = reading
+        self._stream = stream
+
+    @classmethod
+    async def open(cls, threads: Threads, store: Store, wanted: BlobSlice) -> BlobStream:
+        """Raises StoreError, KeyMissing among them, before anything was sent."""
+        reading = store.read(blob_key(wanted.digest), wanted.start, wanted.stop)
+        return cls(threads, reading, await threads.run(reading.__enter__))
+
+    async def chunks(self, length: int) -> AsyncIterator[memoryview]:
+        """Exactly `length` bytes. StoreError when the blob has fewer: the client sees a cut connection."""
+        while length > 0:
+            # a new buffer each time: the event loop may hold the last one until the client has taken it
+            chunk = memoryview(bytearray(min(CHUNK, length)))
+            count = await self._threads.run(partial(self._stream.readinto, chunk))
+            if count == 0:
+                raise StoreError("a blob is shorter than its listing says")
+            length -= count
+            yield chunk[:count]
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._threads.run(lambda: self._reading.__exit__(None, None, None))
+
+
+class BlobResponse(StreamingResponse):
+    """Streams a slice of a blob and closes it, also when the client has gone away before the first byte."""
+
+    def __init__(self, stream: BlobStream, length: int, status: int, headers: dict[str, str]) -> None:
+        super().__init__(stream.chunks(length), status, headers)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._stream.close()

@@ -1,0 +1,185 @@
+"""The log: an event name and its fields, one line each, on stderr.
+
+`console` is for a terminal, key=value lines are for files and the journal, JSON is for collectors. No secret and no
+control character leaves here; tracebacks only leave when they were asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TextIO
+
+import structlog
+
+from mirror_sync.domain.bounds import plain
+from mirror_sync.observe.redaction import Redaction
+
+_Fields = MutableMapping[str, Any]
+_TRACE = "exception"
+# sd-daemon(3): journald takes a line's priority from its beginning
+_PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
+
+
+class Format(StrEnum):
+    AUTO = "auto"  # console on a terminal, key=value lines elsewhere
+    CONSOLE = "console"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """`level` is logging's; `tracebacks` shows where errors arose and lets libraries speak, at info and above.
+
+    Below that they name requests with all headers, signed addresses, and the keys that they were given.
+    """
+
+    format: Format = Format.AUTO
+    level: int = logging.INFO
+    tracebacks: bool = False
+
+
+class LineWriter:
+    """Where lines go. A stream that is gone is no reason to stop a run: then nobody reads them."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._lock = threading.RLock()
+        self._printer: Callable[[str], None] | None = None
+
+    @property
+    def stream(self) -> TextIO:
+        return self._stream or sys.stderr
+
+    def msg(self, line: str) -> None:
+        with self._lock, suppress(OSError, ValueError):
+            if self._printer is not None:
+                self._printer(line)
+            else:
+                self.stream.write(f"{line}\n")
+                self.stream.flush()
+
+    log = debug = info = warning = error = critical = fatal = failure = msg
+
+    @contextmanager
+    def through(self, printer: Callable[[str], None]) -> Iterator[None]:
+        """Meanwhile lines go to `printer`: a live display prints them above itself."""
+        self._printer = printer
+        try:
+            yield
+        finally:
+            self._printer = None
+
+
+def start_log(style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
+    """Set up structlog, and pass what libraries log through it."""
+    tail: list[Any] = [structlog.processors.format_exc_info] if style.tracebacks else [_drop_traceback]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            *tail,
+            _cleaner(redaction),
+            *_rendering(style, lines.stream),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(style.level),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_FromLibraries()]
+    root.setLevel(logging.INFO if style.tracebacks else logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def in_journal(stream: TextIO) -> bool:
+    """Whether a stream is the journal's, by systemd.exec(5): JOURNAL_STREAM is its device and inode."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def in_color(stream: TextIO) -> bool:
+    """https://no-color.org: a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _rendering(style: LogStyle, stream: TextIO) -> list[Any]:
+    if style.format is Format.JSON:
+        return [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer(default=str)]
+    if style.format is Format.CONSOLE or stream.isatty():
+        console = structlog.dev.ConsoleRenderer(
+            colors=in_color(stream), pad_event_to=16, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        )
+        return [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), console]
+    if in_journal(stream):
+        return [_with_priority]
+    return [structlog.processors.TimeStamper(fmt="iso", utc=True), _key_values]
+
+
+def _drop_traceback(_logger: Any, _name: str, fields: _Fields) -> _Fields:
+    fields.pop("exc_info", None)
+    fields.pop("stack_info", None)
+    return fields
+
+
+def _cleaner(redaction: Redaction) -> Callable[[Any, str, _Fields], _Fields]:
+    def clean(_logger: Any, _name: str, fields: _Fields) -> _Fields:
+        trace = fields.pop(_TRACE, None)
+        cleaned: _Fields = {key: _without_controls(redaction.value(value)) for key, value in fields.items()}
+        if trace is not None:
+            cleaned[_TRACE] = "\n".join(map(plain, redaction.text(str(trace)).splitlines()))
+        return cleaned
+
+    return clean
+
+
+def _without_controls(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    return [_without_controls(item) for item in value] if isinstance(value, list) else value
+
+
+def _key_values(logger: Any, name: str, fields: _Fields) -> str:
+    trace = fields.pop(_TRACE, None)
+    flat = {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in fields.items()}
+    render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+    line = render(logger, name, flat)
+    return line if trace is None else f"{line}\n{trace}"
+
+
+def _with_priority(logger: Any, name: str, fields: _Fields) -> str:
+    priority = _PRIORITIES.get(fields.pop("level", "info"), "<6>")
+    return "\n".join(priority + line for line in _key_values(logger, name, fields).splitlines())
+
+
+class _FromLibraries(logging.Handler):
+    """What huggingface_hub, boto3 and others log, in our own form; never what they say only to their own developers.
+
+    The handler has the level, too: a logger with a level of its own does not ask the root for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        log = structlog.get_logger()
+        log.log(
+            min(record.levelno, logging.CRITICAL),
+            "library",
+            name=record.name,
+            message=message,
+            exc_info=record.exc_info,
+        )

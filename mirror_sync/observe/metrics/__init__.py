@@ -1,0 +1,1 @@
+"""What Prometheus is told: counters fed by events, gauges read when it asks."""

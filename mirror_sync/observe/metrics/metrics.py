@@ -1,0 +1,169 @@
+"""What Prometheus is told: an observer that counts, beside families.py, which reads.
+
+Jobs have the label `mirror_job`, since Prometheus gives `job` to what it scrapes. All series that an alert watches are
+there from the start, at 0: an increase from nothing is none to Prometheus.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client.process_collector import ProcessCollector
+
+from mirror_sync.domain.outcome.events import (
+    BytesFetched,
+    Called,
+    CatalogueFailed,
+    CataloguePublished,
+    ConfigRead,
+    Disproved,
+    Event,
+    FileFinished,
+    FileStarted,
+    RepoFinished,
+    ReposListed,
+    Retrying,
+    RunFinished,
+    RunStarted,
+)
+from mirror_sync.observe.metrics.families import Families
+from mirror_sync.observe.metrics.ledger import Ledger
+from mirror_sync.observe.metrics.readings import Readings
+from mirror_sync.observe.tally import Tally
+
+# what a retry can be for: errors that are retryable, and the budget's own word
+CAUSES = ("unreachable", "rate-limited", "rate-limit-budget", "bad-answer", "integrity", "target-unavailable")
+WEBHOOKS = ("started", "merged", "ignored", "refused")
+_BY_JOB = (
+    ("fetched_bytes", "Bytes that came from upstreams, also those of attempts that were thrown away."),
+    ("discarded_bytes", "Bytes that came and were thrown away, as their attempt failed or was interrupted."),
+    ("stored_bytes", "Bytes of files that were fetched, proved and stored."),
+    ("stored_files", "Files that were fetched, proved and stored."),
+    ("failed_files", "Files that could not be brought, after all attempts."),
+    ("reused_bytes", "Bytes of published files that did not have to be fetched."),
+    ("reused_files", "Published files that did not have to be fetched."),
+    ("verifications", "Attempts at files that were judged by their digest, size or both."),
+    ("verification_failures", "Of these, those whose bytes were not the promised ones."),
+    ("runs", "Runs that have begun."),
+)
+
+
+class Metrics:
+    """An observer. Safe for many threads; `read` may be exchanged by who knows more, before the first scrape.
+
+    `tally` is one that is told the same events; `now` gives seconds since 1970.
+    """
+
+    def __init__(self, tally: Tally | None = None, now: Callable[[], float] = time.time) -> None:
+        # else each counter has a second series, which tells when it began
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the package types most of itself
+        self.registry = CollectorRegistry()
+        self.ledger = Ledger(now)
+        self.read: Callable[[], Readings] = Readings
+        self._tally, self._own_tally = tally or Tally(), tally is None
+        self._job_of: dict[str, str] = {}
+        self._counts = {name: self._counter(name, text, "mirror_job") for name, text in _BY_JOB}
+        self._retries = self._counter("retries", "Calls that failed and were made again, by cause.", "cause")
+        self._waits = self._counter("retry_wait_seconds", "How long such calls waited before.", "cause")
+        self._calls = self._counter(
+            "upstream_calls", "Requests to upstreams by kind and class of answer.", "endpoint", "kind", "result"
+        )
+        self.webhooks = self._counter("webhooks", "Webhooks that came, by what was done about them.", "outcome")
+        self._in_flight = Gauge(
+            "mirror_sync_transfers_in_flight", "Files on their way.", ["mirror_job"], registry=self.registry
+        )
+        self._site_failures = self._counter("site_failures", "Publications of the catalogue that failed.", "target")
+        self._site_success = Gauge(
+            "mirror_sync_site_last_success_timestamp_seconds",
+            "When the catalogue of a target was last brought up to date.",
+            ["target"],
+            registry=self.registry,
+        )
+        self._now = now
+        self._start(now)
+
+    def __call__(self, event: Event) -> None:  # noqa: C901  one line for each kind of event
+        self.ledger(event)
+        if self._own_tally:
+            self._tally(event)
+        match event:
+            case BytesFetched():
+                self._add("fetched_bytes" if event.count > 0 else "discarded_bytes", event.run, abs(event.count))
+            case FileStarted():
+                self._in_flight.labels(self._job(event.run)).inc()
+            case FileFinished():
+                self._finish_file(event)
+            case Disproved():
+                self._add("verifications", event.run)
+                self._add("verification_failures", event.run)
+            case RepoFinished():
+                self._add("reused_bytes", event.run, event.report.reused_bytes)
+                self._add("reused_files", event.run, event.report.reused_files)
+            case Retrying():
+                self._retries.labels(event.cause).inc()
+                self._waits.labels(event.cause).inc(event.wait)
+            case Called():
+                self._calls.labels(event.endpoint, event.kind, event.result).inc()
+            case ConfigRead() if event.jobs is not None:
+                self._keep(event.jobs)
+            case CataloguePublished():
+                self._site_failures.labels(event.target)
+                self._site_success.labels(event.target).set(self._now())
+            case CatalogueFailed():
+                self._site_failures.labels(event.target).inc()
+            case RunStarted() | ReposListed() | RunFinished():
+                self._follow(event)
+
+    def _start(self, now: Callable[[], float]) -> None:
+        for cause in CAUSES:
+            self._retries.labels(cause)
+            self._waits.labels(cause)
+        for outcome in WEBHOOKS:
+            self.webhooks.labels(outcome)
+        build = Gauge("mirror_sync_build_info", "1, and which version runs.", ["version"], registry=self.registry)
+        build.labels(version("mirror-sync")).set(1)
+        start = Gauge("mirror_sync_start_timestamp_seconds", "When this process began.", registry=self.registry)
+        start.set(now())
+        self.registry.register(Families(self.ledger, self._read, lambda: self._tally.now().rate))
+        ProcessCollector(registry=self.registry)
+
+    def _read(self) -> Readings:
+        return self.read()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mirror_sync_{name}", text, labels, registry=self.registry)
+
+    def _job(self, run: str) -> str:
+        return self._job_of.get(run, "")
+
+    def _add(self, name: str, run: str, count: float = 1) -> None:
+        self._counts[name].labels(self._job(run)).inc(count)
+
+    def _finish_file(self, event: FileFinished) -> None:
+        self._in_flight.labels(self._job(event.run)).dec()
+        if event.stored:
+            self._add("verifications", event.run)
+            self._add("stored_files", event.run)
+            self._add("stored_bytes", event.run, event.size)
+        elif not event.interrupted:
+            self._add("failed_files", event.run)
+
+    def _follow(self, event: RunStarted | ReposListed | RunFinished) -> None:
+        """The jobs of a run come one after the other; the daemon's runs have one each."""
+        match event:
+            case RunStarted():
+                self._job_of[event.run] = event.jobs[0] if len(event.jobs) == 1 else ""
+                for job in event.jobs:
+                    self._counts["runs"].labels(job).inc()
+            case ReposListed():
+                self._job_of[event.run] = event.job
+            case RunFinished():
+                self._job_of.pop(event.report.run, None)
+
+    def _keep(self, jobs: Iterable[str]) -> None:
+        for counter in (*self._counts.values(), self._in_flight):
+            for job in jobs:
+                counter.labels(job)

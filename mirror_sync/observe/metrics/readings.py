@@ -1,0 +1,43 @@
+"""What is read at the moment of a scrape, since no event tells of it: clocks, disks, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirror_sync.domain.content.upstream import BudgetState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a job runs next, in seconds since 1970, and for how many seconds a complete run has been missing."""
+
+    target: str
+    running: bool = False
+    next_run: float | None = None
+    overdue: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """In bytes, as `df` counts: `size` is what is used and what we may still use."""
+
+    free: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
+
+    `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
+    `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
+    """
+
+    jobs: Mapping[str, Due] = field(default_factory=dict)
+    budgets: Mapping[str, Mapping[str, BudgetState]] = field(default_factory=dict)
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    heartbeat: float = 0.0
+    unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    counted: Mapping[str, float] = field(default_factory=dict)
+    hindrance: str | None = None

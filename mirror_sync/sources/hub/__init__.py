@@ -1,0 +1,1 @@
+"""An endpoint that speaks the Hugging Face Hub's API. `hub_source` is the way in."""

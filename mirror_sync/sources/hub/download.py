@@ -1,0 +1,134 @@
+"""One file's way from the Hub's address to its bytes: redirects, the token's limits, ranges, promises.
+
+Source of the wire format: huggingface_hub.file_download; the Hub's first answer names commit, size and digest, and for
+large files redirects to a signed address of another origin, which expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import quote
+
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.sources.http.body import Body, Empty, WantedRange
+from mirror_sync.sources.http.hub_errors import RequestContext, bad_answer, refusal
+from mirror_sync.sources.http.lean import Answer
+from mirror_sync.sources.http.network import spoken_origin
+from mirror_sync.sources.hub.download_addresses import Address, Addresses
+from mirror_sync.sources.hub.endpoint import Endpoint
+
+_SMALL = 256 * 1024  # bytes of a whole file; beyond them the cost of headers does not matter
+_BRIDGED = 50_000_000_000  # bytes; of larger ones the Hub's bridge gives parts alone (xet-core#592)
+_SERVED = {200, 206}
+_WAITING = {408, 425, 429}
+
+
+class _ExpiredError(Exception):
+    """A signed address that no longer opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to a hub's bytes: its endpoint, and where it has redirected to."""
+
+    endpoint: Endpoint
+    addresses: Addresses
+
+
+def place_of(asked: RequestContext, file: RemoteFile) -> str:
+    """The address by which the Hub names a file's bytes."""
+    return f"{asked.page}/resolve/{asked.revision}/{quote(file.path)}"
+
+
+class Download:
+    """The bytes [start, stop) of a file at a commit."""
+
+    def __init__(self, way: Way, asked: RequestContext, file: RemoteFile, start: int, stop: int) -> None:
+        self._endpoint, self._addresses = way.endpoint, way.addresses
+        self._asked, self._file = asked, file
+        self._wanted = WantedRange(start, min(stop, file.size), file.size)
+        self._place = place_of(asked, file)
+        self._small = self._wanted.whole and file.size <= _SMALL
+
+    @contextmanager
+    def open(self) -> Iterator[ByteStream]:
+        """The bytes, while the connection is held."""
+        if self._wanted.empty:
+            yield Empty()
+            return
+        body = self._begin()
+        try:
+            yield body
+        finally:
+            body.close()
+            if not body.complete:
+                self._addresses.forget(self._place)
+
+    def _begin(self) -> Body:
+        known = None if self._wanted.whole else self._addresses.find(self._place)
+        if known is not None:
+            try:
+                return self._follow(known)
+            except _ExpiredError:
+                pass  # it served other ranges: nothing is said against those that are signed now
+        try:
+            return self._follow(Address(self._place, small=self._small))
+        except _ExpiredError:
+            pass  # signed addresses expire: the Hub signs a new one
+        try:
+            return self._follow(Address(self._place, small=self._small))
+        except _ExpiredError as error:
+            raise Unreachable(f"{self._asked.page}: {error} refuses even freshly signed addresses") from error
+
+    def _follow(self, address: Address) -> Body:
+        """Remembers where the bytes were found for the other ranges of the file, and forgets what fails."""
+        whole = self._wanted.whole and self._file.size <= _BRIDGED
+        headers = {} if whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
+        try:
+            found, answer = self._endpoint.get(self._asked, address, headers, self._check_promises)
+            try:
+                body = self._body(found.url, answer)
+            except BaseException:
+                self._endpoint.finish(answer, found.url)
+                raise
+        except BaseException:
+            self._addresses.forget(self._place)
+            raise
+        if not self._wanted.whole and not self._endpoint.is_home(found.url):
+            self._addresses.keep(self._place, found)
+        return body
+
+    def _check_promises(self, url: str, answer: Answer) -> None:
+        """The Hub's own words about the file must be those of its listing."""
+        if not self._endpoint.is_home(url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
+            return
+        commit = answer.headers.get("X-Repo-Commit")
+        if commit is not None and commit != self._asked.revision:
+            raise bad_answer(self._asked, f"asked for commit {self._asked.revision}, got {commit}")
+        size = answer.headers.get("X-Linked-Size")
+        if size is not None and size != str(self._file.size):
+            self._broken(f"{self._file.size} bytes", f"{size} bytes")
+        digest = answer.headers.get("X-Linked-ETag", "").removeprefix("W/").strip('"')
+        if digest and self._file.sha256 and digest != self._file.sha256:
+            self._broken(self._file.sha256, digest)
+
+    def _broken(self, expected: str, actual: str) -> NoReturn:
+        raise IntegrityError(self._file.path, expected, self._asked.spoken(actual))
+
+    def _body(self, url: str, answer: Answer) -> Body:
+        if answer.status in _SERVED:
+            try:
+                return Body(answer, self._endpoint.arrivals(answer, url), url, self._wanted)
+            except ValueError as error:
+                place = f"{self._asked.page}: {self._file.path!r}"
+                raise BadAnswer(f"{place}: {spoken_origin(url)} sent {error}") from error
+        if self._endpoint.is_home(url):
+            raise refusal(answer.status, answer.headers, self._asked)
+        if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors
+            raise _ExpiredError(spoken_origin(url))
+        raise refusal(answer.status, answer.headers, RequestContext(spoken_origin(url)))

@@ -1,0 +1,175 @@
+"""The Hub's JSON, which may be anything, as domain values. One of UNREADABLE for what does not fit.
+
+Shapes: https://huggingface.co/.well-known/openapi.json and huggingface_hub.hf_api.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from huggingface_hub.hf_api import GitRefInfo
+
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.refs import Ref
+from mirror_sync.domain.content.upstream import Commit, Resolved
+from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.policy.licences import Terms, terms_from_card
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.sources.json_values import check_plain
+
+_COMMON = ("author", "cardData", "createdAt", "disabled", "gated", "lastModified", "private", "sha", "tags")
+PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.MODEL: (
+        *_COMMON,
+        *("config", "gguf", "library_name", "mask_token", "model-index", "pipeline_tag"),
+        *("safetensors", "transformersInfo", "widgetData"),
+    ),
+    Kind.DATASET: (*_COMMON, "citation", "description", "paperswithcode_id"),
+}
+"""What we ask of a repo, in lists and alone: all that clients want in an info answer, and no counters."""
+HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
+"""What we ask of repos in a list that shall only tell which of them have moved."""
+UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_NAMES = ("_id", "id", "modelId")
+_NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
+_VALUES = 2_000_000  # of one answer; a page has a thousand entries
+_LARGEST_FILE = 2**63 - 1  # bytes; file systems and stores count no further
+_T = TypeVar("_T")
+
+
+def json_of(body: bytes) -> Any:
+    """An answer's JSON. ValueError, RecursionError: NaN and Infinity are no JSON (RFC 8259, 6).
+
+    In memory a value takes many times its bytes, so that their number is bounded, too.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
+        raise ValueError(f"an answer of more than {_VALUES:,} values")
+    return json.loads(body, parse_constant=_refuse)
+
+
+def items_of(answer: Any) -> list[Any]:
+    """A page of a list."""
+    return _typed(answer, list)
+
+
+def resolved_of(asked: Repo, item: Any) -> Resolved:
+    """A repo's info answer, alone or out of a list."""
+    item = _typed(item, dict)
+    kept = [name for name in (*_NAMES, *PROPERTIES[asked.kind]) if name not in _NOT_DESCRIBED]
+    described = {name: item[name] for name in kept if name in item}
+    check_plain(described)
+    return Resolved(
+        asked=asked,
+        current=Repo(asked.kind, _text(item["id"])),
+        commit=CommitId(_text(item["sha"])),
+        terms=_terms_of(item),
+        described=described,
+    )
+
+
+def head_of(asked: Repo, item: Any) -> Resolved:
+    """An item of a list, without its description."""
+    item = _typed(item, dict)
+    return Resolved(asked, Repo(asked.kind, _text(item["id"])), CommitId(_text(item["sha"])), _terms_of(item))
+
+
+def file_of(entry: Any) -> RemoteFile | None:
+    """An entry of a tree listing, None for a folder. UnsafePath for a name that must not be published."""
+    entry = _typed(entry, dict)
+    kind = _text(entry["type"])
+    if kind == "directory":
+        return None
+    if kind != "file":
+        raise ValueError(f"an entry of type {_shown(kind)}, neither a file nor a folder")
+    lfs, size = entry.get("lfs"), _size(entry["size"])
+    lfs = None if lfs is None else _typed(lfs, dict)
+    if lfs is not None and _size(lfs["size"]) != size:
+        raise ValueError(f"a file of {size} bytes whose LFS object has {lfs['size']}")
+    return RemoteFile(
+        path=_typed(entry["path"], str),
+        size=size,
+        oid=GitOid(_text(entry["oid"])),
+        sha256=None if lfs is None else Sha256(_text(lfs["oid"])),
+        pointer_size=None if lfs is None else _size(lfs["pointerSize"]),
+    )
+
+
+def file_and_folder(paths: Iterable[str]) -> str | None:
+    """A path that is a file's and, at once, the folder of another: no disk can hold both. Paths have no NUL."""
+    ordered = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right after its name
+    doubled = (path for path, following in pairwise(ordered) if following.startswith(f"{path}\0"))
+    return next((path.replace("\0", "/") for path in doubled), None)
+
+
+def ref_of(group: str, entry: GitRefInfo) -> Ref:
+    """A branch, a tag or a conversion, whatever it is called; `group` is the list it stands in."""
+    return Ref(group, _typed(entry.name, str), _typed(entry.ref, str), CommitId(_text(entry.target_commit)))
+
+
+def commits_of(answer: Any, most: int) -> tuple[Commit, ...]:
+    """A repo's history, newest first, at most so many."""
+    return tuple(commit_of(item) for item in _typed(answer, list)[:most])
+
+
+def commit_of(item: Any) -> Commit:
+    """An entry of a repo's history."""
+    item = _typed(item, dict)
+    authors = item.get("authors")
+    return Commit(
+        id=CommitId(_text(item["id"])),
+        title=_text(item["title"]),
+        date=_text(item["date"]),
+        message=_text(item.get("message") or ""),
+        authors=tuple(_text(_typed(author, dict)["user"]) for author in _typed(authors or [], list)),
+    )
+
+
+def _terms_of(item: dict[str, Any]) -> Terms:
+    """We ask for all of these: what an answer leaves out, or gives as null, is not known, rather than not so.
+
+    The Hub leaves the card out of a repo that has none; it gives tags of every repo.
+    """
+    card, tags = item.get("cardData"), item.get("tags")
+    silent = card is None and tags is None
+    return terms_from_card(
+        _typed(card if card is not None else {}, dict),
+        [_text(tag) for tag in _typed(tags if tags is not None else [], list)],
+        gated=_flag(item.get("gated")),
+        private=_flag(item.get("private")),
+        disabled=bool(item.get("disabled")),
+        unread="the upstream's answer has neither cardData nor tags" if silent else "",
+    )
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value is None else bool(value)
+
+
+def _typed(value: Any, kind: type[_T]) -> _T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{kind.__name__} expected, got {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def _text(value: Any) -> str:
+    text = _typed(value, str)
+    text.encode()  # JSON can name half of a character, which nothing can write: UnicodeEncodeError is a ValueError
+    return text
+
+
+def _size(value: Any) -> int:
+    size = _typed(value, int)
+    if not 0 <= size <= _LARGEST_FILE:
+        raise ValueError("a size that no file has")
+    return size
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

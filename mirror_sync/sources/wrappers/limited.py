@@ -1,0 +1,130 @@
+"""A source whose bytes come no faster than limits allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.refs import Ref
+from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.ranking import Sought
+from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.repo import Repo
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.wrappers.pacing import Limiter
+
+
+class LimitedSource:
+    """Holds the streams of another source to all of `limiters` at once; what is small, its other answers, passes.
+
+    The waits are between reads, so that no time-out and no least rate of a connection counts them. Nothing is opened
+    in a pause, and what is open is closed, to be opened again where it stopped: a server ends what lies idle. What a
+    server without ranges sends before the bytes that were wanted is thrown away below, and counts for nothing here.
+    """
+
+    def __init__(self, source: Source, limiters: Sequence[Limiter]) -> None:
+        self._source, self._limiters = source, tuple(limiters)
+
+    def search(self, sought: Sought) -> Iterator[Found]:
+        return self._source.search(sought)
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return self._source.heads(repos)
+
+    def resolve(self, repo: Repo, revision: str) -> Resolved:
+        return self._source.resolve(repo, revision)
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        return self._source.refs(repo)
+
+    def authorize(self, repo: Repo) -> None:
+        self._source.authorize(repo)
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        return self._source.list(repo, commit)
+
+    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
+        return self._source.history(repo, commit)
+
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> AbstractContextManager[ByteStream]:
+        """A stream that waits; Interrupted when it was asked to stop meanwhile."""
+
+        def reopen(position: int) -> AbstractContextManager[ByteStream]:
+            return self._source.fetch(repo, commit, file, position, stop)
+
+        return _Limited(reopen, start, self._limiters)
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        self._source.distrust(repo, commit, file)
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        return self._source.budget()
+
+    def prove(self) -> TokenStatus:
+        return self._source.prove()
+
+
+class _Limited(AbstractContextManager[ByteStream]):
+    """A stream over a stream, which is opened again after a pause."""
+
+    def __init__(
+        self,
+        reopen: Callable[[int], AbstractContextManager[ByteStream]],
+        position: int,
+        limiters: tuple[Limiter, ...],
+    ) -> None:
+        self._reopen, self._position, self._limiters = reopen, position, limiters
+        self._opened, self._counted = ExitStack(), ExitStack()
+        self._stream: ByteStream | None = None
+
+    def __enter__(self) -> ByteStream:
+        with ExitStack() as undo:
+            for limiter in self._limiters:
+                undo.enter_context(limiter.reading())
+            self._open()
+            self._counted = undo.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._counted:
+            self._opened.close()
+
+    def readinto(self, buffer: memoryview) -> int:
+        while True:
+            stream = self._open()
+            size = min(len(buffer), *(limiter.share() for limiter in self._limiters))
+            if self._take(size):
+                break
+        count = 0
+        try:
+            count = stream.readinto(buffer[:size])
+        finally:
+            for limiter in self._limiters:
+                limiter.give_back(size - count)
+        self._position += count
+        return count
+
+    def _take(self, size: int) -> bool:
+        """Whether all limiters granted it; False when one pauses by now: then none has."""
+        for at, limiter in enumerate(self._limiters):
+            if not limiter.take(size):
+                for granted in self._limiters[:at]:
+                    granted.give_back(size)
+                return False
+        return True
+
+    def _open(self) -> ByteStream:
+        """The stream at our position, outside of all pauses."""
+        while any(limiter.paused for limiter in self._limiters):
+            self._stream = None
+            self._opened.close()
+            for limiter in self._limiters:
+                limiter.wait()
+        if self._stream is None:
+            self._stream = self._opened.enter_context(self._reopen(self._position))
+        return self._stream

@@ -1,0 +1,225 @@
+"""A source that asks again: after a back-off, after a rate limit, and in a transfer from where it broke."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.content.refs import Ref
+from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.ranking import Sought
+from mirror_sync.domain.outcome import events
+from mirror_sync.domain.outcome.events import Observer
+from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import MirrorError, RateLimited
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
+from mirror_sync.sources.wrappers.breaker import Resting
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a call is made at most, and how long to wait between; waits in seconds.
+
+    `longest_limit` bounds what a rate limit may ask for: rather than hold a worker longer, the call fails. The Hub's
+    windows last 300 s. The attempts last longer than a breaker's span, so that calls that fail in an outage find it
+    open, and wait for it to close: while the outage is younger than `patience`, counted from its first failure and
+    for all calls together. Later calls fail at once, and a run that meets a long outage comes to its end.
+    """
+
+    attempts: int = 7
+    first_wait: float = 0.5
+    longest_wait: float = 60.0
+    longest_limit: float = 310.0
+    patience: float = 120.0
+    shortest_wait: float = 0.25
+
+    def wait(self, attempt: int, error: BaseException | None, chance: float) -> float:
+        """Before the attempt after `attempt` (from 1). `chance` in [0, 1) spreads workers that failed together."""
+        if isinstance(error, RateLimited) and error.retry_after is not None:
+            return error.retry_after + chance
+        full = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
+        return full * (1 + chance) / 2
+
+    def outlasts(self, rest: Resting, waited: float) -> bool:
+        """Whether to wait for the end of an outage, of which this call has waited for so many seconds."""
+        return max(rest.silent, waited) + rest.wait <= self.patience
+
+    def allows(self, error: BaseException) -> bool:
+        """Whether the same call may succeed later, soon enough."""
+        if isinstance(error, RateLimited) and (error.retry_after or 0) > self.longest_limit:
+            return False
+        return isinstance(error, MirrorError) and error.retryable
+
+
+class RetryingSource:
+    """Repeats the calls of another source while its errors are retryable; then the last error leaves.
+
+    `sleep` takes seconds and may raise Interrupted; `random` gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        policy: RetryPolicy,
+        tell: Observer,
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._source, self._policy = source, policy
+        self._tell, self._sleep, self._random = tell, sleep, random
+
+    def search(self, sought: Sought) -> Iterator[Found]:
+        """Read whole before the first is given, so that a repeated call repeats nothing."""
+        yield from self._again(f"search {sought}", lambda: [*self._source.search(sought)])
+
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        return self._again("list repos", lambda: self._source.heads(repos))
+
+    def resolve(self, repo: Repo, revision: str) -> Resolved:
+        return self._again(f"resolve {repo}", lambda: self._source.resolve(repo, revision))
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        return self._again(f"refs of {repo}", lambda: self._source.refs(repo))
+
+    def authorize(self, repo: Repo) -> None:
+        self._again(f"access to {repo}", lambda: self._source.authorize(repo))
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        """Read whole before the first is given, so that a repeated call repeats nothing."""
+        yield from self._again(f"list {repo}", lambda: [*self._source.list(repo, commit)])
+
+    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
+        return self._again(f"history of {repo}", lambda: self._source.history(repo, commit))
+
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> AbstractContextManager[ByteStream]:
+        """A stream that opens again at the byte it has reached; attempts count anew after every byte that came."""
+        end = min(file.size if stop is None else stop, file.size)
+
+        def reopen(position: int) -> AbstractContextManager[ByteStream]:
+            return self._source.fetch(repo, commit, file, position, end)
+
+        return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {plain(file.path)}", call))
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        self._source.distrust(repo, commit, file)
+
+    def prove(self) -> TokenStatus:
+        return self._again("check the token", self._source.prove)
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        return self._source.budget()
+
+    def _again(self, what: str, call: Callable[[], _T]) -> _T:
+        """The machinery of repeating is too dear for each of many calls: it begins where the first one has failed."""
+        try:
+            return call()
+        except MirrorError as error:
+            return self._repeat(what, _after(error, call))
+
+    def _patiently(self, what: str, call: Callable[[], _T]) -> _T:
+        """The call, once its upstream is asked at all. A rest is no attempt: nothing was asked."""
+        waited, rests = 0.0, 0
+        while True:
+            try:
+                return call()
+            except Resting as rest:
+                if not self._policy.outlasts(rest, waited):
+                    raise
+                rests += 1
+                wait = rest.wait + self._policy.shortest_wait * (1 + self._random())  # not all at the same moment
+                if rests == 1:
+                    self._tell(events.Retrying(what, rest.code, str(rest), rests, wait))
+                self._sleep(wait)
+                waited += wait
+
+    def _repeat(self, what: str, call: Callable[[], _T]) -> _T:
+        def wait(state: RetryCallState) -> float:
+            return self._policy.wait(state.attempt_number, _error_of(state), self._random())
+
+        def tell(state: RetryCallState) -> None:
+            error = _error_of(state)
+            code = error.code if isinstance(error, MirrorError) else "error"
+            self._tell(events.Retrying(what, code, str(error), state.attempt_number, state.upcoming_sleep))
+
+        again = Retrying(
+            stop=stop_after_attempt(self._policy.attempts),
+            wait=wait,
+            retry=retry_if_exception(self._policy.allows),
+            before_sleep=tell,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return again(lambda: self._patiently(what, call))
+
+
+class _Resuming(AbstractContextManager[ByteStream]):
+    """A stream over other streams, each from where the one before broke."""
+
+    def __init__(
+        self,
+        reopen: Callable[[int], AbstractContextManager[ByteStream]],
+        position: int,
+        again: Callable[[Callable[[], int]], int],
+    ) -> None:
+        self._reopen, self._position, self._again = reopen, position, again
+        self._stream: ByteStream | None = None
+        self._opened = ExitStack()
+
+    def __enter__(self) -> ByteStream:
+        self._again(self._open)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._drop()
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = self._again(lambda: self._read(buffer))
+        self._position += count
+        return count
+
+    def _read(self, buffer: memoryview) -> int:
+        if self._stream is None:
+            self._open()
+        assert self._stream is not None  # noqa: S101  for the type checker: _open has set it
+        try:
+            return self._stream.readinto(buffer)
+        except MirrorError:
+            self._drop()
+            raise
+
+    def _open(self) -> int:
+        self._stream = self._opened.enter_context(self._reopen(self._position))
+        return 0
+
+    def _drop(self) -> None:
+        self._stream = None
+        self._opened.close()
+
+
+def _after(error: MirrorError, call: Callable[[], _T]) -> Callable[[], _T]:
+    """The call whose first attempt has failed already."""
+    failed = [error]
+
+    def again() -> _T:
+        if failed:
+            raise failed.pop()
+        return call()
+
+    return again
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return None if state.outcome is None else state.outcome.exception()

@@ -1,0 +1,294 @@
+"""What became of every repo, kept in SQLite in the state folder: the memory behind `status`.
+
+Everything here can be lost: the bucket is the truth. A file that cannot be read is set aside, and a new one begun.
+Of each repo its current state is kept, with the newest reason, and one row for each publication and each change of
+outcome or code, not for each run, and of those the newest: the file stays small however often jobs run, and fail. A
+reason holds figures, which differ each time, and is no change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mirror_sync.domain.freshness import LastCheck
+from mirror_sync.domain.outcome.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.times import iso_utc
+from mirror_sync.owners import PRIVATE, database_cause
+from mirror_sync.state.history_file import copied, open_or_set_aside
+from mirror_sync.state.records import ChangeRecord, RunRecord, RunState, Size
+
+RUNS_KEPT = 10_000
+CHANGES_KEPT = 100  # of a revision of a repo in a job
+
+# The commit, the files and the last success are those of what is published, also after a failure. A look counts from
+# the start of its run: what was asked for when is not told. What was up to date and is interrupted stays published.
+_REMEMBER = """
+INSERT INTO repos VALUES (
+    :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
+    iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes),
+    :committed, :published, :lag_seconds,
+    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place)
+)
+ON CONFLICT DO UPDATE SET
+    outcome = iif(:stopped AND outcome IN ('published', 'unchanged'), outcome, excluded.outcome),
+    code = iif(:stopped AND outcome IN ('published', 'unchanged'), code, excluded.code),
+    reason = excluded.reason, last_attempt = excluded.last_attempt,
+    commit_id = iif(:success IS NULL, commit_id, excluded.commit_id),
+    files = iif(:success IS NULL, files, excluded.files),
+    bytes = iif(:success IS NULL, bytes, excluded.bytes),
+    last_success = ifnull(excluded.last_success, last_success),
+    committed = iif(:published IS NULL, committed, excluded.committed),
+    published = ifnull(excluded.published, published),
+    lag_seconds = iif(:published IS NULL, lag_seconds, excluded.lag_seconds),
+    last_look = ifnull(excluded.last_look, last_look),
+    place = iif(:success IS NULL, place, excluded.place)
+"""
+
+_CHANGED = """
+INSERT INTO changes VALUES (:job, :kind, :repo, :revision, :at, :run, :outcome, :commit, :reason, :files,
+    :fetched_files, :fetched_bytes, :reused_files, :reused_bytes, :seconds, :code, :committed, :published, :lag_seconds)
+"""
+
+_OUTDATED = """
+DELETE FROM changes WHERE rowid IN (
+    SELECT rowid FROM changes WHERE job = :job AND kind = :kind AND repo = :repo AND revision = :revision
+    ORDER BY rowid DESC LIMIT -1 OFFSET :kept
+)
+"""
+
+_LATEST = """
+SELECT job, kind, repo, revision, outcome, commit_id, reason, files, last_attempt, last_success, code,
+    bytes, committed, published, lag_seconds, place
+FROM repos ORDER BY job, kind, repo, revision
+"""
+
+_CHANGES = """
+SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, files, fetched_files, fetched_bytes,
+    reused_files, reused_bytes, seconds, committed, published, lag_seconds
+FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
+"""
+
+_RUNS = """
+SELECT run, jobs, started, finished, state, states, asked, times FROM runs
+WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
+"""
+
+_DAYS = "SELECT day, repos, files, bytes FROM days WHERE place = ? AND day <= ? ORDER BY day"
+
+_log = structlog.get_logger("mirror_sync.history")
+
+
+def _utc_now() -> str:
+    return iso_utc(datetime.now(UTC))
+
+
+class History:
+    """An observer that remembers runs and outcomes. Safe for many threads and several processes.
+
+    Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
+    and a gap in the history, never a run. `places` says of each job where it publishes. `reading`: nothing is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], str] = _utc_now,
+        places: Mapping[str, str] | None = None,
+        *,
+        reading: bool = False,
+    ) -> None:
+        self._path, self._now, self._places, self._reading = path, now, places or {}, reading
+        self._lock = threading.Lock()
+        if reading:
+            self._connection = copied(path)
+            return
+        path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
+        self._connection = open_or_set_aside(path)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._write(lambda: self._start(event))
+            case RepoFinished():
+                self._write(lambda: self._remember(event.run, event.report))
+            case RunFinished():
+                self._write(lambda: self._finish(event.report))
+            case Tended():
+                row = (event.target, event.care, event.at, event.faults)
+                query = "INSERT OR REPLACE INTO tended VALUES (?, ?, ?, ?)"
+                self._write(lambda: self._connection.execute(query, row))
+
+    def latest(self) -> tuple[RepoStatus, ...]:
+        """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
+        rows = self._read(_LATEST)
+        return tuple(
+            RepoStatus(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
+            for job, kind, repo, revision, outcome, *rest in rows
+        )
+
+    def looked(self, report: RepoReport) -> LastCheck | None:
+        """The last look at what a report is about, before it is told; None when it is not known."""
+        query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        try:
+            rows = self._read(query, report.job, report.kind, report.repo, report.revision)
+        except OSError:  # as with all that is written: a gap, and no end to a run
+            return None
+        return next((LastCheck(at, commit) for at, commit in rows if at and commit), None)
+
+    def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
+        """The newest runs, newest first; one whose process is gone was interrupted.
+
+        One that began after tomorrow had a wrong clock: as the newest for ever it would hide all that ran since.
+        """
+        self._write(self._bury_the_dead)
+        rows = self._read(_RUNS, self._tomorrow(), limit)
+        return tuple(
+            RunRecord(
+                run, _names(jobs), started, finished, RunState(state), _states(states), _names(asked), _times(times)
+            )
+            for run, jobs, started, finished, state, states, asked, times in rows
+        )
+
+    def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
+        """What became of a repo in every job, newest first. OSError when the file cannot be read."""
+        rows = self._read(_CHANGES, kind, repo, limit)
+        return tuple(
+            ChangeRecord(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
+            for job, kind, repo, revision, outcome, *rest in rows
+        )
+
+    def measure(self, place: str, size: Size) -> None:
+        """Remember how much a place publishes on a day; the last word of a day stands."""
+        row = (place, size.day, size.repos, size.files, size.bytes)
+        self._write(lambda: self._connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?)", row))
+
+    def growth(self, place: str) -> tuple[Size, ...]:
+        """The days of a place up to tomorrow, the oldest first. OSError when the file cannot be read."""
+        return tuple(Size(*row) for row in self._read(_DAYS, place, self._tomorrow()[:10]))
+
+    def tended(self) -> tuple[Tended, ...]:
+        """The last time that each care was taken of each target. OSError when the file cannot be read."""
+        rows = self._read("SELECT target, care, at, faults FROM tended ORDER BY target, care")
+        return tuple(Tended(target, Care(care), at, faults) for target, care, at, faults in rows)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _tomorrow(self) -> str:
+        return iso_utc(datetime.fromisoformat(self._now()) + timedelta(days=1))
+
+    def _read(self, query: str, *arguments: object) -> list[Any]:
+        try:
+            with self._lock:
+                self._look_again()
+                return self._connection.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}") from error
+
+    def _look_again(self) -> None:
+        """What is only read may be another process's, and move on."""
+        if self._reading:
+            self._connection.close()
+            self._connection = copied(self._path)
+            self._bury_the_dead()
+
+    def _write(self, change: Callable[[], object]) -> None:
+        if self._reading:
+            return
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                change()
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:  # a number, or a text, that no column holds
+            reason = database_cause(str(error), self._path)
+            _log.warning("history.not-written", file=str(self._path), reason=reason)
+
+    def _start(self, event: RunStarted) -> None:
+        self._bury_the_dead()
+        jobs = () if event.partial else event.jobs  # when a job ran last is asked of its whole runs
+        asked = event.jobs if event.partial else ()
+        row = (event.run, json.dumps(jobs), _owner(os.getpid()), event.at, RunState.RUNNING, json.dumps(asked))
+        self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, NULL, ?, '{}', ?, '{}')", row)
+        self._connection.execute(
+            "DELETE FROM runs WHERE started < (SELECT started FROM runs ORDER BY started DESC LIMIT 1 OFFSET ?)",
+            (RUNS_KEPT - 1,),
+        )
+
+    def _bury_the_dead(self) -> None:
+        """A run without an end, whose process is gone, was interrupted."""
+        query = "SELECT run, owner FROM runs WHERE state = ?"
+        for run, owner in self._connection.execute(query, (RunState.RUNNING,)).fetchall():
+            if owner != _owner(int(owner.partition(":")[0])):
+                self._connection.execute("UPDATE runs SET state = ? WHERE run = ?", (RunState.INTERRUPTED, run))
+
+    def _remember(self, run: str, report: RepoReport) -> None:
+        at = self._now()
+        success = at if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED) else None
+        row = {
+            "run": run, "at": at, "success": success, "stopped": report.outcome is RepoOutcome.INTERRUPTED,
+            "job": report.job, "kind": report.kind, "repo": report.repo,
+            "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
+            "files": report.files, "fetched_files": report.fetched_files, "fetched_bytes": report.fetched_bytes,
+            "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
+            "code": report.code, "bytes": report.bytes, "committed": report.committed, "published": report.published,
+            "lag_seconds": report.lag_seconds, "place": self._places.get(report.job, ""),
+        }  # fmt: skip
+        if self._is_news(report):
+            self._connection.execute(_CHANGED, row)
+            self._connection.execute(_OUTDATED, row | {"kept": CHANGES_KEPT})
+        self._connection.execute(_REMEMBER, row)
+
+    def _is_news(self, report: RepoReport) -> bool:
+        query = "SELECT outcome, code FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        key = (report.job, report.kind, report.repo, report.revision)
+        before = self._connection.execute(query, key).fetchone()
+        if before is None or report.outcome is RepoOutcome.PUBLISHED:
+            return True
+        still_good = before[0] in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+        if report.outcome is RepoOutcome.UNCHANGED and still_good:
+            return False
+        return bool(before != (report.outcome, report.code))
+
+    def _finish(self, report: RunReport) -> None:
+        state = RunState.COMPLETE if report.ok else RunState.FAILED
+        failed = {repo.job for repo in report.repos if repo.failed}
+        states = {job: RunState.FAILED if job in failed else RunState.COMPLETE for job in report.done}
+        ended = RunState.INTERRUPTED if report.interrupted else state
+        self._connection.execute(
+            "UPDATE runs SET finished = ?, state = ?, states = ?, times = ? WHERE run = ?",
+            (report.finished, ended, json.dumps(states), json.dumps(dict(report.times)), report.run),
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+def _times(text: str) -> dict[str, tuple[str, str]]:
+    return {job: (began, ended) for job, (began, ended) in json.loads(text).items()}
+
+
+def _states(text: str) -> dict[str, RunState]:
+    return {job: RunState(state) for job, state in json.loads(text).items()}
+
+
+def _owner(pid: int) -> str:
+    """A process by its id and its start, since ids come again; `pid:` alone when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{pid}:" if pid != os.getpid() else f"{pid}:?"
+    # proc(5): the name in parentheses may hold spaces; starttime is field 22
+    return f"{pid}:{stat.rpartition(')')[2].split()[19]}"

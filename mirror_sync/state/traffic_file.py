@@ -1,0 +1,75 @@
+"""What `traffic` found of a target, kept in the state folder: all of the last report, and the days of those before it.
+
+A day that several reports tell of keeps the count that saw more bytes, since a log that begins or ends on it saw a part
+of it: reports of rotated logs, in any order and however often, never make a day less. Counts of two logs are not added
+up, since nobody can know that they do not overlap: a day that two logs share is whole when both are given at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mirror_sync.domain.outcome.traffic import TrafficReport
+from mirror_sync.domain.times import iso_utc
+from mirror_sync.owners import write_anew
+
+DAYS_KEPT = 400  # the newest that were counted: a year and a month, to compare with
+
+
+def keep_traffic(folder: Path, target: str, report: TrafficReport) -> None:
+    """Replace what was kept of the target, but for days that saw more. A report without a request changes nothing.
+
+    OSError when the folder cannot be written.
+    """
+    if report.first is None:
+        return
+    document = report.encode()
+    document["days"] = _merged(kept_days(folder, target), document["days"])
+    write_anew(_path(folder, target), json.dumps(document), synced=False)
+
+
+def told_before(folder: Path, target: str) -> frozenset[tuple[str, str, str]]:
+    """Kind, client and day of what the last report found unusual."""
+    return frozenset((one["kind"], one["client"], one["day"]) for one in kept_unusual(folder, target)[1])
+
+
+def kept_unusual(folder: Path, target: str) -> tuple[str, tuple[dict[str, str], ...]]:
+    """The time of the last request that was counted (ISO 8601), and `kind`, `client` and `day` of what was unusual.
+
+    Empty where nothing was kept, or what cannot be read.
+    """
+    try:
+        kept = json.loads(_path(folder, target).read_text(encoding="utf-8"))
+        found = tuple({name: str(one[name]) for name in ("kind", "client", "day")} for one in kept["unusual"])
+        return iso_utc(datetime.fromisoformat(kept["last"])), found
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ()
+
+
+def kept_days(folder: Path, target: str) -> tuple[dict[str, Any], ...]:
+    """`day` (ISO 8601, UTC), `bytes`, `downloads` and `clients` of each, oldest first; none of what cannot be read."""
+    try:
+        days = json.loads(_path(folder, target).read_text(encoding="utf-8"))["days"]
+        return tuple(
+            {"day": str(day["day"]), **{name: int(day[name]) for name in ("downloads", "bytes", "clients")}}
+            for day in days
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _merged(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    days: dict[str, Mapping[str, Any]] = {}
+    for day in (*before, *now):
+        known = days.get(day["day"])
+        if known is None or day["bytes"] >= known["bytes"]:
+            days[day["day"]] = day
+    return [days[name] for name in sorted(days)][-DAYS_KEPT:]
+
+
+def _path(folder: Path, target: str) -> Path:
+    return folder / f"traffic-{target}.json"

@@ -1,0 +1,262 @@
+"""An S3-compatible bucket as a target, through boto3.
+
+Nothing here depends on conditional writes, user metadata or lifecycle rules: servers differ in all three.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from io import RawIOBase
+from itertools import islice
+from typing import IO, TYPE_CHECKING, TypedDict, cast
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from mirror_sync.domain.content.keys import blob_of, site_type
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.errors import KeyMissing
+from mirror_sync.ports.store import Stat
+from mirror_sync.stores.key_names import check_key, check_prefix
+from mirror_sync.stores.parts import MIB, Parts
+from mirror_sync.stores.s3 import resume_upload
+from mirror_sync.stores.s3.client import Access, Checked, S3Options, checked, open_access
+from mirror_sync.stores.s3.multipart_upload import OpenUpload, S3Upload
+from mirror_sync.stores.s3.payloads import Incoming, outgoing
+from mirror_sync.stores.s3.refusals import NotS3, refused_each, status_of, store_errors
+from mirror_sync.stores.s3.server_proof import Absent, ServerProof, absent, expect_listing, expect_page
+from mirror_sync.stores.s3.single_put import MOST, SinglePut, expect_one_put
+from mirror_sync.stores.s3.small_objects import ShortWay, Stated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
+
+__all__ = ["S3Options", "S3Store"]
+
+_DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+_RANGE_BEYOND_END = (400, 416)  # nanio answers with the first
+_NO_BATCHES = (405, 501)
+_DELETES_AT_ONCE = 8  # where a server takes them one by one
+_PAGE = "text/html"
+
+
+class _Range(TypedDict, total=False):
+    Range: str
+
+
+class _Typed(TypedDict, total=False):
+    ContentType: str
+
+
+class S3Store:
+    """Implements `ports.Store` on a bucket, below an optional prefix. Connects at the first call.
+
+    Nothing is missing before an S3 server has said so: see `s3_missing`.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
+        self._options = options or S3Options()
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
+        self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
+        self._proof = ServerProof(bucket, self._prefix, self._where)
+        self._lock = threading.Lock()
+        self._made: tuple[Access, ShortWay] | None = None
+        self._deletes_batches = True
+        self.part_size = self._options.part_size
+        self.confirm = self._options.confirm
+        self._copies = TransferConfig(multipart_threshold=8 * MIB if self._options.multipart else MOST + 1)
+
+    def stat(self, key: str) -> Stat | None:
+        name = self._name(key)
+        with store_errors(self._where, key, "HeadObject"):
+            access, short_way = self._opened
+            stated = short_way.stat(name, lambda: _stated(access.client, self._bucket, name))
+        if isinstance(stated, Absent):
+            self._proof.expect(access.client, key, stated)
+            return None
+        return Stat(key, *stated)
+
+    @contextmanager
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[Incoming]:
+        """A server that ignores ranges is understood: what comes before `start` is read and dropped."""
+        name = self._name(key)
+        part = _range(start, stop)
+        with store_errors(self._where, key, "GetObject"):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=name, **part)
+            except ClientError as error:
+                if not part or status_of(error) not in _RANGE_BEYOND_END:
+                    raise
+                answer = self._client.get_object(Bucket=self._bucket, Key=name)
+            _expect_object(key, answer)
+        with closing(answer["Body"]):
+            yield Incoming(answer, start, stop, (self._where, key))
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
+        """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
+        name, media_type = self._name(key), site_type(key) or ""
+        typed: _Typed = {"ContentType": media_type} if media_type else {}
+        with store_errors(self._where, key, "PutObject"):
+            access, short_way = self._opened
+
+            def send() -> object:
+                return access.client.put_object(
+                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest), **typed
+                )
+
+            short_way.put(name, body, digest, send, media_type)
+
+    def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
+        """Kept parts are proved by the server's own list of them: nothing is read back."""
+        name, parts = self._name(key), Parts.of(size, self.part_size)
+        if not self._options.multipart:
+            return self._begin_single(key, parts)
+        begun = OpenUpload(self._client, self._bucket, name, "", (self._where, key))
+        signs = self._options.sign_parts
+        with store_errors(self._where, key, "CreateMultipartUpload"):
+            kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
+            if kept is not None:
+                return kept
+            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)["UploadId"]
+        return S3Upload(replace(begun, id=upload), parts, signs=signs)
+
+    def _begin_single(self, key: str, parts: Parts) -> SinglePut:
+        """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
+        place, digest = (self._where, key), blob_of(key)
+        expect_one_put(parts.size, place)
+        client, signed = self._client, checked(digest) if digest else Checked()
+
+        def send(body: RawIOBase) -> object:
+            return client.put_object(
+                Bucket=self._bucket,
+                Key=self._name(key),
+                Body=cast("IO[bytes]", body),
+                ContentLength=parts.size,
+                **signed,
+            )
+
+        return SinglePut(send, parts, place)
+
+    def touch(self, key: str) -> None:
+        """Copied onto itself, by the server; in parts where it is too large for one copy."""
+        name = self._name(key)
+        source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
+        said = None
+        with store_errors(self._where, key, "CopyObject"):
+            try:
+                # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
+                self._client.copy(source, self._bucket, name, {"MetadataDirective": "REPLACE"}, Config=self._copies)
+            except ClientError as error:
+                if error.operation_name != "HeadObject":
+                    raise
+                said = absent(error)
+        if said is not None:
+            self._proof.expect(self._client, key, said)
+            raise KeyMissing(key)
+
+    def sweep(self, older_than: float) -> int:
+        """The age of an upload is that of its newest part, by the server's clock."""
+        if not self._options.multipart:
+            return 0
+        every = OpenUpload(self._client, self._bucket, "", "", (self._where, ""))
+        return resume_upload.sweep(every, self._prefix, older_than)
+
+    def free(self) -> None:
+        """No server says."""
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        """A thousand keys a call."""
+        return self._listed(self._prefix + check_prefix(prefix))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """By the thousand; one by one on a server that has no such call."""
+        names = (self._name(key) for key in keys)
+        while batch := tuple(islice(names, _DELETED_AT_ONCE)):
+            if not (self._deletes_batches and self._delete_batch(batch)):
+                with ThreadPoolExecutor(_DELETES_AT_ONCE) as pool:
+                    list(pool.map(self._delete_one, batch))
+
+    def __repr__(self) -> str:
+        return f"S3Store({self._where})"
+
+    @property
+    def _client(self) -> S3Client:
+        return self._opened[0].client
+
+    @property
+    def _opened(self) -> tuple[Access, ShortWay]:
+        with self._lock:
+            if self._made is None:
+                with store_errors(self._where):
+                    access = open_access(self._options)
+                    self._made = access, ShortWay(access, self._options)
+            return self._made
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _listed(self, prefix: str) -> Iterator[Stat]:
+        with store_errors(self._where, operation="ListObjectsV2"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                expect_listing(page, prefix)
+                expect_page(page)
+                for found in page.get("Contents", []):
+                    key = found["Key"].removeprefix(self._prefix)
+                    tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted
+                    yield Stat(key, found["Size"], found["LastModified"].timestamp(), tag)
+
+    def _delete_batch(self, names: Sequence[str]) -> bool:
+        """False where the server has no such call."""
+        with store_errors(self._where, operation="DeleteObjects"):
+            try:
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in names], "Quiet": True}
+                )
+            except ClientError as error:
+                self._deletes_batches = status_of(error) not in _NO_BATCHES
+                if self._deletes_batches:
+                    raise
+                return False
+        self._check_deleted(answer)
+        return True
+
+    def _delete_one(self, name: str) -> None:
+        with suppress(KeyMissing), store_errors(self._where, name.removeprefix(self._prefix), "DeleteObject"):
+            self._client.delete_object(Bucket=self._bucket, Key=name)
+
+    def _check_deleted(self, answer: DeleteObjectsOutputTypeDef) -> None:
+        """One error for the first key that was not removed; a key that was not there is none."""
+        faults = [fault for fault in answer.get("Errors", []) if fault.get("Code") != "NoSuchKey"]
+        if faults:
+            raise refused_each(self._where, faults)
+
+
+def _stated(client: S3Client, bucket: str, name: str) -> Stated | Absent:
+    try:
+        found = client.head_object(Bucket=bucket, Key=name)
+    except ClientError as error:
+        return absent(error)
+    if "LastModified" not in found or "ContentLength" not in found:
+        raise NotS3("HeadObject: HTTP 200 without the size and date of an object")
+    return found["ContentLength"], found["LastModified"].timestamp()
+
+
+def _expect_object(key: str, answer: GetObjectOutputTypeDef) -> None:
+    """NotS3 for a web page in place of bytes: none of ours is one but the catalogue's."""
+    if site_type(key) is None and answer.get("ContentType", "").startswith(_PAGE):
+        answer["Body"].close()
+        raise NotS3("GetObject: HTTP 200 with a web page")
+
+
+def _range(start: int, stop: int | None) -> _Range:
+    """The arguments that ask for [start, stop); one byte where that is empty, so that a missing key is still told."""
+    if stop is None:
+        return {"Range": f"bytes={start}-"} if start else {}
+    return {"Range": f"bytes={start}-{max(stop, start + 1) - 1}"}

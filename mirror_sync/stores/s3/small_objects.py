@@ -1,0 +1,179 @@
+"""Objects that are put whole, on a short way into a bucket: one signature and one request on an open connection.
+
+botocore takes over a millisecond of CPU for a call, more than a small object costs on all the rest of its way. So boto3
+makes the first call, and shows by what it sends where objects are and how requests are signed; the next ones follow it.
+Whatever does not end in a plain answer is given to boto3, which has the retries, the redirects and the errors.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies, percent_encode
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.url import Url
+from mirror_sync.stores.s3.client import Access, S3Options
+from mirror_sync.stores.s3.s3_connections import PIECE, ConnectionPool, Server
+from mirror_sync.stores.s3.server_proof import Absent
+from mirror_sync.stores.s3.signing import Signed, signed_headers
+from mirror_sync.wire import Head
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+_MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
+_SHY = 60.0  # seconds after a failure in which bodies of many pieces are left to boto3, who asks whether they may come
+_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
+_OK, _NOT_FOUND = 200, 404
+_MOVED, _FAILED = 300, 500  # from here to there an answer speaks against the way itself
+_DOUBTS = 3  # refusals in a row of what boto3 then sent with success: this way is not for this server
+_EMPTY = Sha256.of(b"")
+
+Stated = tuple[int, float]
+"""Size in bytes, and when it was written, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """`base` is the path before an object's name, with its slash."""
+
+    lines: ConnectionPool
+    host: str
+    base: str
+    region: str
+    agent: str
+
+
+class ShortWay:
+    """Puts objects into one bucket, and asks what is there. Safe for many threads.
+
+    A bucket behind a proxy, and one that is read without credentials, are left to boto3.
+    """
+
+    def __init__(self, access: Access, options: S3Options) -> None:
+        self._access, self._options = access, options
+        self._heard = threading.local()
+        self._lock = threading.Lock()
+        self._way: _Way | None = None
+        self._doubts = 0
+        self._shy_until = 0.0
+        events: Any = access.client.meta.events
+        for operation in ("PutObject", "HeadObject"):
+            events.register(f"before-send.s3.{operation}", self._overhear)
+
+    def put(
+        self,
+        name: str,
+        body: bytes | bytearray | memoryview,
+        digest: Sha256,
+        send: Callable[[], object],
+        media_type: str,
+    ) -> None:
+        """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises."""
+        way = self._way
+        if way is None or not self._takes(len(body)):
+            send()
+            self._learn(name)
+            return
+        answer = self._ask(way, Signed("PUT", way.host, way.base + _quoted(name), digest, media_type), body)
+        if answer is not None and answer.status == _OK:
+            self._doubts = 0
+            return
+        self._shy_until = time.monotonic() + _SHY
+        against = answer is not None and _MOVED <= answer.status < _FAILED
+        if against:
+            self._way = None
+        send()
+        self._doubts += against
+        self._learn(name)
+
+    def stat(self, name: str, send: Callable[[], Stated | Absent]) -> Stated | Absent:
+        """Size and time of an object, or what says that there is none; by `send`, boto3's call for the same, unless the
+        short way knows. What `send` raises.
+        """
+        way = self._way
+        if way is not None:
+            answer = self._ask(way, Signed("HEAD", way.host, way.base + _quoted(name), _EMPTY))
+            if answer is not None and answer.status == _NOT_FOUND:
+                return Absent.of(answer.fields)
+            stated = None if answer is None or answer.status != _OK else _stated(answer)
+            if stated is not None:
+                return stated
+        try:
+            return send()
+        finally:
+            self._learn(name)
+
+    def _takes(self, size: int) -> bool:
+        return size <= PIECE or (size <= _MOST and time.monotonic() >= self._shy_until)
+
+    def _ask(self, way: _Way, asked: Signed, body: bytes | bytearray | memoryview = b"") -> Head | None:
+        keys = self._access.keys()
+        if keys is None:
+            return None
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        headers = {"host": way.host, "user-agent": way.agent, **signed_headers(asked, way.region, keys, now)}
+        try:
+            return way.lines.ask(asked.method, asked.path, headers, body)
+        except (OSError, ValueError):
+            return None
+
+    def _overhear(self, request: AWSPreparedRequest, **_: Any) -> None:
+        self._heard.request = request
+
+    def _learn(self, name: str) -> None:
+        """Follow what boto3 has just sent, from this thread."""
+        request: AWSPreparedRequest | None = self._heard.__dict__.pop("request", None)
+        if self._way is not None or request is None or self._doubts >= _DOUBTS:
+            return
+        try:
+            place = Url.parse(request.url)
+        except ValueError:
+            return  # boto3 reads it in some way of its own
+        signed = _SIGNED.match(_text(request.headers.get("Authorization")))
+        keys = self._access.keys()
+        if keys is None or signed is None or signed[1] != keys.access_key or _is_proxied(place):
+            return
+        if place.query or not place.path.endswith(f"/{_quoted(name)}"):
+            return
+        base = place.path.removesuffix(_quoted(name))
+        with self._lock:
+            if self._way is None:
+                lines = ConnectionPool(self._server(place), self._options.max_connections)
+                self._way = _Way(lines, place.netloc, base, signed[2], _text(request.headers.get("User-Agent")))
+
+    def _server(self, place: Url) -> Server:
+        tls = None
+        if place.scheme == "https":
+            tls = ssl.create_default_context(cafile=self._access.trusted or get_cert_path(verify=True))
+        options = self._options
+        return Server(place.host, place.port, tls, options.connect_timeout, options.read_timeout)
+
+
+def _stated(answer: Head) -> Stated | None:
+    try:
+        modified = parsedate_to_datetime(answer.fields["last-modified"]).timestamp()
+        return int(answer.fields["content-length"]), modified
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _quoted(name: str) -> str:
+    return str(percent_encode(name, safe="/~"))
+
+
+def _is_proxied(place: Url) -> bool:
+    return bool(get_environ_proxies(str(place)).get(place.scheme))
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value or ""
