@@ -14,9 +14,10 @@ def main() -> None:
     """Run the program; ends with SystemExit."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stopped)
-    from mirror_sync.cli import commands, exits  # a good part of a second, in which Ctrl-C is no fault either
+    from mirror_sync.cli import exits  # a good part of a second, in which Ctrl-C is no fault either
+    from mirror_sync.cli.commands import every_command
 
-    exits.main(commands.app)
+    exits.main(every_command.app)
 
 
 def _stopped(_signal: int, _frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ import typer
 from mirror_sync.cli import completion
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.cli.tables import TextLayout
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.outcome.report import RunReport
 
 app = typer.Typer(
@@ -72,7 +72,7 @@ def end(ok: bool) -> None:
 
 def show_run(invocation: Invocation, report: RunReport, *, as_json: bool = False) -> None:
     """Print what a run did, and end with its exit code."""
-    from mirror_sync.cli.reports import sync_text
+    from mirror_sync.cli.output.reports import sync_text
 
     every = invocation.options.verbose
     answer(invocation, report, lambda page: sync_text(report, page, every=every), as_json=as_json)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
-from mirror_sync.cli.tables import TextLayout
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
 from mirror_sync.observe.tally import Tally

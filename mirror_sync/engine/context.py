@@ -18,7 +18,7 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.single_flight import SingleFlight
 from mirror_sync.engine.space import Room, documents_of, not_begun
 from mirror_sync.engine.work import WorkItem

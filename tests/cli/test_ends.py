@@ -34,12 +34,12 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
 @pytest.mark.parametrize(
     ("command", "module"),
     [
-        ("sync", "mirror_sync.cli.commands"),
+        ("sync", "mirror_sync.cli.commands.every_command"),
         ("sync", "mirror_sync.config.load"),
         ("sync", "mirror_sync.bootstrap.mirror"),
         ("serve", "mirror_sync.front.serve.asgi"),
         ("daemon", "mirror_sync.daemon.service"),
-        ("status", "mirror_sync.cli.status"),
+        ("status", "mirror_sync.cli.output.status_text"),
     ],
 )
 def test_ctrl_c_before_anybody_can_stop_in_order_is_said_in_a_line(program: Program, command: str, module: str) -> None:

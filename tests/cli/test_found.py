@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirror_sync.cli.found import PublishedFinder
+from mirror_sync.cli.commands.published_lines import PublishedFinder
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.repo import Kind, RepoPattern

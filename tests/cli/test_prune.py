@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cli.pruning import prune_text
-from mirror_sync.cli.tables import TextLayout
+from mirror_sync.cli.output.prune_text import prune_text
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.domain.repo import Kind
 from tests.cli.program import CONFIG, Program

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mirror_sync.cli.reports import plan_text
-from mirror_sync.cli.tables import TextLayout
+from mirror_sync.cli.output.reports import plan_text
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, TargetPlan
 from mirror_sync.domain.repo import Kind
 

@@ -13,7 +13,7 @@ from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Kind
-from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.run import _for_each
 from mirror_sync.engine.single_flight import SingleFlight, StoredContent
 from mirror_sync.errors import Interrupted, Unreachable

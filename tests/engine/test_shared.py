@@ -14,7 +14,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Event, RepoPlanned
 from mirror_sync.domain.outcome.report import RunReport
-from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.run import sync_jobs
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import LFS, Hub, faults

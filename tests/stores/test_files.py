@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
 from mirror_sync.stores.directory.file_system import store_errors, write_all
 from tests.stores.places import MIB

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.memory import MemoryBudget
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.transfer.file_read import FileRead
 from mirror_sync.engine.transfer.resumable_sha256 import RunningSha256, restore, running_sha256
 from mirror_sync.engine.transfer.resume_note import ResumeNote, resume_note_of

@@ -27,7 +27,7 @@ def daemon(
     Jobs with an interval also run at the start. SIGHUP reads jobs.yaml again, SIGTERM ends cleanly.
     """
     if once:
-        from mirror_sync.cli.operating import sync_scheduled
+        from mirror_sync.cli.commands.operating import sync_scheduled
 
         with invocation.mirror() as mirror:
             report = sync_scheduled(mirror)
@@ -53,7 +53,7 @@ def trigger(
     is started, as for a paused job, it exits with 1.
     Needs the daemon's own user, on its machine.
     """
-    from mirror_sync.cli.operating import trigger_now
+    from mirror_sync.cli.commands.operating import trigger_now
 
     end(trigger_now(invocation, name))
 
@@ -71,7 +71,7 @@ def pause(
 
     A run that goes on is not stopped. mirror-sync sync JOB runs it all the same.
     """
-    from mirror_sync.cli.operating import pause_job
+    from mirror_sync.cli.commands.operating import pause_job
 
     pause_job(invocation, job, length)
 
@@ -80,7 +80,7 @@ def pause(
 @command
 def resume(invocation: Invocation, job: Job) -> None:
     """End the pause of a job: it runs when it is due next."""
-    from mirror_sync.cli.operating import resume_job
+    from mirror_sync.cli.commands.operating import resume_job
 
     resume_job(invocation, job)
 
@@ -120,7 +120,7 @@ def create(
 
     Once for all repos of jobs.yaml; again after new ones were added.
     """
-    from mirror_sync.cli.webhooks_text import create_webhooks
+    from mirror_sync.cli.commands.hub_webhooks import create_webhooks
 
     create_webhooks(invocation, url)
 
@@ -129,7 +129,7 @@ def create(
 @command
 def show(invocation: Invocation) -> None:
     """Show the webhooks of the token's account."""
-    from mirror_sync.cli.webhooks_text import list_webhooks
+    from mirror_sync.cli.commands.hub_webhooks import list_webhooks
 
     list_webhooks(invocation)
 

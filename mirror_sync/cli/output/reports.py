@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from mirror_sync.cli.limits_text import ration_lines
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.limits_text import ration_lines
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.cost import UpstreamCost
 from mirror_sync.domain.outcome.report import (
     WORST_FIRST,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.reports import SHORT, spoken_repo
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.observe.figures import counted, in_bytes

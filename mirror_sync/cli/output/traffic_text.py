@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mirror_sync.cli.reports import SHORT
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.reports import SHORT
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.traffic import COLD, FAR_ABOVE, Oddity, TrafficReport
 from mirror_sync.observe.figures import counted, in_bytes
 

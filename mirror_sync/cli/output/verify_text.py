@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from mirror_sync.cli.differing import repo_of
-from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.diff_text import repo_of
+from mirror_sync.cli.output.reports import SHORT, spoken_repo
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys import quantities, time_values
 from mirror_sync.domain.outcome.report import BlobFault, VerifyReport

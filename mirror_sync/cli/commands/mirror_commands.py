@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from mirror_sync.cli.app import Jobs, Json, Target, answer, app, end, show_run
+from mirror_sync.cli.commands.watching import Watching, repeat, seconds_of
 from mirror_sync.cli.completion import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.cli.watching import Watching, repeat, seconds_of
 from mirror_sync.domain.outcome.repo_line import RepoState
 
 
@@ -32,10 +32,10 @@ def check(
     settings = invocation.settings()
     for warning in settings.warnings:
         invocation.lines.msg(f"warning: {warning}")
-    from mirror_sync.cli.reports import check_text
+    from mirror_sync.cli.output.reports import check_text
 
     invocation.print(check_text(settings))
-    from mirror_sync.cli.operating import paused_now, unwritable
+    from mirror_sync.cli.commands.operating import paused_now, unwritable
 
     if paused := paused_now(settings):
         invocation.print(paused)
@@ -50,7 +50,7 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
     Counts what would be fetched, reused and removed, in files and bytes. Writes nothing to a target.
     """
-    from mirror_sync.cli.reports import plan_text
+    from mirror_sync.cli.output.reports import plan_text
 
     with invocation.mirror(reading=True) as mirror:
         report = mirror.plan(jobs or ())
@@ -105,9 +105,9 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
     AGE is the time since a repo was last known to be as upstream has it. What needs a person stands last, above the
     sum. With a REPO: what became of it, newest first.
     """
-    from mirror_sync.cli.asking import StatusQuestion, pattern_of, shown
-    from mirror_sync.cli.found import PublishedFinder
-    from mirror_sync.cli.status import LineFilter
+    from mirror_sync.cli.commands.published_lines import PublishedFinder
+    from mirror_sync.cli.commands.status_question import StatusQuestion, pattern_of, shown
+    from mirror_sync.cli.output.status_text import LineFilter
 
     wanted = LineFilter(gaps, frozenset(state or ()))
     every, watched = invocation.options.verbose, watch is not None
@@ -134,8 +134,8 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show what changed between two mirrored snapshots of a repo."""
-    from mirror_sync.cli.differing import diff_text, repo_of
-    from mirror_sync.cli.fronts import chosen
+    from mirror_sync.cli.commands.serving import chosen
+    from mirror_sync.cli.output.diff_text import diff_text, repo_of
 
     with invocation.mirror(reading=True) as mirror:
         found = mirror.diff(chosen(mirror.settings, target), repo_of(repo), before, after)
@@ -166,7 +166,7 @@ def verify(  # noqa: PLR0913, PLR0917  the options of a command
 
     The same command goes on where an interrupted one had stopped. Documents are always read, whatever the sample.
     """
-    from mirror_sync.cli.proving import scope_of, verify_text
+    from mirror_sync.cli.output.verify_text import scope_of, verify_text
 
     scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair, repo=repo)
     with invocation.mirror("verifying") as mirror:
@@ -193,7 +193,7 @@ def prune(
     What branches, tags and jobs name always stays. It may run beside syncs, on this machine or another. A target that
     has blobs and no repo loses nothing, since it may not be whole, unless --everything names it.
     """
-    from mirror_sync.cli.pruning import prune_text
+    from mirror_sync.cli.output.prune_text import prune_text
 
     doing = "looking for what nothing refers to" if dry_run else "pruning"
     with invocation.mirror(doing, reading=dry_run) as mirror:
@@ -212,7 +212,7 @@ def site(
 
     Every run publishes what has changed of it; this compares each page with what is there, and puts those that differ.
     """
-    from mirror_sync.cli.fronts import chosen
+    from mirror_sync.cli.commands.serving import chosen
     from mirror_sync.observe.figures import counted
 
     with invocation.mirror("publishing the catalogue") as mirror:
@@ -237,8 +237,8 @@ def traffic(
     Also what is asked for in vain. A download is a file that was read from its first byte on. What is found is
     kept in the state folder, for the chart of the catalogue.
     """
-    from mirror_sync.cli.fronts import chosen
-    from mirror_sync.cli.traffic_text import traffic_text
+    from mirror_sync.cli.commands.serving import chosen
+    from mirror_sync.cli.output.traffic_text import traffic_text
 
     with invocation.mirror() as mirror:
         report = mirror.traffic(chosen(mirror.settings, target), logs)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mirror_sync.cli.reports import SHORT
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.reports import SHORT
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.content.difference import ChangeKind, Difference, FileChange
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.cli.reports import SHORT, spoken_repo
-from mirror_sync.cli.tables import Row, TextLayout
+from mirror_sync.cli.output.reports import SHORT, spoken_repo
+from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
 from mirror_sync.domain.times import iso_utc

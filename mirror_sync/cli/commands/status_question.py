@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mirror_sync.bootstrap import Mirror, places_of
-from mirror_sync.cli.found import PublishedFinder
+from mirror_sync.cli.commands.published_lines import PublishedFinder
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.status import EVERYTHING, LineFilter, history_text, status_document, status_text
+from mirror_sync.cli.output.status_text import EVERYTHING, LineFilter, history_text, status_document, status_text
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import RepoPattern

@@ -31,7 +31,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a target to Hugging Face clients, in this process."""
-    from mirror_sync.cli.fronts import serve_target
+    from mirror_sync.cli.commands.serving import serve_target
 
     serve_target(invocation, target, (host, port), access_log)
 
@@ -56,6 +56,6 @@ def nginx(
     target: Target = None,
 ) -> None:
     """Write nginx.conf and what it needs, for nginx with njs."""
-    from mirror_sync.cli.fronts import write_for_nginx
+    from mirror_sync.cli.commands.serving import write_for_nginx
 
     write_for_nginx(invocation, target, directory)

@@ -1,0 +1,1 @@
+"""What commands answer, as a person reads it: tables, summaries, reports."""

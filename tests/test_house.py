@@ -1,0 +1,59 @@
+"""Laws of the tree itself: one name for one thing, and rooms in which one can stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mirror_sync"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHARED_STEMS = {"__init__"}
+MOST = 16  # modules of one folder
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    found = defaultdict[str, list[str]](list)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
+def test_a_file_has_a_name_of_its_own() -> None:
+    found = defaultdict[str, list[str]](list)
+    for path in MODULES:
+        found[path.stem].append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in found.items() if len(where) > 1 and name not in SHARED_STEMS} == {}
+
+
+def test_no_folder_holds_more_files_than_one_can_overlook() -> None:
+    folders = {path.parent for path in MODULES}
+    counts = {str(one.relative_to(ROOT)): len([*one.glob("*.py")]) - 1 for one in folders}
+    assert {name: count for name, count in counts.items() if count > MOST} == {}
+
+
+def test_every_folder_says_in_a_sentence_what_lives_there() -> None:
+    for folder in {path.parent for path in MODULES}:
+        said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert folder == PACKAGE or said, folder
+
+
+def test_the_glossary_names_classes_and_files_that_are_there() -> None:
+    rows = re.findall(
+        r"^\| (.+?) \| .+ \| (.+?) \|$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) > 20
+    for words, places in rows[2:]:
+        text = ""
+        for place in re.findall(r"`([^`]+)`", places):
+            path = PACKAGE / place
+            assert path.exists(), place
+            text += "".join(
+                one.read_text(encoding="utf-8") for one in ([path] if path.is_file() else path.rglob("*.py"))
+            )
+        for name in re.findall(r"`([A-Z]\w+)`", words):
+            assert re.search(rf"^class {name}\b", text, re.MULTILINE), name
