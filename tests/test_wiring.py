@@ -224,7 +224,7 @@ def test_what_failed_and_fell_out_of_a_selection_is_not_held_against_the_job(hub
     jobs = [{"name": "popular", "select": {"author": "Qwen", "limit": 2}}]
     with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams, jobs=jobs)) as mirror:
 
-        def known() -> dict[str, str]:
+        def known() -> dict[str, str | None]:
             return {status.repo: status.outcome for status in mirror.remembered()[0]}
 
         mirror.sync()

@@ -20,8 +20,8 @@ from mirror_sync.config.settings import CatalogueSettings, HubUpstream, Settings
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.outcome.events import Care
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
-from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
 from mirror_sync.inventory.inventory import Memory, take_inventory
@@ -64,18 +64,18 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
     )
 
 
-def _veiled(lines: Iterable[RepoLine], jobs: Iterable[Job]) -> tuple[RepoLine, ...]:
+def _veiled(lines: Iterable[RepoStatus], jobs: Iterable[Job]) -> tuple[RepoStatus, ...]:
     """What a glob brought, and was never mirrored, may be private while nobody could look at it: told as the glob."""
     by_name = {job.name: job for job in jobs}
     return tuple(dict.fromkeys(_as_glob(line, by_name[line.job]) for line in lines))
 
 
-def _as_glob(line: RepoLine, job: Job) -> RepoLine:
-    pattern = RepoPattern(line.kind, line.repo)
+def _as_glob(line: RepoStatus, job: Job) -> RepoStatus:
+    pattern = line.pattern
     if line.state is not RepoState.FAILED or line.last_success or pattern.is_glob or job.spells_out(pattern.repo):
         return line
-    glob = next(each.glob for each in job.repos if each.matches(pattern.repo))
-    return RepoLine(line.state, line.job, line.kind, glob, ", ".join(job.revisions), code=line.code)
+    glob = next(each for each in job.repos if each.matches(pattern.repo))
+    return RepoStatus(*Subject.of(line.job, glob, *job.revisions).parts, line.state, code=line.code)
 
 
 def machine_word(folder: Path) -> str:

@@ -355,12 +355,11 @@ class Mirror:
         """
         place = place_of(self.settings.targets[target])
         try:
-            rows = {(row.kind, row.repo) for row in self.history.latest() if row.place == place and row.commit}
+            rows = [row.one_repo for row in self.history.latest() if row.place == place and row.commit]
         except OSError as error:
             raise StoreUnavailable(f"what was published in target {target} is not known: {error}") from error
         jobs = [job for job in self.settings.jobs if job.target == target]
-        repos = (Repo(kind, name) for kind, name in rows)
-        return frozenset(repo for repo in repos if any(job.means(repo) for job in jobs))
+        return frozenset(repo for repo in rows if repo is not None and any(job.means(repo) for job in jobs))
 
     def _told(self) -> Observer:
         return News(self.history.latest, tell_all((self._notices(), self.history, *self._observers, self._overheard)))
@@ -388,7 +387,5 @@ def _patience(hooks: Hooks) -> float:
 
 
 def _names(job: Job, status: RepoStatus) -> bool:
-    try:
-        return job.names(Repo(status.kind, status.repo)) and job.follows(status.revision)
-    except ValueError:
-        return False  # a pattern that could not be listed has a row, too
+    repo = status.one_repo  # None: a pattern that could not be listed has a row, too
+    return repo is not None and job.names(repo) and job.follows(status.revision)

@@ -16,8 +16,8 @@ from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.catalogue.rows import Overview, ShownJob
 from mirror_sync.domain.content.selection import LeftOut
-from mirror_sync.domain.outcome.repo_line import RepoLine
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.repo import Kind, RepoPattern
 
 FORMAT = 1
 _NEVER = "0001-01-01 00:00:00 +0000"  # how tunasync writes a time that is none: Go's zero
@@ -44,7 +44,7 @@ Left = Mapping[tuple[Kind, str, str | None], tuple[LeftOut, ...] | None]
 
 
 def status(
-    known: LocalKnowledge, overview: Overview, lines: Iterable[RepoLine], unused: Mapping[str, str], left: Left
+    known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatus], unused: Mapping[str, str], left: Left
 ) -> bytes:
     """status.json: `lines` are free of what is the operator's alone; `unused` assets by the times since when.
 
@@ -71,13 +71,13 @@ def status(
     return status(known, overview, (), unused, left) if lines and len(made) > rows.LARGEST else made
 
 
-def tunasync(known: LocalKnowledge, lines: Iterable[RepoLine]) -> bytes:
+def tunasync(known: LocalKnowledge, lines: Iterable[RepoStatus]) -> bytes:
     """tunasync.json: one entry for each job."""
     sizes = _sizes(lines)
     return _written([_tunasync(job, sizes.get(job.shown.name, 0)) for job in known.jobs])
 
 
-def mirrorz(known: LocalKnowledge, overview: Overview, lines: Iterable[RepoLine]) -> bytes | None:
+def mirrorz(known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatus]) -> bytes | None:
     """mirrorz.json; None unless the operator gave the mirror a name and an address."""
     if not (known.name and known.url):
         return None
@@ -102,20 +102,20 @@ def _job(job: KnownJob) -> dict[str, Any]:
     return {**asdict(job.shown), **rest}
 
 
-def _line(line: RepoLine, left: Left) -> dict[str, Any]:
+def _line(line: RepoStatus, left: Left) -> dict[str, Any]:
     found = left.get((line.kind, line.repo, line.commit))
     left_out = None if found is None else [asdict(one) for one in found]
     return {**{name: getattr(line, name) for name in _JOB_LINE}, "left_out": left_out}
 
 
-def _sizes(lines: Iterable[RepoLine]) -> dict[str, int]:
+def _sizes(lines: Iterable[RepoStatus]) -> dict[str, int]:
     """The bytes that each job has mirrored, each repo counted once."""
-    largest: dict[tuple[str, Kind, str], int] = {}
+    largest: dict[tuple[str, RepoPattern], int] = {}
     for line in lines:
-        key = (line.job, line.kind, line.repo)
+        key = (line.job, line.pattern)
         largest[key] = max(largest.get(key, 0), line.bytes)
     sizes: dict[str, int] = {}
-    for (job, _, _), size in largest.items():
+    for (job, _), size in largest.items():
         sizes[job] = sizes.get(job, 0) + size
     return sizes
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -57,7 +57,7 @@ class LocalKnowledge:
     machine: str
     version: str
     at: datetime
-    lines: tuple[RepoLine, ...]
+    lines: tuple[RepoStatus, ...]
     jobs: tuple[KnownJob, ...]
     name: str = ""
     url: str = ""
@@ -72,7 +72,7 @@ class LocalKnowledge:
     def now(self) -> str:
         return iso_utc(self.at)
 
-    def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[RepoLine]) -> LocalKnowledge:
+    def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[RepoStatus]) -> LocalKnowledge:
         """Also what other machines know, as they published it, and of what we know what is for everybody.
 
         Of a job that several know, that one's word stands that ran it last, with its lines. What we said before of a
@@ -108,7 +108,7 @@ class LocalKnowledge:
         return {job.shown.name: job.upstream for job in self.jobs}
 
 
-def public_line(line: RepoLine) -> RepoLine:
+def public_line(line: RepoStatus) -> RepoStatus:
     """A line without what is the operator's alone: no message of an error, which may name folders, hosts, tokens."""
     state = RepoState.PUBLISHED if line.state.mirrored else line.state
     if state.mirrored:

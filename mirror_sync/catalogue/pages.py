@@ -31,7 +31,7 @@ from mirror_sync.domain.catalogue.rows import (
     page_key,
 )
 from mirror_sync.domain.content.keys import SITE
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home

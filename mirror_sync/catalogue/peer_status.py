@@ -13,7 +13,7 @@ from mirror_sync.catalogue.local_knowledge import KnownJob
 from mirror_sync.domain import bounds
 from mirror_sync.domain.catalogue.rows import REASON, ShownJob
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
 
@@ -27,7 +27,7 @@ class PeerStatus:
     """`assets` no page names any more, each with the time when that was first seen."""
 
     jobs: tuple[KnownJob, ...] = ()
-    lines: tuple[RepoLine, ...] = ()
+    lines: tuple[RepoStatus, ...] = ()
     assets: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,8 +67,8 @@ def _job(said: Mapping[str, Any]) -> KnownJob:
     return KnownJob(shown, _text(said["machine"]), _at(said["at"]), _text(said["upstream"]), _time(said["succeeded"]))
 
 
-def _line(said: Mapping[str, Any]) -> RepoLine:
-    return RepoLine(
+def _line(said: Mapping[str, Any]) -> RepoStatus:
+    return RepoStatus(
         state=RepoState(said["state"]),
         job=_text(said["job"]),
         kind=Kind(said["kind"]),

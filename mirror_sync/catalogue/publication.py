@@ -26,7 +26,7 @@ from mirror_sync.domain.catalogue.rows import REASON, ListPage, RepoPage, RepoRo
 from mirror_sync.domain.content.keys import HUB, repo_of, site_key
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Stat
@@ -59,7 +59,7 @@ class _Entry:
     """
 
     row: RepoRow | None
-    lines: tuple[RepoLine, ...]
+    lines: tuple[RepoStatus, ...]
     put: bool | None
     left: tuple[LeftOut, ...] | None = None
 
@@ -152,7 +152,7 @@ class _Publication:
         shown = replace(page, files=first_files(self._publish_run.store, page.listings))
         return pages.repo_page(shown, url=self._known.url, brand=self._known.name)
 
-    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[RepoLine], unused: Mapping[str, str]) -> None:
+    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus], unused: Mapping[str, str]) -> None:
         """What tells of all repos; the documents come last."""
         overview = self._view.overview(rows, lines)
         known = replace(self._known, jobs=self._view.jobs(lines))
@@ -197,7 +197,7 @@ def _style() -> str:
     return Sha256.of(b"".join(path.read_bytes() for path in files))
 
 
-def _shown(line: RepoLine) -> RepoLine:
+def _shown(line: RepoStatus) -> RepoStatus:
     """A reason has as many words as an upstream likes."""
     return replace(line, reason=short(line.reason, REASON))
 

@@ -19,9 +19,9 @@ from mirror_sync.domain.catalogue.rows import (
     RepoRow,
     ShownSnapshot,
 )
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.policy.gone import PRIVATE
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
 _RECENT = 12  # repos
 _WORST = {state: number for number, state in enumerate(RepoState)}
@@ -34,11 +34,11 @@ class View:
 
     def __init__(self, known: LocalKnowledge) -> None:
         self._known, self._upstreams = known, known.upstreams
-        self._of: defaultdict[Repo, list[RepoLine]] = defaultdict(list)
-        self.patterns: list[RepoLine] = []
+        self._of: defaultdict[Repo, list[RepoStatus]] = defaultdict(list)
+        self.patterns: list[RepoStatus] = []
         """What no run has listed."""
-        for line in sorted(known.lines, key=_place):
-            repo = _repo(line)
+        for line in sorted(known.lines, key=lambda line: line.subject):
+            repo = line.one_repo
             (self.patterns if repo is None else self._of[repo]).append(line)
 
     @property
@@ -46,7 +46,7 @@ class View:
         """The repos that some job asks for."""
         return frozenset(self._of)
 
-    def lines(self, repo: Repo, facts: RepoFacts | None) -> tuple[RepoLine, ...]:
+    def lines(self, repo: Repo, facts: RepoFacts | None) -> tuple[RepoStatus, ...]:
         """What jobs ask of a repo, beside what is published of it; None: that cannot be read.
 
         A private repo's name is a secret, too, unless something of it is published.
@@ -58,7 +58,7 @@ class View:
             return tuple(replace(line, state=RepoState.FAILED, reason=_UNREAD) for line in lines)
         return tuple(_checked(line, facts) for line in lines)
 
-    def page(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoLine]) -> RepoPage:
+    def page(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoPage:
         """A repo's page, its files left out."""
         return RepoPage(
             row=row_of(repo, facts, lines),
@@ -74,18 +74,18 @@ class View:
             patterns=facts.patterns,
         )
 
-    def jobs(self, lines: Sequence[RepoLine]) -> tuple[KnownJob, ...]:
+    def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:
         """Each with how many repos it asks for, and how many of them are there."""
-        repos: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
-        gaps: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
+        repos: defaultdict[str, set[RepoPattern]] = defaultdict(set)
+        gaps: defaultdict[str, set[RepoPattern]] = defaultdict(set)
         for line in lines:
-            repos[line.job].add((line.kind, line.repo))
+            repos[line.job].add(line.pattern)
             if not line.state.mirrored:
-                gaps[line.job].add((line.kind, line.repo))
+                gaps[line.job].add(line.pattern)
         counts = {name: (len(named), len(named - gaps[name])) for name, named in repos.items()}
         return tuple(_counted(job, *counts.get(job.shown.name, (0, 0))) for job in self._known.jobs)
 
-    def overview(self, rows: Sequence[RepoRow], lines: Sequence[RepoLine]) -> Overview:
+    def overview(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus]) -> Overview:
         """`rows` and `lines` are all there are."""
         known, published = self._known, [row for row in rows if row.commit is not None]
         gaps = sum(not line.state.mirrored for line in lines)
@@ -118,7 +118,7 @@ class View:
         return f"{base}/{kind}{repo.id}" if base else ""
 
 
-def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoLine]) -> RepoRow:
+def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoRow:
     """The state that needs a person most stands for all."""
     newest = facts.newest
     return RepoRow(
@@ -137,7 +137,7 @@ def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoLine]) -> RepoRow:
     )
 
 
-def _checked(line: RepoLine, facts: RepoFacts) -> RepoLine:
+def _checked(line: RepoStatus, facts: RepoFacts) -> RepoStatus:
     """What is published is the truth: also where a machine remembers nothing of it, or what is there no more."""
     there = next((one for one in facts.snapshots if not _spellings(line.revision).isdisjoint(_ways_to(one))), None)
     if line.state in (RepoState.NEVER, RepoState.INTERRUPTED) and there is not None:
@@ -162,12 +162,12 @@ def _counted(job: KnownJob, repos: int, mirrored: int) -> KnownJob:
     return replace(job, shown=replace(job.shown, repos=repos, mirrored=mirrored))
 
 
-def _lag(lines: Sequence[RepoLine]) -> Lag | None:
+def _lag(lines: Sequence[RepoStatus]) -> Lag | None:
     seconds = [line.lag_seconds for line in lines if line.lag_seconds is not None]
     return Lag(len(seconds), median(seconds), max(seconds)) if seconds else None
 
 
-def _lacking(lines: Sequence[RepoLine]) -> tuple[Lack, ...]:
+def _lacking(lines: Sequence[RepoStatus]) -> tuple[Lack, ...]:
     """The first gaps, what needs a person first; a private repo's name is nobody's business."""
     gaps = (line for line in lines if not line.state.mirrored and line.code != PRIVATE)
     first = sorted(gaps, key=lambda line: (_WORST[line.state], line.repo, line.kind, line.revision, line.job))
@@ -175,17 +175,5 @@ def _lacking(lines: Sequence[RepoLine]) -> tuple[Lack, ...]:
     return tuple(Lack(one.kind, one.repo, one.revision, one.job, one.state, one.reason) for one in told)
 
 
-def _place(line: RepoLine) -> tuple[str, str, str, str]:
-    return line.job, line.kind.value, line.repo, line.revision
-
-
 def _newest_last(row: RepoRow) -> tuple[str, str]:
     return row.published or "", row.repo
-
-
-def _repo(line: RepoLine) -> Repo | None:
-    """None for a pattern."""
-    try:
-        return Repo(line.kind, line.repo)
-    except ValueError:
-        return None

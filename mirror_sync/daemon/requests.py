@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoStatus
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Repo
 from mirror_sync.state.records import RunRecord
 
 
@@ -92,7 +92,7 @@ def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iter
     """Whether the last whole run of a job with a ranking had a list, and the repo was not in it."""
     if job.ranking is None or not any(run.is_whole(job.name) for run in runs):
         return False
-    known = [RepoPattern(status.kind, status.repo) for status in statuses if status.job == job.name]
+    known = [status.pattern for status in statuses if status.job == job.name]
     return bool(known) and not any(pattern.is_glob or pattern.matches(repo) for pattern in known)
 
 

@@ -175,7 +175,4 @@ def _may_pass(report: RepoReport) -> bool:
 
 def _named(report: RepoReport) -> Repo | None:
     """None for a pattern that could not be listed: nobody knows what it stands for but a run of the whole job."""
-    try:
-        return Repo(report.kind, report.repo)
-    except ValueError:
-        return None
+    return report.one_repo

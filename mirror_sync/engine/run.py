@@ -214,13 +214,13 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, NoChange):
         look = Calls() if isinstance(item, Task) and item.head is not None else look
-        return RepoPlan(*item.named, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
+        return RepoPlan(*item.subject.parts, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if found.root is None:
         calls += publishing(found.files, (file.size for file in fetch))
     size = sum(file.size for file in fetch)
     return RepoPlan(
-        *item.named,
+        *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,
         commit=found.resolved.commit,
         reason=remarks(found.resolved),

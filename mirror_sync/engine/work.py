@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.subject import Subject
 from mirror_sync.engine.decision import NoChange, Seen
 
 DENIED = "denied"  # the code of what the job itself denies
-
-
-class Named(NamedTuple):
-    """What reports call a piece of work."""
-
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +39,8 @@ class Task:
         return self.asked is not None and self.resolved is not None
 
     @property
-    def named(self) -> Named:
-        return Named(self.job.name, self.ordered.kind, self.ordered.id, self.revision)
+    def subject(self) -> Subject:
+        return Subject.of(self.job.name, self.ordered, self.revision)
 
     def under(self, repo: Repo, resolved: Resolved | None = None) -> Task:
         """The same under the id that the repo is published by."""
@@ -67,8 +58,8 @@ class Unlisted:
     found: NoChange
 
     @property
-    def named(self) -> Named:
-        return Named(self.job.name, self.pattern.kind, self.pattern.glob, self.revision)
+    def subject(self) -> Subject:
+        return Subject.of(self.job.name, self.pattern, self.revision)
 
 
 @dataclass(frozen=True, slots=True)

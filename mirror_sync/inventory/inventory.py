@@ -5,7 +5,6 @@ Pure: what the history remembers and what a target publishes are given.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,19 +12,14 @@ from fnmatch import fnmatchcase
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Tended
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoStatus
-from mirror_sync.domain.policy.gone import PRIVATE
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
 from mirror_sync.inventory.ranked import still_meant
 from mirror_sync.state.records import RunRecord, RunState
 from mirror_sync.state.tries import Try
-
-_GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
-_UNEXPANDED = re.compile(r"[*?\[ ]")  # in no name of a branch or tag: git-check-ref-format(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Inventory:
     last verify and prune of each target.
     """
 
-    lines: tuple[RepoLine, ...]
+    lines: tuple[RepoStatus, ...]
     jobs: tuple[JobLine, ...]
     last_run: RunRecord | None
     unnamed: int = 0
@@ -67,40 +61,39 @@ class Memory:
 
 def take_inventory(jobs: Sequence[Job], memory: Memory, now: datetime) -> Inventory:
     """A line for all that is asked for, the worst first."""
-    lines: list[RepoLine] = []
+    lines: list[RepoStatus] = []
     named = 0
     job_lines: list[JobLine] = []
     statuses = still_meant(memory.statuses, jobs, memory.runs)
     for job in jobs:
         mine = [status for status in statuses if status.job == job.name]
         known = [status for status in mine if _asks_for(job, status, mine)]
-        named += sum(map(_is_repo, known))
+        named += sum(not one.pattern.is_glob for one in known)
         last = next((run.of(job.name) for run in memory.runs if job.name in run.jobs), None)
         tries = {one.repo: one for one in memory.tries if one.job == job.name and job.name not in memory.paused}
-        lines += [_tried_again(_line(status, memory.places.get(job.name, "")), tries) for status in known]
+        lines += [_tried_again(_placed(status, memory.places.get(job.name, "")), tries) for status in known]
         job_line = job_line_of(job, last, now)
         if job.name in memory.paused:
             job_line = as_paused(job_line, memory.paused[job.name])
         lines += _never(job, known, _why_never(job, job_line))
         job_lines.append(job_line)
-    unnamed = sum(map(_is_repo, statuses)) - named
+    unnamed = sum(not one.pattern.is_glob for one in statuses) - named
     return Inventory(tuple(_sorted(lines)), tuple(job_lines), next(iter(memory.runs), None), unnamed)
 
 
-def unread(inventory: Inventory) -> list[RepoLine]:
+def unread(inventory: Inventory) -> list[RepoStatus]:
     """What the history does not know: a target may publish it all the same."""
     return [line for line in inventory.lines if line.state is RepoState.NEVER]
 
 
-def with_found(inventory: Inventory, found: Iterable[RepoLine], notes: Sequence[str]) -> Inventory:
+def with_found(inventory: Inventory, found: Iterable[RepoStatus], notes: Sequence[str]) -> Inventory:
     """The lines of what a target was found to publish in place of those that say `never`."""
-    lines = {(line.job, line.kind, line.repo, line.revision): line for line in found}
-    filled = {(job, RepoPattern(kind, repo)) for job, kind, repo, _ in lines}
+    lines = {line.subject: line for line in found}
+    filled = {(subject.job, subject.pattern) for subject in lines}
     kept = [
         line
         for line in inventory.lines
-        if (line.job, line.kind, line.repo, line.revision) not in lines
-        and not (line.state is RepoState.NEVER and _is_filled(line, filled))
+        if line.subject not in lines and not (line.state is RepoState.NEVER and _is_filled(line, filled))
     ]
     return replace(inventory, lines=tuple(_sorted([*kept, *lines.values()])), notes=(*inventory.notes, *notes))
 
@@ -121,87 +114,58 @@ def of_jobs(inventory: Inventory, names: Collection[str]) -> Inventory:
     return replace(inventory, lines=lines, jobs=tuple(job for job in inventory.jobs if job.name in names), unnamed=0)
 
 
-def _is_filled(line: RepoLine, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
+def _is_filled(line: RepoStatus, filled: Iterable[tuple[str, RepoPattern]]) -> bool:
     """A pattern of which repos were found; that there may be more nobody can know without asking upstream."""
-    pattern = RepoPattern(line.kind, line.repo)
-    return pattern.is_glob and any(
-        job == line.job and pattern.matches(Repo(found.kind, found.glob)) for job, found in filled
-    )
+    pattern = line.pattern
+    return pattern.is_glob and any(job == line.job and pattern.matches(found.repo) for job, found in filled)
 
 
-def _sorted(lines: Iterable[RepoLine]) -> list[RepoLine]:
+def _sorted(lines: Iterable[RepoStatus]) -> list[RepoStatus]:
     order = tuple(RepoState)
-    return sorted(lines, key=lambda line: (order.index(line.state), line.job, line.kind, line.repo, line.revision))
-
-
-def _is_repo(status: RepoStatus) -> bool:
-    return not RepoPattern(status.kind, status.repo).is_glob
+    return sorted(lines, key=lambda line: (order.index(line.state), line.subject))
 
 
 def _asks_for(job: Job, status: RepoStatus, mine: Iterable[RepoStatus]) -> bool:
     """What could not be expanded has a row, too, which is no longer true when a later run could."""
-    pattern = RepoPattern(status.kind, status.repo)
+    pattern = status.pattern
     if not (pattern in job.repos if pattern.is_glob else job.names(pattern.repo)):
         return False
-    if _is_expanded(status):
+    if status.is_expanded:
         return job.follows(status.revision)
-    return not any(_shows_expanded(job, other, status) for other in mine if _is_expanded(other))
+    return not any(_shows_expanded(job, other, status) for other in mine if other.is_expanded)
 
 
 def _shows_expanded(job: Job, other: RepoStatus, status: RepoStatus) -> bool:
     """Whether a row can only be there since what `status` could not expand was expanded later."""
-    pattern, repo = RepoPattern(status.kind, status.repo), Repo(other.kind, other.repo)
+    pattern, repo = status.pattern, other.pattern.repo
     if (other.last_attempt or "") <= (status.last_attempt or "") or not pattern.matches(repo):
         return False
     if pattern.is_glob:
         return not job.spells_out(repo)
-    return any(fnmatchcase(other.revision, wanted) for wanted in status.revision.split(", "))
+    return any(fnmatchcase(other.revision, wanted) for wanted in status.revisions)
 
 
-def _is_expanded(status: RepoStatus) -> bool:
-    """A row of a repo and a revision, not of a pattern for either, or of several."""
-    return _is_repo(status) and _UNEXPANDED.search(status.revision) is None
+def _placed(status: RepoStatus, place: str) -> RepoStatus:
+    """What was published into another target than the job's is not here."""
+    if not (status.state.mirrored and status.place and place and status.place != place):
+        return status
+    reason = f"published into {status.place}; the job's target is another one now, where the next run publishes it"
+    return replace(status, state=RepoState.ELSEWHERE, reason=reason)
 
 
-def _line(status: RepoStatus, place: str) -> RepoLine:
-    state, reason = _state(status), status.reason
-    if state.mirrored and status.place and place and status.place != place:
-        state = RepoState.ELSEWHERE
-        reason = f"published into {status.place}; the job's target is another one now, where the next run publishes it"
-    return RepoLine(
-        state, status.job, status.kind, status.repo, status.revision, status.outcome, status.commit, reason,
-        status.code, status.files, status.bytes, status.last_attempt, status.last_success,
-        status.committed, status.published, status.lag_seconds,
-    )  # fmt: skip
-
-
-def _tried_again(line: RepoLine, tries: Mapping[Repo | None, Try]) -> RepoLine:
+def _tried_again(line: RepoStatus, tries: Mapping[Repo | None, Try]) -> RepoStatus:
     """A failed line with the moment of its next try; a try of all of the job is one of each of its lines."""
     if line.state is not RepoState.FAILED or not tries:
         return line
-    glob = RepoPattern(line.kind, line.repo).is_glob
-    found = tries.get(None) or (None if glob else tries.get(Repo(line.kind, line.repo)))
+    found = tries.get(None) or (None if line.one_repo is None else tries.get(line.one_repo))
     return line if found is None else replace(line, next_try=iso_utc(found.at))
 
 
-def _state(status: RepoStatus) -> RepoState:
-    if status.code == Gated.code:
-        return RepoState.GATED
-    if status.outcome is RepoOutcome.HELD and (status.code in _GONE or _turned_private(status)):
-        return RepoState.GONE
-    return RepoState(status.outcome)
-
-
-def _turned_private(status: RepoStatus) -> bool:
-    """What was never mirrored is not gone: policy waits until somebody names it."""
-    return status.code == PRIVATE and status.last_success is not None
-
-
-def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[RepoLine]:
+def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[RepoStatus]:
     """What a job names and nothing is remembered of."""
     seen: dict[RepoPattern, set[str]] = {}
     for status in known:
-        seen.setdefault(RepoPattern(status.kind, status.repo), set()).update(status.revision.split(", "))
+        seen.setdefault(status.pattern, set()).update(status.revisions)
     repos = [pattern.repo for pattern in seen if not pattern.is_glob]
     for pattern in job.repos:
         if not pattern.is_glob and not job.names(pattern.repo):
@@ -211,7 +175,7 @@ def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[RepoLine
             continue
         for wanted in (", ".join(job.revisions),) if pattern.is_glob else job.revisions:
             if not any(fnmatchcase(name, wanted) for name in names):
-                yield RepoLine(RepoState.NEVER, job.name, pattern.kind, pattern.glob, wanted, reason=why)
+                yield RepoStatus(*Subject.of(job.name, pattern, wanted).parts, RepoState.NEVER, reason=why)
 
 
 def _why_never(job: Job, line: JobLine) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoStatus
-from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.state.records import RunRecord
 
 
@@ -23,7 +22,7 @@ def still_meant(
     def is_met(status: RepoStatus) -> bool:
         return (status.last_attempt or "") >= starts.get(status.job, "")
 
-    unlisted = {status.job for status in statuses if RepoPattern(status.kind, status.repo).is_glob and is_met(status)}
+    unlisted = {status.job for status in statuses if status.pattern.is_glob and is_met(status)}
     return tuple(status for status in statuses if status.job in unlisted or is_met(status))
 
 

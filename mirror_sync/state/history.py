@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import structlog
 
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.outcome.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import PRIVATE, database_cause
@@ -68,8 +68,8 @@ DELETE FROM changes WHERE rowid IN (
 """
 
 _LATEST = """
-SELECT job, kind, repo, revision, outcome, commit_id, reason, files, last_attempt, last_success, code,
-    bytes, committed, published, lag_seconds, place
+SELECT job, kind, repo, revision, outcome, commit_id, reason, code, files, bytes, last_attempt, last_success,
+    committed, published, lag_seconds, place
 FROM repos ORDER BY job, kind, repo, revision
 """
 
@@ -132,16 +132,13 @@ class History:
     def latest(self) -> tuple[RepoStatus, ...]:
         """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
         rows = self._read(_LATEST)
-        return tuple(
-            RepoStatus(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
-            for job, kind, repo, revision, outcome, *rest in rows
-        )
+        return tuple(map(_status, rows))
 
     def looked(self, report: RepoReport) -> LastCheck | None:
         """The last look at what a report is about, before it is told; None when it is not known."""
         query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         try:
-            rows = self._read(query, report.job, report.kind, report.repo, report.revision)
+            rows = self._read(query, *report.parts)
         except OSError:  # as with all that is written: a gap, and no end to a run
             return None
         return next((LastCheck(at, commit) for at, commit in rows if at and commit), None)
@@ -252,7 +249,7 @@ class History:
 
     def _is_news(self, report: RepoReport) -> bool:
         query = "SELECT outcome, code FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
-        key = (report.job, report.kind, report.repo, report.revision)
+        key = report.parts
         before = self._connection.execute(query, key).fetchone()
         if before is None or report.outcome is RepoOutcome.PUBLISHED:
             return True
@@ -270,6 +267,13 @@ class History:
             "UPDATE runs SET finished = ?, state = ?, states = ?, times = ? WHERE run = ?",
             (report.finished, ended, json.dumps(states), json.dumps(dict(report.times)), report.run),
         )
+
+
+def _status(row: Sequence[Any]) -> RepoStatus:
+    """Of a row of _LATEST."""
+    job, kind, repo, revision, outcome, _, _, code, _, _, _, success, *_ = row
+    state = RepoState.of(RepoOutcome(outcome), code, was_published=success is not None)
+    return RepoStatus(job, Kind(kind), repo, revision, state, RepoOutcome(outcome), *row[5:])
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mirror_sync.domain.outcome.report import RepoOutcome
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.subject import Subject
 
 
 class RunState(StrEnum):
@@ -49,16 +49,12 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRecord:
+class ChangeRecord(Subject):
     """What one run made of a revision of a repo that was not so before; times are ISO 8601 in UTC.
 
     `run` is the run's id, as in the log. The other fields are those of its `RepoReport`.
     """
 
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
     outcome: RepoOutcome
     at: str
     run: str

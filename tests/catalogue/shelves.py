@@ -18,7 +18,7 @@ from mirror_sync.catalogue.publication import PublishResult, publish
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports.byte_stream import ByteStream
@@ -137,8 +137,8 @@ class Remembering:
         self.kept[name] = version, body
 
 
-def line(repo: str, state: RepoState = RepoState.PUBLISHED, job: str = "all", **more: str) -> RepoLine:
-    return RepoLine(state, job, Kind.MODEL, repo, "main", **more)  # type: ignore[arg-type]  # only words are given
+def line(repo: str, state: RepoState = RepoState.PUBLISHED, job: str = "all", **more: str) -> RepoStatus:
+    return RepoStatus(job, Kind.MODEL, repo, "main", state, **more)  # type: ignore[arg-type]  # only words are given
 
 
 def job(name: str, machine: str = "one", at: str = "2026-11-20T08:00:00Z") -> KnownJob:
@@ -153,7 +153,7 @@ class Machine:
     store: Memory
     name: str = "one"
     jobs: tuple[KnownJob, ...] = ()
-    lines: tuple[RepoLine, ...] = ()
+    lines: tuple[RepoStatus, ...] = ()
     looks: Remembering = field(default_factory=Remembering)
     at: datetime = START
     go_on: Callable[[], None] = lambda: None

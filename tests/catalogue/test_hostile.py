@@ -14,7 +14,7 @@ from mirror_sync.domain.catalogue import rows as values
 from mirror_sync.domain.catalogue.rows import Day, Overview, page_key
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from tests.catalogue.shelves import Machine, Memory, job, line
 from tests.front.bucket import Published, model

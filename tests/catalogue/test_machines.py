@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from mirror_sync.catalogue.local_knowledge import KnownJob
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, job, line, status
 
 

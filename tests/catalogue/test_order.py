@@ -14,7 +14,7 @@ import pytest
 
 from mirror_sync.domain.catalogue.rows import ROWS_PER_PAGE, RepoRow, cut_list
 from mirror_sync.domain.content.keys import refs_key
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports.store import Stat

@@ -11,7 +11,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mirror_sync.cli.commands.published_lines import PublishedFinder
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -21,7 +21,7 @@ def test_a_page_that_is_redrawn_asks_a_target_once_a_minute(tmp_path: Path) -> N
         return DirectoryStore(tmp_path)
 
     job = Job("job", (RepoPattern.parse("acme/a"),), "hub", "disk")
-    inventory = Inventory((RepoLine(RepoState.NEVER, "job", Kind.MODEL, "acme/a", "main"),), (), None)
+    inventory = Inventory((RepoStatus("job", Kind.MODEL, "acme/a", "main", RepoState.NEVER),), (), None)
     published = PublishedFinder([job], store_of, lambda: next(seconds))
     for times in (1, 1, 1, 2, 2):
         assert published.complete(inventory).lines == inventory.lines

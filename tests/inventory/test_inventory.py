@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.outcome.repo_line import RepoState
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoStatus
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.state.records import RunRecord, RunState
@@ -30,8 +29,11 @@ def status(
     code: str = "",
     at: str = EARLIER,
     place: str = "",
+    success: bool = True,
 ) -> RepoStatus:
-    return RepoStatus("job", Kind.MODEL, repo, revision, outcome, None, "", 0, at, at, code, place=place)
+    state, last_success = RepoState.of(outcome, code, was_published=success), at if success else None
+    known = RepoStatus("job", Kind.MODEL, repo, revision, state, outcome, code=code, last_attempt=at, place=place)
+    return replace(known, last_success=last_success)
 
 
 def run(state: RunState, started: str = EARLIER) -> RunRecord:
@@ -175,6 +177,6 @@ def test_a_paused_job_is_not_late_and_says_until_when() -> None:
 
 
 def test_a_private_repo_that_was_never_mirrored_is_held_and_not_gone() -> None:
-    never = replace(status("acme/a", RepoOutcome.HELD, code="private"), last_success=None)
+    never = status("acme/a", RepoOutcome.HELD, code="private", success=False)
     turned = status("acme/b", RepoOutcome.HELD, code="private")
     assert states(inventory(job("acme/*"), never, turned)) == {"acme/a@main": "held", "acme/b@main": "gone"}

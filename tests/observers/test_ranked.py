@@ -7,7 +7,7 @@ from pathlib import Path
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.outcome.events import RunFinished, RunStarted
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoStatus, RunReport
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind, RepoPattern
 from mirror_sync.inventory.ranked import still_meant
 from mirror_sync.state.history import History
@@ -16,7 +16,7 @@ TODAY = "2026-11-20T08:00:00Z"
 
 
 def status(repo: str, at: str) -> RepoStatus:
-    return RepoStatus("top", Kind.MODEL, repo, "main", RepoOutcome.FAILED, None, "", 0, at, None, "")
+    return RepoStatus("top", Kind.MODEL, repo, "main", RepoState.FAILED, RepoOutcome.FAILED, last_attempt=at)
 
 
 def test_a_run_of_a_clock_that_was_years_ahead_takes_no_repo_of_a_ranking_away(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mirror_sync.cli.commands.watching import Watching, repeat, seconds_of
 from mirror_sync.cli.completion import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 
 
 @app.command()

@@ -15,8 +15,9 @@ from functools import partial
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
@@ -33,7 +34,7 @@ class _UnknownLine:
     """One line that nothing is remembered of, and a repo that may be what it stands for."""
 
     job: Job
-    line: RepoLine
+    line: RepoStatus
     repo: Repo
 
 
@@ -45,8 +46,8 @@ class PublishedFinder:
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
         self._store_of, self._clock = store_of, clock
-        self._asked: tuple[list[RepoLine], float] = ([], 0.0)
-        self._found: list[RepoLine] = []
+        self._asked: tuple[list[RepoStatus], float] = ([], 0.0)
+        self._found: list[RepoStatus] = []
         self._notes: list[str] = []
 
     def complete(self, inventory: Inventory) -> Inventory:
@@ -62,8 +63,8 @@ class PublishedFinder:
             self._asked = (lines, now)
         return with_found(inventory, self._found, self._notes)
 
-    def _ask(self, lines: Sequence[RepoLine]) -> None:
-        by_target: dict[str, list[tuple[Job, RepoLine]]] = defaultdict(list)
+    def _ask(self, lines: Sequence[RepoStatus]) -> None:
+        by_target: dict[str, list[tuple[Job, RepoStatus]]] = defaultdict(list)
         for line in lines:
             job = self._jobs[line.job]
             by_target[job.target].append((job, line))
@@ -81,7 +82,7 @@ class PublishedFinder:
                 )
 
 
-def _found(store: Store, lines: Sequence[tuple[Job, RepoLine]]) -> list[RepoLine]:
+def _found(store: Store, lines: Sequence[tuple[Job, RepoStatus]]) -> list[RepoStatus]:
     mirrored = frozenset(mirrored_repos(store))
     wanted = [
         _UnknownLine(job, line, repo) for job, line in lines for repo in _repos(line, mirrored) if job.names(repo)
@@ -93,17 +94,17 @@ def _found(store: Store, lines: Sequence[tuple[Job, RepoLine]]) -> list[RepoLine
         return [line for each in lists for line in each]
 
 
-def _repos(line: RepoLine, mirrored: frozenset[Repo]) -> Iterator[Repo]:
-    pattern = RepoPattern(line.kind, line.repo)
+def _repos(line: RepoStatus, mirrored: frozenset[Repo]) -> Iterator[Repo]:
+    pattern = line.pattern
     if pattern.is_glob:
         yield from sorted(filter(pattern.matches, mirrored))
     elif pattern.repo in mirrored:
         yield pattern.repo
 
 
-def _lines(store: Store, wanted: _UnknownLine, by_repo: Mapping[Repo, Refs]) -> Iterator[RepoLine]:
+def _lines(store: Store, wanted: _UnknownLine, by_repo: Mapping[Repo, Refs]) -> Iterator[RepoStatus]:
     refs, line = by_repo[wanted.repo], wanted.line
-    patterns = wanted.job.revisions if RepoPattern(line.kind, line.repo).is_glob else (line.revision,)
+    patterns = wanted.job.revisions if line.pattern.is_glob else (line.revision,)
     for revision in dict.fromkeys(_revisions(refs, patterns)):
         commit, root = refs.commit_of(revision), refs.root_of(revision)
         if commit is not None and root is not None:
@@ -118,16 +119,13 @@ def _revisions(refs: Refs, patterns: Sequence[str]) -> Iterator[str]:
         yield pattern
 
 
-def _line(store: Store, wanted: _UnknownLine, digest: Sha256) -> RepoLine:
+def _line(store: Store, wanted: _UnknownLine, digest: Sha256) -> RepoStatus:
     root = read_root(store, digest)
     at = published_at(store, digest)
     when = None if at is None else iso_utc(datetime.fromtimestamp(at, UTC))
-    return RepoLine(
-        RepoState.PUBLISHED,
-        wanted.line.job,
-        wanted.repo.kind,
-        wanted.repo.id,
-        wanted.line.revision,
+    return RepoStatus(
+        *Subject.of(wanted.line.job, wanted.repo, wanted.line.revision).parts,
+        state=RepoState.PUBLISHED,
         files=root.files,
         bytes=root.size,
         published=when,

@@ -76,7 +76,7 @@ def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> 
         return f"{pattern} is not mirrored: {denied}"
     if near:
         return f"no run has found {pattern} for a job: {near}"
-    near = did_you_mean(pattern, (RepoPattern(line.kind, line.repo) for line in inventory.lines))
+    near = did_you_mean(pattern, (line.pattern for line in inventory.lines))
     if pattern.is_glob:
         return f"no job of {settings.path.name} names a repo that matches {pattern}{near}"
     return f"no job of {settings.path.name} names {pattern}, and nothing is remembered of it{near}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mirror_sync.cli.output.limits_text import ration_lines
 from mirror_sync.cli.output.tables import Row, TextLayout
@@ -17,12 +18,12 @@ from mirror_sync.domain.outcome.report import (
     RepoOutcome,
     RepoPlan,
     RepoReport,
-    RepoStatus,
     RunReport,
     TargetPlan,
     worst_first,
 )
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.subject import Subject
 from mirror_sync.errors import Unreachable
 from mirror_sync.observe.figures import counted, in_bytes, in_time
 
@@ -33,17 +34,6 @@ SHORT = 8  # digits of a commit id that are enough to tell two apart
 _SCHEME = re.compile(r"\b(https?)://")
 _UNKNOWN = frozenset({RepoOutcome.FAILED, RepoOutcome.INTERRUPTED})  # of a plan: nobody has seen what there is
 _QUIET = (RepoOutcome.UNCHANGED,)
-
-
-class _Named(Protocol):
-    @property
-    def job(self) -> str: ...
-    @property
-    def kind(self) -> Kind: ...
-    @property
-    def repo(self) -> str: ...
-    @property
-    def revision(self) -> str: ...
 
 
 def sync_text(report: RunReport, page: TextLayout, *, every: bool) -> str:
@@ -89,9 +79,9 @@ def plan_text(report: PlanReport, targets: Mapping[str, str], page: TextLayout, 
 
 
 def _once(repos: Iterable[RepoPlan], targets: Mapping[str, str]) -> list[RepoPlan]:
-    plans: dict[tuple[str, ...], RepoPlan] = {}
+    plans: dict[tuple[Subject, RepoOutcome], RepoPlan] = {}
     for repo in repos:
-        plans.setdefault((targets[repo.job], repo.kind, repo.repo, repo.revision, repo.outcome), repo)
+        plans.setdefault((replace(repo.subject, job=targets[repo.job]), repo.outcome), repo)
     return list(plans.values())
 
 
@@ -185,8 +175,8 @@ def spoken_repo(kind: Kind, repo: str) -> str:
     return repo if kind is Kind.MODEL else f"{kind}:{repo}"
 
 
-def _name(of: _Named) -> str:
-    return f"{spoken_repo(of.kind, of.repo)}@{of.revision} ({of.job})"
+def _name(of: Subject) -> str:
+    return f"{of.spoken} ({of.job})"
 
 
 def _left(report: RunReport) -> str:
@@ -197,15 +187,15 @@ def _left(report: RunReport) -> str:
     return f"{' and '.join(left)}; " if left else ""
 
 
-def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan] | Sequence[RepoStatus]) -> str:
+def _counts(repos: Sequence[RepoReport] | Sequence[RepoPlan]) -> str:
     """12 repos: 1 failed, 8 unchanged, 3 published; of a plan: 3 to publish."""
-    every: list[RepoReport | RepoPlan | RepoStatus] = sorted(repos, key=lambda repo: WORST_FIRST.index(repo.outcome))
+    every: list[RepoReport | RepoPlan] = sorted(repos, key=lambda repo: WORST_FIRST.index(repo.outcome))
     counts = Counter(map(_spoken, every))
     listed = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     return f"{counted(len(repos), 'repo')}: {listed}" if listed else "No repos"
 
 
-def _spoken(repo: RepoReport | RepoPlan | RepoStatus) -> str:
+def _spoken(repo: RepoReport | RepoPlan) -> str:
     planned = isinstance(repo, RepoPlan) and repo.outcome is RepoOutcome.PUBLISHED
     return "to publish" if planned else repo.outcome
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mirror_sync.cli.output.reports import SHORT, spoken_repo
+from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.events import Care
-from mirror_sync.domain.outcome.repo_line import RepoLine, RepoState
+from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.inventory.inventory import Inventory
 from mirror_sync.inventory.next_runs import JobLine
@@ -32,7 +33,7 @@ class LineFilter:
     gaps: bool = False
     states: frozenset[RepoState] = frozenset()
 
-    def of(self, inventory: Inventory) -> tuple[RepoLine, ...]:
+    def of(self, inventory: Inventory) -> tuple[RepoStatus, ...]:
         """The worst first."""
         return tuple(
             line
@@ -69,7 +70,7 @@ def status_document(inventory: Inventory, wanted: LineFilter = EVERYTHING) -> di
         "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
         "tended": [asdict(each) for each in inventory.tended],
         "jobs": [_job_document(job) for job in inventory.jobs],
-        "repos": [asdict(line) for line in wanted.of(inventory)],
+        "repos": [line.encode() for line in wanted.of(inventory)],
     }
 
 
@@ -83,7 +84,7 @@ def history_text(changes: Sequence[ChangeRecord], page: TextLayout, *, every: bo
     return f"{table}\nand {left:,} older: -v shows all" if left else table
 
 
-def _cells(line: RepoLine, job: JobLine, now: datetime) -> tuple[str, ...]:
+def _cells(line: RepoStatus, job: JobLine, now: datetime) -> tuple[str, ...]:
     held = line.commit is not None
     return (
         line.state,
@@ -94,7 +95,7 @@ def _cells(line: RepoLine, job: JobLine, now: datetime) -> tuple[str, ...]:
         age(line.last_attempt, now),
         _next(job, now) if line.next_try is None else _next_try(line.next_try, now),
         line.job,
-        f"{spoken_repo(line.kind, line.repo)}@{line.revision}",
+        line.spoken,
     )
 
 
@@ -144,7 +145,7 @@ def _summary(inventory: Inventory, now: datetime) -> str:
     """complete: 1 of 3 repos, 1.2 MB; not: 1 failed, 1 refused. The last run began 3s ago: failed."""
     once = _once(inventory)
     lines = once.values()
-    several = len({(target, kind, repo) for target, kind, repo, _ in once}) < len(once)
+    several = len({(one.job, one.pattern) for one in once}) < len(once)
     mirrored = sum(line.state.mirrored for line in lines)
     size = in_bytes(sum(line.bytes for line in lines if line.state.mirrored))
     missing = Counter(line.state for line in lines if not line.state.mirrored)
@@ -154,12 +155,12 @@ def _summary(inventory: Inventory, now: datetime) -> str:
     return f"complete: {mirrored:,} of {what}, {size}{f'; not: {listed}' if listed else ''}.{last}"
 
 
-def _once(inventory: Inventory) -> dict[tuple[str, str, str, str], RepoLine]:
-    """By target, kind, repo and revision: what several jobs ask for there is one thing, and its worst line counts."""
+def _once(inventory: Inventory) -> dict[Subject, RepoStatus]:
+    """By what is asked for, `job` being the target: several jobs may ask for it there, and its worst line counts."""
     targets = {job.name: job.target for job in inventory.jobs}
-    lines: dict[tuple[str, str, str, str], RepoLine] = {}
+    lines: dict[Subject, RepoStatus] = {}
     for line in inventory.lines:
-        lines.setdefault((targets[line.job], line.kind, line.repo, line.revision), line)
+        lines.setdefault(replace(line.subject, job=targets[line.job]), line)
     return lines
 
 

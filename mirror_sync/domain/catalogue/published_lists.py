@@ -15,7 +15,7 @@ from typing import Any
 from mirror_sync.domain.bounds import text
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow
 from mirror_sync.domain.content.keys import site_key
-from mirror_sync.domain.outcome.repo_line import RepoState
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import DocumentError
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.outcome.traffic import Unusual
-from mirror_sync.domain.repo import Repo
 
 NAMED, LISTED = 10, 100  # repos that the text of a notice names, and that its JSON lists
 _STUCK = (RepoOutcome.FAILED, RepoOutcome.HELD)
@@ -93,7 +92,7 @@ class ToldRepo:
 
     @property
     def name(self) -> str:
-        return f"{Repo(self.report.kind, self.report.repo)}@{self.report.revision}"
+        return self.report.spoken
 
     def encode(self) -> dict[str, Any]:
         return {"before": self.before, **asdict(self.report), "reason": one_line(self.report.reason)}

@@ -8,10 +8,14 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from mirror_sync.domain.outcome.cost import UpstreamCost
+from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.subject import Subject
+from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 
 SECOND_HAND = "second-hand"  # another endpoint than the first said so, while that did not answer
 STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published, or may be
+_GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
 DOUBTFUL = frozenset({SECOND_HAND, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
 
 
@@ -30,7 +34,7 @@ WORST_FIRST = tuple(reversed(RepoOutcome))
 
 
 @dataclass(frozen=True, slots=True)
-class RepoReport:
+class RepoReport(Subject):
     """One revision of one repo in one run. `code` is `reason` in a word: an error's code, `license`, or empty.
 
     `files` and `bytes` count all that the published snapshot holds, `fetched_bytes` what came and is stored, parts of
@@ -39,10 +43,6 @@ class RepoReport:
     `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
     """
 
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
     outcome: RepoOutcome
     commit: str | None = None
     reason: str = ""
@@ -110,16 +110,12 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
-class RepoPlan:
+class RepoPlan(Subject):
     """What a sync would do for one revision of one repo. `outcome` published means: it would be.
 
     What another repo of the plan brings to the same target already counts as reused.
     """
 
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
     outcome: RepoOutcome
     commit: str | None = None
     reason: str = ""
@@ -282,30 +278,63 @@ class PruneReport:
         return {"ok": self.ok, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class RepoStatus:
-    """What is known of one revision of one repo of one job; times are ISO 8601 in UTC, None for never.
+class RepoState(StrEnum):
+    """Of what a job asks for; what needs a person comes first."""
 
-    `committed`, `published` and `lag_seconds` are those of the last publication: see `RepoReport`. `place` is where the
-    commit was published, empty where that is not known.
+    FAILED = "failed"
+    GATED = "gated"  # the upstream wants a token that was granted access
+    GONE = "gone"  # upstream no longer gives it; what was published before stays
+    HELD = "held"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"  # in the midst of its first publication: what came is kept
+    ELSEWHERE = "elsewhere"  # published into what was the job's target before
+    NEVER = "never"  # no run has looked at it
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+
+    @classmethod
+    def of(cls, outcome: RepoOutcome, code: str, *, was_published: bool) -> RepoState:
+        """What an outcome means. What was never mirrored is not gone: policy waits until somebody names it."""
+        if code == Gated.code:
+            return cls.GATED
+        if outcome is RepoOutcome.HELD and (code in _GONE or (code == PRIVATE and was_published)):
+            return cls.GONE
+        return cls(outcome)
+
+    @property
+    def mirrored(self) -> bool:
+        return self in (RepoState.PUBLISHED, RepoState.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class RepoStatus(Subject):
+    """What is known of what a job asks for; times are ISO 8601 in UTC, None for never.
+
+    `outcome` is that of the last run that looked at it, None for none. `committed`, `published` and `lag_seconds` are
+    those of the last publication: see `RepoReport`. `next_try` is when the daemon runs it again before the job's next
+    time. `place` is where the commit was published, empty where that is not known: of this machine alone.
     """
 
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
-    outcome: RepoOutcome
-    commit: str | None
-    reason: str
-    files: int
-    last_attempt: str | None
-    last_success: str | None
+    state: RepoState
+    outcome: RepoOutcome | None = None
+    commit: str | None = None
+    reason: str = ""
     code: str = ""
+    files: int = 0
     bytes: int = 0
+    last_attempt: str | None = None
+    last_success: str | None = None
     committed: str | None = None
     published: str | None = None
     lag_seconds: float | None = None
     place: str = ""
+    next_try: str | None = None
+
+    def encode(self) -> dict[str, Any]:
+        """An entry of `status --json`."""
+        document = asdict(self)
+        del document["place"]
+        return document
 
 
 Told = TypeVar("Told", RepoReport, RepoPlan)

@@ -132,7 +132,7 @@ def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
 def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
     told = f"; {settled.reason}" if settled.reason else ""
     return RepoReport(
-        *item.named,
+        *item.subject.parts,
         outcome=settled.outcome,
         commit=settled.commit,
         reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.asked else settled.reason,

@@ -20,7 +20,6 @@ from mirror_sync.domain.outcome.events import (
     RunStarted,
 )
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
-from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.observe.figures import counted, in_bytes, in_time
 from mirror_sync.observe.log.event_log import EventLog, is_told_already
 
@@ -57,7 +56,7 @@ class TerminalLog:
 
 def _repo(report: RepoReport) -> str:
     """published    acme/one@main  5 files, 6.0 MB in 14s; what was not published says why."""
-    name = f"{report.outcome:<{_STATE}}  {RepoPattern(report.kind, report.repo)}@{report.revision}"
+    name = f"{report.outcome:<{_STATE}}  {report.spoken}"
     if report.outcome is RepoOutcome.PUBLISHED:
         came = in_bytes(report.fetched_bytes)
         return f"{name}  {counted(report.fetched_files, 'file')}, {came} in {in_time(report.seconds)}"

@@ -62,25 +62,25 @@ def _repos(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "repo_last_success_timestamp_seconds",
         "When a repo's revision was last known to be as upstream has it.",
-        ((key, state.success) for key, state in repos),
+        ((key.parts, state.success) for key, state in repos),
         _REPO,
     )
     yield _gauge(
         "repo_last_attempt_timestamp_seconds",
         "When a repo's revision was last tried, whatever came of it.",
-        ((key, state.attempt) for key, state in repos),
+        ((key.parts, state.attempt) for key, state in repos),
         _REPO,
     )
     yield _gauge(
         "repo_outcome",
         "1 for what came of the last attempt at a repo's revision, and the code of why; other outcomes have no series.",
-        (((*key, state.outcome, state.code), 1.0) for key, state in repos),
+        (((*key.parts, state.outcome, state.code), 1.0) for key, state in repos),
         (*_REPO, "outcome", "code"),
     )
     yield _gauge(
         "repo_lag_seconds",
         "How long readers waited for the commit that was published last; no series while nobody can say.",
-        ((key, state.lag) for key, state in repos),
+        ((key.parts, state.lag) for key, state in repos),
         _REPO,
     )
 
@@ -177,7 +177,9 @@ def _schedule(readings: Readings) -> Iterator[GaugeMetricFamily]:
 def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     # two jobs may publish one revision: it is there once
     there = {
-        (readings.jobs[key.job].target, key[1:]): state for key, state in page.repos.items() if key.job in readings.jobs
+        (readings.jobs[key.job].target, key.parts[1:]): state
+        for key, state in page.repos.items()
+        if key.job in readings.jobs
     }
     files, size = Counter[str](), Counter[str]()
     for (target, _), state in there.items():

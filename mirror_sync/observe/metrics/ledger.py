@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 from mirror_sync.domain.outcome.events import (
     Care,
@@ -26,7 +25,7 @@ from mirror_sync.domain.outcome.events import (
     Tended,
 )
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus, RunReport
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.subject import Subject
 from mirror_sync.state.records import RunRecord, RunState
 
 _GOOD = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
@@ -40,13 +39,6 @@ class JobOutcome(StrEnum):
 
 
 _ENDS = (JobOutcome.COMPLETE, JobOutcome.FAILED)  # all its repos were looked at
-
-
-class RepoKey(NamedTuple):
-    job: str
-    kind: Kind
-    repo: str
-    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ class MetricsSnapshot:
     """One moment of the ledger. `config_read`: when jobs.yaml was read without faults last, None for never."""
 
     jobs: Mapping[str, JobFigures] = field(default_factory=dict)
-    repos: Mapping[RepoKey, RepoFigures] = field(default_factory=dict)
+    repos: Mapping[Subject, RepoFigures] = field(default_factory=dict)
     up: Mapping[str, bool] = field(default_factory=dict)
     tended: Mapping[tuple[str, Care], Tended] = field(default_factory=dict)
     config_sound: bool = True
@@ -104,7 +96,7 @@ class Ledger:
         self._now = now
         self._lock = threading.Lock()
         self._jobs: dict[str, JobFigures] = {}
-        self._repos: dict[RepoKey, RepoFigures] = {}
+        self._repos: dict[Subject, RepoFigures] = {}
         self._up: dict[str, bool] = {}
         self._tended: dict[tuple[str, Care], Tended] = {}
         self._runs: dict[str, tuple[str, ...]] = {}
@@ -129,8 +121,8 @@ class Ledger:
         with self._lock:
             fresh = {name for name, state in self._jobs.items() if state.attempt is None}
             for status in statuses:
-                if status.job in fresh:
-                    self._repos[RepoKey(status.job, status.kind, status.repo, status.revision)] = _recalled(status)
+                if status.job in fresh and status.outcome is not None:
+                    self._repos[status.subject] = _recalled(status, status.outcome)
             for run in reversed(tuple(runs)):  # of two that began in one second, too, the newer one is told last
                 for job in fresh.intersection(run.jobs):
                     self._jobs[job] = _after(self._jobs[job], run.of(job))
@@ -164,7 +156,7 @@ class Ledger:
     def _finish_repo(self, report: RepoReport) -> None:
         if report.job not in self._jobs:
             return  # of a run that a reload let finish
-        key = RepoKey(report.job, report.kind, report.repo, report.revision)
+        key = report.subject
         now, before = self._now(), self._repos.get(key)
         if report.outcome in _GOOD:
             # a lag is that of a publication, and stands until the next one
@@ -194,7 +186,7 @@ class Ledger:
 
     def _forget_others(self, job: str, reports: Iterable[RepoReport]) -> None:
         """What a complete run did not meet, the job names no more."""
-        met = {RepoKey(report.job, report.kind, report.repo, report.revision) for report in reports}
+        met = {report.subject for report in reports}
         for key in [key for key in self._repos if key.job == job and key not in met]:
             del self._repos[key]
 
@@ -218,9 +210,9 @@ def _outcome(report: RunReport, job: str, repos: Iterable[RepoReport]) -> JobOut
     return JobOutcome.FAILED if any(repo.failed for repo in repos) else JobOutcome.COMPLETE
 
 
-def _recalled(status: RepoStatus) -> RepoFigures:
+def _recalled(status: RepoStatus, outcome: RepoOutcome) -> RepoFigures:
     return RepoFigures(
-        status.outcome,
+        outcome,
         status.code,
         attempt=seconds_of(status.last_attempt) if status.last_attempt else 0.0,
         success=seconds_of(status.last_success) if status.last_success else None,

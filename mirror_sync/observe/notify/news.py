@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from mirror_sync.domain.outcome.events import Event, Observer, RepoFinished, RunStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
+from mirror_sync.domain.subject import Subject
 
-_Key = tuple[str, str, str, str]
-_Found = tuple[RepoOutcome, str, str]
+_Found = tuple[RepoOutcome | None, str, str]
 
 
 class News:
@@ -22,7 +22,7 @@ class News:
 
     def __init__(self, known: Callable[[], Iterable[RepoStatus]], tell: Observer) -> None:
         self._known, self._tell = known, tell
-        self._found: dict[_Key, _Found] = {}
+        self._found: dict[Subject, _Found] = {}
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -36,22 +36,18 @@ class News:
     def _remember(self, event: RunStarted) -> None:
         """What is not known yet: of jobs that run meanwhile, what is written may be older than what was found."""
         try:
-            before = {_key(status): _found(status) for status in self._known()}
+            before = {status.subject: _found(status) for status in self._known()}
         except OSError:
             return
         with self._lock:
             self._found = before | self._found
 
     def _is_again(self, report: RepoReport) -> bool:
-        key, found = _key(report), _found(report)
+        key, found = report.subject, _found(report)
         with self._lock:
             before = self._found.get(key)
             self._found[key] = found
         return before == found
-
-
-def _key(named: RepoReport | RepoStatus) -> _Key:
-    return named.job, named.kind, named.repo, named.revision
 
 
 def _found(named: RepoReport | RepoStatus) -> _Found:

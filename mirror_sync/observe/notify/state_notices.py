@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from mirror_sync.domain.outcome.events import Event, RepoFinished, RunFinished, RunStarted
 from mirror_sync.domain.outcome.notices import LastState, Notice, StateChange, ToldRepo, turns
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 
 LONGEST = 900.0  # seconds that a finding waits for the end of its run
-_Key = tuple[str, str, str, str]
 _Group = tuple[str, StateChange, str, str]  # run, job and cause
 
 
@@ -31,7 +31,7 @@ class Notices:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._known, self._deliver, self._clock = known, deliver, clock
-        self._states: dict[_Key, LastState] = {}
+        self._states: dict[Subject, LastState] = {}
         self._found: dict[_Group, tuple[float, list[ToldRepo]]] = {}
         self._lock = threading.Lock()
 
@@ -51,13 +51,15 @@ class Notices:
         So may be a job that single repos are asked of: of that, what is not known yet.
         """
         states = {
-            _key(status): LastState(status.outcome, status.code) for status in self._known() if status.job in jobs
+            status.subject: LastState(status.outcome, status.code)
+            for status in self._known()
+            if status.job in jobs and status.outcome is not None
         }
         with self._lock:
             self._states = states | self._states if partial else self._states | states
 
     def _find(self, run: str, report: RepoReport) -> None:
-        key, alone = _key(report), list[Notice]()
+        key, alone = report.subject, list[Notice]()
         with self._lock:
             before = self._states.get(key)
             self._states[key] = LastState(report.outcome, report.code)
@@ -80,7 +82,3 @@ class Notices:
 
 def _now() -> str:
     return iso_utc(datetime.now(UTC))
-
-
-def _key(named: RepoReport | RepoStatus) -> _Key:
-    return named.job, named.kind, named.repo, named.revision
