@@ -12,8 +12,7 @@ from types import FrameType
 
 def main() -> None:
     """Run the program; ends with SystemExit."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _stopped)
+    signal.signal(signal.SIGINT, _stopped)
     from mirror_sync.cli import exits  # a good part of a second, in which Ctrl-C is no fault either
     from mirror_sync.cli.commands import every_command
 
