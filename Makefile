@@ -62,10 +62,10 @@ chaos: $(INSTALLED) system ## Faults, kills and a reader that checks every byte:
 hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [REQUESTS=10000] [SEED=n]
 	$(BIN)/python -m tests.chaos.hostile --requests $(or $(REQUESTS),10000) $(if $(SEED),--seed $(SEED))
 
-s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; writes docs/s3.md
+s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; writes docs/lab/s3.md
 	$(BIN)/python -m tests.s3
 
-clients: $(INSTALLED) system ## Clients far and wide against both fronts over both targets; writes docs/clients.md (needs npm, 3 GB)
+clients: $(INSTALLED) system ## Clients far and wide against both fronts over both targets; writes docs/lab/clients.md (needs npm, 3 GB)
 	$(BIN)/python -m tests.clients.suite
 
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.figures import Verdict
 
-_REASONS = "../docs/performance.md#which-targets-are-missed-and-why"
+_REASONS = "../docs/lab/performance.md#which-targets-are-missed-and-why"
 Row = Mapping[str, str]
 """Cells by column; all rows of a section have the same columns."""
 

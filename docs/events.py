@@ -1,4 +1,4 @@
-"""Writes events.md from the code: `python -m docs.events > docs/events.md`.
+"""Writes events.md from the code: `python -m docs.events > docs/guide/events.md`.
 
 Names, levels and fields are read from the calls that log, and from what the domain's events are logged as. What each
 event means stands here; one without a meaning, or a meaning without an event, stops this.

@@ -43,11 +43,10 @@ install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CH
     CODE_OF_CONDUCT.md SECURITY.md
 install -D -m 644 packaging/copyright "$root/usr/share/doc/mirror-sync/copyright"
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/monitoring" monitoring/*
-install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs" docs/*.md
-install -D -m 644 -t "$root/usr/share/doc/mirror-sync/docs/decisions" docs/decisions/*.md
+find docs -name '*.md' -exec install -D -m 644 {} "$root/usr/share/doc/mirror-sync/{}" ';'
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
-    -e 's|docs/configuration.md|/usr/share/doc/mirror-sync/docs/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
+    -e 's|docs/guide/configuration.md|/usr/share/doc/mirror-sync/docs/guide/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
 install -d "$root/usr/bin"
 ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
 

@@ -53,7 +53,7 @@ def test_contributing_says_where_everything_lives_and_names_nothing_that_is_not_
 def test_every_message_that_troubleshooting_quotes_is_said_by_the_code() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "mirror_sync").rglob("*.py")))
     told = _FOLDED.sub("", source)
-    quoted = _QUOTED.findall((ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"))
+    quoted = _QUOTED.findall((ROOT / "docs/guide/troubleshooting.md").read_text(encoding="utf-8"))
     parts = [part.strip() for message in quoted for part in message.split("...")]
     assert parts
     assert [part for part in parts if part not in told] == []

@@ -44,7 +44,7 @@ def test_every_folder_says_in_a_sentence_what_lives_there() -> None:
 
 def test_the_glossary_names_classes_and_files_that_are_there() -> None:
     rows = re.findall(
-        r"^\| (.+?) \| .+ \| (.+?) \|$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| (.+?) \| .+ \| (.+?) \|$", (ROOT / "docs/design/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert len(rows) > 20
     for words, places in rows[2:]:

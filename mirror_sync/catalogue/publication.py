@@ -1,6 +1,6 @@
 """Publishes the catalogue of one target: puts what has changed, and removes the pages of what is there no more.
 
-What is linked is put before what links to it, and removed after: see docs/decisions/0011-the-catalogue.md.
+What is linked is put before what links to it, and removed after: see docs/design/decisions/0011-the-catalogue.md.
 """
 
 from __future__ import annotations

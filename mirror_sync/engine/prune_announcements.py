@@ -1,6 +1,6 @@
 """The notices of prunes: a sync that sees none, before and after, needs no care at all.
 
-See docs/decisions/0005-prune-beside-sync.md.
+See docs/design/decisions/0005-prune-beside-sync.md.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from tests.servers.nginx import around, nginx
 from tests.servers.ports import free_port
 
 SECRET = "whsec-1234"
-MANUAL = Path(__file__).parents[2] / "docs/operating.md"
+MANUAL = Path(__file__).parents[2] / "docs/guide/operating.md"
 
 
 def payload(repo: str = "acme/one", scope: str = "repo.content", kind: str = "model", **more: Any) -> bytes:

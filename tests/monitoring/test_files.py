@@ -20,7 +20,7 @@ from tests.requirements import need
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "monitoring"
-MANUAL = (TOP / "docs" / "monitoring.md").read_text(encoding="utf-8")
+MANUAL = (TOP / "docs" / "guide" / "monitoring.md").read_text(encoding="utf-8")
 GROUPS = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"]
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 DASHBOARD = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def test_every_rule_is_shown_to_fire_and_to_stay_silent() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_a_rule_asks_for_metrics_that_exist_and_the_manual_says_what_to_do(rule: dict[str, Any]) -> None:
     assert set(_NAME.findall(rule["expr"])) <= NAMES
-    assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{rule['alert'].lower()}"
+    assert rule["annotations"]["runbook"] == f"docs/guide/monitoring.md#{rule['alert'].lower()}"
     assert f"### {rule['alert']}\n" in MANUAL
 
 

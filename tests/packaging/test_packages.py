@@ -117,7 +117,7 @@ def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Pat
         "usr/lib/systemd/system/mirror-sync-worker.service",
         "usr/share/man/man1/mirror-sync-sync.1.gz",
         "usr/share/doc/mirror-sync/copyright",
-        "usr/share/doc/mirror-sync/docs/configuration.md",
+        "usr/share/doc/mirror-sync/docs/guide/configuration.md",
         "usr/share/doc/mirror-sync/monitoring/alerts.yml",
     ):
         assert (tmp_path / name).is_file()

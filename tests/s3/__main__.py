@@ -1,4 +1,4 @@
-"""`make s3`: the contract and the whole round on every server of `tests.s3.servers`; writes docs/s3.md."""
+"""`make s3`: the contract and the whole round on every server of `tests.s3.servers`; writes docs/lab/s3.md."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _CONTRACT = 1800  # seconds for all its laws
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 when all that could be installed was tried, whatever it does."""
-    parser = argparse.ArgumentParser(prog="python -m tests.s3", description="Every S3 server, and docs/s3.md.")
+    parser = argparse.ArgumentParser(prog="python -m tests.s3", description="Every S3 server, and docs/lab/s3.md.")
     parser.add_argument("--only", default="", help="names, with semicolons between; the others keep what the page says")
     parser.add_argument("--together", type=int, default=2, help="so many servers at once")
     options = parser.parse_args(argv)
     names = [name.strip() for name in options.only.split(";") if name.strip()]
     with ThreadPoolExecutor(options.together) as pool:
         rows = list(pool.map(_row, [one for one in CANDIDATES if not names or one.name in names]))
-    write_page(ROOT / "docs" / "s3.md", rows, [one.name for one in CANDIDATES])
+    write_page(ROOT / "docs" / "lab" / "s3.md", rows, [one.name for one in CANDIDATES])
     return 0
 
 

@@ -1,4 +1,4 @@
-"""docs/s3.md, as a run found the servers."""
+"""docs/lab/s3.md, as a run found the servers."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.licences import Outcome, Verdict
 from mirror_sync.errors import DocumentError, UnsafePath
 
-ENTRIES_PER_SHARD = 400  # on average; see docs/decisions/0002-shards.md
+ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
 FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
 FULL_SIBLINGS = 5000  # files; see `siblings`
 FORMAT = 1

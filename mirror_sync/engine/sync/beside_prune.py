@@ -1,6 +1,6 @@
 """Publishes beside prunes: nothing that refs.json will name is removed meanwhile, or it is noticed.
 
-See docs/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings.
+See docs/design/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Removes what nothing refers to: snapshots that retention lets go, then every blob that no snapshot names.
 
-Safe beside syncs and prunes on any machine: see docs/decisions/0005-prune-beside-sync.md.
+Safe beside syncs and prunes on any machine: see docs/design/decisions/0005-prune-beside-sync.md.
 """
 
 from __future__ import annotations

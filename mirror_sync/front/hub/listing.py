@@ -21,7 +21,7 @@ _BEFORE_PATH = rb'^\{"type":"\w+","oid":"\w+",(?:"size":\d+,)?"path":"'
 _NAME = rb'[^"\\/]*(?:\\.[^"\\/]*)*'  # the rest of a JSON string, up to the next slash
 _PATH = re.compile(rb'"path":("[^"\\]*(?:\\.[^"\\]*)*"),')
 _AFTER_NAME = rb'",.*\}'
-PAGE = 1000  # entries, as on the Hub; docs/decisions/0014-pages-of-a-listing.md
+PAGE = 1000  # entries, as on the Hub; docs/design/decisions/0014-pages-of-a-listing.md
 
 _EMPTY = b"[\n\n]\n"
 _PAST_SLASH = "0"  # follows "/" in ASCII: past everything inside a folder

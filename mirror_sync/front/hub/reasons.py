@@ -1,6 +1,6 @@
 """Why something is not given: more than the bare refusal, where the catalogue knows more, and as a page to a browser.
 
-docs/decisions/0018-refusals-with-reasons.md.
+docs/design/decisions/0018-refusals-with-reasons.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``python -m tests.clients.suite [NAME...]``: runs the clients, all when none is named.
 
-Minutes, and some gigabytes in ``.venvs/`` at the first time. A run of all writes ``docs/clients.md``.
+Minutes, and some gigabytes in ``.venvs/`` at the first time. A run of all writes ``docs/lab/clients.md``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.standin import Hub
 from tests.standin.folders import folder_files
 
 HERE = Path(__file__).parent
-PAGE = ROOT / "docs/clients.md"
+PAGE = ROOT / "docs/lab/clients.md"
 _PATIENCE = 300
 NODE = ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6")
 
@@ -240,7 +240,7 @@ def version(client: Client) -> str:
 
 
 def page(outcomes: Sequence[Outcome]) -> str:
-    """docs/clients.md."""
+    """docs/lab/clients.md."""
     lines = [
         "# Clients that were run",
         "",
