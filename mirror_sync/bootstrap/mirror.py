@@ -280,8 +280,8 @@ class Mirror:
         """
         jobs = {job.name: job for job in self.settings.jobs}
         runs = self.history.runs(RUNS_KEPT)
-        did_you_mean = still_meant(self.status(), self.settings.jobs, runs)
-        return tuple(status for status in did_you_mean if _names(jobs[status.job], status)), runs
+        meant = still_meant(self.status(), self.settings.jobs, runs)
+        return tuple(status for status in meant if _names(jobs[status.job], status)), runs
 
     def tended(self) -> tuple[Tended, ...]:
         """The last verify and prune of each target of jobs.yaml. OSError without a history."""

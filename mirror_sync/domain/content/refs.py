@@ -68,7 +68,7 @@ class Ref:
 
 
 def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
-    """What a name may stand for, the best first: a full name, a branch, a tag; docs/design/decisions/0015-names-of-refs.md."""
+    """What a name may stand for, the best first: a full name, a branch, a tag; see decision 0015."""
     asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
     found = [ref for ref in refs if asked in (ref.ref, ref.shortest)]
     return sorted(found, key=lambda ref: (ref.ref != asked, _GROUPS.index(ref.group)))
