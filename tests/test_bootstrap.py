@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mirror_sync.bootstrap import Mirror, connections_of
-from mirror_sync.bootstrap import mirror as verbs
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.keys import blob_key
@@ -21,6 +19,9 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
 from mirror_sync.state.history import History
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.wiring import program as verbs
+from mirror_sync.wiring.adapters import connections_of
+from mirror_sync.wiring.program import Mirror
 
 CONFIG = """\
 version: 1

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from mirror_sync.bootstrap import Mirror
-from mirror_sync.bootstrap.knowledge import known_of
+from mirror_sync.app.this_machine import known_of
 from mirror_sync.config.load import load
 from mirror_sync.domain.catalogue.rows import Day
 from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished, Event, RunFinished
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.state.history import History
+from mirror_sync.wiring.program import Mirror
 from tests.servers.bucket import S3Server
 from tests.standin import Hub, faults
 from tests.stores.scripted import Answer, Asked, scripted

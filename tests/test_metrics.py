@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.domain.outcome.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
@@ -19,6 +18,7 @@ from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Due, Readings
 from mirror_sync.state.history import History
+from mirror_sync.wiring.program import Mirror
 from tests.standin import LFS, Hub, faults
 
 CARD = b"---\nlicense: mit\n---\n"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied
 from mirror_sync.ports.store import read_all
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.wiring.program import Mirror
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub, faults
 from tests.stores.scripted import Answer, scripted

@@ -21,9 +21,9 @@ from mirror_sync.observe.tally import Tally
 from mirror_sync.owners import become_owner
 
 if TYPE_CHECKING:
-    from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import Settings
     from mirror_sync.domain.outcome.events import Observer
+    from mirror_sync.wiring.program import Mirror
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
@@ -80,7 +80,7 @@ class Invocation:
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
         `reading`: for the verbs that change nothing.
         """
-        from mirror_sync.bootstrap import Mirror
+        from mirror_sync.wiring.program import Mirror
 
         self.start_log()
         settings = self.owned(reading=reading)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from mirror_sync.app.triggers import trigger_of
 from mirror_sync.daemon.control import controlled
 from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, make_app
@@ -25,7 +26,6 @@ from mirror_sync.domain.job.job import Every, Schedule
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, Fault, MirrorError
-from mirror_sync.inventory.triggers import trigger_of
 from mirror_sync.observe.figures import counted
 from mirror_sync.observe.metrics.metrics import Metrics
 

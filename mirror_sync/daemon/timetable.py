@@ -12,8 +12,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from mirror_sync.app.triggers import trigger_of
 from mirror_sync.domain.job.job import Every, Schedule
-from mirror_sync.inventory.triggers import trigger_of
 
 AT_ONCE = 4  # jobs that run side by side; the others wait for their turn
 _SPREAD = 2.0  # seconds between the first runs of two jobs

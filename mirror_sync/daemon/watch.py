@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from mirror_sync.app.triggers import due_after
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
@@ -21,7 +22,6 @@ from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
-from mirror_sync.inventory.triggers import due_after
 from mirror_sync.observe.metrics.ledger import JobFigures
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, Readings

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-import mirror_sync.bootstrap
+import mirror_sync.wiring.program
 from mirror_sync.cli import main
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.outcome.events import Observer, RunStarted, tell_all
@@ -58,5 +58,5 @@ class SlowMirror:
 
 
 if __name__ == "__main__":
-    mirror_sync.bootstrap.Mirror = SlowMirror  # type: ignore[assignment, misc]
+    mirror_sync.wiring.program.Mirror = SlowMirror  # type: ignore[assignment, misc]
     main()

@@ -36,7 +36,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
     [
         ("sync", "mirror_sync.cli.commands.every_command"),
         ("sync", "mirror_sync.config.load"),
-        ("sync", "mirror_sync.bootstrap.mirror"),
+        ("sync", "mirror_sync.wiring.program"),
         ("serve", "mirror_sync.front.serve.asgi"),
         ("daemon", "mirror_sync.daemon.service"),
         ("status", "mirror_sync.cli.output.status_text"),

@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirror_sync.bootstrap import Mirror
-from mirror_sync.bootstrap.assembly import Assembly
 from mirror_sync.config.load import load
 from mirror_sync.domain.outcome.events import Event
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.engine.run import sync_jobs
+from mirror_sync.wiring.assembly import Assembly
+from mirror_sync.wiring.program import Mirror
 from tests.servers.child import Child, child
 from tests.servers.ports import LOOPBACK, answers, free_port
 

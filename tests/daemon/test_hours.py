@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.bootstrap import Mirror
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.requests import RequestState
 from mirror_sync.daemon.runs import Runs
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
+from mirror_sync.wiring.program import Mirror
 from tests.daemon.living import PATIENCE, Manager, living, write_jobs
 from tests.daemon.test_control import states
 from tests.daemon.test_retries import until

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mirror_sync.bootstrap.assembly import Assembly
-from mirror_sync.bootstrap.mirror import Mirror
+from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.notify import Notifier
@@ -25,11 +24,12 @@ from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import MAY_PASS, MirrorError, StoreUnavailable
-from mirror_sync.inventory.inventory import Memory, take_inventory
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.tries import read_tries
+from mirror_sync.wiring.assembly import Assembly
+from mirror_sync.wiring.program import Mirror
 from tests.daemon.living import PATIENCE, write_jobs
 from tests.standin import Hub, faults
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.inventory.inventory import Memory, take_inventory
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from mirror_sync.app.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, take_inventory
 from mirror_sync.state.records import RunRecord, RunState
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

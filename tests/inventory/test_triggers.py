@@ -7,10 +7,10 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from apscheduler.triggers.base import BaseTrigger
 
+from mirror_sync.app.triggers import due_after, trigger_of
 from mirror_sync.domain.job.bandwidth import Window
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every
-from mirror_sync.inventory.triggers import due_after, trigger_of
 
 # a Thursday
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mirror_sync.app.ranked import still_meant
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.outcome.events import RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind, RepoPattern
-from mirror_sync.inventory.ranked import still_meant
 from mirror_sync.state.history import History
 
 TODAY = "2026-11-20T08:00:00Z"

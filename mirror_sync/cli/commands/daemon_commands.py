@@ -98,8 +98,8 @@ def worker(
     Works for a daemon or a sync at the Dask scheduler that jobs.yaml names under engine, with the secrets of this
     machine. SIGTERM ends it cleanly: another worker goes on with what it had begun.
     """
-    from mirror_sync.bootstrap import Mirror
     from mirror_sync.observe.log.event_log import EventLog
+    from mirror_sync.wiring.program import Mirror
 
     invocation.start_log()
     learn = invocation.redaction.rotate
@@ -135,12 +135,12 @@ def show(invocation: Invocation) -> None:
 
 
 def _run_by_schedule(invocation: Invocation) -> None:
-    from mirror_sync.bootstrap import Mirror
     from mirror_sync.daemon.service import run_daemon
     from mirror_sync.observe.log.event_log import EventLog
     from mirror_sync.observe.metrics.metrics import Metrics
     from mirror_sync.observe.progress.plain_progress import PlainProgress
     from mirror_sync.observe.tally import Tally
+    from mirror_sync.wiring.program import Mirror
 
     invocation.start_log()
     tally, log = Tally(), EventLog()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def create_webhooks(invocation: Invocation, url: str) -> None:
     """For all repos of all jobs; what is watched already is left as it is. UsageError without a secret or a token."""
-    from mirror_sync.bootstrap.adapters import open_webhooks
+    from mirror_sync.wiring.adapters import open_webhooks
 
     settings = invocation.settings()
     secret = settings.http.webhook_secret if settings.http else None
@@ -42,7 +42,7 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
 
 def list_webhooks(invocation: Invocation) -> None:
     """UsageError without a token."""
-    from mirror_sync.bootstrap.adapters import open_webhooks
+    from mirror_sync.wiring.adapters import open_webhooks
 
     for upstream in _hubs(invocation.settings()):
         found = open_webhooks(upstream).list()

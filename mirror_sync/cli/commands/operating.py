@@ -16,8 +16,8 @@ from mirror_sync.owners import hindrance
 from mirror_sync.state.pauses import Pauses, pause_lines
 
 if TYPE_CHECKING:
-    from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import Settings
+    from mirror_sync.wiring.program import Mirror
 
 
 def sync_scheduled(mirror: Mirror) -> RunReport:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 
+from mirror_sync.app.inventory import Inventory, unread, with_found
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
@@ -21,7 +22,6 @@ from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.inventory.inventory import Inventory, unread, with_found
 from mirror_sync.observe.figures import counted
 from mirror_sync.ports.store import Store
 

@@ -21,13 +21,13 @@ def serve_target(
 
     `at` is the host and port, each None for what jobs.yaml says.
     """
-    from mirror_sync.bootstrap import Mirror
     from mirror_sync.config.settings import DirectoryTarget
     from mirror_sync.domain.content.keys import HUB
     from mirror_sync.front.hub.access_log import LogFile, Logged
     from mirror_sync.front.hub.cors import Cors
     from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
     from mirror_sync.front.serve.uvicorn_server import serve
+    from mirror_sync.wiring.program import Mirror
 
     invocation.start_log()
     settings = invocation.settings()

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mirror_sync.bootstrap import Mirror, places_of
+from mirror_sync.app.fingerprints import places_of
+from mirror_sync.app.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
 from mirror_sync.cli.commands.published_lines import PublishedFinder
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.output.status_text import EVERYTHING, LineFilter, history_text, status_document, status_text
@@ -16,10 +17,10 @@ from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
-from mirror_sync.inventory.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
 from mirror_sync.state.history import RUNS_KEPT
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.tries import read_tries
+from mirror_sync.wiring.program import Mirror
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings

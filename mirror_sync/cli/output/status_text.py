@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from mirror_sync.app.inventory import Inventory
+from mirror_sync.app.next_runs import JobLine
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.inventory.inventory import Inventory
-from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.observe.figures import age, counted, in_bytes, in_time
 from mirror_sync.state.records import ChangeRecord, RunRecord, RunState
 

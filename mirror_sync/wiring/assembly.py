@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mirror_sync.bootstrap.adapters import connections_of, open_source, open_store
-from mirror_sync.bootstrap.fingerprints import fingerprints_of
+from mirror_sync.app.fingerprints import fingerprints_of
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.settings import Target as TargetSettings
@@ -35,6 +34,7 @@ from mirror_sync.state.content_index import SqliteIndex
 from mirror_sync.state.locks import acquired, locks_of
 from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.wiring.adapters import connections_of, open_source, open_store
 
 
 class Assembly:

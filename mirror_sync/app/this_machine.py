@@ -13,7 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from mirror_sync.bootstrap.fingerprints import places_of
+from mirror_sync.app.fingerprints import places_of
+from mirror_sync.app.inventory import Memory, take_inventory
+from mirror_sync.app.next_runs import JobLine
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import CatalogueSettings, HubUpstream, Settings
@@ -24,8 +26,6 @@ from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
-from mirror_sync.inventory.inventory import Memory, take_inventory
-from mirror_sync.inventory.next_runs import JobLine
 from mirror_sync.owners import PRIVATE, write_anew
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses

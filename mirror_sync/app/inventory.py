@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from mirror_sync.app.next_runs import JobLine, as_paused, job_line_of
+from mirror_sync.app.ranked import still_meant
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Tended
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.inventory.next_runs import JobLine, as_paused, job_line_of
-from mirror_sync.inventory.ranked import still_meant
 from mirror_sync.state.records import RunRecord, RunState
 from mirror_sync.state.tries import Try
 

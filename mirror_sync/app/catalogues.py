@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from mirror_sync.bootstrap.knowledge import known_of
+from mirror_sync.app.this_machine import known_of
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
 from mirror_sync.config.checks.target_identity import place_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from mirror_sync.app.triggers import due_after
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.job import Every, Job
-from mirror_sync.inventory.triggers import due_after
 from mirror_sync.observe.figures import in_time
 from mirror_sync.state.records import RunRecord, RunState
 

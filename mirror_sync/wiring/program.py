@@ -14,10 +14,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from mirror_sync.bootstrap.adapters import open_store
-from mirror_sync.bootstrap.assembly import Assembly
-from mirror_sync.bootstrap.catalogues import Catalogues
-from mirror_sync.bootstrap.fingerprints import fingerprints_of, places_of
+from mirror_sync.app.catalogues import Catalogues
+from mirror_sync.app.fingerprints import fingerprints_of, places_of
+from mirror_sync.app.ranked import still_meant
 from mirror_sync.catalogue.publication import PublishResult
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
@@ -44,7 +43,6 @@ from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.engine.vanished import is_emptied
 from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable, UsageError, Vanished
 from mirror_sync.front.hub.access_log import count_hits, lines_of
-from mirror_sync.inventory.ranked import still_meant
 from mirror_sync.observe.notify.hook_delivery import HookDelivery
 from mirror_sync.observe.notify.news import News
 from mirror_sync.observe.notify.state_notices import Notices
@@ -54,6 +52,8 @@ from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.locks import kept_checkpoint
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import keep_traffic, told_before
+from mirror_sync.wiring.adapters import open_store
+from mirror_sync.wiring.assembly import Assembly
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
