@@ -73,7 +73,7 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
 
     def enter(number: int) -> object:
         together.wait()
-        return mirror.history if number % 2 else mirror._context
+        return mirror.history if number % 2 else mirror._context()
 
     with ThreadPoolExecutor(8) as threads:
         found = {id(thing) for thing in threads.map(enter, range(8))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.requests import RequestState
 from mirror_sync.daemon.runs import Runs
-from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.wiring.program import Mirror
+from tests.daemon.before import Before
 from tests.daemon.living import PATIENCE, Manager, living, write_jobs
 from tests.daemon.test_control import states
 from tests.daemon.test_retries import until
@@ -55,17 +54,8 @@ class Noting(Mirror):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.ends: list[datetime | None] = []
-
-    def sync(
-        self,
-        names: Sequence[str] = (),
-        repos: Collection[Repo] | None = None,
-        until: datetime | None = None,
-        *,
-        anew: bool = False,
-    ) -> RunReport:
-        self.ends.append(until)
-        return super().sync(names, repos, until, anew=anew)
+        self.bring = self.sync
+        self.sync = Before(self.sync, self.ends.append)
 
 
 def runs_of(folder: Path, only: str) -> tuple[Runs, Noting]:
@@ -110,17 +100,7 @@ class Lasting(Noting):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.may_end = threading.Event()
-
-    def sync(
-        self,
-        names: Sequence[str] = (),
-        repos: Collection[Repo] | None = None,
-        until: datetime | None = None,
-        *,
-        anew: bool = False,
-    ) -> RunReport:
-        self.may_end.wait(PATIENCE)
-        return super().sync(names, repos, until, anew=anew)
+        self.sync = Before(self.sync, lambda until: self.may_end.wait(PATIENCE))
 
 
 @pytest.mark.parametrize("order", [False, True], ids=["nobody", "somebody"])
@@ -165,9 +145,9 @@ def test_a_webhook_starts_nothing_outside_of_the_hours(tmp_path: Path) -> None:
 
 def test_a_run_is_stopped_at_its_time_and_what_is_left_is_brought_by_the_next(tmp_path: Path) -> None:
     _, mirror = runs_of(tmp_path, OPEN)
-    report = Mirror.sync(mirror, ["night"], until=datetime.now(UTC))
+    report = mirror.bring(["night"], until=datetime.now(UTC))
     assert (report.interrupted, report.repos, mirror.stop.is_set()) == (True, (), False)
-    assert [repo.outcome for repo in Mirror.sync(mirror, ["night"]).repos] == ["published"]
+    assert [repo.outcome for repo in mirror.bring(["night"]).repos] == ["published"]
     mirror.close()
 
 
@@ -177,7 +157,7 @@ def test_the_end_of_a_run_is_seen_by_who_waits_in_a_source_and_by_nobody_else(tm
     mirror = Noting(load(write_jobs(tmp_path, f"name: night, schedule: {{every: 1h}}, {pause}"), {}))
     last = threading.Timer(30, mirror.stop.set)
     last.start()
-    report = Mirror.sync(mirror, ["night"], until=datetime.now(UTC) + timedelta(seconds=1))
+    report = mirror.bring(["night"], until=datetime.now(UTC) + timedelta(seconds=1))
     last.cancel()
     assert (report.interrupted, report.left, mirror.stop.is_set()) == (True, 1, False)
     mirror.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,6 @@ from mirror_sync.daemon.service import Daemon
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import MAY_PASS, MirrorError, StoreUnavailable
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.ports.source import Source
@@ -30,6 +29,7 @@ from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.tries import read_tries
 from mirror_sync.wiring.assembly import Assembly
 from mirror_sync.wiring.program import Mirror
+from tests.daemon.before import Before
 from tests.daemon.living import PATIENCE, write_jobs
 from tests.standin import Hub, faults
 
@@ -56,8 +56,8 @@ class Short(Assembly):
 
 
 class ShortMirror(Mirror):
-    def _assemble(self) -> RunContext:
-        return Short(self.settings, self.stop, self._learn).context(self._tell(), self.history.looked)
+    def _assembly(self) -> Assembly:
+        return Short(self.settings, self.stop, self._learn)
 
 
 def until(seen: Callable[[], bool]) -> None:
@@ -112,19 +112,12 @@ class Breaking(Mirror):
         super().__init__(settings, (), stop)
         self.errors = [OSError("no folder"), StoreUnavailable("no answer"), RuntimeError("a fault of our own")]
         self.ran = 0
+        self.sync = Before(self.sync, self._fail)
 
-    def sync(
-        self,
-        names: Sequence[str] = (),
-        repos: Collection[Repo] | None = None,
-        until: datetime | None = None,
-        *,
-        anew: bool = False,
-    ) -> RunReport:
+    def _fail(self, _until: datetime | None) -> None:
         self.ran += 1
         if self.errors:
             raise self.errors.pop(0)
-        return super().sync(names, repos, until, anew=anew)
 
 
 def test_a_run_that_ends_without_a_report_is_said_in_a_line_and_run_again_by_the_same_ladder(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""What jobs.yaml names: the jobs, and the targets as a front reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mirror_sync.config.settings import Settings, Target
+from mirror_sync.domain.job.job import Job
+from mirror_sync.errors import UsageError
+from mirror_sync.ports.store import Store
+
+
+class Configured:
+    """`open_store` makes the store of a target, to be read by a front."""
+
+    def __init__(self, settings: Settings, open_store: Callable[[Target], Store]) -> None:
+        self._settings, self._open_store = settings, open_store
+
+    def jobs(self, names: Sequence[str] = ()) -> tuple[Job, ...]:
+        """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none."""
+        known = {job.name: job for job in self._settings.jobs}
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self._settings.path.name} has no job {name!r}; it has: {', '.join(known)}")
+        return tuple(job for job in self._settings.jobs if not names or job.name in names)
+
+    def target(self, name: str) -> Target:
+        """UsageError for a name that is none."""
+        if name not in self._settings.targets:
+            known = ", ".join(self._settings.targets)
+            raise UsageError(f"{self._settings.path.name} has no target {name!r}; it has: {known}")
+        return self._settings.targets[name]
+
+    def store(self, target: str) -> Store:
+        """A target's store, as a front reads it. UsageError for a name that is none."""
+        return self._open_store(self.target(target))

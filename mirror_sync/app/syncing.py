@@ -1,0 +1,63 @@
+"""`sync` and `plan`: what jobs ask for, done, or told what would be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mirror_sync.app.catalogues import Catalogues
+from mirror_sync.app.configured import Configured
+from mirror_sync.domain.outcome.report import PlanReport, RunReport
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.run import plan_jobs, sync_jobs
+from mirror_sync.engine.stopping import Until
+from mirror_sync.errors import Vanished
+
+
+class SyncJobs:
+    """Safe for many threads."""
+
+    def __init__(
+        self, configured: Configured, context: Callable[[], RunContext], catalogues: Callable[[], Catalogues]
+    ) -> None:
+        self._configured, self._context, self._catalogues = configured, context, catalogues
+
+    def __call__(
+        self,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
+        *,
+        anew: bool = False,
+    ) -> RunReport:
+        """Bring the named jobs' repos up to date: all of them, or `repos` alone. What fails is in the report.
+
+        A run that goes on at `until` is stopped as by the program's stop: what was done is kept, and the report says
+        what is left. `anew`: a target that has lost all that was published there was emptied on purpose.
+        """
+        jobs = self._configured.jobs(names)
+        if repos is not None:
+            jobs = tuple(replace(job, only=frozenset(repos)) for job in jobs)
+        context = self._context()
+        if until is not None:
+            context = replace(context, stop=Until(context.stop, until, context.clock))
+        if anew:
+            context = replace(context, remembered=lambda target: frozenset())
+        report = sync_jobs(context, jobs, self._configured.jobs())
+        targets = {job.name: job.target for job in jobs}
+        doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
+        self._catalogues().publish_all({job.target for job in jobs}, doubted)
+        return report
+
+
+class PlanJobs:
+    """Safe for many threads."""
+
+    def __init__(self, configured: Configured, context: Callable[[], RunContext]) -> None:
+        self._configured, self._context = configured, context
+
+    def __call__(self, names: Sequence[str] = ()) -> PlanReport:
+        """What a sync would do; writes nothing to a target."""
+        return plan_jobs(self._context(), self._configured.jobs(names), self._configured.jobs())
