@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from mirror_sync.app.remembered import Remembered
+from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.app.this_machine import known_of
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
@@ -39,7 +39,7 @@ class _Publications:
 class Catalogues:
     """Safe for many threads: a target has one publication at a time, on this machine."""
 
-    def __init__(self, settings: Settings, context: RunContext, history: History, remembered: Remembered) -> None:
+    def __init__(self, settings: Settings, context: RunContext, history: History, remembered: LocalMemory) -> None:
         self._settings, self._context, self._history, self._remembered = settings, context, history, remembered
         self._turns: defaultdict[str, _Publications] = defaultdict(_Publications)
         self._counting = threading.Lock()

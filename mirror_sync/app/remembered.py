@@ -16,7 +16,7 @@ from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.records import RunRecord
 
 
-class Remembered:
+class LocalMemory:
     """All verbs raise OSError when the history can be neither read nor made."""
 
     def __init__(self, settings: Settings, history: Callable[[], History]) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
-from mirror_sync.app.remembered import Remembered
+from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.events import Care, Tended
@@ -30,7 +30,7 @@ _log = structlog.get_logger("mirror_sync.app")
 class VerifyTargets:
     """Safe for many threads."""
 
-    def __init__(self, settings: Settings, context: Callable[[], RunContext], remembered: Remembered) -> None:
+    def __init__(self, settings: Settings, context: Callable[[], RunContext], remembered: LocalMemory) -> None:
         self._settings, self._context, self._remembered = settings, context, remembered
 
     def __call__(self, scope: Scope | None = None) -> VerifyReport:

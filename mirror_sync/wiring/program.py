@@ -16,7 +16,7 @@ from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.fingerprints import fingerprints_of, places_of
 from mirror_sync.app.measuring import MeasureTraffic
-from mirror_sync.app.remembered import Remembered
+from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.app.syncing import PlanJobs, SyncJobs
 from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
 from mirror_sync.catalogue.publication import PublishResult
@@ -87,7 +87,7 @@ class Mirror:
         history = settings.state_dir / "history.db"
         self._history = _Once(lambda: History(history, places=places_of(settings), reading=reading))
         self._context = _Once(self._assemble)
-        remembered = self._remembered = Remembered(settings, self._history)
+        remembered = self._remembered = LocalMemory(settings, self._history)
         self._catalogues = _Once(lambda: Catalogues(settings, self._context(), self.history, remembered))
         unsigned = settings.front.bucket == "public"
         configured = Configured(settings, partial(open_store, unsigned=unsigned, learn=learn))
