@@ -24,7 +24,7 @@ from bench.readers_client import Ask, Outcome, run_load
 from bench.readers_servers import LARGE, SMALL, Content, Running, front, plain_files, plain_proxy, publish, serve
 from bench.setting import Setting, say
 from bench.table import Row, Section
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, S3Bucket
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import s3_store
 
@@ -178,9 +178,9 @@ def run_minute(setting: Setting) -> Section:
     return Section("readers-minute", "A minute of 100 readers", [row], [verdict], notes=outcome.errors[:3])
 
 
-def _bucket(setting: Setting) -> tuple[S3Bucket, Content]:
+def _bucket(setting: Setting) -> tuple[S3Target, Content]:
     gateway = setting.gateway()
-    bucket = S3Bucket(
+    bucket = S3Target(
         gateway.make_bucket(),
         endpoint_url=gateway.endpoint_url,
         region=gateway.region,
@@ -196,7 +196,7 @@ def _bucket(setting: Setting) -> tuple[S3Bucket, Content]:
 
 def _everybody(setting: Setting, running: ExitStack) -> tuple[Content, list[Server]]:
     folder = setting.fresh("readers")
-    directory = DirectoryBucket(folder / "mirror")
+    directory = DirectoryTarget(folder / "mirror")
     bucket, content = _bucket(setting)
     publish(DirectoryStore(directory.root))
     start = running.enter_context

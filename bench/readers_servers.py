@@ -14,7 +14,8 @@ from bench.measure import tree
 from bench.places import BIN
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from mirror_sync.ports.store import Store
 from tests.front.bucket import Published, model
 from tests.servers.child import child
@@ -124,7 +125,7 @@ def plain_files(root: Path, folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def plain_proxy(bucket: S3Bucket, folder: Path) -> Iterator[Running]:
+def plain_proxy(bucket: S3Target, folder: Path) -> Iterator[Running]:
     """Nginx as anybody would set it up before a public bucket; under ``/cached`` it keeps what it has read."""
     server = (bucket.endpoint_url or "").removeprefix("http://")
     frame = _PROXY_FRAME.format(folder=folder, server=server)
@@ -144,7 +145,7 @@ def _plain(folder: Path, frame: str, locations: str) -> Iterator[Running]:
 
 
 @contextmanager
-def front(target: DirectoryBucket | S3Bucket, folder: Path, cache_size: int) -> Iterator[Running]:
+def front(target: Target, folder: Path, cache_size: int) -> Iterator[Running]:
     """Nginx as ``mirror-sync front nginx`` sets it up."""
     port, owner = free_port(), "root" if os.geteuid() == 0 else None
     configuration = write_nginx(folder, NginxOptions(target, port=port, user=owner, cache_size=cache_size))
@@ -153,7 +154,7 @@ def front(target: DirectoryBucket | S3Bucket, folder: Path, cache_size: int) -> 
 
 
 @contextmanager
-def serve(target: DirectoryBucket | S3Bucket, folder: Path) -> Iterator[Running]:
+def serve(target: Target, folder: Path) -> Iterator[Running]:
     """``mirror-sync serve``."""
     folder.mkdir()
     port, jobs = free_port(), folder / "jobs.yaml"
@@ -172,8 +173,8 @@ def serve(target: DirectoryBucket | S3Bucket, folder: Path) -> Iterator[Running]
         yield Running(f"http://{LOOPBACK}:{port}", running.pid)
 
 
-def _target(target: DirectoryBucket | S3Bucket) -> dict[str, str]:
-    if isinstance(target, DirectoryBucket):
+def _target(target: Target) -> dict[str, str]:
+    if isinstance(target, DirectoryTarget):
         return {"url": target.root.as_uri()}
     return {
         "url": f"s3://{target.bucket}",

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.outcome.notices import HookPost, Shape
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.observe.notify.posting import posted
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.hub.webhooks import Webhooks
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
 from tests.servers.counting import Counting, counting
 from tests.sources.reading import TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy
 from tests.sources.shell import quiet
 from tests.standin import Hub
-from tests.stores.places import MIB, read
+from tests.stores.places import MIB, read, target_on
 
 BOTO = "amz-sdk-invocation-id"  # a header that boto3 sends and the short way does not
 
@@ -104,9 +105,9 @@ def test_calls_of_a_bucket_name_each_header_once_botos_and_our_own(
     moto: S3Server, monkeypatch: pytest.MonkeyPatch, behind_proxy: bool
 ) -> None:
     """Behind a proxy all are boto3's."""
-    bucket = moto.make_bucket()
+    bucket = target_on(moto, "some/prefix")
     with counted(moto.endpoint_url, monkeypatch, behind_proxy=behind_proxy) as (counter, url):
-        store = S3Store(bucket, "some/prefix", S3Options(url, "us-east-1", moto.access_key, moto.secret_key))
+        store = S3Store(replace(bucket, endpoint_url=url, region="us-east-1"))
         for number in range(3):  # the first goes boto3's way, the next the short one
             body = f"{number}".encode()
             store.put(f"blobs/{number}", body, Sha256.of(body))

@@ -17,10 +17,11 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied
 from mirror_sync.ports.store import read_all
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from mirror_sync.wiring.program import Mirror
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub, faults
+from tests.stores.places import target_on
 from tests.stores.scripted import Answer, scripted
 
 STRAY = b"nothing refers to this"
@@ -59,8 +60,7 @@ def test_a_front_reads_a_bucket_signed_unless_it_is_public(
     radosgw: S3Server, tmp_path: Path, access: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = radosgw.make_bucket()
-    signed = S3Options(radosgw.endpoint_url, access_key=radosgw.access_key, secret_key=radosgw.secret_key)
-    S3Store(bucket, "", signed).put(KEY, STRAY, Sha256.of(STRAY))
+    S3Store(target_on(radosgw, bucket=bucket)).put(KEY, STRAY, Sha256.of(STRAY))
     everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
     allow = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": everything}
     policy = {"Version": "2012-10-17", "Statement": [allow]}

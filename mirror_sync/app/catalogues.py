@@ -55,7 +55,7 @@ class Catalogues:
 
     def publish(self, target: Target) -> None:
         """Nothing where the catalogue is switched off, or the program stops. Raises nothing."""
-        if self._settings.site is None or self._context.stop.is_set():
+        if not self._settings.site.enabled or self._context.stop.is_set():
             return
         try:
             self._take_turn(target)
@@ -77,7 +77,7 @@ class Catalogues:
 
         UsageError where jobs.yaml switches the catalogue off; MirrorError, OSError.
         """
-        if self._settings.site is None:
+        if not self._settings.site.enabled:
             raise UsageError(f"{self._settings.path.name} switches the catalogue off; remove site: {{enabled: false}}")
         with self._alone(target):
             return self._publish(self._context.targets[target], anew=True)

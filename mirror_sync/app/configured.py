@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mirror_sync.config.settings import Settings, Target
+from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.targets import Target
 from mirror_sync.errors import UsageError
 from mirror_sync.ports.store import Store
 

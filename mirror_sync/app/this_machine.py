@@ -18,9 +18,10 @@ from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.app.next_runs import JobLine
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
-from mirror_sync.config.settings import CatalogueSettings, HubUpstream, Settings
+from mirror_sync.config.settings import Settings
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -43,7 +44,6 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
     runs, now = history.runs(RUNS_KEPT), datetime.now(UTC)
     memory = Memory(history.latest(), runs, places_of(settings), Pauses(settings.state_dir).all())
     inventory = take_inventory(jobs, memory, now)
-    site = settings.site or CatalogueSettings()
     tended = {each.care: each for each in history.tended() if each.target == target}
     verified, pruned = tended.get(Care.VERIFY), tended.get(Care.PRUNE)
     own = Machine(settings, machine_word(settings.state_dir), now)
@@ -53,8 +53,8 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         at=now,
         lines=_veiled(inventory.lines, jobs),
         jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
-        name=site.name,
-        url=site.url,
+        name=settings.site.name or "",
+        url=settings.site.url or settings.front.url or "",
         traffic=_traffic(settings, target),
         verified=verified.at if verified else None,
         faults=verified.faults if verified else 0,

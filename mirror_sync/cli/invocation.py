@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.output.tables import TextLayout
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
 from mirror_sync.observe.tally import Tally
@@ -61,8 +62,6 @@ class Invocation:
 
     def owned(self, *, reading: bool = False) -> Settings:
         """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`."""
-        from mirror_sync.config.settings import DirectoryTarget
-
         settings = self.settings()
         roots = [target.root for target in settings.targets.values() if isinstance(target, DirectoryTarget)]
         become_owner(settings.state_dir, roots, reading=reading)

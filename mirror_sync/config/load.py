@@ -1,4 +1,4 @@
-"""jobs.yaml to settings: read, put variables in, validate, check, resolve. All faults at once, each with its place."""
+"""jobs.yaml to settings: read, put variables in, validate, check. All faults at once, each with its place."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config import resolve
 from mirror_sync.config.checks import credentials, cross_checks, exposure, target_identity
-from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, spoken
+from mirror_sync.config.findings import FilePosition, Finding, Findings, spoken
 from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.endpoints import Surroundings
+from mirror_sync.config.keys.limit_entries import BandwidthEntry
 from mirror_sync.config.keys.model import File
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml import wording
@@ -43,7 +44,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         wrong = {finding.trail for finding in found}
         odd = (doubt for doubt in cross_checks.license_doubts(draft) if doubt.trail not in wrong)
         raise ConfigError(_faults(found, document, secrets), _faults(odd, document, secrets))
-    settings = _settings(file, draft, path.absolute(), tokens.tokens)
+    settings = _settings(file, draft, path.absolute(), Surroundings(base, tokens.tokens, expansion.used))
     doubts = [
         *cross_checks.warnings(file, draft),
         *target_identity.doubts(tree, base),
@@ -52,9 +53,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         *credentials.ways(file, settings),
         *exposure.doubts(document.value, tree, tokens.tokens, path),
     ]
-    warnings = _faults(doubts, document, secrets)
-    upstreams = resolve.veiled(settings.upstreams, expansion.used)
-    return replace(settings, upstreams=upstreams, secrets=secrets, warnings=warnings)
+    return replace(settings, secrets=secrets, warnings=_faults(doubts, document, secrets))
 
 
 def _validate(tree: dict[str, object], found: Findings) -> File | None:
@@ -68,25 +67,22 @@ def _validate(tree: dict[str, object], found: Findings) -> File | None:
     return file
 
 
-def _settings(file: File, draft: cross_checks.Draft, path: Path, tokens: Mapping[Trail, str]) -> Settings:
+def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroundings) -> Settings:
     """The settings of a file without faults, secrets and warnings left to be added."""
-    base = path.parent
-    upstreams = {name: resolve.upstream(name, entry, base, tokens) for name, entry in file.upstreams.items()}
-    policies = {entry.name: resolve.policy(file.licenses, entry.licenses) for entry in file.jobs}
     return Settings(
         path=path,
-        state_dir=base / file.state_dir,
-        upstreams=upstreams,
-        targets={name: resolve.target(name, entry, base) for name, entry in file.targets.items()},
-        front=resolve.front(file.front),
-        hooks=resolve.hooks(file.on),
-        bandwidth=resolve.bandwidth(file.bandwidth),
+        state_dir=around.base / file.state_dir,
+        upstreams={name: entry.upstream(("upstreams", name), around) for name, entry in file.upstreams.items()},
+        targets={name: entry.target(around.base) for name, entry in file.targets.items()},
+        jobs=tuple(job for _, job in draft.numbered()),
+        hooks=file.on.hooks,
+        bandwidth=(file.bandwidth or BandwidthEntry()).bandwidth,
         connections=file.connections,
-        http=resolve.http(file.http),
-        maintenance=resolve.maintenance(file.maintenance),
-        engine=resolve.engine(file.engine),
-        site=resolve.site(file.site, file.front),
-        jobs=tuple(replace(job, policy=policies[job.name]) for _, job in draft.numbered()),
+        front=file.front,
+        http=file.http,
+        engine=file.engine,
+        site=file.site,
+        maintenance=file.maintenance,
     )
 
 

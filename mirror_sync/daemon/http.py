@@ -25,7 +25,7 @@ from mirror_sync.daemon.health import Pulse, Readiness
 from mirror_sync.front.serve.uvicorn_server import serving
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import HttpSettings
+    from mirror_sync.config.keys.address_values import Listen
 
 _OK, _UNAVAILABLE = 200, 503
 
@@ -56,12 +56,12 @@ def make_app(
 
 
 @contextmanager
-def answering(app: Starlette, settings: HttpSettings) -> Iterator[str]:
+def answering(app: Starlette, listen: Listen) -> Iterator[str]:
     """Serve in a thread for as long as the block lasts; gives the URL. OSError, in one line, when it cannot listen."""
-    place = f"{settings.host}:{settings.port}"
+    place = f"{listen.host}:{listen.port}"
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(serving(app, settings.host, settings.port))
+            url = stack.enter_context(serving(app, listen.host, listen.port))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             why = "another program listens there already" if taken else error.strerror or str(error)

@@ -32,7 +32,7 @@ from mirror_sync.observe.metrics.metrics import Metrics
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from mirror_sync.config.settings import HttpSettings, Settings
+    from mirror_sync.config.settings import Settings
 
 _CARES = {care: f"({care})" for care in Care}  # in the timetable; no job can be named so
 GRACE = 8.0  # seconds that running syncs get to end cleanly
@@ -88,11 +88,10 @@ class Daemon:
         settings = self._load()
         self._take(settings)
         self._first = settings
-        if settings.http is not None:
-            app = make_app(
-                self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, self._routes(settings.http)
-            )
-            _log.info("http.listening", url=stack.enter_context(answering(app, settings.http)))
+        if settings.http.listen is not None:
+            routes = self._routes(settings.http.secret)
+            app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, routes)
+            _log.info("http.listening", url=stack.enter_context(answering(app, settings.http.listen)))
         stack.enter_context(controlled(settings.state_dir, self._runs.ask))
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
@@ -102,10 +101,8 @@ class Daemon:
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
 
-    def _routes(self, http: HttpSettings) -> list[BaseRoute]:
-        if http.webhook_secret is None:
-            return []
-        return [webhook_route(http.webhook_secret, self._runs.hint, self._watch.metrics.webhooks)]
+    def _routes(self, secret: str | None) -> list[BaseRoute]:
+        return [] if secret is None else [webhook_route(secret, self._runs.hint, self._watch.metrics.webhooks)]
 
     def reload(self) -> None:
         """Read jobs.yaml again; with faults everything stays as it was."""

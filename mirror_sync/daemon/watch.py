@@ -19,6 +19,7 @@ from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
@@ -31,7 +32,7 @@ from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import kept_unusual
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import Settings, Target
+    from mirror_sync.config.settings import Settings
 
 PROBED = 30.0  # seconds between two looks at the targets and disks
 PATIENCE = 60.0  # seconds after which a target that is asked and says nothing counts as one that does not answer
@@ -189,8 +190,6 @@ def disk_of(folder: Path) -> Disk | None:
 
 
 def _folder_of(target: Target) -> Path | None:
-    from mirror_sync.config.settings import DirectoryTarget
-
     return target.root if isinstance(target, DirectoryTarget) else None
 
 

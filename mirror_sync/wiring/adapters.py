@@ -1,14 +1,13 @@
-"""Adapters made from their settings: the only place that names every source and store."""
+"""Adapters made of upstreams and targets: the only place that names every source and store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from mirror_sync.config.settings import DirectoryTarget, DirectoryUpstream, HubTimeouts, HubUpstream
-from mirror_sync.config.settings import Target as TargetSettings
-from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Upstream
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
 from mirror_sync.ports.source import Source
@@ -17,7 +16,6 @@ from mirror_sync.sources.hub.budget import Budgets
 from mirror_sync.sources.wrappers.failover import FailoverSource
 
 if TYPE_CHECKING:
-    from mirror_sync.sources.http.network import Timeouts
     from mirror_sync.sources.hub.webhooks import Webhooks
 
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
@@ -29,13 +27,13 @@ def connections_of(jobs: Iterable[Job]) -> int:
 
 
 def open_store(
-    target: TargetSettings,
+    target: Target,
     connections: int = _CONNECTIONS,
     *,
     unsigned: bool = False,
     learn: Callable[[Iterable[str]], None] = lambda _: None,
 ) -> Store:
-    """The adapter for a target's settings. It connects at its first call. `unsigned` reads a public bucket.
+    """The adapter for a target. It connects at its first call. `unsigned` reads a public bucket.
 
     `learn` is told the keys that boto3 finds and renews by itself.
     """
@@ -45,24 +43,11 @@ def open_store(
         return DirectoryStore(target.root)
     from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 
-    options = S3Options(
-        endpoint_url=target.endpoint_url,
-        region=target.region,
-        access_key=target.access_key or "",
-        secret_key=target.secret_key or "",
-        addressing=target.addressing,
-        sign_parts=target.sign_parts,
-        multipart=target.multipart,
-        confirm=target.confirm,
-        max_connections=connections,
-        unsigned=unsigned,
-        learn=learn,
-    )
-    return S3Store(target.bucket, target.prefix, options)
+    return S3Store(target, S3Options(max_connections=connections, unsigned=unsigned, learn=learn))
 
 
-def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, tell: Observer) -> Source:
-    """The adapter for an upstream's settings, without limits and repetitions. It connects at its first call."""
+def open_source(upstream: Upstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
+    """The adapter for an upstream, without limits and repetitions. It connects at its first call."""
     if isinstance(upstream, DirectoryUpstream):
         from mirror_sync.sources.directory.folders import DirectorySource
 
@@ -70,7 +55,7 @@ def open_source(upstream: UpstreamSettings, budgets: Budgets, connections: int, 
     from mirror_sync.sources.http.transport import Transport
     from mirror_sync.sources.hub.hub_source import HubSource
 
-    transport = Transport(timeouts=_timeouts(upstream.timeouts), connections=connections)
+    transport = Transport(timeouts=upstream.timeouts, connections=connections)
     return FailoverSource(
         [
             HubSource(
@@ -91,16 +76,4 @@ def open_webhooks(upstream: HubUpstream) -> Webhooks:
     from mirror_sync.sources.hub.webhooks import Webhooks
 
     first = upstream.endpoints[0]
-    return Webhooks(first, upstream.token_for(first) or "", _timeouts(upstream.timeouts))
-
-
-def _timeouts(limits: HubTimeouts) -> Timeouts:
-    from mirror_sync.sources.http.network import Timeouts
-
-    return Timeouts(
-        connect=limits.connect,
-        read=limits.stall,
-        first_byte=limits.first_byte,
-        min_rate=limits.min_rate,
-        over=limits.over,
-    )
+    return Webhooks(first, upstream.token_for(first) or "", upstream.timeouts)

@@ -13,11 +13,10 @@ from pathlib import Path
 from mirror_sync.app.fingerprints import fingerprints_of
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
-from mirror_sync.config.settings import Target as TargetSettings
-from mirror_sync.config.settings import Upstream as UpstreamSettings
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
@@ -55,7 +54,7 @@ class Assembly:
     def context(self, tell: Observer, looked: Callable[[RepoReport], LastCheck | None]) -> RunContext:
         """All of it; `looked` remembers the last look at what a report is about."""
         budgets = Budgets(BudgetWait(self._sleep, random.random, tell))
-        plain = {name: self._plain(upstream, budgets, tell) for name, upstream in self._settings.upstreams.items()}
+        plain = {name: self._plain(name, budgets, tell) for name in self._settings.upstreams}
         common = self._limits(self._settings.bandwidth, self._settings.connections)
         job_limits = JobLimits(self._limits)
 
@@ -66,7 +65,7 @@ class Assembly:
         return RunContext(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
             own=own,
-            targets={name: self._target(target) for name, target in self._settings.targets.items()},
+            targets={name: self._target(name, target) for name, target in self._settings.targets.items()},
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self._stop,
@@ -77,17 +76,17 @@ class Assembly:
 
     def _executor(self) -> RepoExecutor | None:
         engine = self._settings.engine
-        if engine is None:
+        if engine.address is None:
             return None
         from mirror_sync.cluster.coordinator import DaskExecutor
 
         limits = (self._settings.bandwidth, *(job.bandwidth for job in self._settings.jobs))
         limited = not all(limit.unlimited for limit in limits)
-        return DaskExecutor(engine.address, engine.wait, fingerprints_of(self._settings), limited=limited)
+        return DaskExecutor(engine.address, engine.patience, fingerprints_of(self._settings), limited=limited)
 
-    def _plain(self, upstream: UpstreamSettings, budgets: Budgets, tell: Observer) -> Source:
-        jobs = (job for job in self._settings.jobs if job.upstream == upstream.name)
-        return open_source(upstream, budgets, connections_of(jobs), tell)
+    def _plain(self, name: str, budgets: Budgets, tell: Observer) -> Source:
+        jobs = (job for job in self._settings.jobs if job.upstream == name)
+        return open_source(self._settings.upstreams[name], budgets, connections_of(jobs), tell)
 
     def _limits(self, bandwidth: Bandwidth, connections: int | None) -> Limits:
         return Limits.of(bandwidth, connections, Timing(self._sleep, portion=self._portion), partial(self._sleep, 0.0))
@@ -100,12 +99,12 @@ class Assembly:
         if stop_of_run(self._stop).wait(seconds):
             raise Interrupted("stopped while waiting")
 
-    def _target(self, target: TargetSettings) -> Target:
+    def _target(self, name: str, target: DirectoryTarget | S3Target) -> Target:
         state = self._settings.state_dir
-        jobs = (job for job in self._settings.jobs if job.target == target.name)
+        jobs = (job for job in self._settings.jobs if job.target == name)
         place = place_of(target)
         return Target(
-            name=target.name,
+            name=name,
             store=open_store(target, connections_of(jobs), learn=self._learn),
             index=SqliteIndex(state / "index.db", place, reading=self._reading),
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),

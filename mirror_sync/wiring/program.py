@@ -135,7 +135,8 @@ class Mirror:
         Must be called in the main thread. `on_ready` gets the worker's address. UsageError where jobs.yaml names no
         scheduler; ClusterError when none answers, or when it is lost.
         """
-        if self.settings.engine is None:
+        address = self.settings.engine.address
+        if address is None:
             raise UsageError(
                 f"{self.settings.path.name} names no scheduler; write engine: {{kind: dask, address: ...}}"
             )
@@ -145,7 +146,7 @@ class Mirror:
         from mirror_sync.cluster.worker import WorkerProcess, WorkerRole
 
         role = WorkerRole(self._context(), fingerprints_of(self.settings), work_items)
-        process = WorkerProcess(self.settings.engine.address, role)
+        process = WorkerProcess(address, role)
         self._overhears.append(process.overhear)
         process.run(on_ready)
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from random import Random, SystemRandom
 from urllib.parse import quote, urlencode, urlsplit
 
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.game import say
@@ -253,7 +254,7 @@ def serve_front(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
 def nginx_front(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
     """The generated nginx; its memory is that of its caches, and not looked at."""
     store = DirectoryStore(folder / "bucket")
-    with by_nginx(store, NginxOptions(DirectoryBucket(folder / "bucket")), folder / "nginx") as mirror:
+    with by_nginx(store, NginxOptions(DirectoryTarget(folder / "bucket")), folder / "nginx") as mirror:
         yield urlsplit(mirror.url).port or 0, lambda: 0
 
 

@@ -9,6 +9,7 @@ from itertools import count
 
 import pytest
 
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.errors import StoreError
 from mirror_sync.observe.redaction import Redaction
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
@@ -69,7 +70,7 @@ def test_keys_that_are_renewed_are_told_each_time_before_anything_is_signed_with
             monkeypatch.setenv(name, value)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
             monkeypatch.delenv(name, raising=False)
-        store = S3Store("bucket", "", S3Options(server.endpoint_url, learn=redaction.rotate))
+        store = S3Store(S3Target("bucket", server.endpoint_url), S3Options(learn=redaction.rotate))
         for key in ("one", "two"):
             with suppress(StoreError):
                 store.stat(key)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.front.hub import answers
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.clients.environments import python
 from tests.front.bucket import model
@@ -37,7 +38,7 @@ def front(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     store = DirectoryStore(tmp_path / "bucket")
     if request.param == "nginx":
         need("nginx")
-        running = by_nginx(store, NginxOptions(DirectoryBucket(tmp_path / "bucket")), tmp_path / "nginx")
+        running = by_nginx(store, NginxOptions(DirectoryTarget(tmp_path / "bucket")), tmp_path / "nginx")
     else:
         running = by_serve(store)
     with running as mirror:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.keys import address_values
-from mirror_sync.config.settings import DirectoryTarget, S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.url import Url
 from tests.config.texts import JOBS, LICENSES, UPSTREAMS, faults, settings
 
@@ -91,11 +91,11 @@ def test_a_spelling_in_other_letters_is_the_same_host_but_no_other_bucket(
     host: str, name: str, prefix: str, port: str, tls: bool
 ) -> None:
     url = f"{'https' if tls else 'http'}://{host}.example{port}"
-    one = S3Target("a", f"{name}-x", f"{prefix}/", url)
-    assert place_of(one) == place_of(S3Target("b", f"{name}-x", f"{prefix}/", url.replace(host, host.swapcase())))
-    assert place_of(one) != place_of(S3Target("b", f"{name}-y", f"{prefix}/", url))
-    assert place_of(one) != place_of(S3Target("b", f"{name}-x", "", url))
-    assert place_of(one) != place_of(DirectoryTarget("b", Path("/srv") / name))
+    one = S3Target(f"{name}-x", url, prefix=f"{prefix}/")
+    assert place_of(one) == place_of(S3Target(f"{name}-x", url.replace(host, host.swapcase()), prefix=f"{prefix}/"))
+    assert place_of(one) != place_of(S3Target(f"{name}-y", url, prefix=f"{prefix}/"))
+    assert place_of(one) != place_of(S3Target(f"{name}-x", url, prefix=""))
+    assert place_of(one) != place_of(DirectoryTarget(Path("/srv") / name))
 
 
 ONE_READING = {

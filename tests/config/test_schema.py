@@ -15,8 +15,9 @@ import yaml
 from mirror_sync.config.keys.licenses import KNOWN
 from mirror_sync.config.keys.schema import json_schema
 from mirror_sync.config.load import load
-from mirror_sync.config.settings import DirectoryTarget, HubUpstream
 from mirror_sync.config.yaml.document import read
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.job.upstreams import HubUpstream
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, settings
 
 TOP = Path(__file__).parents[2]
@@ -95,8 +96,8 @@ def test_the_shipped_file_is_usable_as_it_is_and_short() -> None:
     found = load(SHIPPED, {})
     assert found.warnings == ()
     assert found.state_dir == TOP / "var/state"
-    assert found.upstreams == {"hub": HubUpstream("hub", ("https://huggingface.co",))}
-    assert found.targets == {"mirror": DirectoryTarget("mirror", TOP / "var/mirror")}
+    assert found.upstreams == {"hub": HubUpstream(("https://huggingface.co",))}
+    assert found.targets == {"mirror": DirectoryTarget(TOP / "var/mirror")}
     assert [str(repo) for job in found.jobs for repo in job.repos] == [
         "sentence-transformers/all-MiniLM-L6-v2",
         "BAAI/bge-small-en-v1.5",
@@ -118,9 +119,9 @@ def test_the_environment_moves_the_shipped_file_elsewhere(tmp_path: Path) -> Non
             "HF_TOKEN": "hf_x",
         },
     )
-    assert found.upstreams == {"hub": HubUpstream("hub", ("http://127.0.0.1:5000",), "hf_x")}
-    assert found.targets == {"mirror": DirectoryTarget("mirror", tmp_path / "m")}
-    assert (found.state_dir, found.front.port, found.secrets) == (tmp_path / "s", 8081, ("hf_x",))
+    assert found.upstreams == {"hub": HubUpstream(("http://127.0.0.1:5000",), "hf_x")}
+    assert found.targets == {"mirror": DirectoryTarget(tmp_path / "m")}
+    assert (found.state_dir, found.front.listen.port, found.secrets) == (tmp_path / "s", 8081, ("hf_x",))
 
 
 def test_every_licence_the_hub_is_known_to_use_loads_without_a_warning() -> None:

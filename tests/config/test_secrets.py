@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.config.settings import HubUpstream, S3Target
+from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.domain.job.upstreams import HubUpstream
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, fault, faults, settings, warnings
 
 SECRET = "hf_Xq7secretZ"

@@ -9,25 +9,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mirror_sync.config.settings import (
-    DaskEngine,
-    DirectoryTarget,
-    DirectoryUpstream,
-    FrontSettings,
-    HttpSettings,
-    HubTimeouts,
-    HubUpstream,
-    S3Target,
-    Settings,
-    Target,
-    Upstream,
-)
+from mirror_sync.config.keys.address_values import Listen
+from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.bandwidth import Window
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Timeouts, Upstream
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
@@ -61,9 +52,8 @@ def test_three_keys_are_enough_and_the_rest_has_defaults(tmp_path: Path) -> None
     assert found == Settings(
         path=tmp_path / "jobs.yaml",
         state_dir=tmp_path / "var/state",
-        upstreams={"hub": HubUpstream("hub", ("https://huggingface.co",))},
-        targets={"disk": DirectoryTarget("disk", tmp_path / "mirror")},
-        front=FrontSettings("127.0.0.1", 8080, "private"),
+        upstreams={"hub": HubUpstream(("https://huggingface.co",))},
+        targets={"disk": DirectoryTarget(tmp_path / "mirror")},
         jobs=(Job("one", (RepoPattern(Kind.MODEL, "acme/small"),), "hub", "disk"),),
         warnings=found.warnings,
     )
@@ -78,7 +68,7 @@ def test_a_hub_has_endpoints_in_order_without_a_final_slash_and_each_once(tmp_pa
     found = upstream(
         "kind: huggingface, endpoints: ['https://a.example/', 'http://b:81/hub', 'https://a.example']", tmp_path
     )
-    assert found == HubUpstream("it", ("https://a.example", "http://b:81/hub"))
+    assert found == HubUpstream(("https://a.example", "http://b:81/hub"))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +88,7 @@ def test_a_token_comes_from_the_file_the_environment_or_a_file_of_its_own(
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/token").write_text("hf_file\n", encoding="utf-8")
     found = upstream(f"kind: huggingface, {entry}", tmp_path, HF="hf_env", HERE=str(tmp_path))
-    assert found == HubUpstream("it", ("https://huggingface.co",), token)
+    assert found == HubUpstream(("https://huggingface.co",), token)
 
 
 @pytest.mark.parametrize(
@@ -127,10 +117,10 @@ def test_a_token_is_for_the_first_endpoints_server_unless_an_entry_says_otherwis
 
 HUB: list[tuple[str, dict[str, Any]]] = [
     ("timeouts: {}", {}),
-    ("timeouts: {connect: 5s, first_byte: 1m}", {"timeouts": HubTimeouts(connect=5, first_byte=60)}),
-    ("timeouts: {stall: 90s, min_rate: 10KB/s, over: 2m}", {"timeouts": HubTimeouts(10, 30, 90, 10_000, 120)}),
-    ("timeouts: {min_rate: 2 MiB/s}", {"timeouts": HubTimeouts(min_rate=2 * 1024 * 1024)}),
-    ("timeouts: {min_rate: '${NOT_SET:-0B/s}'}", {"timeouts": HubTimeouts(min_rate=0)}),
+    ("timeouts: {connect: 5s, first_byte: 1m}", {"timeouts": Timeouts(connect=5, first_byte=60)}),
+    ("timeouts: {stall: 90s, min_rate: 10KB/s, over: 2m}", {"timeouts": Timeouts(10, 30, 90, 10_000, 120)}),
+    ("timeouts: {min_rate: 2 MiB/s}", {"timeouts": Timeouts(min_rate=2 * 1024 * 1024)}),
+    ("timeouts: {min_rate: '${NOT_SET:-0B/s}'}", {"timeouts": Timeouts(min_rate=0)}),
     ("reserve: 0%", {"reserve": 0.0}),
     ("reserve: 25 %", {"reserve": 0.25}),
     ("allow_private: true", {"allow_private": True}),
@@ -141,7 +131,7 @@ HUB: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("entry", "wanted"), HUB)
 def test_a_hub_has_its_patience_its_reserve_and_its_bounds(entry: str, wanted: dict[str, Any], tmp_path: Path) -> None:
-    assert upstream(f"kind: huggingface, {entry}", tmp_path) == HubUpstream("it", ("https://huggingface.co",), **wanted)
+    assert upstream(f"kind: huggingface, {entry}", tmp_path) == HubUpstream(("https://huggingface.co",), **wanted)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +148,8 @@ def test_a_hub_has_its_patience_its_reserve_and_its_bounds(entry: str, wanted: d
 )
 def test_a_folder_is_absolute_or_beside_jobs_yaml(url: str, root: str, tmp_path: Path) -> None:
     wanted = Path(root.format(here=tmp_path))
-    assert target(f"url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryTarget("it", wanted)
-    assert upstream(f"kind: directory, url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryUpstream("it", wanted)
+    assert target(f"url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryTarget(wanted)
+    assert upstream(f"kind: directory, url: {url}", tmp_path, HERE=str(tmp_path)) == DirectoryUpstream(wanted)
 
 
 S3: list[tuple[str, dict[str, Any]]] = [
@@ -183,71 +173,76 @@ S3: list[tuple[str, dict[str, Any]]] = [
 def test_a_bucket_has_what_is_said_and_leaves_the_rest_to_boto3(
     entry: str, wanted: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert target(f"url: 's3://models', {entry}", tmp_path) == S3Target("it", "models", **wanted)
+    assert target(f"url: 's3://models', {entry}", tmp_path) == S3Target("models", **wanted)
 
 
 @pytest.mark.parametrize(
     ("url", "prefix"), [("s3://models/", ""), ("s3://models/a/b", "a/b/"), ("s3://models/a/", "a/")]
 )
 def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path: Path) -> None:
-    assert target(f"url: '{url}'", tmp_path) == S3Target("it", url.split("/")[2], prefix)
+    assert target(f"url: '{url}'", tmp_path) == S3Target(url.split("/")[2], prefix=prefix)
 
 
 @pytest.mark.parametrize(
     ("entry", "wanted"),
     [
-        ("listen: 0.0.0.0:80", FrontSettings("0.0.0.0", 80)),
-        ("listen: 'localhost:8081'", FrontSettings("localhost", 8081)),
-        ("listen: '[::1]:8081'", FrontSettings("::1", 8081)),
-        ("bucket: public", FrontSettings(bucket="public")),
-        ("url: 'https://models.example.org/'", FrontSettings(url="https://models.example.org")),
-        ("url: 'http://[::1]:80/some/hub'", FrontSettings(url="http://[::1]/some/hub")),
-        ("url: ''", FrontSettings()),
-        ("user: www-data", FrontSettings(user="www-data")),
-        ("user: ''", FrontSettings()),
-        ("cache: 200 GiB", FrontSettings(cache=200 << 30)),
-        ("cache: 500MB", FrontSettings(cache=500_000_000)),
-        ("cache: 0", FrontSettings(cache=0)),
-        ("cache: '0'", FrontSettings(cache=0)),
-        ("cors: '*'", FrontSettings()),
-        ("cors: off", FrontSettings(cors=())),
-        ("cors: 'off'", FrontSettings(cors=())),
+        ("listen: 0.0.0.0:80", {"listen": Listen("0.0.0.0", 80)}),
+        ("listen: 'localhost:8081'", {"listen": Listen("localhost", 8081)}),
+        ("listen: '[::1]:8081'", {"listen": Listen("::1", 8081)}),
+        ("bucket: public", {"bucket": "public"}),
+        ("url: 'https://models.example.org/'", {"url": "https://models.example.org"}),
+        ("url: 'http://[::1]:80/some/hub'", {"url": "http://[::1]/some/hub"}),
+        ("url: ''", {}),
+        ("user: www-data", {"user": "www-data"}),
+        ("user: ''", {}),
+        ("cache: 200 GiB", {"cache": 200 << 30}),
+        ("cache: 500MB", {"cache": 500_000_000}),
+        ("cache: 0", {"cache": 0}),
+        ("cache: '0'", {"cache": 0}),
+        ("by_digest: on", {"by_digest": True}),
+        ("cors: '*'", {}),
+        ("cors: off", {"cors": ()}),
+        ("cors: 'off'", {"cors": ()}),
         (
             "cors: ['https://App.Example.org:443/', 'http://127.0.0.1:3000', 'https://app.example.org']",
-            FrontSettings(cors=("https://app.example.org", "http://127.0.0.1:3000")),
+            {"cors": ("https://app.example.org", "http://127.0.0.1:3000")},
         ),
     ],
 )
-def test_front(entry: str, wanted: FrontSettings) -> None:
-    assert settings(f"{REST}{JOBS}front: {{{entry}}}\n").front == wanted
+def test_front(entry: str, wanted: dict[str, Any]) -> None:
+    plain = {"listen": Listen("127.0.0.1", 8080), "bucket": "private", "url": None, "user": None, "cache": 16 << 30}
+    plain |= {"by_digest": False, "cors": ("*",)}
+    assert dict(settings(f"{REST}{JOBS}front: {{{entry}}}\n").front) == plain | wanted
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "listen", "secret"),
     [
-        ("", HttpSettings("127.0.0.1", 9108)),
-        ("http: {}", HttpSettings("127.0.0.1", 9108)),
-        ("http: {listen: '[::]:9000'}", HttpSettings("::", 9000)),
-        ("http: {webhook_secret: whsec-1234}", HttpSettings(webhook_secret="whsec-1234")),
-        ("http: {webhook_secret: '${NOT_SET:-}'}", HttpSettings()),
-        ("http: {listen: none}", None),
+        ("", Listen("127.0.0.1", 9108), None),
+        ("http: {}", Listen("127.0.0.1", 9108), None),
+        ("http: {listen: '[::]:9000'}", Listen("::", 9000), None),
+        ("http: {webhook_secret: whsec-1234}", Listen("127.0.0.1", 9108), "whsec-1234"),
+        ("http: {webhook_secret: '${NOT_SET:-}'}", Listen("127.0.0.1", 9108), None),
+        ("http: {listen: none, webhook_secret: whsec-1234}", None, None),
     ],
 )
-def test_http(text: str, wanted: HttpSettings | None) -> None:
-    assert settings(f"{REST}{JOBS}{text}\n" if text else REST + JOBS).http == wanted
+def test_http(text: str, listen: Listen | None, secret: str | None) -> None:
+    found = settings(f"{REST}{JOBS}{text}\n" if text else REST + JOBS).http
+    assert (found.listen, found.secret) == (listen, secret)
 
 
 @pytest.mark.parametrize(
-    ("entry", "wanted"),
+    ("entry", "address", "patience"),
     [
-        ("", None),
-        ("engine: {kind: threads}", None),
-        ("engine: {kind: dask, address: 'tcp://s:8786'}", DaskEngine("tcp://s:8786", 60.0)),
-        ("engine: {kind: dask, address: 'tls://[::1]:1', wait: 90m}", DaskEngine("tls://[::1]:1", 5400.0)),
+        ("", None, 60.0),
+        ("engine: {kind: threads}", None, 60.0),
+        ("engine: {kind: dask, address: 'tcp://s:8786'}", "tcp://s:8786", 60.0),
+        ("engine: {kind: dask, address: 'tls://[::1]:1', wait: 90m}", "tls://[::1]:1", 5400.0),
     ],
 )
-def test_engine(entry: str, wanted: DaskEngine | None) -> None:
-    assert settings(f"{REST}{JOBS}{entry}\n").engine == wanted
+def test_engine(entry: str, address: str | None, patience: float) -> None:
+    found = settings(f"{REST}{JOBS}{entry}\n").engine
+    assert (found.address, found.patience) == (address, patience)
 
 
 @pytest.mark.parametrize(

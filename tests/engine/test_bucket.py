@@ -11,10 +11,11 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.engine.upkeep.prune import Prune
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.engine.workshop import Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Hub
+from tests.stores.places import target_on
 
 OLD, NEW = b"old weights" * 1000, b"new weights" * 1000
 JOB = job("acme/x", retention=Retention(snapshots=1, age=timedelta(0)))
@@ -22,8 +23,7 @@ JOB = job("acme/x", retention=Retention(snapshots=1, age=timedelta(0)))
 
 @pytest.fixture
 def workshop(hub: Hub, radosgw: S3Server, tmp_path: Path) -> Workshop:
-    options = S3Options(radosgw.endpoint_url, access_key=radosgw.access_key, secret_key=radosgw.secret_key)
-    made = Workshop(hub.url, tmp_path, store=S3Store(radosgw.make_bucket(), "some/prefix", options))
+    made = Workshop(hub.url, tmp_path, store=S3Store(target_on(radosgw, "some/prefix")))
     hub.model("acme/x", license="mit").commit({"a": b"1", "w": LFS(OLD)})
     assert made.sync(JOB).ok
     return made

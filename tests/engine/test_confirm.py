@@ -10,13 +10,15 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.engine.workshop import Workshop, job
 from tests.servers.bucket import S3Server
 from tests.servers.lying import Lying, lying
 from tests.standin import LFS, Hub
+from tests.stores.places import target_on
 
 JOB = job("acme/x")
 FILES = {f"f{number}": b"%d" % number for number in range(6)}
@@ -29,23 +31,18 @@ LOST: dict[str, Callable[[str], bool]] = {
 
 
 @pytest.fixture
-def bucket(moto: S3Server) -> Iterator[tuple[Lying, S3Options, str]]:
+def bucket(moto: S3Server) -> Iterator[tuple[Lying, S3Target]]:
     with lying(moto.endpoint_url) as relay:
-        yield (
-            relay,
-            S3Options(relay.endpoint_url, "us-east-1", moto.access_key, moto.secret_key),
-            moto.make_bucket(),
-        )
+        yield relay, replace(target_on(moto), endpoint_url=relay.endpoint_url, region="us-east-1")
 
 
-def shop(hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Options, str], *, confirm: bool = True) -> Workshop:
-    _, options, name = bucket
-    return Workshop(hub.url, tmp_path, store=S3Store(name, "", replace(options, confirm=confirm)))
+def shop(hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Target], *, confirm: bool = True) -> Workshop:
+    return Workshop(hub.url, tmp_path, store=S3Store(replace(bucket[1], confirm=confirm)))
 
 
 @pytest.mark.parametrize("lost", LOST.values(), ids=LOST.keys())
 def test_nothing_is_published_of_which_a_part_was_not_kept(
-    hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Options, str], lost: Callable[[str], bool]
+    hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Target], lost: Callable[[str], bool]
 ) -> None:
     hub.model("acme/x", license="mit").commit(FILES)
     relay, made = bucket[0], shop(hub, tmp_path, bucket)
@@ -59,9 +56,7 @@ def test_nothing_is_published_of_which_a_part_was_not_kept(
     assert made.files("acme/x") == FILES
 
 
-def test_each_object_that_was_put_is_asked_for_once(
-    hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Options, str]
-) -> None:
+def test_each_object_that_was_put_is_asked_for_once(hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Target]) -> None:
     hub.model("acme/x", license="mit").commit({**FILES, "w": LFS(WEIGHTS)})
     relay = bucket[0]
     assert shop(hub, tmp_path, bucket).sync(JOB).ok
@@ -76,9 +71,7 @@ def test_each_object_that_was_put_is_asked_for_once(
     assert relay.count("HEAD") - unconfirmed == len(put), "one look for each object put, and none else"
 
 
-def test_a_file_that_came_in_parts_is_asked_for_too(
-    hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Options, str]
-) -> None:
+def test_a_file_that_came_in_parts_is_asked_for_too(hub: Hub, tmp_path: Path, bucket: tuple[Lying, S3Target]) -> None:
     hub.model("acme/x", license="mit").commit({"w": LFS(WEIGHTS)})
     made = shop(hub, tmp_path, bucket)
     assert made.sync(JOB).ok

@@ -19,10 +19,11 @@ from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.store import Stat, Store, read_all
 from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.engine.workshop import Recording, Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import Hub
+from tests.stores.places import target_on
 
 NAMES = [f"acme/m{number:02}" for number in range(20)]
 MANY = job(*NAMES)
@@ -68,8 +69,7 @@ def opened(workshop: Workshop, store: Store, kind: Callable[[Store], Watched] = 
 def bucket(hub: Hub, moto: S3Server) -> Store:
     for name in NAMES:
         hub.model(name, license="mit").commit({"a": name})
-    options = S3Options(moto.endpoint_url, access_key=moto.access_key, secret_key=moto.secret_key)
-    return S3Store(moto.make_bucket(), "", options)
+    return S3Store(target_on(moto))
 
 
 def test_a_bucket_that_has_not_changed_is_listed_and_not_read(workshop: Workshop, bucket: Store) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.outcome.report import RepoOutcome
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.breaker import BreakerPolicy
@@ -27,7 +27,7 @@ PATIENT = RetryPolicy(first_wait=0.02, patience=60.0, shortest_wait=0.01)
 
 def impatient(workshop: Workshop, hub: Hub, policy: RetryPolicy) -> None:
     """The workshop's upstream with times that are some thirtieth of the true ones; its waits are real."""
-    endpoint = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=5)))
+    endpoint = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, stall=5)))
     failover = FailoverSource([endpoint], breaker=BREAKER)
     source = RetryingSource(failover, policy, workshop.events.append, time.sleep, random.random)
     workshop.context = replace(workshop.context, sources={"hub": source})

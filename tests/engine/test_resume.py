@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from mirror_sync.ports.store import Store
 from tests.engine.workshop import PART, Workshop, job
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub, faults
-from tests.stores.places import Bucket, Folder, Place, child, options_of
+from tests.stores.places import Bucket, Folder, Place, child, target_on
 
 PARTS = 24
 IN_FLIGHT = in_flight(PARTS)
@@ -69,7 +68,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if (name := getattr(request, "param", "directory")) == "directory":
         return Folder(tmp_path / "target", PART)
     server: S3Server = request.getfixturevalue(name)
-    return Bucket(server.make_bucket(), replace(options_of(server), part_size=SMALLEST))
+    return Bucket(target_on(server, "some/prefix"), SMALLEST)
 
 
 @pytest.fixture
@@ -240,7 +239,7 @@ class TestDisbelieved:
     ) -> None:
         offer(hub, big)
         _fail(hub, again)
-        moto.empty(place.name)
+        moto.empty(place.target.bucket)
         hub.log.clear()
         assert again.sync_one(job("acme/x")).outcome == "published"
         assert fetched(hub) == big.size

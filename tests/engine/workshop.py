@@ -17,6 +17,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.outcome.events import Event
 from mirror_sync.domain.outcome.report import PlanReport, RepoPlan, RepoReport, RunReport, VerifyReport
 from mirror_sync.domain.policy.gone import TokenStatus
@@ -31,7 +32,6 @@ from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Stat, Store, Upload, read_all
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
@@ -115,7 +115,7 @@ class Workshop:
         self.events: list[Event] = []
         self.stop = threading.Event()
         self.waits: list[float] = []
-        transport = Transport(timeouts=Timeouts(connect=5, read=5))
+        transport = Transport(timeouts=Timeouts(connect=5, stall=5))
         policy = RetryPolicy(attempts=3)
         locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
         source = RetryingSource(HubSource(url, token, transport), policy, self.events.append, self.waits.append, float)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def directory_bucket(tmp_path_factory: pytest.TempPathFactory) -> DirectoryBucket:
-    return DirectoryBucket(tmp_path_factory.mktemp("bucket"))
+def directory_bucket(tmp_path_factory: pytest.TempPathFactory) -> DirectoryTarget:
+    return DirectoryTarget(tmp_path_factory.mktemp("bucket"))
 
 
 @pytest.fixture(scope="session")
-def moto_bucket(moto: S3Server) -> S3Bucket:
-    return S3Bucket(
+def moto_bucket(moto: S3Server) -> S3Target:
+    return S3Target(
         moto.make_bucket("mirrored"),
         endpoint_url=moto.endpoint_url,
         prefix="a prefix/+",
@@ -35,14 +36,14 @@ def moto_bucket(moto: S3Server) -> S3Bucket:
 
 
 @pytest.fixture(scope="session", params=["directory", "moto"])
-def bucket(request: pytest.FixtureRequest) -> DirectoryBucket | S3Bucket:
-    place: DirectoryBucket | S3Bucket = request.getfixturevalue(f"{request.param}_bucket")
+def bucket(request: pytest.FixtureRequest) -> Target:
+    place: Target = request.getfixturevalue(f"{request.param}_bucket")
     return place
 
 
 @pytest.fixture(scope="session", params=["serve", "nginx"])
 def mirror(
-    request: pytest.FixtureRequest, bucket: DirectoryBucket | S3Bucket, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, bucket: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mirror]:
     """A running front over a bucket that tests share: each publishes repos of its own."""
     with _front(request.param, bucket, tmp_path_factory.mktemp("front")) as running:
@@ -51,7 +52,7 @@ def mirror(
 
 @pytest.fixture(scope="session", params=["serve", "nginx"])
 def public_mirror(
-    request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, directory_bucket: DirectoryTarget, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mirror]:
     """A running front that was told where clients find it."""
     folder = tmp_path_factory.mktemp("public")
@@ -59,10 +60,8 @@ def public_mirror(
         yield running
 
 
-def _front(
-    kind: str, bucket: DirectoryBucket | S3Bucket, folder: Path, public_url: str | None = None
-) -> AbstractContextManager[Mirror]:
-    store = DirectoryStore(bucket.root) if isinstance(bucket, DirectoryBucket) else s3_store(bucket)
+def _front(kind: str, bucket: Target, folder: Path, public_url: str | None = None) -> AbstractContextManager[Mirror]:
+    store = DirectoryStore(bucket.root) if isinstance(bucket, DirectoryTarget) else s3_store(bucket)
     if kind == "serve":
         return by_serve(store, public_url=public_url)
     need("nginx")

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Store
-from mirror_sync.stores.s3.client import S3Options
 from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
@@ -153,7 +153,7 @@ def by_nginx(
 
 def by_either(
     front: str,
-    bucket: DirectoryBucket,
+    bucket: DirectoryTarget,
     folder: Path,
     *,
     site: bool = True,
@@ -168,13 +168,6 @@ def by_either(
     return by_nginx(store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors), folder)
 
 
-def s3_store(bucket: S3Bucket) -> S3Store:
+def s3_store(bucket: S3Target) -> S3Store:
     """The store that writes to the bucket that a front reads."""
-    options = S3Options(
-        endpoint_url=bucket.endpoint_url,
-        region=bucket.region,
-        access_key=bucket.access_key or "",
-        secret_key=bucket.secret_key or "",
-        addressing="path",
-    )
-    return S3Store(bucket.bucket, bucket.prefix, options)
+    return S3Store(replace(bucket, addressing="path"))

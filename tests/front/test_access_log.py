@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub.access_log import LogFile, Logged, count_hits, hit_of, lines_of
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.serve.asgi import make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -40,7 +41,7 @@ def logged(front: str, folder: Path, store: DirectoryStore) -> Iterator[tuple[Mi
     """A front of that name, and the file of its log."""
     if front == "nginx":
         need("nginx")
-        with by_nginx(store, NginxOptions(DirectoryBucket(folder / "bucket")), folder / "front") as mirror:
+        with by_nginx(store, NginxOptions(DirectoryTarget(folder / "bucket")), folder / "front") as mirror:
             yield mirror, folder / "front/logs/access.log"
     else:
         log = LogFile(folder / "access.log")

@@ -14,8 +14,9 @@ import pytest
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.snapshot import sort_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import LFS_FROM, Published, model
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
@@ -39,7 +40,7 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     need("nginx")
     store = DirectoryStore(tmp_path / "bucket")
     with recorder(store.root) as bucket:
-        options = NginxOptions(S3Bucket(BUCKET, bucket.url, access_key="key", secret_key="secret"), by_digest=True)
+        options = NginxOptions(S3Target(BUCKET, bucket.url, access_key="key", secret_key="secret"), by_digest=True)
         with by_nginx(store, options, tmp_path / "nginx") as mirror:
             yield Recorded(mirror, bucket, model(store))
 
@@ -125,7 +126,7 @@ def fronted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorded
     """Each front over a bucket in whose place something else may answer."""
     store = DirectoryStore(tmp_path / "bucket")
     with recorder(store.root) as bucket:
-        place = S3Bucket(BUCKET, bucket.url, access_key="key", secret_key="secret")
+        place = S3Target(BUCKET, bucket.url, access_key="key", secret_key="secret")
         if request.param == "serve":
             running = by_serve(s3_store(place))
         else:
@@ -180,7 +181,7 @@ def test_a_bucket_that_is_down_is_not_an_empty_one(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "bucket")
     repo = model(store)
     commit = repo.publish(FILES)
-    options = NginxOptions(S3Bucket(BUCKET, "http://127.0.0.1:9"), by_digest=True)  # the discard port: nobody listens
+    options = NginxOptions(S3Target(BUCKET, "http://127.0.0.1:9"), by_digest=True)  # the discard port: nobody listens
     with by_nginx(store, options, tmp_path / "nginx") as mirror:
         for target in _everything(repo, commit):
             assert mirror.get(target).status == 502, target
@@ -194,7 +195,7 @@ def _over_directory(kind: str, root: Path, folder: Path) -> Iterator[Mirror]:
             yield mirror
     else:
         need("nginx")
-        with by_nginx(store, NginxOptions(DirectoryBucket(root)), folder) as mirror:
+        with by_nginx(store, NginxOptions(DirectoryTarget(root)), folder) as mirror:
             yield mirror
 
 
@@ -255,7 +256,7 @@ def test_the_listing_of_a_folder_reads_no_more_shards_than_it_has_children(tmp_p
         assert mirror.listed(f"{repo.api}/tree/{commit}/s%C3%A9t") == folders
         by_serve_read = len([key for key in store.read_keys if key.startswith("blobs/")])
     with recorder(tmp_path / "bucket") as bucket:
-        options = NginxOptions(S3Bucket(BUCKET, bucket.url))
+        options = NginxOptions(S3Target(BUCKET, bucket.url))
         with by_nginx(store, options, tmp_path / "nginx") as mirror:
             assert mirror.listed(f"{repo.api}/tree/{commit}") == ["other", "s\u00e9t"]
             assert len(bucket.asked) <= 2 + 4

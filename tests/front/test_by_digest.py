@@ -11,7 +11,8 @@ import pytest
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.front.nginx.nginx_files import POINTER_SECONDS, DirectoryBucket, NginxOptions, S3Bucket
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.front.nginx.nginx_files import POINTER_SECONDS, NginxOptions
 from tests.front.bucket import model
 from tests.front.mirrors import PATIENCE, Mirror, by_either, by_nginx, s3_store
 from tests.requirements import need
@@ -20,7 +21,7 @@ assert PATIENCE > POINTER_SECONDS
 
 
 @pytest.fixture(params=["serve", "nginx"])
-def closed(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
+def closed(request: pytest.FixtureRequest, directory_bucket: DirectoryTarget, tmp_path: Path) -> Iterator[Mirror]:
     """A front as it is without a word in jobs.yaml."""
     with by_either(request.param, directory_bucket, tmp_path, by_digest=False) as running:
         yield running
@@ -52,7 +53,7 @@ def _kept(folder: Path) -> list[Path]:
     return [path for path in (folder / "cache").rglob("*") if path.is_file() and not path.suffix]
 
 
-def test_what_nginx_keeps_can_be_dropped_while_it_runs(moto_bucket: S3Bucket, tmp_path: Path) -> None:
+def test_what_nginx_keeps_can_be_dropped_while_it_runs(moto_bucket: S3Target, tmp_path: Path) -> None:
     need("nginx")
     with by_nginx(s3_store(moto_bucket), NginxOptions(moto_bucket), tmp_path) as mirror:
         repo = model(mirror.store)

@@ -15,8 +15,8 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key, site_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.front.hub.answers import NOTHING
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, Reply, by_either
@@ -225,7 +225,7 @@ def test_no_file_of_a_repo_and_no_answer_of_the_hub_is_packed(mirror: Mirror) ->
         assert mirror.get(target, Accept_Encoding="gzip").header("Content-Encoding") is None
 
 
-def test_two_versions_of_one_size_and_one_second_are_two(mirror: Mirror, directory_bucket: DirectoryBucket) -> None:
+def test_two_versions_of_one_size_and_one_second_are_two(mirror: Mirror, directory_bucket: DirectoryTarget) -> None:
     """As pages are, of two publications in a row; the first of them must not be taken for the newest for ever."""
     one, other = b"at 18:00" + PAGE, b"at 18:01" + PAGE
     put(mirror, "list/second.html", one)
@@ -241,7 +241,7 @@ def test_two_versions_of_one_size_and_one_second_are_two(mirror: Mirror, directo
 
 
 @pytest.fixture(params=["serve", "nginx"])
-def bare(request: pytest.FixtureRequest, directory_bucket: DirectoryBucket, tmp_path: Path) -> Iterator[Mirror]:
+def bare(request: pytest.FixtureRequest, directory_bucket: DirectoryTarget, tmp_path: Path) -> Iterator[Mirror]:
     """A front of a mirror that publishes no catalogue."""
     with by_either(request.param, directory_bucket, tmp_path, site=False) as running:
         yield running

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.front.hub.cors import Cors
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, write_nginx
+from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, Reply, by_either
 from tests.front.test_headers import answers
@@ -22,7 +23,7 @@ FOREIGN = ("https://app.example.com", "http://app.example.org", f"{PAGE}:8443", 
 def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     folder = tmp_path_factory.mktemp("named")
     with by_either(
-        request.param, DirectoryBucket(folder / "bucket"), folder / "nginx", cors=Cors((PAGE, LONG))
+        request.param, DirectoryTarget(folder / "bucket"), folder / "nginx", cors=Cors((PAGE, LONG))
     ) as mirror:
         yield mirror
 
@@ -30,7 +31,7 @@ def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module", params=["serve", "nginx"])
 def closed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     folder = tmp_path_factory.mktemp("closed")
-    with by_either(request.param, DirectoryBucket(folder / "bucket"), folder / "nginx", cors=Cors(())) as mirror:
+    with by_either(request.param, DirectoryTarget(folder / "bucket"), folder / "nginx", cors=Cors(())) as mirror:
         yield mirror
 
 
@@ -79,5 +80,5 @@ def test_no_page_is_told_anything_where_that_is_off(closed: Mirror) -> None:
 @pytest.mark.parametrize("origin", ["~.*", "default", "https://app.example.org;", "$http_origin", "*.example.org"])
 def test_what_is_no_origin_is_not_written_into_a_configuration(origin: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"write https://app\.example\.org"):
-        write_nginx(tmp_path / "nginx", NginxOptions(DirectoryBucket(tmp_path), cors=Cors((origin,))))
+        write_nginx(tmp_path / "nginx", NginxOptions(DirectoryTarget(tmp_path), cors=Cors((origin,))))
     assert not (tmp_path / "nginx").exists()

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import routes
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import by_nginx
 from tests.parts import program
 from tests.requirements import need
 
-PRIVATE = S3Bucket("models", "https://s3.example.org:9443", access_key="THEKEY", secret_key="thesecret", resolvers=())
-
-NAMED = replace(PRIVATE, resolvers=("127.0.0.53",))  # a name that nginx looks up when it is asked, not when it starts
+PRIVATE = S3Target("models", "https://s3.example.org:9443", access_key="THEKEY", secret_key="thesecret")
+AT_START = NginxOptions(PRIVATE, resolvers=())
+NAMED = ("127.0.0.53",)  # who is asked for a name when nginx is asked, not when it starts
 
 
 def checked(configuration: Path) -> str:
@@ -37,7 +38,7 @@ def checked(configuration: Path) -> str:
 
 
 def test_keys_stand_in_a_file_of_their_own_that_only_its_owner_reads(tmp_path: Path) -> None:
-    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    write_nginx(tmp_path, AT_START)
     credentials = tmp_path / "s3-credentials.json"
     assert credentials.stat().st_mode & 0o777 == 0o600
     assert json.loads(credentials.read_text()) == {"access_key": "THEKEY", "secret_key": "thesecret"}
@@ -49,7 +50,7 @@ def test_keys_stand_in_a_file_of_their_own_that_only_its_owner_reads(tmp_path: P
 
 def test_what_nginx_asks_of_itself_is_answered_to_nobody_else(tmp_path: Path) -> None:
     need("nginx")
-    bucket = DirectoryBucket(tmp_path / "bucket")
+    bucket = DirectoryTarget(tmp_path / "bucket")
     published = model(DirectoryStore(bucket.root))
     commit = published.publish({"a": b"some"})
     with by_nginx(published.store, NginxOptions(bucket), tmp_path / "front") as mirror:
@@ -65,45 +66,48 @@ def test_what_nginx_asks_of_itself_is_answered_to_nobody_else(tmp_path: Path) ->
 
 
 def test_an_older_credentials_file_never_lends_its_mode(tmp_path: Path) -> None:
-    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    write_nginx(tmp_path, AT_START)
     (tmp_path / "s3-credentials.json").write_text("{}")
     (tmp_path / "s3-credentials.json").chmod(0o644)
-    write_nginx(tmp_path, NginxOptions(PRIVATE))
+    write_nginx(tmp_path, AT_START)
     assert (tmp_path / "s3-credentials.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_target_without_keys_leaves_no_keys_behind(tmp_path: Path) -> None:
-    write_nginx(tmp_path, NginxOptions(PRIVATE))
-    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path / "bucket")))
+    write_nginx(tmp_path, AT_START)
+    write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path / "bucket")))
     assert not (tmp_path / "s3-credentials.json").exists()
 
 
 def test_options_do_not_show_the_secret() -> None:
-    assert "thesecret" not in repr(NginxOptions(PRIVATE))
+    assert "thesecret" not in repr(AT_START)
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "resolvers"),
     [
-        NAMED,
-        replace(NAMED, addressing="virtual"),
-        replace(NAMED, resolvers=("127.0.0.53", "::1")),
-        replace(NAMED, endpoint_url=None, region="eu-central-1"),
-        replace(NAMED, access_key=None, secret_key=None),
-        replace(PRIVATE, endpoint_url="http://[::1]:9000"),
-        replace(PRIVATE, endpoint_url="http://127.0.0.1:9000", prefix='a $b/\u00e9 "c"'),
-        DirectoryBucket(Path('/srv/a mirror/with "quotes" and \\')),
+        (PRIVATE, NAMED),
+        (replace(PRIVATE, addressing="virtual"), NAMED),
+        (PRIVATE, (*NAMED, "::1")),
+        (replace(PRIVATE, endpoint_url=None, region="eu-central-1"), NAMED),
+        (replace(PRIVATE, access_key=None, secret_key=None), NAMED),
+        (replace(PRIVATE, endpoint_url="http://[::1]:9000"), ()),
+        (replace(PRIVATE, endpoint_url="http://127.0.0.1:9000", prefix='a $b/\u00e9 "c"'), ()),
+        (DirectoryTarget(Path('/srv/a mirror/with "quotes" and \\')), None),
     ],
-    ids=lambda target: repr(target)[:120],
+    ids=lambda value: repr(value)[:120],
 )
-def test_nginx_accepts_what_is_written_without_a_complaint(target: S3Bucket | DirectoryBucket, tmp_path: Path) -> None:
+def test_nginx_accepts_what_is_written_without_a_complaint(
+    target: Target, resolvers: tuple[str, ...] | None, tmp_path: Path
+) -> None:
     for host in ("127.0.0.1", "0.0.0.0", "::1", "*"):
-        said = checked(write_nginx(tmp_path / "a folder", NginxOptions(target, host=host, port=18080)))
+        options = NginxOptions(target, host=host, port=18080, resolvers=resolvers)
+        said = checked(write_nginx(tmp_path / "a folder", options))
         assert not re.search("warn|emerg|alert", said), said
 
 
 def test_tls_to_the_bucket_is_verified_by_name(tmp_path: Path) -> None:
-    text = write_nginx(tmp_path, NginxOptions(replace(PRIVATE, addressing="virtual"))).read_text()
+    text = write_nginx(tmp_path, replace(AT_START, target=replace(PRIVATE, addressing="virtual"))).read_text()
     for directive in (
         "proxy_ssl_verify on;",
         "proxy_ssl_server_name on;",
@@ -115,9 +119,9 @@ def test_tls_to_the_bucket_is_verified_by_name(tmp_path: Path) -> None:
 
 
 def test_a_host_name_is_looked_up_again_and_an_address_is_not(tmp_path: Path) -> None:
-    named = write_nginx(tmp_path, NginxOptions(replace(PRIVATE, resolvers=("192.0.2.1",)))).read_text()
+    named = write_nginx(tmp_path, NginxOptions(PRIVATE, resolvers=("192.0.2.1",))).read_text()
     assert "resolver 192.0.2.1;" in named
-    literal = replace(PRIVATE, endpoint_url="http://192.0.2.7:9000", resolvers=None)
+    literal = replace(PRIVATE, endpoint_url="http://192.0.2.7:9000")
     text = write_nginx(tmp_path, NginxOptions(literal)).read_text()
     assert "resolver" not in text
     assert "server 192.0.2.7:9000;" in text
@@ -132,11 +136,11 @@ def test_a_host_name_is_looked_up_again_and_an_address_is_not(tmp_path: Path) ->
         replace(PRIVATE, endpoint_url="https://s3.example.org/path"),
         replace(PRIVATE, endpoint_url="https://s3.example.org;}"),
         replace(PRIVATE, bucket="models;x"),
-        DirectoryBucket(Path("/srv/$mirror")),
+        DirectoryTarget(Path("/srv/$mirror")),
     ],
     ids=lambda target: repr(target)[:100],
 )
-def test_options_that_cannot_be_written_are_refused(target: S3Bucket | DirectoryBucket, tmp_path: Path) -> None:
+def test_options_that_cannot_be_written_are_refused(target: Target, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r".+"):
         write_nginx(tmp_path, NginxOptions(target))
     assert not (tmp_path / "nginx.conf").exists()
@@ -147,11 +151,11 @@ def test_options_that_cannot_be_written_are_refused(target: S3Bucket | Directory
 )
 def test_a_public_url_that_is_no_origin_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="public_url"):
-        write_nginx(tmp_path, NginxOptions(PRIVATE, public_url=url))
+        write_nginx(tmp_path, replace(AT_START, public_url=url))
 
 
 def test_both_fronts_answer_every_route(tmp_path: Path) -> None:
-    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path)))
     script = (tmp_path / "mirror.js").read_text()
     table = re.search(r"const ANSWERS = \{(.*?)\};", script, re.DOTALL)
     assert table is not None

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from mirror_sync.front.nginx.nginx_files import CREDENTIALS, DirectoryBucket, NginxOptions, S3Bucket, write_nginx
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.front.nginx.nginx_files import CREDENTIALS, NginxOptions, write_nginx
 from mirror_sync.front.nginx.workers import CACHES, Workers, barrier, workers
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
@@ -53,9 +54,9 @@ def ordinary() -> str:
 
 @as_root
 def test_in_place_of_root_an_ordinary_user_runs_the_workers(open_folder: Path) -> None:
-    (user,) = users(write_nginx(open_folder / "new", NginxOptions(DirectoryBucket(open_folder))))
+    (user,) = users(write_nginx(open_folder / "new", NginxOptions(DirectoryTarget(open_folder))))
     assert user.split()[0] == ordinary()
-    assert users(write_nginx(open_folder / "new", NginxOptions(DirectoryBucket(open_folder)))) == [user]
+    assert users(write_nginx(open_folder / "new", NginxOptions(DirectoryTarget(open_folder)))) == [user]
 
 
 @as_root
@@ -64,7 +65,7 @@ def test_what_root_opens_is_not_written_where_the_workers_could_replace_it(
     place: str, mode: int, open_folder: Path
 ) -> None:
     folder = open_folder / "front"
-    options = NginxOptions(DirectoryBucket(open_folder), user="nobody")
+    options = NginxOptions(DirectoryTarget(open_folder), user="nobody")
     written = write_nginx(folder, options).read_bytes()
     if mode == 0o700:
         os.chown(folder / place, pwd.getpwnam("nobody").pw_uid, -1)
@@ -77,7 +78,7 @@ def test_what_root_opens_is_not_written_where_the_workers_could_replace_it(
 @as_root
 def test_the_owner_of_a_folder_does_not_run_its_workers(open_folder: Path) -> None:
     os.chown(open_folder, NAMELESS, NAMELESS)
-    (user,) = users(write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder))))
+    (user,) = users(write_nginx(open_folder, NginxOptions(DirectoryTarget(open_folder))))
     assert user.split()[0] == ordinary()
 
 
@@ -86,49 +87,49 @@ def test_a_folder_with_what_is_not_ours_is_refused_and_stays_as_it_is(theirs: st
     (tmp_path / theirs).parent.mkdir(exist_ok=True)
     (tmp_path / theirs).write_text("theirs")
     with pytest.raises(ValueError, match=f"holds what is not ours .*choose a folder of its own, say {tmp_path}/"):
-        write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+        write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path)))
     assert [place for place in tmp_path.rglob("*") if place.is_file()] == [tmp_path / theirs]
     assert (tmp_path / theirs).read_text() == "theirs"
 
 
 def test_a_folder_that_was_written_before_there_was_a_mark_is_ours(tmp_path: Path) -> None:
-    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path)))
     (tmp_path / ".mirror-sync-front").unlink()
-    write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path)))
+    write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path)))
 
 
 @as_root
 def test_of_the_caches_in_our_folder_only_ours_are_removed(open_folder: Path) -> None:
-    write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder)))
+    write_nginx(open_folder, NginxOptions(DirectoryTarget(open_folder)))
     for name in ("pointers", "theirs"):
         (open_folder / "cache" / name).mkdir()
         (open_folder / "cache" / name / "kept").write_text("by root")
-    write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder)))
+    write_nginx(open_folder, NginxOptions(DirectoryTarget(open_folder)))
     assert [place.name for place in (open_folder / "cache").iterdir()] == ["theirs"]
     assert (open_folder / "cache/theirs/kept").is_file()
 
 
 def test_every_cache_of_the_configuration_is_known_as_ours(tmp_path: Path) -> None:
-    target = S3Bucket("b", endpoint_url="http://127.0.0.1:9", prefix="", region="r", addressing="path")
+    target = S3Target("b", endpoint_url="http://127.0.0.1:9", prefix="", region="r", addressing="path")
     text = write_nginx(tmp_path, NginxOptions(target)).read_text()
     assert set(re.findall(r"^\s*proxy_cache_path .*/cache/([a-z]+)", text, re.MULTILINE)) == set(CACHES)
 
 
 def test_a_user_that_was_named_runs_the_workers_in_its_own_group(tmp_path: Path) -> None:
     group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-    assert users(write_nginx(tmp_path, NginxOptions(DirectoryBucket(tmp_path), user="nobody"))) == [f"nobody {group}"]
+    assert users(write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path), user="nobody"))) == [f"nobody {group}"]
 
 
 @pytest.mark.parametrize("user", ["nobody; daemon off", "no such user", ""])
 def test_a_user_that_the_machine_does_not_have_is_refused(user: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no user"):
-        write_nginx(tmp_path / "new", NginxOptions(DirectoryBucket(tmp_path), user=user))
+        write_nginx(tmp_path / "new", NginxOptions(DirectoryTarget(tmp_path), user=user))
     assert not (tmp_path / "new").exists()
 
 
 @as_root
 def test_what_root_opens_does_not_lie_where_a_worker_could_put_a_link(open_folder: Path) -> None:
-    write_nginx(open_folder, NginxOptions(DirectoryBucket(open_folder)))
+    write_nginx(open_folder, NginxOptions(DirectoryTarget(open_folder)))
     for place in [open_folder, *open_folder.iterdir()]:
         assert place.stat().st_uid == 0, place
         assert place.stat().st_mode & 0o022 == 0, place
@@ -138,7 +139,7 @@ def test_what_root_opens_does_not_lie_where_a_worker_could_put_a_link(open_folde
 def test_folders_can_be_entered_whatever_the_umask(open_folder: Path) -> None:
     before = os.umask(0o077)
     try:
-        write_nginx(open_folder / "new", NginxOptions(DirectoryBucket(open_folder)))
+        write_nginx(open_folder / "new", NginxOptions(DirectoryTarget(open_folder)))
     finally:
         os.umask(before)
     for name in ("", "logs", "temp", "cache"):
@@ -150,7 +151,7 @@ def test_folders_can_be_entered_whatever_the_umask(open_folder: Path) -> None:
 def test_what_the_workers_cannot_reach_is_told(closed: str, open_folder: Path) -> None:
     for name in ("front", "target"):
         (open_folder / name).mkdir()
-    options = NginxOptions(DirectoryBucket(open_folder / "target" / "mirror"))
+    options = NginxOptions(DirectoryTarget(open_folder / "target" / "mirror"))
     with capture_logs() as told:
         write_nginx(open_folder / "front" / "nginx", options)
         assert told == []
@@ -206,7 +207,7 @@ def _reads_everything(repo: Published, options: NginxOptions, folder: Path) -> N
 def test_ordinary_workers_serve_a_directory(open_folder: Path) -> None:
     need("nginx")
     bucket = open_folder / "bucket"
-    _reads_everything(model(DirectoryStore(bucket)), NginxOptions(DirectoryBucket(bucket)), open_folder / "front")
+    _reads_everything(model(DirectoryStore(bucket)), NginxOptions(DirectoryTarget(bucket)), open_folder / "front")
 
 
 @as_root
@@ -214,7 +215,7 @@ def test_ordinary_workers_serve_a_private_bucket_whose_keys_only_root_can_read(
     open_folder: Path, radosgw: S3Server
 ) -> None:
     need("nginx")
-    bucket = S3Bucket(
+    bucket = S3Target(
         radosgw.make_bucket(),
         endpoint_url=radosgw.endpoint_url,
         region=radosgw.region,

@@ -11,7 +11,8 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key, site_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
+from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, by_nginx, s3_store
 from tests.requirements import need
@@ -24,9 +25,9 @@ FILES = {"README.md": b"# card", "sub/big.bin": LARGE, "\u00e9 #?.txt": b"odd"}
 
 
 @pytest.fixture(scope="module")
-def private(radosgw: S3Server) -> S3Bucket:
+def private(radosgw: S3Server) -> S3Target:
     need("nginx")
-    return S3Bucket(
+    return S3Target(
         radosgw.make_bucket(),
         endpoint_url=radosgw.endpoint_url,
         region=radosgw.region,
@@ -37,7 +38,7 @@ def private(radosgw: S3Server) -> S3Bucket:
 
 
 @pytest.fixture(scope="module")
-def mirror(private: S3Bucket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+def mirror(private: S3Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     with by_nginx(
         s3_store(private), NginxOptions(private, by_digest=True), tmp_path_factory.mktemp("nginx")
     ) as running:
@@ -87,7 +88,7 @@ def test_a_repo_that_is_not_there_is_missing_in_a_private_bucket_too(mirror: Mir
 
 @pytest.mark.parametrize("wrong", ["secret_key", "access_key", "both absent"])
 def test_wrong_keys_are_the_mirrors_fault_and_never_an_empty_mirror(
-    private: S3Bucket, wrong: str, tmp_path: Path
+    private: S3Target, wrong: str, tmp_path: Path
 ) -> None:
     repo = model(s3_store(private))
     commit = repo.publish(FILES)
@@ -100,14 +101,14 @@ def test_wrong_keys_are_the_mirrors_fault_and_never_an_empty_mirror(
         assert front.get(f"/{blob_key(Sha256.of(LARGE))}").error == (502, None)
 
 
-def test_a_bucket_that_does_not_exist_is_no_fault_of_the_client(private: S3Bucket, tmp_path: Path) -> None:
+def test_a_bucket_that_does_not_exist_is_no_fault_of_the_client(private: S3Target, tmp_path: Path) -> None:
     with by_nginx(
         s3_store(private), NginxOptions(replace(private, prefix="elsewhere"), by_digest=True), tmp_path / "nginx"
     ) as front:
         assert front.get("/acme/any/resolve/main/f").error == (404, "RepoNotFound")
 
 
-def test_no_key_is_told_to_clients_or_logs(private: S3Bucket, tmp_path: Path) -> None:
+def test_no_key_is_told_to_clients_or_logs(private: S3Target, tmp_path: Path) -> None:
     repo = model(s3_store(private))
     commit = repo.publish(FILES)
     with by_nginx(

@@ -14,7 +14,8 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.front.nginx.nginx_files import SLICE_SIZE, NginxOptions, S3Bucket
+from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.front.nginx.nginx_files import SLICE_SIZE, NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, by_nginx
@@ -36,7 +37,7 @@ def bucket(tmp_path: Path) -> Iterator[Recorder]:
 
 @pytest.fixture(params=["private", "public"])
 def options(request: pytest.FixtureRequest, bucket: Recorder) -> NginxOptions:
-    public = S3Bucket(BUCKET, bucket.url)
+    public = S3Target(BUCKET, bucket.url)
     return NginxOptions(
         replace(public, access_key="key", secret_key="secret") if request.param == "private" else public
     )

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 import pytest
 
 from mirror_sync.domain.content.snapshot import Root
-from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
+from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.serve.asgi import make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.ports.store import read_document
@@ -64,7 +65,7 @@ def _nginx(folder: Path) -> Iterator[Counted]:
     with (
         recorder(folder / "bucket") as bucket,
         by_nginx(
-            DirectoryStore(bucket.root), NginxOptions(S3Bucket(BUCKET, bucket.url)), folder / "nginx", _uncached
+            DirectoryStore(bucket.root), NginxOptions(S3Target(BUCKET, bucket.url)), folder / "nginx", _uncached
         ) as mirror,
     ):
         yield Counted(mirror, bucket.asked_keys)

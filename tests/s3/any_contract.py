@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers.bucket import S3Server
 from tests.stores.contract import ODD_KEYS, StoreContract
-from tests.stores.places import Bucket, Place, options_of
+from tests.stores.places import Bucket, Place, target_on
 from tests.stores.resuming import ResumeContract
 from tests.stores.uploads import UploadContract
 
@@ -27,7 +27,7 @@ class TestStore(StoreContract):
 
     @pytest.fixture
     def place(self) -> Place:
-        return Bucket(BUCKET, replace(options_of(SERVER), multipart=PARTS), f"some/prefix/{next(_numbers)}")
+        return Bucket(replace(target_on(SERVER, f"some/prefix/{next(_numbers)}", BUCKET), multipart=PARTS))
 
 
 if PARTS:
@@ -35,4 +35,4 @@ if PARTS:
     class TestUploads(UploadContract, ResumeContract):
         @pytest.fixture
         def place(self) -> Place:
-            return Bucket(BUCKET, options_of(SERVER), f"other/prefix/{next(_numbers)}")
+            return Bucket(target_on(SERVER, f"other/prefix/{next(_numbers)}", BUCKET))

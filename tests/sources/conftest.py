@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.shell import quiet
@@ -28,7 +28,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    made = Transport(timeouts=Timeouts(connect=5, read=5, first_byte=5))
+    made = Transport(timeouts=Timeouts(connect=5, stall=5, first_byte=5))
     yield made
     made.close()
 

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from mirror_sync.sources.http.network import Timeouts
+from mirror_sync.domain.job.upstreams import Timeouts
 
 Script = Callable[[socket.socket, threading.Event], None]
 """Answers a request on a socket; the event is set when the server is to end."""
-QUICK = Timeouts(connect=5, read=5, first_byte=5, min_rate=1000, over=1.0)
+QUICK = Timeouts(connect=5, stall=5, first_byte=5, min_rate=1000, over=1.0)
 """Loses patience with what trickles, and only with that: on a busy machine, too."""
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import Unreachable
 from mirror_sync.sources.http.arrivals import Pace
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub import endpoint
 from mirror_sync.sources.hub.hub_source import HubSource
@@ -120,7 +120,7 @@ def test_an_answer_that_never_ends_is_given_up(
     facts: Facts, script: Callable[[socket.socket, threading.Event], None], verb: Callable[..., object]
 ) -> None:
     with serving(script) as url, pytest.raises(Unreachable):
-        verb(impatient(url, first_byte=0.3, read=0.5), replace(facts[1][LARGE], size=10_000_000))
+        verb(impatient(url, first_byte=0.3, stall=0.5), replace(facts[1][LARGE], size=10_000_000))
 
 
 def test_what_stands_between_the_bytes_of_a_body_is_none_of_it(facts: Facts) -> None:

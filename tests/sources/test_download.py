@@ -8,8 +8,8 @@ import pytest
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, Unreachable, UpstreamError
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub import download
 from mirror_sync.sources.hub.hub_source import HubSource
@@ -246,7 +246,7 @@ def test_an_empty_range_costs_no_call(hub: Hub, listed: Facts) -> None:
 
 
 def test_a_server_that_falls_silent_is_given_up(hub: Hub, listed: Facts) -> None:
-    impatient = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.2, first_byte=0.2)))
+    impatient = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, stall=0.2, first_byte=0.2)))
     hub.faults.add(faults.stall(20, after=100_000), origin="cdn")
     with pytest.raises(Unreachable, match="timed out"):
         get((impatient, *listed[1:]), LARGE)

@@ -10,9 +10,9 @@ import pytest
 
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, Unreachable, UnsafePath
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fill_hub, listed, published
@@ -366,7 +366,7 @@ def test_redirects_that_go_round_in_a_circle_end(hub: Hub, source: HubSource) ->
 
 
 def test_every_call_is_given_up_when_the_hub_falls_silent(hub: Hub) -> None:
-    source = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, read=0.5, first_byte=0.5)))
+    source = HubSource(hub.url, None, Transport(timeouts=Timeouts(connect=5, stall=0.5, first_byte=0.5)))
     hub.faults.add(faults.delay(20))
     for verb in (
         lambda: source.resolve(TINY, "main"),

@@ -76,7 +76,7 @@ def test_waits_count_against_no_least_rate(hub: Hub) -> None:
 
 def test_waits_that_are_longer_than_a_server_may_be_silent_are_no_silence(hub: Hub) -> None:
     fill_hub(hub)
-    source = HubSource(hub.url, None, Transport(timeouts=replace(QUICK, read=2)))
+    source = HubSource(hub.url, None, Transport(timeouts=replace(QUICK, stall=2)))
     commit, files = published(source)
     slept: list[float] = []
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
@@ -40,16 +41,28 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    name: str
-    options: S3Options
-    prefix: str = "some/prefix"
+    target: S3Target
+    part_size: int = PART_SIZE
 
     def open(self) -> Store:
-        return S3Store(self.name, self.prefix, self.options)
+        return S3Store(self.target, S3Options(part_size=self.part_size))
 
 
-def options_of(server: S3Server) -> S3Options:
-    return S3Options(server.endpoint_url, None, server.access_key, server.secret_key, part_size=PART_SIZE)
+def target_on(server: S3Server, prefix: str = "", bucket: str | None = None) -> S3Target:
+    """A bucket of a server, a new one unless it is named."""
+    name = bucket or server.make_bucket()
+    return S3Target(name, server.endpoint_url, None, server.access_key, server.secret_key, prefix, "path")
+
+
+def store_in(server: S3Server, prefix: str = "", bucket: str | None = None, **said: Any) -> S3Store:
+    """A store on a bucket of a server; `said` are further keys of the target."""
+    return S3Store(replace(target_on(server, prefix, bucket), **said), S3Options(part_size=PART_SIZE))
+
+
+def store_at(endpoint_url: str, prefix: str = "", read_timeout: float = 30, **said: Any) -> S3Store:
+    """A store on bucket b wherever that is; `said` are further keys of the target."""
+    target = S3Target("b", endpoint_url, None, "AKEY", "a-secret", prefix, "path")
+    return S3Store(replace(target, **said), S3Options(read_timeout=read_timeout, attempts=2))
 
 
 def put(store: Store, key: str, body: bytes) -> None:

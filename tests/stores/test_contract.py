@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.bucket import S3Server
 from tests.stores.contract import ODD_KEYS, StoreContract
-from tests.stores.places import Bucket, Folder, Place, options_of
+from tests.stores.places import Bucket, Folder, Place, target_on
 from tests.stores.resuming import ResumeContract
 from tests.stores.uploads import UploadContract
 
@@ -27,13 +27,13 @@ class TestDirectory(StoreContract, UploadContract, ResumeContract):
 class TestMoto(StoreContract, UploadContract, ResumeContract):
     @pytest.fixture
     def place(self, moto: S3Server) -> Place:
-        return Bucket(moto.make_bucket(), options_of(moto))
+        return Bucket(target_on(moto, "some/prefix"))
 
 
 class TestRadosgw(StoreContract, UploadContract, ResumeContract):
     @pytest.fixture
     def place(self, radosgw: S3Server) -> Place:
-        return Bucket(radosgw.make_bucket(), options_of(radosgw))
+        return Bucket(target_on(radosgw, "some/prefix"))
 
 
 @pytest.fixture(scope="module")
@@ -48,4 +48,4 @@ class TestSeaweedfs(StoreContract, UploadContract, ResumeContract):
 
     @pytest.fixture
     def place(self, seaweedfs: S3Server, shared_bucket: str) -> Place:
-        return Bucket(shared_bucket, options_of(seaweedfs), f"some/prefix/{next(_numbers)}")
+        return Bucket(target_on(seaweedfs, f"some/prefix/{next(_numbers)}", shared_bucket))

@@ -12,10 +12,10 @@ import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
-from tests.stores.places import MIB, keys, options_of, put, read
+from tests.stores.places import MIB, keys, put, read, store_at, store_in, target_on
 from tests.stores.scripted import Answer, Asked, Scripted, fault, scripted
 
 OTHER = Sha256.of(b"another body")
@@ -31,12 +31,8 @@ EVERY_CALL: dict[str, Callable[[S3Store], object]] = {
 every_call = pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL.keys())
 
 
-def options(endpoint_url: str) -> S3Options:
-    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=30, attempts=2)
-
-
 def store_on(server: Scripted, prefix: str = "") -> S3Store:
-    return S3Store("b", prefix, options(server.endpoint_url))
+    return store_at(server.endpoint_url, prefix)
 
 
 @contextmanager
@@ -52,35 +48,35 @@ class TestRefusals:
     ) -> None:
         url = f"http://{LOOPBACK}:{free_port()}"
         with pytest.raises(StoreUnavailable, match=r"no answer: Connection refused$") as caught:
-            call(S3Store("b", "", options(url)))
+            call(store_at(url))
         assert str(caught.value).count(url) == 1
         assert "?" not in str(caught.value)
 
     @every_call
     def test_a_wrong_secret_is_denied_and_not_shown(self, radosgw: S3Server, call: Callable[[S3Store], object]) -> None:
         """Only a real server tells: moto takes any secret."""
-        wrong = replace(options_of(radosgw), secret_key="not-the-secret")
+        wrong = replace(target_on(radosgw), secret_key="not-the-secret")
         with pytest.raises(StoreDenied, match="HTTP 403") as caught:
-            call(S3Store(radosgw.make_bucket(), "", wrong))
+            call(S3Store(wrong))
         assert "not-the-secret" not in f"{caught.value!r} {wrong!r}"
 
     @every_call
     def test_a_missing_bucket_is_no_missing_key(self, radosgw: S3Server, call: Callable[[S3Store], object]) -> None:
         with pytest.raises(StoreError, match="the bucket does not exist") as caught:
-            call(S3Store("nowhere", "", options_of(radosgw)))
+            call(store_in(radosgw, bucket="nowhere"))
         assert not isinstance(caught.value, KeyMissing)
 
     @pytest.mark.parametrize("size", [5, 2 * MIB])
     def test_a_body_that_is_not_the_digests_own_is_refused(self, radosgw: S3Server, size: int) -> None:
         """Only a real server refuses: moto stores any body."""
-        store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+        store = store_in(radosgw)
         with pytest.raises(StoreUnavailable, match="XAmzContentSHA256Mismatch"):
             store.put("k", bytes(size), OTHER)
         assert store.stat("k") is None
 
     @pytest.mark.parametrize("signs", [True, False])
     def test_parts_are_taken_signed_and_unsigned(self, radosgw: S3Server, signs: bool) -> None:
-        store = S3Store(radosgw.make_bucket(), "", replace(options_of(radosgw), sign_parts=signs))
+        store = store_in(radosgw, sign_parts=signs)
         with store.begin("k", 5) as upload:
             upload.put(0, b"12345")
             upload.complete()
@@ -89,19 +85,19 @@ class TestRefusals:
     @every_call
     def test_nobody_listening_is_unavailable(self, call: Callable[[S3Store], object]) -> None:
         with pytest.raises(StoreUnavailable, match="s3://b/ at http://127"):
-            call(S3Store("b", "", options(f"http://{LOOPBACK}:{free_port()}")))
+            call(store_at(f"http://{LOOPBACK}:{free_port()}"))
 
     @every_call
     def test_a_server_that_never_answers_is_unavailable(self, call: Callable[[S3Store], object]) -> None:
         with socket.create_server((LOOPBACK, 0)) as silent:
-            impatient = replace(options(f"http://{LOOPBACK}:{silent.getsockname()[1]}"), read_timeout=0.5)
+            impatient = store_at(f"http://{LOOPBACK}:{silent.getsockname()[1]}", read_timeout=0.5)
             with pytest.raises(StoreUnavailable):
-                call(S3Store("b", "", impatient))
+                call(impatient)
 
     @pytest.mark.parametrize("endpoint_url", ["nonsense", "http://", "ftp://x"])
     def test_an_endpoint_that_is_none_is_a_clear_error(self, endpoint_url: str) -> None:
         with pytest.raises(StoreError):
-            S3Store("b", "", options(endpoint_url)).stat("k")
+            store_at(endpoint_url).stat("k")
 
     def test_no_credentials_anywhere_are_denied(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
@@ -110,7 +106,7 @@ class TestRefusals:
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
         monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
         with pytest.raises(StoreDenied, match="credentials"):
-            S3Store("b", "", S3Options(endpoint_url=f"http://{LOOPBACK}:{free_port()}")).stat("k")
+            store_at(f"http://{LOOPBACK}:{free_port()}", access_key=None, secret_key=None).stat("k")
 
     @pytest.mark.parametrize(
         ("code", "status", "kind"),
@@ -180,7 +176,7 @@ class TestWhatIsSent:
             monkeypatch.setenv("http_proxy", proxy.endpoint_url)
             monkeypatch.setenv("no_proxy", LOOPBACK)
             assert read(store_on(server), "k") == b"near"
-            assert read(S3Store("b", "", options("http://bucket.example.org")), "k") == b"far"
+            assert read(store_at("http://bucket.example.org"), "k") == b"far"
         assert [asked.target for asked in proxy.asked] == ["http://bucket.example.org/b/k"]
 
 
@@ -287,7 +283,7 @@ class TestCompleting:
 def test_what_a_bucket_has_of_the_catalogue_says_what_it_is(radosgw: S3Server, key: str, media_type: str) -> None:
     """So that a bucket's own website shows it; the second put takes the short way."""
     bucket = radosgw.make_bucket()
-    store = S3Store(bucket, "", options_of(radosgw))
+    store = store_in(radosgw, bucket=bucket)
     for body in (b"first", b"second"):
         put(store, key, body)
         found = radosgw.client().get_object(Bucket=bucket, Key=key)

@@ -9,7 +9,7 @@ import pytest
 from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
-from tests.stores.places import keys, options_of, put, read
+from tests.stores.places import keys, put, read, store_in
 from tests.stores.scripted import LISTING, Answer, Asked, fault, is_listing, scripted
 from tests.stores.test_s3 import EVERY_CALL, store_on
 
@@ -154,7 +154,7 @@ def test_who_may_not_list_may_still_be_told_that_a_key_is_missing() -> None:
 
 def test_a_real_bucket_marks_its_answers(radosgw: S3Server) -> None:
     """So nothing is asked twice there; and a missing key stays one for every verb."""
-    store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+    store = store_in(radosgw)
     assert store.stat("k") is None
     with pytest.raises(KeyMissing):
         read(store, "k")
@@ -204,7 +204,7 @@ def test_a_range_beyond_the_end_is_empty_whatever_the_server_calls_it(status: in
 
 
 def test_a_listing_goes_on_over_keys_of_a_bucket(radosgw: S3Server) -> None:
-    store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+    store = store_in(radosgw)
     assert keys(store) == []
     put(store, "k", b"x")
     assert keys(store) == ["k"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -12,16 +11,15 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreError
 from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
-from tests.stores.places import MIB, PART_SIZE, options_of, put, read
+from tests.stores.places import MIB, PART_SIZE, put, read, store_at, store_in
 from tests.stores.scripted import Answer, fault, scripted
-from tests.stores.test_s3 import options
 
 BODY = os.urandom(2 * PART_SIZE + 12_345)
 KEY = blob_key(Sha256.of(BODY))
 
 
 def store_on(server: S3Server) -> S3Store:
-    return S3Store(server.make_bucket(), "pre/fix", replace(options_of(server), multipart=False))
+    return store_in(server, "pre/fix", multipart=False)
 
 
 def upload(store: S3Store, body: bytes, key: str = KEY) -> None:
@@ -76,7 +74,7 @@ def test_a_large_object_is_touched_by_one_copy(radosgw: S3Server) -> None:
 
 def test_only_puts_are_asked_for() -> None:
     with scripted(lambda _: Answer(headers={"ETag": '"e"'})) as server:
-        store = S3Store("b", "", replace(options(server.endpoint_url), multipart=False))
+        store = store_at(server.endpoint_url, multipart=False)
         with store.begin(KEY, len(BODY)) as one:
             for number in range(-(-len(BODY) // one.part_size)):
                 one.put(number, BODY[number * one.part_size : (number + 1) * one.part_size])
@@ -89,7 +87,7 @@ def test_only_puts_are_asked_for() -> None:
 
 def test_a_refusal_is_told_to_whoever_puts_or_completes() -> None:
     with scripted(lambda _: fault("AccessDenied", 403)) as server:
-        store = S3Store("b", "", replace(options(server.endpoint_url), multipart=False))
+        store = store_at(server.endpoint_url, multipart=False)
         with store.begin("k", 5) as one:
             one.put(0, b"12345")
             with pytest.raises(StoreError, match="PutObject: HTTP 403 AccessDenied"):
@@ -98,7 +96,7 @@ def test_a_refusal_is_told_to_whoever_puts_or_completes() -> None:
 
 def test_more_than_one_put_takes_is_refused_before_the_first_byte() -> None:
     with scripted(lambda _: Answer()) as server:
-        store = S3Store("b", "", replace(options(server.endpoint_url), multipart=False))
+        store = store_at(server.endpoint_url, multipart=False)
         with pytest.raises(StoreError, match=f"{server.endpoint_url}, key {KEY}: PutObject: .*multipart: off"):
             store.begin(KEY, (5 << 30) + 1)
     assert not server.asked

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -18,25 +17,21 @@ from botocore.credentials import ReadOnlyCredentials
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
-from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from mirror_sync.stores.s3.bucket_store import S3Store
 from mirror_sync.stores.s3.signing import Signed, signed_headers
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK
 from tests.stores.contract import ODD_KEYS
-from tests.stores.places import MIB, options_of, put, read
+from tests.stores.places import MIB, put, read, store_at, store_in
 from tests.stores.scripted import LISTING, Answer, Asked, Scripted, fault, is_listing, scripted
 
 STORED = Answer(headers={"ETag": '"e"'})
 BOTO = "amz-sdk-invocation-id"  # a header that boto3 sends and the short way does not
 
 
-def options(endpoint_url: str) -> S3Options:
-    return S3Options(endpoint_url=endpoint_url, access_key="AKEY", secret_key="a-secret", read_timeout=30, attempts=2)
-
-
 def warm_store(server: Scripted, prefix: str = "") -> S3Store:
     """A store that boto3 has shown the way."""
-    store = S3Store("b", prefix, options(server.endpoint_url))
+    store = store_at(server.endpoint_url, prefix)
     put(store, "first", b"first")
     server.asked.clear()
     return store
@@ -67,8 +62,8 @@ class TestSignature:
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
             if token:
                 monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-            plain = replace(options(server.endpoint_url), access_key="", secret_key="", region="eu-west-7")
-            put(S3Store("b", "pre", plain), key, b"x")
+            store = store_at(server.endpoint_url, "pre", access_key=None, secret_key=None, region="eu-west-7")
+            put(store, key, b"x")
         (sent,) = server.asked
         place = Signed("PUT", sent.headers["host"], sent.target, Sha256.of(b"x"))
         ours = signed_headers(place, "eu-west-7", keys, sent.headers["x-amz-date"])
@@ -95,7 +90,7 @@ class _Told(S3SigV4Auth):
 class TestWay:
     def test_boto3_goes_first_and_the_others_follow(self) -> None:
         with scripted(lambda _: STORED) as server:
-            store = S3Store("b", "pre/fix", options(server.endpoint_url))
+            store = store_at(server.endpoint_url, "pre/fix")
             for name in ("one", "two", "three"):
                 put(store, name, name.encode())
         assert by_boto3(server) == [True, False, False]
@@ -118,7 +113,7 @@ class TestWay:
         monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real(LOOPBACK, *rest, **more))
         with scripted(lambda _: STORED) as server:
             port = urlsplit(server.endpoint_url).port
-            store = S3Store("bucket", "", replace(options(f"http://s3.localhost:{port}"), addressing="virtual"))
+            store = store_at(f"http://s3.localhost:{port}", addressing="virtual", bucket="bucket")
             for name in ("one", "two"):
                 put(store, name, b"x")
         assert [(asked.headers["host"], asked.target) for asked in server.asked] == [
@@ -146,14 +141,14 @@ class TestWay:
         assert [asked.body for asked in server.asked[1:]] == [body, body, b"small"]
 
     def test_a_real_server_takes_every_key(self, radosgw: S3Server) -> None:
-        store = S3Store(radosgw.make_bucket(), "some/prefix", options_of(radosgw))
+        store = store_in(radosgw, "some/prefix")
         put(store, "first", b"shows the way")
         for key in ODD_KEYS:
             put(store, key, key.encode())
         assert [read(store, key) for key in ODD_KEYS] == [key.encode() for key in ODD_KEYS]
 
     def test_many_threads_may_put(self, radosgw: S3Server) -> None:
-        store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+        store = store_in(radosgw)
         bodies = {f"k{number}": bytes([number]) * number for number in range(40)}
         threads = [threading.Thread(target=put, args=(store, key, body)) for key, body in bodies.items()]
         for thread in threads:
@@ -163,7 +158,7 @@ class TestWay:
         assert {key: read(store, key) for key in bodies} == bodies
 
     def test_a_body_that_was_changed_in_memory_is_refused(self, radosgw: S3Server) -> None:
-        store = S3Store(radosgw.make_bucket(), "", options_of(radosgw))
+        store = store_in(radosgw)
         put(store, "first", b"shows the way")
         with pytest.raises(StoreUnavailable, match="XAmzContentSHA256Mismatch"):
             store.put("k", b"changed", Sha256.of(b"promised"))
@@ -193,7 +188,7 @@ class TestLooking:
             return LISTING if is_listing(asked) else STORED if asked.method == "PUT" else Answer(404)
 
         with scripted(script) as server:
-            store = S3Store("b", "", options(server.endpoint_url))
+            store = store_at(server.endpoint_url)
             assert [store.stat("k"), store.stat("k")] == [None, None]
             put(store, "k", b"x")
         assert [(asked.method, BOTO in asked.headers) for asked in server.asked if not is_listing(asked)] == [
@@ -211,7 +206,7 @@ class TestLooking:
 
     def test_a_real_server_says_of_every_key_what_boto3_says(self, radosgw: S3Server) -> None:
         bucket = radosgw.make_bucket()
-        store = S3Store(bucket, "", options_of(radosgw))
+        store = store_in(radosgw, bucket=bucket)
         for key in ODD_KEYS:
             put(store, key, key.encode())
         for key in ODD_KEYS:
@@ -276,7 +271,7 @@ class TestEnvironment:
     def test_a_proxy_is_used_for_every_put(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with scripted(lambda _: STORED) as proxy:
             monkeypatch.setenv("http_proxy", proxy.endpoint_url)
-            store = S3Store("b", "", options("http://bucket.example.org"))
+            store = store_at("http://bucket.example.org")
             for name in ("one", "two"):
                 put(store, name, b"x")
         assert [asked.target for asked in proxy.asked] == [f"http://bucket.example.org/b/{n}" for n in ("one", "two")]
@@ -297,7 +292,7 @@ class TestEnvironment:
         monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
         with scripted(role) as service, scripted(lambda _: STORED) as server:
             monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.endpoint_url}/role")
-            store = S3Store("b", "", replace(options(server.endpoint_url), access_key="", secret_key=""))
+            store = store_at(server.endpoint_url, access_key=None, secret_key=None)
             for number in range(4):
                 put(store, f"k{number}", b"x")
         tokens = [asked.headers["x-amz-security-token"] for asked in server.asked]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.certificates import Authority
@@ -35,7 +36,7 @@ def _begun(asked: Asked) -> Answer:
 
 
 def store_on(server: Scripted) -> S3Store:
-    return S3Store("b", "", S3Options(endpoint_url=server.endpoint_url, access_key="a", secret_key="s", attempts=1))
+    return S3Store(S3Target("b", server.endpoint_url, access_key="a", secret_key="s"), S3Options(attempts=1))
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(server: Scripted) -> None:

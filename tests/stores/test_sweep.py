@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,10 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreError, StoreUnavailable
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3 import resume_upload
-from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.servers.bucket import S3Server
-from tests.stores.places import MIB, Bucket, Folder, options_of, put, read
+from tests.stores.places import MIB, Bucket, Folder, put, read, store_at, target_on
 from tests.stores.resuming import BACK, HOUR, KEY, kept_upload, put_rest
 from tests.stores.scripted import Answer, Asked, fault, scripted
-from tests.stores.test_s3 import options
 from tests.stores.uploads import part
 
 DAY = 24 * HOUR
@@ -94,7 +93,7 @@ class TestBucket:
     @pytest.fixture
     def place(self, request: pytest.FixtureRequest, server: str) -> Bucket:
         found: S3Server = request.getfixturevalue(server)
-        return Bucket(found.make_bucket(), options_of(found))
+        return Bucket(target_on(found, "some/prefix"))
 
     @pytest.fixture
     def body(self, place: Bucket) -> bytes:
@@ -126,7 +125,7 @@ class TestBucket:
     @SERVERS
     def test_uploads_of_others_are_not_swept(self, place: Bucket, body: bytes) -> None:
         """The same bucket may hold more than this mirror, and more than one mirror."""
-        other = Bucket(place.name, place.options, "some/other")
+        other = Bucket(replace(place.target, prefix="some/other"))
         kept_upload(other, body, 1)
         kept_upload(place, body, 1, key="no/blob")
         assert place.open().sweep(BACK) == 0
@@ -151,7 +150,7 @@ def _answer_about(newest_part: str, asked: Asked) -> Answer:
 @pytest.mark.parametrize(("newest_part", "swept"), [(NOW, 0), (OLD, 0), (OLDER, 2)])
 def test_the_age_of_an_upload_counts_from_its_newest_part_by_the_servers_clock(newest_part: str, swept: int) -> None:
     with scripted(lambda asked: _answer_about(newest_part, asked)) as server:
-        assert S3Store("b", "", options(server.endpoint_url)).sweep(2 * DAY) == swept
+        assert store_at(server.endpoint_url).sweep(2 * DAY) == swept
     assert [asked.method for asked in server.asked].count("DELETE") == swept
 
 
@@ -160,13 +159,13 @@ def test_an_upload_that_ends_while_the_sweep_looks_is_none_of_ours() -> None:
         return _answer_about(OLDER, asked) if "uploads" in asked.target else fault("NoSuchUpload", 404)
 
     with scripted(script) as server:
-        assert S3Store("b", "", options(server.endpoint_url)).sweep(DAY) == 0
+        assert store_at(server.endpoint_url).sweep(DAY) == 0
 
 
 def test_a_server_that_does_not_answer_about_kept_parts_costs_nothing_that_was_kept() -> None:
     token = json.dumps({"upload": "id", "size": 5, "part_size": 16 << 20, "kept": 1, "proof": "x"})
     with scripted(lambda _: fault("SlowDown", 503)) as server, pytest.raises(StoreUnavailable):
-        S3Store("b", "", options(server.endpoint_url)).begin(KEY, 5, token)
+        store_at(server.endpoint_url).begin(KEY, 5, token)
     assert {asked.method for asked in server.asked} == {"GET"}
 
 
@@ -175,7 +174,7 @@ def test_a_server_that_takes_no_part_twice_is_a_refusal_not_a_passing_fault() ->
     begun = b"<R><UploadId>id</UploadId></R>"
     with (
         scripted(lambda asked: fault("NotImplemented", 501) if asked.method == "PUT" else Answer(body=begun)) as server,
-        S3Store("b", "", options(server.endpoint_url)).begin(blob_key(Sha256.of(b"")), 5) as upload,
+        store_at(server.endpoint_url).begin(blob_key(Sha256.of(b"")), 5) as upload,
         pytest.raises(StoreError, match="501") as caught,
     ):
         upload.put(0, b"12345")

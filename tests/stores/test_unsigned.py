@@ -5,18 +5,19 @@ import json
 import pytest
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.errors import StoreDenied
 from mirror_sync.ports.store import read_all
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 from tests.servers.bucket import S3Server
+from tests.stores.places import target_on
 
 
 @pytest.fixture
 def bucket(radosgw: S3Server) -> str:
-    name = radosgw.make_bucket()
-    signed = S3Options(radosgw.endpoint_url, access_key=radosgw.access_key, secret_key=radosgw.secret_key)
-    S3Store(name, "", signed).put("a/b", b"hello", Sha256.of(b"hello"))
-    return name
+    target = target_on(radosgw)
+    S3Store(target).put("a/b", b"hello", Sha256.of(b"hello"))
+    return target.bucket
 
 
 def _publish(server: S3Server, bucket: str) -> None:
@@ -28,12 +29,12 @@ def _publish(server: S3Server, bucket: str) -> None:
 
 def test_a_public_bucket_is_read_unsigned(radosgw: S3Server, bucket: str) -> None:
     _publish(radosgw, bucket)
-    store = S3Store(bucket, "", S3Options(radosgw.endpoint_url, unsigned=True))
+    store = S3Store(S3Target(bucket, radosgw.endpoint_url), S3Options(unsigned=True))
     assert read_all(store, "a/b", 100) == b"hello"
     assert store.stat("a/c") is None
 
 
 def test_a_private_bucket_is_not(radosgw: S3Server, bucket: str) -> None:
-    store = S3Store(bucket, "", S3Options(radosgw.endpoint_url, unsigned=True))
+    store = S3Store(S3Target(bucket, radosgw.endpoint_url), S3Options(unsigned=True))
     with pytest.raises(StoreDenied):
         read_all(store, "a/b", 100)

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions, write_nginx
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from tests.parts import program
 from tests.requirements import need
 from tests.servers.ports import answers as listens
@@ -76,7 +77,7 @@ def test_nginx_needs_no_more_privileges_than_its_unit_leaves_it() -> None:
     with open_folder() as folder:
         (folder / "bucket").mkdir()
         port = free_port()
-        written = write_nginx(folder / "front", NginxOptions(DirectoryBucket(folder / "bucket"), port=port))
+        written = write_nginx(folder / "front", NginxOptions(DirectoryTarget(folder / "bucket"), port=port))
         command = ("setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs", program("nginx"))
         running = subprocess.Popen([*command, "-c", written, "-g", "daemon off;"])
         try:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.figures import counted
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import HubUpstream, Settings
+    from mirror_sync.config.settings import Settings
 
 
 def create_webhooks(invocation: Invocation, url: str) -> None:
@@ -21,8 +21,8 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
     from mirror_sync.wiring.adapters import open_webhooks
 
     settings = invocation.settings()
-    secret = settings.http.webhook_secret if settings.http else None
-    if not secret:
+    secret = settings.http.secret
+    if secret is None:
         raise UsageError(
             f"http.webhook_secret of {settings.path.name} is empty here: write http: {{webhook_secret: "
             '"${WEBHOOK_SECRET:-}"}, and give this command the variable, too; the daemon has it from '
@@ -32,42 +32,36 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
         Url.parse(url)
     except ValueError as error:
         raise UsageError(f"{url!r} is no address; write https://mirror.example.org/webhook") from error
-    for upstream in _hubs(settings):
-        found = open_webhooks(upstream).watch(url, secret, _patterns(settings, upstream))
+    for upstream, hub in _hubs(settings).items():
+        found = open_webhooks(hub).watch(url, secret, _patterns(settings, upstream))
         names = ", ".join(f"{one.type} {one.name}" for one in found)
-        invocation.print(
-            f"{upstream.name}: {f'{url} is told of {names} now' if found else f'{url} is told of all already'}"
-        )
+        invocation.print(f"{upstream}: {f'{url} is told of {names} now' if found else f'{url} is told of all already'}")
 
 
 def list_webhooks(invocation: Invocation) -> None:
     """UsageError without a token."""
     from mirror_sync.wiring.adapters import open_webhooks
 
-    for upstream in _hubs(invocation.settings()):
-        found = open_webhooks(upstream).list()
-        invocation.print(f"{upstream.name}: {counted(len(found), 'webhook')}")
+    for upstream, hub in _hubs(invocation.settings()).items():
+        found = open_webhooks(hub).list()
+        invocation.print(f"{upstream}: {counted(len(found), 'webhook')}")
         for webhook in found:
             off = " (switched off)" if webhook.disabled else ""
             names = ", ".join(f"{one.type} {one.name}" for one in sorted(webhook.watched))
             invocation.print(plain(f"  {webhook.url or 'no address'}{off}: {names}"))
 
 
-def _hubs(settings: Settings) -> Sequence[HubUpstream]:
-    """Those that jobs read from. UsageError where one has no token."""
-    from mirror_sync.config.settings import HubUpstream
-
-    used = [settings.upstreams[name] for name in dict.fromkeys(job.upstream for job in settings.jobs)]
-    hubs = [upstream for upstream in used if isinstance(upstream, HubUpstream)]
+def _hubs(settings: Settings) -> dict[str, HubUpstream]:
+    """Those that jobs read from, by name. UsageError where one has no token."""
+    used = {job.upstream: settings.upstreams[job.upstream] for job in settings.jobs}
+    hubs = {name: upstream for name, upstream in used.items() if isinstance(upstream, HubUpstream)}
     if not hubs:
         raise UsageError(f"no job of {settings.path.name} reads from an upstream of kind: huggingface")
-    for upstream in hubs:
-        if not upstream.token_for(upstream.endpoints[0]):
-            raise UsageError(
-                f"upstream {upstream.name} has no token, and webhooks belong to an account: write its token"
-            )
+    for name, hub in hubs.items():
+        if not hub.token_for(hub.endpoints[0]):
+            raise UsageError(f"upstream {name} has no token, and webhooks belong to an account: write its token")
     return hubs
 
 
-def _patterns(settings: Settings, upstream: HubUpstream) -> list[RepoPattern]:
-    return [pattern for job in settings.jobs if job.upstream == upstream.name for pattern in job.asked]
+def _patterns(settings: Settings, upstream: str) -> list[RepoPattern]:
+    return [pattern for job in settings.jobs if job.upstream == upstream for pattern in job.asked]

@@ -10,6 +10,7 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.config.keys.time_values import interval
 from mirror_sync.daemon.control import ask_daemon
 from mirror_sync.daemon.requests import words
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.errors import UsageError
 from mirror_sync.owners import hindrance
@@ -57,8 +58,6 @@ def paused_now(settings: Settings) -> str:
 
 def unwritable(settings: Settings) -> Iterator[str]:
     """Why a sync could not write the state folder, or a target that is a directory; as whoever we are."""
-    from mirror_sync.config.settings import DirectoryTarget
-
     places = {"state_dir": settings.state_dir}
     places |= {f"target {name}": one.root for name, one in settings.targets.items() if isinstance(one, DirectoryTarget)}
     for name, path in places.items():

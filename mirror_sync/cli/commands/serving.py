@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.errors import UsageError
 from mirror_sync.owners import is_there
 
 if TYPE_CHECKING:
-    from mirror_sync.config.settings import FrontSettings, S3Target, Settings, Target
-    from mirror_sync.front.nginx.nginx_files import NginxOptions, S3Bucket
+    from mirror_sync.config.settings import Settings
+    from mirror_sync.front.nginx.nginx_files import NginxOptions
 
 
 def serve_target(
@@ -21,7 +23,6 @@ def serve_target(
 
     `at` is the host and port, each None for what jobs.yaml says.
     """
-    from mirror_sync.config.settings import DirectoryTarget
     from mirror_sync.domain.content.keys import HUB
     from mirror_sync.front.hub.access_log import LogFile, Logged
     from mirror_sync.front.hub.cors import Cors
@@ -41,11 +42,11 @@ def serve_target(
         invocation.say(f"target {name} is served at {url}: open it in a browser, or set HF_ENDPOINT={url}")
 
     front = settings.front
-    options = ServeOptions(front.url, settings.site is not None, front.by_digest, Cors(front.cors))
+    options = ServeOptions(front.url, settings.site.enabled, front.by_digest, Cors(front.cors))
     app = make_app(mirror.store(name), options)
     logged = app if log is None else Logged(app, LogFile(log).write)
-    host, port = at
-    serve(logged, host or front.host, front.port if port is None else port, on_ready=tell, headers=always(options.cors))
+    host, port = at[0] or front.listen.host, front.listen.port if at[1] is None else at[1]
+    serve(logged, host, port, on_ready=tell, headers=always(options.cors))
 
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
@@ -54,7 +55,7 @@ def write_for_nginx(invocation: Invocation, target: str | None, directory: Path)
 
     invocation.start_log()
     settings = invocation.settings()
-    options = _nginx_options(settings, settings.targets[chosen(settings, target)])
+    options = _nginx_options(settings, chosen(settings, target))
     try:
         path = write_nginx(directory, options)
     except ValueError as error:
@@ -62,44 +63,36 @@ def write_for_nginx(invocation: Invocation, target: str | None, directory: Path)
     invocation.print(f"nginx -c {path}")
 
 
-def _nginx_options(settings: Settings, target: Target) -> NginxOptions:
-    from mirror_sync.config.settings import DirectoryTarget
+def _nginx_options(settings: Settings, name: str) -> NginxOptions:
     from mirror_sync.front.hub.cors import Cors
-    from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+    from mirror_sync.front.nginx.nginx_files import NginxOptions
 
     front = settings.front
-    bucket = DirectoryBucket(target.root) if isinstance(target, DirectoryTarget) else _s3_bucket(front, target)
     return NginxOptions(
-        bucket,
-        host=front.host,
-        port=front.port,
+        _readable(name, settings.targets[name], signed=front.bucket == "private"),
+        host=front.listen.host,
+        port=front.listen.port,
         user=front.user,
         public_url=front.url,
         cache_size=front.cache,
-        site=settings.site is not None,
+        site=settings.site.enabled,
         by_digest=front.by_digest,
         cors=Cors(front.cors),
     )
 
 
-def _s3_bucket(front: FrontSettings, target: S3Target) -> S3Bucket:
-    from mirror_sync.front.nginx.nginx_files import S3Bucket
-
-    signed = front.bucket == "private"
-    if signed and not (target.access_key and target.secret_key):
+def _readable(name: str, target: Target, *, signed: bool) -> Target:
+    """A target as nginx reads it: with keys that it signs with, or without any. UsageError where it has none to use."""
+    if not isinstance(target, S3Target):
+        return target
+    if not signed:
+        return replace(target, access_key=None, secret_key=None)
+    if not (target.access_key and target.secret_key):
         raise UsageError(
-            f"nginx signs its own requests to target {target.name}: give its access_key and secret_key, "
+            f"nginx signs its own requests to target {name}: give its access_key and secret_key, "
             "or let the bucket be read unsigned with front: {bucket: public}"
         )
-    return S3Bucket(
-        target.bucket,
-        endpoint_url=target.endpoint_url,
-        prefix=target.prefix,
-        region=target.region or "us-east-1",
-        addressing="virtual" if target.addressing == "virtual" else "path",
-        access_key=target.access_key if signed else None,
-        secret_key=target.secret_key if signed else None,
-    )
+    return target
 
 
 def chosen(settings: Settings, target: str | None, how: str = "with --target") -> str:

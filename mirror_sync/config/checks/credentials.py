@@ -12,8 +12,10 @@ from mirror_sync.config.findings import Finding, Trail
 from mirror_sync.config.keys import address_values
 from mirror_sync.config.keys.endpoints import EndpointEntry, HubEntry
 from mirror_sync.config.keys.model import File
-from mirror_sync.config.settings import HubUpstream, S3Target, Settings
+from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml.text_file import read_text
+from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 

@@ -9,13 +9,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from mirror_sync.config import resolve
 from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
-from mirror_sync.config.keys import engines
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.licenses import doubt
 from mirror_sync.config.keys.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.keys.program_entries import EngineEntry
 from mirror_sync.config.keys.scalars import NAME
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.yaml.wording import example, value_at
@@ -42,7 +41,7 @@ class Draft:
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
     defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
     licenses: LicensesEntry
-    engine: engines.EngineEntry
+    engine: EngineEntry
     jobs: tuple[tuple[int, JobEntry], ...]
 
     @classmethod
@@ -60,19 +59,24 @@ class Draft:
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
             defaults=_sound(DefaultsEntry, defaults),
             licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
-            engine=_sound(engines.EngineEntry, tree.get("engine", {})) or engines.EngineEntry(),
+            engine=_sound(EngineEntry, tree.get("engine", {})) or EngineEntry(),
             jobs=tuple((index, entry) for index, entry in entries if entry is not None),
         )
 
     def numbered(self) -> Iterator[Numbered]:
-        """The sound jobs that know where they publish, all of them in a file without faults; policies are left out."""
+        """The sound jobs that know where they publish, all of them in a file without faults."""
         if self.defaults is None:
             return
         for index, entry in self.jobs:
-            source = resolve.chosen(entry.upstream, self.defaults.upstream, self.upstreams)
-            target = resolve.chosen(entry.target, self.defaults.target, self.targets)
-            if target is not None:
-                yield index, resolve.job(entry, self.defaults, (source or "", target), LicensePolicy())
+            source = entry.upstream or self.defaults.upstream or _only(self.upstreams)
+            target = entry.target or self.defaults.target or _only(self.targets)
+            if target:
+                yield index, entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+
+
+def _only(names: tuple[str, ...]) -> str:
+    """The only one there is; empty where that leaves a choice, or none."""
+    return names[0] if len(names) == 1 else ""
 
 
 def _sound(model: type[Model], value: object) -> Model | None:
@@ -99,7 +103,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _unranked(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
-    yield from engines.faults(draft.engine)
+    yield from draft.engine.faults()
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
@@ -194,7 +198,7 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
         yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
-        policy = resolve.policy(file.licenses, entry.licenses)
+        policy = jobs[index].policy
         yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)
         if not policy.allow and not policy.review and policy.missing is Missing.REFUSE:
             message = "no licence is allowed for this job, so all its repos are refused; write licenses: {allow: [...]}"

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from mirror_sync.config import resolve
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.config.keys.endpoints import TargetEntry
-from mirror_sync.config.settings import DirectoryTarget, Target
 from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.url import Url
 from mirror_sync.owners import EVERYBODY, is_open, who_else_writes, whose
 
@@ -67,7 +66,7 @@ def openness(state_dir: Path) -> Iterator[Finding]:
 def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
     for name, entry in targets.items() if isinstance(targets, dict) else ():
         try:
-            yield name, place_of(resolve.target(name, _ENTRY.validate_python(entry), base))
+            yield name, place_of(_ENTRY.validate_python(entry).target(base))
         except ValidationError:
             continue
 

@@ -1,16 +1,31 @@
-"""The upstreams, targets and the front of jobs.yaml: where files come from, where they go, how they are served."""
+"""The upstreams and targets of jobs.yaml: where files come from and where they go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, SecretStr, Tag
 
+from mirror_sync.config.findings import Trail
 from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.address_values import Listen
 from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an upstream's entry does not say itself: `base` is the folder of jobs.yaml, `tokens` are those of files, by
+    where these are named, `used` the places where variables gave a part.
+    """
+
+    base: Path
+    tokens: Mapping[Trail, str]
+    used: Collection[Trail]
 
 
 class TimeoutsEntry(Keys):
@@ -46,6 +61,16 @@ class TimeoutsEntry(Keys):
         examples=["60s"],
         json_schema_extra={"default": "60s"},
     )
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(
+            connect=self.connect.total_seconds(),
+            first_byte=self.first_byte.total_seconds(),
+            stall=self.stall.total_seconds(),
+            min_rate=self.min_rate,
+            over=self.over.total_seconds(),
+        )
 
 
 class EndpointEntry(Keys):
@@ -117,6 +142,31 @@ class HubEntry(Keys):
         examples=[False],
     )
 
+    def upstream(self, place: Trail, around: Surroundings) -> HubUpstream:
+        """What the entry at `place` stands for."""
+        tokens: dict[str, str | None] = {}  # by address, the first of two entries for one
+        for index, one in enumerate(self.endpoints):
+            if isinstance(one, EndpointEntry):
+                tokens.setdefault(one.url, _token(one, (*place, "endpoints", index), around))
+            else:
+                tokens.setdefault(one, None)
+        first = (*place, "endpoints", 0)
+        return HubUpstream(
+            endpoints=tuple(tokens),
+            token=_token(self, place, around) or None,
+            tokens={url: token for url, token in tokens.items() if token is not None},
+            timeouts=self.timeouts.timeouts,
+            reserve=self.reserve,
+            allow_private=self.allow_private,
+            veiled=any(trail[: len(first)] == first for trail in around.used),
+        )
+
+
+def _token(entry: HubEntry | EndpointEntry, place: Trail, around: Surroundings) -> str | None:
+    """None where nothing is said of one."""
+    own = None if entry.token is None else entry.token.get_secret_value()
+    return own or around.tokens.get((*place, "token_file"), own)
+
 
 class DirectoryEntry(Keys):
     """A folder of org/name/ folders, for an import without a network."""
@@ -130,6 +180,10 @@ class DirectoryEntry(Keys):
     url: scalars.FolderUrl = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
+
+    def upstream(self, _: Trail, around: Surroundings) -> DirectoryUpstream:
+        """What the entry stands for."""
+        return DirectoryUpstream(self.url.beside(around.base))
 
 
 class PrunedKeys(Keys):
@@ -154,6 +208,10 @@ class FolderEntry(PrunedKeys):
     url: scalars.FolderUrl = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
+
+    def target(self, base: Path) -> DirectoryTarget:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
+        return DirectoryTarget(self.url.beside(base), self.grace)
 
 
 class BucketEntry(PrunedKeys):
@@ -199,6 +257,22 @@ class BucketEntry(PrunedKeys):
         examples=[True],
     )
 
+    def target(self, _: Path) -> S3Target:
+        """What the entry stands for."""
+        return S3Target(
+            bucket=self.url.name,
+            prefix=self.url.prefix,
+            endpoint_url=self.endpoint_url or None,
+            region=self.region or None,
+            access_key=self.access_key.get_secret_value() or None if self.access_key else None,
+            secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
+            addressing=self.addressing,
+            sign_parts=self.sign_parts,
+            multipart=self.multipart,
+            confirm=self.confirm,
+            grace=self.grace,
+        )
+
 
 def _upstream_tag(value: Any) -> str:
     given = value if isinstance(value, dict) else {}
@@ -219,62 +293,3 @@ TargetEntry = Annotated[
     Annotated[FolderEntry, Tag(f"{UNION}folder")] | Annotated[BucketEntry, Tag(f"{UNION}bucket")],
     Discriminator(_target_tag),
 ]
-
-
-class FrontEntry(Keys):
-    """Where a front listens, and how it reads the bucket."""
-
-    listen: scalars.ListenAddress = Field(
-        default=Listen("127.0.0.1", 8080),
-        description="host:port to listen on.",
-        examples=["127.0.0.1:8080"],
-        json_schema_extra={"default": "127.0.0.1:8080"},
-    )
-    bucket: Literal["private", "public"] = Field(
-        default="private",
-        description="private signs its reads of the bucket with the target's keys, public reads without.",
-        examples=["private"],
-    )
-    url: scalars.FrontUrl | None = Field(
-        default=None,
-        description="The address at which clients find the mirror; left out or empty, what each request says.",
-        examples=["https://models.example.org"],
-    )
-    user: scalars.Account | None = Field(
-        default=None,
-        description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
-        examples=["www-data"],
-    )
-    cache: scalars.Size = Field(
-        default=16 << 30,
-        description="The room on its disk in which the generated nginx keeps large files of an s3:// target; 0: none.",
-        examples=["200GiB"],
-        json_schema_extra={"default": "16GiB"},
-    )
-    by_digest: scalars.Switch = Field(
-        default=False,
-        description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
-        examples=[True],
-    )
-    cors: scalars.Origins = Field(
-        default=("*",),
-        description="The origins whose pages may read the mirror in a browser; * for any, off for none.",
-        examples=[["https://app.example.org"]],
-        json_schema_extra={"default": "*"},
-    )
-
-
-class HttpEntry(Keys):
-    """The daemon's own HTTP: metrics and health, for machines that watch it."""
-
-    listen: scalars.OwnListen = Field(
-        default=Listen("127.0.0.1", 9108),
-        description="host:port that the daemon answers /metrics, /healthz and /readyz on; none for nowhere.",
-        examples=["127.0.0.1:9108"],
-        json_schema_extra={"default": "127.0.0.1:9108"},
-    )
-    webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="The secret that the hub's webhooks bring, best as ${NAME:-}; left out or empty, none is taken.",
-        examples=["${WEBHOOK_SECRET:-}"],
-    )

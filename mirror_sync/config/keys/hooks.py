@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, SecretStr, Tag
 
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
-from mirror_sync.domain.outcome.notices import Shape
+from mirror_sync.domain.outcome.notices import HookCommand, HookPost, Hooks, Shape, StateChange
 
 
 class HookKeys(Keys):
@@ -44,6 +44,10 @@ class CommandEntry(HookKeys):
         examples=[["TICKET_TOKEN"]],
     )
 
+    @property
+    def hook(self) -> HookCommand:
+        return HookCommand(self.run, self.timeout, self.env)
+
 
 class PostEntry(HookKeys):
     """An address that gets the notice by HTTP POST."""
@@ -56,6 +60,10 @@ class PostEntry(HookKeys):
         description="The body: json has all that is known; slack, wecom, feishu and dingtalk get one line of text.",
         examples=["slack"],
     )
+
+    @property
+    def hook(self) -> HookPost:
+        return HookPost(self.post.get_secret_value(), self.shape, self.timeout)
 
 
 def _tag(value: Any) -> str:
@@ -89,3 +97,9 @@ class OnEntry(Keys):
         description="A client reads what it never did, as the traffic command finds in a front's log.",
         examples=[_SLACK],
     )
+
+    @property
+    def hooks(self) -> Hooks:
+        """By change; a change that nobody is told of is left out."""
+        named = {turn: tuple(entry.hook for entry in getattr(self, turn)) for turn in StateChange}
+        return {turn: found for turn, found in named.items() if found}

@@ -7,23 +7,35 @@ may be left out is None then: no key takes an empty value from the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
 from mirror_sync.config.keys import scalars, window_values
 from mirror_sync.config.keys.base_model import UNION, Keys
-from mirror_sync.config.keys.catalogue_entry import CatalogueEntry
-from mirror_sync.config.keys.endpoints import FrontEntry, HttpEntry, TargetEntry, UpstreamEntry
-from mirror_sync.config.keys.engines import EngineEntry
+from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
-from mirror_sync.config.keys.maintenance import MaintenanceEntry
+from mirror_sync.config.keys.program_entries import (
+    CatalogueEntry,
+    EngineEntry,
+    FrontEntry,
+    HttpEntry,
+    MaintenanceEntry,
+)
 from mirror_sync.config.keys.select import SelectEntry
+from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.bandwidth import Window
+from mirror_sync.domain.job.guard import Guard
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.gone import OnGone
-from mirror_sync.domain.policy.licences import Missing
+from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
+from mirror_sync.domain.repo import Denial, RepoPattern
 
 OnlyText = Annotated[
     tuple[Window, ...],
@@ -31,6 +43,7 @@ OnlyText = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 _BESIDE = "stands beside every, where only one can be; remove it or every"
+_WORKERS = 8
 
 
 class WhenKeys(Keys):
@@ -47,6 +60,11 @@ class WhenKeys(Keys):
         description="The hours at which it runs, and days: what is due outside waits, what goes on at their end stops.",
         examples=["01:00-06:00 mon-fri"],
     )
+
+    def hours(self, timezone: str | None) -> Hours | None:
+        """The hours of `only`, by the clock of a zone."""
+        zone = timezone or "UTC"
+        return None if self.only is None else Hours(self.only, UTC if zone == "UTC" else ZoneInfo(zone))
 
 
 class EveryEntry(WhenKeys):
@@ -67,6 +85,10 @@ class EveryEntry(WhenKeys):
             raise ValueError("timezone is for cron, or for only; remove it")
         return self
 
+    @property
+    def schedule(self) -> Every:
+        return Every(self.every, self.jitter, self.hours(self.timezone))
+
 
 class CronEntry(WhenKeys):
     """Run at certain times of the clock."""
@@ -77,6 +99,10 @@ class CronEntry(WhenKeys):
     timezone: scalars.Zone = Field(
         default="UTC", description="The IANA time zone that cron and only are meant in.", examples=["Asia/Shanghai"]
     )
+
+    @property
+    def schedule(self) -> Cron:
+        return Cron(self.cron, self.timezone, self.jitter, self.hours(self.timezone))
 
 
 def _schedule_tag(value: Any) -> str | None:
@@ -126,6 +152,21 @@ class LicensesEntry(Keys):
         examples=[[{"repo": "org/name", "by": "Jane Doe, legal", "why": "ticket LEGAL-42"}]],
     )
 
+    def policy(self, own: LicensesEntry | None) -> LicensePolicy:
+        """What these lists, common to all jobs, and a job's own come to.
+
+        A job that names allow or review has its own lists, both; missing and approved it inherits where it is silent.
+        """
+        own = own or LicensesEntry()
+        lists = own if own.allow is not None or own.review is not None else self
+        approved = own.approved if own.approved is not None else self.approved
+        return LicensePolicy(
+            allow=frozenset(lists.allow or ()),
+            review=frozenset(lists.review or ()),
+            missing=own.missing or self.missing or Missing.REFUSE,
+            approved=tuple(Approval(entry.repo, entry.by, entry.why) for entry in approved or ()),
+        )
+
 
 class GuardEntry(Keys):
     """When an upstream that suddenly lists less, another repo, or what may be older, is not believed."""
@@ -143,6 +184,10 @@ class GuardEntry(Keys):
         examples=[["621ffdc136468d709f17c3f2"]],
     )
 
+    @property
+    def guard(self) -> Guard:
+        return Guard(self.max_removed, frozenset(self.accept))
+
 
 class RetentionEntry(Keys):
     """How long prune keeps snapshots that no branch and no tag points to any more."""
@@ -153,6 +198,10 @@ class RetentionEntry(Keys):
     days: scalars.Count = Field(
         default=90, description="Snapshots published less than so many days ago stay.", examples=[90]
     )
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.snapshots, timedelta(days=self.days))
 
 
 class JobKeys(Keys):
@@ -245,6 +294,34 @@ class JobEntry(JobKeys):
         description="Replaces the global lists for this job.",
         examples=[{"allow": ["cc-by-4.0"]}],
     )
+
+    def job(self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
+        """The job, with `defaults` where it is silent; `ends` are the names of its upstream and its target."""
+        silent = [key for key in JobKeys.model_fields if getattr(self, key) is None]
+        said = self.model_copy(update={key: getattr(defaults, key) for key in silent})
+        named = [found for found in self.repos or () if isinstance(found, RepoPattern)]
+        denied = tuple(dict.fromkeys(found.pattern for found in self.repos or () if isinstance(found, Denial)))
+        ranking = self.select.ranking if self.select else None
+        if ranking is not None:  # what is denied takes no place
+            ranking = replace(ranking, without=(*ranking.without, *denied))
+        return Job(
+            name=self.name,
+            repos=(ranking.pattern,) if ranking else tuple(dict.fromkeys(named)),
+            ranking=ranking,
+            denied=denied,
+            upstream=ends[0],
+            target=ends[1],
+            revisions=tuple(dict.fromkeys(said.revisions or ("main",))),
+            selection=Selection(include=said.include or ("*",), exclude=said.exclude or ()),
+            policy=policy,
+            schedule=said.schedule.schedule if isinstance(said.schedule, EveryEntry | CronEntry) else None,
+            workers=said.workers or _WORKERS,
+            guard=(said.guard or GuardEntry()).guard,
+            on_gone=said.on_gone or OnGone.KEEP,
+            connections=said.connections,
+            bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
+            retention=(said.retention or RetentionEntry()).retention,
+        )
 
 
 class File(Keys):

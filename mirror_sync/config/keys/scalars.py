@@ -101,9 +101,9 @@ def server(text: str) -> str:
     return address_values.endpoint(text, "http://127.0.0.1:9000") if text else ""
 
 
-def front(text: str) -> str:
+def front(text: str) -> str | None:
     """The address at which clients find a front; empty for not given."""
-    return address_values.front(text) if text else ""
+    return address_values.front(text) if text else None
 
 
 def origins(value: object) -> tuple[str, ...]:
@@ -146,11 +146,11 @@ def own_listen(text: str) -> address_values.Listen | None:
         raise ValueError(f"{error}, or none") from error
 
 
-def account(text: str) -> str:
+def account(text: str) -> str | None:
     """The name of a user of the machine; empty for not given."""
     if text and _ACCOUNT.fullmatch(text) is None:
         raise ValueError(f"{quoted(text)} is no name of a user; write www-data")
-    return text
+    return text or None
 
 
 def several(value: object, most: int, like: int = 8) -> int:
@@ -189,11 +189,11 @@ HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, from_text(partial(address_values.endpoint)), TEXT]
 ServerUrl = Annotated[str, from_text(server), TEXT]
-FrontUrl = Annotated[str, from_text(front), TEXT]
+FrontUrl = Annotated[str | None, from_text(front), TEXT]
 Variable = Annotated[str, from_text(variable), TEXT]
 Argument = Annotated[str, from_text(argument), TEXT]
 SchedulerAddress = Annotated[str, from_text(address_values.scheduler), TEXT]
-Account = Annotated[str, from_text(account), TEXT]
+Account = Annotated[str | None, from_text(account), TEXT]
 FolderUrl = Annotated[address_values.FolderAddress, from_text(address_values.folder), TEXT]
 BucketUrl = Annotated[address_values.BucketAddress, from_text(address_values.bucket), TEXT]
 ListenAddress = Annotated[address_values.Listen, from_text(address_values.listen), TEXT]

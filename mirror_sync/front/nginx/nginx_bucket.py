@@ -3,84 +3,67 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.url import Url
 from mirror_sync.owners import is_there
 
 ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
 _NAME = re.compile(r"[A-Za-z0-9._\-]+")
+_REGION = "us-east-1"  # where none is said, as boto3 takes it
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryBucket:
-    """A directory target, read by nginx's workers."""
-
-    root: Path
-
-
-@dataclass(frozen=True, slots=True)
-class S3Bucket:
-    """An S3 target. No `endpoint_url`: AWS's own for the region. No keys: the bucket is public and read unsigned.
+def described(target: Target, resolvers: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """What the templates need to know; a bucket without keys is public, and read unsigned.
 
     `resolvers` are the DNS servers that nginx asks for the endpoint's name again and again, None for those of
-    /etc/resolv.conf; with () the name is looked up once, when nginx starts, and connections are kept.
+    /etc/resolv.conf; with () the name is looked up once, when nginx starts, and connections are kept. ValueError for
+    what cannot be written as a configuration.
     """
-
-    bucket: str
-    endpoint_url: str | None = None
-    prefix: str = ""
-    region: str = "us-east-1"
-    addressing: Literal["path", "virtual"] = "path"
-    access_key: str | None = None
-    secret_key: str | None = field(default=None, repr=False)
-    resolvers: tuple[str, ...] | None = None
-    ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+    return _directory(target) if isinstance(target, DirectoryTarget) else _s3(target, resolvers)
 
 
-def described(target: DirectoryBucket | S3Bucket) -> dict[str, Any]:
-    """What the templates need to know. ValueError for what cannot be written as a configuration."""
-    return _directory(target) if isinstance(target, DirectoryBucket) else _s3(target)
-
-
-def _directory(target: DirectoryBucket) -> dict[str, Any]:
+def _directory(target: DirectoryTarget) -> dict[str, Any]:
     return {"kind": "directory", "signed": False, "root": plain(target.root.absolute())}
 
 
-def _s3(target: S3Bucket) -> dict[str, Any]:
-    _check(target)
-    url = Url.parse(target.endpoint_url or f"https://s3.{target.region}.amazonaws.com")
+def _s3(target: S3Target, resolvers: tuple[str, ...] | None) -> dict[str, Any]:
+    region = target.region or _REGION
+    _check(target, region)
+    url = Url.parse(target.endpoint_url or f"https://s3.{region}.amazonaws.com")
     host = url.host
     virtual = target.addressing == "virtual"
     name = f"{target.bucket}.{host}" if virtual else host
-    resolvers = _resolvers(host) if target.resolvers is None else target.resolvers
+    resolvers = _resolvers(host) if resolvers is None else resolvers
     parts = [*([] if virtual else [target.bucket]), *filter(None, target.prefix.split("/"))]
     return {
         "kind": "s3",
         "signed": target.access_key is not None,
         "scheme": url.scheme,
-        "region": target.region,
+        "region": region,
         "server": address(host, url.port),
         "server_name": name,
         "authority": address(name, url.port) if resolvers else "bucket",
         "host": replace(url, host=name).netloc,
         "base": "".join(f"/{quote(part, safe='')}" for part in parts) + "/",
         "resolvers": [address(server, None) for server in resolvers],
-        "ca_bundle": str(target.ca_bundle),
+        "ca_bundle": _CA_BUNDLE,
     }
 
 
-def _check(target: S3Bucket) -> None:
+def _check(target: S3Target, region: str) -> None:
     """ValueError for what nginx, or S3, would not take as it is meant."""
     if (target.access_key is None) != (target.secret_key is None):
         raise ValueError("an access key and a secret key go together")
     if target.endpoint_url is not None and ENDPOINT.fullmatch(target.endpoint_url) is None:
         raise ValueError(f"endpoint_url {target.endpoint_url!r}: write http://host:port or https://host")
-    for word in (target.bucket, target.region):
+    for word in (target.bucket, region):
         if _NAME.fullmatch(word) is None:
             raise ValueError(f"{word!r} is no name of a bucket or a region")
 

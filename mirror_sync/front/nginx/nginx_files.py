@@ -22,12 +22,11 @@ from mirror_sync.domain.catalogue import published_lists
 from mirror_sync.domain.content.keys import SITE_TYPES
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing, routes
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
-from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, DirectoryBucket, S3Bucket, address, described, plain
+from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
-
-__all__ = ["CREDENTIALS", "DirectoryBucket", "NginxOptions", "S3Bucket", "write_nginx"]
 
 POINTER_SECONDS = 10
 SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
@@ -71,9 +70,10 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
+    `resolvers`: see `described`.
     """
 
-    target: DirectoryBucket | S3Bucket
+    target: Target
     host: str = "127.0.0.1"
     port: int = 8080
     refs_seconds: int = 1
@@ -83,6 +83,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
+    resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -147,10 +148,10 @@ def _make_folders(folder: Path, staff: Workers | None) -> None:
         drop_foreign(folder / "cache", staff)
 
 
-def _warn(staff: Workers | None, folder: Path, target: DirectoryBucket | S3Bucket) -> None:
+def _warn(staff: Workers | None, folder: Path, target: Target) -> None:
     """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
     used = [folder / "cache", folder / "temp"]
-    used += [target.root.absolute()] if isinstance(target, DirectoryBucket) else []
+    used += [target.root.absolute()] if isinstance(target, DirectoryTarget) else []
     try:
         who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
     except ValueError:
@@ -171,8 +172,8 @@ def _warn(staff: Workers | None, folder: Path, target: DirectoryBucket | S3Bucke
 def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Iterator[tuple[str, str]]:
     """File names and their texts; the configuration comes last, so that what it names is there."""
     target = options.target
-    bucket = described(target)
-    if isinstance(target, S3Bucket) and bucket["signed"]:
+    bucket = described(target, options.resolvers)
+    if isinstance(target, S3Target) and bucket["signed"]:
         yield CREDENTIALS, json.dumps({"access_key": target.access_key, "secret_key": target.secret_key})
     templates = Environment(
         loader=PackageLoader("mirror_sync.front"),
@@ -288,7 +289,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
 
 
 def _is_sliced(options: NginxOptions) -> bool:
-    return isinstance(options.target, S3Bucket) and options.cache_size > 0
+    return isinstance(options.target, S3Target) and options.cache_size > 0
 
 
 def _own_address(host: str) -> str:

@@ -8,11 +8,12 @@ from http.client import HTTPException
 
 from urllib3.exceptions import HTTPError
 
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.errors import Unreachable
 from mirror_sync.sources.http.connection import arriving
 from mirror_sync.sources.http.hub_errors import unreachable
 from mirror_sync.sources.http.lean import Answer, LeanAnswer
-from mirror_sync.sources.http.network import Timeouts, spoken_origin
+from mirror_sync.sources.http.network import spoken_origin
 
 _CHUNK = 64 * 1024  # bytes
 BROKEN = (HTTPError, HTTPException, OSError, ValueError)

@@ -22,8 +22,8 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.errors import BadAnswer
-from mirror_sync.sources.http.network import Timeouts
 
 _ADDRESSES = 4  # of a name that are tried: each may cost a whole connect time-out
 _ENOUGH = 1024 * 1024  # bytes of one read that are worth the way up
@@ -46,7 +46,7 @@ class _DeadlineSocket(io.RawIOBase):
     def __init__(self, sock: socket.socket, connection_options: ConnectionOptions) -> None:
         self._sock, self._connection_options = sock, connection_options
         self._held = sock.makefile("rb", buffering=0)  # what keeps the socket open when its connection lets go of it
-        self._patience, self._in_body = connection_options.timeouts.read, False
+        self._patience, self._in_body = connection_options.timeouts.stall, False
         self._until: float | None = None
         self.expect_headers()  # a proxy's answer to CONNECT is read without a word of beginning
 

@@ -107,7 +107,7 @@ class LeanWay:
         try:
             head, rest = self._exchange(line.sock, request)
             if head.length != len(rest):
-                line.sock.settimeout(self._connection_options.timeouts.read)
+                line.sock.settimeout(self._connection_options.timeouts.stall)
             return LeanAnswer(head, rest, line, pool)
         except (ValueError, ConnectionError) as error:
             line.close()

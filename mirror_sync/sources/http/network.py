@@ -1,11 +1,10 @@
-"""How a source reaches the network: time-outs, trusted certificates and proxies, as the environment states them."""
+"""How a source reaches the network: trusted certificates and proxies, as the environment states them."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed
 
@@ -13,21 +12,6 @@ from mirror_sync.domain.url import Url
 from mirror_sync.errors import UpstreamError
 
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """In seconds: until a connection stands, until an answer begins, and between two arrivals of its bytes.
-
-    A stream that brings less than `min_rate` bytes a second, over `over` seconds of waiting for it, is given up; 0 for
-    none. The rate is one that only a broken way has: many streams may share a slow line (dnf's `minrate` is the same).
-    """
-
-    connect: float = 10.0
-    read: float = 60.0
-    first_byte: float = 30.0
-    min_rate: float = 1000.0
-    over: float = 60.0
 
 
 def spoken_origin(url: str) -> str:

@@ -10,13 +10,14 @@ from importlib.metadata import version
 import urllib3
 from urllib3.util import make_headers, parse_url
 
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.url import Origin, Url
 from mirror_sync.errors import BadAnswer, Unreachable
 from mirror_sync.sources.http.arrivals import BROKEN, Arrivals
 from mirror_sync.sources.http.connection import ConnectionOptions, Lender, peer, pools
 from mirror_sync.sources.http.hub_errors import unreachable
 from mirror_sync.sources.http.lean import Answer, LeanAnswer, LeanWay
-from mirror_sync.sources.http.network import Timeouts, proxy_for, trusted
+from mirror_sync.sources.http.network import proxy_for, trusted
 from mirror_sync.sources.http.public_addresses import is_public, names_private
 
 USER_AGENT = f"mirror-sync/{version('mirror-sync')}; hf_hub/{version('huggingface_hub')}"

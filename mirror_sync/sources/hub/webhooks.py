@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from huggingface_hub import HfApi, WebhookInfo
 from huggingface_hub.errors import HfHubHTTPError
 
+from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
 from mirror_sync.sources.http.hub_errors import RequestContext, refusal
-from mirror_sync.sources.http.network import Timeouts
 from mirror_sync.sources.http.transport import USER_AGENT, Transport
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.endpoint import Endpoint

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from mirror_sync.domain.content.keys import blob_of, site_type
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.errors import KeyMissing
 from mirror_sync.ports.store import Stat
 from mirror_sync.stores.key_names import check_key, check_prefix
@@ -54,23 +55,23 @@ class _Typed(TypedDict, total=False):
 
 
 class S3Store:
-    """Implements `ports.Store` on a bucket, below an optional prefix. Connects at the first call.
+    """Implements `ports.Store` on a bucket, below its prefix. Connects at the first call.
 
     Nothing is missing before an S3 server has said so: see `s3_missing`.
     """
 
-    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
-        self._options = options or S3Options()
-        self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
-        self._where = f"s3://{bucket}/{self._prefix} at {self._options.where}"
-        self._proof = ServerProof(bucket, self._prefix, self._where)
+    def __init__(self, target: S3Target, options: S3Options | None = None) -> None:
+        self._target, self._options = target, options or S3Options()
+        self._bucket = target.bucket
+        self._prefix = f"{target.prefix.strip('/')}/".lstrip("/")
+        self._where = f"s3://{self._bucket}/{self._prefix} at {target.server}"
+        self._proof = ServerProof(self._bucket, self._prefix, self._where)
         self._lock = threading.Lock()
         self._made: tuple[Access, ShortWay] | None = None
         self._deletes_batches = True
         self.part_size = self._options.part_size
-        self.confirm = self._options.confirm
-        self._copies = TransferConfig(multipart_threshold=8 * MIB if self._options.multipart else MOST + 1)
+        self.confirm = target.confirm
+        self._copies = TransferConfig(multipart_threshold=8 * MIB if target.multipart else MOST + 1)
 
     def stat(self, key: str) -> Stat | None:
         name = self._name(key)
@@ -115,10 +116,10 @@ class S3Store:
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
         name, parts = self._name(key), Parts.of(size, self.part_size)
-        if not self._options.multipart:
+        if not self._target.multipart:
             return self._begin_single(key, parts)
         begun = OpenUpload(self._client, self._bucket, name, "", (self._where, key))
-        signs = self._options.sign_parts
+        signs = self._target.sign_parts
         with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
             if kept is not None:
@@ -162,7 +163,7 @@ class S3Store:
 
     def sweep(self, older_than: float) -> int:
         """The age of an upload is that of its newest part, by the server's clock."""
-        if not self._options.multipart:
+        if not self._target.multipart:
             return 0
         every = OpenUpload(self._client, self._bucket, "", "", (self._where, ""))
         return resume_upload.sweep(every, self._prefix, older_than)
@@ -194,7 +195,7 @@ class S3Store:
         with self._lock:
             if self._made is None:
                 with store_errors(self._where):
-                    access = open_access(self._options)
+                    access = open_access(self._target, self._options)
                     self._made = access, ShortWay(access, self._options)
             return self._made
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 import botocore.auth
@@ -19,13 +19,13 @@ from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.stores.parts import PART_SIZE
 from mirror_sync.stores.s3.server_proof import ANSWERED_IN_XML, expect_xml
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Addressing = Literal["path", "virtual", "auto"]
 Learn = Callable[[Iterable[str]], None]
 """Is told every secret that was taken or renewed, so that it is never shown."""
 
@@ -41,28 +41,15 @@ def _forget(_: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class S3Options:
-    """How to reach a bucket. Empty keys: boto3's own chain (environment, profile, instance role)."""
+    """How the client works, whatever the bucket."""
 
-    endpoint_url: str | None = None  # None: AWS
-    region: str | None = None  # None: what boto3 finds
-    access_key: str = ""
-    secret_key: str = field(default="", repr=False)
-    addressing: Addressing = "path"
     max_connections: int = 32
     part_size: int = PART_SIZE  # bytes; AWS wants 5 MiB or more
     connect_timeout: float = 5  # seconds
     read_timeout: float = 60  # seconds without a byte
     attempts: int = 3  # of one call, the first included
     unsigned: bool = False  # no credentials at all: reads a public bucket
-    confirm: bool = True  # look for what was put before it is relied on: decision 0020
-    multipart: bool = True  # false: larger objects in one PUT, as they come
-    sign_parts: bool = False  # hash every part once more, into its signature: decision 0007
     learn: Learn = field(default=_forget, repr=False, compare=False)
-
-    @property
-    def where(self) -> str:
-        """The address that messages name."""
-        return self.endpoint_url or (f"https://s3.{self.region}.amazonaws.com" if self.region else "AWS")
 
 
 @dataclass(frozen=True)
@@ -78,15 +65,15 @@ class Access:
         return None if self.credentials is None else self.credentials.get_frozen_credentials()
 
 
-def open_access(options: S3Options) -> Access:
+def open_access(target: S3Target, options: S3Options) -> Access:
     """What a bucket is reached with. Where no keys are given, they are those that the client finds as well."""
     session = botocore.session.get_session()
-    client = make_client(options, session)
+    client = make_client(target, options, session)
     trusted = _trusted() or session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None
     if options.unsigned:
         return Access(client, trusted, None)
-    if options.access_key:
-        return Access(client, trusted, Credentials(options.access_key, options.secret_key))
+    if target.access_key:
+        return Access(client, trusted, Credentials(target.access_key, target.secret_key or ""))
     credentials = session.get_credentials()
     if credentials is not None:
         _tell_keys(credentials, options.learn)
@@ -118,16 +105,16 @@ def _identities() -> list[str]:
     return [text for text in said if text]
 
 
-def make_client(options: S3Options, session: botocore.session.Session | None = None) -> S3Client:
+def make_client(target: S3Target, options: S3Options, session: botocore.session.Session | None = None) -> S3Client:
     """A client that is safe for many threads. Proxies are taken from the environment by botocore."""
     client = boto3.session.Session(botocore_session=session).client(
         "s3",
-        endpoint_url=options.endpoint_url,
-        region_name=options.region,
-        aws_access_key_id=options.access_key or None,
-        aws_secret_access_key=options.secret_key or None,
+        endpoint_url=target.endpoint_url,
+        region_name=target.region,
+        aws_access_key_id=target.access_key,
+        aws_secret_access_key=target.secret_key,
         verify=_trusted(),
-        config=_config(options),
+        config=_config(target, options),
     )
     events: Any = client.meta.events  # its stubs know no handler that answers
     for operation in _UPLOADS:
@@ -150,13 +137,13 @@ def checked(digest: Sha256) -> Checked:
     return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(digest)).decode()}
 
 
-def _config(options: S3Options) -> Config:
+def _config(target: S3Target, options: S3Options) -> Config:
     return Config(
         # boto3's default since 1.36, a CRC in a chunked trailer, is refused by many S3-compatible servers
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         signature_version=UNSIGNED if options.unsigned else None,
-        s3={"addressing_style": options.addressing},
+        s3={"addressing_style": target.addressing},
         retries={"mode": "standard", "total_max_attempts": options.attempts},
         max_pool_connections=options.max_connections,
         connect_timeout=options.connect_timeout,

@@ -1,0 +1,200 @@
+"""What the program itself goes by in jobs.yaml: its front, its daemon, its engine, the catalogue, the care of targets.
+
+The program uses these entries as they are; what a value comes to is a property of its entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from mirror_sync.config.findings import Finding
+from mirror_sync.config.keys import scalars
+from mirror_sync.config.keys.address_values import Listen
+from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.domain.job.job import Cron
+from mirror_sync.domain.outcome.events import Care
+
+_WAIT = timedelta(seconds=60)
+
+
+class FrontEntry(Keys):
+    """Where a front listens, and how it reads the bucket."""
+
+    listen: scalars.ListenAddress = Field(
+        default=Listen("127.0.0.1", 8080),
+        description="host:port to listen on.",
+        examples=["127.0.0.1:8080"],
+        json_schema_extra={"default": "127.0.0.1:8080"},
+    )
+    bucket: Literal["private", "public"] = Field(
+        default="private",
+        description="private signs its reads of the bucket with the target's keys, public reads without.",
+        examples=["private"],
+    )
+    url: scalars.FrontUrl | None = Field(
+        default=None,
+        description="The address at which clients find the mirror; left out or empty, what each request says.",
+        examples=["https://models.example.org"],
+    )
+    user: scalars.Account | None = Field(
+        default=None,
+        description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
+        examples=["www-data"],
+    )
+    cache: scalars.Size = Field(
+        default=16 << 30,
+        description="The room on its disk in which the generated nginx keeps large files of an s3:// target; 0: none.",
+        examples=["200GiB"],
+        json_schema_extra={"default": "16GiB"},
+    )
+    by_digest: scalars.Switch = Field(
+        default=False,
+        description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
+        examples=[True],
+    )
+    cors: scalars.Origins = Field(
+        default=("*",),
+        description="The origins whose pages may read the mirror in a browser; * for any, off for none.",
+        examples=[["https://app.example.org"]],
+        json_schema_extra={"default": "*"},
+    )
+
+
+class HttpEntry(Keys):
+    """The daemon's own HTTP: metrics and health, for machines that watch it."""
+
+    listen: scalars.OwnListen = Field(
+        default=Listen("127.0.0.1", 9108),
+        description="host:port that the daemon answers /metrics, /healthz and /readyz on; none for nowhere.",
+        examples=["127.0.0.1:9108"],
+        json_schema_extra={"default": "127.0.0.1:9108"},
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret that the hub's webhooks bring, best as ${NAME:-}; left out or empty, none is taken.",
+        examples=["${WEBHOOK_SECRET:-}"],
+    )
+
+    @property
+    def secret(self) -> str | None:
+        """What webhooks have to bring; None where the daemon takes none."""
+        if self.listen is None or self.webhook_secret is None:
+            return None
+        return self.webhook_secret.get_secret_value() or None
+
+
+class EngineEntry(Keys):
+    """Who brings changed repos up to date: the threads of this process, or the workers of a Dask scheduler."""
+
+    kind: Literal["threads", "dask"] = Field(
+        default="threads",
+        description="threads: this process alone; dask: every mirror-sync worker at the scheduler.",
+        examples=["dask"],
+    )
+    address: scalars.SchedulerAddress | None = Field(
+        default=None,
+        description="The Dask scheduler: tcp://host:8786, or tls:// with Dask's own configuration of certificates.",
+        examples=["tcp://scheduler:8786"],
+    )
+    wait: scalars.Interval | None = Field(
+        default=None,
+        description="How long changed repos wait when there is no worker, before they fail; 60s when left out.",
+        examples=["60s"],
+    )
+
+    @property
+    def patience(self) -> float:
+        """Seconds that changed repos wait for a worker when there is none."""
+        return (self.wait or _WAIT).total_seconds()
+
+    def faults(self) -> Iterator[Finding]:
+        """Keys that belong to another kind, and the one that is missing."""
+        if self.kind == "dask" and self.address is None:
+            yield Finding(("engine", "address"), "is missing; write address: tcp://scheduler:8786")
+        for key in ("address", "wait"):
+            if self.kind == "threads" and getattr(self, key) is not None:
+                yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask", key=True)
+
+
+class CatalogueEntry(Keys):
+    """The catalogue: pages and documents that are published beside what is mirrored, and served at /."""
+
+    enabled: scalars.Switch = Field(
+        default=True, description="Whether the catalogue is published after every run.", examples=[False]
+    )
+    name: scalars.Sentence | None = Field(
+        default=None,
+        description="What the mirror is called, on every page and in lists of mirrors.",
+        examples=["Example models"],
+    )
+    url: scalars.FrontUrl | None = Field(
+        default=None,
+        description="The address at which people find the mirror; left out or empty, front.url.",
+        examples=["https://models.example.org"],
+    )
+
+
+class PruneEntry(Keys):
+    """When prune runs."""
+
+    cron: scalars.Crontab = Field(
+        description="minute hour day month weekday, as crontab writes them.", examples=["30 4 * * sat"]
+    )
+    timezone: scalars.Zone = Field(
+        default="UTC", description="The IANA time zone that cron is meant in.", examples=["Asia/Shanghai"]
+    )
+
+    @property
+    def schedule(self) -> Cron:
+        return Cron(self.cron, self.timezone)
+
+
+class VerifyEntry(PruneEntry):
+    """When verify runs, of how much, and how fast it reads."""
+
+    rate: scalars.Rate | None = Field(
+        default=None,
+        description="How fast it reads at the most; as fast as it can when left out, or 0.",
+        examples=["50MB/s"],
+    )
+    sample: scalars.Part = Field(
+        default=1.0,
+        description="The part of all files that it reads, each time the next; all when left out.",
+        examples=["5%"],
+        json_schema_extra={"default": "100%"},
+    )
+
+
+class MaintenanceEntry(Keys):
+    """What the daemon does to all targets beside running jobs; nothing when left out."""
+
+    verify: VerifyEntry | None = Field(
+        default=None,
+        description="When every published byte is read again and proved by its SHA-256.",
+        examples=[{"cron": "0 2 * * sun", "rate": "50MB/s"}],
+    )
+    prune: PruneEntry | None = Field(
+        default=None,
+        description="When old snapshots, and what none refers to, are removed.",
+        examples=[{"cron": "30 4 * * sat"}],
+    )
+
+    @property
+    def schedules(self) -> dict[Care, Cron]:
+        """When each is done, of those that are."""
+        wanted = {Care.VERIFY: self.verify, Care.PRUNE: self.prune}
+        return {care: entry.schedule for care, entry in wanted.items() if entry is not None}
+
+    @property
+    def sample(self) -> float:
+        """The part of all files, above 0 and up to 1, that a verify reads."""
+        return 1.0 if self.verify is None else self.verify.sample
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes a second that a verify reads; None for as fast as it can."""
+        return None if self.verify is None else self.verify.rate or None

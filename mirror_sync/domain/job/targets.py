@@ -1,0 +1,52 @@
+"""Where jobs publish: what a target of jobs.yaml is, for the store that writes it, nginx that reads it, and others who
+must mean the same by its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+Addressing = Literal["path", "virtual", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A folder that a job publishes into; `root` is absolute. `grace`: see S3Target."""
+
+    root: Path
+    grace: timedelta = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Target:
+    """A bucket that a job publishes into. `prefix` is empty, or ends with a slash and starts without one.
+
+    None stands for what was not said: AWS's own endpoint, boto3's choice of region or credentials (nginx, which has no
+    boto3, takes us-east-1, and reads unsigned). `addressing`: where the bucket's name stands in a request.
+    `sign_parts`: whether every part is hashed once more, into its signature (decision 7). `multipart`: whether large
+    files go in parts, rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is
+    relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune.
+    """
+
+    bucket: str
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    prefix: str = ""
+    addressing: Addressing = "auto"
+    sign_parts: bool = False
+    multipart: bool = True
+    confirm: bool = True
+    grace: timedelta = timedelta(hours=48)
+
+    @property
+    def server(self) -> str:
+        """The address that messages name."""
+        return self.endpoint_url or (f"https://s3.{self.region}.amazonaws.com" if self.region else "AWS")
+
+
+Target = DirectoryTarget | S3Target

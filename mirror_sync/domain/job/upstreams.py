@@ -1,0 +1,59 @@
+"""Where jobs read from: what an upstream of jobs.yaml is, for the source that reads it, and for others who must mean
+the same by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror_sync.domain.url import Url
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds: until a connection stands, until an answer begins, and between two arrivals of its bytes (`stall`).
+
+    A stream that brings less than `min_rate` bytes a second, over `over` seconds of waiting for it, is given up; 0 for
+    none. The rate is one that only a broken way has: many streams may share a slow line (dnf's `minrate` is the same).
+    """
+
+    connect: float = 10.0
+    first_byte: float = 30.0
+    stall: float = 60.0
+    min_rate: float = 1000.0
+    over: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class HubUpstream:
+    """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
+
+    `token` is for the server of the first endpoint, `tokens` are what entries say of their own, empty for none.
+    `reserve` is the share of its rate limit that is left to others; `allow_private` lets it redirect into our network.
+    `veiled`: variables gave a part of its first address, which is told to nobody.
+    """
+
+    endpoints: tuple[str, ...]
+    token: str | None = field(default=None, repr=False)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    reserve: float = 0.1
+    allow_private: bool = False
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    veiled: bool = field(default=False, repr=False, compare=False)  # each machine may write the same address otherwise
+
+    def token_for(self, endpoint: str) -> str | None:
+        """What one of the endpoints is asked with: several may be several people's."""
+        same = Url.parse(endpoint).origin == Url.parse(self.endpoints[0]).origin
+        return self.tokens.get(endpoint, self.token if same else None) or None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryUpstream:
+    """A folder of `org/name/` folders; `root` is absolute."""
+
+    root: Path
+
+
+Upstream = HubUpstream | DirectoryUpstream
