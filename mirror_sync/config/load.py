@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config.checks import credentials, cross_checks, exposure, target_identity
+from mirror_sync.config.checks import credentials, cross_checks, target_identity
 from mirror_sync.config.findings import FilePosition, Finding, Findings, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
@@ -51,7 +51,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         *target_identity.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
         *credentials.ways(file, settings),
-        *exposure.doubts(document.value, tree, tokens.tokens, path),
+        *credentials.exposed(document.value, tree, tokens.tokens, path),
     ]
     return replace(settings, secrets=secrets, warnings=_faults(doubts, document, secrets))
 

@@ -1,25 +1,29 @@
-"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, where they go, and
-redaction.
+"""Secrets of jobs.yaml: which values are secret, tokens kept in files, pairs that belong together, where they go, who
+else may read them, and redaction.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE, S_IROTH, S_IXOTH
 
-from mirror_sync.config.findings import Finding, Trail
+from mirror_sync.config.findings import Finding, Trail, quoted
 from mirror_sync.config.keys import address_values
 from mirror_sync.config.keys.endpoints import EndpointEntry, HubEntry
 from mirror_sync.config.keys.model import File
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml.text_file import read_text
+from mirror_sync.config.yaml.wording import value_at
 from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _MASK = "***"
 _TELLING = 8  # characters; a shorter access key, an identifier, is a word like "admin", which logs are full of
 _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
@@ -42,7 +46,7 @@ def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
         if not isinstance(file, str):
             continue
         try:
-            tokens[place] = _token(base / address_values.folder(file).path)
+            tokens[place] = _token(base / address_values.folder(file))
         except ValueError as error:
             faults.append(Finding(place, f"{error}; write the path of a file with the token"))
     return TokenFiles(tokens, tuple(faults))
@@ -124,6 +128,36 @@ def _is_open(address: str) -> bool:
     except ValueError:
         return True
     return not (host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127."))
+
+
+def exposed(written: object, tree: Mapping[str, object], files: Iterable[Trail], path: Path) -> Iterator[Finding]:
+    """Secrets that others on this machine may read.
+
+    `written` is jobs.yaml at `path` before variables are put in, `tree` after; `files` name tokens' files in it.
+    """
+    mode = _open_mode(path)
+    for trail, text in texts_of_secrets(written) if mode else ():
+        if trail[-1] != "access_key" and _VARIABLE.sub("", text).strip():
+            right = 'write "${NAME}" and set it in the environment, or let none but its readers read the file: chmod o='
+            yield Finding(
+                trail, f"stands here as text, and {path.name} may be read by everybody here ({mode}); {right}"
+            )
+    for trail in files:
+        name = str(value_at(tree, trail))
+        mode = _open_mode(path.absolute().parent / address_values.folder(name))
+        if mode:
+            yield Finding(trail, f"{quoted(name)} may be read by everybody here ({mode}); chmod 600 it")
+
+
+def _open_mode(path: Path) -> str:
+    """The mode of a file that everybody may read, as in `mode 0644`; empty for one that they may not, or not reach."""
+    try:
+        real = path.resolve()
+        mode = real.stat().st_mode
+        reached = all(folder.stat().st_mode & S_IXOTH for folder in real.parents)
+    except OSError:
+        return ""  # what we cannot look at, others cannot either
+    return f"mode {S_IMODE(mode):04o}" if mode & S_IROTH and reached else ""
 
 
 def met(tree: object, used: Mapping[Trail, Iterable[str]], tokens: Iterable[str]) -> tuple[str, ...]:

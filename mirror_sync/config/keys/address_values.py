@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from pathlib import Path
 from urllib.parse import unquote
 
 from mirror_sync.config.findings import quoted
@@ -23,16 +22,6 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
 _PREFIX = re.compile(r"[^\s?#%\\]*")
-
-
-@dataclass(frozen=True, slots=True)
-class FolderAddress:
-    """A directory as it was written: absolute, or relative to the folder of jobs.yaml."""
-
-    path: str
-
-    def beside(self, base: Path) -> Path:
-        return base / self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +99,8 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def folder(text: str) -> FolderAddress:
-    """`file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`."""
+def folder(text: str) -> str:
+    """The path of `file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`, as it was written."""
     if text.startswith("file:"):
         rest = text.removeprefix("file:")
         if rest.startswith("//") and not rest.startswith("///"):
@@ -121,7 +110,7 @@ def folder(text: str) -> FolderAddress:
         path = _plain(text)
     if not path.strip() or not path.isprintable():
         raise ValueError("must be a folder, as in file:///srv/mirror or ./var/mirror")
-    return FolderAddress(path)
+    return path
 
 
 def _plain(text: str) -> str:

@@ -177,13 +177,13 @@ class DirectoryEntry(Keys):
     )
 
     kind: scalars.DirectoryKind = Field(description="What the upstream is.", examples=["directory"])
-    url: scalars.FolderUrl = Field(
+    url: scalars.FilePath = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
 
     def upstream(self, _: Trail, around: Surroundings) -> DirectoryUpstream:
         """What the entry stands for."""
-        return DirectoryUpstream(self.url.beside(around.base))
+        return DirectoryUpstream(around.base / self.url)
 
 
 class PrunedKeys(Keys):
@@ -205,13 +205,13 @@ class FolderEntry(PrunedKeys):
         "this key is for s3:// targets; remove it, or write url: s3://bucket",
     )
 
-    url: scalars.FolderUrl = Field(
+    url: scalars.FilePath = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
 
     def target(self, base: Path) -> DirectoryTarget:
         """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return DirectoryTarget(self.url.beside(base), self.grace)
+        return DirectoryTarget(base / self.url, self.grace)
 
 
 class BucketEntry(PrunedKeys):

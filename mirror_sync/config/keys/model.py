@@ -12,13 +12,13 @@ from datetime import UTC, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from mirror_sync.config.keys import scalars, window_values
+from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
-from mirror_sync.config.keys.limit_entries import BandwidthEntry
+from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
 from mirror_sync.config.keys.program_entries import (
     CatalogueEntry,
     EngineEntry,
@@ -28,7 +28,6 @@ from mirror_sync.config.keys.program_entries import (
 )
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.domain.content.selection import Selection
-from mirror_sync.domain.job.bandwidth import Window
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
@@ -37,11 +36,6 @@ from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern
 
-OnlyText = Annotated[
-    tuple[Window, ...],
-    PlainValidator(window_values.only),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
 _BESIDE = "stands beside every, where only one can be; remove it or every"
 _WORKERS = 8
 

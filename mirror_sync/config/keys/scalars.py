@@ -75,11 +75,6 @@ def sentence(text: str) -> str:
     return text.strip()
 
 
-def path(text: str) -> str:
-    """A plain path."""
-    return address_values.folder(text).path
-
-
 def revision(text: str) -> str:
     """A branch, a tag, a glob of them or a commit id."""
     if unclosed(text):
@@ -184,7 +179,7 @@ Name = Annotated[str, from_text(name), TEXT]
 Word = Annotated[str, from_text(word), TEXT]
 Sentence = Annotated[str, from_text(sentence), TEXT]
 Accepted = Annotated[str, from_text(accepted), TEXT]
-FilePath = Annotated[str, from_text(path), TEXT]
+FilePath = Annotated[str, from_text(address_values.folder), TEXT]
 HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
 DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, from_text(partial(address_values.endpoint)), TEXT]
@@ -194,7 +189,6 @@ Variable = Annotated[str, from_text(variable), TEXT]
 Argument = Annotated[str, from_text(argument), TEXT]
 SchedulerAddress = Annotated[str, from_text(address_values.scheduler), TEXT]
 Account = Annotated[str | None, from_text(account), TEXT]
-FolderUrl = Annotated[address_values.FolderAddress, from_text(address_values.folder), TEXT]
 BucketUrl = Annotated[address_values.BucketAddress, from_text(address_values.bucket), TEXT]
 ListenAddress = Annotated[address_values.Listen, from_text(address_values.listen), TEXT]
 OwnListen = Annotated[address_values.Listen | None, from_text(own_listen), TEXT]
