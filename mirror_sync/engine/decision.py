@@ -12,7 +12,7 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import SECOND_HAND, RepoOutcome
-from mirror_sync.domain.policy.licences import Verdict
+from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.errors import MirrorError
 
 

@@ -23,7 +23,7 @@ from mirror_sync.domain.content.snapshot import (
     sort_key,
 )
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.policy.licences import Outcome, Verdict
+from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.errors import DocumentError, UnsafePath
 from tests.domain.files import manifest_of, mirrored, trees
 
@@ -42,7 +42,7 @@ def _root(shards: tuple[Shard, ...]) -> Root:
         info=Sha256("1" * 64),
         commits=Sha256("2" * 64),
         selection=Selection(("*",), ("*.bin",)),
-        verdict=Verdict(Outcome.ALLOWED, "licence mit is in licenses.allow"),
+        verdict=Verdict("license", Outcome.ALLOWED, "licence mit is in licenses.allow"),
         files=3,
         size=10,
         shards=shards,

@@ -19,7 +19,7 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.ranking import Ranking, Sought
 from mirror_sync.domain.outcome.report import PruneReport, RepoReport
 from mirror_sync.domain.policy.gone import TokenStatus
-from mirror_sync.domain.policy.licences import Terms
+from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import mirrored_repos, read_refs

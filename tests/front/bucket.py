@@ -15,7 +15,7 @@ from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Document, Root, cut_shards
 from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.policy.licences import Outcome, Verdict
+from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store
 
@@ -112,7 +112,7 @@ class Published:
             info=self._put_json(described | {"siblings": siblings}),
             commits=self._put_json([last.encode()]),
             selection=Selection(),
-            verdict=Verdict(Outcome.ALLOWED, "apache-2.0 is allowed"),
+            verdict=Verdict("license", Outcome.ALLOWED, "apache-2.0 is allowed"),
             files=len(files),
             size=sum(map(len, files.values())),
             shards=tuple(shards),

@@ -26,7 +26,7 @@ from mirror_sync.domain.bounds import text, texts, whole, words
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.policy.licences import Outcome, Verdict
+from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
@@ -125,7 +125,9 @@ class Root:
                 info=Sha256(document["info"]),
                 commits=Sha256(document["commits"]),
                 selection=Selection(*(texts(document["selection"][key]) for key in ("include", "exclude"))),
-                verdict=Verdict(Outcome(document["license"]["outcome"]), text(document["license"]["reason"])),
+                verdict=Verdict(
+                    "license", Outcome(document["license"]["outcome"]), text(document["license"]["reason"])
+                ),
                 files=whole(document["files"]),
                 size=whole(document["bytes"]),
                 shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in document["shards"]),

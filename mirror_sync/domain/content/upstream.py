@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.policy.licences import Terms
+from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
 
 

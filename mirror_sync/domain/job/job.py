@@ -15,6 +15,7 @@ from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.gone import OnGone, mildest
 from mirror_sync.domain.policy.licences import LicensePolicy
+from mirror_sync.domain.policy.rules import Rule
 from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
 
 
@@ -77,6 +78,11 @@ class Job:
         object.__setattr__(self, "_globs", globs)
         object.__setattr__(self, "_spelled_out", spelled_out)
         object.__setattr__(self, "_alike", frozenset((kind, name.lower()) for kind, name in spelled_out))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What judges whether a repo of it may be published."""
+        return (self.policy,)
 
     @property
     def asked(self) -> tuple[RepoPattern, ...]:

@@ -18,19 +18,25 @@ one that states none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.policy.gone import PRIVATE
+from mirror_sync.domain.policy.rules import Candidate, Outcome, Verdict
+from mirror_sync.domain.policy.terms import OTHER, Terms
 from mirror_sync.domain.repo import Repo
 
-_OTHER = "other:"
+LICENSE = "license"  # the name of this rule
 _APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
 _ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
-UNREAD, GATED = "license-unread", "gated"  # codes of verdicts; the second is that of errors.Gated, too
+UNREAD, GATED = "license-unread", "gated"  # codes of its verdicts; the second is that of errors.Gated, too
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
+
+
+_verdict = partial(Verdict, LICENSE)
 
 
 class Missing(StrEnum):
@@ -39,52 +45,6 @@ class Missing(StrEnum):
     REFUSE = "refuse"
     REVIEW = "review"
     ALLOW = "allow"
-
-
-class Outcome(StrEnum):
-    ALLOWED = "allowed"
-    HELD = "held"  # waits for a person
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A policy's answer, with a reason that a person can act on; `code` is that reason in a word."""
-
-    outcome: Outcome
-    reason: str
-    code: str = field(default="license", compare=False)  # not kept in a snapshot, whose verdict allows
-
-    @property
-    def allowed(self) -> bool:
-        return self.outcome is Outcome.ALLOWED
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an upstream states about a repo's use: facts, not a judgement.
-
-    `card` holds the licence ids of the card's metadata, `tags` those of the computed tags, both lower case.
-    `unread`: why they could not be read, empty where they could. `gated` and `private` are None where the upstream does
-    not say.
-    """
-
-    card: frozenset[str] = frozenset()
-    tags: frozenset[str] = frozenset()
-    name: str | None = None  # license_name, for a licence `other`
-    link: str | None = None  # license_link
-    gated: bool | None = False
-    private: bool | None = False
-    disabled: bool = False
-    unread: str = ""
-
-    @property
-    def licenses(self) -> frozenset[str]:
-        """The stated ids; `other` becomes `other:<license_name>` where there is a name."""
-        stated = self.card | self.tags
-        if self.name and "other" in stated:
-            return stated - {"other"} | {f"{_OTHER}{self.name.lower()}"}
-        return stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +58,22 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class LicensePolicy:
-    """The operator's lists of licence ids; what stands on neither list is refused."""
+    """The rule of licences: the operator's lists of ids; what stands on neither list is refused."""
 
     allow: frozenset[str] = frozenset()
     review: frozenset[str] = frozenset()
     missing: Missing = Missing.REFUSE
     approved: tuple[Approval, ...] = ()
 
-    def judge(self, repo: Repo, terms: Terms, *, whole: bool, named: bool) -> Verdict:
-        """Decide for a repo.
-
-        `whole` says that every file of it would be mirrored, `named` that the job names it, rather than by a glob.
-        """
-        verdict = self._judge_licenses(terms, whole=whole)
-        if not named:
-            verdict = _unnamed(verdict, terms)
+    def judge(self, candidate: Candidate) -> Verdict:
+        """Decide for a repo by its licence, and by what a glob alone may find. A person's approval lifts a doubt."""
+        verdict = self._judge_licenses(candidate.terms, whole=candidate.whole)
+        if not candidate.named:
+            verdict = _unnamed(verdict, candidate.terms)
         if verdict.outcome is Outcome.HELD:
             for approval in self.approved:
-                if approval.repo == repo:
-                    return Verdict(
+                if approval.repo == candidate.repo:
+                    return _verdict(
                         Outcome.ALLOWED,
                         f"approved by {approval.by}: {approval.why} ({verdict.reason.removesuffix(_APPROVE)})",
                     )
@@ -124,9 +81,9 @@ class LicensePolicy:
 
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
         if terms.disabled:
-            return Verdict(Outcome.REFUSED, "the upstream has disabled the repo")
+            return _verdict(Outcome.REFUSED, "the upstream has disabled the repo")
         if terms.unread:
-            return Verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}{_APPROVE}", UNREAD)
+            return _verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}{_APPROVE}", UNREAD)
         return self._judge_stated(terms, whole=whole) if terms.licenses else self._judge_missing()
 
     def _judge_stated(self, terms: Terms, *, whole: bool) -> Verdict:
@@ -134,24 +91,24 @@ class LicensePolicy:
         known = {found for found in licenses if self._allows(found, terms) or self._reviews(found, terms)}
         refused = sorted(licenses - NAMED_ONLY - known)
         if refused:
-            return Verdict(Outcome.REFUSED, f"licence {_spoken(refused)} is not in licenses.allow{self._but(refused)}")
+            return _verdict(Outcome.REFUSED, f"licence {_spoken(refused)} is not in licenses.allow{self._but(refused)}")
         unmodified = sorted(found for found in licenses if "-nd" in found)
         if unmodified and not whole:
             spoken = _spoken(unmodified)
-            return Verdict(Outcome.REFUSED, f"licence {spoken} allows whole copies only, and the job selects files")
+            return _verdict(Outcome.REFUSED, f"licence {spoken} allows whole copies only, and the job selects files")
         doubt = self._doubt(terms)
         if doubt:
-            return Verdict(Outcome.HELD, f"{doubt}{_APPROVE}")
-        return Verdict(Outcome.ALLOWED, f"licence {_spoken(sorted(licenses))} is in licenses.allow")
+            return _verdict(Outcome.HELD, f"{doubt}{_APPROVE}")
+        return _verdict(Outcome.ALLOWED, f"licence {_spoken(sorted(licenses))} is in licenses.allow")
 
     def _judge_missing(self) -> Verdict:
         match self.missing:
             case Missing.ALLOW:
-                return Verdict(Outcome.ALLOWED, "no licence is stated, and licenses.missing is allow")
+                return _verdict(Outcome.ALLOWED, "no licence is stated, and licenses.missing is allow")
             case Missing.REVIEW:
-                return Verdict(Outcome.HELD, "no licence is stated: approve the repo by name in licenses.approved")
+                return _verdict(Outcome.HELD, "no licence is stated: approve the repo by name in licenses.approved")
             case Missing.REFUSE:
-                return Verdict(Outcome.REFUSED, "no licence is stated, and licenses.missing is refuse")
+                return _verdict(Outcome.REFUSED, "no licence is stated, and licenses.missing is refuse")
 
     def _doubt(self, terms: Terms) -> str:
         """Why a person must look, empty when there is no doubt."""
@@ -161,7 +118,7 @@ class LicensePolicy:
         vague = sorted(licenses & NAMED_ONLY)
         if vague:
             return f"licence {_spoken(vague)} is not named (license_name)"
-        if any(license_id.startswith(_OTHER) for license_id in licenses) and not terms.link:
+        if any(license_id.startswith(OTHER) for license_id in licenses) and not terms.link:
             return f"licence {_spoken(sorted(licenses))} comes without a license_link"
         review = sorted(found for found in licenses if not self._allows(found, terms))
         return f"licence {_spoken(review)} is in licenses.review" if review else ""
@@ -170,7 +127,7 @@ class LicensePolicy:
         return _lists(self.allow, license_id, terms.link)
 
     def _reviews(self, license_id: str, terms: Terms) -> bool:
-        everything = license_id.startswith(_OTHER) and "other" in self.review
+        everything = license_id.startswith(OTHER) and "other" in self.review
         return everything or _lists(self.review, license_id, terms.link)
 
     def _but(self, refused: Iterable[str]) -> str:
@@ -187,18 +144,18 @@ def _unnamed(verdict: Verdict, terms: Terms) -> Verdict:
     doubts = "" if verdict.allowed else f"; {verdict.reason}"
     if terms.private is not False:
         if verdict.outcome is Outcome.REFUSED:
-            return Verdict(verdict.outcome, verdict.reason, PRIVATE)
+            return _verdict(verdict.outcome, verdict.reason, PRIVATE)
         said = "private" if terms.private else "the upstream does not say whether it is private"
-        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", PRIVATE)
+        return _verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", PRIVATE)
     if terms.gated is not False and verdict.outcome is not Outcome.REFUSED:
         said = "gated" if terms.gated else "the upstream does not say whether it is gated"
-        return Verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", GATED)
+        return _verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", GATED)
     return verdict
 
 
 def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:
     """Whether a list has a stated licence, by its id or, where that is `other`, by its name or its name and link."""
-    if not license_id.startswith(_OTHER):
+    if not license_id.startswith(OTHER):
         return license_id in entries
     if "@" in license_id:
         return False
@@ -211,35 +168,3 @@ def _spoken(ids: Sequence[str]) -> str:
     """The first of them, each cut: they are as many and as long as an upstream likes."""
     left_out = len(ids) - _SPOKEN
     return " and ".join([*(short(one, _ID) for one in ids[:_SPOKEN]), *([f"{left_out} more"] if left_out > 0 else [])])
-
-
-def terms_from_card(
-    card: Mapping[str, object],
-    tags: Iterable[str],
-    *,
-    gated: bool | None = False,
-    private: bool | None = False,
-    disabled: bool = False,
-    unread: str = "",
-) -> Terms:
-    """Read the licence facts out of a card's metadata and a repo's tags, whatever shape they come in.
-
-    Only a licence that is left out or empty is not stated: `license: no` is one that stands on no list.
-    """
-    stated = card.get("license")
-    ids = (_stated(item) for item in (stated if isinstance(stated, list) else [stated]))
-    name, link = card.get("license_name"), card.get("license_link")
-    return Terms(
-        card=frozenset(filter(None, ids)),
-        tags=frozenset(tag.removeprefix("license:").lower() for tag in tags if tag.startswith("license:")),
-        name=str(name).strip() if name else None,
-        link=str(link).strip() if link else None,
-        gated=gated,
-        private=private,
-        disabled=disabled,
-        unread=unread,
-    )
-
-
-def _stated(item: object) -> str:
-    return "" if item is None else str(item).strip().lower()

@@ -17,7 +17,7 @@ from mirror_sync.domain.job.job import Job, denials, owners, rival
 from mirror_sync.domain.outcome.report import STALE, RepoOutcome
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
-from mirror_sync.domain.policy.licences import Outcome, Verdict
+from mirror_sync.domain.policy.rules import Candidate, Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import Base, Change, Edit, NoChange, Seen, held, remarks, second_hand
@@ -156,11 +156,11 @@ class Decider:
         turned = self._gone_repos.turned(task, refs, resolved)
         if turned is not None:
             return turned
-        verdict = _judge(task, resolved, whole=True)
-        if verdict.allowed:
+        objection = _judge(task, resolved, whole=True).objection
+        if objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
-            settled = _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
+            settled = _stopped(resolved, objection, published=refs.commit_of(task.revision) is not None)
         return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
@@ -186,16 +186,18 @@ class Decider:
         everything = self._list(task.repo, resolved.commit)
         desired = list(task.job.selection.filter(everything))
         expect_one_size(desired)
-        verdict = _judge(task, resolved, whole=len(desired) == len(everything))
-        if not verdict.allowed:
-            return _stopped(resolved, verdict, published=refs.commit_of(task.revision) is not None)
+        judged = _judge(task, resolved, whole=len(desired) == len(everything))
+        if judged.objection is not None:
+            return _stopped(resolved, judged.objection, published=refs.commit_of(task.revision) is not None)
         base = None if self._anew else self._base(refs, task.revision)
         objection = self._objection(task, refs, base, desired, len(everything))
         if objection:
             return _guarded(resolved, objection)
         if not everything and base is None:  # nothing published to guard; even so no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        change = replace(self._change(resolved, verdict, base, desired), left=task.job.selection.left_out(everything))
+        change = replace(
+            self._change(resolved, judged.verdicts[0], base, desired), left=task.job.selection.left_out(everything)
+        )
         if not _replaces(task, refs, base):
             return replace(change, plan=change.plan.beside())
         return replace(change, remark=self._way_back(task, resolved, base))
@@ -371,15 +373,15 @@ def _replaces(task: Task, refs: Refs, base: Base | None) -> bool:
     return base is not None and base.digest == refs.root_of(task.revision)
 
 
-def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Verdict:
+def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Judgement:
     if task.job.denied_by(task.repo) is not None:  # whatever name led to it
-        return Verdict(Outcome.REFUSED, denials([task.job], task.repo), DENIED)
-    policy, named = task.job.policy, task.job.spells_out(task.ordered)
-    verdict = policy.judge(task.repo, resolved.terms, whole=whole, named=named)
-    if verdict.allowed or task.asked is None:
-        return verdict
-    approved = policy.judge(task.asked, resolved.terms, whole=whole, named=named)  # a person wrote what the job writes
-    return approved if approved.allowed else verdict
+        return Judgement((Verdict(DENIED, Outcome.REFUSED, denials([task.job], task.repo)),))
+    candidate = Candidate(task.repo, resolved.terms, whole=whole, named=task.job.spells_out(task.ordered))
+    judged = judge_all(task.job.rules, candidate)
+    if judged.objection is None or task.asked is None:
+        return judged
+    approved = judge_all(task.job.rules, replace(candidate, repo=task.asked))  # a person wrote what the job writes
+    return judged if approved.objection else approved
 
 
 def _guarded(resolved: Resolved, objection: str) -> NoChange:

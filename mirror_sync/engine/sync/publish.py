@@ -16,7 +16,7 @@ from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.policy.licences import Verdict
+from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.published import Mapper, put_refs, read_refs

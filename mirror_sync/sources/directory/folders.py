@@ -31,7 +31,7 @@ from mirror_sync.domain.content.upstream import BudgetState, Commit, Heads, Reso
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
 from mirror_sync.domain.policy.gone import TokenStatus
-from mirror_sync.domain.policy.licences import terms_from_card
+from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import (
     FileNotFound,

@@ -16,7 +16,7 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.policy.licences import Terms, terms_from_card
+from mirror_sync.domain.policy.terms import Terms, terms_from_card
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.sources.json_values import check_plain
 
