@@ -25,6 +25,7 @@
     │   ├── Vanished            it lacks what was published there
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
+    │   └── NewerFormat         it is of a format that this program does not know
     ├── ClusterError            no other machine could carry out a piece of work        (retryable)
     ├── SelectionConflict       two jobs want one commit of one target with different files
     └── Interrupted             the run was asked to stop
@@ -213,6 +214,10 @@ class KeyMissing(StoreError):
 
 class DocumentError(MirrorError):
     code = "document"
+
+
+class NewerFormat(DocumentError):
+    """Not a damaged document: nobody may write it anew, or take what it names for unused."""
 
 
 class ClusterError(MirrorError):

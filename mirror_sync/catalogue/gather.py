@@ -117,7 +117,7 @@ class Gather:
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(
             _described(_document(self._store, root.info)),
-            verdict=_fit(short(root.verdict.reason, REASON)),
+            verdict=_fit(short(root.reason, REASON)),
             gone=_gone(refs),
             shown=shown,
             listings=tuple(shard.digest for shard in root.shards),

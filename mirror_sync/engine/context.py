@@ -21,6 +21,7 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.single_flight import SingleFlight
 from mirror_sync.engine.space import Room, documents_of, not_begun
+from mirror_sync.engine.stages import MoreStages
 from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports.memory import ContentIndex, NoNotes, NoReadCache, ReadCache, UploadNotes
@@ -103,6 +104,8 @@ class RunContext:
     `remembered` gives the repos that were published in a target, as far as this machine knows, and that jobs of it name
     still; StoreError where that cannot be read.
 
+    `stages` are those of every snapshot beside the engine's own: the machines of a cluster are given the same.
+
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth.
     """
@@ -120,6 +123,7 @@ class RunContext:
     looked: Callable[[RepoReport], LastCheck | None] = lambda report: None
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
     remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
+    stages: MoreStages = MoreStages()
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""

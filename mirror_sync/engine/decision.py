@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_sync.domain.content.manifest import Content, Manifest
-from mirror_sync.domain.content.plan import Plan
+from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import SECOND_HAND, RepoOutcome
-from mirror_sync.domain.policy.rules import Verdict
+from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.errors import MirrorError
 
 
@@ -63,40 +61,16 @@ class Base:
         return frozenset((self.digest, *self.root.documents, *(file.sha256 for file in self.manifest.values())))
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A commit to be published, of `files` and `size` bytes in all.
-
-    `root` is set when its snapshot exists already and only a ref must move.
-
-    `relies_on` is the published snapshot whose blobs are taken for granted: the base, or the commit's own. `left` is
-    what the selection leaves out, `remark` what a report should say of the change, in one line.
-    """
-
-    resolved: Resolved
-    verdict: Verdict
-    base: Manifest
-    plan: Plan
-    present: dict[Content, Sha256]
-    known_documents: frozenset[Sha256]
-    root: Sha256 | None = None
-    files: int = 0
-    size: int = 0
-    relies_on: Base | None = None
-    left: tuple[LeftOut, ...] = ()
-    remark: str = ""
-
-    @property
-    def reuse_files(self) -> int:
-        return self.files - len(self.plan.fetch)
-
-    @property
-    def reuse_bytes(self) -> int:
-        return self.size - self.plan.fetch_bytes
-
-
 def held(commit: str | None, why: str, code: str) -> NoChange:
     return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
+
+
+def stopped(resolved: Resolved, objection: Verdict, *, published: bool) -> NoChange:
+    """What a rule's objection makes of a repo: what is published stays."""
+    if published:
+        return held(resolved.commit, objection.reason, objection.code)
+    outcome = RepoOutcome.HELD if objection.outcome is Outcome.HELD else RepoOutcome.REFUSED
+    return NoChange(outcome, resolved.commit, objection.reason, objection.code)
 
 
 def failure(error: MirrorError) -> NoChange:

@@ -24,6 +24,8 @@ from mirror_sync.ports.store import MAX_DOCUMENT, MAX_REFS, Store, read_document
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
+Stamp = tuple[str, str]
+"""What the log of a refs.json says of a change: the time in ISO 8601, and which verb of whom made it."""
 _INFOS = 4  # that are asked which repo is published: it is an oddity that the first does not tell
 
 

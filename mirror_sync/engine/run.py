@@ -16,8 +16,9 @@ from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wai
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decision import Change, NoChange, remarks
+from mirror_sync.engine.decision import NoChange, remarks
 from mirror_sync.engine.faults import to_outcome
+from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.expand import gather
@@ -216,7 +217,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[
         look = Calls() if isinstance(item, Task) and item.head is not None else look
         return RepoPlan(*item.subject.parts, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
-    if found.root is None:
+    if not found.is_there:
         calls += publishing(found.files, (file.size for file in fetch))
     size = sum(file.size for file in fetch)
     return RepoPlan(

@@ -73,7 +73,7 @@ class Walk:
         root = self._decoded(place, digest, body)
         if root is None:
             return
-        for document in (root.info, root.commits):
+        for document in root.leaves:
             if self._is_new(document):
                 yield Node(place, document)
         yield from self._shards(place, [shard.digest for shard in root.shards])

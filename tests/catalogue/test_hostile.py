@@ -66,7 +66,7 @@ def in_shard(store: Memory, **change: object) -> Change:
         {"bytes": 2**70},
         {"last": [1]},
         {"last": {"date": 5}},
-        {"license": {"outcome": "allowed", "reason": 5}},
+        {"verdicts": [{"rule": "license", "outcome": "allowed", "reason": 5}]},
         {"info": "0" * 64},
     ],
     ids=str,
@@ -150,7 +150,7 @@ def test_words_without_end_are_cut() -> None:
         lambda root: root.update(
             info=put(store, info),
             last={**root["last"], "title": "t" * 100_000},
-            license={"outcome": "allowed", "reason": "r" * 100_000},
+            verdicts=[{"rule": "license", "outcome": "allowed", "reason": "r" * 4_096}],
         ),
     )
     refused = line("acme/no", RepoState.REFUSED, reason=f"licence {'x' * 1_000_000}")

@@ -15,6 +15,7 @@ from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
+from tests.formats import back_to_format_1
 from tests.front.bucket import model
 
 
@@ -322,3 +323,14 @@ def test_a_revision_that_is_published_no_more_is_a_gap_though_others_of_the_repo
     repo.tag("v2", repo.publish({"README.md": b"two"}))
     Machine(store, lines=(line("acme/m0"), replace(line("acme/m0"), revision="refs/tags/v2"))).publish()
     assert status(store)["complete"] is True
+
+
+def test_what_a_program_of_format_1_published_has_its_page_with_its_verdict_and_its_files(store: Memory) -> None:
+    repo = model(store, "acme/m0")
+    commit = repo.publish({"README.md": b"hello"})
+    root = back_to_format_1(store, repo.repo).snapshots[commit]
+    Machine(store, lines=(line("acme/m0", RepoState.PUBLISHED, commit=commit),)).publish()
+    page = store.site["models/acme--m0.html"].decode()
+    assert "apache-2.0 is allowed" in page
+    assert root in page
+    assert Sha256.of(b"hello") in page

@@ -112,7 +112,7 @@ class Ledger:
         document = json.loads(body)
         groups = ("branches", "tags", "converts", "pullRequests")
         names = {ref["name"]: ref["targetCommit"] for group in groups for ref in document[group]}
-        return Published(names, document["snapshots"], document.get("gone"))
+        return Published(names, document["snapshots"], document.get("absent"))
 
     def _compare(self, repo: RepoName, what: str, known: dict[str, Since], there: set[str], now: Published) -> None:
         for missing in sorted(known.keys() - there):

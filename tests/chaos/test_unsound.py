@@ -148,7 +148,7 @@ def test_a_prune_that_is_too_early_loses_a_snapshot(calm: World, kept: Kept, kin
 
 def test_a_repo_that_is_noted_as_gone_and_never_was_is_a_false_withdrawal(calm: World) -> None:
     before = calm.shelf.get(WEIGHTS.refs_key) or b""
-    calm.shelf.put(WEIGHTS.refs_key, json.dumps({**json.loads(before), "gone": {"code": "gated"}}).encode())
+    calm.shelf.put(WEIGHTS.refs_key, json.dumps({**json.loads(before), "absent": {"code": "gated"}}).encode())
     calm.ledger.look(WEIGHTS)
     calm.shelf.put(WEIGHTS.refs_key, before)
     assert _kinds(calm) == {GONE}

@@ -132,7 +132,11 @@ def test_a_commit_alone_is_published_without_a_name() -> None:
 def test_refs_are_the_hubs_answer_and_the_snapshots() -> None:
     tag = Ref("tags", "v1", "refs/tags/v1", ONE)
     document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).with_snapshot(ONE, ROOT_ONE, tag).encode())
+    assert document.pop("gone").keys() == {"since"}
     assert document == {
+        "format": 2,
+        "channels": {},
+        "log": [],
         "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": ONE}],
         "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": ONE}],
         "converts": [],
@@ -147,17 +151,23 @@ _refs = st.builds(
 )
 
 
-@given(st.sets(_refs), st.dictionaries(_commits, st.just(ROOT_ONE)))
-def test_refs_survive_being_written_and_read(refs: set[Ref], snapshots: dict[CommitId, Sha256]) -> None:
-    written = Refs(tuple(sorted(refs)), snapshots)
+_words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
+
+
+@given(st.sets(_refs), st.dictionaries(_commits, st.just(ROOT_ONE)), st.dictionaries(_words, _commits))
+def test_refs_survive_being_written_and_read(
+    refs: set[Ref], snapshots: dict[CommitId, Sha256], channels: dict[str, CommitId]
+) -> None:
+    written = Refs(tuple(sorted(refs)), snapshots, channels=channels)
     read = Refs.decode(written.encode())
-    assert (sorted(read.refs), read.snapshots) == (sorted(written.refs), written.snapshots)
+    assert sorted(read.refs) == sorted(written.refs)
+    assert (read.snapshots, read.channels) == (written.snapshots, written.channels)
 
 
 def test_a_repo_that_is_gone_says_so_until_something_is_published_anew() -> None:
     gone = Gone("disabled", datetime(2026, 5, 1, tzinfo=UTC))
     refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).noting(gone)
-    assert json.loads(refs.encode())["gone"] == {"code": "disabled", "since": "2026-05-01T00:00:00Z"}
+    assert json.loads(refs.encode())["absent"] == {"code": "disabled", "since": "2026-05-01T00:00:00Z"}
     assert Refs.decode(refs.encode()) == refs
     assert refs.with_snapshot(TWO, ROOT_TWO, None).gone is None
 
@@ -189,7 +199,7 @@ def test_a_name_with_half_a_character_is_a_document_error() -> None:
 
 @pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
 def test_a_time_that_no_year_has_makes_no_refs(since: str) -> None:
-    document = {**json.loads(Refs().encode()), "gone": {"code": "gone", "since": since}}
+    document = {**json.loads(Refs().encode()), "absent": {"code": "gone", "since": since}}
     with pytest.raises(DocumentError):
         Refs.decode(json.dumps(document).encode())
 
@@ -200,3 +210,109 @@ def test_a_name_that_is_no_text_makes_no_refs(wrong: dict[str, object]) -> None:
     document["branches"][0] |= wrong
     with pytest.raises(DocumentError):
         Refs.decode(json.dumps(document).encode())
+
+
+AT, BY = "2026-01-01T06:00:00Z", "sync models"
+
+
+def _told(refs: Refs) -> list[tuple[str | None, str | None, str | None]]:
+    return [(one.ref, one.before and one.before[:1], one.after and one.after[:1]) for one in refs.log]
+
+
+def test_the_log_says_what_each_name_left_and_leads_to_now_and_which_commits_came_or_went_without_one() -> None:
+    empty = Refs()
+    first = empty.with_snapshot(ONE, ROOT_ONE, _main(ONE)).logged(empty, AT, BY)
+    assert _told(first) == [("refs/heads/main", None, "1")]
+    second = first.with_snapshot(TWO, ROOT_TWO, _main(TWO)).logged(first, AT, BY)
+    assert _told(second)[1:] == [("refs/heads/main", "1", "2")]
+    pinned = second.with_snapshot(CommitId("3" * 40), ROOT_ONE, None).logged(second, AT, BY)
+    assert _told(pinned)[2:] == [(None, None, "3")]
+    pruned = pinned.without([ONE]).logged(pinned, AT, "prune")
+    assert _told(pruned)[3:] == [(None, "1", None)]
+    assert (pruned.log[-1].by, pruned.log[0].by, pruned.log[0].at) == ("prune", BY, AT)
+    withdrawn = pruned.withdrawn(None).logged(pruned, AT, BY)
+    assert _told(withdrawn)[4:] == [("refs/heads/main", "2", None), (None, "3", None)]
+    assert Refs.decode(withdrawn.encode()) == withdrawn
+
+
+def test_a_snapshot_that_is_made_anew_is_in_the_log_and_one_that_is_put_again_is_not() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE))
+    assert _told(refs.with_snapshot(ONE, ROOT_TWO, _main(ONE)).logged(refs, AT, BY)) == [(None, "1", "1")]
+    assert refs.with_snapshot(ONE, ROOT_ONE, _main(ONE)).logged(refs, AT, BY).log == ()
+
+
+def test_the_log_keeps_the_newest_entries_in_few_bytes_whatever_names_and_whoever_changed_them() -> None:
+    refs = Refs()
+    for number in range(40):
+        commit = CommitId(f"{number:040x}")
+        moved = refs.with_snapshot(commit, ROOT_ONE, _main(commit))
+        refs = moved.logged(refs, AT, f"sync {number}")
+    assert [entry.by for entry in refs.log] == [f"sync {number}" for number in range(24, 40)]
+    for number in range(40):
+        ref = Ref("tags", f"{number}" + "x" * 9000, f"refs/tags/{number}" + "x" * 9000, ONE)
+        refs = refs.with_snapshot(ONE, ROOT_ONE, ref).logged(refs, AT, "sync " + "y" * 9000)
+    assert len(json.dumps(json.loads(refs.encode())["log"])) < 5000
+    assert refs.log[-1].after == ONE
+    assert len(Refs.decode(refs.encode()).log) == len(refs.log)
+
+
+def test_what_a_channel_names_is_named_and_goes_with_its_commit() -> None:
+    refs = Refs((), {ONE: ROOT_ONE, TWO: ROOT_TWO}, channels={"stable": ONE})
+    assert refs.named == {ONE}
+    assert refs.without([ONE]).channels == {}
+    assert _told(refs.without([ONE]).logged(refs, AT, BY)) == [("channels/stable", "1", None)]
+    assert refs.with_snapshot(TWO, ROOT_ONE, _main(TWO)).channels == {"stable": ONE}
+    assert refs.withdrawn(None).channels == {}
+
+
+_ENTRY = {"at": AT, "ref": "refs/heads/main", "from": None, "to": ONE, "by": BY}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"format": 3},
+        {"format": "2"},
+        {"format": True},
+        {"format": None},
+        {"channels": [1]},
+        {"channels": {"no name": ONE}},
+        {"channels": {"a": "1" * 39}},
+        {"channels": {f"a{number}": ONE for number in range(257)}},
+        {"log": {}},
+        {"log": "x"},
+        {"log": [1]},
+        {"log": [_ENTRY] * 257},
+        *({"log": [{name: value for name, value in _ENTRY.items() if name != left}]} for left in _ENTRY),
+        {"log": [{**_ENTRY, "more": 1}]},
+        {"log": [{**_ENTRY, "at": "2026-01-01T06:00:00"}]},
+        {"log": [{**_ENTRY, "at": 5}]},
+        {"log": [{**_ENTRY, "to": "x"}]},
+        {"log": [{**_ENTRY, "ref": "x" * 301}]},
+        {"log": [{**_ENTRY, "by": "x" * 101}]},
+        {"log": [{**_ENTRY, "by": None}]},
+        {"snapshots": [1]},
+        {"stranger": 1},
+    ],
+    ids=lambda wrong: str(wrong)[:60],
+)
+def test_what_the_format_does_not_have_makes_no_refs_and_one_clear_line(wrong: dict[str, object]) -> None:
+    document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).encode())
+    with pytest.raises(DocumentError) as caught:
+        Refs.decode(json.dumps({**document, **wrong}).encode())
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+def test_a_log_of_a_program_that_keeps_more_is_read() -> None:
+    document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).encode())
+    read = Refs.decode(json.dumps({**document, "log": [_ENTRY] * 200}).encode())
+    assert len(read.log) == 200
+    assert len(read.with_snapshot(TWO, ROOT_TWO, None).logged(read, AT, BY).log) == 16
+
+
+def test_more_channels_than_a_reader_takes_are_not_written() -> None:
+    with pytest.raises(DocumentError, match=r"cannot be written as a refs\.json: .*257 members, 256 are the most"):
+        Refs(channels={f"a{number}": ONE for number in range(257)}).encode()
+    with pytest.raises(DocumentError, match=r"cannot be written as a refs\.json: .*not a name"):
+        Refs(channels={"no name": ONE}).encode()

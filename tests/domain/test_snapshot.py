@@ -2,6 +2,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -42,7 +43,7 @@ def _root(shards: tuple[Shard, ...]) -> Root:
         info=Sha256("1" * 64),
         commits=Sha256("2" * 64),
         selection=Selection(("*",), ("*.bin",)),
-        verdict=Verdict("license", Outcome.ALLOWED, "licence mit is in licenses.allow"),
+        verdicts=(Verdict("license", Outcome.ALLOWED, "licence mit is in licenses.allow"),),
         files=3,
         size=10,
         shards=shards,
@@ -174,8 +175,8 @@ def test_a_root_tells_what_was_left_out_and_one_of_an_older_program_that_nobody_
 
 
 def test_a_document_of_an_unknown_format_says_so() -> None:
-    body = _root(()).encode().body.replace(b'"format":1', b'"format":2')
-    with pytest.raises(DocumentError, match="format 2, this program reads 1"):
+    body = _root(()).encode().body.replace(b'"format":2', b'"format":3')
+    with pytest.raises(DocumentError, match="a root document of format 3, this program reads 1 and 2: a newer"):
         Root.decode(body)
 
 
@@ -248,19 +249,72 @@ def test_a_count_that_nobody_can_hold_makes_no_root(key: str, number: str) -> No
         {"last": [1]},
         {"last": {"date": 5}},
         {"repo": 5},
-        {"license": {"outcome": "allowed", "reason": 5}},
+        {"verdicts": {"rule": "license", "outcome": "allowed", "reason": "x"}},
+        {"verdicts": ""},
+        {"verdicts": [{"rule": "license", "outcome": "allowed", "reason": 5}]},
+        {"verdicts": [{"rule": "license", "outcome": "perhaps", "reason": "x"}]},
+        {"verdicts": [{"rule": "", "outcome": "allowed", "reason": "x"}]},
+        {"verdicts": [{"rule": "two words", "outcome": "allowed", "reason": "x"}]},
+        {"verdicts": [{"rule": "license", "outcome": "allowed"}]},
+        {"verdicts": [{"rule": "license", "outcome": "allowed", "reason": "x", "more": 1}]},
+        {"verdicts": [{"rule": "license", "outcome": "allowed", "reason": "x" * 4097}]},
+        {"verdicts": [{"rule": "license", "outcome": "allowed", "reason": "x"}] * 257},
+        {"attachments": ["1" * 64]},
+        {"attachments": {"": "1" * 64}},
+        {"attachments": {"a/b": "1" * 64}},
+        {"attachments": {"a" * 65: "1" * 64}},
+        {"attachments": {"a": "1" * 63}},
+        {"attachments": {"a": 5}},
+        {"attachments": {f"a{number}": "1" * 64 for number in range(257)}},
+        {"format": True},
+        {"format": "2"},
+        {"format": 2.0},
+        {"blobs": ["1" * 64]},
         {"selection": {"include": "*", "exclude": []}},
         {"shards": [[5, "1" * 64]]},
         {"left": [["exclude", "*.bin", 1, 1]]},
         {"left": [["exclude", ["*.bin"], -1, 1]]},
         {"left": [1]},
     ],
-    ids=str,
+    ids=lambda wrong: str(wrong)[:60],
 )
 def test_what_is_of_another_type_makes_no_root(wrong: dict[str, object]) -> None:
     document = json.loads(_root(()).encode().body)
-    with pytest.raises(DocumentError):
+    with pytest.raises(DocumentError) as caught:
         Root.decode(json.dumps({**document, **wrong}).encode())
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attachments": {"no name": Sha256("1" * 64)}},
+        {"attachments": {f"a{number}": Sha256("1" * 64) for number in range(257)}},
+        {"verdicts": (Verdict("no name", Outcome.ALLOWED, "x"),)},
+        {"verdicts": (Verdict("a", Outcome.ALLOWED, "x"),) * 257},
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_a_root_that_nobody_would_read_again_is_not_written(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError):
+        replace(_root(()), **wrong).encode()
+
+
+def test_a_long_reason_is_cut_to_what_a_reader_takes() -> None:
+    root = replace(_root(()), verdicts=(Verdict("license", Outcome.ALLOWED, "x" * 10_000),))
+    assert len(Root.decode(root.encode().body).reason) == 4096
+
+
+def test_a_key_that_the_format_does_not_have_is_refused_since_it_may_name_a_blob() -> None:
+    document = json.loads(_root(()).encode().body)
+    with pytest.raises(DocumentError, match="the key 'blobs' is not of format 2"):
+        Root.decode(json.dumps({**document, "blobs": []}).encode())
+
+
+def test_all_that_a_root_names_itself_is_in_its_documents() -> None:
+    root = replace(_root((Shard("", Sha256("3" * 64)),)), attachments={"SHA256SUMS": Sha256("4" * 64)})
+    assert set(root.documents) == {Sha256(digit * 64) for digit in "1234"}
 
 
 @_HUGE

@@ -39,7 +39,7 @@ def test_a_repo_under_review_is_held_until_it_is_approved_by_name(hub: Hub, work
         review=frozenset({"llama3.1"}), approved=(Approval(Repo.parse("acme/llama"), "Ada", "ticket 7"),)
     )
     assert workshop.sync_one(job("acme/llama", policy=approved)).outcome == "published"
-    assert workshop.root("acme/llama").verdict.reason.startswith("approved by Ada: ticket 7")
+    assert workshop.root("acme/llama").reason.startswith("approved by Ada: ticket 7")
 
 
 def test_a_new_commit_whose_licence_no_longer_passes_is_held_and_the_old_snapshot_stays(
@@ -217,7 +217,7 @@ def test_a_private_repo_is_published_where_a_person_named_or_approved_it(hub: Hu
         "acme/approved": "published",
         "acme/neither": "held",
     }
-    assert "approved by Ada" in workshop.root("acme/approved").verdict.reason
+    assert "approved by Ada" in workshop.root("acme/approved").reason
 
 
 def test_a_private_repo_that_is_named_no_more_is_held_at_the_next_commit(hub: Hub, tmp_path: Path) -> None:

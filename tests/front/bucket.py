@@ -112,7 +112,7 @@ class Published:
             info=self._put_json(described | {"siblings": siblings}),
             commits=self._put_json([last.encode()]),
             selection=Selection(),
-            verdict=Verdict("license", Outcome.ALLOWED, "apache-2.0 is allowed"),
+            verdicts=(Verdict("license", Outcome.ALLOWED, "apache-2.0 is allowed"),),
             files=len(files),
             size=sum(map(len, files.values())),
             shards=tuple(shards),

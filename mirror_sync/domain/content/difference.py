@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 
 
@@ -44,14 +44,31 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentChange:
+    """An attachment that is not the same blob in both roots; None where one has none of that name."""
+
+    name: str
+    before: Sha256 | None
+    after: Sha256 | None
+
+    def encode(self) -> dict[str, str | None]:
+        """As it stands in the document of `diff --json`."""
+        return {"name": self.name, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
-    """From commit `before` to commit `after` of a repo; `same` counts the files that hold the same bytes in both."""
+    """From commit `before` to commit `after` of a repo; `same` counts the files that hold the same bytes in both.
+
+    `attachments` are no files of the repo: they count nowhere else.
+    """
 
     repo: Repo
     before: CommitId
     after: CommitId
     changes: tuple[FileChange, ...]
     same: int
+    attachments: tuple[AttachmentChange, ...] = ()
 
     @property
     def growth(self) -> int:
@@ -62,7 +79,8 @@ class Difference:
         return sum(change.turn is turn for change in self.changes)
 
     def encode(self) -> dict[str, Any]:
-        """The document of `diff --json`; sizes in bytes."""
+        """The document of `diff --json`; sizes in bytes. `attachments` only where some differ."""
+        attachments = {"attachments": [change.encode() for change in self.attachments]} if self.attachments else {}
         return {
             "repo": str(self.repo),
             "before": self.before,
@@ -70,6 +88,7 @@ class Difference:
             "same_files": self.same,
             "growth_bytes": self.growth,
             "changes": [change.encode() for change in self.changes],
+            **attachments,
         }
 
 
@@ -79,3 +98,10 @@ def changes(before: Manifest, after: Manifest) -> Iterator[FileChange]:
         old, new = before.get(path), after.get(path)
         if old is None or new is None or old.sha256 != new.sha256:
             yield FileChange(path, old, new)
+
+
+def attachment_changes(before: Mapping[str, Sha256], after: Mapping[str, Sha256]) -> Iterator[AttachmentChange]:
+    """The attachments of two roots that differ, in the order of their names."""
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield AttachmentChange(name, before.get(name), after.get(name))

@@ -1,19 +1,30 @@
 """refs.json, by which alone a repo is published: which commits are mirrored, and under which names.
 
 It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirrored, plus
-`"snapshots": {"<commit>": "<SHA-256 of its root document>"}` and, for a repo that its upstream no longer gives,
-`"gone"` (see gone.py). One PUT of it publishes or un-publishes.
+
+    "format": 2
+    "snapshots": {"<commit>": "<SHA-256 of its root document>"}
+    "channels": {"<name>": "<commit>"}  names that this mirror gives to commits
+    "absent": {...}                     of a repo that its upstream no longer gives (gone.py)
+    "log": [...]                        what changed last (ref_log.py)
+    "gone": {"since": "..."}            nothing but a word to programs that know format 1 alone
+
+One PUT of it publishes or un-publishes. Format 1 says no format, and has none of these but `snapshots` and, for
+`absent`, `gone`. Programs of that time know no format of a refs.json, and would write it anew without the rest: they
+stop at this `since`, which is no time, and repeat what it says.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mirror_sync.domain.bounds import text
+from mirror_sync.domain.content.document_format import FORMAT, exactly, few, format_of, in_brief, word
+from mirror_sync.domain.content.ref_log import LogEntry, newest, read_log, write_log
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.errors import DocumentError
@@ -21,7 +32,10 @@ from mirror_sync.errors import DocumentError
 DEFAULT_BRANCH = "main"
 HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScript ask
 _SHORT = ("branches", "tags")
-_GROUPS = (*_SHORT, "converts", "pullRequests")
+GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
+MOST_CHANNELS = 256
+_KEYS = ("format", *GROUPS, "channels", "snapshots", "log", "gone")
+_TO_FORMAT_1 = {"since": "this is format 2, which only a newer mirror-sync reads"}
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
 _NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _FULL_NAMES = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/convert/": "converts", "refs/pr/": "pullRequests"}
@@ -71,16 +85,23 @@ def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
     """What a name may stand for, the best first: a full name, a branch, a tag; see decision 0015."""
     asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
     found = [ref for ref in refs if asked in (ref.ref, ref.shortest)]
-    return sorted(found, key=lambda ref: (ref.ref != asked, _GROUPS.index(ref.group)))
+    return sorted(found, key=lambda ref: (ref.ref != asked, GROUPS.index(ref.group)))
 
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """The names and snapshots of one mirrored repo."""
+    """The names and snapshots of one mirrored repo; `log` says what changed last."""
 
     refs: tuple[Ref, ...] = ()
     snapshots: dict[CommitId, Sha256] = field(default_factory=dict)
     gone: Gone | None = None
+    channels: dict[str, CommitId] = field(default_factory=dict)
+    log: tuple[LogEntry, ...] = ()
+
+    @property
+    def named(self) -> frozenset[CommitId]:
+        """The commits that some name leads to, of the upstream's or of ours."""
+        return frozenset((*(ref.target for ref in self.refs), *self.channels.values()))
 
     def commit_of(self, revision: str) -> CommitId | None:
         """The mirrored commit that a branch, tag, full ref name, HEAD or commit id stands for."""
@@ -107,8 +128,12 @@ class Refs:
 
     def without(self, commits: Collection[CommitId]) -> Refs:
         """Un-publish some commits, and the names that stand for them."""
-        kept = {commit: root for commit, root in self.snapshots.items() if commit not in commits}
-        return replace(self, refs=tuple(ref for ref in self.refs if ref.target not in commits), snapshots=kept)
+        return replace(
+            self,
+            refs=tuple(ref for ref in self.refs if ref.target not in commits),
+            snapshots={commit: root for commit, root in self.snapshots.items() if commit not in commits},
+            channels={name: commit for name, commit in self.channels.items() if commit not in commits},
+        )
 
     def noting(self, gone: Gone | None) -> Refs:
         """Remember, or forget, that the upstream no longer gives the repo."""
@@ -116,33 +141,75 @@ class Refs:
 
     def withdrawn(self, gone: Gone | None) -> Refs:
         """Un-publish everything."""
-        return Refs(gone=gone)
+        return Refs(gone=gone, log=self.log)
+
+    def logged(self, before: Refs, at: str, by: str) -> Refs:
+        """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job."""
+        changed = (LogEntry(at, *change, by) for change in _changes(before, self))
+        return replace(self, log=newest((*before.log, *changed)))
 
     def encode(self) -> bytes:
-        """DocumentError for a name with half a character, which no file can hold."""
-        document: dict[str, Any] = {group: [] for group in _GROUPS}
+        """As format FORMAT writes it, whatever format was read. DocumentError for a name with half a character, which
+        no file can hold, and for more channels than a reader takes.
+        """
+        document: dict[str, Any] = {"format": FORMAT, **{group: [] for group in GROUPS}}
         for ref in self.refs:
             document[ref.group].append({"name": ref.name, "ref": ref.ref, "targetCommit": ref.target})
-        document["snapshots"] = dict(sorted(self.snapshots.items()))
-        if self.gone is not None:
-            document["gone"] = self.gone.encode()
         try:
+            document["channels"] = _channels(dict(sorted(self.channels.items())))
+            document["snapshots"] = dict(sorted(self.snapshots.items()))
+            if self.gone is not None:
+                document["absent"] = self.gone.encode()
+            document |= {"log": write_log(self.log), "gone": _TO_FORMAT_1}
             return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         except UnicodeEncodeError as error:
             raise DocumentError(f"the name of a ref cannot be written: {ascii(error.object)[:120]}") from error
+        except ValueError as error:
+            raise DocumentError(f"cannot be written as a refs.json: {in_brief(error)}") from error
 
     @classmethod
     def decode(cls, body: bytes) -> Refs:
-        """DocumentError when the bytes are no refs.json."""
+        """DocumentError when the bytes are no refs.json of a known format."""
         try:
             document = json.loads(body.decode())
-            refs = tuple(
-                Ref(group, text(item["name"]), text(item["ref"]), CommitId(item["targetCommit"]))
-                for group in _GROUPS
-                for item in document[group]
+            first = format_of(document, "refs.json", unsaid=1) == 1
+            known = document if first else exactly(document, _KEYS, ("absent",))
+            gone = known.get("gone" if first else "absent")
+            return cls(
+                refs=tuple(_refs(known)),
+                snapshots={CommitId(commit): Sha256(root) for commit, root in known["snapshots"].items()},
+                gone=Gone.decode(gone) if gone else None,
+                channels={} if first else _channels(known["channels"]),
+                log=() if first else read_log(known["log"]),
             )
-            snapshots = {CommitId(commit): Sha256(root) for commit, root in document["snapshots"].items()}
-            gone = Gone.decode(document["gone"]) if document.get("gone") else None
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DocumentError(f"not a refs.json: {error!r}") from error
-        return cls(refs, snapshots, gone)
+            raise DocumentError(f"not a refs.json: {in_brief(error)}") from error
+
+
+def _refs(document: Mapping[str, Any]) -> Iterator[Ref]:
+    for group in GROUPS:
+        for item in document[group]:
+            yield Ref(group, text(item["name"]), text(item["ref"]), CommitId(item["targetCommit"]))
+
+
+def _channels(document: Mapping[str, Any]) -> dict[str, CommitId]:
+    few(document, MOST_CHANNELS)
+    return {word(name): CommitId(commit) for name, commit in document.items()}
+
+
+def _changes(before: Refs, after: Refs) -> Iterator[tuple[str | None, CommitId | None, CommitId | None]]:
+    """What each name left and leads to now, where that differs; then commits that came or went beside them."""
+    old, new = _targets(before), _targets(after)
+    told = set[CommitId | None]()
+    for name in sorted(old.keys() | new.keys()):
+        change = old.get(name), new.get(name)
+        if change[0] != change[1]:
+            told |= {one for one in change if (one in before.snapshots) != (one in after.snapshots)}
+            yield (name, *change)
+    for commit in sorted(before.snapshots.keys() | after.snapshots.keys()):
+        if before.snapshots.get(commit) != after.snapshots.get(commit) and commit not in told:
+            yield None, commit if commit in before.snapshots else None, commit if commit in after.snapshots else None
+
+
+def _targets(refs: Refs) -> dict[str, CommitId]:
+    return {ref.ref: ref.target for ref in refs.refs} | {f"channels/{name}": to for name, to in refs.channels.items()}

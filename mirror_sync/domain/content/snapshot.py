@@ -1,9 +1,11 @@
 """The documents of a snapshot: a small Merkle tree whose leaves name the blobs.
 
-    root     one JSON object; names the documents below and keeps what was selected, under which terms
+    root     one JSON object; names the documents below and keeps what was selected, under which verdicts
     shards   the Hub's recursive tree listing, cut; a JSON array, one entry a line, ordered by `sort_key`
     info     the Hub's answer to /api/{kind}s/{id}/revision/{commit}
     commits  the Hub's answer to /api/{kind}s/{id}/commits/{commit}
+
+and its attachments: blobs that whoever reads the root finds by a name, and that are kept and proved with it.
 
 Entries have the Hub's shape (`GET .../tree/{rev}?recursive=true`) and add `sha256` to every file; `path` is never the
 last key, so that a front finds an entry by searching for `"path":"…",`. A shard begins where a hash of its
@@ -16,13 +18,14 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
-from mirror_sync.domain.bounds import text, texts, whole, words
+from mirror_sync.domain.bounds import short, text, texts, whole, words
+from mirror_sync.domain.content.document_format import FORMAT, bounded, exactly, few, format_of, in_brief, word
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
@@ -32,7 +35,12 @@ from mirror_sync.errors import DocumentError, UnsafePath
 ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
 FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
 FULL_SIBLINGS = 5000  # files; see `siblings`
-FORMAT = 1
+MOST_VERDICTS = MOST_ATTACHMENTS = 256
+LONGEST_REASON = 4096  # characters of a verdict
+_KEYS = (
+    *("format", "repo", "commit", "last", "info", "commits", "selection", "verdicts", "attachments"),
+    *("files", "bytes", "shards"),
+)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # dumps would make one a call
 
 
@@ -68,7 +76,9 @@ class Shard:
 class Root:
     """The root document of a snapshot; `size` counts the bytes of all files, `last` is the Hub's lastCommit object.
 
-    `left` is what the selection leaves out of the commit; None in one that an older program wrote, where nobody knows.
+    `verdicts` are those under which it was published, `attachments` digests of blobs by their names. `left` is what the
+    selection leaves out of the commit; None in one that an older program wrote, where nobody knows. `format` is that of
+    the document which was read; FORMAT is what is written.
     """
 
     repo: str  # as jobs.yaml writes it: org/name, dataset:org/name
@@ -77,21 +87,36 @@ class Root:
     info: Sha256
     commits: Sha256
     selection: Selection
-    verdict: Verdict
+    verdicts: tuple[Verdict, ...]
     files: int
     size: int
     shards: tuple[Shard, ...]
     left: tuple[LeftOut, ...] | None = None
+    attachments: Mapping[str, Sha256] = field(default_factory=dict)
+    format: int = FORMAT
 
     def shard_for(self, path: str) -> int:
         """The index of the only shard that can hold `path`."""
         return max(bisect_right(self.shards, sort_key(path), key=attrgetter("first")) - 1, 0)
 
     @property
+    def leaves(self) -> tuple[Sha256, ...]:
+        """What it names that names nothing else."""
+        return (self.info, self.commits, *self.attachments.values())
+
+    @property
     def documents(self) -> tuple[Sha256, ...]:
-        return (self.info, self.commits, *(shard.digest for shard in self.shards))
+        """All that it names itself."""
+        return (*self.leaves, *(shard.digest for shard in self.shards))
+
+    @property
+    def reason(self) -> str:
+        """Why it may be published, in one line."""
+        return "; ".join(verdict.reason for verdict in self.verdicts)
 
     def encode(self) -> Document:
+        """As FORMAT has it, whatever format was read. DocumentError for what JSON, or the format, cannot hold."""
+        _expect_writable(self)
         known = self.left is not None and self.selection != Selection()  # a whole repo has no more to say
         left = [[one.rule, one.patterns, one.files, one.bytes] for one in self.left or ()]
         return Document.of_json(
@@ -104,7 +129,8 @@ class Root:
                 "commits": self.commits,
                 "selection": {"include": self.selection.include, "exclude": self.selection.exclude},
                 **({"left": left} if known else {}),
-                "license": {"outcome": self.verdict.outcome, "reason": self.verdict.reason},
+                "verdicts": [_verdict(one) for one in self.verdicts],
+                "attachments": {name: self.attachments[name] for name in sorted(self.attachments)},
                 "files": self.files,
                 "bytes": self.size,
                 "shards": [[shard.first, shard.digest] for shard in self.shards],
@@ -116,25 +142,57 @@ class Root:
         """DocumentError when the bytes are no root document of a known format."""
         try:
             document = json.loads(body.decode())
-            if document["format"] != FORMAT:
-                raise DocumentError(f"a root document of format {document['format']!r}, this program reads {FORMAT}")
+            written = format_of(document, "root document")
+            known = document if written == 1 else exactly(document, _KEYS, ("left",))
             return cls(
-                repo=text(document["repo"]),
-                commit=CommitId(document["commit"]),
-                last=words(document["last"]),
-                info=Sha256(document["info"]),
-                commits=Sha256(document["commits"]),
-                selection=Selection(*(texts(document["selection"][key]) for key in ("include", "exclude"))),
-                verdict=Verdict(
-                    "license", Outcome(document["license"]["outcome"]), text(document["license"]["reason"])
-                ),
-                files=whole(document["files"]),
-                size=whole(document["bytes"]),
-                shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in document["shards"]),
-                left=_left(document),
+                repo=text(known["repo"]),
+                commit=CommitId(known["commit"]),
+                last=words(known["last"]),
+                info=Sha256(known["info"]),
+                commits=Sha256(known["commits"]),
+                selection=Selection(*(texts(known["selection"][key]) for key in ("include", "exclude"))),
+                verdicts=_first_verdict(known["license"]) if written == 1 else _verdicts(known["verdicts"]),
+                files=whole(known["files"]),
+                size=whole(known["bytes"]),
+                shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in known["shards"]),
+                left=_left(known),
+                attachments={} if written == 1 else _attachments(known["attachments"]),
+                format=written,
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DocumentError(f"not a root document: {error!r}") from error
+            raise DocumentError(f"not a root document: {in_brief(error)}") from error
+
+
+def _expect_writable(root: Root) -> None:
+    """DocumentError for names and numbers of ours that no reader would take."""
+    try:
+        few(root.verdicts, MOST_VERDICTS)
+        few(root.attachments, MOST_ATTACHMENTS)
+        for name in (*root.attachments, *(verdict.rule for verdict in root.verdicts)):
+            word(name)
+    except ValueError as error:
+        raise DocumentError(f"cannot be written as a root document: {in_brief(error)}") from error
+
+
+def _verdict(verdict: Verdict) -> dict[str, str]:
+    return {"rule": verdict.rule, "outcome": verdict.outcome, "reason": short(verdict.reason, LONGEST_REASON)}
+
+
+def _first_verdict(document: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """The one of format 1."""
+    return (Verdict("license", Outcome(document["outcome"]), text(document["reason"])),)
+
+
+def _verdicts(documents: Sequence[Any]) -> tuple[Verdict, ...]:
+    items = (exactly(one, ("rule", "outcome", "reason")) for one in few(documents, MOST_VERDICTS))
+    return tuple(
+        Verdict(word(one["rule"]), Outcome(one["outcome"]), bounded(one["reason"], LONGEST_REASON)) for one in items
+    )
+
+
+def _attachments(document: Mapping[str, Any]) -> dict[str, Sha256]:
+    few(document, MOST_ATTACHMENTS)
+    return {word(name): Sha256(digest) for name, digest in document.items()}
 
 
 def _left(document: Mapping[str, Any]) -> tuple[LeftOut, ...] | None:
@@ -232,7 +290,7 @@ def read_shard(body: bytes) -> Iterator[MirroredFile]:
                     f"a shard with an entry of type {entry['type']!r:.60}, which this program cannot read"
                 )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DocumentError(f"not a shard document: {error!r}") from error
+        raise DocumentError(f"not a shard document: {in_brief(error)}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""How long a snapshot stays that no branch and no tag points to any more."""
+"""How long a snapshot stays that no branch, no tag and no channel points to any more."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Retention:
 
         `published` gives the times of publication and `now` the present, in seconds by the store's clock; a commit
         whose time is unknown stays. `pinned` are revisions that jobs name: a commit among them stays, as does
-        everything that a ref points to.
+        everything that a ref or a channel points to.
         """
         newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)[: self.snapshots]
-        kept = {*newest, *(ref.target for ref in refs.refs), *pinned}
+        kept = {*newest, *refs.named, *pinned}
         horizon = now - self.age.total_seconds()
         return tuple(commit for commit in refs.snapshots if commit not in kept and published.get(commit, now) < horizon)
 

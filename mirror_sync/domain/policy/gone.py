@@ -1,7 +1,7 @@
 """A repo that its upstream no longer gives, of which something is published: what is done, and what is remembered.
 
 Nothing is done by one answer alone. What must be remembered between runs stands in refs.json, so that every machine
-and a new one see it: `"gone": {"code": …, "since": …}`. Of a withdrawn repo, whose name anybody may take, `_id` and
+and a new one see it: `"absent": {"code": …, "since": …}`. Of a withdrawn repo, whose name anybody may take, `_id` and
 `createdAt` stand there, too.
 """
 

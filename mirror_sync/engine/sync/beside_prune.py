@@ -15,7 +15,7 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.prune_announcements import Elapsed, Notices, bury, dead_announcements, prune_announcements
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreUnavailable
 from mirror_sync.ports.store import Stat, read_document
 
 _OLD = 1 / 4  # of the grace period
@@ -48,7 +48,7 @@ class PruneGuard:
         """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay.
 
         `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
-        Raises Swept, before or after `put` was called.
+        Raises PrunedMeanwhile, before or after `put` was called.
         """
         found = prune_announcements(self._target)
         dead = frozenset[str]()
@@ -86,14 +86,16 @@ class PruneGuard:
         """Our refs.json was made from one that a prune has changed since: what it let go must not come back torn."""
         store = self._target.store
         refs = read_refs(store, self._repo)
-        unnamed = set(refs.snapshots) - {ref.target for ref in refs.refs} - {keep}
+        unnamed = set(refs.snapshots) - refs.named - {keep}
         torn = [commit for commit in unnamed if not self._is_whole(commit, refs.snapshots[commit])]
         if torn:
-            put_refs(store, self._repo, refs.without(torn))
+            put_refs(store, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:
             self._stats(self._names(commit, root))
+        except NewerFormat:
+            return True  # as far as we can tell
         except (PrunedMeanwhile, DocumentError):
             return False
         return True

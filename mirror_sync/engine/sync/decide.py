@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from mirror_sync.domain.content.document_format import FORMAT
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.content.plan import Plan, plan, unknown
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
@@ -20,9 +21,10 @@ from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Base, Change, Edit, NoChange, Seen, held, remarks, second_hand
+from mirror_sync.engine.decision import Base, Edit, NoChange, Seen, held, remarks, second_hand, stopped
 from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifest, read_past, read_refs, read_root
 from mirror_sync.engine.published_names import alias_target
+from mirror_sync.engine.stages import Change, Stage, making, through
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
 from mirror_sync.engine.sync.present import present
 from mirror_sync.engine.sync.published_view import PublishedView
@@ -33,6 +35,7 @@ from mirror_sync.errors import (
     DocumentError,
     Gated,
     KeyMissing,
+    NewerFormat,
     NoSuchCall,
     NotFoundOrPrivate,
     RevisionNotFound,
@@ -128,28 +131,96 @@ class Decider:
             return self._gone_repos.rule_on_absence(task, refs, error)
         return self._seen(task, refs, resolved)
 
-    def compare(self, task: Task, seen: Seen) -> NoChange | Change:
-        """List the commit and plan. The caller who will publish holds the repo's lock, so refs are read again.
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The first stages of a snapshot, which write nothing: see engine/stages.py."""
+        return (self.resolve, *making(self.judge, self.plan))
 
-        The upstream is asked again where somebody else has published since: what we saw may be older than that.
+    def begun(self, task: Task, seen: Seen) -> Change:
+        """What the stages start from."""
+        return Change(task, self._target.store, seen.resolved, seen.refs)
+
+    def compare(self, task: Task, seen: Seen) -> NoChange | Change:
+        """What would be published, and what has to be fetched for it.
+
         Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
         """
-        refs = read_refs(self._target.store, task.repo)
-        if _is_stale(task, seen, refs):
+        return through(self.stages, self.begun(task, seen))
+
+    def resolve(self, change: Change) -> NoChange | Change:
+        """The caller who will publish holds the repo's lock, so refs are read again; what is unchanged ends here.
+
+        The upstream is asked again where somebody else has published since: what we saw may be older than that.
+        """
+        task, refs, resolved = change.task, read_refs(self._target.store, change.task.repo), change.resolved
+        if _is_stale(task, Seen(resolved, change.refs), refs):
             found = self._look(replace(task, resolved=None, head=None), refs)
             if isinstance(found, NoChange):
                 return found
-            seen = found
-        return self._compare_now(task, refs, seen.resolved)
-
-    def _compare_now(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Change:
+            resolved = found.resolved
         self._refuse_rivals(task, refs, resolved)
+        return self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
+
+    def _resolved(self, change: Change) -> NoChange | Change:
+        task, refs, resolved = change.task, change.refs, change.resolved
+        settled = self._unchanged(task, refs, resolved) or self._doubted(task, refs, resolved)
+        if settled is not None:
+            return settled
+        there = self._same_snapshot(task, refs, resolved)
+        return change if there is None else self._another_name(change, there)
+
+    def _unless_gated(self, change: Change, stage: Stage) -> NoChange | Change:
         try:
-            return self._unchanged(task, refs, resolved) or self._compare(task, refs, resolved)
+            return stage(change)
         except Gated as error:
-            if not is_known(refs):
+            if not is_known(change.refs):
                 raise
-            return self._gone_repos.rule_on_absence(task, refs, error)
+            return self._gone_repos.rule_on_absence(change.task, change.refs, error)
+
+    def judge(self, change: Change) -> NoChange | Change:
+        """List the commit, and ask every rule of the job whether what is wanted of it may be published."""
+        return self._unless_gated(change, self._judged)
+
+    def _judged(self, change: Change) -> Change:
+        task, resolved = change.task, change.resolved
+        if resolved.terms.gated:
+            with suppress(*NO_SIDE):  # then the files say whether we may have them
+                self._source.authorize(task.repo)
+        everything = self._list(task.repo, resolved.commit)
+        desired = tuple(task.job.selection.filter(everything))
+        expect_one_size(desired)
+        return replace(
+            change,
+            desired=desired,
+            listed=len(everything),
+            left=task.job.selection.left_out(everything),
+            judgement=_judge(task, resolved, whole=len(desired) == len(everything)),
+        )
+
+    def plan(self, change: Change) -> NoChange | Change:
+        """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it."""
+        task, refs, resolved = change.task, change.refs, change.resolved
+        base = None if self._anew else self._base(refs, task.revision)
+        objection = self._objection(task, refs, base, change.desired, change.listed)
+        if objection:
+            return _guarded(resolved, objection)
+        if not change.listed and base is None:
+            # nothing published to guard; even so no commit of a hub is without a file
+            raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
+        planned = self._planned(change, base)
+        if not _replaces(task, refs, base):
+            return replace(planned, plan=planned.plan.beside())
+        return replace(planned, remark=self._way_back(task, resolved, base))
+
+    def _planned(self, change: Change, base: Base | None) -> Change:
+        current: Manifest = {} if base is None else base.manifest
+        there = present(self._target, unknown(current, change.desired), self._go_on, self._mapper)
+        made = plan(current, change.desired, there)
+        expect_bytes(made.fetch)
+        files, size = len(change.desired), sum(file.size for file in change.desired)
+        return replace(
+            change, base=current, relies_on=base, plan=made, present=there, files=files, size=size, desired=()
+        )
 
     def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
@@ -160,7 +231,7 @@ class Decider:
         if objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
-            settled = _stopped(resolved, objection, published=refs.commit_of(task.revision) is not None)
+            settled = stopped(resolved, objection, published=refs.commit_of(task.revision) is not None)
         return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
@@ -168,39 +239,10 @@ class Decider:
         if self._anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
             return None
         root = self._published_view.root(task.repo, task.revision, digest)
-        if root is None or root.selection != task.job.selection:
+        if root is None or root.selection != task.job.selection or root.format != FORMAT:
             return None
         said = remarks(resolved), second_hand(resolved)
         return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
-
-    def _compare(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Change:
-        doubted = self._doubted(task, refs, resolved)
-        if doubted is not None:
-            return doubted
-        root = None if self._anew else self._root(refs, resolved.commit)
-        if root is not None and root.selection == task.job.selection:
-            return self._another_name(task, refs, resolved, Base(refs.snapshots[resolved.commit], root, {}))
-        if resolved.terms.gated:
-            with suppress(*NO_SIDE):  # then the files say whether we may have them
-                self._source.authorize(task.repo)
-        everything = self._list(task.repo, resolved.commit)
-        desired = list(task.job.selection.filter(everything))
-        expect_one_size(desired)
-        judged = _judge(task, resolved, whole=len(desired) == len(everything))
-        if judged.objection is not None:
-            return _stopped(resolved, judged.objection, published=refs.commit_of(task.revision) is not None)
-        base = None if self._anew else self._base(refs, task.revision)
-        objection = self._objection(task, refs, base, desired, len(everything))
-        if objection:
-            return _guarded(resolved, objection)
-        if not everything and base is None:  # nothing published to guard; even so no commit of a hub is without a file
-            raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        change = replace(
-            self._change(resolved, judged.verdicts[0], base, desired), left=task.job.selection.left_out(everything)
-        )
-        if not _replaces(task, refs, base):
-            return replace(change, plan=change.plan.beside())
-        return replace(change, remark=self._way_back(task, resolved, base))
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
@@ -261,7 +303,7 @@ class Decider:
 
         One that a job pins by its id is there for that, and tells nothing of names.
         """
-        if commit not in refs.snapshots or commit in {ref.target for ref in refs.refs}:
+        if commit not in refs.snapshots or commit in refs.named:
             return False
         pinning = (task.job, *owners(self._jobs, task.job.target, task.repo))  # whatever name led to it
         return not any(commit in job.revisions for job in pinning)
@@ -280,28 +322,24 @@ class Decider:
             files.append(file)
         return files
 
-    def _change(self, resolved: Resolved, verdict: Verdict, base: Base | None, desired: Sequence[RemoteFile]) -> Change:
-        current: Manifest = {} if base is None else base.manifest
-        there = present(self._target, unknown(current, desired), self._go_on, self._mapper)
-        made = plan(current, desired, there)
-        expect_bytes(made.fetch)
-        return Change(
-            resolved=resolved,
-            verdict=verdict,
-            base=current,
-            plan=made,
-            present=there,
-            known_documents=frozenset() if base is None else frozenset(base.root.documents),
-            files=len(desired),
-            size=sum(file.size for file in desired),
-            relies_on=base,
-        )
+    def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
+        """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
+        root = None if self._anew else self._root(refs, resolved.commit)
+        if root is None or root.selection != task.job.selection:
+            return None
+        there = Base(refs.snapshots[resolved.commit], root, {})
+        if root.format == FORMAT:
+            return there
+        with suppress(KeyMissing, DocumentError):  # all of its listing is read before it is taken over
+            return replace(there, manifest=read_manifest(self._target.store, root, self._mapper))
+        return None
 
-    def _another_name(self, task: Task, refs: Refs, resolved: Resolved, there: Base) -> NoChange | Change:
-        """The snapshot of the commit is published: only a ref must move onto it."""
+    def _another_name(self, change: Change, there: Base) -> NoChange | Change:
+        """The snapshot of the commit is published: a ref must move onto it, or its root be written in this format."""
+        task, refs, resolved = change.task, change.refs, change.resolved
         if refs.commit_of(task.revision) in (None, resolved.commit):
-            return _only_a_ref(resolved, there, {})
-        files = read_manifest(self._target.store, there.root, self._mapper)
+            return _only_a_ref(change, there, {})
+        files = there.manifest or read_manifest(self._target.store, there.root, self._mapper)
         base = self._base(refs, task.revision)
         objection = self._objection(task, refs, base, list(files.values()), len(files))
         if objection:
@@ -309,7 +347,8 @@ class Decider:
         replaced = base if _replaces(task, refs, base) else None
         before = {} if replaced is None else replaced.manifest
         leaving = {path: file for path, file in before.items() if path not in files}
-        return replace(_only_a_ref(resolved, there, leaving), remark=self._way_back(task, resolved, replaced))
+        only = _only_a_ref(change, there, leaving)
+        return replace(only, remark="; ".join(filter(None, (self._way_back(task, resolved, replaced), only.remark))))
 
     def _objection(
         self, task: Task, refs: Refs, base: Base | None, desired: Sequence[RemoteFile | MirroredFile], listed: int
@@ -325,10 +364,12 @@ class Decider:
         return task.job.guard.objection(base.manifest.values(), desired, listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
-        """None when it is not published, or damaged: then it is written anew."""
+        """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""
         digest = refs.root_of(revision)
         try:
             return None if digest is None else read_root(self._target.store, digest)
+        except NewerFormat:
+            raise
         except (KeyMissing, DocumentError):
             return None
 
@@ -388,23 +429,17 @@ def _guarded(resolved: Resolved, objection: str) -> NoChange:
     return held(resolved.commit, f"commit {resolved.commit}: {objection}", "guard")
 
 
-def _stopped(resolved: Resolved, verdict: Verdict, *, published: bool) -> NoChange:
-    if published:
-        return held(resolved.commit, verdict.reason, verdict.code)
-    outcome = RepoOutcome.HELD if verdict.outcome is Outcome.HELD else RepoOutcome.REFUSED
-    return NoChange(outcome, resolved.commit, verdict.reason, verdict.code)
-
-
-def _only_a_ref(resolved: Resolved, there: Base, leaving: Manifest) -> Change:
-    return Change(
-        resolved=resolved,
-        verdict=there.root.verdict,
-        base={},
+def _only_a_ref(change: Change, there: Base, leaving: Manifest) -> Change:
+    older = there.root.format != FORMAT
+    return replace(
+        change,
+        judgement=Judgement(there.root.verdicts),
         plan=Plan((), (), tuple(leaving.values())),
-        present={},
-        known_documents=frozenset(),
-        root=there.digest,
+        root=None if older else there.digest,
+        renewed=there.root if older else None,
         files=there.root.files,
         size=there.root.size,
         relies_on=there,
+        committed=there.root.last.get("date", ""),
+        remark=f"its root document is written anew, in format {FORMAT}" if older else "",
     )

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.domain.outcome.report import RepoOutcome, TargetPlan
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Change, NoChange
+from mirror_sync.engine.decision import NoChange
 from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spare
+from mirror_sync.engine.stages import Change
 from mirror_sync.engine.work import Task
 from mirror_sync.errors import StoreError
 
@@ -40,7 +41,7 @@ class Freight:
             self._room += sum(on_disk(file.size) for file in {*mine}.intersection(wanted))
             if self._publish(task, found.size):
                 self._shared += found.plan.fetch_bytes - _sum(mine)
-                self._documents += 0 if found.root is not None else documents_of(found.files)
+                self._documents += 0 if found.is_there else documents_of(found.files)
         return mine
 
     def _publish(self, task: Task, size: int) -> bool:

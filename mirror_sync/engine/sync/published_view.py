@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
+from mirror_sync.domain.content.document_format import FORMAT
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import Selection
@@ -20,7 +21,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import read_root
-from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.errors import DocumentError, KeyMissing, NewerFormat, StoreError
 from mirror_sync.ports.store import read_refs_json
 
 _CROWD = 16  # repos from which on a listing may be worth its call
@@ -37,16 +38,18 @@ class RootFacts:
     files: int
     size: int  # bytes of all files
     read: datetime
+    format: int = FORMAT
 
     def encode(self) -> bytes:
         selection = [self.selection.include, self.selection.exclude]
-        return json.dumps([selection, self.files, self.size, self.read.isoformat()]).encode()
+        return json.dumps([selection, self.files, self.size, self.read.isoformat(), self.format]).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> RootFacts:
         """ValueError or TypeError for anything else."""
-        (include, exclude), files, size, read = json.loads(body)
-        return cls(Selection(tuple(include), tuple(exclude)), int(files), int(size), datetime.fromisoformat(read))
+        (include, exclude), files, size, read, written = json.loads(body)
+        selection = Selection(tuple(include), tuple(exclude))
+        return cls(selection, int(files), int(size), datetime.fromisoformat(read), int(written))
 
 
 class PublishedView:
@@ -79,9 +82,10 @@ class PublishedView:
         return Refs.decode(body)
 
     def root(self, repo: Repo, revision: str, digest: Sha256) -> RootFacts | None:
-        """None when the root is not there, or damaged. One that was read within a day is believed to be as it was.
+        """None when the root is not there, or damaged; NewerFormat, which is neither.
 
-        One that was read in times to come is not: a clock was ahead, and would be believed for as long.
+        One that was read within a day is believed to be as it was. One that was read in times to come is not: a clock
+        was ahead, and would be believed for as long.
         """
         name = _root_name(repo, revision)
         with suppress(ValueError, TypeError):
@@ -90,9 +94,11 @@ class PublishedView:
                 return known
         try:
             root = read_root(self._target.store, digest)
+        except NewerFormat:
+            raise
         except (KeyMissing, DocumentError):
             return None
-        facts = RootFacts(root.selection, root.files, root.size, self._now())
+        facts = RootFacts(root.selection, root.files, root.size, self._now(), root.format)
         self._remember(name, digest, facts.encode())
         return facts
 

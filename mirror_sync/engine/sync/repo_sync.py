@@ -1,34 +1,39 @@
-"""Brings one revision of one repo up to date: decide, transfer, publish."""
+"""Brings one revision of one repo up to date: looks, and leads what has changed through the stages of a snapshot.
+
+The stages that decide are in decide.py; those that write are here. What a stage is says engine/stages.py.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.domain.content.plan import carry_out
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, name_fault, refs_named
 from mirror_sync.domain.content.upstream import Commit, Resolved
-from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.events import RepoPlanned
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.decision import Change, NoChange, Seen, remarks, second_hand
+from mirror_sync.engine.decision import NoChange, Seen, remarks, second_hand
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.learn_index import IndexWriter, git_oids, hear
+from mirror_sync.engine.published import Stamp
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
+from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import NO_SIDE, Comparison, Decider
-from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
+from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.present import holds
-from mirror_sync.engine.sync.publish import Snapshot, There, amend_refs, publish_documents, publish_refs
+from mirror_sync.engine.sync.publish import amend_refs, publish_refs, write_documents, write_root
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
@@ -67,17 +72,6 @@ class JobRun:
             self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence
         )
         return Decider(comparison, gone_repos, self.files.map, anew=anew)
-
-
-class Brought(NamedTuple):
-    """The digest of a root that can be published, what its listing says by git id, the commit's date (empty where
-    nobody tells it), and what a report adds.
-    """
-
-    root: Sha256
-    listed: Mapping[GitOid, Sha256]
-    committed: str
-    remark: str = ""
 
 
 def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
@@ -156,7 +150,7 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     if found.edit is not None:
         with job_run.target.lock(task.repo):
-            amend_refs(job_run.target.store, task.repo, found.edit)
+            amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task))
     if found.outcome is RepoOutcome.UNCHANGED:
         write_aliases(job_run.target, task)
     return report_of(task, found)
@@ -165,91 +159,147 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
 def bring_up_to_date(
     job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, anew: bool = False, tries: int = _TRIES
 ) -> RepoReport:
-    """Compare, transfer, publish; again, believing nothing, where a prune was quicker. The caller holds the lock."""
-    watch = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
-    job_run.target.single_flight.enter(watch.known)
+    """Lead a commit through all stages; again, believing nothing, where a prune was quicker. The lock is held."""
+    guard = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
+    job_run.target.single_flight.enter(guard.known)
     try:
-        change = job_run.decider(anew=anew).compare(task, seen)
-        if not isinstance(change, NoChange):
-            return _carry_out(job_run, task, change, tally, watch)
+        with SnapshotMaker(job_run, tally, guard) as maker:
+            decider = job_run.decider(anew=anew)
+            done = through(_stages(decider, maker, job_run.context.stages), decider.begun(task, seen))
     except PrunedMeanwhile:
         if tries == 1:
             raise
         job_run.target.single_flight.forget_landed()
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
-    amend_refs(job_run.target.store, task.repo, change.edit)
-    return report_of(task, change)
+    if isinstance(done, Change):
+        return _published_report(job_run, done, tally)
+    amend_refs(job_run.target.store, task.repo, done.edit, _stamp(job_run, task))
+    return report_of(task, done)
 
 
-def _carry_out(job_run: JobRun, task: Task, change: Change, tally: ByteCount, watch: PruneGuard) -> RepoReport:
-    tally.commit = change.resolved.commit
-    _announce(job_run, task, change)
-    ref = _ref(job_run, task, change.resolved.commit)
-    brought = _there(change) or _bring_with_room(job_run, task, change, tally)
-    job_run.context.go_on()
-    _publish(job_run, task, change, (brought.root, ref), watch)
-    published = job_run.context.now()
-    hear(job_run.target, brought.listed)
-    reason = "; ".join(filter(None, (remarks(change.resolved), change.remark, brought.remark)))
-    said = reason, second_hand(change.resolved)
-    settled = NoChange(RepoOutcome.PUBLISHED, change.resolved.commit, *said, change.files, change.size)
-    return replace(
-        report_of(task, settled),
-        reused_files=max(0, change.files - tally.fetched_files),
-        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
-        committed=brought.committed if moment(brought.committed) else None,
-        published=published,
+def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:
+    """What a snapshot goes through: resolve, judge, plan, transfer, inspect, document, attach, publish.
+
+    What is planned is told between plan and transfer, also where nothing has to be brought.
+    """
+    return (
+        *decider.stages,
+        maker.announce,
+        *making(maker.transfer, *more.inspect, maker.document, *more.attach),
+        maker.publish,
     )
 
 
-def _there(change: Change) -> Brought | None:
-    """The snapshot of a commit that is published under another name."""
-    if change.root is None or change.relies_on is None:
-        return None
-    return Brought(change.root, {}, change.relies_on.root.last.get("date", ""))
+class SnapshotMaker:
+    """The stages that write, for one task; to be used as a context, which gives back the room that they reserved.
 
+    The caller holds the repo's lock, and `guard` has looked for prunes since before anything was decided.
+    """
 
-def _publish(job_run: JobRun, task: Task, change: Change, to: tuple[Sha256, Ref | None], watch: PruneGuard) -> None:
-    root, ref = to
-    base = change.relies_on
-    relies_on = None if base is None else base.digest
+    def __init__(self, job_run: JobRun, tally: ByteCount, guard: PruneGuard) -> None:
+        self._job_run, self._tally, self._guard = job_run, tally, guard
+        self._room = ExitStack()
 
-    def put() -> None:
-        former = change.resolved.current if _is_free(job_run, change.resolved) else None
-        refs = publish_refs(job_run.target.store, task.repo, (change.resolved, root), ref, relies_on)
-        job_run.published_view.learn(
-            task.repo,
-            task.revision,
-            refs,
-            RootFacts(task.job.selection, change.files, change.size, job_run.context.clock()),
+    def __enter__(self) -> SnapshotMaker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._room.close()
+
+    def announce(self, change: Change) -> Change:
+        """Tell what is planned, and ask what the upstream calls the revision, before anything is brought for it."""
+        job_run, task, plan = self._job_run, change.task, change.plan
+        self._tally.commit = change.resolved.commit
+        job_run.context.tell(
+            RepoPlanned(
+                run=job_run.run,
+                job=task.job.name,
+                repo=task.ordered,
+                revision=task.revision,
+                commit=change.resolved.commit,
+                fetch_files=len(plan.fetch),
+                fetch_bytes=plan.fetch_bytes,
+                reuse_files=change.reuse_files,
+                reuse_bytes=change.reuse_bytes,
+                delete_files=len(plan.delete),
+            )
         )
-        write_aliases(job_run.target, task, former)
+        leads_there = change.is_there and change.refs.commit_of(task.revision) == change.resolved.commit
+        return change if leads_there else replace(change, ref=_ref(job_run, task, change.resolved.commit))
 
-    granted = frozenset[Sha256]() if base is None else base.digests
-    watch.publish((change.resolved.commit, root), None if change.root else granted, put)
+    def transfer(self, change: Change) -> Change:
+        """Bring every file that the plan fetches; the history first: what that fails for is not worth all files."""
+        self._room.enter_context(self._job_run.target.reserved(change.plan.fetch, change.files))
+        history, untold = _history(self._job_run, change.resolved)
+        brought = _bring_files(self._job_run, change, self._tally)
+        proved = {content: stored.digest for content, stored in brought.items()}
+        return replace(
+            change,
+            manifest=carry_out(change.plan, change.base, {**change.present, **proved}),
+            history=history,
+            committed="" if untold else history[0].date,
+            put={digest: content.size for content, digest in proved.items()},
+            remark="; ".join(filter(None, (change.remark, untold))),
+        )
+
+    def document(self, change: Change) -> Change:
+        """Write the listing, the info and the commits."""
+        return write_documents(change, self._job_run.files.map)
+
+    def publish(self, change: Change) -> Change:
+        """Write the root, then let refs.json name it: from then on readers see it, beside prunes of all machines."""
+        job_run, base = self._job_run, change.relies_on
+        root = write_root(change, job_run.files.map)
+        self._room.close()
+        job_run.context.go_on()
+        granted = frozenset[Sha256]() if base is None else base.digests
+        self._guard.publish(
+            (change.resolved.commit, root),
+            None if change.root is not None else granted,
+            lambda: _put_refs(job_run, change, root),
+        )
+        published = job_run.context.now()
+        hear(job_run.target, git_oids(change.manifest))
+        return replace(change, published=published)
+
+
+def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
+    task, resolved, base = change.task, change.resolved, change.relies_on
+    former = resolved.current if _is_free(job_run, resolved) else None
+    refs = publish_refs(
+        job_run.target.store,
+        task.repo,
+        (resolved.commit, root),
+        change.ref,
+        _stamp(job_run, task),
+        None if base is None else base.digest,
+    )
+    facts = RootFacts(task.job.selection, change.files, change.size, job_run.context.clock())
+    job_run.published_view.learn(task.repo, task.revision, refs, facts)
+    write_aliases(job_run.target, task, former)
+
+
+def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> RepoReport:
+    resolved = change.resolved
+    reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
+    said = reason, second_hand(resolved)
+    settled = NoChange(RepoOutcome.PUBLISHED, resolved.commit, *said, change.files, change.size)
+    return replace(
+        report_of(change.task, settled),
+        reused_files=max(0, change.files - tally.fetched_files),
+        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
+        committed=change.committed if moment(change.committed) else None,
+        published=change.published,
+    )
+
+
+def _stamp(job_run: JobRun, task: Task) -> Stamp:
+    return job_run.context.now(), f"sync {task.job.name}"
 
 
 def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
     """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
-    return resolved.renamed and job_run.published_view.refs(resolved.current) == Refs()
-
-
-def _announce(job_run: JobRun, task: Task, change: Change) -> None:
-    plan = change.plan
-    job_run.context.tell(
-        RepoPlanned(
-            run=job_run.run,
-            job=task.job.name,
-            repo=task.ordered,
-            revision=task.revision,
-            commit=change.resolved.commit,
-            fetch_files=len(plan.fetch),
-            fetch_bytes=plan.fetch_bytes,
-            reuse_files=change.reuse_files,
-            reuse_bytes=change.reuse_bytes,
-            delete_files=len(plan.delete),
-        )
-    )
+    return resolved.renamed and not is_known(job_run.published_view.refs(resolved.current))
 
 
 def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
@@ -289,32 +339,9 @@ def _history(job_run: JobRun, resolved: Resolved) -> tuple[tuple[Commit, ...], s
         return (Commit(resolved.commit, "", date),), f"published without its history: {error}"
 
 
-def _bring_with_room(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> Brought:
-    with job_run.target.reserved(change.plan.fetch, change.files):
-        return _bring_snapshot(job_run, task, change, tally)
-
-
-def _bring_snapshot(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> Brought:
-    history, untold = _history(job_run, change.resolved)  # first: what it fails for is not worth all files
-    brought = _bring_files(job_run, task, change, tally)
-    proved = {content: stored.digest for content, stored in brought.items()}
-    manifest = carry_out(change.plan, change.base, change.present | proved)
-    snapshot = Snapshot(
-        resolved=change.resolved,
-        manifest=manifest,
-        history=history,
-        selection=task.job.selection,
-        verdict=change.verdict,
-        left=change.left,
-    )
-    there = There(change.known_documents, {digest: content.size for content, digest in proved.items()})
-    root = publish_documents(job_run.target.store, snapshot, there, job_run.files.map)
-    return Brought(root, git_oids(manifest), "" if untold else history[0].date, untold)
-
-
-def _bring_files(job_run: JobRun, task: Task, change: Change, tally: ByteCount) -> dict[Content, StoredContent]:
+def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> dict[Content, StoredContent]:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
-    origin = FileOrigin(job_run.run, job_run.source, task.repo, change.resolved.commit, tally)
+    origin = FileOrigin(job_run.run, job_run.source, change.task.repo, change.resolved.commit, tally)
 
     index_writer = IndexWriter(job_run.target)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.content.difference import Difference, changes
+from mirror_sync.domain.content.difference import Difference, attachment_changes, changes
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.snapshot import Root, read_shard
@@ -28,9 +28,11 @@ def difference(store: Store, repo: Repo, before: str | None = None, after: str |
         raise UsageError(f"nothing of {repo} is mirrored{did_you_mean(RepoPattern(repo.kind, repo.id), known)}")
     newer = _named(refs, repo, after) if after else _newest(store, refs)
     older = _named(refs, repo, before) if before else _before(store, refs, repo, newer)
-    roots = tuple(read_root(store, refs.snapshots[commit]) for commit in (older, newer))
-    found = tuple(changes(*_own_files(store, *roots)))
-    return Difference(repo, older, newer, found, roots[1].files - sum(change.after is not None for change in found))
+    before_root, after_root = (read_root(store, refs.snapshots[commit]) for commit in (older, newer))
+    found = tuple(changes(*_own_files(store, before_root, after_root)))
+    same = after_root.files - sum(change.after is not None for change in found)
+    attached = tuple(attachment_changes(before_root.attachments, after_root.attachments))
+    return Difference(repo, older, newer, found, same, attached)
 
 
 def _named(refs: Refs, repo: Repo, name: str) -> CommitId:

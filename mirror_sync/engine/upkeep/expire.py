@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from mirror_sync.domain.content.refs import Refs
@@ -10,6 +11,7 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.retention import Retention, most_generous
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, published_at, put_refs
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
@@ -40,6 +42,7 @@ class Expiry:
     ) -> None:
         self._target, self._roll, self._jobs, self._now = target, roll, jobs, now
         self._mapper, self._beat = mapper, beat
+        self._at = iso_utc(datetime.fromtimestamp(now, UTC))
 
     def expired(self) -> Iterator[tuple[Repo, tuple[CommitId, ...]]]:
         """Repos that have something to lose. A repo that no job names keeps everything. Raises what a Roll does."""
@@ -67,7 +70,7 @@ class Expiry:
                 self._beat()
                 refs, before = self._roll.refs(repo), refs
             else:
-                put_refs(self._target.store, repo, refs.without(commits))
+                put_refs(self._target.store, repo, refs.without(commits).logged(refs, self._at, "prune"))
         return commits
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
@@ -87,7 +90,7 @@ class Expiry:
         jobs = owners(self._jobs, self._target.name, repo)
         if not jobs or len(refs.snapshots) <= _retention(jobs).snapshots:
             return False
-        return not set(refs.snapshots) <= {ref.target for ref in refs.refs}
+        return not refs.named.issuperset(refs.snapshots)
 
     def _times(self, roots: Iterable[Sha256]) -> Times:
         found: dict[Sha256, float | None] = {}

@@ -32,6 +32,7 @@ from mirror_sync.errors import (
     Interrupted,
     KeyMissing,
     MirrorError,
+    NewerFormat,
     NotFoundOrPrivate,
     NotSeen,
     RevisionNotFound,
@@ -128,10 +129,12 @@ class Repair:
 
 
 def _as_selected(job: Job, target: Target, place: Place) -> Job:
-    """The job with the selection of the published snapshot, where that can still be read."""
+    """The job with the selection of the published snapshot, where that can still be read. NewerFormat."""
     digest = read_refs(target.store, place.repo).root_of(place.commit)
     try:
         return job if digest is None else replace(job, selection=read_root(target.store, digest).selection)
+    except NewerFormat:
+        raise
     except (KeyMissing, DocumentError):
         return job
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import GROUPS, Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.repo import Kind, Repo
@@ -185,9 +185,7 @@ class Hub:
 
     def _refs(self, _asked: HubRequest, fields: Fields) -> Answer:
         document = json.loads(self._refs_of(fields).encode())
-        for ours in ("snapshots", "gone"):
-            document.pop(ours, None)
-        return answers.json_answer(document)
+        return answers.json_answer({group: document[group] for group in GROUPS})  # the rest is ours
 
     def _harnesses(self, _asked: HubRequest, _fields: Fields) -> Answer:
         """While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads."""

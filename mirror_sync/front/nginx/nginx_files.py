@@ -19,8 +19,10 @@ import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.content.document_format import FORMATS
 from mirror_sync.domain.content.keys import SITE_TYPES
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
+from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing, routes
@@ -254,6 +256,8 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "unknown_counts": answers.UNKNOWN_COUNTS,
         "added": answers.ADDED,
         "page": listing.PAGE,
+        "formats": FORMATS,
+        "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,

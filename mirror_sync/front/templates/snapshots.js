@@ -30,8 +30,18 @@ async function refsOf(r, fields) {
 // The refs of a repo, or null when nothing of it is published, or no longer.
 async function published(r, kinds, id) {
     const text = await bucket.refs(r, kinds, id);
-    const refs = text === null ? null : JSON.parse(text);
+    const refs = text === null ? null : known(JSON.parse(text), 'refs.json');
     return refs === null || Object.keys(refs.snapshots).length === 0 ? null : refs;
+}
+
+// A document of a format that we read; the first refs.json says none.
+function known(document, what) {
+    const format = document.format === undefined && what === 'refs.json' ? 1 : document.format;
+    if (tables.FORMATS.indexOf(format) < 0) {
+        throw new Error('a ' + what + ' of format ' + String(format).slice(0, 20) + ', this front reads ' +
+                        tables.FORMATS.join(' and ') + ': a newer mirror-sync wrote it');
+    }
+    return document;
 }
 
 // The id of the published repo that an unknown one stands for, in other letters or as a former name; null for none.
@@ -72,7 +82,7 @@ async function open(r, fields) {
     }
     const digest = refs.snapshots[commit];
     const text = await bucket.document(r, digest);
-    return {commit, digest, root: JSON.parse(text), pinned: revision === commit};
+    return {commit, digest, root: known(JSON.parse(text), 'root document'), pinned: revision === commit};
 }
 
 function shard(r, root, number) {

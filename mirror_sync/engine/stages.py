@@ -1,0 +1,127 @@
+"""What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to what is published.
+
+    resolve     what the upstream has, beside what is published          engine/sync/decide.py
+    judge       what may be published, by the rules of the job           engine/sync/decide.py
+    plan        what has to be fetched for it, and what is there         engine/sync/decide.py
+    transfer    every file is in the target, and proved                  engine/sync/repo_sync.py
+    inspect     looks at the files: adds verdicts                        none yet
+    document    listing, info and commits are written                    engine/sync/repo_sync.py
+    attach      adds documents that the root names                       none yet
+    publish     the root, then refs.json                                 engine/sync/repo_sync.py
+
+A stage returns the change with what it adds, or what ends it (`NoChange`). An objection among the verdicts ends it too,
+whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mirror_sync.domain.content.manifest import Content, Manifest, RemoteFile
+from mirror_sync.domain.content.plan import Plan
+from mirror_sync.domain.content.refs import Ref, Refs
+from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.content.upstream import Commit, Resolved
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.policy.rules import Judgement, Verdict
+from mirror_sync.engine.decision import Base, NoChange, stopped
+from mirror_sync.engine.work import Task
+from mirror_sync.ports.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit on its way to be published in `store`, as far as its stages came; each field says which one adds it.
+
+    `root` is set from `resolve` on where its snapshot exists already and only a ref must move, `renewed` where besides
+    only its root is written anew, since it is of an older format. `relies_on` is the published snapshot whose blobs are
+    taken for granted: the base, or the commit's own. `remark` is what a report should say of it, in one line.
+    """
+
+    task: Task
+    store: Store
+    resolved: Resolved  # resolve: what the upstream says,
+    refs: Refs  # and what is published
+    root: Sha256 | None = None
+    renewed: Root | None = None
+    desired: tuple[RemoteFile, ...] = ()  # judge: what is wanted of the commit, until it is planned
+    listed: int = 0  # judge: how many files the commit has
+    left: tuple[LeftOut, ...] = ()  # judge: what the selection leaves out
+    judgement: Judgement = Judgement()  # judge, inspect
+    base: Manifest = field(default_factory=dict)  # plan: what it is compared with
+    relies_on: Base | None = None
+    plan: Plan = Plan((), (), ())
+    present: Mapping[Content, Sha256] = field(default_factory=dict)  # plan: blobs that are there
+    files: int = 0
+    size: int = 0  # bytes of all files
+    remark: str = ""
+    ref: Ref | None = None  # the name that shall lead to it; None where none has to be moved
+    manifest: Manifest = field(default_factory=dict)  # transfer: all files, proved
+    history: tuple[Commit, ...] = ()  # transfer: the newest commits
+    committed: str = ""  # transfer: the commit's date; empty where nobody tells it
+    put: Mapping[Sha256, int] = field(default_factory=dict)  # blobs that were put for it, by their bytes
+    written: Root | None = None  # document
+    attachments: Mapping[str, Document] = field(default_factory=dict)  # attach
+    published: str | None = None  # publish: when, in ISO 8601
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its files and documents are published already."""
+        return self.root is not None or self.renewed is not None
+
+    @property
+    def reuse_files(self) -> int:
+        """How many files need not be fetched."""
+        return self.files - len(self.plan.fetch)
+
+    @property
+    def reuse_bytes(self) -> int:
+        """Bytes of the files that need not be fetched."""
+        return self.size - self.plan.fetch_bytes
+
+    def judged(self, verdict: Verdict) -> Change:
+        """The same with one more verdict."""
+        return replace(self, judgement=self.judgement.joined(verdict))
+
+    def attached(self, name: str, body: bytes) -> Change:
+        """The same with a document more, which the root will name; `name` as document_format.word says."""
+        return replace(self, attachments={**self.attachments, name: Document.of(body)})
+
+
+Stage = Callable[[Change], Change | NoChange]
+
+
+@dataclass(frozen=True, slots=True)
+class MoreStages:
+    """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
+
+    `inspect` may read the files of `manifest` from `store`. Each is called by many threads. Raises what a repo fails
+    for: MirrorError.
+    """
+
+    inspect: tuple[Stage, ...] = ()
+    attach: tuple[Stage, ...] = ()
+
+
+def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
+    """One stage after the other, until one ends it or a verdict objects. Raises what the stages raise."""
+    for stage in stages:
+        found = stage(change)
+        if isinstance(found, NoChange):
+            return found
+        change, objection = found, found.judgement.objection
+        if objection is not None:
+            published = change.refs.commit_of(change.task.revision) is not None
+            return stopped(change.resolved, objection, published=published)
+    return change
+
+
+def making(*stages: Stage) -> tuple[Stage, ...]:
+    """Stages that pass over a snapshot which is there already."""
+    return tuple(_passing(stage) for stage in stages)
+
+
+def _passing(stage: Stage) -> Stage:
+    return lambda change: change if change.is_there else stage(change)
