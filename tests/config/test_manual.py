@@ -85,7 +85,7 @@ def is_default(rule: dict[str, Any], said: str, *, required: bool) -> bool:
     if said == "none":
         return rule["default"] == []
     shown = re.fullmatch(r"`(.+)`", said)
-    return shown is not None and yaml.safe_load(shown[1]) == rule["default"]
+    return shown is not None and bool(yaml.safe_load(shown[1]) == rule["default"])
 
 
 @pytest.mark.parametrize(("section", "shape", "key"), KEYS)

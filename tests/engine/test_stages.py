@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from mirror_sync.domain.content.keys import blob_key
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.rules import Outcome, Verdict
@@ -81,7 +81,7 @@ def test_an_attachment_is_named_by_the_root_and_shared_and_verified_without_anyb
     body = read_document(workshop.store, root.attachments[SUMS])
     assert body == f"{Sha256.of(b'1')}  a\n".encode()
     assert workshop.store.written[-2:] == [
-        blob_key(workshop.refs("acme/x").snapshots[first]),
+        blob_key(workshop.refs("acme/x").snapshots[CommitId(first)]),
         "hub/models/acme--x/refs.json",
     ], "the root after all that it names, refs.json last"
     assert workshop.sync_one(job("acme/x")).outcome == "unchanged"

@@ -32,7 +32,7 @@ _TAIL = """
 - `multipart: off`: the server has no multipart uploads. A large file goes in one PUT of up to 5 GiB. Without this key
   the sync of a large file fails, and says so.
 - `confirm: off`: no server here needs it. It saves a call for each object where calls cost and the server is trusted;
-  [decision 20](decisions/0020-what-was-put-is-looked-for.md) has the price.
+  [decision 20](../design/decisions/0020-what-was-put-is-looked-for.md) has the price.
 - `addressing: path` is the default, and every server here takes it; names of buckets as hosts need DNS.
 
 A server without DeleteObjects needs no key: after the first 501 or 405 objects are deleted one by one. A listing may

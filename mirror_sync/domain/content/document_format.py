@@ -4,7 +4,7 @@
     2  a root has `verdicts` and `attachments`, a refs.json `channels` and `log`; both are refused where they have a key
        that is not of the format, since nothing that they name may be overlooked by whoever removes blobs
 
-See docs/decisions/0035-the-second-format.md.
+See docs/design/decisions/0035-the-second-format.md.
 """
 
 from __future__ import annotations

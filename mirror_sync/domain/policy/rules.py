@@ -1,6 +1,6 @@
 """What may be published: rules judge a snapshot, each by itself, and the worst of their verdicts stands.
 
-A rule knows nothing of the engine, and the engine nothing of what a rule judges by. See docs/decisions/0035.
+A rule knows nothing of the engine, and the engine nothing of what a rule judges by. See docs/design/decisions/0035.
 """
 
 from __future__ import annotations
