@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Length(StrEnum):
@@ -30,3 +34,50 @@ def most_long(places: int) -> int:
     Short work that comes later would else wait until something long ends.
     """
     return max(1, places - max(1, places // 4))
+
+
+class Turns(Generic[T]):
+    """Who waits for one of so many places, and who has one. Callers hold a lock of theirs round each call.
+
+    `long` bounds how many places long work may hold.
+    """
+
+    def __init__(self, places: int, long: int | None = None) -> None:
+        self.free = places
+        self._most = {Length.SHORT: places, Length.LONG: places if long is None else long}
+        self._waiting: Mapping[Length, deque[T]] = {length: deque() for length in Length}
+        self._running = dict.fromkeys(Length, 0)
+        self._last = Length.LONG
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def are_over(self) -> bool:
+        """Whether nobody waits and nobody has a place."""
+        return not any(self._running.values()) and not self.waiting
+
+    def wait(self, length: Length, who: T) -> None:
+        """Stand at the end of a queue."""
+        self._waiting[length].append(who)
+
+    def give_up(self, length: Length, who: T) -> None:
+        """Wait no longer. ValueError for who does not."""
+        self._waiting[length].remove(who)
+
+    def leave(self, length: Length) -> None:
+        """Give a place back."""
+        self.free += 1
+        self._running[length] -= 1
+
+    def next(self) -> T | None:
+        """Give a place to whose turn it is; None where there is none of either."""
+        ready = [length for length in Length if self._waiting[length] and self._running[length] < self._most[length]]
+        length = next_turn(ready, self._running, self._last) if self.free else None
+        if length is None:
+            return None
+        self.free -= 1
+        self._running[length] += 1
+        self._last = length
+        return self._waiting[length].popleft()

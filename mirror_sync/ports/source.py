@@ -1,4 +1,4 @@
-"""A Source: an upstream that we read from."""
+"""A Source: an upstream that we read from. What it tells of its repos is a Catalogue, what is in their files Bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import NoSuchCall
 from mirror_sync.ports.byte_stream import ByteStream
 
 
-class Source(Protocol):
-    """An upstream. Every verb may be repeated; none changes anything. Safe for many threads.
+class Catalogue(Protocol):
+    """What an upstream tells of its repos. All verbs raise UpstreamError; its subclasses tell cases apart.
 
-    All verbs raise UpstreamError (its subclasses tell cases apart); `fetch` raises them while reading as well.
+    The verbs with an answer here are those that not every upstream knows: an adapter that inherits them may leave them.
     """
 
     def search(self, sought: Sought) -> Iterator[Found]:
@@ -30,53 +31,39 @@ class Source(Protocol):
         """
         ...
 
-    def heads(self, repos: Collection[Repo]) -> Heads:
-        """What lists tell of these repos, all of one kind and owner, in fewer calls than asking for each.
-
-        It costs one call more than it saves, at the worst. A repo that is not found may be renamed, hidden, gone, or
-        too deep in a long list: only `resolve` says.
-        """
-        ...
-
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """One call: the commit that a branch, tag or commit id stands for now, and the terms at it."""
-        ...
-
-    def refs(self, repo: Repo) -> tuple[Ref, ...]:
-        """The branches and tags of a repo, also those whose names nobody should publish: see `name_fault`.
-
-        NoSuchCall where the upstream tells them of none.
-        """
-        ...
-
-    def authorize(self, repo: Repo) -> None:
-        """Return when the files of a (gated) repo may be read with our token; raise Gated or another refusal.
-
-        NoSuchCall where only the files themselves can say.
-        """
         ...
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """Every file of a commit. UnsafePath for a name that must not be published."""
         ...
 
+    def heads(self, repos: Collection[Repo]) -> Heads:
+        """What lists tell of these repos, all of one kind and owner, in fewer calls than asking for each.
+
+        It costs one call more than it saves, at the worst. A repo that is not found may be renamed, hidden, gone, or
+        too deep in a long list: only `resolve` says. Nothing where no list tells of many.
+        """
+        return Heads()
+
+    def refs(self, repo: Repo) -> tuple[Ref, ...]:
+        """The branches and tags of a repo, also those whose names nobody should publish: see `name_fault`.
+
+        NoSuchCall where the upstream tells them of none.
+        """
+        raise NoSuchCall(f"{self} tells no branches and tags of {repo}")
+
+    def authorize(self, repo: Repo) -> None:
+        """Return when the files of a (gated) repo may be read with our token; raise Gated or another refusal.
+
+        NoSuchCall where only the files themselves can say.
+        """
+        raise NoSuchCall(f"{self} tells no access to {repo} before its files are read")
+
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """The newest commits up to and including `commit`, newest first, at least one. NoSuchCall: none is told."""
-        ...
-
-    def fetch(
-        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
-    ) -> AbstractContextManager[ByteStream]:
-        """The bytes [start, stop) of a file, neither proved nor complete by themselves. `stop` None: to its end."""
-        ...
-
-    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
-        """The bytes that `fetch` gave for this file proved wrong: get them elsewhere if there is an elsewhere."""
-        ...
-
-    def budget(self) -> Mapping[str, BudgetState]:
-        """What is known of the upstream's limits, by kind of call (`api`, `resolvers`); empty where nothing is."""
-        ...
+        raise NoSuchCall(f"{self} tells no history of commits of {repo} up to {commit}")
 
     def prove(self) -> TokenStatus:
         """Ask for something that only a valid token gets: what a refusal means depends on it.
@@ -85,4 +72,32 @@ class Source(Protocol):
         A NotSeen proves nothing, whatever was proved before.
         TokenRejected for a token that the upstream does not know.
         """
+        return TokenStatus.UNPROVEN
+
+    def budget(self) -> Mapping[str, BudgetState]:
+        """What is known of the upstream's limits, by kind of call (`api`, `resolvers`); empty where nothing is.
+
+        It asks nobody.
+        """
+        return {}
+
+
+class Bytes(Protocol):
+    """What is in the files of an upstream. Raises UpstreamError, while reading as well."""
+
+    def fetch(
+        self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
+    ) -> AbstractContextManager[ByteStream]:
+        """The bytes [start, stop) of a file, neither proved nor complete by themselves. `stop` None: to its end."""
         ...
+
+    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
+        """The bytes that `fetch` gave for this file proved wrong: get them elsewhere if there is an elsewhere.
+
+        It asks nobody.
+        """
+        ...
+
+
+class Source(Catalogue, Bytes, Protocol):
+    """An upstream. Every verb may be repeated; none changes anything. Safe for many threads."""

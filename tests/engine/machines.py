@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from functools import partial
 from mirror_sync.domain.content.keys import blob_key, blob_of
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref, Refs
-from mirror_sync.domain.content.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.ranking import Ranking, Sought
@@ -28,6 +28,7 @@ from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import FileNotFound, KeyMissing, MirrorError, NotFoundOrPrivate
 from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Stat, Upload, read_document
 
 HOUR = 3600.0
@@ -130,8 +131,8 @@ class View:
             self.before(verb, key)
 
 
-class Upstream:
-    """A Source in memory."""
+class Upstream(Source):
+    """In memory."""
 
     def __init__(self) -> None:
         self.commits: dict[Repo, list[tuple[CommitId, dict[str, bytes]]]] = defaultdict(list)
@@ -145,9 +146,6 @@ class Upstream:
     def search(self, sought: Sought) -> Iterator[Resolved]:
         pattern = sought.pattern if isinstance(sought, Ranking) else sought
         return (self.resolve(repo, "main") for repo in list(self.commits) if pattern.matches(repo))
-
-    def heads(self, repos: Collection[Repo]) -> Heads:
-        return Heads()
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         commit = self._find(repo, revision)[0]
@@ -178,9 +176,6 @@ class Upstream:
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         raise AssertionError(f"{repo} {file.path}: memory gave wrong bytes")
-
-    def budget(self) -> Mapping[str, BudgetState]:
-        return {}
 
     def prove(self) -> TokenStatus:
         return TokenStatus.PROVED

@@ -336,7 +336,7 @@ def test_a_file_begun_at_one_is_finished_from_another(pair: Pair) -> None:
 
 def test_a_stream_that_is_not_read_says_nothing(pair: Pair) -> None:
     commit, files = published(pair.source)
-    breaker = pair.source._breakers[0]
+    breaker = pair.source._all[0].breaker
     breaker.fail()
     for _ in range(2):
         with pair.source.fetch(TINY, commit, files[LARGE]):

@@ -100,7 +100,7 @@ def test_in_a_pause_no_connection_is_held_and_the_file_goes_on_where_it_stopped(
 
     def sleep(seconds: float) -> None:
         if seconds > 1:
-            free.append(places._free)
+            free.append(places._turns.free)
         clock.sleep(seconds)
 
     bandwidth = Bandwidth(10_000_000 if before else 1_000_000, (Window(time(12), time(13), 0),))

@@ -41,7 +41,7 @@ from mirror_sync.errors import (
     RevisionNotFound,
     SelectionConflict,
 )
-from mirror_sync.ports.source import Source
+from mirror_sync.ports.source import Catalogue
 
 NO_SIDE = (NoSuchCall, NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: it is not told
 STRANGER = "another-repo"
@@ -51,7 +51,7 @@ STRANGER = "another-repo"
 class Comparison:
     """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop."""
 
-    source: Source
+    source: Catalogue
     target: Target
     jobs: Sequence[Job]
     go_on: Callable[[], None]

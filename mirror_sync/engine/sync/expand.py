@@ -22,7 +22,7 @@ from mirror_sync.engine.sync.heads import heads_of
 from mirror_sync.engine.sync.hints import Hints
 from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
-from mirror_sync.ports.source import Source
+from mirror_sync.ports.source import Catalogue
 
 _GLOB = re.compile(r"[*?\[]")
 _NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
@@ -195,7 +195,7 @@ def _is_full(name: str) -> bool:
     return name.startswith("refs/")
 
 
-def _names(repo: Repo, source: Source, mirrored: Mirrored) -> tuple[list[str], NoSuchCall | None]:
+def _names(repo: Repo, source: Catalogue, mirrored: Mirrored) -> tuple[list[str], NoSuchCall | None]:
     """The upstream's branches and tags; those that are published where the upstream no longer gives the repo.
 
     Also where it tells of none, and then why: what is published is followed, and nobody knows what else there is.

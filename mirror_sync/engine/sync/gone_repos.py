@@ -27,7 +27,7 @@ from mirror_sync.engine.decision import Edit, NoChange, held
 from mirror_sync.engine.published import identity_of, read_infos
 from mirror_sync.engine.work import Task
 from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, NotSeen
-from mirror_sync.ports.source import Source
+from mirror_sync.ports.source import Catalogue
 
 GONE = (NotFoundOrPrivate, Gated, Disabled)
 
@@ -35,7 +35,7 @@ GONE = (NotFoundOrPrivate, Gated, Disabled)
 class TokenCheck:
     """Asks an upstream about our token, once a run and only when the answer matters. Safe for many threads."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Catalogue) -> None:
         self._source = source
         self._known: TokenStatus | None = None
         self._lock = threading.Lock()

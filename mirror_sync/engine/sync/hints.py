@@ -19,7 +19,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import Interrupted, StoreError
 from mirror_sync.ports.memory import ReadCache
-from mirror_sync.ports.source import Source
+from mirror_sync.ports.source import Catalogue
 
 RUNS = 16  # within which each repo of a list has been asked for by itself
 _PROBES = 4  # of them are asked for first, to see whether the list lags
@@ -32,7 +32,7 @@ class Hints:
     context: RunContext
     run: str
     job: str
-    source: Source
+    source: Catalogue
     looks: ReadCache
 
     def believed(self, what: str, listed: Mapping[Repo, Resolved]) -> dict[Repo, Resolved]:

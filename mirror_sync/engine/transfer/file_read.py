@@ -13,7 +13,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import IntegrityError
 from mirror_sync.ports.byte_stream import ByteStream
-from mirror_sync.ports.source import Source
+from mirror_sync.ports.source import Bytes
 
 _READ = 1024 * 1024  # bytes between two looks at the stop event
 
@@ -48,7 +48,7 @@ class FileOrigin:
     """Where a file comes from, in which run, and where is counted what of it was stored."""
 
     run: str
-    source: Source
+    source: Bytes
     repo: Repo
     commit: CommitId
     tally: ByteCount = field(default_factory=ByteCount, repr=False, compare=False)

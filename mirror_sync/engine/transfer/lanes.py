@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from mirror_sync.domain.turns import Length, most_long, next_turn
+from mirror_sync.domain.turns import Length, Turns, most_long
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,12 +40,8 @@ class Lanes:
     """
 
     def __init__(self, workers: int, name: str, begin: Callable[[], None] = lambda: None) -> None:
-        self._most = {Length.SHORT: workers, Length.LONG: most_long(workers)}
-        self._idle = workers
+        self._turns = Turns[_Work](workers, most_long(workers))
         self._pool = ThreadPoolExecutor(workers, name, begin)
-        self._waiting: Mapping[Length, deque[_Work]] = {length: deque() for length in Length}
-        self._running = dict.fromkeys(Length, 0)
-        self._last = Length.LONG
         self._changed = threading.Condition()
         self.short, self.long = _Lane(self, Length.SHORT), _Lane(self, Length.LONG)
 
@@ -55,14 +50,14 @@ class Lanes:
 
     def __exit__(self, *exc: object) -> None:
         with self._changed:
-            self._changed.wait_for(self._is_done)
+            self._changed.wait_for(lambda: self._turns.are_over)
         self._pool.shutdown()
 
     def start(self, work: _Work) -> None:
         """Now, or when it is its turn."""
         with self._changed:
-            self._waiting[work.length].append(work)
-            begun = self._next()
+            self._turns.wait(work.length, work)
+            begun = self._turns.next()
         if begun is not None:
             self._pool.submit(self._run, begun)
 
@@ -72,25 +67,10 @@ class Lanes:
         while work is not None:
             work.run()
             with self._changed:
-                self._idle += 1
-                self._running[work.length] -= 1
-                work = self._next()
-                if self._is_done():  # to wake somebody after each of many small files costs as much as the file
+                self._turns.leave(work.length)
+                work = self._turns.next()
+                if work is None and self._turns.are_over:  # to wake somebody after each costs as much as a small file
                     self._changed.notify_all()
-
-    def _is_done(self) -> bool:
-        return not any(self._running.values()) and not any(self._waiting.values())
-
-    def _next(self) -> _Work | None:
-        """The work whose turn it is, counted as running."""
-        waiting = [length for length in Length if self._waiting[length] and self._running[length] < self._most[length]]
-        length = next_turn(waiting, self._running, self._last) if self._idle else None
-        if length is None:
-            return None
-        self._idle -= 1
-        self._running[length] += 1
-        self._last = length
-        return self._waiting[length].popleft()
 
 
 class _Lane(Executor):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from stat import S_ISREG
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import RemoteFile, expect_bytes, spoken_paths
 from mirror_sync.domain.content.refs import Ref
-from mirror_sync.domain.content.upstream import BudgetState, Commit, Heads, Resolved
+from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
 from mirror_sync.domain.policy.gone import TokenStatus
@@ -43,6 +43,7 @@ from mirror_sync.errors import (
     UpstreamError,
 )
 from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.card import UnreadableCard, read_card
 from mirror_sync.sources.directory.folder import (
     FileHasher,
@@ -86,7 +87,7 @@ class _Snapshot:
         )
 
 
-class DirectorySource:
+class DirectorySource(Source):
     """Reads folders below `root`. Large files are promised by SHA-256, as LFS files are; small ones by git blob id.
 
     Every file is read once a run to learn its digest; later calls look only whether size, time or inode have changed.
@@ -119,10 +120,6 @@ class DirectorySource:
             repo = _repo_named(pattern, name)
             if repo is not None and pattern.matches(repo):
                 yield self._resolved(repo)
-
-    def heads(self, repos: Collection[Repo]) -> Heads:
-        """None: a folder answers no sooner when it is asked for with others."""
-        return Heads()
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """Reads every file that is new or has changed since the last call."""
@@ -187,10 +184,6 @@ class DirectorySource:
         """A folder has no tokens: PROVED is one that says that it is whole, and UNPROVEN any other."""
         self._check_root()
         return TokenStatus.PROVED if self._is_whole() else TokenStatus.UNPROVEN
-
-    def budget(self) -> Mapping[str, BudgetState]:
-        """A folder limits nobody."""
-        return {}
 
     def _resolved(self, repo: Repo) -> Resolved | Repo:
         """The bare repo where its folder cannot be read or published: the others of its owner can."""

@@ -23,6 +23,7 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.source import Source
 from mirror_sync.sources.http.hub_errors import RequestContext, bad_answer, refusal
 from mirror_sync.sources.http.transport import USER_AGENT, Transport
 from mirror_sync.sources.hub.budget import Budget
@@ -53,7 +54,7 @@ _PAGES = 20_000  # of one list: more than any has, fewer than endless
 _ENTRIES = 2_000_000  # files and folders of one commit, as many as memory bears
 
 
-class HubSource:
+class HubSource(Source):
     """Reads one Hub endpoint; `token` None or empty: anonymous. No call is repeated here.
 
     Neither the operator's HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE nor a token saved by `hf auth login` changes what it

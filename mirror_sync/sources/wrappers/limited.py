@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.domain.content.refs import Ref
-from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.job.ranking import Sought
-from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.pacing import Limiter
+from mirror_sync.sources.wrappers.source_wrapper import Wrapper
 
 
-class LimitedSource:
+class LimitedSource(Wrapper):
     """Holds the streams of another source to all of `limiters` at once; what is small, its other answers, passes.
 
     The waits are between reads, so that no time-out and no least rate of a connection counts them. Nothing is opened
@@ -26,28 +23,8 @@ class LimitedSource:
     """
 
     def __init__(self, source: Source, limiters: Sequence[Limiter]) -> None:
-        self._source, self._limiters = source, tuple(limiters)
-
-    def search(self, sought: Sought) -> Iterator[Found]:
-        return self._source.search(sought)
-
-    def heads(self, repos: Collection[Repo]) -> Heads:
-        return self._source.heads(repos)
-
-    def resolve(self, repo: Repo, revision: str) -> Resolved:
-        return self._source.resolve(repo, revision)
-
-    def refs(self, repo: Repo) -> tuple[Ref, ...]:
-        return self._source.refs(repo)
-
-    def authorize(self, repo: Repo) -> None:
-        self._source.authorize(repo)
-
-    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
-        return self._source.list(repo, commit)
-
-    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
-        return self._source.history(repo, commit)
+        super().__init__(source)
+        self._limiters = tuple(limiters)
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
@@ -58,15 +35,6 @@ class LimitedSource:
             return self._source.fetch(repo, commit, file, position, stop)
 
         return _Limited(reopen, start, self._limiters)
-
-    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
-        self._source.distrust(repo, commit, file)
-
-    def budget(self) -> Mapping[str, BudgetState]:
-        return self._source.budget()
-
-    def prove(self) -> TokenStatus:
-        return self._source.prove()
 
 
 class _Limited(AbstractContextManager[ByteStream]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,19 +11,24 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.domain.content.refs import Ref
-from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.outcome import events
 from mirror_sync.domain.outcome.events import Observer
-from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import MirrorError, RateLimited
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.breaker import Resting
+from mirror_sync.sources.wrappers.source_wrapper import Wrapper, whole
 
+_CALLED = {
+    "heads": "list repos",
+    "refs": "refs of {}",
+    "authorize": "access to {}",
+    "history": "history of {}",
+    "prove": "check the token",
+}
+"""What a person is told of a verb that is made again, with what it is about; others go by their names."""
 _T = TypeVar("_T")
 
 
@@ -62,7 +67,7 @@ class RetryPolicy:
         return isinstance(error, MirrorError) and error.retryable
 
 
-class RetryingSource:
+class RetryingSource(Wrapper):
     """Repeats the calls of another source while its errors are retryable; then the last error leaves.
 
     `sleep` takes seconds and may raise Interrupted; `random` gives numbers in [0, 1).
@@ -76,31 +81,13 @@ class RetryingSource:
         sleep: Callable[[float], None],
         random: Callable[[], float],
     ) -> None:
-        self._source, self._policy = source, policy
-        self._tell, self._sleep, self._random = tell, sleep, random
+        super().__init__(source)
+        self._policy, self._tell, self._sleep, self._random = policy, tell, sleep, random
 
-    def search(self, sought: Sought) -> Iterator[Found]:
-        """Read whole before the first is given, so that a repeated call repeats nothing."""
-        yield from self._again(f"search {sought}", lambda: [*self._source.search(sought)])
-
-    def heads(self, repos: Collection[Repo]) -> Heads:
-        return self._again("list repos", lambda: self._source.heads(repos))
-
-    def resolve(self, repo: Repo, revision: str) -> Resolved:
-        return self._again(f"resolve {repo}", lambda: self._source.resolve(repo, revision))
-
-    def refs(self, repo: Repo) -> tuple[Ref, ...]:
-        return self._again(f"refs of {repo}", lambda: self._source.refs(repo))
-
-    def authorize(self, repo: Repo) -> None:
-        self._again(f"access to {repo}", lambda: self._source.authorize(repo))
-
-    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
-        """Read whole before the first is given, so that a repeated call repeats nothing."""
-        yield from self._again(f"list {repo}", lambda: [*self._source.list(repo, commit)])
-
-    def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
-        return self._again(f"history of {repo}", lambda: self._source.history(repo, commit))
+    def around(self, verb: str, call: Callable[[Source], _T], about: object = "") -> _T:
+        """A list is read whole before the first of it is given, so that a repeated call repeats nothing."""
+        what = _CALLED.get(verb, f"{verb} {{}}").format(about)
+        return self._again(what, lambda: whole(call(self._source)))
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
@@ -112,15 +99,6 @@ class RetryingSource:
             return self._source.fetch(repo, commit, file, position, end)
 
         return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {plain(file.path)}", call))
-
-    def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
-        self._source.distrust(repo, commit, file)
-
-    def prove(self) -> TokenStatus:
-        return self._again("check the token", self._source.prove)
-
-    def budget(self) -> Mapping[str, BudgetState]:
-        return self._source.budget()
 
     def _again(self, what: str, call: Callable[[], _T]) -> _T:
         """The machinery of repeating is too dear for each of many calls: it begins where the first one has failed."""
