@@ -33,6 +33,7 @@ from mirror_sync.state.content_index import SqliteIndex
 from mirror_sync.state.locks import acquired, locks_of
 from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
 
 
@@ -47,7 +48,7 @@ class Assembly:
         *,
         reading: bool = False,
     ) -> None:
-        """`learn` is told the secrets that come up while it works. `reading`: what is remembered is not added to."""
+        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered."""
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
         self._portion = Portion()
 
@@ -102,10 +103,10 @@ class Assembly:
     def _target(self, name: str, target: DirectoryTarget | S3Target) -> Target:
         state = self._settings.state_dir
         jobs = (job for job in self._settings.jobs if job.target == name)
-        place = place_of(target)
+        place, store = place_of(target), open_store(target, connections_of(jobs), learn=self._learn)
         return Target(
             name=name,
-            store=open_store(target, connections_of(jobs), learn=self._learn),
+            store=ReadOnlyStore(store) if self._reading else store,
             index=SqliteIndex(state / "index.db", place, reading=self._reading),
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -24,6 +23,7 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.difference import Difference
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.targets import Target
 from mirror_sync.domain.outcome.events import Event, Observer, tell_all
 from mirror_sync.domain.outcome.notices import Hooks
 from mirror_sync.domain.repo import Kind, Repo
@@ -34,7 +34,9 @@ from mirror_sync.observe.notify.hook_delivery import HookDelivery
 from mirror_sync.observe.notify.news import News
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.owners import is_there
+from mirror_sync.ports.store import Store
 from mirror_sync.state.history import History
+from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.assembly import Assembly
 
@@ -89,8 +91,7 @@ class Mirror:
         self._context = _Once(self._assemble)
         remembered = self._remembered = LocalMemory(settings, self._history)
         self._catalogues = _Once(lambda: Catalogues(settings, self._context(), self.history, remembered))
-        unsigned = settings.front.bucket == "public"
-        configured = Configured(settings, partial(open_store, unsigned=unsigned, learn=learn))
+        configured = Configured(settings, self._for_readers)
         self.jobs, self.store = configured.jobs, configured.store
         self.status, self.tended = remembered.status, remembered.tended
         self.remembered = remembered.repos_and_runs
@@ -155,6 +156,10 @@ class Mirror:
         self._hook_delivery.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
             self._history.made.close()
+
+    def _for_readers(self, target: Target) -> Store:
+        """A front writes nothing."""
+        return ReadOnlyStore(open_store(target, unsigned=self.settings.front.bucket == "public", learn=self._learn))
 
     def _assembly(self) -> Assembly:
         return Assembly(self.settings, self.stop, self._learn, reading=self._reading)

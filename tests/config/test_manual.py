@@ -83,7 +83,7 @@ def is_default(rule: dict[str, Any], said: str, *, required: bool) -> bool:
     if "default" not in rule:
         return said != "needed"
     if said == "none":
-        return rule["default"] == []
+        return bool(rule["default"] == [])
     shown = re.fullmatch(r"`(.+)`", said)
     return shown is not None and bool(yaml.safe_load(shown[1]) == rule["default"])
 

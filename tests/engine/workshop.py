@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mirror_sync.domain.content.keys import blob_key, blob_of
 from mirror_sync.domain.content.manifest import Manifest
@@ -31,74 +31,59 @@ from mirror_sync.errors import MirrorError
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.ports.source import Source
-from mirror_sync.ports.store import Stat, Store, Upload, read_all
+from mirror_sync.ports.store import Store, Upload, read_all
 from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.sources.wrappers.source_wrapper import Wrapper
 from mirror_sync.state.content_index import SqliteIndex
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.stores.wrapped_store import WrappedStore
 
 PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
 MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))
 
 
-class Recording:
+class Recording(WrappedStore):
     """A Store that remembers which keys were written and read, in order."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.part_size, self.confirm = store, store.part_size, store.confirm
+        super().__init__(store)
         self.written: list[str] = []
         self.reads: list[str] = []
         self.before_put: Callable[[str], None] = lambda key: None
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         self.before_put(key)
-        self.store.put(key, body, digest)
+        super().put(key, body, digest)
         self.written.append(key)
 
     def begin(self, key: str, size: int, token: str | None = None) -> Upload:
         self.before_put(key)
         self.written.append(key)
-        return self.store.begin(key, size, token)
-
-    def sweep(self, older_than: float) -> int:
-        return self.store.sweep(older_than)
-
-    def free(self) -> int | None:
-        return self.store.free()
-
-    def stat(self, key: str) -> Stat | None:
-        return self.store.stat(key)
+        return super().begin(key, size, token)
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
         self.reads.append(key)
-        return self.store.read(key, start, stop)
-
-    def list(self, prefix: str) -> Iterator[Stat]:
-        return self.store.list(prefix)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        self.store.delete(keys)
+        return super().read(key, start, stop)
 
     def touch(self, key: str) -> None:
         body = read_all(self.store, key, 1 << 30)
         self.put(key, body, Sha256.of(body))
 
 
-class Proving:
+class Proving(Wrapper):
     """A Source that says of its token what its workshop wants."""
 
     def __init__(self, source: Source, workshop: Workshop) -> None:
-        self._source, self._workshop = source, workshop
+        super().__init__(source)
+        self._workshop = workshop
 
     def prove(self) -> TokenStatus:
         if isinstance(self._workshop.proved, MirrorError):
             raise self._workshop.proved
         return self._workshop.proved
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
 
 
 class Workshop:
@@ -120,7 +105,7 @@ class Workshop:
         locks: dict[Repo, threading.Lock] = defaultdict(threading.Lock)
         source = RetryingSource(HubSource(url, token, transport), policy, self.events.append, self.waits.append, float)
         self.context = RunContext(
-            sources={"hub": cast("Source", Proving(source, self))},
+            sources={"hub": Proving(source, self)},
             targets={"bucket": Target("bucket", self.store, self.index, lambda repo: locks[repo], self.notes)},
             tell=self.events.append,
             clock=lambda: datetime.now(UTC) + self.ahead,

@@ -56,7 +56,7 @@ def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]
 def _serve(folder: Path) -> Iterator[Counted]:
     store = WatchedStore(DirectoryStore(folder / "bucket"))
     with serving(make_app(store, document_bytes=0)) as url:
-        yield Counted(Mirror(url, store.inner), lambda: store.read_keys)
+        yield Counted(Mirror(url, store.store), lambda: store.read_keys)
 
 
 @contextmanager
