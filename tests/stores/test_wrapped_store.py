@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from mirror_sync.bootstrap import Mirror
 
 from mirror_sync.config.load import load
 from mirror_sync.domain.content.keys import blob_key
@@ -16,6 +15,7 @@ from mirror_sync.errors import StoreError
 from mirror_sync.ports.store import Store, read_all
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import ReadOnlyStore, WrappedStore
+from mirror_sync.wiring.program import Mirror
 
 T = TypeVar("T")
 BODY = b"hello"
