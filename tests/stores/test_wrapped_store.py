@@ -91,7 +91,7 @@ def test_a_program_that_only_reads_cannot_write_to_a_target(bucket: DirectorySto
     (tmp_path / "jobs.yaml").write_text(JOBS, encoding="utf-8")
     mirror = Mirror(load(tmp_path / "jobs.yaml", {}), reading=True)
     try:
-        refuses_to_write(mirror._context.targets["mirror"].store)
+        refuses_to_write(mirror._context().targets["mirror"].store)
         refuses_to_write(mirror.store("mirror"))
     finally:
         mirror.close()
