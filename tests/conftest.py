@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +36,25 @@ def _used(item: pytest.Item) -> set[object]:
         return set()
     chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return {*item.fixturenames, *(value for value in chosen if isinstance(value, str))}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptions_are_read_once() -> Iterator[None]:
+    """botocore reads what it knows of S3 anew for every client, a tenth of a second each, and there are thousands."""
+    from botocore.loaders import JSONFileLoader
+
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
+
+
+@pytest.fixture(scope="session")
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for SSL_CERT_FILE, of one authority that certified nothing: the system's take 20 ms to read, each time."""
+    from tests.servers.certificates import Authority
+
+    return Authority(tmp_path_factory.mktemp("authorities")).file
 
 
 @pytest.fixture(scope="session")

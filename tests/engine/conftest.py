@@ -7,6 +7,11 @@ from tests.engine.workshop import Workshop
 from tests.standin import Hub
 
 
+@pytest.fixture(autouse=True)
+def trusting_few(few_authorities: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(few_authorities))
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     with Hub() as hub:

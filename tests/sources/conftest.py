@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,12 @@ from tests.standin import Hub
 @pytest.fixture(autouse=True)
 def quiet_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield from quiet(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def trusting_few(quiet_shell: None, few_authorities: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the shell is quiet, so that it stands; a test of what is trusted says so itself."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(few_authorities))
 
 
 @pytest.fixture
