@@ -28,14 +28,21 @@ def test_cpu_of_children_and_of_their_orphans_is_counted(tmp_path: Path) -> None
 
 
 def test_memory_of_children_is_counted(tmp_path: Path) -> None:
-    hold = python("import time; held = bytearray(64 << 20); time.sleep(0.5)")
-    cost = measured(Command(["sh", "-c", f"{hold} & {hold} & wait"]), tmp_path / "log")
+    """Each lets go a second after the other holds its own, too: so long both are seen together."""
+    hold = python(
+        "import sys, time; from pathlib import Path\n"
+        "held = bytearray(64 << 20); mine, other = map(Path, sys.argv[1:])\n"
+        "mine.touch()\n"
+        "while not other.exists(): time.sleep(0.01)\n"
+        "time.sleep(1)"
+    )
+    cost = measured(Command(["sh", "-c", f"{hold} a b & {hold} b a & wait"], folder=tmp_path), tmp_path / "log")
     assert cost.peak_rss > 2 * (64 << 20)
 
 
 def test_a_peak_between_two_looks_is_seen(tmp_path: Path) -> None:
     """The memory is given back at once; the process's own high water mark remembers it."""
-    code = "import time; held = bytearray(96 << 20); del held; time.sleep(0.5)"
+    code = "import time; held = bytearray(96 << 20); del held; time.sleep(1)"
     assert measured(Command([sys.executable, "-c", code]), tmp_path / "log").peak_rss > 96 << 20
 
 
@@ -57,7 +64,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
     before = set(tree(os.getpid()))
     with pytest.raises(CommandError, match="ended with -9"):
         measured(Command(["sh", "-c", "sleep 300 & sleep 300"]), tmp_path / "log", limit=0.5)
-    assert set(tree(os.getpid())) == before
+    assert set(tree(os.getpid())) <= before
 
 
 def test_a_run_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:

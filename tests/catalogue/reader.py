@@ -16,7 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 DESKTOP, PHONE = (1280, 900), (320, 640)
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 class Reader:

@@ -114,7 +114,7 @@ def serving(synced: Synced, front: FrontName) -> Iterator[Mirror]:
 def _serve(configuration: Path, port: int) -> Iterator[Callable[[], str]]:
     log = configuration.with_suffix(".serve.log")
     with child([*PROGRAM, "-c", configuration, "serve"], log) as running:
-        running.wait_until(lambda: answers(port), 30)
+        running.wait_until(lambda: answers(port), 60)
         yield running.tail
 
 

@@ -27,7 +27,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-PATIENCE = 20  # seconds after which a change that never shows is a failure
+PATIENCE = 60  # seconds after which a change that never shows is a failure
 
 
 @dataclass(frozen=True)

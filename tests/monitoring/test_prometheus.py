@@ -18,7 +18,7 @@ from tests.standin import LFS, Hub
 
 RULES = Path(__file__).parents[2] / "monitoring" / "alerts.yml"
 TOKEN = "hf_watched"
-PATIENCE = 25
+PATIENCE = 120
 """Seconds until the test gives up; nothing is measured."""
 
 
@@ -53,7 +53,7 @@ def fires(watching: Prometheus, names: Collection[str]) -> None:
     until(watching, lambda: watching.firing().keys() >= set(names))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_alerts_fire_when_the_upstream_refuses_us_and_end_when_it_no_longer_does(hub: Hub, tmp_path: Path) -> None:
     need("prometheus")
     hub.token(TOKEN, user="ada")

@@ -55,7 +55,7 @@ def test_a_folder_is_served_as_a_repo_until_a_signal(tmp_path: Path, ending: sig
         got = Path(snapshot_download("acme/tiny", endpoint=url, cache_dir=tmp_path / "cache", token=False))
         assert (got / "sub" / "w.onnx").read_bytes() == (tmp_path / "sub" / "w.onnx").read_bytes()
         process.send_signal(ending)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert {file.rfilename: file.lfs is not None for file in found.siblings or []} == {
         "config.json": False,
         "sub/w.onnx": True,
