@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +13,8 @@ PACKAGE = ROOT / "mirror_sync"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHARED_STEMS = {"__init__"}
 MOST = 16  # modules of one folder
+SMALL = 60  # lines: a module of so few that one other imports is a paragraph of that one
+MOST_SMALL = 20  # of these; 8 is the aim: who joins some makes this smaller
 
 
 def test_a_class_has_a_name_of_its_own() -> None:
@@ -34,6 +37,31 @@ def test_no_folder_holds_more_files_than_one_can_overlook() -> None:
     folders = {path.parent for path in MODULES}
     counts = {str(one.relative_to(ROOT)): len([*one.glob("*.py")]) - 1 for one in folders}
     assert {name: count for name, count in counts.items() if count > MOST} == {}
+
+
+def test_few_modules_are_a_paragraph_of_the_only_one_that_imports_them() -> None:
+    importers = defaultdict[str, set[Path]](set)
+    for path in MODULES:
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))):
+            importers[name].add(path)
+    small = [
+        f"{name}, {lines} lines: {', '.join(str(one.relative_to(ROOT)) for one in importers[name]) or 'nobody'}"
+        for path in MODULES
+        if path.stem not in ("__init__", "__main__")
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) <= SMALL
+        and len(importers[name := ".".join(path.relative_to(ROOT).with_suffix("").parts)]) <= 1
+    ]
+    assert len(small) <= MOST_SMALL, small
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """All that may be a module among the names that are imported, also within functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
 
 
 def test_every_folder_says_in_a_sentence_what_lives_there() -> None:

@@ -1,0 +1,145 @@
+"""What both fronts answer over the small world: status, headers and the shape of the body of every route."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.contract.inside import front, route_names, route_of
+from tests.contract.shapes import shape
+from tests.contract.targets import settled
+from tests.contract.world import WEIGHTS, World
+from tests.front.mirrors import Mirror, Reply
+
+_HOPS = {"date", "server", "connection", "keep-alive", "transfer-encoding"}  # of a connection, or of no interest
+_DIGEST = "10fc3c51a152e90e5b90319b601d92ccf37290ef53c35ff92507687d8a911a08"  # of the weights
+_COMMIT = "ccded4ed70090699ddb3336af5c20824ba20c1e1"  # the second one of acme/one, as the stand-in makes it
+
+
+class Asked(NamedTuple):
+    """A request of the table below."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+    def __str__(self) -> str:
+        headers = "".join(f" [{name}: {value}]" for name, value in self.headers)
+        return f"{self.method} {self.target}{headers}{f' {self.body.decode()}' if self.body else ''}"
+
+
+_FORM = (("Content-Type", "application/json"),)
+ASKED = (
+    Asked("GET", "/healthz"),
+    Asked("GET", "/"),
+    Asked("GET", "/-/"),
+    Asked("GET", "/-/status.json"),
+    Asked("GET", "/-/models/acme--one.html"),
+    Asked("GET", "/-/models/acme--none.html"),
+    Asked("GET", f"/blobs/sha256/{_DIGEST[:2]}/{_DIGEST}"),
+    Asked("GET", f"/blobs/sha256/00/{'0' * 64}"),
+    Asked("GET", "/api/models/acme/one/refs"),
+    Asked("GET", "/api/models/acme/one/auth-check"),
+    Asked("GET", "/api/models/acme/one"),
+    Asked("GET", "/api/models/acme/one/revision/main"),
+    Asked("GET", "/api/models/acme/one/revision/none"),
+    Asked("GET", "/api/models/acme/none/revision/main"),
+    Asked("GET", "/api/models/acme/closed"),
+    Asked("GET", "/api/models/acme/former"),
+    Asked("GET", "/api/models/ACME/ONE"),
+    Asked("GET", "/api/models/acme/one/commits/main"),
+    Asked("GET", "/api/models/acme/one/tree/main?recursive=true"),
+    Asked("GET", "/api/models/acme/one/tree/v1?recursive=false&limit=1"),
+    Asked("GET", "/api/models/acme/one/tree/v1/onnx"),
+    Asked("GET", "/api/models/acme/one/tree/main/none"),
+    Asked("GET", "/api/datasets/acme/rows/tree/main"),
+    Asked("POST", "/api/models/acme/one/paths-info/main", _FORM, b'{"paths": ["README.md", "none"], "expand": true}'),
+    Asked("POST", "/api/models/acme/one/paths-info/main", _FORM, b"no JSON"),
+    Asked("GET", "/api/agent-harnesses"),
+    Asked("GET", "/api/models"),
+    Asked("GET", "/api/models?author=acme&limit=2"),
+    Asked("GET", "/api/models?limit=none"),
+    Asked("GET", "/api/datasets"),
+    Asked("GET", "/acme/one/resolve/main/README.md"),
+    Asked("HEAD", "/acme/one/resolve/main/README.md"),
+    Asked("GET", "/acme/one/resolve/main/weights.bin"),
+    Asked("HEAD", "/acme/one/resolve/main/weights.bin"),
+    Asked("GET", f"/acme/one/resolve/{_COMMIT}/weights.bin"),
+    Asked("GET", "/acme/one/resolve/main/weights.bin", (("Range", "bytes=10-19"),)),
+    Asked("GET", "/acme/one/resolve/main/weights.bin", (("Range", "bytes=99999-"),)),
+    Asked("GET", "/acme/one/resolve/main/weights.bin", (("If-None-Match", f'"{_DIGEST}"'),)),
+    Asked("GET", "/acme/one/resolve/main/weights.bin?download=true"),
+    Asked("GET", "/acme/one/resolve/main/weights.bin", (("Origin", "https://app.example.org"),)),
+    Asked("GET", "/datasets/acme/rows/resolve/main/rows.csv"),
+    Asked("GET", "/acme/former/resolve/main/README.md"),
+    Asked("GET", "/acme/one/resolve/v1/onnx/part%20one.bin"),
+    Asked("GET", "/acme/one/resolve/main/none"),
+    Asked("GET", "/acme/one/resolve/none/README.md"),
+    Asked("GET", "/acme/none/resolve/main/README.md"),
+    Asked("GET", "/acme/gated/resolve/main/README.md"),
+    Asked("GET", "/acme/one/resolve/main/a/../README.md"),
+    Asked("GET", "/acme/one/raw/main/README.md"),
+    Asked("GET", "/acme/one/raw/main/weights.bin"),
+    Asked("GET", "/acme/one"),
+    Asked("GET", "/datasets/acme/rows"),
+    Asked("GET", "/acme/none"),
+    Asked("GET", "/acme/one.git/info/refs"),
+    Asked("POST", "/acme/one.git/info/lfs/objects/batch", _FORM, b"{}"),
+    Asked("GET", "/spaces/acme/one"),
+    Asked("GET", "/api/whoami-v2"),
+    Asked("GET", "/api/organizations/acme"),
+    Asked("GET", "/api/models/acme/one/discussions"),
+    Asked("POST", "/api/repos/create", _FORM, b"{}"),
+    Asked("DELETE", "/api/models/acme/one"),
+    Asked("OPTIONS", "/api/models/acme/one", (("Origin", "https://app.example.org"),)),
+    Asked("GET", "/nothing/is/here"),
+)
+
+
+def answers(world: World, kind: str) -> Iterator[str]:
+    """What all answers say, then each request of the table with its answer.
+
+    AssertionError when a route is asked for by none of them.
+    """
+    left = route_names() - {route_of(asked.target.partition("?")[0]) for asked in ASKED}
+    assert not left, f"no request of this table is answered by {sorted(left)}"
+    with front(kind, world.mirror, world.folder / f"front-{kind}") as mirror:
+        replies = [mirror.ask(one.method, one.target, dict(one.headers), one.body) for one in ASKED]
+    headers = [list(_headers(mirror, reply)) for reply in replies]
+    common = [line for line in headers[0] if all(line in lines for lines in headers)]
+    yield from ("every answer", *(f"  {line}" for line in common))
+    for asked, reply, lines in zip(ASKED, replies, headers, strict=True):
+        yield f"{asked}: {reply.status}"
+        yield from (f"  {line}" for line in lines if line not in common)
+        yield from (f"  body {line}".replace(mirror.url, "<front>") for line in _body(reply))
+
+
+def _headers(mirror: Mirror, reply: Reply) -> Iterator[str]:
+    for name, value in sorted((name.lower(), value) for name, value in reply.headers.items()):
+        if name not in _HOPS:
+            yield f"{name}: {settled(_named(name, value.replace(mirror.url, '<front>'), reply))}"
+
+
+def _named(name: str, value: str, reply: Reply) -> str:
+    """Of what has times of now in it, neither the length nor the digest stays the same."""
+    moving = (reply.headers["Content-Type"] or "").startswith("text/html") or b'"machine"' in reply.body
+    if name == "last-modified":
+        return "<time>"
+    if moving and name in ("content-length", "etag"):
+        return re.sub(r"[0-9a-f]+", "<n>", value)
+    return value
+
+
+def _body(reply: Reply) -> Iterator[str]:
+    kind = (reply.headers["Content-Type"] or "").partition(";")[0]
+    if not reply.body or reply.body == WEIGHTS:
+        return
+    if kind.endswith("json"):
+        document = json.loads(reply.body)
+        said = document.get("error") if isinstance(document, dict) else None
+        yield from [f"error: {said}"] if said else shape([document])
+    elif kind == "text/plain":
+        yield from settled(reply.body.decode()).splitlines()
