@@ -31,6 +31,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
+    """A rectangle of a chart, in the units of its view box, and what a reader is told of it."""
+
     x: float
     y: float
     width: float

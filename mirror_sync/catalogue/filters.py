@@ -32,6 +32,7 @@ class Filter:
 
 
 def filters(rows: Sequence[RepoRow]) -> list[Filter]:
+    """What the list of repos may be narrowed by, with the choices that some row has."""
     return [
         _filter("kind", [row.kind.value for row in rows]),
         _filter("licence", [name for row in rows for name in dict.fromkeys(row.licenses)]),

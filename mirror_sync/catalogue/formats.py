@@ -21,6 +21,7 @@ def size(count: float) -> str:
 
 
 def count(number: int) -> str:
+    """A number with a comma after each three digits."""
     return f"{number:,}"
 
 

@@ -70,6 +70,7 @@ class LocalKnowledge:
 
     @property
     def now(self) -> str:
+        """The time of this publication, in ISO 8601 in UTC."""
         return iso_utc(self.at)
 
     def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[RepoStatus]) -> LocalKnowledge:

@@ -24,6 +24,7 @@ class FilePosition(NamedTuple):
 
     @classmethod
     def of(cls, node: Node) -> Self:
+        """Where a node of the YAML begins; line and column count from 1."""
         return cls(node.start_mark.line + 1, node.start_mark.column + 1)
 
 

@@ -24,6 +24,7 @@ class Pulse:
         self._clock, self._last = clock, clock()
 
     def beat(self) -> None:
+        """Show that the scheduler lives."""
         self._last = self._clock()
 
     @property
@@ -33,6 +34,7 @@ class Pulse:
 
     @property
     def alive(self) -> bool:
+        """Whether the last beat is at most LONGEST seconds old."""
         return self.age <= LONGEST
 
 
@@ -44,6 +46,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
+        """Whether nothing is missing."""
         return not self.missing
 
 

@@ -26,18 +26,23 @@ class Notifier:
         return None if self._watchdog is None else self._watchdog / 2
 
     def ready(self, status: str) -> None:
+        """Say that the start, or a reload, has come to its end."""
         self._send("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
+        """Say that jobs.yaml is read again; `ready` has to follow."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
+        """Say that the daemon ends."""
         self._send("STOPPING=1", "STATUS=finishing cleanly")
 
     def alive(self) -> None:
+        """Keep the watchdog quiet until its next time."""
         self._send("WATCHDOG=1")
 
     def status(self, status: str) -> None:
+        """Say in one line what goes on, for `systemctl status`."""
         self._send(f"STATUS={status}")
 
     def _send(self, *lines: str) -> None:

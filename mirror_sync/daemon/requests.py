@@ -24,6 +24,8 @@ class Slot(NamedTuple):
 
 
 class RequestState(StrEnum):
+    """What became of a request; the socket and the webhook answer with these words."""
+
     STARTED = "started"
     WAITS = "waits"  # until the run that goes on has ended
     MERGED = "merged"  # with one that waits already
@@ -69,9 +71,11 @@ class RequestQueue:
         return new
 
     def holds(self, lane: Slot) -> bool:
+        """Whether something waits for this slot."""
         return lane.job in (self._whole if lane.whole else self._repos)
 
     def is_order(self, lane: Slot) -> bool:
+        """Whether a person wants what waits for this slot, at any hour."""
         return lane in self._orders
 
     def take(self, lane: Slot) -> frozenset[Repo]:

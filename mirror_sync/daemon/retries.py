@@ -109,6 +109,7 @@ class Retries:
                     self._lock.wait(wait)
 
     def wake(self) -> None:
+        """Look again at once at what is due, and whether to stop."""
         with self._lock:
             self._lock.notify_all()
 

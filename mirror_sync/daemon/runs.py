@@ -33,13 +33,21 @@ class Syncs(WatchedMirror, Protocol):
 
     def sync(
         self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
-    ) -> RunReport: ...
+    ) -> RunReport:
+        """Bring jobs, or single repos of them, up to date; a run that goes on at `until` is stopped."""
+        ...
 
-    def tend(self, care: Care) -> None: ...
+    def tend(self, care: Care) -> None:
+        """Verify or prune all targets."""
+        ...
 
-    def sweep(self) -> None: ...
+    def sweep(self) -> None:
+        """Remove what uploads have left that nobody goes on with."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what it holds open."""
+        ...
 
 
 Came = RunReport | Exception | None  # what a run came to: what ended it without a report; None: it did not begin
@@ -82,6 +90,7 @@ class Runs:
 
     @property
     def mirror(self) -> Syncs | None:
+        """The mirror of the jobs.yaml that holds now; None before the first."""
         with self._changed:
             return None if self._current is None else self._current[1]
 

@@ -42,6 +42,7 @@ class Timetable:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
     def start(self) -> None:
+        """Begin to start what is due, in a thread of its own."""
         self._scheduler.start()
 
     def stop(self) -> None:

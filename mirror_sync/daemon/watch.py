@@ -43,13 +43,21 @@ _log = structlog.get_logger()
 class WatchedMirror(Protocol):
     """What is looked at of a mirror. Safe for several threads; `remembered` raises OSError."""
 
-    def remembered(self) -> tuple[Sequence[RepoStatus], Sequence[RunRecord]]: ...
+    def remembered(self) -> tuple[Sequence[RepoStatus], Sequence[RunRecord]]:
+        """The last outcome of every repo that a job names, and the runs, newest first."""
+        ...
 
-    def tended(self) -> Iterable[Tended]: ...
+    def tended(self) -> Iterable[Tended]:
+        """The last verify and prune of each target."""
+        ...
 
-    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]: ...
+    def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        """What the rate limits leave, by upstream and kind of call."""
+        ...
 
-    def probe(self, target: str) -> bool: ...
+    def probe(self, target: str) -> bool:
+        """Whether a target answers."""
+        ...
 
 
 class DaemonWatch:
@@ -84,13 +92,16 @@ class DaemonWatch:
         self.metrics(ConfigRead(None))
 
     def start(self) -> None:
+        """Begin to ask the targets, in a thread that ends with the program."""
         threading.Thread(target=self._keep_looking, name="probe", daemon=True).start()
 
     def readiness(self) -> Readiness:
+        """Whether the daemon serves its purpose now, and if not, why."""
         self._doubt()
         return readiness(self.metrics.ledger.page(), self._jobs(), self._stop)
 
     def readings(self) -> Readings:
+        """What a scrape reads at this moment; nothing before the first jobs.yaml."""
         if self._current is None:
             return Readings()
         self._doubt()

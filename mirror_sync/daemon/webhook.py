@@ -41,6 +41,8 @@ _log = structlog.get_logger()
 
 
 class Ask(Protocol):
+    """Starts syncs of a repo in the jobs that want it; of these revisions alone where some are named."""
+
     def __call__(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Started, ...]: ...
 
 
@@ -102,6 +104,7 @@ class TokenBucket:
         self._left, self._at = self.burst, self.clock()
 
     def take(self) -> bool:
+        """Whether one more may pass now; if so, it is counted."""
         now = self.clock()
         self._left = min(self.burst, self._left + (now - self._at) * self.rate)
         self._at = now

@@ -27,6 +27,7 @@ class Sha256(_Hex):
 
     @classmethod
     def of(cls, body: bytes | bytearray | memoryview) -> Self:
+        """The digest of some bytes."""
         return cls(hashlib.sha256(body).hexdigest())
 
 
@@ -38,6 +39,7 @@ class GitOid(_Hex):
 
     @classmethod
     def of_blob(cls, body: bytes) -> Self:
+        """The id that git gives to a file with these bytes."""
         return cls(git_blob_hash(len(body), body).hexdigest())
 
 
@@ -74,12 +76,14 @@ class ContentHash:
         self._promise = promise
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take in the bytes that come next."""
         self._sha256.update(chunk)
         if self._git is not None:
             self._git.update(chunk)
 
     @property
     def sha256(self) -> Sha256:
+        """The digest of all that came."""
         return Sha256(self._sha256.hexdigest())
 
     @property
@@ -94,6 +98,7 @@ class ContentHash:
 
     @property
     def kept(self) -> bool:
+        """Whether what came is what was promised."""
         return self.actual == self._promise
 
 

@@ -102,10 +102,12 @@ class RepoPattern:
 
     @property
     def is_glob(self) -> bool:
+        """Whether it may stand for several repos."""
         return _GLOB.search(self.glob) is not None
 
     @property
     def owner(self) -> str:
+        """What stands before the slash, which may be a glob itself."""
         return self.glob.partition("/")[0]
 
     @property
@@ -114,6 +116,7 @@ class RepoPattern:
         return Repo(self.kind, self.glob)
 
     def matches(self, repo: Repo) -> bool:
+        """Whether it stands for a repo; capitals matter."""
         return repo.kind is self.kind and fnmatchcase(repo.id, self.glob)
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ class Length(StrEnum):
 
     @property
     def other(self) -> Length:
+        """The one that it is not."""
         return Length.LONG if self is Length.SHORT else Length.SHORT
 
 

@@ -47,6 +47,7 @@ class Url:
 
     @property
     def origin(self) -> Origin:
+        """Scheme, host and port: who is spoken to."""
         return self.scheme, self.host, self.port
 
     @property
@@ -61,6 +62,7 @@ class Url:
 
     @property
     def path(self) -> str:
+        """The path alone, still percent-encoded."""
         return self.target.partition("?")[0]
 
     @property

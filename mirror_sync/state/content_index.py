@@ -50,6 +50,7 @@ class SqliteIndex:
         return self._database.ask(lambda connection: _is_complete(connection, self._target))
 
     def mark_complete(self) -> None:
+        """Remember that all that the target publishes is known here."""
         self._database.tell(lambda connection: _set_complete(connection, self._target))
 
     def close(self) -> None:

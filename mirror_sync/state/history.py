@@ -180,6 +180,7 @@ class History:
         return tuple(Tended(target, Care(care), at, faults) for target, care, at, faults in rows)
 
     def close(self) -> None:
+        """Close the file; nothing may be asked afterwards."""
         with self._lock:
             self._connection.close()
 

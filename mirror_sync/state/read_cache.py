@@ -36,6 +36,7 @@ class SqliteReadCache:
         return self._database.ask(ask)
 
     def remember(self, name: str, version: str, body: bytes) -> None:
+        """Keep what was read of an object at this version, in place of an older one."""
         self._database.tell(lambda connection: connection.execute(_REMEMBER, (self._target, name, version, body)))
 
     def close(self) -> None:

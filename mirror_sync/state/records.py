@@ -11,6 +11,8 @@ from mirror_sync.domain.subject import Subject
 
 
 class RunState(StrEnum):
+    """How far a run is, or how it ended."""
+
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"  # some repo did
@@ -36,6 +38,7 @@ class RunRecord:
     times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def state_of(self, job: str) -> RunState:
+        """How the run went for one job; as a whole where that was not told."""
         return self.states.get(job, self.state)
 
     def is_whole(self, job: str) -> bool:

@@ -42,6 +42,7 @@ class SqliteNotes:
             yield mine
 
     def load(self, key: str) -> UploadNote | None:
+        """The note of an unfinished upload; None where there is none."""
         query = "SELECT token, midstate FROM uploads WHERE target = ? AND key = ?"
         for token, midstate in self._ask(query, self._target, key):
             return UploadNote(token, midstate)
@@ -52,6 +53,7 @@ class SqliteNotes:
         self._ask("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", *row)
 
     def forget(self, key: str) -> None:
+        """Drop the note of an upload that has ended."""
         self._ask("DELETE FROM uploads WHERE target = ? AND key = ?", self._target, key)
 
     def stale(self, older_than: float) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer.main
+from mirror_sync.domain.outcome.repo_line import RepoState
 from prometheus_client import CollectorRegistry
 
 from docs import events as events_page
@@ -39,7 +40,6 @@ from mirror_sync.domain.outcome.events import (
     Tended,
 )
 from mirror_sync.domain.outcome.notices import StateChange
-from mirror_sync.domain.outcome.repo_line import RepoState
 from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.domain.policy.licences import Outcome

@@ -46,6 +46,7 @@ class Draft:
 
     @classmethod
     def of(cls, tree: Mapping[str, object]) -> Draft:
+        """What of a file's plain values can be compared; what has faults of its own is left out."""
         listed_jobs = tree.get("jobs")
         jobs = list(enumerate(listed_jobs)) if isinstance(listed_jobs, list) else []
         defaults = tree.get("defaults", {})

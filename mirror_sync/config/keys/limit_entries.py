@@ -144,6 +144,7 @@ class BandwidthEntry(Keys):
 
     @property
     def bandwidth(self) -> Bandwidth:
+        """What is written, as the domain's value: limits in bytes a second."""
         windows = tuple(Window(*window.hours, window.limit, window.days) for window in self.windows or ())
         return Bandwidth(self.limit, windows, UTC if self.timezone == "UTC" else ZoneInfo(self.timezone))
 

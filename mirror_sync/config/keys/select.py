@@ -97,6 +97,7 @@ class SelectEntry(Keys):
 
     @property
     def ranking(self) -> Ranking:
+        """What is written, as the domain's value; what is named twice counts once."""
         return Ranking(
             pattern=RepoPattern(self.kind, f"{self.author}/*"),
             sort=self.sort,

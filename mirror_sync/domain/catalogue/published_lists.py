@@ -44,6 +44,7 @@ class Listed:
 
 
 def page_key(name: str) -> str:
+    """The key of a page of the list, by its name in the index."""
     return site_key(f"list/{name}.json")
 
 

@@ -45,6 +45,8 @@ class RepoRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
+    """A file as its repo's page lists it; `size` in bytes."""
+
     path: str
     size: int
     sha256: str

@@ -13,6 +13,8 @@ from mirror_sync.domain.repo import Repo
 
 
 class ChangeKind(StrEnum):
+    """What became of a file between two snapshots."""
+
     ADDED = "added"
     CHANGED = "changed"
     REMOVED = "removed"
@@ -28,6 +30,7 @@ class FileChange:
 
     @property
     def turn(self) -> ChangeKind:
+        """What became of it, by the sides on which it is."""
         if self.before is None:
             return ChangeKind.ADDED
         return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
@@ -38,6 +41,7 @@ class FileChange:
         return (self.after.size if self.after else 0) - (self.before.size if self.before else 0)
 
     def encode(self) -> dict[str, Any]:
+        """An entry of `changes` in the document of `diff --json`; sizes in bytes."""
         sides = {"before": self.before, "after": self.after}
         seen = {name: file and {"size": file.size, "sha256": file.sha256} for name, file in sides.items()}
         return {"path": self.path, "state": self.turn, **seen}
@@ -76,6 +80,7 @@ class Difference:
         return sum(change.growth for change in self.changes)
 
     def count(self, turn: ChangeKind) -> int:
+        """How many files this became of."""
         return sum(change.turn is turn for change in self.changes)
 
     def encode(self) -> dict[str, Any]:

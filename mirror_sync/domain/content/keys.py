@@ -37,6 +37,7 @@ _REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
 
 
 def blob_key(digest: Sha256) -> str:
+    """The key under which the bytes of a digest lie."""
     return f"{BLOBS}{digest[:2]}/{digest}"
 
 
@@ -47,6 +48,7 @@ def blob_of(key: str) -> Sha256 | None:
 
 
 def refs_key(repo: Repo) -> str:
+    """The key of a repo's refs.json."""
     return f"{HUB}{repo.kind.plural}/{repo.id.replace('/', '--')}/refs.json"
 
 
@@ -56,6 +58,7 @@ def alias_key(repo: Repo) -> str:
 
 
 def prune_key(prune: str, *, active: bool) -> str:
+    """The key of a prune's notice: that it goes on, or that it has ended."""
     return f"{PRUNES}{prune}.{'active' if active else 'done'}"
 
 

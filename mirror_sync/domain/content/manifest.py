@@ -65,10 +65,12 @@ class RemoteFile:
 
     @property
     def promise(self) -> Promise:
+        """The digest by which its bytes are judged: the SHA-256 where it is told, else the git id."""
         return self.oid if self.sha256 is None else self.sha256
 
     @property
     def content(self) -> Content:
+        """Its bytes, whatever the path."""
         return Content(self.promise, self.size)
 
     def proved(self, sha256: Sha256) -> MirroredFile:
@@ -88,10 +90,12 @@ class MirroredFile:
 
     @property
     def promise(self) -> Promise:
+        """The digest that the upstream tells of it: the SHA-256 of an LFS file, else the git id."""
         return self.oid if self.pointer_size is None else self.sha256
 
     @property
     def content(self) -> Content:
+        """Its bytes, as the upstream tells of them, whatever the path."""
         return Content(self.promise, self.size)
 
 

@@ -24,14 +24,17 @@ class Plan:
 
     @property
     def fetch_bytes(self) -> int:
+        """The size of all files to fetch."""
         return sum(file.size for file in self.fetch)
 
     @property
     def reuse_bytes(self) -> int:
+        """The size of all files that are here already."""
         return sum(file.size for file in self.reuse)
 
     @property
     def delete_bytes(self) -> int:
+        """The size of all files that go."""
         return sum(file.size for file in self.delete)
 
     def beside(self) -> Plan:

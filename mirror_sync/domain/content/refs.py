@@ -110,6 +110,7 @@ class Refs:
         return next((ref.target for ref in refs_named(self.refs, revision) if ref.target in self.snapshots), None)
 
     def root_of(self, revision: str) -> Sha256 | None:
+        """The digest of the root document of what a revision stands for; None where nothing is mirrored."""
         commit = self.commit_of(revision)
         return None if commit is None else self.snapshots[commit]
 

@@ -24,5 +24,6 @@ class Sample:
             raise ValueError(f"a sample is a share above 0% and up to 100%, not {self.share!r}")
 
     def wants(self, digest: Sha256) -> bool:
+        """Whether a blob is looked at in this round."""
         place = int(digest[:_DIGITS], 16) / float(16**_DIGITS)
         return (place - self.round * self.share) % 1.0 < self.share

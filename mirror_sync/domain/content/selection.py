@@ -40,11 +40,13 @@ class Selection:
     exclude: tuple[str, ...] = ()
 
     def wants(self, path: str) -> bool:
+        """Whether a file is mirrored; licence texts and the card always are."""
         if always_travels(path):
             return True
         return _any_matches(path, self.include) and not _any_matches(path, self.exclude)
 
     def filter(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+        """The files that are mirrored, in their order."""
         if self == Selection():
             return iter(files)
         return (file for file in files if self.wants(file.path))

@@ -53,6 +53,7 @@ class Document:
 
     @classmethod
     def of(cls, body: bytes) -> Document:
+        """A document of these bytes."""
         return cls(body, Sha256.of(body))
 
     @classmethod

@@ -41,6 +41,7 @@ class Resolved:
 
     @property
     def renamed(self) -> bool:
+        """Whether it goes by another id than it was asked for by."""
         return self.current != self.asked
 
 

@@ -96,6 +96,7 @@ class Job:
         return next((pattern for pattern in self.denied if pattern.matches(repo)), None) if self.denied else None
 
     def names(self, repo: Repo) -> bool:
+        """Whether the job mirrors a repo, by its name, a glob or its ranking, and does not deny it."""
         if self.denied_by(repo) is not None:
             return False
         if self.ranking is not None:
@@ -112,6 +113,7 @@ class Job:
         return self.names(repo) or (alike and self.denied_by(repo) is None)
 
     def follows(self, revision: str) -> bool:
+        """Whether a revision is, or matches, one of the job's."""
         return any(fnmatchcase(revision, pattern) for pattern in self.revisions)
 
 

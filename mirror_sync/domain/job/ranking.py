@@ -35,6 +35,7 @@ class Ranking:
     without: tuple[RepoPattern, ...] = ()
 
     def takes(self, repo: Repo) -> bool:
+        """Whether a repo may take a place, by its name."""
         return self.pattern.matches(repo) and not any(pattern.matches(repo) for pattern in self.without)
 
     def __str__(self) -> str:

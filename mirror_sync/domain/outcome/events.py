@@ -86,6 +86,8 @@ class RepoPlanned:
 
 @dataclass(frozen=True, slots=True)
 class FileStarted:
+    """A file is on its way."""
+
     run: str
     repo: Repo
     path: str
@@ -134,6 +136,7 @@ class FileFinished:
 
     @property
     def stored(self) -> bool:
+        """Whether its bytes are proved and stored."""
         return self.error is None and not self.interrupted
 
 
@@ -168,6 +171,8 @@ class RepoFinished:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
+    """A run came to its end, or was stopped; the report says which."""
+
     report: RunReport
 
 

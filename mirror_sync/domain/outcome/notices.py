@@ -26,6 +26,8 @@ _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
 
 
 class StateChange(StrEnum):
+    """What a hook is told of: how a repo's state, or what is read, has changed."""
+
     PUBLISHED = "published"  # a snapshot of it
     FAILED = "failed"  # and had not before
     HELD = "held"  # and was not before, or for another cause
@@ -92,9 +94,11 @@ class ToldRepo:
 
     @property
     def name(self) -> str:
+        """The repo and its revision, as people write them."""
         return self.report.spoken
 
     def encode(self) -> dict[str, Any]:
+        """An entry of `repos` in a notice's JSON; the reason is one line."""
         return {"before": self.before, **asdict(self.report), "reason": one_line(self.report.reason)}
 
 
@@ -173,6 +177,7 @@ class Alarm:
 
     @property
     def about(self) -> str:
+        """What it is of, in a few words."""
         return f"target {self.target}"
 
     @property
@@ -183,11 +188,13 @@ class Alarm:
         return one_line(f"mirror-sync {self.turn}: target {self.target}: {told}")
 
     def encode(self) -> dict[str, Any]:
+        """The notice as JSON; of many clients the first 100, as of repos."""
         found = [one.encode() for one in self.clients[:LISTED]]
         common = {"event": self.turn, "at": self.at, "target": self.target, "text": self.text}
         return {**common, "count": len(self.clients), "clients": found}
 
     def body(self, shape: Shape) -> dict[str, Any]:
+        """What is sent to a service that wants it in this shape."""
         return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
 
 

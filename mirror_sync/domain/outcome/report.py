@@ -61,6 +61,7 @@ class RepoReport(Subject):
 
     @property
     def failed(self) -> bool:
+        """Whether it could not be brought up to date."""
         return self.outcome is RepoOutcome.FAILED
 
 
@@ -89,9 +90,11 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
+        """Whether the run came to its end and nothing failed; what policy refuses is no failure."""
         return not self.interrupted and not any(report.failed for report in self.repos)
 
     def count(self, outcome: RepoOutcome) -> int:
+        """How many revisions of repos ended so."""
         return sum(report.outcome is outcome for report in self.repos)
 
     def encode(self) -> dict[str, Any]:
@@ -150,6 +153,7 @@ class TargetPlan:
 
     @property
     def fits(self) -> bool:
+        """Whether there is room for it, as far as anybody can tell."""
         return self.free_bytes is None or self.needed_bytes <= self.free_bytes
 
     @property
@@ -158,6 +162,7 @@ class TargetPlan:
         return self.published_bytes * self.versions * 12 // 10
 
     def encode(self) -> dict[str, Any]:
+        """An entry of `targets` in the document of `plan --json`."""
         return {**asdict(self), "fits": self.fits, "advised_bytes": self.advised_bytes}
 
 
@@ -174,6 +179,7 @@ class PlanReport:
 
     @property
     def ok(self) -> bool:
+        """Whether all was looked at, nothing failed and everything fits."""
         failed = any(repo.outcome is RepoOutcome.FAILED for repo in self.repos)
         return not self.interrupted and not failed and all(target.fits for target in self.targets)
 
@@ -229,6 +235,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
+        """Whether all was looked at, and all of it is right."""
         return not self.interrupted and not self.faults and not self.unreadable
 
     def encode(self) -> dict[str, Any]:
@@ -271,6 +278,7 @@ class PruneReport:
 
     @property
     def ok(self) -> bool:
+        """Whether the prune came to its end, and nothing needs a person."""
         return not self.interrupted and not self.problems
 
     def encode(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Hit:
 
     @property
     def given(self) -> bool:
+        """Whether the front gave what was asked for."""
         return _OK <= self.status < _MULTIPLE
 
 
@@ -51,11 +52,13 @@ class Reads:
     clients: set[str] = field(default_factory=set)
 
     def add(self, hit: Hit) -> None:
+        """Count one request."""
         self.downloads += hit.is_file and hit.begins
         self.bytes += hit.bytes
         self.clients.add(hit.client)
 
     def encode(self) -> dict[str, int]:
+        """The figures as JSON; clients are counted, not named."""
         return {"downloads": self.downloads, "bytes": self.bytes, "clients": len(self.clients)}
 
 
@@ -68,6 +71,7 @@ class Misses:
     last: datetime | None = None
 
     def add(self, hit: Hit) -> None:
+        """Count one request."""
         self.requests += 1
         self.clients.add(hit.client)
         self.last = max(self.last or hit.at, hit.at)
@@ -104,10 +108,12 @@ class Unusual:
 
     @property
     def text(self) -> str:
+        """One line for a person."""
         much = f"{self.bytes:,} bytes of {self.names:,} repos on {self.day}"
         return f"{self.kind}: client {self.client}, {much}; usually {self.usual:,} of {self.usual_names:,} a day"
 
     def encode(self) -> dict[str, Any]:
+        """An entry of `unusual` in the document of `traffic --json`."""
         return {
             "kind": self.kind,
             "client": self.client,
@@ -174,6 +180,7 @@ class Traffic:
         self._last: datetime | None = None
 
     def add(self, hit: Hit) -> None:
+        """Count one request; the order of requests does not matter."""
         self._first, self._last = min(self._first or hit.at, hit.at), max(self._last or hit.at, hit.at)
         self._names[hit.client][hit.at.date()].add(hit.repo)
         if hit.repo not in self._mirrored:

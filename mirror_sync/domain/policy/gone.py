@@ -44,9 +44,11 @@ class Gone:
     identity: Identity = Identity()
 
     def of(self, identity: Identity) -> Gone:
+        """The same of a repo with this identity."""
         return replace(self, identity=identity)
 
     def encode(self) -> dict[str, str]:
+        """The value of `gone` in refs.json."""
         return {"code": self.code, "since": iso_utc(self.since), **self.identity.encode()}
 
     @classmethod
@@ -105,6 +107,7 @@ def rule(wish: OnGone, cause: Cause, noted: Gone | None, now: datetime) -> Rulin
 
 
 def frozen_reason(noted: Gone) -> str:
+    """Why a repo that is frozen is not asked for, in one line."""
     since = iso_utc(noted.since)
     return f"frozen: gone upstream ({noted.code}) since {since}; on_gone: keep asks for it again"
 

@@ -31,6 +31,7 @@ class Identity:
         return cls(told if isinstance(told, str) else "", "" if when is None else iso_utc(when))
 
     def encode(self) -> dict[str, str]:
+        """The keys by which documents know a repo; without those that were not told."""
         return {key: value for key, value in (("_id", self.id), ("createdAt", self.created)) if value}
 
     def __bool__(self) -> bool:

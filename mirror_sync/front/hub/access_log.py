@@ -118,6 +118,7 @@ class LogFile:
         self._file = self._open()
 
     def write(self, line: str) -> None:
+        """Append a line; one that cannot be written is lost, and no request with it."""
         with suppress(OSError):
             if self._is_moved():
                 self._file.close()
@@ -125,6 +126,7 @@ class LogFile:
             self._file.write(f"{line}\n".encode())
 
     def close(self) -> None:
+        """Close the file; nothing may be written afterwards."""
         self._file.close()
 
     def _open(self) -> IO[bytes]:

@@ -124,9 +124,11 @@ class Answer:
 
     @property
     def length(self) -> int:
+        """The bytes of the body of a GET."""
         return self.body.stop - self.body.start if isinstance(self.body, BlobSlice) else len(self.body)
 
     def without_size(self) -> Answer:
+        """The same answer without any word of the file's size."""
         kept = {name: value for name, value in self.headers.items() if name != "X-Linked-Size"}
         return replace(self, headers=kept, sized=False)
 
@@ -142,6 +144,7 @@ class Refusal(Exception):
 
     @property
     def answer(self) -> Answer:
+        """The refusal as an answer, in the form that who asks can show."""
         media_type, key = FORMS[self._form]
         headers = {
             "Content-Type": media_type,
@@ -161,25 +164,30 @@ def _plain(message: str) -> str:
 
 
 def repo_not_found(repo: Repo | None = None) -> Refusal:
+    """The refusal of a repo that is not mirrored."""
     refusal = Refusal(404, NO_REPO, "RepoNotFound")
     refusal.repo = repo
     return refusal
 
 
 def revision_not_found() -> Refusal:
+    """The refusal of a revision that is not mirrored."""
     return Refusal(404, NO_REVISION, "RevisionNotFound")
 
 
 def entry_not_found(commit: CommitId | None = None) -> Refusal:
+    """The refusal of a path that a commit does not have."""
     pinned = {} if commit is None else {"X_Repo_Commit": commit}
     return Refusal(404, NO_ENTRY, "EntryNotFound", **pinned)
 
 
 def pointer_not_known(commit: CommitId) -> Refusal:
+    """The refusal of an LFS pointer that the snapshot does not keep."""
     return Refusal(404, NO_POINTER, "EntryNotFound", X_Repo_Commit=commit)
 
 
 def json_answer(value: Any, **headers: str) -> Answer:
+    """An answer that is JSON, from a value."""
     return json_text(encode_json(value).encode(), **headers)
 
 

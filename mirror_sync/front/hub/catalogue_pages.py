@@ -15,6 +15,7 @@ _ASSETS = "assets/"
 
 
 def to_home() -> Answer:
+    """A redirect to the catalogue's first page."""
     return _redirect("-/")
 
 

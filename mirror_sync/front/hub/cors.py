@@ -35,6 +35,7 @@ class Cors:
 
     @property
     def any(self) -> bool:
+        """Whether pages of all origins may read."""
         return self.origins == ("*",)
 
     @property

@@ -61,9 +61,11 @@ class HubRequest:
         return Answer(307, {"Location": self.prefix + target, **headers, **said})
 
     def argument(self, name: str) -> str:
+        """The last value of an argument of the query; empty where there is none."""
         return parse_qs(self.query).get(name, [""])[-1]
 
     def is_set(self, name: str) -> bool:
+        """Whether an argument of the query says yes."""
         return self.argument(name).lower() in TRUE
 
 
@@ -78,6 +80,7 @@ class Opened:
 
     @property
     def headers(self) -> dict[str, str]:
+        """What every answer about a commit says: which one it is, and how long that may be kept."""
         caching = answers.SETTLED if self.pinned else answers.MOVING
         return {"X_Repo_Commit": self.commit, "Cache_Control": caching}
 
@@ -124,6 +127,7 @@ class Hub:
         self._preflight = preflight
 
     def answer(self, asked: HubRequest) -> Answer:
+        """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
         try:
             return self._answer(asked)
         except Refusal as refusal:

@@ -59,6 +59,7 @@ class RepoListRequest:
         )
 
     def fits(self, one: Listed) -> bool:
+        """Whether a repo belongs into the answer."""
         low = one.id.lower()
         if one.kind is not self.kind or one.state != "published" or low < self.start or self.search not in low:
             return False

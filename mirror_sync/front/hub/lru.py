@@ -23,6 +23,7 @@ class ByteLru(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
+        """What is kept under a key, which is the newest then; None for nothing."""
         with self._lock:
             found = self._kept.get(key)
             if found is None:

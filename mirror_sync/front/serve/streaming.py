@@ -34,6 +34,7 @@ class Threads:
         self._limiter: anyio.CapacityLimiter | None = None  # made late: it belongs to a running event loop
 
     async def run(self, call: Callable[[], T]) -> T:
+        """The value of a call that blocks, made in a thread; waits while all of them are busy."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(THREADS)
         return await to_thread.run_sync(call, limiter=self._limiter)
@@ -65,6 +66,7 @@ class BlobStream:
             yield chunk[:count]
 
     async def close(self) -> None:
+        """Give the blob back, also when the request was cancelled."""
         with anyio.CancelScope(shield=True):
             await self._threads.run(lambda: self._reading.__exit__(None, None, None))
 

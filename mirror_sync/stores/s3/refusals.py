@@ -90,10 +90,12 @@ def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[Non
 
 
 def code_of(error: ClientError) -> str:
+    """The word by which the server names what is wrong; empty without one."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 def status_of(error: ClientError) -> int:
+    """The HTTP status of a refusal; 0 without one."""
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
@@ -103,6 +105,7 @@ def headers_of(error: ClientError) -> Mapping[str, str]:
 
 
 def no_bucket(where: str) -> StoreError:
+    """What a bucket that does not exist is told as; `where` names target and bucket."""
     return StoreError(f"{where}: the bucket does not exist")
 
 

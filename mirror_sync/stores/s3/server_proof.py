@@ -46,6 +46,7 @@ class Absent:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Absent:
+        """Whether an answer with these headers proves that nothing is there."""
         return cls(_MARK in headers)
 
 
