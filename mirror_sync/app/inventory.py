@@ -37,10 +37,12 @@ class Inventory:
 
     @property
     def mirrored(self) -> int:
+        """How many of the lines are published here."""
         return sum(line.state.mirrored for line in self.lines)
 
     @property
     def complete(self) -> bool:
+        """Whether all are."""
         return self.mirrored == len(self.lines)
 
 

@@ -17,6 +17,7 @@ def resource(of_version: str | None = None) -> str:
 
 
 def import_distributed() -> Any:
+    """The library. ClusterError where it is not installed."""
     try:
         import distributed
     except ImportError as error:

@@ -36,10 +36,12 @@ class Subject:
 
     @property
     def parts(self) -> tuple[str, Kind, str, str]:
+        """Job, kind, repo and revision, as documents and databases have them."""
         return self.job, self.kind, self.repo, self.revision
 
     @property
     def pattern(self) -> RepoPattern:
+        """The repo, or the glob, as an entry of jobs.yaml has it."""
         return RepoPattern(self.kind, self.repo)
 
     @property
@@ -52,6 +54,7 @@ class Subject:
 
     @property
     def revisions(self) -> tuple[str, ...]:
+        """The names or globs that `revision` joins."""
         return tuple(self.revision.split(_SEVERAL))
 
     @property

@@ -62,6 +62,7 @@ class Base:
 
 
 def held(commit: str | None, why: str, code: str) -> NoChange:
+    """What is held, and stays as it was published before."""
     return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
 
 
@@ -74,10 +75,12 @@ def stopped(resolved: Resolved, objection: Verdict, *, published: bool) -> NoCha
 
 
 def failure(error: MirrorError) -> NoChange:
+    """What an error of ours makes of a repo."""
     return NoChange(RepoOutcome.FAILED, None, str(error), error.code)
 
 
 def internal_failure(error: Exception) -> NoChange:
+    """What a fault of the program makes of a repo."""
     reason = f"internal error, a fault of this program ({type(error).__name__}: {error}); --debug logs its traceback"
     return NoChange(RepoOutcome.FAILED, None, reason, "internal")
 

@@ -40,6 +40,7 @@ class Task:
 
     @property
     def subject(self) -> Subject:
+        """What reports call it: the repo as the job does."""
         return Subject.of(self.job.name, self.ordered, self.revision)
 
     def under(self, repo: Repo, resolved: Resolved | None = None) -> Task:
@@ -59,6 +60,7 @@ class Unlisted:
 
     @property
     def subject(self) -> Subject:
+        """What reports call it."""
         return Subject.of(self.job.name, self.pattern, self.revision)
 
 

@@ -105,6 +105,7 @@ class Mirror:
 
     @property
     def history(self) -> History:
+        """What this machine remembers; opened when it is first asked for. OSError."""
         return self._history()
 
     def publish_catalogue(self, target: str) -> PublishResult:

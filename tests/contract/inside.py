@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer.main
-from mirror_sync.domain.outcome.repo_line import RepoState
 from prometheus_client import CollectorRegistry
 
 from docs import events as events_page
@@ -25,6 +24,7 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.daemon.requests import RequestState
 from mirror_sync.domain.content.difference import ChangeKind
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.events import (
     Called,
     Care,
@@ -40,12 +40,12 @@ from mirror_sync.domain.outcome.events import (
     Tended,
 )
 from mirror_sync.domain.outcome.notices import StateChange
-from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, RepoReport, RunReport
+from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, RepoReport, RepoState, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity
-from mirror_sync.domain.policy.licences import Outcome
+from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Kind
 from mirror_sync.front.hub import routes
-from mirror_sync.front.nginx.nginx_files import DirectoryBucket, NginxOptions
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.observe.log.log import Format
 from mirror_sync.observe.metrics.ledger import JobOutcome
 from mirror_sync.observe.metrics.metrics import Metrics
@@ -227,4 +227,4 @@ def front(kind: str, mirror: Path, folder: Path) -> AbstractContextManager[Mirro
     store = DirectoryStore(mirror)
     if kind == "serve":
         return by_serve(store)
-    return by_nginx(store, NginxOptions(DirectoryBucket(mirror), by_digest=True), folder)
+    return by_nginx(store, NginxOptions(DirectoryTarget(mirror), by_digest=True), folder)

@@ -23,11 +23,10 @@ from tempfile import TemporaryDirectory
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from mirror_sync.bootstrap import Mirror
-
 from mirror_sync.config.load import load
 from mirror_sync.engine import run as run_of_jobs
 from mirror_sync.engine.sync import repo_sync
+from mirror_sync.wiring.program import Mirror
 
 T = TypeVar("T")
 PACKAGE = Path(run_of_jobs.__file__).parents[1]

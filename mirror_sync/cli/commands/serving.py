@@ -50,7 +50,7 @@ def serve_target(
 
 
 def write_for_nginx(invocation: Invocation, target: str | None, directory: Path) -> None:
-    """Write the files for a target's nginx, and say how to start it."""
+    """Write the files for a target's nginx, and say how to start it. UsageError for what nginx could not use."""
     from mirror_sync.front.nginx.nginx_files import write_nginx
 
     invocation.start_log()

@@ -64,6 +64,7 @@ class TimeoutsEntry(Keys):
 
     @property
     def timeouts(self) -> Timeouts:
+        """The time-outs as connections take them."""
         return Timeouts(
             connect=self.connect.total_seconds(),
             first_byte=self.first_byte.total_seconds(),

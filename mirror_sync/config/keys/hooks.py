@@ -46,6 +46,7 @@ class CommandEntry(HookKeys):
 
     @property
     def hook(self) -> HookCommand:
+        """The command as whoever delivers notices takes it."""
         return HookCommand(self.run, self.timeout, self.env)
 
 
@@ -63,6 +64,7 @@ class PostEntry(HookKeys):
 
     @property
     def hook(self) -> HookPost:
+        """The address as whoever delivers notices takes it."""
         return HookPost(self.post.get_secret_value(), self.shape, self.timeout)
 
 

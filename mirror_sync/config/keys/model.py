@@ -81,6 +81,7 @@ class EveryEntry(WhenKeys):
 
     @property
     def schedule(self) -> Every:
+        """The schedule that a job has by it."""
         return Every(self.every, self.jitter, self.hours(self.timezone))
 
 
@@ -96,6 +97,7 @@ class CronEntry(WhenKeys):
 
     @property
     def schedule(self) -> Cron:
+        """The schedule that a job has by it."""
         return Cron(self.cron, self.timezone, self.jitter, self.hours(self.timezone))
 
 
@@ -180,6 +182,7 @@ class GuardEntry(Keys):
 
     @property
     def guard(self) -> Guard:
+        """The guard that a job has by it."""
         return Guard(self.max_removed, frozenset(self.accept))
 
 
@@ -195,6 +198,7 @@ class RetentionEntry(Keys):
 
     @property
     def retention(self) -> Retention:
+        """The retention that a job has by it."""
         return Retention(self.snapshots, timedelta(days=self.days))
 
 

@@ -150,6 +150,7 @@ class PruneEntry(Keys):
 
     @property
     def schedule(self) -> Cron:
+        """When the daemon does it."""
         return Cron(self.cron, self.timezone)
 
 

@@ -311,6 +311,7 @@ class RepoState(StrEnum):
 
     @property
     def mirrored(self) -> bool:
+        """Whether what is asked for is published here."""
         return self in (RepoState.PUBLISHED, RepoState.UNCHANGED)
 
 

@@ -198,7 +198,10 @@ class Decider:
         )
 
     def plan(self, change: Change) -> NoChange | Change:
-        """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it."""
+        """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
+
+        BadAnswer where the upstream lists no file and nothing is published to guard.
+        """
         task, refs, resolved = change.task, change.refs, change.resolved
         base = None if self._anew else self._base(refs, task.revision)
         objection = self._objection(task, refs, base, change.desired, change.listed)

@@ -67,6 +67,7 @@ class JobRun:
     looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
 
     def decider(self, *, anew: bool = False) -> Decider:
+        """Who decides for the repos of this run; `anew` believes nothing of what is published."""
         gone_repos = GoneRepos(self.target, self.jobs, self.token_check, self.context.clock)
         comparison = Comparison(
             self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence

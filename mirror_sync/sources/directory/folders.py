@@ -122,7 +122,7 @@ class DirectorySource(Source):
                 yield self._resolved(repo)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
-        """Reads every file that is new or has changed since the last call."""
+        """Reads every file that is new or has changed since the last call. RevisionNotFound for any but the folder as it is."""
         snapshot = self._snapshot(repo)
         if revision not in (_BRANCH, snapshot.commit):
             raise RevisionNotFound(f"{self._folder(repo)} is a folder: its only revision is {_BRANCH}")
@@ -158,7 +158,9 @@ class DirectorySource(Source):
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
     ) -> Iterator[ByteStream]:
-        """Unreachable when the file has changed its size since it was listed, PointerOnly when it is not there."""
+        """Unreachable when the file has changed its size since it was listed, FileNotFound when it is gone, PointerOnly
+        when it was never there.
+        """
         with self._lock:
             known = self._known.get(repo)
         if known is None or known.commit != commit:

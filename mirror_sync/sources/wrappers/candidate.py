@@ -20,7 +20,7 @@ _REMEMBERED = 4096  # files: those in flight are a few dozen
 _T = TypeVar("_T")
 
 
-class Candidate:
+class FailoverCandidate:
     """A source with its breaker; `breakers` are those of all candidates.
 
     Complaints about one that is there (slow, wrong) never close the last way: a few bad files must not keep us from all

@@ -23,7 +23,7 @@ from mirror_sync.errors import MirrorError, UpstreamError
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.breaker import Breaker, BreakerPolicy, Resting
-from mirror_sync.sources.wrappers.candidate import Candidate, Overheard, Suspicions
+from mirror_sync.sources.wrappers.candidate import FailoverCandidate, Overheard, Suspicions
 from mirror_sync.sources.wrappers.several_answers import SILENT, Answers, EmptyList
 from mirror_sync.sources.wrappers.source_wrapper import Wrapper
 
@@ -53,7 +53,7 @@ class FailoverSource(Wrapper):
             raise ValueError("no source to ask")
         super().__init__(sources[0])
         breakers = [Breaker(breaker or BreakerPolicy(), clock) for _ in sources]
-        self._all = [Candidate(source, own, breakers) for source, own in zip(sources, breakers, strict=True)]
+        self._all = [FailoverCandidate(source, own, breakers) for source, own in zip(sources, breakers, strict=True)]
         self._suspicions = Suspicions()
         self._loyalty, self._clock = loyalty, clock
         self._last = ""  # what went wrong last, for a person
@@ -127,7 +127,7 @@ class FailoverSource(Wrapper):
         return self._all[index].source.budget()
 
     def _ask(self, order: Sequence[int], call: Callable[[Source], _T], answers: Answers, *, settled: bool = True) -> _T:
-        """The first answer, and in `answers` whose it is. See `Candidate.ask` for `settled`."""
+        """The first answer, and in `answers` whose it is. See `FailoverCandidate.ask` for `settled`."""
         for index in self._worth_asking(order, answers):
             try:
                 answer = self._all[index].ask(call, settled=settled)
