@@ -122,7 +122,7 @@ class DirectorySource(Source):
                 yield self._resolved(repo)
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
-        """Reads every file that is new or has changed since the last call. RevisionNotFound for any but the folder as it is."""
+        """Reads every file that is new or has changed since. RevisionNotFound for any commit but the present one."""
         snapshot = self._snapshot(repo)
         if revision not in (_BRANCH, snapshot.commit):
             raise RevisionNotFound(f"{self._folder(repo)} is a folder: its only revision is {_BRANCH}")
