@@ -1,7 +1,7 @@
 """Writes events.md from the code: `python -m docs.events > docs/guide/events.md`.
 
-Names, levels and fields are read from the calls that log, and from what the domain's events are logged as. What each
-event means stands here; one without a meaning, or a meaning without an event, stops this.
+An event of the domain says itself how it is logged, and its docstring what that means. What is logged by a call is read
+from the call, and what it means stands here; one without a meaning, or a meaning without an event, stops this.
 """
 
 from __future__ import annotations
@@ -10,19 +10,25 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from dataclasses import fields as attributes_of
 from datetime import date
+from enum import Enum
+from itertools import chain, product
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from structlog.testing import capture_logs
 
 from mirror_sync.domain.outcome import events
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity, Unusual
-from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.observe.log.event_log import line_of
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.observe.log.event_log import EventLog
 
 _PACKAGE = Path(__file__).parents[1] / "mirror_sync"
 _LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 _LOGS = frozenset({"_log", "log"})
-_REPO = Repo(Kind.MODEL, "org/name")
 
 _MEANINGS = {
     "checkpoint.not-written": "`verify` goes on, and would begin anew after an interrupt.",
@@ -39,11 +45,6 @@ _MEANINGS = {
     "errand.finished": "A worker has brought a repo up to date.",
     "errand.given-back": "A worker stops, and another one goes on with the repo.",
     "errand.started": "A worker begins with a repo.",
-    "file.failed": "A file could not be brought or proved; nothing of it is published.",
-    "file.interrupted": "A file was on its way when the run was stopped; what came is gone on with.",
-    "file.resumed": "Of a large file, what an earlier run had brought is stored and is gone on with.",
-    "file.started": "A file is on its way.",
-    "file.stored": "A file is proved by SHA-256 and stored.",
     "front.closed": "`front nginx` wrote for workers who may not enter a folder that they need.",
     "history.not-written": "A fault of the disk: a gap in what `status` knows, and no end to the run.",
     "history.set-aside": "The history could not be read; a new one is begun, the old one kept beside it.",
@@ -53,11 +54,7 @@ _MEANINGS = {
     "hook.failed": "A hook could not be told.",
     "hook.output": "A line that a hook's command wrote.",
     "http.listening": "Where `/metrics`, `/healthz` and `/readyz` are answered.",
-    "internal-error": "The traceback of a fault of this program itself, which stopped one repo.",
-    "job.cut-short": "A `select` was not filled: `repos` of the first `seen` fit, and no more were looked at.",
-    "list.lags": "A list of `repos` repos is older than what `repo` says of itself: each is asked for by itself.",
     "job.failed": "A run ended without a report; it counts as a try that failed, and is soon run again.",
-    "job.listed": "A job's patterns are expanded: so many repos and revisions.",
     "job.not-started": "A run that was due or asked for does not begin, and why.",
     "job.tried-again": "Repos that failed for a reason that may pass are run again, before their job is due.",
     "letter.lost": "A message between the daemon and a worker could not be read.",
@@ -66,27 +63,9 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
-    "target.tended": "A target was verified (all of it, or a sample) or pruned; an error where it needs a person.",
     "tending.failed": "A verify or prune that was due could not be done, or a prune found what needs a person; the "
     "next one is at its time.",
-    "repo.failed": "A repo could not be brought up to date; what was published before stays.",
-    "repo.held": "Policy, the guard or an upstream that does not give the repo: what was published before stays. At "
-    "debug where the last run found the same.",
-    "repo.interrupted": "The run was stopped while it brought a repo; what came is kept.",
-    "repo.planned": "A repo has changed; what is fetched and what is here already.",
-    "repo.published": "Readers get the new snapshot from now on.",
-    "repo.refs-left-out": "A job's globs stand for names of refs that git, or a person, could not use: not mirrored.",
-    "repo.refused": "Policy does not allow the repo: nothing of it is mirrored. At debug where the last run found the "
-    "same.",
-    "repo.unchanged": "A repo is as upstream has it.",
-    "retrying": "A call to an upstream failed and is repeated after `wait` seconds. Of several runs, any may be meant.",
-    "run.finished": "The end of a run, with its counts, also of what is held or refused as before; an error when a "
-    "repo failed.",
-    "run.interrupted": "A run was asked to stop; the next one goes on with it.",
-    "run.started": "The beginning of a run; `run` is its id in all its lines, in `status --json` and in the history.",
-    "site.failed": "The catalogue of a target could not be published to its end; the next run does it.",
     "site.others-left-out": "What other machines say in status.json cannot be shown; the catalogue leaves it out.",
-    "site.published": "The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.",
     "site.stopped": "The catalogue was not published to its end, since the program stops; the next run does it.",
     "site.unread": "A repo's documents could not be read for its page in the catalogue; the others were published.",
     "state.not-writable": "What happens is not remembered: the state folder, or a file in it, is another user's.",
@@ -116,16 +95,42 @@ class Entry:
 
 def page() -> str:
     """The text of events.md. ValueError when events and meanings differ."""
+    meanings = _MEANINGS | {name: _meaning(kind, name) for kind in kinds() for name in _names(kind)}
     entries = _entries()
-    if entries.keys() != _MEANINGS.keys():
-        raise ValueError(f"without a meaning, or without an event: {sorted(entries.keys() ^ _MEANINGS.keys())}")
-    rows = [_row(name, entries[name]) for name in sorted(entries)]
+    if entries.keys() != meanings.keys():
+        raise ValueError(f"without a meaning, or without an event: {sorted(entries.keys() ^ meanings.keys())}")
+    rows = [_row(name, entries[name], meanings[name]) for name in sorted(entries)]
     return "\n".join([_HEAD, "| event | level | fields | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def _row(name: str, entry: Entry) -> str:
+def kinds() -> list[type[events.Event]]:
+    """Every class of events, in the order in which they stand."""
+    found = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
+    return [kind for kind in found if kind is not events.Event]
+
+
+def samples(kind: type[events.Event]) -> Iterator[events.Event]:
+    """Events of a class with every combination of values that could change how they are logged."""
+    hints = get_type_hints(kind)
+    names = [each.name for each in attributes_of(kind)]
+    for values in product(*(_values(hints[name]) for name in names)):
+        yield kind(**dict(zip(names, values, strict=True)))
+
+
+def _names(kind: type[events.Event]) -> set[str]:
+    return {event.log_name for event in samples(kind)} - {""}
+
+
+def _meaning(kind: type[events.Event], name: str) -> str:
+    """The first paragraph of a docstring, or the one that begins with the name."""
+    paragraphs = [" ".join(each.split()) for each in (kind.__doc__ or "").split("\n\n")]
+    own = [each.removeprefix(f"{name}: ") for each in paragraphs if each.startswith(f"{name}: ")]
+    return own[0] if own else paragraphs[0]
+
+
+def _row(name: str, entry: Entry, meaning: str) -> str:
     fields = ", ".join(f"`{each}`" for each in entry.fields)
-    return f"| `{name}` | {', '.join(sorted(entry.levels))} | {fields} | {_MEANINGS[name]} |"
+    return f"| `{name}` | {', '.join(sorted(entry.levels))} | {fields} | {meaning} |"
 
 
 def _entries() -> dict[str, Entry]:
@@ -160,41 +165,49 @@ def _is_log(value: ast.expr) -> bool:
 
 
 def _told() -> Iterator[tuple[str, str, list[str]]]:
-    for event in _samples():
-        level, name, fields = line_of(event)
-        extra = ["run"] if isinstance(event, events.Retrying) else []
-        yield name, level, [*fields, *extra]
+    """Name, level and fields of the domain's events, as the log has them while a run goes on."""
+    log = EventLog()
+    with capture_logs() as lines:
+        for event in chain.from_iterable(map(samples, kinds())):
+            log(event)
+    for line in lines:
+        yield line.pop("event"), line.pop("log_level"), list(line)
 
 
-def _samples() -> Iterator[events.Event]:
-    """One of each kind that is logged, with all that it can say."""
-    yield events.RunStarted("1", ("job",), "")
-    yield events.ReposListed("1", "job", 1)
-    yield events.RankingCutShort("1", "job", 1, 2, 3)
-    yield events.RefsLeftOut("1", "job", _REPO, ("ref",), 1)
-    yield events.ListLags("1", "job", _REPO, "c", 1)
-    yield events.RepoPlanned("1", "job", _REPO, "main", "c", 1, 1, 1, 1, 1)
-    yield events.FileStarted("1", _REPO, "file", 1)
-    yield events.PartsFound("1", _REPO, "file", 1)
-    yield events.FileFinished("1", _REPO, "file", 1)
-    yield events.FileFinished("1", _REPO, "file", 1, error="why")
-    yield events.FileFinished("1", _REPO, "file", 1, interrupted=True)
-    yield events.Retrying("what", "cause", "why", 1, 1.0)
-    yield events.Crashed("1", _REPO, "trace")
-    for outcome in RepoOutcome:
-        good = outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
-        why = ("", "") if good else ("why", "code")
-        lag = 1.0 if outcome is RepoOutcome.PUBLISHED else None
-        report = RepoReport("job", Kind.MODEL, "org/name", "main", outcome, "c", *why, lag_seconds=lag)
-        yield from (events.RepoFinished("1", report, again) for again in (False, True))
-        yield events.RunFinished(RunReport("1", "", "", (report,)))
-    yield events.RunFinished(RunReport("1", "", "", (), interrupted=True))
-    yield events.Tended("target", events.Care.VERIFY, "", 0)
-    yield events.Tended("target", events.Care.VERIFY, "", 1)
-    yield events.CataloguePublished("target", 1, 1, 1, 0, 1.0)
-    yield events.CataloguePublished("target", 1, 1, 1, 1, 1.0)
-    yield events.CatalogueFailed("target", "code", "why")
+def _values(hint: Any) -> list[Any]:
+    """Of a type, values that make a difference: none and some, all of an enum."""
+    if hint in _SAMPLES:
+        return _SAMPLES[hint]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return list(hint)
+    if get_origin(hint) is UnionType:
+        return [value for each in get_args(hint) for value in _values(each)]
+    if get_origin(hint) is tuple:
+        return [tuple(_values(get_args(hint)[0])[-1:])]
+    raise ValueError(f"what is an example of {hint}? Write it into _SAMPLES")
 
+
+def _report(outcome: RepoOutcome) -> RepoReport:
+    """With all that one of this outcome says."""
+    good = outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+    why = ("", "") if good else ("why", "code")
+    lag = 1.0 if outcome is RepoOutcome.PUBLISHED else None
+    return RepoReport("job", Kind.MODEL, "org/name", "main", outcome, "c", *why, lag_seconds=lag)
+
+
+_REPORTS = list(map(_report, RepoOutcome))
+_SAMPLES: dict[Any, list[Any]] = {
+    str: ["word"],
+    int: [0, 1],
+    float: [1.0],
+    bool: [False, True],
+    NoneType: [None],
+    Repo: [Repo(Kind.MODEL, "org/name")],
+    RepoPattern: [RepoPattern(Kind.MODEL, "org/*")],
+    RepoReport: _REPORTS,
+    RunReport: [RunReport("1", "", "", (each,), cut) for each in _REPORTS for cut in (False, True)],
+}
+"""What the fields of an event can be."""
 
 _HEAD = """# Events of the log
 

@@ -10,46 +10,95 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import fields as attributes_of
 from enum import StrEnum
+from typing import Any
 
-from mirror_sync.domain.outcome.report import RepoReport, RunReport
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Repo, RepoPattern
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
-    """`at` is ISO 8601 in UTC. A `partial` run is of single repos: it says nothing of how its jobs are."""
+class LogLevel(StrEnum):
+    """How much attention a line of the log deserves; under systemd it is the line's priority."""
 
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. What it is in the log, its class says.
+
+    docs/events.md is made of the docstrings: the first paragraph is what the line means to who reads the log. Where one
+    class has several names, each has a paragraph that begins with it.
+    """
+
+    @property
+    def log_name(self) -> str:
+        """The name of its line; empty where it is only counted, or who tells it logs in words of its own."""
+        return ""
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.INFO
+
+    def fields(self) -> dict[str, Any]:
+        """What its line says, in order: all that it holds, and its run last. Values are those of JSON."""
+        values = {each.name: _plain(getattr(self, each.name)) for each in attributes_of(self) if each.name != "run"}
+        run = getattr(self, "run", None)
+        return values if run is None else values | {"run": run}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The beginning of a run; `run` is its id in all its lines, in `status --json` and in the history.
+
+    `at` is ISO 8601 in UTC. A `partial` run is of single repos: it says nothing of how its jobs are.
+    """
+
+    log_name = "run.started"
     run: str
     jobs: tuple[str, ...]
     at: str
     partial: bool = False
 
+    def fields(self) -> dict[str, Any]:
+        return {"jobs": list(self.jobs), "run": self.run}
+
 
 @dataclass(frozen=True, slots=True)
-class ReposListed:
-    """A job's patterns were expanded; `repos` counts pairs of repo and revision."""
+class ReposListed(Event):
+    """A job's patterns are expanded: so many repos and revisions."""
 
+    log_name = "job.listed"
+    run: str
+    job: str
+    repos: int  # pairs of both
+
+
+@dataclass(frozen=True, slots=True)
+class RankingCutShort(Event):
+    """A `select` was not filled: `repos` of the first `seen` fit, and no more were looked at."""
+
+    log_name = "job.cut-short"
+    level = LogLevel.WARNING
     run: str
     job: str
     repos: int
+    limit: int  # that were asked for
+    seen: int  # of a list that goes on
 
 
 @dataclass(frozen=True, slots=True)
-class RankingCutShort:
-    """A job's ranking was not filled: `repos` of its `limit` are among the first `seen` of a list that goes on."""
+class RefsLeftOut(Event):
+    """A job's globs stand for names of refs that git, or a person, could not use: not mirrored.
 
-    run: str
-    job: str
-    repos: int
-    limit: int
-    seen: int
+    There are `count` of them; `refs` are the first, with reasons.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class RefsLeftOut:
-    """A job's globs stand for `count` names that no ref should have; `refs` are the first of them, with reasons."""
-
+    log_name = "repo.refs-left-out"
     run: str
     job: str
     repo: Repo
@@ -58,20 +107,22 @@ class RefsLeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class ListLags:
-    """A list of an owner's repos is older than what one of them says of itself: each of its `repos` is asked."""
+class ListLags(Event):
+    """A list of `repos` repos is older than what `repo` says of itself: each is asked for by itself."""
 
+    log_name = "list.lags"
     run: str
     job: str
     repo: Repo
     commit: str
-    repos: int
+    repos: int  # of one owner
 
 
 @dataclass(frozen=True, slots=True)
-class RepoPlanned:
-    """A repo has changed and its plan is made."""
+class RepoPlanned(Event):
+    """A repo has changed; what is fetched and what is here already."""
 
+    log_name = "repo.planned"
     run: str
     job: str
     repo: Repo
@@ -83,19 +134,28 @@ class RepoPlanned:
     reuse_bytes: int
     delete_files: int
 
+    def fields(self) -> dict[str, Any]:
+        values = Event.fields(self) | {"repo": f"{self.repo}@{self.revision}"}
+        return {name: value for name, value in values.items() if name != "revision"}
+
 
 @dataclass(frozen=True, slots=True)
-class FileStarted:
+class FileStarted(Event):
     """A file is on its way."""
 
+    log_name = "file.started"
+    level = LogLevel.DEBUG
     run: str
     repo: Repo
     path: str
     size: int  # bytes
 
+    def fields(self) -> dict[str, Any]:
+        return _file(self) | {"bytes": self.size}
+
 
 @dataclass(frozen=True, slots=True)
-class BytesFetched:
+class BytesFetched(Event):
     """`count` more bytes of a file came; negative when an attempt was thrown away."""
 
     run: str
@@ -105,17 +165,25 @@ class BytesFetched:
 
 
 @dataclass(frozen=True, slots=True)
-class PartsFound:
-    """`count` bytes of a file are stored already, by an earlier run that did not end; negative: they were no good."""
+class PartsFound(Event):
+    """Of a large file, what an earlier run had brought is stored and is gone on with.
 
+    That are `count` bytes, of a run that did not end; negative: they were no good.
+    """
+
+    log_name = "file.resumed"
+    level = LogLevel.DEBUG
     run: str
     repo: Repo
     path: str
     count: int
 
+    def fields(self) -> dict[str, Any]:
+        return _file(self) | {"bytes": self.count}
+
 
 @dataclass(frozen=True, slots=True)
-class Disproved:
+class Disproved(Event):
     """The bytes of one attempt at a file were not the promised ones; nothing of them is stored."""
 
     run: str
@@ -124,8 +192,15 @@ class Disproved:
 
 
 @dataclass(frozen=True, slots=True)
-class FileFinished:
-    """A file is on its way no more, however that ended. `error` None and not `interrupted`: proved and stored."""
+class FileFinished(Event):
+    """A file is on its way no more, however that ended. `error` None and not `interrupted`: proved and stored.
+
+    file.stored: A file is proved by SHA-256 and stored.
+
+    file.failed: A file could not be brought or proved; nothing of it is published.
+
+    file.interrupted: A file was on its way when the run was stopped; what came is gone on with.
+    """
 
     run: str
     repo: Repo
@@ -139,45 +214,150 @@ class FileFinished:
         """Whether its bytes are proved and stored."""
         return self.error is None and not self.interrupted
 
+    @property
+    def log_name(self) -> str:
+        return "file.interrupted" if self.interrupted else "file.stored" if self.stored else "file.failed"
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.DEBUG if self.interrupted or self.stored else LogLevel.WARNING
+
+    def fields(self) -> dict[str, Any]:
+        if self.interrupted:
+            return _file(self)
+        return _file(self) | ({"bytes": self.size} if self.error is None else {"reason": self.error})
+
 
 @dataclass(frozen=True, slots=True)
-class Retrying:
-    """A call failed and will be repeated after `wait` seconds; `attempt` counts from 1."""
+class Retrying(Event):
+    """A call to an upstream failed and is repeated after `wait` seconds. Of several runs, any may be meant.
 
+    `attempt` counts from 1. It names no run: the log adds those that go on.
+    """
+
+    log_name = "retrying"
+    level = LogLevel.WARNING
     what: str
     cause: str  # an error's code
     message: str
     attempt: int
     wait: float
 
+    def fields(self) -> dict[str, Any]:
+        said = {"what": self.what, "cause": self.cause, "reason": self.message}
+        return said | {"attempt": self.attempt, "wait": round(self.wait, 1)}
+
 
 @dataclass(frozen=True, slots=True)
-class Crashed:
-    """A fault of this program itself stopped one repo, or what one pattern stands for; `trace` is its traceback."""
+class Crashed(Event):
+    """The traceback of a fault of this program itself, which stopped one repo."""
 
+    log_name = "internal-error"
+    level = LogLevel.DEBUG
     run: str
-    repo: Repo | RepoPattern
+    repo: Repo | RepoPattern  # a pattern: all that it stands for
     trace: str
 
 
 @dataclass(frozen=True, slots=True)
-class RepoFinished:
-    """`again`: the last run that looked at it came to the same, for the same reason."""
+class RepoFinished(Event):
+    """What became of a revision of a repo. `again`: the last run that looked at it came to the same, for the same
+    reason.
+
+    repo.published: Readers get the new snapshot from now on.
+
+    repo.unchanged: A repo is as upstream has it.
+
+    repo.refused: Policy does not allow the repo: nothing of it is mirrored. At debug where the last run found the same.
+
+    repo.held: Policy, the guard or an upstream that does not give the repo: what was published before stays. At debug
+    where the last run found the same.
+
+    repo.interrupted: The run was stopped while it brought a repo; what came is kept.
+
+    repo.failed: A repo could not be brought up to date; what was published before stays.
+    """
 
     run: str
     report: RepoReport
     again: bool = False
 
+    @property
+    def told_already(self) -> bool:
+        """Whether it is a hold or a refusal that the last run had found, too: a run's last line counts them."""
+        return self.again and self.report.outcome in (RepoOutcome.HELD, RepoOutcome.REFUSED)
+
+    @property
+    def log_name(self) -> str:
+        return f"repo.{self.report.outcome}"
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.DEBUG if self.told_already else _LEVELS[self.report.outcome]
+
+    def fields(self) -> dict[str, Any]:
+        report = self.report
+        name = report.spoken
+        values: dict[str, Any] = {"job": report.job, "repo": name}
+        if report.commit:
+            values["commit"] = report.commit
+        if report.reason:
+            values |= {"code": report.code, "reason": report.reason}
+        if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.INTERRUPTED):
+            values |= {name: getattr(report, name) for name in _FIGURES}
+        if report.lag_seconds is not None:
+            values["lag_seconds"] = report.lag_seconds
+        return values | {"seconds": round(report.seconds, 1), "run": self.run}
+
+
+# a glob may stand for thousands of repos that did not change
+_LEVELS = {
+    RepoOutcome.PUBLISHED: LogLevel.INFO,
+    RepoOutcome.UNCHANGED: LogLevel.DEBUG,
+    RepoOutcome.REFUSED: LogLevel.WARNING,
+    RepoOutcome.HELD: LogLevel.WARNING,
+    RepoOutcome.INTERRUPTED: LogLevel.INFO,
+    RepoOutcome.FAILED: LogLevel.ERROR,
+}
+_FIGURES = ("files", "fetched_files", "fetched_bytes", "resumed_bytes", "reused_files", "reused_bytes")
+
 
 @dataclass(frozen=True, slots=True)
-class RunFinished:
-    """A run came to its end, or was stopped; the report says which."""
+class RunFinished(Event):
+    """A run is over.
+
+    run.finished: The end of a run, with its counts, also of what is held or refused as before; an error when a repo
+    failed.
+
+    run.interrupted: A run was asked to stop; the next one goes on with it.
+    """
 
     report: RunReport
 
+    @property
+    def log_name(self) -> str:
+        return "run.interrupted" if self.report.interrupted else "run.finished"
+
+    @property
+    def level(self) -> LogLevel:
+        if self.report.interrupted:
+            return LogLevel.WARNING
+        return LogLevel.INFO if self.report.ok else LogLevel.ERROR
+
+    def fields(self) -> dict[str, Any]:
+        report = self.report
+        return {
+            **{outcome.value: report.count(outcome) for outcome in RepoOutcome},
+            "left": report.left,
+            "jobs_left": report.jobs_left,
+            "fetched_bytes": sum(repo.fetched_bytes for repo in report.repos),
+            "resumed_bytes": sum(repo.resumed_bytes for repo in report.repos),
+            "run": report.run,
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class Called(Event):
     """One request to an upstream's `endpoint` was answered, or was not.
 
     `kind` is api or resolvers, as the Hub counts them, or elsewhere: where an answer had sent us. `result` is the class
@@ -190,7 +370,7 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class RunAborted:
+class RunAborted(Event):
     """A run of a job ended by an exception and not with a report; `code` is that of an error, or internal."""
 
     job: str
@@ -198,14 +378,14 @@ class RunAborted:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigRead:
+class ConfigRead(Event):
     """jobs.yaml was read. `jobs` are those that are scheduled from now on; None: it has faults, all stays as it was."""
 
     jobs: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class TargetProbed:
+class TargetProbed(Event):
     """Whether a target answered just now."""
 
     target: str
@@ -213,7 +393,7 @@ class TargetProbed:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Event):
     """How far a verification came, counted from its beginning, which may be an earlier process's."""
 
     blobs: int
@@ -229,25 +409,32 @@ class Care(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tended:
-    """A target was verified (all of it, or a sample of all) or pruned, to the end; `at` is ISO 8601 in UTC.
+class Tended(Event):
+    """A target was verified (all of it, or a sample) or pruned; an error where it needs a person.
 
-    `faults`: of a verify, blobs that are wrong or could not be read; of a prune, what needs a person.
+    It came to its end; `at` is ISO 8601 in UTC. `faults`: of a verify, blobs that are wrong or could not be read; of a
+    prune, what needs a person.
     """
 
+    log_name = "target.tended"
     target: str
     care: Care
     at: str
     faults: int = 0
 
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.ERROR if self.faults else LogLevel.INFO
+
 
 @dataclass(frozen=True, slots=True)
-class CataloguePublished:
-    """The catalogue of a target is as the target is: `put` objects were, `same` were there, `removed` are gone.
+class CataloguePublished(Event):
+    """The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.
 
-    `unread` repos cannot be read, and keep the page that they had.
+    `put` objects were, `same` were there, `removed` are gone. What cannot be read keeps the page that it had.
     """
 
+    log_name = "site.published"
     target: str
     put: int
     same: int
@@ -255,41 +442,25 @@ class CataloguePublished:
     unread: int
     seconds: float
 
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING if self.unread else LogLevel.INFO
+
+    def fields(self) -> dict[str, Any]:
+        return Event.fields(self) | {"seconds": round(self.seconds, 1)}
+
 
 @dataclass(frozen=True, slots=True)
-class CatalogueFailed:
-    """The catalogue of a target could not be published to its end: the next run does; `code` is that of an error."""
+class CatalogueFailed(Event):
+    """The catalogue of a target could not be published to its end; the next run does it."""
 
+    log_name = "site.failed"
+    level = LogLevel.WARNING
     target: str
-    code: str
+    code: str  # an error's
     reason: str
 
 
-Event = (
-    RunStarted
-    | ReposListed
-    | RankingCutShort
-    | RefsLeftOut
-    | ListLags
-    | RepoPlanned
-    | FileStarted
-    | BytesFetched
-    | PartsFound
-    | Disproved
-    | FileFinished
-    | Retrying
-    | Crashed
-    | RepoFinished
-    | RunFinished
-    | Called
-    | RunAborted
-    | ConfigRead
-    | TargetProbed
-    | Verified
-    | Tended
-    | CataloguePublished
-    | CatalogueFailed
-)
 Observer = Callable[[Event], None]
 
 
@@ -313,3 +484,14 @@ def _warn(observer: Observer, event: Event, error: Exception) -> None:
     told = f"observer {observer!r} misses events: {type(event).__name__}: {type(error).__name__}: {error}"
     with suppress(Warning):  # where Python was told to raise them
         warnings.warn(told, RuntimeWarning, stacklevel=2)
+
+
+def _file(event: FileStarted | FileFinished | PartsFound) -> dict[str, Any]:
+    return {"repo": str(event.repo), "path": event.path, "run": event.run}
+
+
+def _plain(value: object) -> object:
+    """A value as the log has it."""
+    if isinstance(value, Repo | RepoPattern):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

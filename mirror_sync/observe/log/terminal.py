@@ -21,9 +21,8 @@ from mirror_sync.domain.outcome.events import (
 )
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.observe.figures import counted, in_bytes, in_time
-from mirror_sync.observe.log.event_log import EventLog, is_told_already
+from mirror_sync.observe.log.event_log import EventLog
 
-_DRAWN = (RunStarted, ReposListed, RepoPlanned)  # the bars say this
 _STATE = 11  # columns: the longest word for an outcome
 _LEAST = 40  # columns of a line, however narrow the terminal is
 
@@ -37,7 +36,7 @@ class TerminalLog:
     def __call__(self, event: Event) -> None:
         match event:
             case RepoFinished():
-                if event.report.outcome is not RepoOutcome.UNCHANGED and not is_told_already(event):
+                if event.report.outcome is not RepoOutcome.UNCHANGED and not event.told_already:
                     self._tell(_repo(event.report))
             case Retrying():
                 self._tell(f"{'again':<{_STATE}}  in {in_time(event.wait)}: {event.what}: {event.message}")
@@ -45,7 +44,9 @@ class TerminalLog:
                 self._tell(f"{'failed':<{_STATE}}  {event.repo} {event.path}: {event.error}")
             case RunFinished() if not event.report.interrupted:
                 pass  # the summary follows
-            case _ if not isinstance(event, _DRAWN):
+            case RunStarted() | ReposListed() | RepoPlanned():
+                pass  # the bars say this
+            case _:
                 self._log(event)
 
     def _tell(self, line: str) -> None:
