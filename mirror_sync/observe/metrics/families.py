@@ -8,18 +8,106 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, seconds_of
 from mirror_sync.observe.metrics.readings import Readings
 
 Sample = tuple[tuple[str, ...], float | None]
+Figure = tuple[str, str, Callable[[Any], float | None]]
+"""A metric: its name, its help, and its value for one of those that have it; None for no series."""
 _JOB = ("mirror_job",)
 _REPO = ("mirror_job", "kind", "repo", "revision")
+
+_TIMES_OF_REPOS: tuple[Figure, ...] = (
+    (
+        "repo_last_success_timestamp_seconds",
+        "When a repo's revision was last known to be as upstream has it.",
+        lambda repo: repo.success,
+    ),
+    (
+        "repo_last_attempt_timestamp_seconds",
+        "When a repo's revision was last tried, whatever came of it.",
+        lambda repo: repo.attempt,
+    ),
+)
+_TIMES_OF_JOBS: tuple[Figure, ...] = (
+    (
+        "job_first_seen_timestamp_seconds",
+        "When a job was first known: its first run that is remembered, or since the daemon has it.",
+        lambda job: job.first_seen,
+    ),
+    ("job_last_attempt_timestamp_seconds", "When the newest run of a job began.", lambda job: job.attempt),
+    ("job_last_success_timestamp_seconds", "When the newest complete run of a job ended.", lambda job: job.success),
+    (
+        "job_last_success_duration_seconds",
+        "How long the newest complete run of a job took.",
+        lambda job: job.duration,
+    ),
+    (
+        "job_last_end_timestamp_seconds",
+        "When the newest run of a job that looked at all its repos ended, whatever became of them.",
+        lambda job: job.ended,
+    ),
+    ("job_last_end_duration_seconds", "How long that run took.", lambda job: job.took),
+)
+_SCHEDULE: tuple[Figure, ...] = (
+    ("job_running", "1 while a run of the job goes on.", lambda due: float(due.running)),
+    ("job_next_run_timestamp_seconds", "When a job runs next.", lambda due: due.next_run),
+    (
+        "job_overdue_seconds",
+        "How long ago a job should have run again and no run has begun since that came to its end; 0 in time.",
+        lambda due: due.overdue,
+    ),
+)
+_BUDGETS: tuple[Figure, ...] = (
+    (
+        "upstream_budget_remaining_calls",
+        "Calls that an upstream's rate limit leaves in this window, by its last answer.",
+        lambda budget: float(budget.remaining),
+    ),
+    (
+        "upstream_budget_quota_calls",
+        "Calls that an upstream's rate limit allows in a window.",
+        lambda budget: float(budget.quota),
+    ),
+)
+_DISKS: tuple[Figure, ...] = (
+    (
+        "disk_free_bytes",
+        "What we may still write where state_dir or a directory target lies.",
+        lambda disk: float(disk.free),
+    ),
+    ("disk_size_bytes", "What is used and what we may still write there, as df counts.", lambda disk: float(disk.size)),
+)
+_DAEMON: tuple[tuple[str, str, Callable[[MetricsSnapshot, Readings], float | None]], ...] = (
+    (
+        "state_writable",
+        "1 while we may write state_dir and every file in it, 0 when what happens is not remembered.",
+        lambda _, readings: None if readings.hindrance is None else float(not readings.hindrance),
+    ),
+    (
+        "scheduler_heartbeat_age_seconds",
+        "How long ago the thread that starts the jobs last showed that it lives.",
+        lambda _, readings: readings.heartbeat,
+    ),
+    (
+        "config_last_reload_successful",
+        "1 when jobs.yaml was without faults when it was last read, 0 when the daemon goes on with an older one.",
+        lambda page, _: float(page.config_sound),
+    ),
+    (
+        "config_last_reload_success_timestamp_seconds",
+        "When jobs.yaml was last read without faults.",
+        lambda page, _: page.config_read,
+    ),
+)
 
 
 class Families(Collector):
@@ -37,10 +125,14 @@ class Families(Collector):
         page = self._ledger.page()
         yield from _repos(page)
         yield from _jobs(page)
-        yield from _schedule(readings)
+        yield from _gauges(_SCHEDULE, (((name,), due) for name, due in readings.jobs.items()), _JOB)
+        yield from _published(page, readings)
+        yield from _care(page)
         yield from _targets(page, readings)
-        yield from _upstreams(readings)
-        yield from _daemon(page, readings)
+        yield from _gauges(_BUDGETS, _budgets(readings), ("upstream", "kind"))
+        yield from _gauges(_DISKS, (((name,), disk) for name, disk in readings.disks.items()), ("disk",))
+        for name, help_text, value_of in _DAEMON:
+            yield _gauge(name, help_text, [((), value_of(page, readings))])
         yield _gauge(
             "transfer_bytes_per_second",
             "Bytes a second that come from upstreams, over ten seconds.",
@@ -57,20 +149,18 @@ def _gauge(name: str, help_text: str, samples: Iterable[Sample], labels: tuple[s
     return family
 
 
+def _gauges(
+    figures: Iterable[Figure], things: Iterable[tuple[tuple[str, ...], object]], labels: tuple[str, ...]
+) -> Iterator[GaugeMetricFamily]:
+    """One for each figure, with a sample for each of the things, which come with the values of their labels."""
+    known = list(things)
+    for name, help_text, value_of in figures:
+        yield _gauge(name, help_text, [(values, value_of(thing)) for values, thing in known], labels)
+
+
 def _repos(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
-    repos = page.repos.items()
-    yield _gauge(
-        "repo_last_success_timestamp_seconds",
-        "When a repo's revision was last known to be as upstream has it.",
-        ((key.parts, state.success) for key, state in repos),
-        _REPO,
-    )
-    yield _gauge(
-        "repo_last_attempt_timestamp_seconds",
-        "When a repo's revision was last tried, whatever came of it.",
-        ((key.parts, state.attempt) for key, state in repos),
-        _REPO,
-    )
+    repos = [(key.parts, state) for key, state in page.repos.items()]
+    yield from _gauges(_TIMES_OF_REPOS, repos, _REPO)
     yield _gauge(
         "repo_outcome",
         "1 for what came of the last attempt at a repo's revision, and the code of why; other outcomes have no series.",
@@ -87,42 +177,7 @@ def _repos(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
 
 def _jobs(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     jobs = page.jobs.items()
-    yield _gauge(
-        "job_first_seen_timestamp_seconds",
-        "When a job was first known: its first run that is remembered, or since the daemon has it.",
-        (((name,), state.first_seen) for name, state in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_last_attempt_timestamp_seconds",
-        "When the newest run of a job began.",
-        (((name,), state.attempt) for name, state in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_last_success_timestamp_seconds",
-        "When the newest complete run of a job ended.",
-        (((name,), state.success) for name, state in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_last_success_duration_seconds",
-        "How long the newest complete run of a job took.",
-        (((name,), state.duration) for name, state in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_last_end_timestamp_seconds",
-        "When the newest run of a job that looked at all its repos ended, whatever became of them.",
-        (((name,), state.ended) for name, state in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_last_end_duration_seconds",
-        "How long that run took.",
-        (((name,), state.took) for name, state in jobs),
-        _JOB,
-    )
+    yield from _gauges(_TIMES_OF_JOBS, (((name,), job) for name, job in jobs), _JOB)
     yield _gauge(
         "job_outcome",
         "How the newest run of a job ended: 1 for one outcome, 0 for the others, all 0 before the first.",
@@ -155,26 +210,7 @@ def _repos_of_jobs(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def _schedule(readings: Readings) -> Iterator[GaugeMetricFamily]:
-    jobs = readings.jobs.items()
-    yield _gauge(
-        "job_running", "1 while a run of the job goes on.", (((name,), float(due.running)) for name, due in jobs), _JOB
-    )
-    yield _gauge(
-        "job_next_run_timestamp_seconds",
-        "When a job runs next.",
-        (((name,), due.next_run) for name, due in jobs),
-        _JOB,
-    )
-    yield _gauge(
-        "job_overdue_seconds",
-        "How long ago a job should have run again and no run has begun since that came to its end; 0 in time.",
-        (((name,), due.overdue) for name, due in jobs),
-        _JOB,
-    )
-
-
-def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
+def _published(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     # two jobs may publish one revision: it is there once
     there = {
         (readings.jobs[key.job].target, key.parts[1:]): state
@@ -185,7 +221,7 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
     for (target, _), state in there.items():
         files[target] += state.files
         size[target] += state.bytes
-    targets = sorted({due.target for due in readings.jobs.values()})
+    targets = _scheduled(readings)
     yield _gauge(
         "target_published_files",
         "Files of the snapshots that branches and tags of scheduled jobs lead to.",
@@ -198,19 +234,26 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         (((name,), float(size[name])) for name in targets),
         ("target",),
     )
+
+
+def _care(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     for care in Care:
+        ended = [((name,), event) for (name, kind), event in page.tended.items() if kind is care]
         yield _gauge(
             f"last_{care}_timestamp_seconds",
             f"When the last {care} of a target came to its end; no series before the first.",
-            (((name,), seconds_of(event.at)) for (name, kind), event in page.tended.items() if kind is care),
+            ((name, seconds_of(event.at)) for name, event in ended),
             ("target",),
         )
         yield _gauge(
             f"last_{care}_faults",
             f"What the last {care} of a target found that needs a person.",
-            (((name,), float(event.faults)) for (name, kind), event in page.tended.items() if kind is care),
+            ((name, float(event.faults)) for name, event in ended),
             ("target",),
         )
+
+
+def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "traffic_unusual_clients",
         "Clients that the last traffic report of a target found unusual on its last day, by what they did.",
@@ -226,59 +269,16 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
     yield _gauge(
         "target_up",
         "1 when a target answered the last time it was asked, which happens twice a minute.",
-        (((name,), float(page.up[name])) for name in targets if name in page.up),
+        (((name,), float(page.up[name])) for name in _scheduled(readings) if name in page.up),
         ("target",),
     )
 
 
-def _upstreams(readings: Readings) -> Iterator[GaugeMetricFamily]:
-    known = [((name, kind), state) for name, kinds in readings.budgets.items() for kind, state in kinds.items()]
-    labels = ("upstream", "kind")
-    yield _gauge(
-        "upstream_budget_remaining_calls",
-        "Calls that an upstream's rate limit leaves in this window, by its last answer.",
-        ((key, float(state.remaining)) for key, state in known),
-        labels,
-    )
-    yield _gauge(
-        "upstream_budget_quota_calls",
-        "Calls that an upstream's rate limit allows in a window.",
-        ((key, float(state.quota)) for key, state in known),
-        labels,
-    )
+def _scheduled(readings: Readings) -> list[str]:
+    """The targets of jobs that have a schedule."""
+    return sorted({due.target for due in readings.jobs.values()})
 
 
-def _daemon(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
-    disks = readings.disks.items()
-    yield _gauge(
-        "disk_free_bytes",
-        "What we may still write where state_dir or a directory target lies.",
-        (((name,), float(disk.free)) for name, disk in disks),
-        ("disk",),
-    )
-    yield _gauge(
-        "disk_size_bytes",
-        "What is used and what we may still write there, as df counts.",
-        (((name,), float(disk.size)) for name, disk in disks),
-        ("disk",),
-    )
-    yield _gauge(
-        "state_writable",
-        "1 while we may write state_dir and every file in it, 0 when what happens is not remembered.",
-        [((), None if readings.hindrance is None else float(not readings.hindrance))],
-    )
-    yield _gauge(
-        "scheduler_heartbeat_age_seconds",
-        "How long ago the thread that starts the jobs last showed that it lives.",
-        [((), readings.heartbeat)],
-    )
-    yield _gauge(
-        "config_last_reload_successful",
-        "1 when jobs.yaml was without faults when it was last read, 0 when the daemon goes on with an older one.",
-        [((), float(page.config_sound))],
-    )
-    yield _gauge(
-        "config_last_reload_success_timestamp_seconds",
-        "When jobs.yaml was last read without faults.",
-        [((), page.config_read)],
-    )
+def _budgets(readings: Readings) -> Iterator[tuple[tuple[str, str], BudgetState]]:
+    for name, kinds in readings.budgets.items():
+        yield from (((name, kind), state) for kind, state in kinds.items())
