@@ -13,7 +13,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from mirror_sync.cli.commands.every_command import app
+from mirror_sync.cli.app import app
 
 NAME = "mirror-sync"
 

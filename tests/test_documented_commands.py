@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mirror_sync.cli.commands.every_command import app
+from mirror_sync.cli.app import app
 from tests.test_documents import DOCUMENTS, ROOT
 
 EVERYWHERE = [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "packaging/README.md"]

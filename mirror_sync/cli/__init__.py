@@ -14,9 +14,9 @@ def main() -> None:
     """Run the program; ends with SystemExit."""
     signal.signal(signal.SIGINT, _stopped)
     from mirror_sync.cli import exits  # a good part of a second, in which Ctrl-C is no fault either
-    from mirror_sync.cli.commands import every_command
+    from mirror_sync.cli.app import app
 
-    exits.main(every_command.app)
+    exits.main(app)
 
 
 def _stopped(_signal: int, _frame: FrameType | None) -> None:

@@ -1,36 +1,30 @@
-"""The program as typer sees it, and what its commands share: arguments, options, and how an answer is shown."""
+"""The program as typer sees it: all its commands, in the order in which help lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
 import typer
 
-from mirror_sync.cli import completion
+from mirror_sync.cli.commands.check_command import check
+from mirror_sync.cli.commands.completion_command import complete
+from mirror_sync.cli.commands.daemon_command import daemon
+from mirror_sync.cli.commands.diff_command import diff
+from mirror_sync.cli.commands.nginx_command import nginx
+from mirror_sync.cli.commands.plan_command import plan
+from mirror_sync.cli.commands.prune_command import prune
+from mirror_sync.cli.commands.serve_command import serve
+from mirror_sync.cli.commands.site_command import site
+from mirror_sync.cli.commands.status_command import status
+from mirror_sync.cli.commands.sync_command import sync
+from mirror_sync.cli.commands.traffic_command import traffic
+from mirror_sync.cli.commands.trigger_pause_resume import pause, resume, trigger
+from mirror_sync.cli.commands.verify_command import verify
+from mirror_sync.cli.commands.webhooks_command import create, show
+from mirror_sync.cli.commands.worker_command import worker
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.cli.output.tables import TextLayout
-from mirror_sync.domain.outcome.report import RunReport
-
-app = typer.Typer(
-    help="Keep your own copy of AI models and datasets, proved by SHA-256.",
-    epilog="Exit codes: 0 complete, 1 something failed, 2 bad usage or configuration.",
-    add_completion=False,  # two options in every help text for something that is done once
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-front = typer.Typer(
-    help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
-)
-webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
-
-Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=completion.names_of_jobs)]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=completion.names_of_jobs)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
+from mirror_sync.cli.watching import Watching
 
 
 def _print_version(asked: bool) -> None:
@@ -46,34 +40,45 @@ Version = Annotated[
 ]
 
 
-@app.callback()
 @command
 def start(invocation: Invocation, version: Version = False) -> None:
     """Keep your own copy of AI models and datasets, proved by SHA-256."""
 
 
-class Encodable(Protocol):
-    def encode(self) -> dict[str, Any]: ...
+app = typer.Typer(
+    help="Keep your own copy of AI models and datasets, proved by SHA-256.",
+    epilog="Exit codes: 0 complete, 1 something failed, 2 bad usage or configuration.",
+    add_completion=False,  # two options in every help text for something that is done once
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(start)
+app.command()(check)
+app.command()(plan)
+app.command()(sync)
+app.command(cls=Watching)(status)
+app.command()(diff)
+app.command()(verify)
+app.command()(prune)
+app.command()(site)
+app.command()(traffic)
+app.command()(daemon)
+app.command()(trigger)
+app.command()(pause)
+app.command()(resume)
+app.command()(worker)
+app.command()(serve)
+app.command(name="completion")(complete)
 
+front = typer.Typer(
+    help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
+)
+front.command()(nginx)
+app.add_typer(front, name="front")
 
-def answer(invocation: Invocation, found: Encodable, text: Callable[[TextLayout], str], *, as_json: bool) -> None:
-    """Print what was found, as one JSON document or as text."""
-    if as_json:
-        invocation.print_json(found.encode())
-    else:
-        invocation.print(text(invocation.page))
-
-
-def end(ok: bool) -> None:
-    """Exit with 1 unless all is well."""
-    if not ok:
-        raise typer.Exit(1)
-
-
-def show_run(invocation: Invocation, report: RunReport, *, as_json: bool = False) -> None:
-    """Print what a run did, and end with its exit code."""
-    from mirror_sync.cli.output.reports import sync_text
-
-    every = invocation.options.verbose
-    answer(invocation, report, lambda page: sync_text(report, page, every=every), as_json=as_json)
-    end(report.ok)
+webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
+webhooks.command()(create)
+webhooks.command(name="list")(show)
+app.add_typer(webhooks, name="webhooks")

@@ -42,6 +42,12 @@ def main(app: typer.Typer) -> None:
         _let_go()
 
 
+def end(ok: bool) -> None:
+    """Exit with 1 unless all is well."""
+    if not ok:
+        raise typer.Exit(FAILED)
+
+
 def explain(error: BaseException, invocation: Invocation) -> int:
     """Say on stderr what went wrong, free of secrets, and return the exit code."""
     if isinstance(error, BrokenPipeError):

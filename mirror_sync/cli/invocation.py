@@ -7,11 +7,11 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.output.tables import TextLayout
@@ -41,6 +41,12 @@ class Options:
     @property
     def verbose(self) -> bool:
         return self.loudness > 0
+
+
+class Encodable(Protocol):
+    """What is one JSON document."""
+
+    def encode(self) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -101,6 +107,13 @@ class Invocation:
         """Put text with control sequences of our own on a terminal's stdout, as it is."""
         sys.stdout.write(self.redaction.text(text))
         sys.stdout.flush()
+
+    def answer(self, found: Encodable, text: Callable[[TextLayout], str], *, as_json: bool) -> None:
+        """Put what was found on stdout, as one JSON document or as text."""
+        if as_json:
+            self.print_json(found.encode())
+        else:
+            self.print(text(self.page))
 
     def print_json(self, document: Any) -> None:
         """Put one JSON document on stdout; what is not printable in it is escaped."""

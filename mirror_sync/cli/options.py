@@ -1,17 +1,40 @@
-"""The options that every command takes, before its name or after it."""
+"""The options that every command takes, before its name or after it; arguments and options that several have, and what
+they mean."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from mirror_sync.cli.invocation import Invocation, Options
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+
+
+def names_of_jobs(incomplete: str) -> Iterator[str]:
+    """From jobs.yaml, as far as it can be read: a shell wants no faults."""
+    path = Path(os.environ.get("MIRROR_SYNC_CONFIG") or "jobs.yaml")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    jobs = tree.get("jobs") if isinstance(tree, dict) else None
+    for job in jobs if isinstance(jobs, list) else ():
+        name = job.get("name") if isinstance(job, dict) else None
+        if isinstance(name, str) and name.startswith(incomplete):
+            yield name
+
 
 ConfigOption = Annotated[
     Path | None,
@@ -24,6 +47,11 @@ FormatOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log every file, too.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log problems only, and show no progress.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything, and show tracebacks.")]
+
+Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=names_of_jobs)]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=names_of_jobs)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
 
 
 def common(
@@ -56,6 +84,30 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del with_options.__wrapped__
     return with_options
+
+
+def chosen(settings: Settings, target: str | None, how: str = "with --target") -> str:
+    """The target that was named, or the only one that jobs publish into. UsageError when that leaves a choice.
+
+    `how` a command takes the name, for that error.
+    """
+    if target is not None:
+        if target not in settings.targets:
+            known = ", ".join(settings.targets)
+            raise UsageError(f"{settings.path.name} has no target {target!r}; it has: {known}")
+        return target
+    used = sorted({job.target for job in settings.jobs}) or sorted(settings.targets)
+    if len(used) != 1:
+        raise UsageError(f"{settings.path.name} has several targets: choose one {how} ({', '.join(used)})")
+    return used[0]
+
+
+def repo_of(text: str) -> Repo:
+    """UsageError for what is no repo."""
+    try:
+        return Repo.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _merged(

@@ -16,7 +16,7 @@ from mirror_sync.state.checkpoint_file import FileCheckpoint
 
 _POLL = 0.2  # seconds between two calls of `go_on`
 
-_log = structlog.get_logger("mirror_sync.bootstrap")
+_log = structlog.get_logger("mirror_sync.state")
 
 
 def locks_of(state_dir: Path, place: str) -> Path:

@@ -34,7 +34,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_what_is_left(program: Program) -> Non
 @pytest.mark.parametrize(
     ("command", "module"),
     [
-        ("sync", "mirror_sync.cli.commands.every_command"),
+        ("sync", "mirror_sync.cli.app"),
         ("sync", "mirror_sync.config.load"),
         ("sync", "mirror_sync.wiring.program"),
         ("serve", "mirror_sync.front.serve.asgi"),

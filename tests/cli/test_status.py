@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cli.commands.watching import on_screen, with_figure
 from mirror_sync.cli.output.tables import Row, TextLayout
+from mirror_sync.cli.watching import on_screen, with_figure
 from tests.cli.program import CONFIG, PATIENCE, Program
 
 HEADER = ["STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST", "RUN", "NEXT", "RUN", "JOB", "REPO"]

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from docs import events as events_page
 from mirror_sync import errors
 from mirror_sync.cli import exits
-from mirror_sync.cli.commands import every_command
-from mirror_sync.cli.completion import Shell
+from mirror_sync.cli.app import app
+from mirror_sync.cli.commands.completion_command import Shell
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.daemon.requests import RequestState
 from mirror_sync.domain.content.difference import ChangeKind
@@ -76,7 +76,7 @@ def commands() -> Iterator[str]:
 
     What takes a value says of which type; one of a few is named with all of them.
     """
-    yield from _command(typer.main.get_command(every_command.app), "mirror-sync")
+    yield from _command(typer.main.get_command(app), "mirror-sync")
 
 
 def _command(command: Any, words: str) -> Iterator[str]:

@@ -1,21 +1,11 @@
-"""`diff`: its arguments, and its report as a person reads it."""
+"""`diff`: its report as a person reads it."""
 
 from __future__ import annotations
 
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.content.difference import ChangeKind, Difference, FileChange
-from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import UsageError
 from mirror_sync.observe.figures import counted, in_bytes
-
-
-def repo_of(text: str) -> Repo:
-    """UsageError for what is no repo."""
-    try:
-        return Repo.parse(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def diff_text(found: Difference, page: TextLayout) -> str:

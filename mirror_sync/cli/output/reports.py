@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from mirror_sync.cli.output.limits_text import ration_lines
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.cost import UpstreamCost
 from mirror_sync.domain.outcome.report import (
@@ -26,9 +24,6 @@ from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.subject import Subject
 from mirror_sync.errors import Unreachable
 from mirror_sync.observe.figures import counted, in_bytes, in_time
-
-if TYPE_CHECKING:
-    from mirror_sync.config.settings import Settings
 
 SHORT = 8  # digits of a commit id that are enough to tell two apart
 _SCHEME = re.compile(r"\b(https?)://")
@@ -104,20 +99,6 @@ def _room(target: TargetPlan) -> str:
     kept = f"to keep {counted(target.versions, 'version')} of each" if target.versions else "to keep them"
     advised = f"{kept}, have {in_bytes(target.advised_bytes)} (size x versions x 1.2)"
     return f"Target {target.target}: {room}; {then}; {advised}."
-
-
-def check_text(settings: Settings) -> str:
-    """jobs.yaml: ok, 2 jobs (1 with a schedule), 12 repos, 1 target, 1 warning; a line more for each limit."""
-    jobs = settings.jobs
-    scheduled = sum(job.schedule is not None for job in jobs)
-    parts = [
-        f"{counted(len(jobs), 'job')} ({scheduled} with a schedule)",
-        counted(sum(len(job.repos) for job in jobs), "repo or pattern", "repos or patterns"),
-        counted(len(settings.targets), "target"),
-    ]
-    if settings.warnings:
-        parts.append(counted(len(settings.warnings), "warning"))
-    return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *ration_lines(settings)])
 
 
 def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str]:

@@ -1,41 +1,19 @@
-"""`verify`: what its options mean, and its report as a person reads it."""
+"""`verify`: its report as a person reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from collections.abc import Iterator
 
-from mirror_sync.cli.output.diff_text import repo_of
 from mirror_sync.cli.output.reports import SHORT, spoken_repo
 from mirror_sync.cli.output.tables import Row, TextLayout
-from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import quantities, time_values
 from mirror_sync.domain.outcome.report import BlobFault, VerifyReport
-from mirror_sync.engine.upkeep.verify import Scope
-from mirror_sync.errors import UsageError, Vanished
+from mirror_sync.errors import Vanished
 from mirror_sync.observe.figures import counted, in_bytes
 
 _THEN = (
     "is the target mounted, and is its url right? A sync publishes again what jobs.yaml names; take out of it what is "
     "gone on purpose."
 )
-_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
-
-Value = TypeVar("Value")
-
-
-def scope_of(
-    sample: str, since: str | None, rate: str | None, now: datetime, *, repair: bool, repo: str | None = None
-) -> Scope:
-    """What the options ask for. UsageError for the first that cannot be understood."""
-    return Scope(
-        repo=None if repo is None else repo_of(repo),
-        sample=_option("--sample", quantities.part, sample),
-        since=None if since is None else _option("--since", lambda text: _time(text, now), since),
-        repair=repair,
-        rate=None if rate is None else _option("--rate", _rate, rate),
-    )
 
 
 def verify_text(report: VerifyReport, page: TextLayout) -> str:
@@ -54,48 +32,6 @@ def verify_text(report: VerifyReport, page: TextLayout) -> str:
     if report.interrupted:
         parts.append("Stopped before the end: run the same command again to go on.")
     return "\n".join(parts)
-
-
-def _option(name: str, read: Callable[[str], Value], text: str) -> Value:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
-
-
-def _rate(text: str) -> float:
-    """Bytes a second."""
-    rate = quantities.rate(text)
-    if not rate:
-        raise ValueError(f"at {quoted(text)} nothing would ever be read; write 500B/s, 10KB/s or 50MB/s")
-    return float(rate)
-
-
-def _time(text: str, now: datetime) -> datetime:
-    """A date or time, in UTC where it does not say, or a duration before now."""
-    try:
-        when = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return _before(text, now)
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    if when > now:
-        raise ValueError(f"{quoted(text)} is still to come; write a date that has been, like {now:%Y-%m-%d}, or 7d")
-    return when
-
-
-def _before(text: str, now: datetime) -> datetime:
-    """Whole days or hours: the same words, a little later, must ask the same, or no verify could be gone on with."""
-    try:
-        length = time_values.interval(text)
-    except ValueError:
-        raise ValueError(f"{quoted(text)} is no date and no duration; write {now:%Y-%m-%d}, 7d or 12h") from None
-    step = _DAY if length >= _DAY else _HOUR
-    epoch = datetime.fromtimestamp(0, UTC)
-    try:
-        when = now - length
-    except OverflowError:
-        return epoch
-    return max(epoch, when - (when - epoch) % step)
 
 
 def _rows(report: VerifyReport) -> Iterator[Row]:

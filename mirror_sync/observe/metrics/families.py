@@ -164,13 +164,13 @@ def _repos(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "repo_outcome",
         "1 for what came of the last attempt at a repo's revision, and the code of why; other outcomes have no series.",
-        (((*key.parts, state.outcome, state.code), 1.0) for key, state in repos),
+        (((*key, state.outcome, state.code), 1.0) for key, state in repos),
         (*_REPO, "outcome", "code"),
     )
     yield _gauge(
         "repo_lag_seconds",
         "How long readers waited for the commit that was published last; no series while nobody can say.",
-        ((key.parts, state.lag) for key, state in repos),
+        ((key, state.lag) for key, state in repos),
         _REPO,
     )
 

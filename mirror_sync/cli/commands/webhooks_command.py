@@ -1,10 +1,13 @@
-"""`webhooks`: what the Hub tells the daemon of."""
+"""`webhooks create` and `webhooks list`: what the Hub tells the daemon of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.repo import RepoPattern
@@ -16,8 +19,17 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
 
-def create_webhooks(invocation: Invocation, url: str) -> None:
-    """For all repos of all jobs; what is watched already is left as it is. UsageError without a secret or a token."""
+@command
+def create(
+    invocation: Invocation,
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="Where the hub reaches the daemon's /webhook, from outside.")
+    ],
+) -> None:
+    """Have the hub tell the daemon of every change of a repo.
+
+    Once for all repos of jobs.yaml; again after new ones were added.
+    """
     from mirror_sync.wiring.adapters import open_webhooks
 
     settings = invocation.settings()
@@ -38,8 +50,9 @@ def create_webhooks(invocation: Invocation, url: str) -> None:
         invocation.print(f"{upstream}: {f'{url} is told of {names} now' if found else f'{url} is told of all already'}")
 
 
-def list_webhooks(invocation: Invocation) -> None:
-    """UsageError without a token."""
+@command
+def show(invocation: Invocation) -> None:
+    """Show the webhooks of the token's account."""
     from mirror_sync.wiring.adapters import open_webhooks
 
     for upstream, hub in _hubs(invocation.settings()).items():

@@ -1,4 +1,4 @@
-"""The limits of jobs.yaml as a person reads them back."""
+"""`check`: what jobs.yaml asks for, and its limits, as a person reads them back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ from collections.abc import Iterator
 
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
+from mirror_sync.observe.figures import counted
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = (("MB", 1000**2), ("MiB", 1024**2), ("KB", 1000), ("KiB", 1024), ("B", 1))
 
 
-def ration_lines(settings: Settings) -> Iterator[str]:
+def check_text(settings: Settings) -> str:
+    """jobs.yaml: ok, 2 jobs (1 with a schedule), 12 repos, 1 target, 1 warning; a line more for each limit."""
+    jobs = settings.jobs
+    scheduled = sum(job.schedule is not None for job in jobs)
+    parts = [
+        f"{counted(len(jobs), 'job')} ({scheduled} with a schedule)",
+        counted(sum(len(job.repos) for job in jobs), "repo or pattern", "repos or patterns"),
+        counted(len(settings.targets), "target"),
+    ]
+    if settings.warnings:
+        parts.append(counted(len(settings.warnings), "warning"))
+    return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *_limits(settings)])
+
+
+def _limits(settings: Settings) -> Iterator[str]:
     """`all jobs: 200MB/s, 20MB/s at 08:00-20:00 mon,tue (UTC); at most 16 connections`, and so for each job."""
     yield from _line("all jobs", settings.bandwidth, settings.connections)
     for job in settings.jobs:
@@ -28,16 +43,16 @@ def _line(who: str, bandwidth: Bandwidth, connections: int | None) -> Iterator[s
 
 def _bandwidth(bandwidth: Bandwidth) -> str:
     zone = f" ({bandwidth.zone})" if bandwidth.windows else ""
-    return ", ".join([in_rate(bandwidth.limit), *map(_window, bandwidth.windows)]) + zone
+    return ", ".join([_in_rate(bandwidth.limit), *map(_window, bandwidth.windows)]) + zone
 
 
 def _window(window: Window) -> str:
     stop = "24:00" if window.stop.hour == window.stop.minute == 0 else f"{window.stop:%H:%M}"
     days = "" if window.days == EVERY_DAY else " " + ",".join(_DAYS[day] for day in sorted(window.days))
-    return f"{in_rate(window.limit)} at {window.start:%H:%M}-{stop}{days}"
+    return f"{_in_rate(window.limit)} at {window.start:%H:%M}-{stop}{days}"
 
 
-def in_rate(limit: Limit) -> str:
+def _in_rate(limit: Limit) -> str:
     """As jobs.yaml writes it."""
     if limit is None:
         return "unlimited"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirror_sync.app.inventory import Inventory
-from mirror_sync.cli.commands.published_lines import PublishedFinder
+from mirror_sync.app.published_lines import PublishedFinder
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind, RepoPattern

@@ -1,4 +1,4 @@
-"""What `status` is asked, and its answer."""
+"""`status`: what is mirrored, asked of the memory of this machine and of the targets."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
-from mirror_sync.app.fingerprints import places_of
-from mirror_sync.app.inventory import Inventory, Memory, narrowed, of_jobs, take_inventory
-from mirror_sync.cli.commands.published_lines import PublishedFinder
+import typer
+
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.output.status_text import EVERYTHING, LineFilter, history_text, status_document, status_text
-from mirror_sync.domain.job.job import Job, denials
-from mirror_sync.domain.nearest import did_you_mean
+from mirror_sync.cli.options import Json, command, names_of_jobs
+from mirror_sync.cli.watching import repeat, seconds_of
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
-from mirror_sync.state.history import RUNS_KEPT
-from mirror_sync.state.pauses import Pauses
-from mirror_sync.state.tries import read_tries
-from mirror_sync.wiring.program import Mirror
 
 if TYPE_CHECKING:
+    from mirror_sync.app.inventory import Inventory
+    from mirror_sync.app.published_lines import PublishedFinder
+    from mirror_sync.cli.output.status_text import LineFilter
     from mirror_sync.config.settings import Settings
+    from mirror_sync.domain.job.job import Job
+    from mirror_sync.wiring.program import Mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,51 @@ class StatusQuestion:
     pattern: RepoPattern | None
     as_json: bool
     every: bool
-    wanted: LineFilter = EVERYTHING
-    jobs: tuple[str, ...] = ()
-    watched: bool = False
+    wanted: LineFilter
+    jobs: tuple[str, ...]
+    watched: bool
 
 
-def pattern_of(repo: str | None) -> RepoPattern | None:
+@command
+def status(  # noqa: PLR0913, PLR0917  the options of a command
+    invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
+    ] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
+    ] = None,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Only what is not mirrored.")] = False,
+    job: Annotated[
+        list[str] | None,
+        typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
+    ] = None,
+    state: Annotated[
+        list[RepoState] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is mirrored, how old it is, and why not.
+
+    AGE is the time since a repo was last known to be as upstream has it. What needs a person stands last, above the
+    sum. With a REPO: what became of it, newest first.
+    """
+    from mirror_sync.app.published_lines import PublishedFinder
+    from mirror_sync.cli.output.status_text import LineFilter
+
+    wanted = LineFilter(gaps, frozenset(state or ()))
+    every, watched = invocation.options.verbose, watch is not None
+    question = StatusQuestion(_pattern_of(repo), as_json, every, wanted, tuple(job or ()), watched)
+    with invocation.mirror(None, reading=True) as mirror:
+        published = PublishedFinder(mirror.settings.jobs, mirror.store)
+        if watch is None:
+            invocation.print(_shown(question, mirror, published, invocation))
+        else:
+            page = partial(_shown, question, mirror, published, invocation)
+            repeat(invocation, page, seconds_of(watch), invocation.stop)
+
+
+def _pattern_of(repo: str | None) -> RepoPattern | None:
     """UsageError for what is no repo and no pattern."""
     try:
         return None if repo is None else RepoPattern.parse(repo)
@@ -49,8 +89,11 @@ def pattern_of(repo: str | None) -> RepoPattern | None:
         raise UsageError(str(error)) from None
 
 
-def shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
+def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
+    from mirror_sync.app.inventory import narrowed
+    from mirror_sync.cli.output.status_text import history_text, status_document, status_text
+
     now, pattern = datetime.now(UTC), question.pattern
     whole = _inventory(mirror, published, question.jobs, now)
     inventory = whole if pattern is None else narrowed(whole, pattern)
@@ -71,6 +114,9 @@ def shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, 
 
 def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
+    from mirror_sync.domain.job.job import denials
+    from mirror_sync.domain.nearest import did_you_mean
+
     near = "; ".join(f"job {job.name} mirrors {_wide(job)}" for job in settings.jobs if _may_take(job, pattern))
     denied = "" if pattern.is_glob else denials(settings.jobs, pattern.repo)
     if denied:
@@ -95,6 +141,12 @@ def _may_take(job: Job, pattern: RepoPattern) -> bool:
 
 def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], now: datetime) -> Inventory:
     """UsageError for a name of `jobs` that no job has."""
+    from mirror_sync.app.fingerprints import places_of
+    from mirror_sync.app.inventory import Memory, of_jobs, take_inventory
+    from mirror_sync.state.history import RUNS_KEPT
+    from mirror_sync.state.pauses import Pauses
+    from mirror_sync.state.tries import read_tries
+
     names = {job.name for job in mirror.jobs(jobs)}
     settings = mirror.settings
     statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none

@@ -1,0 +1,60 @@
+"""`check`: whether jobs.yaml can be run, here and as whoever we are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
+from mirror_sync.owners import hindrance
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+
+
+@command
+def check(
+    invocation: Invocation,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of jobs.yaml instead.")] = False,
+) -> None:
+    """Check jobs.yaml: every fault with its place."""
+    if schema:
+        from mirror_sync.config.keys.schema import json_schema
+
+        invocation.print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    settings = invocation.settings()
+    for warning in settings.warnings:
+        invocation.lines.msg(f"warning: {warning}")
+    from mirror_sync.cli.output.check_text import check_text
+
+    invocation.print(check_text(settings))
+    if paused := _paused_now(settings):
+        invocation.print(paused)
+    for barred in _unwritable(settings):
+        invocation.lines.msg(f"warning: {barred}")
+
+
+def _paused_now(settings: Settings) -> str:
+    """A line for each job that there is and that is paused; empty for none."""
+    from mirror_sync.state.pauses import Pauses, pause_lines
+
+    names = {job.name for job in settings.jobs}
+    return "\n".join(pause_lines({job: end for job, end in Pauses(settings.state_dir).all().items() if job in names}))
+
+
+def _unwritable(settings: Settings) -> Iterator[str]:
+    """Why a sync could not write the state folder, or a target that is a directory; as whoever we are."""
+    from mirror_sync.domain.job.targets import DirectoryTarget
+
+    places = {"state_dir": settings.state_dir}
+    places |= {f"target {name}": one.root for name, one in settings.targets.items() if isinstance(one, DirectoryTarget)}
+    for name, path in places.items():
+        if path.exists() and not path.is_dir():
+            yield f"{name}: {path} is a file; name a folder"
+        elif why := hindrance(path):
+            yield f"{name}: {path} cannot be written: {why}"

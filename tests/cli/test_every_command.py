@@ -1,0 +1,42 @@
+"""Every command that is written is one that the program has."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from mirror_sync.cli import commands
+from mirror_sync.cli.app import app
+
+FILES = sorted(path.stem for path in Path(commands.__path__[0]).glob("[!_]*.py"))
+
+
+def written(stem: str) -> list[Callable[..., None]]:
+    """The functions of a file that take the common options."""
+    module = importlib.import_module(f"{commands.__name__}.{stem}")
+    found = [value for _, value in inspect.getmembers(module, inspect.isfunction)]
+    return [value for value in found if value.__module__ == module.__name__ and hasattr(value, "__signature__")]
+
+
+def listed(program: typer.Typer) -> Iterator[Any]:
+    yield from (each.callback for each in program.registered_commands)
+    for group in program.registered_groups:
+        assert group.typer_instance is not None
+        yield from listed(group.typer_instance)
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_a_file_of_commands_has_some_and_all_are_in_the_list(stem: str) -> None:
+    assert written(stem)
+    assert [one.__name__ for one in written(stem) if one not in [*listed(app)]] == []
+
+
+def test_the_list_has_each_once_and_no_other() -> None:
+    everywhere = [one for stem in FILES for one in written(stem)]
+    assert sorted(one.__name__ for one in listed(app)) == sorted(one.__name__ for one in everywhere)
