@@ -95,9 +95,11 @@ PORTS = {name: verbs_of(node) for name, node in CLASSES.items() if "Protocol" in
 
 
 def is_verb_of_a_port(one: Public) -> bool:
-    """Whether the class carries out a port, all of its verbs, and the port says what this verb does."""
+    """Whether the class carries out a port, all its verbs, or is a kind of another, which says what this verb does."""
     if one.owner is None or one.owner.name in PORTS:
         return False
+    if any((above, one.verb) in TOLD for above in bases_of(one.owner)):
+        return True
     verbs, above = verbs_of(one.owner), bases_of(one.owner)
     ports = [port for port, needed in PORTS.items() if one.verb in needed and (needed <= verbs or port in above)]
     return any((port, one.verb) in TOLD for port in ports)
@@ -105,7 +107,12 @@ def is_verb_of_a_port(one: Public) -> bool:
 
 def raised_by(one: Public) -> set[str]:
     """The errors of ours that a function raises by a `raise` in its own body, and does not catch there."""
-    return set() if not isinstance(one.node, Function) else {*_raised(one.node.body, frozenset())}
+    is_command = one.path.parent.name == "commands" and "command" in map(
+        ast.unparse, getattr(one.node, "decorator_list", [])
+    )
+    if is_command or not isinstance(one.node, Function):
+        return set()  # what a command's docstring says is its help: cli/exits.py is where its errors end
+    return {*_raised(one.node.body, frozenset())}
 
 
 def _raised(body: list[ast.stmt], caught: frozenset[str]) -> Iterator[str]:
