@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mirror_sync.cli.commands.verify_command import scope_of
+from mirror_sync.cli.commands.mirror.verify_command import scope_of
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.cli.output.verify_text import verify_text
 from mirror_sync.daemon.notify import Notifier

@@ -107,9 +107,7 @@ def is_verb_of_a_port(one: Public) -> bool:
 
 def raised_by(one: Public) -> set[str]:
     """The errors of ours that a function raises by a `raise` in its own body, and does not catch there."""
-    is_command = one.path.parent.name == "commands" and "command" in map(
-        ast.unparse, getattr(one.node, "decorator_list", [])
-    )
+    is_command = "commands" in one.path.parts and "command" in map(ast.unparse, getattr(one.node, "decorator_list", []))
     if is_command or not isinstance(one.node, Function):
         return set()  # what a command's docstring says is its help: cli/exits.py is where its errors end
     return {*_raised(one.node.body, frozenset())}

@@ -6,22 +6,22 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.commands.check_command import check
 from mirror_sync.cli.commands.completion_command import complete
-from mirror_sync.cli.commands.daemon_command import daemon
-from mirror_sync.cli.commands.diff_command import diff
-from mirror_sync.cli.commands.nginx_command import nginx
-from mirror_sync.cli.commands.plan_command import plan
-from mirror_sync.cli.commands.prune_command import prune
-from mirror_sync.cli.commands.serve_command import serve
-from mirror_sync.cli.commands.site_command import site
-from mirror_sync.cli.commands.status_command import status
-from mirror_sync.cli.commands.sync_command import sync
-from mirror_sync.cli.commands.traffic_command import traffic
-from mirror_sync.cli.commands.trigger_pause_resume import pause, resume, trigger
-from mirror_sync.cli.commands.verify_command import verify
-from mirror_sync.cli.commands.webhooks_command import create, show
-from mirror_sync.cli.commands.worker_command import worker
+from mirror_sync.cli.commands.daemon.daemon_command import daemon
+from mirror_sync.cli.commands.daemon.trigger_pause_resume import pause, resume, trigger
+from mirror_sync.cli.commands.daemon.webhooks_command import create, show
+from mirror_sync.cli.commands.daemon.worker_command import worker
+from mirror_sync.cli.commands.front.nginx_command import nginx
+from mirror_sync.cli.commands.front.serve_command import serve
+from mirror_sync.cli.commands.front.site_command import site
+from mirror_sync.cli.commands.front.traffic_command import traffic
+from mirror_sync.cli.commands.mirror.check_command import check
+from mirror_sync.cli.commands.mirror.diff_command import diff
+from mirror_sync.cli.commands.mirror.plan_command import plan
+from mirror_sync.cli.commands.mirror.prune_command import prune
+from mirror_sync.cli.commands.mirror.status_command import status
+from mirror_sync.cli.commands.mirror.sync_command import sync
+from mirror_sync.cli.commands.mirror.verify_command import verify
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching

@@ -14,12 +14,13 @@ import typer
 from mirror_sync.cli import commands
 from mirror_sync.cli.app import app
 
-FILES = sorted(path.stem for path in Path(commands.__path__[0]).glob("[!_]*.py"))
+FOLDER = Path(commands.__path__[0])
+FILES = sorted(".".join(path.relative_to(FOLDER).with_suffix("").parts) for path in FOLDER.rglob("[!_]*.py"))
 
 
-def written(stem: str) -> list[Callable[..., None]]:
+def written(file: str) -> list[Callable[..., None]]:
     """The functions of a file that take the common options."""
-    module = importlib.import_module(f"{commands.__name__}.{stem}")
+    module = importlib.import_module(f"{commands.__name__}.{file}")
     found = [value for _, value in inspect.getmembers(module, inspect.isfunction)]
     return [value for value in found if value.__module__ == module.__name__ and hasattr(value, "__signature__")]
 
@@ -31,12 +32,12 @@ def listed(program: typer.Typer) -> Iterator[Any]:
         yield from listed(group.typer_instance)
 
 
-@pytest.mark.parametrize("stem", FILES)
-def test_a_file_of_commands_has_some_and_all_are_in_the_list(stem: str) -> None:
-    assert written(stem)
-    assert [one.__name__ for one in written(stem) if one not in [*listed(app)]] == []
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_of_commands_has_some_and_all_are_in_the_list(file: str) -> None:
+    assert written(file)
+    assert [one.__name__ for one in written(file) if one not in [*listed(app)]] == []
 
 
 def test_the_list_has_each_once_and_no_other() -> None:
-    everywhere = [one for stem in FILES for one in written(stem)]
+    everywhere = [one for file in FILES for one in written(file)]
     assert sorted(one.__name__ for one in listed(app)) == sorted(one.__name__ for one in everywhere)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.cli.commands.verify_command import scope_of
+from mirror_sync.cli.commands.mirror.verify_command import scope_of
 from mirror_sync.domain.digest import Sha256
 from tests.cli.program import CONFIG, PATIENCE, Program
 from tests.cli.test_ends import on_terminal

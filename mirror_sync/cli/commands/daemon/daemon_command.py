@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.cli.commands.sync_command import show_run
+from mirror_sync.cli.commands.mirror.sync_command import show_run
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.domain.outcome.report import RunReport

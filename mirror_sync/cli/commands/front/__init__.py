@@ -1,0 +1,1 @@
+"""What serves a target, or writes what does, and who reads it."""
