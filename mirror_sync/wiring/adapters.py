@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
@@ -13,7 +13,6 @@ from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
 from mirror_sync.sources.hub.budget import Budgets
-from mirror_sync.sources.wrappers.failover import FailoverSource
 
 if TYPE_CHECKING:
     from mirror_sync.sources.hub.webhooks import Webhooks
@@ -48,12 +47,19 @@ def open_store(
 
 def open_source(upstream: Upstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
     """The adapter for an upstream, without limits and repetitions. It connects at its first call."""
-    if isinstance(upstream, DirectoryUpstream):
-        from mirror_sync.sources.directory.folders import DirectorySource
+    return _SOURCES[type(upstream)](upstream, budgets, connections, tell)
 
-        return DirectorySource(upstream.root)
+
+def _directory(upstream: DirectoryUpstream, *_: object) -> Source:
+    from mirror_sync.sources.directory.folders import DirectorySource
+
+    return DirectorySource(upstream.root)
+
+
+def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
     from mirror_sync.sources.http.transport import Transport
     from mirror_sync.sources.hub.hub_source import HubSource
+    from mirror_sync.sources.wrappers.failover import FailoverSource
 
     transport = Transport(timeouts=upstream.timeouts, connections=connections)
     return FailoverSource(
@@ -69,6 +75,13 @@ def open_source(upstream: Upstream, budgets: Budgets, connections: int, tell: Ob
             for endpoint in upstream.endpoints
         ]
     )
+
+
+_SOURCES: Mapping[type[Upstream], Callable[[Any, Budgets, int, Observer], Source]] = {
+    HubUpstream: _hub,
+    DirectoryUpstream: _directory,
+}
+"""The adapter of each kind of upstream; its keys in jobs.yaml are in config/keys/endpoints.py."""
 
 
 def open_webhooks(upstream: HubUpstream) -> Webhooks:

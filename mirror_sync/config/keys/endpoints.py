@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from mirror_sync.config.findings import Trail
+from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Timeouts
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Timeouts, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,34 @@ EndpointOrAddress = Annotated[
 ]
 
 
-class HubEntry(Keys):
+class UpstreamKeys(Keys, ABC):
+    """An upstream: each kind is a class of its own, which KINDS names."""
+
+    @abstractmethod
+    def upstream(self, place: Trail, around: Surroundings) -> Upstream:
+        """What the entry at `place` stands for."""
+
+
+def _kind(value: object) -> object:
+    """A kind of upstream; whatever is none is judged with the hub's keys."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be {listed([*KINDS])}")  # noqa: TRY004  pydantic takes ValueError
+    if value not in KINDS:
+        hint = nearest_word(value, KINDS) or f"; write {listed([*KINDS])}"
+        raise ValueError(f"{quoted(value)} is no kind of upstream{hint}")
+    return value
+
+
+class HubEntry(UpstreamKeys):
     """A hub that speaks the Hugging Face API."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         "url": "url is for kind: directory; write endpoints: [https://...] for a hub"
     }
 
-    kind: scalars.HubKind = Field(description="What the upstream is.", examples=["huggingface"])
+    kind: Annotated[Literal["huggingface"], BeforeValidator(_kind)] = Field(
+        description="What the upstream is.", examples=["huggingface"]
+    )
     endpoints: tuple[EndpointOrAddress, ...] = Field(
         default=("https://huggingface.co",),
         min_length=1,
@@ -144,7 +165,6 @@ class HubEntry(Keys):
     )
 
     def upstream(self, place: Trail, around: Surroundings) -> HubUpstream:
-        """What the entry at `place` stands for."""
         tokens: dict[str, str | None] = {}  # by address, the first of two entries for one
         for index, one in enumerate(self.endpoints):
             if isinstance(one, EndpointEntry):
@@ -169,7 +189,7 @@ def _token(entry: HubEntry | EndpointEntry, place: Trail, around: Surroundings) 
     return own or around.tokens.get((*place, "token_file"), own)
 
 
-class DirectoryEntry(Keys):
+class DirectoryEntry(UpstreamKeys):
     """A folder of org/name/ folders, for an import without a network."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -177,14 +197,20 @@ class DirectoryEntry(Keys):
         "this key is for kind: huggingface; remove it",
     )
 
-    kind: scalars.DirectoryKind = Field(description="What the upstream is.", examples=["directory"])
+    kind: Literal["directory"] = Field(description="What the upstream is.", examples=["directory"])
     url: scalars.FilePath = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
 
-    def upstream(self, _: Trail, around: Surroundings) -> DirectoryUpstream:
-        """What the entry stands for."""
+    def upstream(self, place: Trail, around: Surroundings) -> DirectoryUpstream:
         return DirectoryUpstream(around.base / self.url)
+
+
+KINDS: Mapping[str, type[UpstreamKeys]] = {
+    "huggingface": HubEntry,
+    "directory": DirectoryEntry,
+}
+"""What an upstream may be; wiring/adapters.py has the source of each."""
 
 
 class PrunedKeys(Keys):
@@ -277,8 +303,8 @@ class BucketEntry(PrunedKeys):
 
 def _upstream_tag(value: Any) -> str:
     given = value if isinstance(value, dict) else {}
-    is_folder = given.get("kind") == "directory" or ("kind" not in given and "url" in given)
-    return f"{UNION}directory" if is_folder else f"{UNION}hub"
+    kind = given.get("kind", "directory" if "url" in given else None)
+    return f"{UNION}{kind}" if isinstance(kind, str) and kind in KINDS else f"{UNION}huggingface"
 
 
 def _target_tag(value: Any) -> str:
@@ -286,10 +312,11 @@ def _target_tag(value: Any) -> str:
     return f"{UNION}bucket" if isinstance(url, str) and url.startswith("s3:") else f"{UNION}folder"
 
 
-UpstreamEntry = Annotated[
-    Annotated[HubEntry, Tag(f"{UNION}hub")] | Annotated[DirectoryEntry, Tag(f"{UNION}directory")],
-    Discriminator(_upstream_tag),
-]
+if TYPE_CHECKING:
+    UpstreamEntry = UpstreamKeys
+else:
+    _TAGGED = tuple(Annotated[entry, Tag(f"{UNION}{kind}")] for kind, entry in KINDS.items())
+    UpstreamEntry = Annotated[Union[_TAGGED], Discriminator(_upstream_tag)]  # noqa: UP007  of as many as there are
 TargetEntry = Annotated[
     Annotated[FolderEntry, Tag(f"{UNION}folder")] | Annotated[BucketEntry, Tag(f"{UNION}bucket")],
     Discriminator(_target_tag),

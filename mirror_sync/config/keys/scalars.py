@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from mirror_sync.config.findings import nearest_word, quoted
+from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys import address_values, quantities, time_values
 from mirror_sync.config.keys.licenses import allowed_id, license_id
 from mirror_sync.domain.content.refs import name_fault
@@ -163,16 +163,6 @@ def version(value: object) -> int:
     return 1
 
 
-def hub_kind(value: object) -> object:
-    """The kind of an upstream that is not a directory."""
-    if not isinstance(value, str):
-        raise ValueError("must be huggingface or directory")  # noqa: TRY004  pydantic takes ValueError
-    if value != "huggingface":
-        hint = nearest_word(value, ["huggingface", "directory"]) or "; write huggingface or directory"
-        raise ValueError(f"{quoted(value)} is no kind of upstream{hint}")
-    return value
-
-
 HOOK_URL = AfterValidator(_hook_url)
 VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, from_text(name), TEXT]
@@ -180,8 +170,6 @@ Word = Annotated[str, from_text(word), TEXT]
 Sentence = Annotated[str, from_text(sentence), TEXT]
 Accepted = Annotated[str, from_text(accepted), TEXT]
 FilePath = Annotated[str, from_text(address_values.folder), TEXT]
-HubKind = Annotated[Literal["huggingface"], BeforeValidator(hub_kind)]
-DirectoryKind = Literal["directory"]
 Endpoint = Annotated[str, from_text(partial(address_values.endpoint)), TEXT]
 ServerUrl = Annotated[str, from_text(server), TEXT]
 FrontUrl = Annotated[str | None, from_text(front), TEXT]
