@@ -46,7 +46,7 @@ def _mirror(folder: Path, target: dict[str, Any], stop: threading.Event | None =
 @pytest.mark.parametrize(("grace", "removed"), [("0s", 1), ("48h", 0)])
 def test_the_grace_of_a_target_decides_what_prune_spares(tmp_path: Path, grace: str, removed: int) -> None:
     mirror = _mirror(tmp_path, {"url": str(tmp_path / "mirror"), "grace": grace})
-    store = mirror.store("it")
+    store = mirror._context().targets["it"].store
     store.put(KEY, STRAY, Sha256.of(STRAY))
     assert store.stat(KEY) is not None  # who asks for a blob gives it its name
     report = mirror.prune(everything="it")
@@ -172,7 +172,7 @@ def test_the_parts_of_a_bucket_are_signed_where_its_target_says_so(tmp_path: Pat
     with scripted(lambda asked: begun if asked.method == "POST" else Answer(headers={"ETag": '"e"'})) as server:
         keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
         target = {"url": "s3://models", "endpoint_url": server.endpoint_url, "sign_parts": signs, **keys}
-        _mirror(tmp_path, target).store("it").begin(KEY, len(STRAY)).put(0, STRAY)
+        _mirror(tmp_path, target)._context().targets["it"].store.begin(KEY, len(STRAY)).put(0, STRAY)
     (part,) = [asked for asked in server.asked if asked.method == "PUT"]
     assert part.headers["x-amz-content-sha256"] == (Sha256.of(STRAY) if signs else "UNSIGNED-PAYLOAD")
 
