@@ -35,9 +35,9 @@ from mirror_sync.ports.store import Store
 class Change:
     """A commit on its way to be published in `store`, as far as its stages came; each field says which one adds it.
 
-    `root` is set from `resolve` on where its snapshot exists already and only a ref must move, `renewed` where besides
-    only its root is written anew, since it is of an older format. `relies_on` is the published snapshot whose blobs are
-    taken for granted: the base, or the commit's own. `remark` is what a report should say of it, in one line.
+    `root` is set from `resolve` on where its snapshot exists already and only a ref must move. `relies_on` is the
+    published snapshot whose blobs are taken for granted: the base, or the commit's own. `remark` is what a report
+    should say of it, in one line.
     """
 
     task: Task
@@ -45,7 +45,6 @@ class Change:
     resolved: Resolved  # resolve: what the upstream says,
     refs: Refs  # and what is published
     root: Sha256 | None = None
-    renewed: Root | None = None
     desired: tuple[RemoteFile, ...] = ()  # judge: what is wanted of the commit, until it is planned
     listed: int = 0  # judge: how many files the commit has
     left: tuple[LeftOut, ...] = ()  # judge: what the selection leaves out
@@ -69,7 +68,7 @@ class Change:
     @property
     def is_there(self) -> bool:
         """Whether its files and documents are published already."""
-        return self.root is not None or self.renewed is not None
+        return self.root is not None
 
     @property
     def reuse_files(self) -> int:

@@ -142,10 +142,15 @@ class Refs:
 
     def withdrawn(self, gone: Gone | None) -> Refs:
         """Un-publish everything."""
-        return Refs(gone=gone, log=self.log)
+        return Refs(gone=gone)
 
     def logged(self, before: Refs, at: str, by: str) -> Refs:
-        """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job."""
+        """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job.
+
+        Where nothing is published any more nothing is told: the names may be of a repo that is private by now.
+        """
+        if not self.snapshots:
+            return replace(self, log=())
         changed = (LogEntry(at, *change, by) for change in _changes(before, self))
         return replace(self, log=newest((*before.log, *changed)))
 

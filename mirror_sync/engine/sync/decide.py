@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mirror_sync.domain.content.document_format import FORMAT
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
 from mirror_sync.domain.content.plan import Plan, plan, unknown
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
@@ -242,7 +241,7 @@ class Decider:
         if self._anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
             return None
         root = self._published_view.root(task.repo, task.revision, digest)
-        if root is None or root.selection != task.job.selection or root.format != FORMAT:
+        if root is None or root.selection != task.job.selection:
             return None
         said = remarks(resolved), second_hand(resolved)
         return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
@@ -330,15 +329,10 @@ class Decider:
         root = None if self._anew else self._root(refs, resolved.commit)
         if root is None or root.selection != task.job.selection:
             return None
-        there = Base(refs.snapshots[resolved.commit], root, {})
-        if root.format == FORMAT:
-            return there
-        with suppress(KeyMissing, DocumentError):  # all of its listing is read before it is taken over
-            return replace(there, manifest=read_manifest(self._target.store, root, self._mapper))
-        return None
+        return Base(refs.snapshots[resolved.commit], root, {})
 
     def _another_name(self, change: Change, there: Base) -> NoChange | Change:
-        """The snapshot of the commit is published: a ref must move onto it, or its root be written in this format."""
+        """The snapshot of the commit is published: a ref must move onto it, whatever its format."""
         task, refs, resolved = change.task, change.refs, change.resolved
         if refs.commit_of(task.revision) in (None, resolved.commit):
             return _only_a_ref(change, there, {})
@@ -433,16 +427,13 @@ def _guarded(resolved: Resolved, objection: str) -> NoChange:
 
 
 def _only_a_ref(change: Change, there: Base, leaving: Manifest) -> Change:
-    older = there.root.format != FORMAT
     return replace(
         change,
         judgement=Judgement(there.root.verdicts),
         plan=Plan((), (), tuple(leaving.values())),
-        root=None if older else there.digest,
-        renewed=there.root if older else None,
+        root=there.digest,
         files=there.root.files,
         size=there.root.size,
         relies_on=there,
         committed=there.root.last.get("date", ""),
-        remark=f"its root document is written anew, in format {FORMAT}" if older else "",
     )

@@ -46,7 +46,7 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
     """
     if change.root is not None:
         return change.root
-    root = change.renewed or change.written
+    root = change.written
     assert root is not None  # noqa: S101  for the type checker: `document` comes before
     attached = {name: document.digest for name, document in change.attachments.items()}
     top = _encoded(replace(root, attachments={**root.attachments, **attached}))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
-from mirror_sync.domain.content.document_format import FORMAT
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import Selection
@@ -38,18 +37,17 @@ class RootFacts:
     files: int
     size: int  # bytes of all files
     read: datetime
-    format: int = FORMAT
 
     def encode(self) -> bytes:
         selection = [self.selection.include, self.selection.exclude]
-        return json.dumps([selection, self.files, self.size, self.read.isoformat(), self.format]).encode()
+        return json.dumps([selection, self.files, self.size, self.read.isoformat()]).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> RootFacts:
         """ValueError or TypeError for anything else."""
-        (include, exclude), files, size, read, written = json.loads(body)
+        (include, exclude), files, size, read = json.loads(body)
         selection = Selection(tuple(include), tuple(exclude))
-        return cls(selection, int(files), int(size), datetime.fromisoformat(read), int(written))
+        return cls(selection, int(files), int(size), datetime.fromisoformat(read))
 
 
 class PublishedView:
@@ -98,7 +96,7 @@ class PublishedView:
             raise
         except (KeyMissing, DocumentError):
             return None
-        facts = RootFacts(root.selection, root.files, root.size, self._now(), root.format)
+        facts = RootFacts(root.selection, root.files, root.size, self._now())
         self._remember(name, digest, facts.encode())
         return facts
 
