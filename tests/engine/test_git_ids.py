@@ -60,12 +60,13 @@ def test_a_git_id_that_only_a_second_listing_of_the_same_bytes_has_wrong_is_foun
 
 
 def test_a_repair_writes_a_listing_with_a_wrong_git_id_anew(first: Machine, shelf: Shelf) -> None:
-    before = shelf.objects[refs_key(Repo.parse("acme/first"))][0]
+    before = refs_of(shelf, "acme/first")
     _claim(shelf, "acme/first", {"a": TRUE})
     report = Verification(first.context, Scope(repair=True), [FIRST]).run()
     assert report.ok
     assert [fault.path for fault in report.repaired] == ["a"]
-    assert shelf.objects[refs_key(Repo.parse("acme/first"))][0] == before
+    after = refs_of(shelf, "acme/first")
+    assert (after.refs, after.snapshots) == (before.refs, before.snapshots), "only its log says that it was made anew"
     assert _verify(first).ok
 
 
