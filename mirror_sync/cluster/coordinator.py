@@ -32,7 +32,7 @@ _HALTED = 1000  # runs that were stopped last: those whose work items are still 
 
 
 class DaskExecutor:
-    """Implements `engine.context.Executor`. Connected while somebody is at work: a scheduler may rest meanwhile.
+    """Implements `engine.context.RepoExecutor`. Connected while somebody is at work: a scheduler may rest meanwhile.
 
     `wait`: seconds that work items wait for a worker when there is none. `sides` tell, by name, what each upstream and
     target of our jobs.yaml is, secrets left out: a worker where they are others takes no work item. `limited`: there

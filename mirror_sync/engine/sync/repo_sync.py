@@ -331,18 +331,18 @@ def _bring_files(job_run: JobRun, task: Task, change: Change, tally: ByteCount) 
     def lane(file: RemoteFile) -> Executor:
         return job_run.files if file.size <= job_run.target.store.part_size else job_run.large_files
 
-    single_flight = {file.content: lane(file).submit(bring, file) for file in change.plan.fetch}
+    futures = {file.content: lane(file).submit(bring, file) for file in change.plan.fetch}
     try:
-        _wait_for_all(list(single_flight.values()))
+        _wait_for_all(list(futures.values()))
     finally:
-        for flight in single_flight.values():
-            flight.cancel()
-        wait(single_flight.values())
+        for future in futures.values():
+            future.cancel()
+        wait(futures.values())
         index_writer.end()
-    return {content: flight.result() for content, flight in single_flight.items()}
+    return {content: future.result() for content, future in futures.items()}
 
 
-def _wait_for_all(single_flight: Sequence[Future[StoredContent]]) -> None:
-    done, _ = wait(single_flight, return_when=FIRST_EXCEPTION)
-    for flight in done:
-        flight.result()
+def _wait_for_all(futures: Sequence[Future[StoredContent]]) -> None:
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in done:
+        future.result()

@@ -283,9 +283,9 @@ class Hub:
         refs = self._snapshots.published(repo)
         if refs is not None:
             return refs
-        published_by_alias = self._snapshots.published_by_alias(repo)
-        if published_by_alias is not None:
-            raise _Elsewhere(fields, published_by_alias)
+        other = self._snapshots.published_by_alias(repo)
+        if other is not None:
+            raise _Elsewhere(fields, other)
         raise answers.repo_not_found(repo)
 
     def _reader(self, root: Root) -> listing.ReadShard:
