@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import ceil, log10
+from math import log10
 
 from mirror_sync.catalogue.formats import size
 from mirror_sync.domain.catalogue.rows import Day
@@ -91,7 +91,7 @@ def steps_to(most: int) -> list[int]:
     rough = max(most, 1) / _LINES
     power = 10 ** max(0, int(log10(rough)) if rough >= 1 else 0)
     step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor >= rough)
-    return [step * index for index in range(ceil(max(most, 1) / step) + 1)]
+    return [step * index for index in range(-(-max(most, 1) // step) + 1)]  # no float: it would round large figures
 
 
 def _room() -> float:
