@@ -18,10 +18,10 @@ _AT_ONCE = 16  # shards whose bytes are held in memory, at most 16 MiB of each
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a blob is referred to; `path` is empty for a document."""
+    """Where a blob is referred to; `path` is empty for a document, `commit` None for one of the repo as a whole."""
 
     repo: Repo
-    commit: CommitId
+    commit: CommitId | None
     path: str = ""
 
 
@@ -60,7 +60,10 @@ class Walk:
         return bytes.fromhex(digest) in self._seen
 
     def repo(self, repo: Repo, refs: Refs) -> Iterator[Node]:
-        """All that is new below the snapshots of a repo."""
+        """All that is new below a refs.json: its own documents, then its snapshots."""
+        for document in refs.attachments.values():
+            if self._is_new(document):
+                yield Node(Place(repo, None), document)
         for commit, digest in refs.snapshots.items():
             yield from self.snapshot(Place(repo, commit), digest)
 

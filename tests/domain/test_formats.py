@@ -42,6 +42,7 @@ REFS_1 = (
 REFS_2 = (
     f'{{"format":2,"branches":[{{"name":"main","ref":"refs/heads/main","targetCommit":"{A}"}}],'
     f'"tags":[],"converts":[],"pullRequests":[],"channels":{{"stable":"{A}"}},"snapshots":{{"{A}":"{"7" * 64}"}},'
+    f'"attachments":{{"statement":"{"8" * 64}"}},'
     '"absent":{"code":"disabled","since":"2026-05-01T00:00:00Z"},'
     f'"log":[{{"at":"2026-01-01T06:00:00Z","ref":"refs/heads/main","from":null,"to":"{A}","by":"sync models"}}],'
     '"gone":{"since":"this is format 2, which only a newer mirror-sync reads"}}'
@@ -65,10 +66,11 @@ REFS = Refs(
     {CommitId(A): Sha256("7" * 64)},
     Gone("disabled", datetime(2026, 5, 1, tzinfo=UTC)),
     {"stable": CommitId(A)},
+    {"statement": Sha256("8" * 64)},
     (LogEntry("2026-01-01T06:00:00Z", "refs/heads/main", None, CommitId(A), "sync models"),),
 )
 PLAIN_ROOT = replace(ROOT, attachments={})
-PLAIN_REFS = replace(REFS, channels={}, log=())
+PLAIN_REFS = replace(REFS, channels={}, attachments={}, log=())
 
 
 def test_a_root_of_format_2_is_these_bytes() -> None:

@@ -136,6 +136,7 @@ def test_refs_are_the_hubs_answer_and_the_snapshots() -> None:
     assert document == {
         "format": 2,
         "channels": {},
+        "attachments": {},
         "log": [],
         "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": ONE}],
         "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": ONE}],
@@ -154,14 +155,20 @@ _refs = st.builds(
 _words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 
 
-@given(st.sets(_refs), st.dictionaries(_commits, st.just(ROOT_ONE)), st.dictionaries(_words, _commits))
+@given(
+    st.sets(_refs),
+    st.dictionaries(_commits, st.just(ROOT_ONE)),
+    st.dictionaries(_words, _commits),
+    st.dictionaries(_words, st.just(ROOT_TWO), max_size=64),
+)
 def test_refs_survive_being_written_and_read(
-    refs: set[Ref], snapshots: dict[CommitId, Sha256], channels: dict[str, CommitId]
+    refs: set[Ref], snapshots: dict[CommitId, Sha256], channels: dict[str, CommitId], attachments: dict[str, Sha256]
 ) -> None:
-    written = Refs(tuple(sorted(refs)), snapshots, channels=channels)
+    written = Refs(tuple(sorted(refs)), snapshots, channels=channels, attachments=attachments)
     read = Refs.decode(written.encode())
     assert sorted(read.refs) == sorted(written.refs)
     assert (read.snapshots, read.channels) == (written.snapshots, written.channels)
+    assert read.attachments == attachments
 
 
 def test_a_repo_that_is_gone_says_so_until_something_is_published_anew() -> None:
@@ -279,6 +286,10 @@ _ENTRY = {"at": AT, "ref": "refs/heads/main", "from": None, "to": ONE, "by": BY}
         {"channels": {"no name": ONE}},
         {"channels": {"a": "1" * 39}},
         {"channels": {f"a{number}": ONE for number in range(257)}},
+        {"attachments": [1]},
+        {"attachments": {"no name": ROOT_ONE}},
+        {"attachments": {"a": "1" * 63}},
+        {"attachments": {f"a{number}": ROOT_ONE for number in range(65)}},
         {"log": {}},
         {"log": "x"},
         {"log": [1]},

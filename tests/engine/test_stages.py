@@ -15,8 +15,10 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.decision import NoChange
+from mirror_sync.engine.published import put_refs
 from mirror_sync.engine.stages import Change, MoreStages, Stage
 from mirror_sync.engine.upkeep.compare_snapshots import difference
+from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.errors import DocumentError
 from mirror_sync.ports.store import read_all, read_document
 from tests.engine.machines import GRACE, HOUR, Clock, Machine, Shelf, Upstream, expect_complete, named
@@ -154,3 +156,21 @@ def test_a_prune_never_takes_an_attachment_that_something_names_and_takes_it_wit
     assert old not in shelf.objects
     assert new in shelf.objects
     expect_complete(shelf)
+
+
+def test_an_attachment_of_the_repo_as_a_whole_is_kept_by_prunes_and_proved_by_verify(
+    hub: Hub, workshop: Workshop
+) -> None:
+    hub.model("acme/x", license="mit").commit({"a": b"1"})
+    workshop.sync_one(job("acme/x"))
+    body, repo = b"what this repo is\n", Repo.parse("acme/x")
+    digest = Sha256.of(body)
+    workshop.store.put(blob_key(digest), body, digest)
+    put_refs(workshop.store, repo, replace(workshop.refs("acme/x"), attachments={"about": digest}))
+    target = replace(workshop.context.targets["bucket"], grace=timedelta(0))
+    Prune(replace(workshop.context, targets={"bucket": target}), [job("acme/x")]).run()
+    assert read_document(workshop.store, digest) == body
+    workshop.path(digest).write_bytes(body.upper())
+    (fault,) = workshop.verify(job("acme/x"), repair=True).faults
+    assert (fault.sha256, fault.repo, fault.commit) == (digest, "acme/x", "")
+    assert "made anew when something of the repo is published" in fault.repair

@@ -5,6 +5,7 @@ It is the Hub's answer to `/api/{kind}s/{id}/refs`, restricted to what is mirror
     "format": 2
     "snapshots": {"<commit>": "<SHA-256 of its root document>"}
     "channels": {"<name>": "<commit>"}  names that this mirror gives to commits
+    "attachments": {"<name>": "<SHA-256>"}  documents of the repo as a whole
     "absent": {...}                     of a repo that its upstream no longer gives (gone.py)
     "log": [...]                        what changed last (ref_log.py)
     "gone": {"since": "..."}            nothing but a word to programs that know format 1 alone
@@ -34,7 +35,8 @@ HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScri
 _SHORT = ("branches", "tags")
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
 MOST_CHANNELS = 256
-_KEYS = ("format", *GROUPS, "channels", "snapshots", "log", "gone")
+MOST_ATTACHMENTS = 64
+_KEYS = ("format", *GROUPS, "channels", "snapshots", "attachments", "log", "gone")
 _TO_FORMAT_1 = {"since": "this is format 2, which only a newer mirror-sync reads"}
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
 _NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
@@ -90,12 +92,16 @@ def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """The names and snapshots of one mirrored repo; `log` says what changed last."""
+    """The names and snapshots of one mirrored repo; `log` says what changed last.
+
+    `attachments` are documents of the repo as a whole, by their names: whoever walks follows them without knowing one.
+    """
 
     refs: tuple[Ref, ...] = ()
     snapshots: dict[CommitId, Sha256] = field(default_factory=dict)
     gone: Gone | None = None
     channels: dict[str, CommitId] = field(default_factory=dict)
+    attachments: dict[str, Sha256] = field(default_factory=dict)
     log: tuple[LogEntry, ...] = ()
 
     @property
@@ -156,7 +162,7 @@ class Refs:
 
     def encode(self) -> bytes:
         """As format FORMAT writes it, whatever format was read. DocumentError for a name with half a character, which
-        no file can hold, and for more channels than a reader takes.
+        no file can hold, and for more channels or attachments than a reader takes.
         """
         document: dict[str, Any] = {"format": FORMAT, **{group: [] for group in GROUPS}}
         for ref in self.refs:
@@ -164,6 +170,7 @@ class Refs:
         try:
             document["channels"] = _channels(dict(sorted(self.channels.items())))
             document["snapshots"] = dict(sorted(self.snapshots.items()))
+            document["attachments"] = _attachments(dict(sorted(self.attachments.items())))
             if self.gone is not None:
                 document["absent"] = self.gone.encode()
             document |= {"log": write_log(self.log), "gone": _TO_FORMAT_1}
@@ -186,6 +193,7 @@ class Refs:
                 snapshots={CommitId(commit): Sha256(root) for commit, root in known["snapshots"].items()},
                 gone=Gone.decode(gone) if gone else None,
                 channels={} if first else _channels(known["channels"]),
+                attachments={} if first else _attachments(known["attachments"]),
                 log=() if first else read_log(known["log"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -201,6 +209,11 @@ def _refs(document: Mapping[str, Any]) -> Iterator[Ref]:
 def _channels(document: Mapping[str, Any]) -> dict[str, CommitId]:
     few(document, MOST_CHANNELS)
     return {word(name): CommitId(commit) for name, commit in document.items()}
+
+
+def _attachments(document: Mapping[str, Any]) -> dict[str, Sha256]:
+    few(document, MOST_ATTACHMENTS)
+    return {word(name): Sha256(digest) for name, digest in document.items()}
 
 
 def _changes(before: Refs, after: Refs) -> Iterator[tuple[str | None, CommitId | None, CommitId | None]]:

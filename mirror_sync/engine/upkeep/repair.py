@@ -60,24 +60,29 @@ class Repair:
 
     def file(self, target: Target, place: Place, file: MirroredFile) -> str:
         """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
+        assert place.commit is not None  # noqa: S101  for the type checker: files belong to a snapshot
+        commit = place.commit
         promised = file.sha256 if file.pointer_size is not None else None
         remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
 
         def fetch(job: Job, _name: Repo) -> str:
             job_run = self._job_run(job)
-            digest = job_run.transfer.bring(
-                FileOrigin(self._run, job_run.source, place.repo, place.commit), remote
-            ).digest
+            digest = job_run.transfer.bring(FileOrigin(self._run, job_run.source, place.repo, commit), remote).digest
             expect_kept(target.store, {digest: file.size})
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
         return self._by_its_jobs(target, place.repo, fetch)
 
     def snapshot(self, target: Target, place: Place) -> str:
-        """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once."""
+        """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once.
+
+        One of the repo as a whole is made by who attached it, not from the upstream.
+        """
+        if place.commit is None:
+            return "no upstream has it: it is made anew when something of the repo is published"
         key = (target.name, place.repo, place.commit)
         if key not in self._tried:
-            publish = partial(self._publish_again, target, place)
+            publish = partial(self._publish_again, target, place.repo, place.commit)
             self._tried[key] = self._by_its_jobs(target, place.repo, publish)
         return self._tried[key]
 
@@ -112,13 +117,13 @@ class Repair:
             self._otherwise[target.name] = jobs_by_other_names(target, self._jobs)
         return named or self._otherwise[target.name].get(repo, [])
 
-    def _publish_again(self, target: Target, place: Place, job: Job, name: Repo) -> str:
+    def _publish_again(self, target: Target, repo: Repo, commit: CommitId, job: Job, name: Repo) -> str:
         job_run = self._job_run(job)
-        task = Task(_as_selected(job, target, place), name, place.commit)
-        task = task if name == place.repo else task.under(place.repo)
-        resolved = job_run.source.resolve(place.repo, place.commit)
-        with target.lock(place.repo):
-            seen = Seen(resolved, read_refs(target.store, place.repo))
+        task = Task(_as_selected(job, target, repo, commit), name, commit)
+        task = task if name == repo else task.under(repo)
+        resolved = job_run.source.resolve(repo, commit)
+        with target.lock(repo):
+            seen = Seen(resolved, read_refs(target.store, repo))
             report = bring_up_to_date(job_run, task, seen, ByteCount(), anew=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
@@ -128,9 +133,9 @@ class Repair:
         return self._benches[job.name]
 
 
-def _as_selected(job: Job, target: Target, place: Place) -> Job:
+def _as_selected(job: Job, target: Target, repo: Repo, commit: CommitId) -> Job:
     """The job with the selection of the published snapshot, where that can still be read. NewerFormat."""
-    digest = read_refs(target.store, place.repo).root_of(place.commit)
+    digest = read_refs(target.store, repo).root_of(commit)
     try:
         return job if digest is None else replace(job, selection=read_root(target.store, digest).selection)
     except NewerFormat:

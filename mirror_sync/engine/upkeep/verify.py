@@ -10,7 +10,7 @@ from datetime import datetime
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.sample import Sample
-from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Verified
 from mirror_sync.domain.outcome.report import BlobFault, VerifyReport
@@ -293,8 +293,9 @@ class _OneTarget:
         self._in_a_row, self._attempts = 0, 1
 
     def _fault(self, place: Place, digest: Sha256, problem: str) -> BlobFault:
-        commit: CommitId = place.commit
-        return BlobFault(self._target.name, place.repo.kind, place.repo.id, commit, place.path, digest, problem)
+        return BlobFault(
+            self._target.name, place.repo.kind, place.repo.id, place.commit or "", place.path, digest, problem
+        )
 
     def _mark(self, key: str, refs: str, position: int) -> None:
         self._done.target, self._done.key, self._done.refs, self._done.position = self._target.name, key, refs, position
