@@ -1,14 +1,20 @@
-"""What jobs.yaml names: the jobs, and the targets as a front reads them."""
+"""What jobs.yaml names: the jobs, with what is decided about their repos now, and the targets as a front reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import structlog
+
+from mirror_sync.config.decisions_file import read_decisions
+from mirror_sync.config.load import with_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
-from mirror_sync.errors import UsageError
+from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.ports.store import Store
+
+_log = structlog.get_logger("mirror_sync.configured")
 
 
 class Configured:
@@ -18,12 +24,26 @@ class Configured:
         self._settings, self._open_store = settings, open_store
 
     def jobs(self, names: Sequence[str] = ()) -> tuple[Job, ...]:
-        """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none."""
+        """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none.
+
+        What is decided is read anew for each run: a decision counts from the next one on. A file that has faults by
+        now leaves what was decided before.
+        """
+        self._decide()
         known = {job.name: job for job in self._settings.jobs}
         for name in names:
             if name not in known:
                 raise UsageError(f"{self._settings.path.name} has no job {name!r}; it has: {', '.join(known)}")
         return tuple(job for job in self._settings.jobs if not names or job.name in names)
+
+    def _decide(self) -> None:
+        if self._settings.decisions is None:
+            return
+        try:
+            self._settings = with_decisions(self._settings, read_decisions(self._settings.decisions))
+        except ConfigError as error:
+            for fault in error.faults:
+                _log.error("config.fault", reason=f"{fault}; what was decided before counts")
 
     def target(self, name: str) -> Target:
         """UsageError for a name that is none."""

@@ -15,10 +15,13 @@ from mirror_sync.cli.commands.front.nginx_command import nginx
 from mirror_sync.cli.commands.front.serve_command import serve
 from mirror_sync.cli.commands.front.site_command import site
 from mirror_sync.cli.commands.front.traffic_command import traffic
+from mirror_sync.cli.commands.mirror.approve_command import approve
 from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
+from mirror_sync.cli.commands.mirror.holds_command import holds
 from mirror_sync.cli.commands.mirror.plan_command import plan
 from mirror_sync.cli.commands.mirror.prune_command import prune
+from mirror_sync.cli.commands.mirror.reject_command import reject
 from mirror_sync.cli.commands.mirror.status_command import status
 from mirror_sync.cli.commands.mirror.sync_command import sync
 from mirror_sync.cli.commands.mirror.verify_command import verify
@@ -60,6 +63,9 @@ app.command()(plan)
 app.command()(sync)
 app.command(cls=Watching)(status)
 app.command()(diff)
+app.command()(holds)
+app.command()(approve)
+app.command()(reject)
 app.command()(verify)
 app.command()(prune)
 app.command()(site)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config.checks import credentials, cross_checks, target_identity
-from mirror_sync.config.findings import FilePosition, Finding, Findings, spoken
+from mirror_sync.config.checks import credentials, cross_checks, decision_checks, target_identity
+from mirror_sync.config.decisions_file import DecisionsFile, read_decisions
+from mirror_sync.config.findings import FilePosition, Finding, Findings, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
@@ -40,11 +42,13 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     found.extend(tokens.faults)
     found.extend(cross_checks.faults(draft))
     found.extend(target_identity.faults(tree, base))
-    if file is None or len(found):
+    decided, undecided = _decisions(tree, path)
+    if file is None or len(found) or undecided:
         wrong = {finding.trail for finding in found}
         odd = (doubt for doubt in cross_checks.license_doubts(draft) if doubt.trail not in wrong)
-        raise ConfigError(_faults(found, document, secrets), _faults(odd, document, secrets))
+        raise ConfigError((*_faults(found, document, secrets), *undecided), _faults(odd, document, secrets))
     settings = _settings(file, draft, path.absolute(), Surroundings(base, tokens.tokens, expansion.used))
+    settings = with_decisions(settings, decided)
     doubts = [
         *cross_checks.warnings(file, draft),
         *target_identity.doubts(tree, base),
@@ -53,7 +57,30 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         *credentials.ways(file, settings),
         *credentials.exposed(document.value, tree, tokens.tokens, path),
     ]
-    return replace(settings, secrets=secrets, warnings=_faults(doubts, document, secrets))
+    if decided is not None and not decided.there:
+        doubts.append(Finding(("decisions",), f"{quoted(decided.path)} is not there: nothing is decided yet"))
+    odd_decisions = () if decided is None else decision_checks.doubts(decided, settings.jobs, datetime.now(UTC))
+    told = (*_faults(doubts, document, secrets), *odd_decisions)
+    return replace(settings, secrets=secrets, warnings=told)
+
+
+def with_decisions(settings: Settings, file: DecisionsFile | None) -> Settings:
+    """The same with what a file holds, for all jobs."""
+    if file is None:
+        return settings
+    jobs = tuple(replace(job, decisions=file.decisions) for job in settings.jobs)
+    return replace(settings, decisions=file.path.absolute(), jobs=jobs)
+
+
+def _decisions(tree: Mapping[str, object], path: Path) -> tuple[DecisionsFile | None, tuple[Fault, ...]]:
+    """What is decided, None where jobs.yaml names no file for it; and the faults of that file."""
+    named = tree.get("decisions")
+    if not isinstance(named, str) or not named.strip():
+        return None, ()
+    try:
+        return read_decisions(path.parent / named), ()
+    except ConfigError as error:
+        return None, error.faults
 
 
 def _validate(tree: dict[str, object], found: Findings) -> File | None:

@@ -26,7 +26,8 @@ class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
     What only the program itself goes by stands here as its entry. `bandwidth` and `connections` hold for all jobs
-    together, beside what each says itself. `secrets` are all secret values that were met, for redaction; `warnings` do
+    together, beside what each says itself. `decisions` is the file of those, which `jobs` hold as it was when this was
+    read. `secrets` are all secret values that were met, for redaction; `warnings` do
     not stop a run.
     """
 
@@ -45,3 +46,4 @@ class Settings:
     engine: EngineEntry = EngineEntry()
     site: CatalogueEntry = CatalogueEntry()
     maintenance: MaintenanceEntry = MaintenanceEntry()
+    decisions: Path | None = None

@@ -6,20 +6,24 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import SECOND_HAND, RepoOutcome
-from mirror_sync.domain.policy.rules import Outcome, Verdict
+from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict
 from mirror_sync.errors import MirrorError
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of refs.json that publishes nothing: it is made only where `before` still stands there."""
+    """A change of refs.json that publishes nothing: it is made only where `before` still stands there.
+
+    `documents` are put before: `after` names them.
+    """
 
     before: Refs
     after: Refs
+    documents: tuple[Document, ...] = ()
 
     @classmethod
     def between(cls, before: Refs, after: Refs) -> Edit | None:
@@ -28,7 +32,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class NoChange:
-    """Nothing to transfer: unchanged, refused or held, with the reason."""
+    """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked."""
 
     outcome: RepoOutcome
     commit: str | None
@@ -37,6 +41,7 @@ class NoChange:
     files: int = 0
     size: int = 0  # bytes of all files
     edit: Edit | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,17 @@ class Base:
         return frozenset((self.digest, *self.root.documents, *(file.sha256 for file in self.manifest.values())))
 
 
-def held(commit: str | None, why: str, code: str) -> NoChange:
+def held(commit: str | None, why: str, code: str, verdicts: tuple[Verdict, ...] = ()) -> NoChange:
     """What is held, and stays as it was published before."""
-    return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code)
+    return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code, verdicts=verdicts)
 
 
-def stopped(resolved: Resolved, objection: Verdict, *, published: bool) -> NoChange:
+def stopped(resolved: Resolved, judgement: Judgement, objection: Verdict, *, published: bool) -> NoChange:
     """What a rule's objection makes of a repo: what is published stays."""
     if published:
-        return held(resolved.commit, objection.reason, objection.code)
+        return held(resolved.commit, objection.reason, objection.code, judgement.verdicts)
     outcome = RepoOutcome.HELD if objection.outcome is Outcome.HELD else RepoOutcome.REFUSED
-    return NoChange(outcome, resolved.commit, objection.reason, objection.code)
+    return NoChange(outcome, resolved.commit, objection.reason, objection.code, verdicts=judgement.verdicts)
 
 
 def failure(error: MirrorError) -> NoChange:

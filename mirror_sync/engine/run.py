@@ -23,6 +23,7 @@ from mirror_sync.engine.stopping import running, work_for
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.expand import gather
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
+from mirror_sync.engine.sync.judging import judge_of
 from mirror_sync.engine.sync.plan_totals import Freight
 from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
@@ -149,9 +150,9 @@ def _plan_job(
         with ThreadPoolExecutor(job.workers, "document") as documents:
             published_view, presence = PublishedView(target, context.clock), Presence(context, target)
             items = list(gather(context, run, job, all_jobs))
-            decider = Decider(
-                Comparison(source, target, all_jobs, context.go_on, published_view, presence), gone_repos, documents.map
-            )
+            judge = judge_of(context, source)
+            compared = Comparison(source, target, all_jobs, context.go_on, published_view, presence, judge)
+            decider = Decider(compared, gone_repos, documents.map)
             published_view.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(context.stop, items, work, plans)
     except Exception as error:  # as above

@@ -25,7 +25,7 @@ from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.policy.rules import Judgement, Verdict
+from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
 from mirror_sync.engine.decision import Base, NoChange, stopped
 from mirror_sync.engine.work import Task
 from mirror_sync.ports.store import Store
@@ -48,6 +48,7 @@ class Change:
     desired: tuple[RemoteFile, ...] = ()  # judge: what is wanted of the commit, until it is planned
     listed: int = 0  # judge: how many files the commit has
     left: tuple[LeftOut, ...] = ()  # judge: what the selection leaves out
+    candidate: Candidate | None = None  # judge: what the rules were asked about
     judgement: Judgement = Judgement()  # judge, inspect
     base: Manifest = field(default_factory=dict)  # plan: what it is compared with
     relies_on: Base | None = None
@@ -81,8 +82,9 @@ class Change:
         return self.size - self.plan.fetch_bytes
 
     def judged(self, verdict: Verdict) -> Change:
-        """The same with one more verdict."""
-        return replace(self, judgement=self.judgement.joined(verdict))
+        """The same with one more verdict; a person's, where one has approved what it holds."""
+        settled = verdict if self.candidate is None else self.candidate.settled(verdict)
+        return replace(self, judgement=self.judgement.joined(settled))
 
     def attached(self, name: str, body: bytes) -> Change:
         """The same with a document more, which the root will name; `name` as document_format.word says."""
@@ -113,7 +115,7 @@ def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
         change, objection = found, found.judgement.objection
         if objection is not None:
             published = change.refs.commit_of(change.task.revision) is not None
-            return stopped(change.resolved, objection, published=published)
+            return stopped(change.resolved, change.judgement, objection, published=published)
     return change
 
 

@@ -104,6 +104,11 @@ class Presence:
                 "purpose: mirror-sync sync --anew"
             )
 
+    def is_expected(self, repo: Repo) -> bool:
+        """Whether it was published there, as far as this machine knows."""
+        with self._lock:
+            return repo in self._remembered()
+
     def _remembered(self) -> frozenset[Repo]:
         if self._expected is None:
             self._expected = frozenset()

@@ -38,7 +38,7 @@ INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
     iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes),
     :committed, :published, :lag_seconds,
-    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place)
+    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place), :held
 )
 ON CONFLICT DO UPDATE SET
     outcome = iif(:stopped AND outcome IN ('published', 'unchanged'), outcome, excluded.outcome),
@@ -52,7 +52,7 @@ ON CONFLICT DO UPDATE SET
     published = ifnull(excluded.published, published),
     lag_seconds = iif(:published IS NULL, lag_seconds, excluded.lag_seconds),
     last_look = ifnull(excluded.last_look, last_look),
-    place = iif(:success IS NULL, place, excluded.place)
+    place = iif(:success IS NULL, place, excluded.place), held = excluded.held
 """
 
 _CHANGED = """
@@ -69,7 +69,7 @@ DELETE FROM changes WHERE rowid IN (
 
 _LATEST = """
 SELECT job, kind, repo, revision, outcome, commit_id, reason, code, files, bytes, last_attempt, last_success,
-    committed, published, lag_seconds, place
+    committed, published, lag_seconds, held, place
 FROM repos ORDER BY job, kind, repo, revision
 """
 
@@ -242,6 +242,7 @@ class History:
             "reused_files": report.reused_files, "reused_bytes": report.reused_bytes, "seconds": report.seconds,
             "code": report.code, "bytes": report.bytes, "committed": report.committed, "published": report.published,
             "lag_seconds": report.lag_seconds, "place": self._places.get(report.job, ""),
+            "held": report.commit if report.outcome is RepoOutcome.HELD else None,
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)
@@ -249,7 +250,7 @@ class History:
         self._connection.execute(_REMEMBER, row)
 
     def _is_news(self, report: RepoReport) -> bool:
-        query = "SELECT outcome, code FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+        query = "SELECT outcome, code, held FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         key = report.parts
         before = self._connection.execute(query, key).fetchone()
         if before is None or report.outcome is RepoOutcome.PUBLISHED:
@@ -257,7 +258,8 @@ class History:
         still_good = before[0] in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
         if report.outcome is RepoOutcome.UNCHANGED and still_good:
             return False
-        return bool(before != (report.outcome, report.code))
+        held = report.commit if report.outcome is RepoOutcome.HELD else None
+        return bool(before != (report.outcome, report.code, held))
 
     def _finish(self, report: RunReport) -> None:
         state = RunState.COMPLETE if report.ok else RunState.FAILED

@@ -11,7 +11,7 @@ import structlog
 
 from mirror_sync.owners import database_cause, is_there, reading_uri, refuse_links
 
-SCHEMA = 8
+SCHEMA = 9
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -25,7 +25,7 @@ CREATE TABLE repos (
     job TEXT NOT NULL, kind TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL,
     outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
     last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
-    committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT, place TEXT NOT NULL DEFAULT '',
+    committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT, place TEXT NOT NULL DEFAULT '', held TEXT,
     PRIMARY KEY (job, kind, repo, revision)
 ) WITHOUT ROWID;
 CREATE TABLE changes (
@@ -82,6 +82,9 @@ _MIGRATIONS = {
         target TEXT NOT NULL, care TEXT NOT NULL, at TEXT NOT NULL, faults INTEGER NOT NULL,
         PRIMARY KEY (target, care)
     ) WITHOUT ROWID;
+    """,
+    8: """
+    ALTER TABLE repos ADD COLUMN held TEXT;
     """,
 }
 

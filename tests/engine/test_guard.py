@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.job.guard import Guard
@@ -37,7 +38,11 @@ def test_a_commit_that_removes_too_much_is_held_with_counts_and_the_key(
     )
     assert workshop.commit("acme/x") == first
     assert workshop.files("acme/x") == FILES
-    assert workshop.store.written == []
+    noted = workshop.refs("acme/x").attachments
+    assert list(noted) == [f"held.{bad}"]
+    assert workshop.store.written == [blob_key(noted[f"held.{bad}"]), "hub/models/acme--x/refs.json"]
+    workshop.sync(job("acme/x"))
+    assert workshop.store.written == [], "what is held still is written once"
 
 
 @pytest.mark.parametrize("selection", [Selection(), Selection(exclude=("f1",))])

@@ -49,6 +49,11 @@ def read(path: Path) -> YamlDocument:
     except ValueError as error:
         hint = "; name it with -c FILE, or in $MIRROR_SYNC_CONFIG" if str(error) == MISSING else ""
         raise _alone(path, f"{error}{hint}", 0, 0) from None
+    return read_from(path, text)
+
+
+def read_from(path: Path, text: str) -> YamlDocument:
+    """Unfold a text as if it stood in a file. ConfigError as of `read`."""
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
         found = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"

@@ -36,6 +36,7 @@ _SHORT = ("branches", "tags")
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
 MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
+HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
 _KEYS = ("format", *GROUPS, "channels", "snapshots", "attachments", "log", "gone")
 _TO_FORMAT_1 = {"since": "this is format 2, which only a newer mirror-sync reads"}
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
@@ -83,6 +84,11 @@ class Ref:
         return None
 
 
+def held_name(commit: CommitId) -> str:
+    """The name of the attachment about a commit that is held."""
+    return f"{HELD}{commit}"
+
+
 def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
     """What a name may stand for, the best first: a full name, a branch, a tag; see decision 0015."""
     asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
@@ -127,11 +133,16 @@ class Refs:
     def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
         """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id.
 
-        A repo of which something is published anew is not gone.
+        A repo of which something is published anew is not gone, nor is the commit held any more.
         """
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
-        return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None)
+        attached = {name: digest for name, digest in self.attachments.items() if name != held_name(commit)}
+        return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None, attachments=attached)
+
+    def attaching(self, attachments: Mapping[str, Sha256]) -> Refs:
+        """The same with these documents of the repo as a whole, and no others."""
+        return replace(self, attachments=dict(attachments))
 
     def without(self, commits: Collection[CommitId]) -> Refs:
         """Un-publish some commits, and the names that stand for them."""

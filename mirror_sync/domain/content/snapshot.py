@@ -130,7 +130,7 @@ class Root:
                 "commits": self.commits,
                 "selection": {"include": self.selection.include, "exclude": self.selection.exclude},
                 **({"left": left} if known else {}),
-                "verdicts": [_verdict(one) for one in self.verdicts],
+                "verdicts": [verdict_document(one) for one in self.verdicts],
                 "attachments": {name: self.attachments[name] for name in sorted(self.attachments)},
                 "files": self.files,
                 "bytes": self.size,
@@ -152,7 +152,7 @@ class Root:
                 info=Sha256(known["info"]),
                 commits=Sha256(known["commits"]),
                 selection=Selection(*(texts(known["selection"][key]) for key in ("include", "exclude"))),
-                verdicts=_first_verdict(known["license"]) if written == 1 else _verdicts(known["verdicts"]),
+                verdicts=_first_verdict(known["license"]) if written == 1 else read_verdicts(known["verdicts"]),
                 files=whole(known["files"]),
                 size=whole(known["bytes"]),
                 shards=tuple(Shard(text(first), Sha256(digest)) for first, digest in known["shards"]),
@@ -175,7 +175,8 @@ def _expect_writable(root: Root) -> None:
         raise DocumentError(f"cannot be written as a root document: {in_brief(error)}") from error
 
 
-def _verdict(verdict: Verdict) -> dict[str, str]:
+def verdict_document(verdict: Verdict) -> dict[str, str]:
+    """What is kept of a verdict; a reason that is too long is cut."""
     return {"rule": verdict.rule, "outcome": verdict.outcome, "reason": short(verdict.reason, LONGEST_REASON)}
 
 
@@ -184,7 +185,8 @@ def _first_verdict(document: Mapping[str, Any]) -> tuple[Verdict, ...]:
     return (Verdict("license", Outcome(document["outcome"]), text(document["reason"])),)
 
 
-def _verdicts(documents: Sequence[Any]) -> tuple[Verdict, ...]:
+def read_verdicts(documents: Sequence[Any]) -> tuple[Verdict, ...]:
+    """Verdicts as they were kept. TypeError, KeyError, ValueError for anything else."""
     items = (exactly(one, ("rule", "outcome", "reason")) for one in few(documents, MOST_VERDICTS))
     return tuple(
         Verdict(word(one["rule"]), Outcome(one["outcome"]), bounded(one["reason"], LONGEST_REASON)) for one in items

@@ -321,7 +321,8 @@ class RepoStatus(Subject):
 
     `outcome` is that of the last run that looked at it, None for none. `committed`, `published` and `lag_seconds` are
     those of the last publication: see `RepoReport`. `next_try` is when the daemon runs it again before the job's next
-    time. `place` is where the commit was published, empty where that is not known: of this machine alone.
+    time. `held` is the commit that is held now, None where none is. `place` is where the commit was published, empty
+    where that is not known: of this machine alone.
     """
 
     state: RepoState
@@ -336,6 +337,7 @@ class RepoStatus(Subject):
     committed: str | None = None
     published: str | None = None
     lag_seconds: float | None = None
+    held: str | None = None
     place: str = ""
     next_try: str | None = None
 

@@ -18,19 +18,21 @@ one that states none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
 from mirror_sync.domain.bounds import short
+from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Matter, RuleKey
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.policy.rules import Candidate, Outcome, Verdict
 from mirror_sync.domain.policy.terms import OTHER, Terms
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 
 LICENSE = "license"  # the name of this rule
 _APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
+BY_NAME = ": name it explicitly or approve it"  # what a repo waits for that only a glob found
 _ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
 UNREAD, GATED = "license-unread", "gated"  # codes of its verdicts; the second is that of errors.Gated, too
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
@@ -49,11 +51,22 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A named person's decision that a repo under review may be mirrored."""
+    """A named person's decision that a repo under review may be mirrored, as `licenses.approved` has it.
+
+    It is a decision for any commit, on all that this rule may hold a repo for.
+    """
 
     repo: Repo
     by: str
     why: str
+
+    @property
+    def decisions(self) -> Iterator[Decision]:
+        """The same, one for each."""
+        for key in (RuleKey.LICENCE, RuleKey.GATED, RuleKey.PRIVATE):
+            yield Decision(
+                RepoPattern(self.repo.kind, self.repo.id), None, key, DecisionOutcome.APPROVE, self.by, self.why
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +80,29 @@ class LicensePolicy:
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Decide for a repo by its licence, and by what a glob alone may find. A person's approval lifts a doubt."""
-        verdict = self._judge_licenses(candidate.terms, whole=candidate.whole)
-        if not candidate.named:
-            verdict = _unnamed(verdict, candidate.terms)
-        if verdict.outcome is Outcome.HELD:
-            for approval in self.approved:
-                if approval.repo == candidate.repo:
-                    return _verdict(
-                        Outcome.ALLOWED,
-                        f"approved by {approval.by}: {approval.why} ({verdict.reason.removesuffix(_APPROVE)})",
-                    )
-        return verdict
+        licence = self._judge_licenses(candidate.terms, whole=candidate.whole)
+        if licence.outcome is Outcome.REFUSED:
+            return licence if candidate.named else _secret(licence, candidate.terms)
+        own = (one for approval in self.approved for one in approval.decisions)
+        known = replace(candidate, decisions=candidate.decisions.and_(own))
+        unnamed = () if candidate.named else _unnamed(candidate.terms)
+        holds = [*unnamed, *(() if licence.allowed else (licence,))]
+        left = [hold for hold in holds if known.approval(hold) is None]
+        if left:
+            return _joined(left)
+        if not holds:
+            return licence
+        found = known.approval(holds[0])
+        said = "" if found is None else found.said
+        return _verdict(Outcome.ALLOWED, f"approved by {said} ({_joined(holds).reason.removesuffix(_APPROVE)})")
+
+    def judge_base(self, base: Repo | None, terms: Terms, candidate: Candidate) -> Verdict:
+        """Of the licence alone, of a repo that something else was made of, as for a whole copy. See `judge`."""
+        if base is None:
+            return _verdict(Outcome.HELD, "it is no repo of a hub, so that nobody can read its licence", UNREAD)
+        about = Matter((base,), now=candidate.matter.now)
+        found = self.judge(replace(candidate, repo=base, terms=terms, whole=True, named=True, about=about))
+        return replace(found, reason=found.reason.removesuffix(_APPROVE))
 
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
         if terms.disabled:
@@ -137,20 +162,29 @@ class LicensePolicy:
         return " with this license_link" if near else ""
 
 
-def _unnamed(verdict: Verdict, terms: Terms) -> Verdict:
-    """For a repo that only a glob found. A private one is a secret also when its licence refuses it: its code says so
-    to whoever would tell the name.
+def _secret(refused: Verdict, terms: Terms) -> Verdict:
+    """Of what only a glob found and its licence refuses: a private one is a secret then, too, and its code says so to
+    whoever would tell the name.
     """
-    doubts = "" if verdict.allowed else f"; {verdict.reason}"
+    return refused if terms.private is False else _verdict(refused.outcome, refused.reason, PRIVATE)
+
+
+def _unnamed(terms: Terms) -> Iterator[Verdict]:
+    """What a repo waits for that only a glob found."""
     if terms.private is not False:
-        if verdict.outcome is Outcome.REFUSED:
-            return _verdict(verdict.outcome, verdict.reason, PRIVATE)
         said = "private" if terms.private else "the upstream does not say whether it is private"
-        return _verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", PRIVATE)
-    if terms.gated is not False and verdict.outcome is not Outcome.REFUSED:
+        yield _verdict(Outcome.HELD, f"{said}{BY_NAME}", PRIVATE)
+    if terms.gated is not False:
         said = "gated" if terms.gated else "the upstream does not say whether it is gated"
-        return _verdict(Outcome.HELD, f"{said}: name it explicitly or approve it{doubts}", GATED)
-    return verdict
+        yield _verdict(Outcome.HELD, f"{said}{BY_NAME}", GATED)
+
+
+def _joined(holds: Sequence[Verdict]) -> Verdict:
+    """The first of several holds, with a doubt of the licence, which comes last."""
+    first, last = holds[0], holds[-1]
+    if last is first or last.code in (PRIVATE, GATED):
+        return first
+    return replace(first, reason=f"{first.reason}; {last.reason}")
 
 
 def _lists(entries: frozenset[str], license_id: str, link: str | None) -> bool:

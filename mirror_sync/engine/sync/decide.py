@@ -13,11 +13,12 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.job.job import Job, denials, owners, rival
+from mirror_sync.domain.job.job import Job, owners, rival
 from mirror_sync.domain.outcome.report import STALE, RepoOutcome
+from mirror_sync.domain.policy.decisions import STRANGER, RuleKey
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
-from mirror_sync.domain.policy.rules import Candidate, Judgement, Outcome, Verdict, judge_all
+from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import Base, Edit, NoChange, Seen, held, remarks, second_hand, stopped
@@ -25,25 +26,20 @@ from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifes
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage, making, through
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
+from mirror_sync.engine.sync.judging import NO_SIDE, Judge
 from mirror_sync.engine.sync.present import present
 from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.work import DENIED, Task
+from mirror_sync.engine.work import Task
 from mirror_sync.errors import (
     BadAnswer,
     DocumentError,
     Gated,
     KeyMissing,
     NewerFormat,
-    NoSuchCall,
-    NotFoundOrPrivate,
-    RevisionNotFound,
     SelectionConflict,
 )
 from mirror_sync.ports.source import Catalogue
-
-NO_SIDE = (NoSuchCall, NotFoundOrPrivate, RevisionNotFound)  # of a call beside a repo that is there: it is not told
-STRANGER = "another-repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,7 @@ class Comparison:
     go_on: Callable[[], None]
     published_view: PublishedView
     presence: Presence
+    judge: Judge
 
 
 class Decider:
@@ -67,7 +64,7 @@ class Decider:
     def __init__(
         self, comparison: Comparison, gone_repos: GoneRepos, mapper: Mapper = map, *, anew: bool = False
     ) -> None:
-        self._presence = comparison.presence
+        self._presence, self._judge = comparison.presence, comparison.judge
         self._source, self._target, self._jobs, self._go_on = (
             comparison.source,
             comparison.target,
@@ -177,23 +174,29 @@ class Decider:
             return self._gone_repos.rule_on_absence(change.task, change.refs, error)
 
     def judge(self, change: Change) -> NoChange | Change:
-        """List the commit, and ask every rule of the job whether what is wanted of it may be published."""
+        """Ask every rule of the job whether what is wanted of the commit may be published; listed is only what may."""
         return self._unless_gated(change, self._judged)
 
     def _judged(self, change: Change) -> Change:
         task, resolved = change.task, change.resolved
+        asked = self._judge.candidate(task, change.refs, resolved)
+        asked, early = self._judge.wholly(task, asked, resolved)
+        if early.objection is not None:
+            return replace(change, judgement=early)
         if resolved.terms.gated:
             with suppress(*NO_SIDE):  # then the files say whether we may have them
                 self._source.authorize(task.repo)
         everything = self._list(task.repo, resolved.commit)
         desired = tuple(task.job.selection.filter(everything))
         expect_one_size(desired)
+        candidate = replace(asked, whole=len(desired) == len(everything))
         return replace(
             change,
             desired=desired,
             listed=len(everything),
             left=task.job.selection.left_out(everything),
-            judgement=_judge(task, resolved, whole=len(desired) == len(everything)),
+            candidate=candidate,
+            judgement=judge_all((*task.job.rules, *task.job.later_rules), candidate),
         )
 
     def plan(self, change: Change) -> NoChange | Change:
@@ -205,7 +208,9 @@ class Decider:
         base = None if self._anew else self._base(refs, task.revision)
         objection = self._objection(task, refs, base, change.desired, change.listed)
         if objection:
-            return _guarded(resolved, objection)
+            change = change.judged(_guarded(resolved, objection))
+            if change.judgement.objection is not None:
+                return stopped(resolved, change.judgement, change.judgement.objection, published=True)
         if not change.listed and base is None:
             # nothing published to guard; even so no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
@@ -229,11 +234,12 @@ class Decider:
         turned = self._gone_repos.turned(task, refs, resolved)
         if turned is not None:
             return turned
-        objection = _judge(task, resolved, whole=True).objection
-        if objection is None:
+        judged = self._judge.at_look(task, refs, resolved)
+        if judged.objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
-            settled = stopped(resolved, objection, published=refs.commit_of(task.revision) is not None)
+            published = refs.commit_of(task.revision) is not None
+            settled = stopped(resolved, judged, judged.objection, published=published)
         return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
@@ -249,12 +255,17 @@ class Decider:
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
         stranger = self._stranger(task, refs, resolved)
+        verdict = Verdict(RuleKey.GUARD, Outcome.HELD, stranger, STRANGER, pinned=True)
+        if stranger and self._judge.candidate(task, refs, resolved).approval(verdict) is not None:
+            stranger = ""
         if stranger and refs.snapshots:
-            return held(resolved.commit, stranger, STRANGER)
+            return held(resolved.commit, stranger, STRANGER, (verdict,))
         if stranger:
-            return NoChange(RepoOutcome.HELD, resolved.commit, f"{stranger}; what was published is withdrawn", STRANGER)
+            reason = f"{stranger}; what was published is withdrawn"
+            return NoChange(RepoOutcome.HELD, resolved.commit, reason, STRANGER, verdicts=(verdict,))
         age = self._doubt_of_age(task, refs, resolved)
-        return held(resolved.commit, age, STALE) if age else None
+        doubt = Verdict(RuleKey.GUARD, Outcome.HELD, age, STALE)
+        return held(resolved.commit, age, STALE, (doubt,)) if age else None
 
     def _stranger(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why the upstream's repo is another one than the published, or the withdrawn, of its name."""
@@ -340,7 +351,9 @@ class Decider:
         base = self._base(refs, task.revision)
         objection = self._objection(task, refs, base, list(files.values()), len(files))
         if objection:
-            return _guarded(resolved, objection)
+            guarded = self._judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
+            if not guarded.allowed:
+                return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None
         before = {} if replaced is None else replaced.manifest
         leaving = {path: file for path, file in before.items() if path not in files}
@@ -411,19 +424,8 @@ def _replaces(task: Task, refs: Refs, base: Base | None) -> bool:
     return base is not None and base.digest == refs.root_of(task.revision)
 
 
-def _judge(task: Task, resolved: Resolved, *, whole: bool) -> Judgement:
-    if task.job.denied_by(task.repo) is not None:  # whatever name led to it
-        return Judgement((Verdict(DENIED, Outcome.REFUSED, denials([task.job], task.repo)),))
-    candidate = Candidate(task.repo, resolved.terms, whole=whole, named=task.job.spells_out(task.ordered))
-    judged = judge_all(task.job.rules, candidate)
-    if judged.objection is None or task.asked is None:
-        return judged
-    approved = judge_all(task.job.rules, replace(candidate, repo=task.asked))  # a person wrote what the job writes
-    return judged if approved.objection else approved
-
-
-def _guarded(resolved: Resolved, objection: str) -> NoChange:
-    return held(resolved.commit, f"commit {resolved.commit}: {objection}", "guard")
+def _guarded(resolved: Resolved, objection: str) -> Verdict:
+    return Verdict(RuleKey.GUARD, Outcome.HELD, f"commit {resolved.commit}: {objection}")
 
 
 def _only_a_ref(change: Change, there: Base, leaving: Manifest) -> Change:

@@ -84,6 +84,7 @@ def amend_refs(store: Store, repo: Repo, edit: Edit | None, stamp: Stamp) -> Non
     Where refs.json has changed since the edit was decided, it is left for the next run to decide again.
     """
     if edit is not None and read_refs(store, repo) == edit.before:
+        expect_kept(store, _put_all(store, edit.documents))
         put_refs(store, repo, edit.after.logged(edit.before, *stamp))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.domain.content.plan import carry_out
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, name_fault, refs_named
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import lag, moment
@@ -25,13 +25,15 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.decision import NoChange, Seen, remarks, second_hand
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.learn_index import IndexWriter, git_oids, hear
-from mirror_sync.engine.published import Stamp
+from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
-from mirror_sync.engine.sync.decide import NO_SIDE, Comparison, Decider
+from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
+from mirror_sync.engine.sync.held_notes import is_noted, noting
+from mirror_sync.engine.sync.judging import NO_SIDE, judge_of
 from mirror_sync.engine.sync.present import holds
 from mirror_sync.engine.sync.publish import amend_refs, publish_refs, write_documents, write_root
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -70,7 +72,13 @@ class JobRun:
         """Who decides for the repos of this run; `anew` believes nothing of what is published."""
         gone_repos = GoneRepos(self.target, self.jobs, self.token_check, self.context.clock)
         comparison = Comparison(
-            self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence
+            self.source,
+            self.target,
+            self.jobs,
+            self.context.go_on,
+            self.published_view,
+            self.presence,
+            judge_of(self.context, self.source),
         )
         return Decider(comparison, gone_repos, self.files.map, anew=anew)
 
@@ -149,6 +157,7 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
             work_item = WorkItem(job_run.run, task, found, concerned)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
+    found = _noting(job_run, task, refs, found)
     if found.edit is not None:
         with job_run.target.lock(task.repo):
             amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task))
@@ -174,8 +183,14 @@ def bring_up_to_date(
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
+    if is_noted(done):
+        done = _noting(job_run, task, read_refs(job_run.target.store, task.repo), done)
     amend_refs(job_run.target.store, task.repo, done.edit, _stamp(job_run, task))
     return report_of(task, done)
+
+
+def _noting(job_run: JobRun, task: Task, refs: Refs, found: NoChange) -> NoChange:
+    return noting(job_run.target, job_run.presence, task, refs, found, job_run.context.now())
 
 
 def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:

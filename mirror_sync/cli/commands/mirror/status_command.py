@@ -91,13 +91,17 @@ def _pattern_of(repo: str | None) -> RepoPattern | None:
 
 def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
+    from mirror_sync.app.holding import with_commands
     from mirror_sync.app.inventory import narrowed
     from mirror_sync.cli.output.status_text import history_text, status_document, status_text
 
     now, pattern = datetime.now(UTC), question.pattern
     whole = _inventory(mirror, published, question.jobs, now)
     inventory = whole if pattern is None else narrowed(whole, pattern)
-    text = status_text(inventory, invocation.page, now, question.wanted, worst_last=not question.watched)
+    told = inventory
+    if mirror.settings.decisions is not None:
+        told = replace(inventory, lines=with_commands(inventory.lines))
+    text = status_text(told, invocation.page, now, question.wanted, worst_last=not question.watched)
     document, parts = status_document(inventory, question.wanted), [text]
     if pattern is not None and pattern.is_glob and not inventory.lines:
         raise UsageError(_unknown(mirror.settings, pattern, whole))

@@ -1,0 +1,34 @@
+"""`reject`: a person refuses something, whatever the rules say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mirror_sync.cli.deciding import AnyCommit, By, Rule, Ticket, Until, Why, decide
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
+from mirror_sync.domain.policy.decisions import DecisionOutcome
+
+
+@command
+def reject(  # noqa: PLR0913, PLR0917  the options of a command
+    invocation: Invocation,
+    repo: Annotated[
+        str,
+        typer.Argument(metavar="REPO[@COMMIT]", help="org/name, dataset:org/name, or a glob like org/* with --any."),
+    ],
+    why: Why,
+    rule: Rule = None,
+    until: Until = None,
+    by: By = None,
+    any_commit: AnyCommit = False,
+    ticket: Ticket = None,
+) -> None:
+    """Refuse a commit, or with --any a repo: writes it into decisions.yaml.
+
+    Without a commit: the one that is held now. It counts from the next sync on, before any approval. What is
+    published already stays.
+    """
+    decide(invocation, DecisionOutcome.REJECT, repo, (why, by, ticket or ""), (rule, until, any_commit))

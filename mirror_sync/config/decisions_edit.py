@@ -1,0 +1,255 @@
+"""Adds an entry to decisions.yaml in place: what a person has written there stays, byte for byte.
+
+The entry goes behind the last one, in the way in which the list is written. What comes out is read again before it is
+kept: it must hold what was there, and the entry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import yaml
+
+from mirror_sync.config.decisions_file import decisions_in
+from mirror_sync.config.keys.decision_entries import ANY
+from mirror_sync.config.yaml.text_file import MISSING, read_text
+from mirror_sync.domain.policy.decisions import Decision
+from mirror_sync.errors import ConfigError, Fault, UsageError
+from mirror_sync.owners import cause, whose
+
+_HEADER = "# What people have decided about what mirror-sync holds: docs/guide/trust.md. Keep it in git.\nversion: 1\n"
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*[A-Za-z0-9_]")
+_MODE = 0o644
+_FOUR_DIGITS = 1000  # of years before, strftime writes fewer
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where an entry goes: at `at` of the text, in place of all up to `end`; `indent` of its dash, None in brackets."""
+
+    at: int
+    end: int
+    indent: int | None
+    before: str = ""
+    after: str = ""
+
+
+def with_entry(path: Path, text: str, decision: Decision) -> str:
+    """The text of a decisions.yaml with one entry more. ConfigError for one that has faults; UsageError, with what to
+    write by hand, for one that is written in a way in which nothing can be added.
+    """
+    known = decisions_in(path, text).decisions.every
+    spot = _spot(text)
+    ends = "\r\n" if "\r\n" in text else "\n"
+    entry = _flow(decision) if spot.indent is None else _block(decision, spot.indent).replace("\n", ends)
+    made = text[: spot.at] + spot.before.replace("\n", ends) + entry + spot.after + text[spot.end :]
+    with suppress(ConfigError):
+        if decisions_in(path, made).decisions.every == (*known, decision):
+            return made
+    by_hand = _flow(decision)
+    raise UsageError(f"{path} is written in a way in which nothing can be added to it: add to its list: {by_hand}")
+
+
+def add_entry(path: Path, decision: Decision) -> None:
+    """Write the file anew with one entry more, or make it; owner and mode stay. ConfigError, UsageError, OSError."""
+    path = path.resolve()
+    with _alone_at(path):
+        try:
+            text = _raw(path)
+        except FileNotFoundError:
+            text = None
+        made = with_entry(path, _HEADER if text is None else text, decision)
+        _replace(path, made.encode())
+
+
+def _raw(path: Path) -> str:
+    """With the byte order mark that a reader leaves out. FileNotFoundError, ConfigError."""
+    try:
+        text = read_text(path)
+    except ValueError as error:
+        if str(error) == MISSING:
+            raise FileNotFoundError(path) from None
+        raise ConfigError((Fault(str(path), 0, 0, "", str(error)),)) from None
+    with path.open("rb") as file:
+        return f"{_BOM}{text}" if file.read(3) == _BOM.encode() else text
+
+
+def _spot(text: str) -> _Spot:
+    """After the last entry of the list; where there is no list, behind its key, or at the end with the key."""
+    found = _found(text)
+    if found is None:
+        whole = len(text.rstrip("\0"))
+        return _Spot(whole, whole, 0, before=("" if text.endswith("\n") or not text else "\n") + "decisions:\n")
+    key, value, last = found
+    if isinstance(value, yaml.ScalarEvent):  # nothing, or null: it makes room
+        line = _line_end(text, key.end_mark.index)
+        empty = text[value.start_mark.index : value.end_mark.index]
+        if empty.strip():
+            at, end = value.start_mark.index, value.end_mark.index
+            return _Spot(at, end, 0, before="\n")
+        return _after_line(text, line, 0)
+    if isinstance(value, yaml.SequenceStartEvent) and not value.flow_style and last is not None:
+        return _after_line(text, _line_end(text, _content_end(text, last)), value.start_mark.column)
+    if last is None:  # []
+        at = value.start_mark.index
+        return _Spot(at, text.index("]", at) + 1, 0, before="\n")
+    close = _close(text)
+    tail = re.sub(r"#[^\n]*", "", text[last.end_mark.index : close])
+    return _Spot(close, close, None, before="" if "," in tail else ", ")
+
+
+def _after_line(text: str, line: int, indent: int) -> _Spot:
+    """At the beginning of the next line; the last one may lack its end."""
+    if line >= len(text):
+        return _Spot(line, line, indent, before="\n")
+    return _Spot(line + 1, line + 1, indent)
+
+
+def _line_end(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found
+
+
+def _content_end(text: str, last: yaml.Event) -> int:
+    """Where the last scalar of the list ends: a block of text ends at the next line, which is none of it."""
+    end = int(last.end_mark.index)
+    while end > last.start_mark.index and text[end - 1 : end] in ("\n", "\r", " ", ""):
+        end -= 1
+    return end
+
+
+def _found(text: str) -> tuple[yaml.Event, yaml.Event, yaml.Event | None] | None:
+    """The key `decisions`, its value, and the last thing of that which is no bracket; None without the key."""
+    depth, is_key, key = 0, True, None
+    value: yaml.Event | None = None
+    last: yaml.Event | None = None
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        ends = isinstance(event, yaml.CollectionEndEvent)
+        depth -= ends
+        if key is not None and value is None:
+            value = event
+        elif value is not None and depth == 1:
+            break
+        elif value is not None and not ends:
+            last = event if isinstance(event, yaml.ScalarEvent | yaml.AliasEvent) or last is None else last
+        if depth == 1 and isinstance(event, yaml.NodeEvent) and not ends and value is None:
+            if is_key and isinstance(event, yaml.ScalarEvent) and event.value == "decisions":
+                key = event
+            is_key = not is_key
+        elif depth == 1 and ends:
+            is_key = True
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        if value is not None and isinstance(value, yaml.ScalarEvent | yaml.AliasEvent):
+            break
+    return None if key is None or value is None else (key, value, last)
+
+
+def _close(text: str) -> int:
+    """Where the bracket stands that ends the list."""
+    depth, inside = 0, False
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            if inside and depth == 1:
+                return int(event.start_mark.index)
+        if depth == 1 and isinstance(event, yaml.SequenceStartEvent):
+            inside = True
+        depth += isinstance(event, yaml.CollectionStartEvent)
+    return len(text)
+
+
+def _fields(decision: Decision) -> Iterator[tuple[str, str]]:
+    yield "repo", _said(str(decision.pattern))
+    yield "commit", ANY if decision.commit is None else f'"{decision.commit}"'
+    yield "rule", decision.rule
+    yield "outcome", decision.outcome
+    yield "by", _quoted(decision.by)
+    yield "why", _quoted(decision.why)
+    if decision.ticket:
+        yield "ticket", _quoted(decision.ticket)
+    if decision.until is not None:
+        yield "until", _until(decision.until)
+
+
+def _until(end: datetime) -> str:
+    """The last day, where it ends with one."""
+    if end.time() != time(0) or end.year <= _FOUR_DIGITS:
+        return f'"{end.isoformat()}"'
+    return f"{end - timedelta(days=1):%Y-%m-%d}"
+
+
+def _said(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) and ": " not in text else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Every text of one line of what can be seen is the same to JSON and to YAML."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _block(decision: Decision, indent: int) -> str:
+    margin = " " * indent
+    lines = [f"{key}: {value}" for key, value in _fields(decision)]
+    return "".join(f"{margin}{'  ' if at else '- '}{line}\n" for at, line in enumerate(lines))
+
+
+def _flow(decision: Decision) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in _fields(decision)) + "}"
+
+
+@contextmanager
+def _alone_at(path: Path) -> Iterator[None]:
+    """Two that decide at once do so one after the other. OSError where the folder is not there."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, body: bytes) -> None:
+    """In one step, on the disk then; whose it was and who may read it stays. UsageError where that cannot be."""
+    young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            _take_after(path, descriptor)
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(body)
+                file.flush()
+                os.fsync(descriptor)
+            young.replace(path)
+        except BaseException:
+            young.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {cause(error, path.parent)}") from error
+
+
+def _take_after(path: Path, descriptor: int) -> None:
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, _MODE)
+        return
+    new = os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        try:
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        except PermissionError:
+            raise UsageError(f"{whose(path)}, and would not be any more; decide as its owner") from None
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -1,0 +1,81 @@
+"""Notes in refs.json of the commits that rules hold: decides whether one has to be written, and what it says."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from mirror_sync.domain.content.held_note import MOST_HELD, HeldNote, held_commits, with_note
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.refs import Refs, held_name
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.policy.gone import PRIVATE
+from mirror_sync.domain.policy.rules import Outcome
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.decision import Edit, NoChange
+from mirror_sync.engine.sync.gone_repos import is_known
+from mirror_sync.engine.vanished import Presence
+from mirror_sync.engine.work import Task
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.ports.store import MAX_DOCUMENT, read_document
+
+
+def is_noted(found: NoChange) -> bool:
+    """Whether it is a hold of a commit by rules. A private repo that nobody has named is a secret, and leaves none."""
+    holds = any(verdict.outcome is Outcome.HELD for verdict in found.verdicts)
+    secret = any(verdict.code == PRIVATE for verdict in found.verdicts)
+    return found.outcome is RepoOutcome.HELD and found.commit is not None and holds and not secret
+
+
+def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: NoChange, now: str) -> NoChange:
+    """The same with the edit by which refs.json, as it was read, gets the note; unchanged where it says so already.
+
+    Where nothing of the repo is known and something was published, there is no note: a refs.json without snapshots
+    would look as if nothing had been lost. Raises Vanished where all of the target is, StoreError.
+    """
+    commit = CommitId(found.commit or "") if is_noted(found) else None
+    if commit is None or commit in refs.snapshots:
+        return found
+    if not is_known(refs):
+        if presence.is_expected(task.repo) or presence.is_expected(task.ordered):
+            return found
+        presence.expect()
+    after = refs if found.edit is None else found.edit.after
+    before = _read(target, task.repo, after, commit)
+    note = HeldNote(str(task.repo), commit, now if before is None else before.since, found.verdicts)
+    document = note.encode()
+    if after.attachments.get(held_name(commit)) == document.digest:
+        return found
+    _remember(target, task.repo, note)
+    others = held_commits(after) if len(held_commits(after)) >= MOST_HELD else ()
+    since = {one: told.since for one in others if (told := _read(target, task.repo, after, one)) is not None}
+    return replace(found, edit=Edit(refs, with_note(after, note, document.digest, since), (document,)))
+
+
+def _read(target: Target, repo: Repo, refs: Refs, commit: CommitId) -> HeldNote | None:
+    """None where there is no note, or none that can be read. StoreError."""
+    digest = refs.attachments.get(held_name(commit))
+    if digest is None:
+        return None
+    with suppress(StoreError, DocumentError):
+        known = target.looks.recall(_cached(repo, commit), digest)
+        if known is not None:
+            return HeldNote.decode(known)
+    try:
+        note = HeldNote.decode(read_document(target.store, digest, MAX_DOCUMENT))
+    except (KeyMissing, DocumentError):
+        return None
+    _remember(target, repo, note)
+    return note
+
+
+def _remember(target: Target, repo: Repo, note: HeldNote) -> None:
+    document = note.encode()
+    with suppress(StoreError):
+        target.looks.remember(_cached(repo, note.commit), document.digest, document.body)
+
+
+def _cached(repo: Repo, commit: CommitId) -> str:
+    return f"{refs_key(repo)}#{held_name(commit)}"
