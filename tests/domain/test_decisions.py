@@ -230,8 +230,10 @@ def test_what_a_job_adds_never_lets_through_what_holds_for_all(
 
 
 def test_codes_lead_to_the_rule_that_a_decision_names() -> None:
-    assert [key_of(code) for code in ("license", "license-unread", "another-repo", "gated", "guard", "denied", "")] == [
-        *(RuleKey.LICENCE, RuleKey.LICENCE, RuleKey.GUARD, RuleKey.GATED, RuleKey.GUARD),
+    assert [
+        key_of(code) for code in ("license", "license-unread", "another-repo", "gated", "scan-found", "denied", "")
+    ] == [
+        *(RuleKey.LICENCE, RuleKey.LICENCE, RuleKey.GUARD, RuleKey.GATED, RuleKey.SCAN),
         *(None, None),
     ]
     assert asked(decided(RuleKey.SCAN)).settled(Verdict("scan", Outcome.HELD, "odd")).allowed

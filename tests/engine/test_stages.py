@@ -12,8 +12,9 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decisions, RuleKey
 from mirror_sync.domain.policy.rules import Outcome, Verdict
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.decision import NoChange
 from mirror_sync.engine.published import put_refs
 from mirror_sync.engine.stages import Change, MoreStages, Stage
@@ -61,7 +62,12 @@ def test_a_verdict_of_an_inspection_holds_the_repo_and_what_was_published_stays(
     assert (report.outcome, report.code) == ("held", "scan-found")
     assert report.reason == "b is not liked; the snapshot published before stays"
     assert workshop.commit("acme/x") == first
-    assert not any(key.endswith("refs.json") for key in workshop.store.written)
+    assert list(workshop.refs("acme/x").snapshots) == [first]
+    assert list(workshop.refs("acme/x").attachments) == [f"held.{report.commit}"], "all that is written is a note"
+    lifted = Decision(RepoPattern.parse("acme/x"), None, RuleKey.SCAN, DecisionOutcome.APPROVE, "Ada", "seen")
+    decided = job("acme/x", decisions=Decisions((lifted,)))
+    assert extended(workshop, inspect=(scan,)).sync_one(decided).outcome == "published"
+    assert workshop.root("acme/x").verdicts[1].reason == "approved by Ada: seen (b is not liked)"
 
 
 def test_what_an_inspection_holds_is_not_fetched_again_when_it_allows_it(hub: Hub, workshop: Workshop) -> None:

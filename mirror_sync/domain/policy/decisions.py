@@ -35,12 +35,12 @@ class RuleKey(StrEnum):
 
 STRANGER = "another-repo"  # the guard's code for a repo that goes by another one's name
 REJECTED = "rejected"  # the code of what a person refused
-_KEYS = {"license": RuleKey.LICENCE, "license-unread": RuleKey.LICENCE, STRANGER: RuleKey.GUARD}
+_KEYS = {"license": RuleKey.LICENCE, STRANGER: RuleKey.GUARD, **{key.value: key for key in RuleKey}}
 
 
 def key_of(code: str) -> RuleKey | None:
-    """The rule that the code of a verdict or a report means; None where no decision helps."""
-    return _KEYS.get(code) or (RuleKey(code) if code in frozenset(RuleKey) else None)
+    """The rule that the code of a verdict or a report means, by its first word; None where no decision helps."""
+    return _KEYS.get(code) or _KEYS.get(code.partition("-")[0])
 
 
 class DecisionOutcome(StrEnum):
