@@ -6,7 +6,7 @@ No variable is put in: what people have decided says the same on every machine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -88,12 +88,12 @@ def _told(found: Iterator[Finding]) -> Iterator[Finding]:
     for one in found:
         like = _LIKE.get(str(one.trail[-1])) if one.trail else None
         missing = one.message.startswith("is missing") and like is not None
-        yield Finding(one.trail, f"is missing; write {one.trail[-1]}: {like}" if missing else one.message, one.place)
+        yield replace(one, message=f"is missing; write {one.trail[-1]}: {like}") if missing else one
 
 
 def _faults(document: YamlDocument) -> Iterator[Fault]:
     for one in document.faults:
-        place = one.place or _nearest(one.trail, document.values)
+        place = one.place or (document.keys.get(one.trail) if one.key else None) or _nearest(one.trail, document.values)
         message = one.message if len(one.message) <= _SHOWN else f"{one.message[:_SHOWN]}..."
         yield Fault(document.file, *place, spoken(one.trail), message)
 

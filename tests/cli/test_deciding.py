@@ -146,5 +146,5 @@ def test_a_broken_file_is_refused_by_all_with_its_place(program: Program) -> Non
     for call in (("check",), ("sync",), ("approve", "acme/two", "--why", "x")):
         ended = program(*call)
         assert ended.code == 2
-        assert "decisions.yaml:3:27: decisions[0].comit: this key is not known; did you mean commit?" in ended.err
+        assert "decisions.yaml:3:20: decisions[0].comit: this key is not known; did you mean commit?" in ended.err
     assert path.read_bytes() == before

@@ -52,8 +52,7 @@ def _unnamed(one: Decision, jobs: Sequence[Job]) -> str:
         return ""
     named = (pattern for job in jobs for pattern in job.repos if not pattern.is_glob)
     near = nearest.did_you_mean(RepoPattern(repo.kind, repo.id), named)
-    who = "no job names it" if len(jobs) != 1 else f"job {jobs[0].name} does not name it"
-    return f"{quoted(repo)} is decided about, and {denials(jobs, repo) or who}{near}"
+    return f"{quoted(repo)} is decided about, and {denials(jobs, repo) or 'no job names it'}{near}"
 
 
 def _meet(rejected: RepoPattern, named: RepoPattern) -> bool:
