@@ -15,6 +15,7 @@ from mirror_sync.cli.commands.front.nginx_command import nginx
 from mirror_sync.cli.commands.front.serve_command import serve
 from mirror_sync.cli.commands.front.site_command import site
 from mirror_sync.cli.commands.front.traffic_command import traffic
+from mirror_sync.cli.commands.mirror.audit_command import audit
 from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
 from mirror_sync.cli.commands.mirror.plan_command import plan
@@ -62,6 +63,7 @@ app.command(cls=Watching)(status)
 app.command()(diff)
 app.command()(verify)
 app.command()(prune)
+app.command()(audit)
 app.command()(site)
 app.command()(traffic)
 app.command()(daemon)

@@ -53,7 +53,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         *credentials.ways(file, settings),
         *credentials.exposed(document.value, tree, tokens.tokens, path),
     ]
-    return replace(settings, secrets=secrets, warnings=_faults(doubts, document, secrets))
+    return replace(settings, digest=document.digest, secrets=secrets, warnings=_faults(doubts, document, secrets))
 
 
 def _validate(tree: dict[str, object], found: Findings) -> File | None:
