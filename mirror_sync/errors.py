@@ -23,6 +23,7 @@
     │   ├── StoreDenied         credentials or permissions
     │   ├── StoreFull           no space, quota
     │   ├── Vanished            it lacks what was published there
+    │   ├── NotRecorded         what was about to be done cannot be written into its audit
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
     │   └── NewerFormat         it is of a format that this program does not know
@@ -202,6 +203,12 @@ class Vanished(StoreError):
     """The target answers, and what this machine remembers to have published in it is not there."""
 
     code = "vanished"
+
+
+class NotRecorded(StoreError):
+    """An act that cannot be written into the audit: it was not done."""
+
+    code = "not-recorded"
 
 
 class KeyMissing(StoreError):

@@ -57,6 +57,12 @@ PARTS = {
             programs=("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"),
         ),
         Part("man", ("groff-base", "bash"), "the man pages as they are read", programs=("groff", "bash")),
+        Part(
+            "jq",
+            ("jq", "openssh-client"),
+            "the check of an audit by hand",
+            programs=("jq", "ssh-keygen", "sha256sum"),
+        ),
         Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
         Part(

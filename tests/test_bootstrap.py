@@ -13,6 +13,7 @@ import structlog
 
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo
@@ -98,9 +99,9 @@ def test_there_are_connections_for_all_that_jobs_do_at_once(workers: tuple[int, 
 def test_a_prune_sweeps_what_uploads_left_and_a_dry_run_leaves_it(settings: Settings, tmp_path: Path) -> None:
     left = stale(tmp_path / "mirror")
     mirror = Mirror(settings)
-    assert mirror.prune(dry_run=True).ok
+    assert mirror.prune(BY_DAEMON, dry_run=True).ok
     assert left.exists()
-    assert mirror.prune().ok
+    assert mirror.prune(BY_DAEMON).ok
     assert not left.exists()
     mirror.close()
 
@@ -125,9 +126,9 @@ def test_a_target_that_cannot_be_swept_is_a_warning_and_the_others_are_swept(
 def test_what_was_published_is_remembered_with_its_lag_and_not_read_again(settings: Settings, tmp_path: Path) -> None:
     readme = tmp_path / "upstream" / "acme" / "one" / "README.md"
     mirror = Mirror(settings)
-    mirror.sync()
+    mirror.sync(BY_DAEMON)
     readme.write_text("---\nlicense: mit\n---\nmore\n", encoding="utf-8")
-    (report,) = mirror.sync().repos
+    (report,) = mirror.sync(BY_DAEMON).repos
     (status,) = mirror.status()
     assert report.lag_seconds is not None
     assert (status.committed, status.published, status.lag_seconds) == (
@@ -139,6 +140,6 @@ def test_what_was_published_is_remembered_with_its_lag_and_not_read_again(settin
     root = refs.root_of("main")
     assert root is not None
     (tmp_path / "mirror" / blob_key(root)).unlink()
-    assert [repo.outcome for repo in mirror.sync().repos] == ["unchanged"]
+    assert [repo.outcome for repo in mirror.sync(BY_DAEMON).repos] == ["unchanged"]
     (tmp_path / "state" / "looks.db").unlink()
-    assert [repo.outcome for repo in Mirror(settings).sync().repos] == ["published"]
+    assert [repo.outcome for repo in Mirror(settings).sync(BY_DAEMON).repos] == ["published"]

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from mirror_sync.app.this_machine import known_of
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.catalogue.rows import Day
 from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished, Event, RunFinished
 from mirror_sync.errors import UsageError
@@ -65,7 +66,7 @@ def test_a_run_publishes_the_catalogue_after_its_report(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     told: list[Event] = []
     with mirror(tmp_path, told) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     kinds = [type(event) for event in told if isinstance(event, RunFinished | CataloguePublished)]
     assert kinds == [RunFinished, CataloguePublished]
     assert {"index.html", "mirror.html", "status.json", "tunasync.json", "models/acme--x.html"} <= site(tmp_path).keys()
@@ -81,7 +82,7 @@ def test_nothing_of_this_machine_stands_in_what_everybody_may_read(tmp_path: Pat
     """The upstream's folder, the target's and the reasons that name them stay here."""
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     for name, body in site(tmp_path).items():
         assert str(tmp_path).encode() not in body, name
 
@@ -90,7 +91,7 @@ def test_nothing_of_this_machine_stands_in_what_everybody_may_read(tmp_path: Pat
 def test_the_catalogue_is_published_unless_jobs_yaml_says_otherwise(tmp_path: Path, said: dict[str, Any]) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path, **said) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         wanted = said != {"site": {"enabled": False}}
         assert bool(site(tmp_path)) is wanted
         if not wanted:
@@ -112,7 +113,7 @@ def test_lists_of_mirrors_are_told_what_the_operator_called_it(
 ) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path, site=said, front=front) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     found = site(tmp_path).get("mirrorz.json")
     assert (found is None) is (told is None)
     if found is not None:
@@ -125,7 +126,7 @@ def test_tunasync_is_told_of_each_job(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     upstream(tmp_path, "y")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     (entry,) = json.loads(site(tmp_path)["tunasync.json"])
     assert (entry["name"], entry["is_master"], entry["status"]) == ("a", True, "success")
     assert entry["last_update_ts"] == entry["last_ended_ts"] > 0
@@ -140,11 +141,11 @@ def test_a_bucket_that_refuses_the_catalogue_fails_no_run_and_the_next_one_makes
     blocked.parent.mkdir(parents=True)
     blocked.write_text("a file where the folder should be")
     with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
-        assert made.sync().ok
+        assert made.sync(BY_DAEMON).ok
         (failed,) = of(CatalogueFailed, told)
         assert failed.target == "it"
         blocked.unlink()
-        assert made.sync().ok
+        assert made.sync(BY_DAEMON).ok
         assert len(of(CataloguePublished, told)) == 1
     assert "index.html" in site(tmp_path)
 
@@ -162,7 +163,7 @@ def test_a_bucket_that_answers_503_is_told_and_counted(tmp_path: Path) -> None:
         keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
         target = {"url": "s3://models", "endpoint_url": server.endpoint_url, **keys}
         with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/none"]}]) as made:
-            made.sync()
+            made.sync(BY_DAEMON)
     (failed,) = of(CatalogueFailed, told)
     assert failed.code == "target-unavailable"
     for event in told:
@@ -177,7 +178,7 @@ def test_a_run_that_is_stopped_leaves_the_catalogue_to_the_next_one(tmp_path: Pa
     told: list[Event] = []
     with mirror(tmp_path, told) as made:
         made.stop.set()
-        made.sync()
+        made.sync(BY_DAEMON)
     assert not of(CataloguePublished, told)
     assert not of(CatalogueFailed, told)
     assert not (tmp_path / "mirror" / "site").exists()
@@ -188,13 +189,13 @@ def test_a_prune_that_un_publishes_shows_it(tmp_path: Path) -> None:
     told: list[Event] = []
     retention = {"retention": {"snapshots": 0, "days": 0}}
     with mirror(tmp_path, told, jobs=[{"name": "a", "repos": ["acme/x"], **retention}]) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         upstream(tmp_path, "x", "changed")
-        made.sync()
+        made.sync(BY_DAEMON)
         told.clear()
-        made.prune(dry_run=True)
+        made.prune(BY_DAEMON, dry_run=True)
         assert not of(CataloguePublished, told)
-        report = made.prune()
+        report = made.prune(BY_DAEMON)
         assert report.repos
         assert len(of(CataloguePublished, told)) == 1
 
@@ -202,21 +203,21 @@ def test_a_prune_that_un_publishes_shows_it(tmp_path: Path) -> None:
 def test_a_repo_that_was_taken_down_by_hand_is_shown_no_more_after_a_prune(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     (tmp_path / "mirror" / "hub" / "models" / "acme--x" / "refs.json").unlink()
     with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/y"]}]) as made:
-        made.prune()
+        made.prune(BY_DAEMON)
     assert "models/acme--x.html" not in site(tmp_path)
 
 
 def test_verify_and_prune_leave_what_lies_beside_them_alone(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         before = site(tmp_path)
     with mirror(tmp_path, site={"enabled": False}) as made:
-        assert made.verify().ok
-        assert made.prune().ok
+        assert made.verify(BY_DAEMON).ok
+        assert made.prune(BY_DAEMON).ok
     assert site(tmp_path) == before
 
 
@@ -227,7 +228,7 @@ def test_runs_that_end_at_once_publish_one_after_the_other_and_none_is_missing(t
     told: list[Event] = []
     with mirror(tmp_path, told, jobs=jobs) as made:
         with ThreadPoolExecutor(6) as threads:
-            reports = list(threads.map(lambda number: made.sync([f"j{number}"]), range(6)))
+            reports = list(threads.map(lambda number: made.sync(BY_DAEMON, [f"j{number}"]), range(6)))
         assert all(report.ok for report in reports)
     assert not of(CatalogueFailed, told)
     assert 1 <= len(of(CataloguePublished, told)) <= 6
@@ -238,7 +239,7 @@ def test_runs_that_end_at_once_publish_one_after_the_other_and_none_is_missing(t
 def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     told: list[Event] = []
     with mirror(tmp_path, told) as made, FileLock(next((tmp_path / "state" / "locks").rglob("site.lock"))):
         run = threading.Thread(target=made.sync)
@@ -265,7 +266,7 @@ def test_traffic_is_shown_of_the_target_that_it_was_counted_for(tmp_path: Path) 
 def test_all_of_it_can_be_compared_again(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         good = site(tmp_path)["models/acme--x.html"]
         (tmp_path / "mirror" / "site" / "models" / "acme--x.html").write_bytes(good[::-1])
         sheets = made.publish_catalogue("it")
@@ -278,8 +279,8 @@ def test_all_of_it_can_be_compared_again(tmp_path: Path) -> None:
 def test_a_day_has_one_size_and_days_are_kept_by_place(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path) as made:
-        made.sync()
-        made.sync()
+        made.sync(BY_DAEMON)
+        made.sync(BY_DAEMON)
     history = History(tmp_path / "state" / "history.db")
     place = f"file://{(tmp_path / 'mirror').resolve()}"
     (size,) = history.growth(place)
@@ -302,10 +303,10 @@ def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when
 
     told: list[Event] = []
     with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         first = written()
         time.sleep(1.1)  # a bucket tells seconds
-        made.sync()
+        made.sync(BY_DAEMON)
         second = written()
     assert not of(CatalogueFailed, told)
     assert {key for key in second if second[key] != first.get(key)} <= {
@@ -319,15 +320,15 @@ def test_a_machine_keeps_its_word_until_its_state_is_lost_and_what_it_said_goes_
 
     upstream(tmp_path, "x")
     with mirror(tmp_path, jobs=[{"name": "old", "repos": ["acme/x"]}]) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
     before = words()["old"]
     with mirror(tmp_path, jobs=[{"name": "new", "repos": ["acme/x"]}]) as made:
-        made.sync()
+        made.sync(BY_DAEMON)
         assert words() == {"new": before}
         for lost in (None, b"", b"\xff words of somebody else"):
             word = tmp_path / "state" / "machine"
             word.unlink() if lost is None else word.write_bytes(lost)
-            made.sync()
+            made.sync(BY_DAEMON)
             assert words()["new"] != before
             before = words()["new"]
 

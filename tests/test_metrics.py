@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.outcome.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
@@ -80,11 +81,11 @@ def nothing(_: Site) -> None:
 
 
 def again(site: Site) -> None:
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
 
 
 def new_commit(site: Site) -> None:
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     site.hub.model("acme/one").commit({"more.bin": LFS(b"m" * 500)})
 
 
@@ -97,7 +98,7 @@ def forbidden(site: Site) -> None:
 
 
 def forbidden_later(site: Site) -> None:
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     forbidden(site)
     site.hub.model("acme/one").commit({"more.bin": LFS(b"m" * 500)})
 
@@ -196,7 +197,7 @@ PATHS = {
 @pytest.mark.parametrize("left", PATHS.values(), ids=PATHS.keys())
 def test_every_end_of_a_run_leaves_every_metric_as_it_is_true(site: Site, left: Left) -> None:
     left.before(site)
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     counts = {name: site.of_job(f"{name}_total") for name in ("stored_files", "stored_bytes", "discarded_bytes")}
     assert site.outcome == [left.job]
     assert site.of_job("job_last_attempt_timestamp_seconds") is not None
@@ -225,7 +226,7 @@ def test_every_end_of_a_run_leaves_every_metric_as_it_is_true(site: Site, left: 
 
 def test_calls_and_the_budget_are_counted_by_endpoint_and_kind(site: Site) -> None:
     busy_once(site)
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     counted = {
         (kind, result): site.value("upstream_calls_total", endpoint=site.hub.url, kind=kind, result=result)
         for kind, result in (("api", "5xx"), ("resolvers", "2xx"), ("resolvers", "3xx"), ("elsewhere", "2xx"))
@@ -244,7 +245,7 @@ def test_calls_and_the_budget_are_counted_by_endpoint_and_kind(site: Site) -> No
 
 def test_an_upstream_that_is_not_there_is_counted_as_no_answer(site: Site) -> None:
     site.hub.faults.add(faults.refuse(), "/api/*", times=1)
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     assert site.value("upstream_calls_total", endpoint=site.hub.url, kind="api", result="none") == 1
     assert site.outcome == ["complete"]
 
@@ -253,14 +254,14 @@ def test_a_run_that_ends_by_an_exception_is_aborted_until_the_next_one(site: Sit
     site.metrics(RunAborted("job", "internal"))
     assert site.outcome == ["aborted"]
     assert site.of_job("job_last_attempt_timestamp_seconds") == NOW
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     assert site.outcome == ["complete"]
 
 
 def test_a_new_process_remembers_what_the_one_before_it_knew(site: Site, tmp_path: Path) -> None:
     new_commit(site)
     wrong_bytes(site)
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     later = Metrics()
     later(ConfigRead(("job",)))
     later.ledger.remember(*site.mirror.remembered())
@@ -315,19 +316,19 @@ def test_a_run_whose_process_was_killed_is_interrupted_to_the_next_one(site: Sit
 
 
 def test_a_repo_that_a_job_names_no_more_is_no_series_any_more(site: Site, tmp_path: Path) -> None:
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     path = tmp_path / "jobs.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("acme/one", "acme/two"), encoding="utf-8")
     site.hub.model("acme/two", license="mit").commit({"README.md": CARD})
     other = Mirror(load(path, {}), (site.metrics,), site.stop)
     assert other.remembered()[0] == ()
-    other.sync()
+    other.sync(BY_DAEMON)
     assert site.of_repo("repo_outcome", outcome="published", code="") is None
     other.close()
 
 
 def test_a_job_that_jobs_yaml_has_no_more_is_no_series_any_more(site: Site) -> None:
-    site.mirror.sync()
+    site.mirror.sync(BY_DAEMON)
     site.metrics(ConfigRead(None))
     assert (site.value("config_last_reload_successful"), site.outcome) == (0, ["complete"])
     site.metrics(ConfigRead(("other",)))
@@ -357,7 +358,7 @@ def test_a_repo_has_four_series_whatever_happens_to_it(site: Site) -> None:
 
 
 def test_a_run_of_single_repos_says_nothing_of_the_whole_job(site: Site, tmp_path: Path) -> None:
-    site.mirror.sync([], [Repo.parse("acme/one")])
+    site.mirror.sync(BY_DAEMON, [], [Repo.parse("acme/one")])
     assert site.of_repo("repo_outcome", outcome="published", code="") == 1
     assert (site.outcome, site.of_job("job_last_success_timestamp_seconds")) == ([], None)
     assert site.of_job("job_repos_pending") == 0

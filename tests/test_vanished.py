@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.errors import Vanished
@@ -21,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     upstream(tmp_path, "x")
     upstream(tmp_path, "y")
     with mirror(tmp_path) as it:
-        assert it.sync().ok
+        assert it.sync(BY_DAEMON).ok
     return tmp_path
 
 
@@ -42,7 +43,7 @@ def refs(folder: Path, name: str) -> Path:
 def test_every_repo_of_an_emptied_target_is_a_fault(folder: Path) -> None:
     empty(folder)
     with mirror(folder) as it:
-        report = it.verify()
+        report = it.verify(BY_DAEMON)
         assert not report.ok
         assert [(fault.repo, fault.code) for fault in report.faults] == [
             ("acme/x", Vanished.code),
@@ -55,41 +56,41 @@ def test_a_sync_writes_nothing_into_an_emptied_target_unless_it_is_told_to(folde
     empty(folder)
     with mirror(folder) as it:
         assert {plan.code for plan in it.plan().repos} == {Vanished.code}
-        report = it.sync()
+        report = it.sync(BY_DAEMON)
         assert {repo.outcome for repo in report.repos} == {RepoOutcome.FAILED}
         assert {repo.code for repo in report.repos} == {Vanished.code}
         assert "is it mounted, and is its url right?" in report.repos[0].reason
         assert files(folder) == []
-        assert not it.sync().ok, "a failure is no reason to forget what was published"
-        assert it.sync(anew=True).ok
-        assert it.verify().ok
-        assert it.sync().ok
+        assert not it.sync(BY_DAEMON).ok, "a failure is no reason to forget what was published"
+        assert it.sync(BY_DAEMON, anew=True).ok
+        assert it.verify(BY_DAEMON).ok
+        assert it.sync(BY_DAEMON).ok
 
 
 def test_neither_verify_nor_prune_writes_into_an_emptied_target(folder: Path) -> None:
     empty(folder)
     with mirror(folder) as it:
-        it.tend(Care.VERIFY)
-        it.tend(Care.PRUNE)
+        it.tend(BY_DAEMON, Care.VERIFY)
+        it.tend(BY_DAEMON, Care.PRUNE)
     assert files(folder) == []
 
 
 def test_one_repo_that_is_gone_is_a_fault_and_the_next_sync_publishes_it(folder: Path) -> None:
     refs(folder, "x").unlink()
     with mirror(folder) as it:
-        assert [(fault.repo, fault.code) for fault in it.verify().faults] == [("acme/x", Vanished.code)]
-        assert it.sync().ok
-        assert it.verify().ok
+        assert [(fault.repo, fault.code) for fault in it.verify(BY_DAEMON).faults] == [("acme/x", Vanished.code)]
+        assert it.sync(BY_DAEMON).ok
+        assert it.verify(BY_DAEMON).ok
 
 
 def test_the_one_repo_of_a_mirror_is_published_again_where_its_blobs_are_there(tmp_path: Path) -> None:
     upstream(tmp_path, "x")
     with mirror(tmp_path, jobs=[{"name": "a", "repos": ["acme/x"]}]) as it:
-        assert it.sync().ok
+        assert it.sync(BY_DAEMON).ok
         refs(tmp_path, "x").unlink()
-        assert it.sync().ok
+        assert it.sync(BY_DAEMON).ok
         empty(tmp_path)
-        assert not it.sync().ok
+        assert not it.sync(BY_DAEMON).ok
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -97,7 +98,7 @@ def test_a_prune_removes_nothing_while_a_repo_that_was_published_is_missing(fold
     refs(folder, "x").unlink()
     before = files(folder)
     with mirror(folder) as it:
-        report = it.prune(dry_run=dry_run)
+        report = it.prune(BY_DAEMON, dry_run=dry_run)
     (problem,) = report.problems
     assert "it lacks acme/x: is it mounted" in problem
     assert report.blobs == 0
@@ -107,23 +108,23 @@ def test_a_prune_removes_nothing_while_a_repo_that_was_published_is_missing(fold
 def test_what_no_job_names_any_more_was_taken_down_on_purpose(folder: Path) -> None:
     refs(folder, "x").unlink()
     with mirror(folder, jobs=[{"name": "a", "repos": ["acme/y"]}]) as it:
-        assert it.verify().ok
-        assert it.prune().ok
+        assert it.verify(BY_DAEMON).ok
+        assert it.prune(BY_DAEMON).ok
 
 
 def test_a_machine_that_remembers_nothing_takes_the_target_as_it_is(folder: Path) -> None:
     empty(folder)
     shutil.rmtree(folder / "state")
     with mirror(folder) as it:
-        assert it.verify().ok
-        assert it.sync().ok
+        assert it.verify(BY_DAEMON).ok
+        assert it.sync(BY_DAEMON).ok
         assert site(folder)
 
 
 def test_another_place_is_not_missed(folder: Path) -> None:
     with mirror(folder, targets={"it": {"url": str(folder / "other")}}) as it:
-        assert it.verify().ok
-        assert it.sync().ok
+        assert it.verify(BY_DAEMON).ok
+        assert it.sync(BY_DAEMON).ok
 
 
 def test_the_program_says_what_is_gone_and_ends_with_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied
@@ -49,7 +50,7 @@ def test_the_grace_of_a_target_decides_what_prune_spares(tmp_path: Path, grace: 
     store = mirror._context().targets["it"].store
     store.put(KEY, STRAY, Sha256.of(STRAY))
     assert store.stat(KEY) is not None  # who asks for a blob gives it its name
-    report = mirror.prune(everything="it")
+    report = mirror.prune(BY_DAEMON, everything="it")
     assert (report.blobs, report.blobs + report.young) == (removed, 1)
     assert (store.stat(KEY) is None) is bool(removed)
     mirror.close()
@@ -127,7 +128,7 @@ def test_a_limit_of_all_jobs_and_one_of_a_job_hold_at_once(
         jobs=[job],
         **more,
     )
-    assert mirror.sync().ok
+    assert mirror.sync(BY_DAEMON).ok
     assert (stop.longest > 5) is held
     mirror.close()
 
@@ -159,7 +160,7 @@ def _most_connections(hub: Hub, folder: Path, top: int | None, own: list[int | N
     more: dict[str, Any] = {"connections": top} if top else {}
     mirror = _mirror(folder, {"url": str(folder / "mirror")}, upstreams=upstreams, jobs=jobs, **more)
     with ThreadPoolExecutor(2) as threads:
-        reports = list(threads.map(lambda name: mirror.sync([name]), "ab"))
+        reports = list(threads.map(lambda name: mirror.sync(BY_DAEMON, [name]), "ab"))
     mirror.close()
     assert all(report.ok for report in reports), [repo.reason for report in reports for repo in report.repos]
     return max(hub.most_connections("hub"), hub.most_connections("cdn"))
@@ -189,7 +190,7 @@ def test_a_token_goes_to_the_first_endpoint_alone_unless_an_entry_says_otherwise
         endpoints = [hub.url, fallback.url, {"url": trusted.url, "token": "hf_own"}]
         upstreams = {"local": {"kind": "huggingface", "endpoints": endpoints, "token": "hf_first"}}
         with closing(_mirror(tmp_path, {"url": str(tmp_path / "mirror")}, upstreams=upstreams)) as mirror:
-            assert mirror.sync().ok
+            assert mirror.sync(BY_DAEMON).ok
         sent = [{r.request.headers.get("authorization") for r in one.log} for one in (hub, fallback, trusted)]
         assert sent == [{"Bearer hf_first"}, {None}, {"Bearer hf_own", None}]  # None: the CDN
         assert not trusted.leaks
@@ -212,7 +213,7 @@ def test_a_selection_asks_the_hub_for_what_it_says_and_for_no_more(hub: Hub, tmp
         hub.log.clear()
         assert {repo.repo for repo in mirror.plan().repos} == {"Qwen/m4", "Qwen/m3"}
         assert hub.calls("GET", "/api/models") == 1
-        assert {repo.repo for repo in mirror.sync().repos} == {"Qwen/m4", "Qwen/m3"}
+        assert {repo.repo for repo in mirror.sync(BY_DAEMON).repos} == {"Qwen/m4", "Qwen/m3"}
 
 
 def test_what_failed_and_fell_out_of_a_selection_is_not_held_against_the_job(hub: Hub, tmp_path: Path) -> None:
@@ -227,16 +228,16 @@ def test_what_failed_and_fell_out_of_a_selection_is_not_held_against_the_job(hub
         def known() -> dict[str, str | None]:
             return {status.repo: status.outcome for status in mirror.remembered()[0]}
 
-        mirror.sync()
+        mirror.sync(BY_DAEMON)
         assert known() == {"Qwen/old": "published", "Qwen/fails": "refused"}
         hub.model("Qwen/later", downloads=20)
         hub.model("Qwen/last", license="mit", downloads=30).commit({"a": "last"})
         _next_second()
-        mirror.sync()
+        mirror.sync(BY_DAEMON)
         assert known() == {"Qwen/old": "unchanged", "Qwen/later": "published", "Qwen/last": "published"}
         hub.faults.add(faults.status(403), "/api/models", times=None)
         _next_second()
-        mirror.sync()
+        mirror.sync(BY_DAEMON)
         assert set(known()) >= {"Qwen/old", "Qwen/later", "Qwen/last"}
 
 

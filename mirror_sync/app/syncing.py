@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from mirror_sync.app.auditing import acting
 from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
@@ -26,13 +28,14 @@ class SyncJobs:
 
     def __call__(
         self,
+        actor: Actor,
         names: Sequence[str] = (),
         repos: Collection[Repo] | None = None,
         until: datetime | None = None,
         *,
         anew: bool = False,
     ) -> RunReport:
-        """Bring the named jobs' repos up to date: all of them, or `repos` alone. What fails is in the report.
+        """Bring the named jobs' repos up to date, for `actor`: all, or `repos` alone. What fails is in the report.
 
         A run that goes on at `until` is stopped as by the program's stop: what was done is kept, and the report says
         what is left. `anew`: a target that has lost all that was published there was emptied on purpose.
@@ -45,10 +48,14 @@ class SyncJobs:
             context = replace(context, stop=Until(context.stop, until, context.clock))
         if anew:
             context = replace(context, remembered=lambda target: frozenset())
-        report = sync_jobs(context, jobs, self._configured.jobs())
         targets = {job.name: job.target for job in jobs}
+        with acting(context, actor, set(targets.values())) as acting_context:
+            if anew:
+                for target in set(targets.values()):
+                    context.targets[target].audit.begin_anew()
+            report = sync_jobs(acting_context, jobs, self._configured.jobs())
         doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
-        self._catalogues().publish_all({job.target for job in jobs}, doubted)
+        self._catalogues().publish_all(set(targets.values()), doubted)
         return report
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
+from mirror_sync.app.auditing import acting
 from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.events import Care, Tended
 from mirror_sync.domain.outcome.report import PruneReport, VerifyReport
@@ -22,6 +24,7 @@ from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.upkeep.sweep import sweep_uploads
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreError, UsageError, Vanished
+from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.state.locks import kept_checkpoint
 
 _log = structlog.get_logger("mirror_sync.app")
@@ -33,8 +36,9 @@ class VerifyTargets:
     def __init__(self, settings: Settings, context: Callable[[], RunContext], remembered: LocalMemory) -> None:
         self._settings, self._context, self._remembered = settings, context, remembered
 
-    def __call__(self, scope: Scope | None = None) -> VerifyReport:
-        """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped.
+    def __call__(self, actor: Actor, scope: Scope | None = None) -> VerifyReport:
+        """Re-hash what the targets publish; go on where an interrupted verify of the same scope had stopped. What is
+        repaired is for `actor`.
 
         UsageError for a repo of the scope that no target publishes.
         """
@@ -42,13 +46,20 @@ class VerifyTargets:
         if scope.repo is not None:
             self._expect(scope.repo)
         with kept_checkpoint(self._settings.state_dir, scope.place) as checkpoint:
-            report = Verification(self._context(), scope, self._settings.jobs, checkpoint).run()
+            report = self._verify(actor, scope, checkpoint)
         if scope.repo is not None and report.ok and not report.repos:  # taken down meanwhile
             raise UsageError(f"nothing of {scope.repo} is mirrored")
         if scope.whole and not report.interrupted:
             wrong = Counter(fault.target for fault in (*report.faults, *report.unreadable))
             _tell(self._context(), Care.VERIFY, report.targets, wrong)
         return report
+
+    def _verify(self, actor: Actor, scope: Scope, checkpoint: Checkpoint) -> VerifyReport:
+        context = self._context()
+        if not scope.repair:  # it changes nothing
+            return Verification(context, scope, self._settings.jobs, checkpoint).run()
+        with acting(context, actor, context.targets) as acting_context:
+            return Verification(acting_context, scope, self._settings.jobs, checkpoint).run()
 
     def _expect(self, repo: Repo) -> None:
         """UsageError for what is nowhere; the StoreError of a target that may have it, and cannot be read."""
@@ -76,8 +87,10 @@ class PruneTargets:
     ) -> None:
         self._configured, self._context, self._catalogues = configured, context, catalogues
 
-    def __call__(self, *, dry_run: bool = False, everything: str | None = None) -> PruneReport:
-        """Remove what nothing refers to any more, and uploads that nobody went on with; `dry_run` removes nothing.
+    def __call__(self, actor: Actor, *, dry_run: bool = False, everything: str | None = None) -> PruneReport:
+        """Remove what nothing refers to any more, and uploads that nobody went on with, for `actor`.
+
+        `dry_run` removes nothing.
 
         `everything` names a target that may lose all its blobs where it publishes no repo; UsageError for one that is
         none.
@@ -87,10 +100,13 @@ class PruneTargets:
         if not dry_run:
             self.sweep()
         jobs = self._configured.jobs()
-        report = Prune(self._context(), jobs, dry_run=dry_run, everything=everything).run()
-        if not dry_run:
-            _tell(self._context(), Care.PRUNE, report.ended, report.faults)
-            self._catalogues().publish_all({job.target for job in jobs}, report.faults)
+        context = self._context()
+        if dry_run:
+            return Prune(context, jobs, dry_run=True, everything=everything).run()
+        with acting(context, actor, context.targets) as acting_context:
+            report = Prune(acting_context, jobs, everything=everything).run()
+        _tell(context, Care.PRUNE, report.ended, report.faults)
+        self._catalogues().publish_all({job.target for job in jobs}, report.faults)
         return report
 
     def sweep(self) -> None:
@@ -119,13 +135,13 @@ class TendTargets:
     ) -> None:
         self._settings, self._verify, self._prune, self._catalogues = settings, verify, prune, catalogues
 
-    def __call__(self, care: Care) -> None:
+    def __call__(self, actor: Actor, care: Care) -> None:
         if care is Care.PRUNE:
-            for problem in self._prune().problems:
+            for problem in self._prune(actor).problems:
                 _log.error("tending.failed", care=care, reason=problem)
             return
         maintenance = self._settings.maintenance
-        report = self._verify(Scope(sample=maintenance.sample, rate=maintenance.rate))
+        report = self._verify(actor, Scope(sample=maintenance.sample, rate=maintenance.rate))
         doubted = {fault.target for fault in report.faults if fault.code == Vanished.code}
         self._catalogues().publish_all({job.target for job in self._settings.jobs}, doubted)
 

@@ -16,6 +16,7 @@ from mirror_sync.cli.commands.front.serve_command import serve
 from mirror_sync.cli.commands.front.site_command import site
 from mirror_sync.cli.commands.front.traffic_command import traffic
 from mirror_sync.cli.commands.mirror.approve_command import approve
+from mirror_sync.cli.commands.mirror.audit_command import audit
 from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
 from mirror_sync.cli.commands.mirror.holds_command import holds
@@ -68,6 +69,7 @@ app.command()(approve)
 app.command()(reject)
 app.command()(verify)
 app.command()(prune)
+app.command()(audit)
 app.command()(site)
 app.command()(traffic)
 app.command()(daemon)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pwd
+import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.output.tables import TextLayout
+from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
@@ -57,6 +60,7 @@ class Invocation:
     redaction: Redaction = field(default_factory=Redaction)
     lines: LineWriter = field(default_factory=LineWriter)
     stop: threading.Event = field(default_factory=threading.Event)
+    actor: Actor = field(default_factory=lambda: caller(os.environ))
 
     def settings(self) -> Settings:
         """Read jobs.yaml; from now on its secrets are known and never shown. ConfigError when it has faults."""
@@ -159,6 +163,20 @@ class Invocation:
         options = self.options
         movable = self.lines.stream.isatty() and os.environ.get("TERM") != "dumb"
         return movable and options.log_format is not Format.JSON and options.loudness >= 0
+
+
+def caller(environ: Mapping[str, str]) -> Actor:
+    """Who calls a command: the user of the process, and before `sudo` who that was, on this host. No proof: who may
+    become another user may call themselves anything.
+    """
+    uid = os.getuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container: a number without a name
+        user = f"uid-{uid}"
+    before = environ.get("SUDO_USER", "")
+    name = f"{before} as {user}" if before and before != user else user
+    return Actor(ActorKind.USER, f"{name}@{socket.gethostname()}")
 
 
 def _size(stream: TextIO | None = None) -> os.terminal_size:

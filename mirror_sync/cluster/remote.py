@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mirror_sync.cluster.attempt import Attempt
 from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released, Remembered
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.engine.single_flight import SingleFlight, StoredContent
@@ -21,9 +22,12 @@ _WORTH = 8 * 1024 * 1024  # bytes; for a smaller content two workers may be on t
 _PAUSE = 0.5  # seconds between two tries for a content that another worker brings
 
 
-def remote_job_run(job_run: JobRun, attempt: Attempt) -> JobRun:
-    """This job run for one attempt: its pools, sources, stores and memory are shared with all others."""
-    context = replace(job_run.context, tell=attempt.tell, stop=attempt.stop)
+def remote_job_run(job_run: JobRun, attempt: Attempt, actor: Actor) -> JobRun:
+    """This job run for one attempt: its pools, sources, stores and memory are shared with all others.
+
+    The audit is the worker's own: it does what is done, for the `actor` of the coordinator.
+    """
+    context = replace(job_run.context, tell=attempt.tell, stop=attempt.stop, actor=actor)
     single_flight = RemoteSingleFlight(job_run.target.single_flight, attempt)
     notes, index, looks = RemoteNotes(attempt), RemoteIndex(attempt), RemoteReadCache(attempt)
     target = replace(job_run.target, notes=notes, index=index, looks=looks, single_flight=single_flight)

@@ -148,7 +148,9 @@ class Workplace:
     def _carry_out(self, dispatch: Dispatch, attempt: Attempt) -> RepoReport:
         work_item = dispatch.work_item
         with self._job_runs.of(work_item.run, work_item.task.job) as shared:
-            return run_work_item(replace(remote_job_run(shared, attempt), jobs=work_item.jobs), work_item)
+            return run_work_item(
+                replace(remote_job_run(shared, attempt, work_item.actor), jobs=work_item.jobs), work_item
+            )
 
 
 class _JobRuns:
@@ -179,3 +181,4 @@ class _JobRuns:
                     del self._users[key], self._open[key]
             if last:
                 stack.close()
+                job_run.target.audit.seal()

@@ -76,7 +76,7 @@ def add_entry(path: Path, decision: Decision) -> None:
 def _raw(path: Path) -> str:
     """With the byte order mark that a reader leaves out. FileNotFoundError, ConfigError."""
     try:
-        text = read_text(path)
+        text = read_text(path).text
     except ValueError as error:
         if str(error) == MISSING:
             raise FileNotFoundError(path) from None

@@ -61,7 +61,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         doubts.append(Finding(("decisions",), f"{quoted(decided.path)} is not there: nothing is decided yet"))
     odd_decisions = () if decided is None else decision_checks.doubts(decided, settings.jobs, datetime.now(UTC))
     told = (*_faults(doubts, document, secrets), *odd_decisions)
-    return replace(settings, secrets=secrets, warnings=told)
+    return replace(settings, digest=document.digest, secrets=secrets, warnings=told)
 
 
 def with_decisions(settings: Settings, file: DecisionsFile | None) -> Settings:

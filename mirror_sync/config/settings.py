@@ -13,6 +13,7 @@ from mirror_sync.config.keys.program_entries import (
     HttpEntry,
     MaintenanceEntry,
 )
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
@@ -27,8 +28,8 @@ class Settings:
 
     What only the program itself goes by stands here as its entry. `bandwidth` and `connections` hold for all jobs
     together, beside what each says itself. `decisions` is the file of those, which `jobs` hold as it was when this was
-    read. `secrets` are all secret values that were met, for redaction; `warnings` do
-    not stop a run.
+    read. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `digest` is that
+    of the file as it was read, variables not put in.
     """
 
     path: Path
@@ -47,3 +48,4 @@ class Settings:
     site: CatalogueEntry = CatalogueEntry()
     maintenance: MaintenanceEntry = MaintenanceEntry()
     decisions: Path | None = None
+    digest: Sha256 = field(default=Sha256.of(b""), compare=False)

@@ -1,7 +1,8 @@
 """How other programs of this machine ask the daemon for something: one line of JSON, and one in answer.
 
 The socket lies in the state folder, and only its owner may connect. {"trigger": "JOB or REPO"} is answered with
-{"begun": [{"job": ..., "repo": ..., "state": ...}]}, or with {"error": "why not"}.
+{"begun": [{"job": ..., "repo": ..., "state": ...}]}, or with {"error": "why not"}. A "by" beside it is the name of who
+asks, for the audit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from mirror_sync.daemon.requests import RequestState, Started
+from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.errors import MirrorError, UsageError
 from mirror_sync.owners import PRIVATE, cause, with_hindrance
 
@@ -30,7 +32,7 @@ _PATIENCE = 5.0  # seconds that the other end gets
 _LAST = 1.0  # seconds that a request gets when the daemon ends
 _OWNER_ONLY = 0o600
 
-Trigger = Callable[[str], tuple[Started, ...]]
+Trigger = Callable[[str, Actor], tuple[Started, ...]]
 _log = structlog.get_logger()
 
 
@@ -121,7 +123,9 @@ def _answer_all(listener: socket.socket, trigger: Trigger) -> None:
 def _answer(line: socket.socket, trigger: Trigger) -> dict[str, Any]:
     try:
         request = json.loads(_line(line, MOST))
-        return {"begun": [asdict(begun) for begun in trigger(str(request["trigger"]))]}
+        text = str(request["trigger"])
+        actor = Actor(ActorKind.USER, str(request.get("by") or "at the socket"))
+        return {"begun": [asdict(begun) for begun in trigger(text, actor)]}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"error": f'a request is one line of JSON of at most {MOST} bytes: {{"trigger": "JOB or REPO"}}'}
     except MirrorError as error:

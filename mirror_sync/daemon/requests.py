@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from mirror_sync.domain.audit_record import BY_DAEMON, Actor
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.repo import Repo
@@ -55,9 +56,14 @@ class RequestQueue:
     _whole: set[str] = field(default_factory=set)
     _repos: dict[str, set[Repo]] = field(default_factory=dict)
     _orders: set[Slot] = field(default_factory=set)
+    _actors: dict[Slot, Actor] = field(default_factory=dict)
 
-    def add(self, job: str, repo: Repo | None, *, order: bool = False) -> bool:
-        """False when it waits already. `order`: a person wants it, and all that it merges with, at any hour."""
+    def add(self, job: str, repo: Repo | None, actor: Actor, *, order: bool = False) -> bool:
+        """False when it waits already. `order`: a person wants it, and all that it merges with, at any hour.
+
+        Of several that ask for what is done in one run it is the first `actor` who has it done, or the first person.
+        """
+        self._ask(Slot(job, whole=repo is None), actor, order=order)
         if order:
             self._orders.add(Slot(job, whole=repo is None or job in self._whole))
         if job in self._whole:
@@ -78,8 +84,14 @@ class RequestQueue:
         """Whether a person wants what waits for this slot, at any hour."""
         return lane in self._orders
 
+    def actor(self, lane: Slot) -> Actor:
+        """Who has what waits for this slot done; the daemon where nobody asked."""
+        return self._actors.get(lane, BY_DAEMON)
+
     def take(self, lane: Slot) -> frozenset[Repo]:
         """The repos that waited; a run of the whole job brings them, too."""
+        for slot in (lane, Slot(lane.job, whole=False)):
+            self._actors.pop(slot, None)
         self._orders -= {lane, Slot(lane.job, whole=False)}
         if lane.whole:
             self._whole.discard(lane.job)
@@ -90,6 +102,12 @@ class RequestQueue:
         self._whole.intersection_update(jobs)
         self._repos = {job: repos for job, repos in self._repos.items() if job in jobs}
         self._orders = {lane for lane in self._orders if lane.job in jobs}
+        self._actors = {lane: actor for lane, actor in self._actors.items() if lane.job in jobs}
+
+    def _ask(self, lane: Slot, actor: Actor, *, order: bool) -> None:
+        known = self._actors.get(lane)
+        if known is None or (order and known.kind is not actor.kind):
+            self._actors[lane] = actor
 
 
 def passed_over(job: Job, repo: Repo, statuses: Iterable[RepoStatus], runs: Iterable[RunRecord]) -> bool:

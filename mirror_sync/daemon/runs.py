@@ -12,6 +12,7 @@ import structlog
 
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
+from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
@@ -32,12 +33,16 @@ class Syncs(WatchedMirror, Protocol):
     """What the daemon needs of a mirror. Safe for several threads."""
 
     def sync(
-        self, names: Sequence[str] = (), repos: Collection[Repo] | None = None, until: datetime | None = None
+        self,
+        actor: Actor,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        until: datetime | None = None,
     ) -> RunReport:
-        """Bring jobs, or single repos of them, up to date; a run that goes on at `until` is stopped."""
+        """Bring jobs, or single repos of them, up to date for `actor`; a run that goes on at `until` is stopped."""
         ...
 
-    def tend(self, care: Care) -> None:
+    def tend(self, actor: Actor, care: Care) -> None:
         """Verify or prune all targets."""
         ...
 
@@ -128,22 +133,24 @@ class Runs:
             mirror = self._running[lane] = self._current[1]
         self._on_change()
         try:
-            mirror.tend(care)
+            mirror.tend(BY_DAEMON, care)
         except Exception as error:  # whatever it is, the next time may be better
             _log.error("tending.failed", care=care, reason=f"{type(error).__name__}: {error}", exc_info=True)
         finally:
             self._end(lane)
 
-    def ask(self, text: str) -> tuple[Started, ...]:
-        """Start the job of that name, or the repo in every job that names it. UsageError where there is none."""
+    def ask(self, text: str, actor: Actor) -> tuple[Started, ...]:
+        """Start the job of that name, or the repo in every job that names it, for `actor`. UsageError where there is
+        none.
+        """
         named = {job.name: job for job in self._jobs()}
         if text in named:
-            return (self._ask(named[text], None),)
+            return (self._ask(named[text], None, actor),)
         try:
             repo = Repo.parse(text) if "/" in text or ":" in text else None
         except ValueError as error:
             raise UsageError(str(error)) from error
-        begun = () if repo is None else self.ask_repo(repo)
+        begun = () if repo is None else self.ask_repo(repo, actor)
         if not begun:
             denied = "" if repo is None else denials(self._jobs(), repo)
             near = "" if repo is None else f": {denied}" if denied else self._meant(repo)
@@ -155,12 +162,12 @@ class Runs:
         patterns = (pattern for job in self._jobs() for pattern in job.repos)
         return did_you_mean(RepoPattern(repo.kind, repo.id), patterns)
 
-    def ask_repo(self, repo: Repo) -> tuple[Started, ...]:
+    def ask_repo(self, repo: Repo, actor: Actor) -> tuple[Started, ...]:
         """Likewise; empty where no job names it."""
         jobs = [job for job in self._jobs() if job.names(repo)]
         over = self._passed_over(jobs, repo)
         return tuple(
-            Started(job.name, str(repo), RequestState.PASSED_OVER) if job in over else self._ask(job, repo)
+            Started(job.name, str(repo), RequestState.PASSED_OVER) if job in over else self._ask(job, repo, actor)
             for job in jobs
         )
 
@@ -171,7 +178,9 @@ class Runs:
         """
         jobs = [job for job in self._jobs() if job.names(repo)]
         return tuple(
-            self._ask(job, repo, order=False) if _is_open(job) else Started(job.name, str(repo), RequestState.CLOSED)
+            self._ask(job, repo, BY_WEBHOOK, order=False)
+            if _is_open(job)
+            else Started(job.name, str(repo), RequestState.CLOSED)
             for job in jobs
             if not revisions or any(map(job.follows, revisions))
         )
@@ -184,7 +193,7 @@ class Runs:
         named = None if repos is None or job is None else [repo for repo in repos if job.names(repo)]
         if job is None or named == [] or not _is_open(job) or self._is_paused(name):
             return False
-        return not self._put(job, named).idle
+        return not self._put(job, named, BY_DAEMON).idle
 
     def end(self, grace: float) -> bool:
         """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""
@@ -217,17 +226,18 @@ class Runs:
             return []
         return [job for job in ranked if passed_over(job, repo, statuses, runs)]
 
-    def _ask(self, job: Job, repo: Repo | None, *, order: bool = True) -> Started:
+    def _ask(self, job: Job, repo: Repo | None, actor: Actor, *, order: bool = True) -> Started:
         named = None if repo is None else str(repo)
         if self._is_paused(job.name):
             return Started(job.name, named, RequestState.PAUSED)
-        return Started(job.name, named, self._put(job, None if repo is None else [repo], order=order))
+        return Started(job.name, named, self._put(job, None if repo is None else [repo], actor, order=order))
 
-    def _put(self, job: Job, repos: Collection[Repo] | None, *, order: bool = False) -> RequestState:
+    def _put(self, job: Job, repos: Collection[Repo] | None, actor: Actor, *, order: bool = False) -> RequestState:
         """Of the whole job for None. One run begins for all of them."""
         lane = Slot(job.name, whole=repos is None)
         with self._changed:
-            new = [self._waiting.add(job.name, repo, order=order) for repo in ([None] if repos is None else repos)]
+            wanted = [None] if repos is None else repos
+            new = [self._waiting.add(job.name, repo, actor, order=order) for repo in wanted]
             if not any(new):
                 return RequestState.MERGED
             if lane in self._running:
@@ -248,6 +258,7 @@ class Runs:
                 return
             mirror, until = turn
             late = until is not None and until <= datetime.now(UTC)
+            actor = self._waiting.actor(lane) if asked else BY_DAEMON
             waited = frozenset() if late and not asked else self._waiting.take(lane)
             if not late:
                 self._running[lane] = mirror
@@ -258,7 +269,7 @@ class Runs:
             return
         try:
             self._on_change()
-            self._learn(lane.job, repos, self._sync(mirror, lane, repos, until))
+            self._learn(lane.job, repos, self._sync(mirror, lane, repos, until, actor))
         except Exception as error:  # in a thread whose end nobody looks at
             _log.error("job.failed", job=lane.job, reason=f"internal error: {type(error).__name__}: {error}")
         finally:
@@ -274,10 +285,12 @@ class Runs:
             return None
         return mirror, None if self._waiting.is_order(lane) else _closes(job, datetime.now(UTC))
 
-    def _sync(self, mirror: Syncs, lane: Slot, repos: Collection[Repo] | None, until: datetime | None) -> Came:
+    def _sync(
+        self, mirror: Syncs, lane: Slot, repos: Collection[Repo] | None, until: datetime | None, actor: Actor
+    ) -> Came:
         """Its report, or what ended it without one, which is said."""
         try:
-            return mirror.sync([lane.job], repos, until)
+            return mirror.sync(actor, [lane.job], repos, until)
         except Exception as error:
             known = isinstance(error, MirrorError | OSError)
             code = error.code if isinstance(error, MirrorError) else "os" if known else "internal"

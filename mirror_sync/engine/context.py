@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
@@ -24,6 +26,7 @@ from mirror_sync.engine.space import Room, documents_of, not_begun
 from mirror_sync.engine.stages import MoreStages
 from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import Interrupted
+from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.memory import ContentIndex, NoNotes, NoReadCache, ReadCache, UploadNotes
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
@@ -51,7 +54,7 @@ class Target:
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
-    that needs, `refill` how far they have filled the index.
+    that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Target:
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
     looks: ReadCache = NoReadCache()
+    audit: Audit = NoAudit()
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
@@ -107,7 +111,9 @@ class RunContext:
     `stages` are those of every snapshot beside the engine's own: the machines of a cluster are given the same.
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
-    look at what a report is about. `portion`: what this process may take of the limits of bandwidth.
+    look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
+    what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
+    is done; None where there is none.
     """
 
     sources: Mapping[str, Source]
@@ -124,6 +130,15 @@ class RunContext:
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
     remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
     stages: MoreStages = MoreStages()
+    actor: Actor | None = None
+    config: Sha256 | None = None
+
+    @property
+    def by(self) -> Actor:
+        """Who has it done. RuntimeError, a fault of the program, where no verb said."""
+        if self.actor is None:
+            raise RuntimeError("something was about to be done for nobody")
+        return self.actor
 
     def source(self, job: Job) -> Source:
         """The upstream as the job may use it. KeyError for an upstream that is none."""

@@ -20,6 +20,7 @@ from mirror_sync.engine.decision import NoChange, remarks
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
+from mirror_sync.engine.sync.acts import hold_recorded
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.expand import gather
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
@@ -31,7 +32,7 @@ from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Lanes
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.work import DENIED, Task, Unlisted
-from mirror_sync.errors import Interrupted
+from mirror_sync.errors import Interrupted, StoreError
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
@@ -112,6 +113,10 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
         report = (
             report_of(item, item.found) if isinstance(item, Unlisted) else with_lag(context, sync_repo(job_run, item))
         )
+        try:
+            hold_recorded(context, context.targets[job.target], run, report)
+        except StoreError as error:
+            report = report_of(item, to_outcome(context, run, job, report.pattern, error))
         context.tell(RepoFinished(run, report))
         return report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -68,10 +69,11 @@ class Unlisted:
 class WorkItem:
     """One changed revision of a repo, with all that whoever brings it up to date must be told; can be pickled.
 
-    `jobs` are those of all configured ones that publish the repo into the same target.
+    `jobs` are those of all configured ones that publish the repo into the same target, `actor` has it done.
     """
 
     run: str
     task: Task
     seen: Seen
     jobs: tuple[Job, ...]
+    actor: Actor

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from mirror_sync.app.fingerprints import fingerprints_of
+from mirror_sync.app.this_machine import machine_word
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.freshness import LastCheck
@@ -24,11 +25,15 @@ from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
+from mirror_sync.ports.audit import Audit, NoAudit, Signer
 from mirror_sync.ports.source import Source
+from mirror_sync.ports.store import Store
 from mirror_sync.sources.hub.budget import Budgets, BudgetWait
 from mirror_sync.sources.wrappers.limits import JobLimits, Limits
 from mirror_sync.sources.wrappers.pacing import Timing
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
+from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.content_index import SqliteIndex
 from mirror_sync.state.locks import acquired, locks_of
 from mirror_sync.state.read_cache import SqliteReadCache
@@ -47,9 +52,13 @@ class Assembly:
         learn: Callable[[Iterable[str]], None] = lambda _: None,
         *,
         reading: bool = False,
+        sign: Signer | None = None,
     ) -> None:
-        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered."""
+        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered. `sign`
+        signs what the audit writes.
+        """
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
+        self._sign = sign
         self._portion = Portion()
 
     def context(self, tell: Observer, looked: Callable[[RepoReport], LastCheck | None]) -> RunContext:
@@ -66,13 +75,14 @@ class Assembly:
         return RunContext(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
             own=own,
-            targets={name: self._target(name, target) for name, target in self._settings.targets.items()},
+            targets={name: self._target(name, target, tell) for name, target in self._settings.targets.items()},
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self._stop,
             looked=looked,
             executor=self._executor(),
             portion=self._portion,
+            config=self._settings.digest,
         )
 
     def _executor(self) -> RepoExecutor | None:
@@ -100,7 +110,7 @@ class Assembly:
         if stop_of_run(self._stop).wait(seconds):
             raise Interrupted("stopped while waiting")
 
-    def _target(self, name: str, target: DirectoryTarget | S3Target) -> Target:
+    def _target(self, name: str, target: DirectoryTarget | S3Target, tell: Observer) -> Target:
         state = self._settings.state_dir
         jobs = (job for job in self._settings.jobs if job.target == name)
         place, store = place_of(target), open_store(target, connections_of(jobs), learn=self._learn)
@@ -112,7 +122,14 @@ class Assembly:
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
             looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
+            audit=NoAudit() if self._reading else self._audit(name, place, store, tell),
         )
+
+    def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
+        state = self._settings.state_dir
+        journal, lock = AuditJournal(audit_folder(state, place)), locks_of(state, place) / "audit.lock"
+        where = AuditPlace(journal, lock, store, name, partial(machine_word, state))
+        return ChainedAudit(where, tell, self._sign)
 
     @contextmanager
     def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:

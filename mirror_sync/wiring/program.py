@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from mirror_sync.app.auditing import AuditTrail
 from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.fingerprints import fingerprints_of, places_of
@@ -101,6 +102,7 @@ class Mirror:
         self.prune = PruneTargets(configured, self._context, self._catalogues)
         self.sweep = self.prune.sweep
         self.tend = TendTargets(settings, self.verify, self.prune, self._catalogues)
+        self.audit = AuditTrail(settings, self._context)
         self.traffic = MeasureTraffic(configured, settings.state_dir, self._hook_delivery)
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import mirror_sync.wiring.program
 from mirror_sync.cli import main
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.events import Observer, RunStarted, tell_all
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
@@ -32,7 +33,7 @@ class SlowMirror:
         self._tell = tell_all(tuple(observers))
         self._stop = threading.Event() if "STUBBORN" in os.environ else stop
 
-    def sync(self, names: Sequence[str] = (), *, anew: bool = False) -> RunReport:
+    def sync(self, actor: Actor, names: Sequence[str] = (), *, anew: bool = False) -> RunReport:
         if "BROKEN" in os.environ:
             raise LookupError(os.environ["BROKEN"])
         if "LEAK" in os.environ:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.outcome.events import Event
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.engine.run import sync_jobs
@@ -99,7 +100,7 @@ class Machines:
 
     def sync(self, **changes: Any) -> RunReport:
         with self.coordinator(**changes) as mirror:
-            return mirror.sync()
+            return mirror.sync(BY_DAEMON)
 
     @contextmanager
     def side_by_side(self, **changes: Any) -> Iterator[Callable[[str], tuple[threading.Event, Future[RunReport]]]]:
@@ -111,7 +112,9 @@ class Machines:
         def start(name: str) -> tuple[threading.Event, Future[RunReport]]:
             stops.append(threading.Event())
             jobs = [job for job in settings.jobs if job.name == name]
-            return stops[-1], runs.submit(sync_jobs, replace(context, stop=stops[-1]), jobs, settings.jobs)
+            return stops[-1], runs.submit(
+                sync_jobs, replace(context, stop=stops[-1], actor=BY_DAEMON), jobs, settings.jobs
+            )
 
         with ThreadPoolExecutor() as runs:
             try:
@@ -126,7 +129,7 @@ class Machines:
         """A sync that goes on beside the block."""
         with self.coordinator(**changes) as mirror, ThreadPoolExecutor(1) as runs:
             try:
-                yield runs.submit(mirror.sync)
+                yield runs.submit(mirror.sync, BY_DAEMON)
             except BaseException:
                 self.stop.set()
                 raise

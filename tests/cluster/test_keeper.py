@@ -13,6 +13,7 @@ from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.attempt_record import AttemptRecord
 from mirror_sync.cluster.messages import Answer, Envelope, Message, TakenUp, decode, encode
 from mirror_sync.cluster.remote import RemoteIndex, RemoteNotes, RemoteReadCache, remote_job_run
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, Event, FileFinished, FileStarted
@@ -56,7 +57,7 @@ class Coordinator:
     def __init__(self, job_run: JobRun) -> None:
         self.job_run = job_run
         self.workers: dict[str, Worker] = {}
-        self.work_item = WorkItem(job_run.run, Task(job("acme/x"), REPO, "main"), _seen(), ())
+        self.work_item = WorkItem(job_run.run, Task(job("acme/x"), REPO, "main"), _seen(), (), BY_DAEMON)
 
     def record(self) -> AttemptRecord:
         return AttemptRecord(self.job_run.context.tell, self.job_run.target, self.work_item, self._reply)
@@ -192,7 +193,9 @@ def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(
     coordinator.job_run = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=ours))
     attempt = coordinator.worker(coordinator.record(), "a")
     there = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=theirs))
-    assert run_work_item(remote_job_run(there, attempt), coordinator.work_item).outcome is RepoOutcome.PUBLISHED
+    assert (
+        run_work_item(remote_job_run(there, attempt, BY_DAEMON), coordinator.work_item).outcome is RepoOutcome.PUBLISHED
+    )
     root = read_refs(coordinator.job_run.target.store, REPO).root_of("main") or ""
     assert ours.recall(f"{refs_key(REPO)}@main", root) is not None
     assert theirs.recall(f"{refs_key(REPO)}@main", root) is None

@@ -26,6 +26,8 @@ from mirror_sync.domain.content.difference import ChangeKind
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.events import (
+    AuditFailed,
+    AuditPut,
     Called,
     Care,
     CatalogueFailed,
@@ -198,11 +200,13 @@ def _events() -> Iterator[Event]:
     yield TargetProbed("target", answered=True)
     yield CataloguePublished("target", 1, 1, 1, 0, 1.0)
     yield CatalogueFailed("target", "code", "why")
+    yield AuditPut("target", "0123456789ab", 1, 1, signed=False)
+    yield AuditFailed("target", "code", "why")
 
 
 def state_files() -> tuple[str, ...]:
-    """Files of the state folder that the runs of the small world do not make."""
-    return (tries.FILE,)
+    """Files of the state folder that the runs of the small world do not make, or that come and go."""
+    return (tries.FILE, "audit/<place>/journal.jsonl", "audit/<place>/sealed.jsonl")
 
 
 def route_table() -> Iterator[str]:

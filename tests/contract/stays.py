@@ -24,6 +24,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.engine import run as run_of_jobs
 from mirror_sync.engine.sync import repo_sync
 from mirror_sync.wiring.program import Mirror
@@ -136,7 +137,7 @@ def trace_one_task(folder: Path) -> list[list[Call]]:
     mirror, trace = Mirror(load(folder / "jobs.yaml", {})), Trace()
     threading.setprofile(trace)
     try:
-        report = mirror.sync()
+        report = mirror.sync(BY_DAEMON)
     finally:
         threading.setprofile(None)
         mirror.close()

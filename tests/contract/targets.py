@@ -39,6 +39,7 @@ def keys(world: World) -> Iterator[str]:
         if name.startswith("blobs/"):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name, name
         name = re.sub(r"(site/assets/\w+)\.[0-9a-f]{8}\.", r"\1.<digest>.", name)
+        name = re.sub(r"^(audit/)[0-9a-f]{12}/", r"\1<machine>/", name)
         yield re.sub(r"^(prunes/)[^.]+", r"\1<id>", name)
 
 
@@ -57,7 +58,7 @@ def documents(world: World) -> Iterator[str]:
 def state_names(world: World) -> Iterator[str]:
     """The names of all files of the state folder, also those of a daemon that runs, and of what fails there."""
     names = set(state_files()) | {
-        re.sub(r"^locks/[0-9a-f]{12}/", "locks/<place>/", name) for name in world.running.files
+        re.sub(r"^(audit|locks)/[0-9a-f]{12}/", r"\1/<place>/", name) for name in world.running.files
     }
     yield from sorted(name for name in names if not name.endswith(_PASSING))
     yield f"daemon.sock is {world.running.mode}"

@@ -125,6 +125,8 @@ def small_world(folder: Path) -> Iterator[World]:
         world.run("pause", "bad")
         world.run("status", "--json")
         world.run("status", "acme/one", "--json")
+        world.run("audit", "--json")
+        world.run("audit", "--verify", "--json")
         shutil.copytree(folder / "mirror", world.mirror)
         yield world
     assert not hub.crashes

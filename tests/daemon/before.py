@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from mirror_sync.app.syncing import SyncJobs
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
 
@@ -18,6 +19,7 @@ class Before(SyncJobs):
 
     def __call__(
         self,
+        actor: Actor,
         names: Sequence[str] = (),
         repos: Collection[Repo] | None = None,
         until: datetime | None = None,
@@ -25,4 +27,4 @@ class Before(SyncJobs):
         anew: bool = False,
     ) -> RunReport:
         self._first(until)
-        return self._sync(names, repos, until, anew=anew)
+        return self._sync(actor, names, repos, until, anew=anew)

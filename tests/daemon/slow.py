@@ -12,6 +12,7 @@ from pathlib import Path
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care, Tended
 from mirror_sync.domain.outcome.report import RepoStatus, RunReport
@@ -29,6 +30,7 @@ class SlowMirror:
 
     def sync(
         self,
+        actor: Actor,
         names: Sequence[str] = (),
         repos: Collection[Repo] | None = None,
         until: datetime | None = None,
@@ -40,7 +42,7 @@ class SlowMirror:
         self._say(f"ended {' '.join(names)}")
         return RunReport("run", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", (), interrupted=True)
 
-    def tend(self, care: Care) -> None:
+    def tend(self, actor: Actor, care: Care) -> None:
         self._say(f"tend {care}")
 
     def tended(self) -> tuple[Tended, ...]:

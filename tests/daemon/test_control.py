@@ -15,6 +15,7 @@ import pytest
 
 from mirror_sync.daemon.control import MOST, SOCKET, ask_daemon
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot
+from mirror_sync.domain.audit_record import BY_WEBHOOK
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError
 from tests.daemon.living import Living, Manager, living, write_jobs
@@ -120,10 +121,10 @@ def test_a_state_folder_however_deep_has_a_socket(tmp_path: Path) -> None:
 def test_a_run_of_the_whole_job_brings_the_repos_that_wait() -> None:
     one, whole, single = Repo.parse("acme/one"), Slot("job", whole=True), Slot("job", whole=False)
     waiting = RequestQueue()
-    assert [waiting.add("job", one), waiting.add("job", one), waiting.add("job", None)] == [True, False, True]
+    assert [waiting.add("job", asked, BY_WEBHOOK) for asked in (one, one, None)] == [True, False, True]
     assert waiting.holds(single)
     waiting.take(whole)
     assert not waiting.holds(single)
-    waiting.add("job", one)
+    waiting.add("job", one, BY_WEBHOOK)
     waiting.keep({"other"})
     assert not waiting.holds(single)

@@ -13,6 +13,7 @@ from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.requests import RequestState
 from mirror_sync.daemon.runs import Runs
+from mirror_sync.domain.audit_record import BY_DAEMON, Actor, ActorKind
 from mirror_sync.domain.repo import Repo
 from mirror_sync.wiring.program import Mirror
 from tests.daemon.before import Before
@@ -21,6 +22,7 @@ from tests.daemon.test_control import states
 from tests.daemon.test_retries import until
 
 ONE = Repo.parse("acme/one")
+ALICE = Actor(ActorKind.USER, "alice@here")
 
 
 def hours(start: timedelta, stop: timedelta) -> str:
@@ -88,7 +90,7 @@ def test_what_nobody_ordered_has_to_end_with_the_hours_of_its_job_as_a_run_that_
 @pytest.mark.parametrize("name", ["night", "acme/one"])
 def test_what_somebody_ordered_goes_on_after_the_hours_of_its_job(name: str, tmp_path: Path) -> None:
     runs, mirror = runs_of(tmp_path, OPEN)
-    assert [begun.state for begun in runs.ask(name)] == [RequestState.STARTED]
+    assert [begun.state for begun in runs.ask(name, ALICE)] == [RequestState.STARTED]
     until(lambda: bool(mirror.ends) and not runs.names())
     assert mirror.ends == [None]
     assert runs.end(60)
@@ -120,7 +122,7 @@ def test_a_try_whose_turn_comes_after_the_hours_waits_for_the_next_ones_unless_s
     assert runs.again("night", [ONE])
     until(lambda: bool(runs.names()))
     assert runs.again("night", [ONE])
-    assert [begun.state for begun in (runs.ask_repo(ONE) if order else ())] == [RequestState.MERGED] * order
+    assert [begun.state for begun in (runs.ask_repo(ONE, ALICE) if order else ())] == [RequestState.MERGED] * order
     runs.take(then.settings, then)  # its hours have ended meanwhile
     first.may_end.set()
     until(lambda: len(came) == 2 and not runs.names())
@@ -145,9 +147,9 @@ def test_a_webhook_starts_nothing_outside_of_the_hours(tmp_path: Path) -> None:
 
 def test_a_run_is_stopped_at_its_time_and_what_is_left_is_brought_by_the_next(tmp_path: Path) -> None:
     _, mirror = runs_of(tmp_path, OPEN)
-    report = mirror.bring(["night"], until=datetime.now(UTC))
+    report = mirror.bring(BY_DAEMON, ["night"], until=datetime.now(UTC))
     assert (report.interrupted, report.repos, mirror.stop.is_set()) == (True, (), False)
-    assert [repo.outcome for repo in mirror.bring(["night"]).repos] == ["published"]
+    assert [repo.outcome for repo in mirror.bring(BY_DAEMON, ["night"]).repos] == ["published"]
     mirror.close()
 
 
@@ -157,7 +159,7 @@ def test_the_end_of_a_run_is_seen_by_who_waits_in_a_source_and_by_nobody_else(tm
     mirror = Noting(load(write_jobs(tmp_path, f"name: night, schedule: {{every: 1h}}, {pause}"), {}))
     last = threading.Timer(30, mirror.stop.set)
     last.start()
-    report = mirror.bring(["night"], until=datetime.now(UTC) + timedelta(seconds=1))
+    report = mirror.bring(BY_DAEMON, ["night"], until=datetime.now(UTC) + timedelta(seconds=1))
     last.cancel()
     assert (report.interrupted, report.left, mirror.stop.is_set()) == (True, 1, False)
     mirror.close()

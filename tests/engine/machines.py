@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key, blob_of
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref, Refs
@@ -230,6 +231,7 @@ class Machine:
             stop=threading.Event(),
             monotonic=lambda: clock.now,
             sleep=clock.advance if settle else lambda seconds: None,
+            actor=BY_DAEMON,
         )
 
     def sync(self, job: Job, among: Sequence[Job] = ()) -> RepoReport:

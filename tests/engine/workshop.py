@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.domain.content.keys import blob_key, blob_of
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
@@ -41,6 +42,7 @@ from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import WrappedStore
 
+ACTOR = Actor(ActorKind.USER, "tester@here")
 PART = 1024 * 1024  # bytes: the smallest, so that a file of some megabytes has parts
 MIT = LicensePolicy(allow=frozenset({"mit", "apache-2.0"}))
 
@@ -111,6 +113,7 @@ class Workshop:
             clock=lambda: datetime.now(UTC) + self.ahead,
             stop=self.stop,
             sleep=self.waits.append,
+            actor=ACTOR,
         )
 
     def use(self, store: Recording) -> None:

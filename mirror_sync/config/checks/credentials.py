@@ -53,7 +53,7 @@ def read_tokens(tree: Mapping[str, object], base: Path) -> TokenFiles:
 
 
 def _token(path: Path) -> str:
-    token = read_text(path).strip()
+    token = read_text(path).text.strip()
     if not token:
         raise ValueError("the file is empty")
     if not sendable(token):

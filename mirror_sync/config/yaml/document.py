@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -22,6 +22,7 @@ from yaml.scanner import Scanner
 
 from mirror_sync.config.findings import FilePosition, Findings, Trail, quoted
 from mirror_sync.config.yaml.text_file import MISSING, read_text
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import ConfigError, Fault
 
 _MAX_NODES = 200_000
@@ -33,31 +34,35 @@ _UNFIT = re.compile("[\0\ud800-\udfff]")  # an escape can name what no text may 
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """A file's plain values; `keys` and `values` say where each stands. `faults` did not stop the reading."""
+    """A file's plain values; `keys` and `values` say where each stands. `faults` did not stop the reading.
+
+    `digest` is that of the file as it was read.
+    """
 
     file: str
     value: object
     keys: Mapping[Trail, FilePosition]
     values: Mapping[Trail, FilePosition]
     faults: Findings
+    digest: Sha256 = Sha256.of(b"")
 
 
 def read(path: Path) -> YamlDocument:
     """Read and unfold a YAML file. ConfigError, with one fault, when there is nothing to go on with."""
     try:
-        text = read_text(path)
+        found = read_text(path)
     except ValueError as error:
         hint = "; name it with -c FILE, or in $MIRROR_SYNC_CONFIG" if str(error) == MISSING else ""
         raise _alone(path, f"{error}{hint}", 0, 0) from None
-    return read_from(path, text)
+    return replace(read_from(path, found.text), digest=found.digest)
 
 
 def read_from(path: Path, text: str) -> YamlDocument:
     """Unfold a text as if it stood in a file. ConfigError as of `read`."""
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
-        found = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"
-        raise _alone(path, f"the file is {found}; write keys at the left margin, beginning with version: 1")
+        what = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"
+        raise _alone(path, f"the file is {what}; write keys at the left margin, beginning with version: 1")
     return _Walk(str(path), tags).document(node)
 
 

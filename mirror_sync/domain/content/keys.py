@@ -5,6 +5,8 @@
     hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
                                                  <org--name> is in lower case here; mutable, may be lost
     site/...                                     the catalogue: derived from the others, mutable, may be lost
+    audit/<machine>/<10 digits>.jsonl            what was done here, by whom: a chain of segments of each machine,
+                                                 written once, and removed by nothing; `.sig` beside one signs it
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
@@ -18,6 +20,7 @@ import re
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Kind, Repo
 
+AUDIT = "audit/"
 BLOBS = "blobs/sha256/"
 HUB = "hub/"
 PRUNES = "prunes/"
@@ -33,6 +36,7 @@ SITE_TYPES = {
 """Media types by the suffix of what lies below SITE; everything else in a bucket is just bytes."""
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_SEGMENT = re.compile(r"audit/([0-9a-f]{12})/([0-9]{10})\.jsonl")
 _REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
 
 
@@ -86,6 +90,22 @@ def repo_of(key: str) -> Repo | None:
         return Repo(Kind(match[1].removesuffix("s")), match[2].replace("--", "/", 1))
     except ValueError:
         return None
+
+
+def segment_key(machine: str, seq: int) -> str:
+    """The key of a segment of the audit: the `seq`th of a machine, from 1."""
+    return f"{AUDIT}{machine}/{seq:010}.jsonl"
+
+
+def segment_of(key: str) -> tuple[str, int] | None:
+    """The machine and number of the segment that a key names, None when it is no segment's."""
+    match = _SEGMENT.fullmatch(key)
+    return (match[1], int(match[2])) if match else None
+
+
+def signature_key(segment: str) -> str:
+    """Where the signature of a segment lies, by the segment's key."""
+    return f"{segment}.sig"
 
 
 def site_key(name: str) -> str:

@@ -461,6 +461,32 @@ class CatalogueFailed(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditPut(Event):
+    """What was done in a target, and by whom, is written there: a segment of `records` acts; unsigned without a key."""
+
+    log_name = "audit.put"
+    target: str
+    machine: str
+    segment: int
+    records: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFailed(Event):
+    """Acts are recorded on this machine and the target does not take them, or lost some: nothing more is done there.
+
+    `code` is an error's, or audit-cut: the end of this machine's chain was removed from the target.
+    """
+
+    log_name = "audit.failed"
+    level = LogLevel.ERROR
+    target: str
+    code: str
+    reason: str
+
+
 Observer = Callable[[Event], None]
 
 

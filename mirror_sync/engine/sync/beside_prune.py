@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
+from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import blob_key, is_active_prune
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.prune_announcements import Elapsed, Notices, bury, dead_announcements, prune_announcements
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
+from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreUnavailable
 from mirror_sync.ports.store import Stat, read_document
@@ -88,7 +90,15 @@ class PruneGuard:
         refs = read_refs(store, self._repo)
         unnamed = set(refs.snapshots) - refs.named - {keep}
         torn = [commit for commit in unnamed if not self._is_whole(commit, refs.snapshots[commit])]
-        if torn:
+        if not torn:
+            return
+        why = "a prune beside this publication had let it go"
+        acts = [
+            Act(Verb.PRUNE, self._target.name, str(self._repo), commit=commit, reason=why, digests={"root": root})
+            for commit, root in refs.snapshots.items()
+            if commit in torn
+        ]
+        with recorded(self._context, self._target, acts):
             put_refs(store, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:

@@ -5,7 +5,8 @@ Readers see the old snapshot or the new one, whole: a commit exists for them whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -78,14 +79,22 @@ def publish_refs(
     return after
 
 
-def amend_refs(store: Store, repo: Repo, edit: Edit | None, stamp: Stamp) -> None:
-    """Make an edit that publishes nothing. The caller holds the repo's lock.
+def amend_refs(
+    store: Store,
+    repo: Repo,
+    edit: Edit | None,
+    stamp: Stamp,
+    withdrawing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Make an edit that publishes nothing, and one that leaves nothing published inside of `withdrawing`.
 
-    Where refs.json has changed since the edit was decided, it is left for the next run to decide again.
+    The caller holds the repo's lock. Where refs.json has changed since the edit was decided, it is left for the next
+    run to decide again.
     """
     if edit is not None and read_refs(store, repo) == edit.before:
-        expect_kept(store, _put_all(store, edit.documents))
-        put_refs(store, repo, edit.after.logged(edit.before, *stamp))
+        with withdrawing() if edit.before.snapshots and not edit.after.snapshots else nullcontext():
+            expect_kept(store, _put_all(store, edit.documents))
+            put_refs(store, repo, edit.after.logged(edit.before, *stamp))
 
 
 def _put_all(store: Store, documents: Collection[Document], mapper: Mapper = map) -> Mapping[Sha256, int]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.domain.content.plan import carry_out
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
@@ -29,6 +31,7 @@ from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
+from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
@@ -52,7 +55,8 @@ _TRIES = 3  # of one repo, when prunes remove what it needs
 class JobRun:
     """What the repos of one job share in a run; `jobs` are all configured ones.
 
-    `files` runs the files in flight and all other short work, `large_files` those that come in parts.
+    `files` runs the files in flight and all other short work, `large_files` those that come in parts. `verb` is what
+    the audit calls a publication.
     """
 
     run: str
@@ -67,6 +71,7 @@ class JobRun:
     published_view: PublishedView
     presence: Presence
     looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
+    verb: Verb = Verb.PUBLISH
 
     def decider(self, *, anew: bool = False) -> Decider:
         """Who decides for the repos of this run; `anew` believes nothing of what is published."""
@@ -155,12 +160,12 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            work_item = WorkItem(job_run.run, task, found, concerned)
+            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     found = _noting(job_run, task, refs, found)
     if found.edit is not None:
         with job_run.target.lock(task.repo):
-            amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task))
+            _amend(job_run, task, found)
     if found.outcome is RepoOutcome.UNCHANGED:
         write_aliases(job_run.target, task)
     return report_of(task, found)
@@ -185,12 +190,26 @@ def bring_up_to_date(
         return _published_report(job_run, done, tally)
     if is_noted(done):
         done = _noting(job_run, task, read_refs(job_run.target.store, task.repo), done)
-    amend_refs(job_run.target.store, task.repo, done.edit, _stamp(job_run, task))
+    _amend(job_run, task, done)
     return report_of(task, done)
 
 
 def _noting(job_run: JobRun, task: Task, refs: Refs, found: NoChange) -> NoChange:
     return noting(job_run.target, job_run.presence, task, refs, found, job_run.context.now())
+
+
+def _amend(job_run: JobRun, task: Task, found: NoChange) -> None:
+    act = _act(job_run, task, Verb.WITHDRAW, reason=f"{found.code}: {found.reason}")
+    withdrawing = partial(recorded, job_run.context, job_run.target, [act])
+    amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task), withdrawing)
+
+
+def _act(
+    job_run: JobRun, task: Task, verb: Verb, commit: str = "", root: Sha256 | None = None, reason: str = ""
+) -> Act:
+    digests = {} if root is None else {"root": root}
+    of = str(task.repo), task.revision, commit, task.job.name, job_run.run
+    return Act(verb, job_run.target.name, *of, reason, digests)
 
 
 def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:
@@ -269,11 +288,13 @@ class SnapshotMaker:
         self._room.close()
         job_run.context.go_on()
         granted = frozenset[Sha256]() if base is None else base.digests
-        self._guard.publish(
-            (change.resolved.commit, root),
-            None if change.root is not None else granted,
-            lambda: _put_refs(job_run, change, root),
-        )
+        act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
+        with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
+            self._guard.publish(
+                (change.resolved.commit, root),
+                None if change.root is not None else granted,
+                lambda: _put_refs(job_run, change, root),
+            )
         published = job_run.context.now()
         hear(job_run.target, git_oids(change.manifest))
         return replace(change, published=published)

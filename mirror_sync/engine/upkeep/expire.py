@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 
@@ -20,6 +21,8 @@ from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
 from mirror_sync.ports.store import read_document
 
+Letting = Callable[[Repo, Mapping[CommitId, Sha256]], AbstractContextManager[object]]
+_NO_LETTING: Letting = lambda repo, roots: nullcontext()  # noqa: E731
 Times = Mapping[Sha256, float | None]  # of publication, by the digest of a root
 
 
@@ -56,10 +59,11 @@ class Expiry:
                 if commits:
                     yield repo, commits
 
-    def let_go(self, repo: Repo) -> tuple[CommitId, ...]:
+    def let_go(self, repo: Repo, letting: Letting = _NO_LETTING) -> tuple[CommitId, ...]:
         """Un-publish what has expired of a repo, with one PUT; decided again under its lock.
 
         To know the ages may take long, and other machines know nothing of the lock: refs.json is read once more for it.
+        `letting` is told the repo and the roots that go, by their commits; they go inside of it.
         """
         with self._target.lock(repo):
             refs, before = self._roll.refs(repo), None
@@ -70,7 +74,8 @@ class Expiry:
                 self._beat()
                 refs, before = self._roll.refs(repo), refs
             else:
-                put_refs(self._target.store, repo, refs.without(commits).logged(refs, self._at, "prune"))
+                with letting(repo, {commit: refs.snapshots[commit] for commit in commits}):
+                    put_refs(self._target.store, repo, refs.without(commits).logged(refs, self._at, "prune"))
         return commits
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:

@@ -6,11 +6,12 @@ Safe beside syncs and prunes on any machine: see docs/design/decisions/0005-prun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
@@ -19,6 +20,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
 from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.upkeep.expire import Expiry
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
@@ -145,6 +147,7 @@ class _Sweep:
             Elapsed(self._context),
         )  # how long the last look was at what is published; its end
         self._removed: set[bytes] = set()
+        self._recorded = False  # that blobs are removed
 
     def rehearse(self, jobs: Sequence[Job]) -> None:
         expiry = self._expiry(jobs)
@@ -161,7 +164,7 @@ class _Sweep:
         for repo, commits in list(expiry.expired()):
             self._beat()
             digests = expiry.digests(repo, commits)
-            self._found.expect(self._target, repo, expiry.let_go(repo), digests)
+            self._found.expect(self._target, repo, expiry.let_go(repo, self._letting), digests)
         marks = Marks(self._target.store, self._roll, self._mapper, self._beat)
         self._look(marks)
         with self._last_look(marks):
@@ -171,6 +174,13 @@ class _Sweep:
 
     def _expiry(self, jobs: Sequence[Job]) -> Expiry:
         return Expiry(self._target, self._roll, jobs, self._now, self._mapper, self._beat)
+
+    def _letting(self, repo: Repo, roots: Mapping[CommitId, Sha256]) -> AbstractContextManager[None]:
+        acts = [
+            Act(Verb.PRUNE, self._target.name, str(repo), commit=commit, reason="retention", digests={"root": root})
+            for commit, root in roots.items()
+        ]
+        return recorded(self._context, self._target, acts)
 
     def _candidates(self, marks: Marks) -> Iterator[tuple[Stat, Sha256]]:
         for stat in self._target.store.list(BLOBS):
@@ -227,8 +237,12 @@ class _Sweep:
         keys = [blob_key(digest) for _, digest in batch]
         stats = self._mapper(self._target.store.stat, keys)
         old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
-        self._found.spared += len(batch) - len(old)
+        self._found.spared += (len(batch) - len(old)) * (self._recorded or not old)  # else counted at the second look
         if not old:
+            return
+        if not self._recorded:
+            self._record_removal()
+            self._remove(batch)  # that took a while: the ages are looked at again
             return
         self._beat()  # ends what stood still meanwhile, and may itself take long: the age of the look is asked after it
         if self._in_time(looked()):
@@ -239,6 +253,12 @@ class _Sweep:
             half = len(old) // 2
             self._remove(old[:half])
             self._remove(old[half:])
+
+    def _record_removal(self) -> None:
+        """Once for all blobs of a prune. Where it is stopped before the first, the record says too much."""
+        why = f"blobs that nothing names and that are older than {self._target.grace}"
+        with recorded(self._context, self._target, [Act(Verb.PRUNE, self._target.name, reason=why)]):
+            self._recorded = True
 
     def _delete(self, old: Sequence[tuple[Stat, Sha256]]) -> None:
         """Remove, and count what went: of a removal that is refused half-way, what is not there any more."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
+from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.job import Job, owners
@@ -18,6 +19,7 @@ from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
 from mirror_sync.engine.transfer.file_read import ByteCount
@@ -67,11 +69,17 @@ class Repair:
 
         def fetch(job: Job, _name: Repo) -> str:
             job_run = self._job_run(job)
-            digest = job_run.transfer.bring(FileOrigin(self._run, job_run.source, place.repo, commit), remote).digest
-            expect_kept(target.store, {digest: file.size})
+            origin = FileOrigin(self._run, job_run.source, place.repo, commit)
+            with recorded(self._context, target, [self._act(target, place.repo, commit, job, file)]):
+                digest = job_run.transfer.bring(origin, remote).digest
+                expect_kept(target.store, {digest: file.size})
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
         return self._by_its_jobs(target, place.repo, fetch)
+
+    def _act(self, target: Target, repo: Repo, commit: CommitId, job: Job, file: MirroredFile) -> Act:
+        of = str(repo), "", commit, job.name, self._run
+        return Act(Verb.REPAIR, target.name, *of, f"file {file.path}", {"file": file.sha256})
 
     def snapshot(self, target: Target, place: Place) -> str:
         """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once.
@@ -129,7 +137,8 @@ class Repair:
 
     def _job_run(self, job: Job) -> JobRun:
         if job.name not in self._benches:
-            self._benches[job.name] = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
+            job_run = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
+            self._benches[job.name] = replace(job_run, verb=Verb.REPAIR)
         return self._benches[job.name]
 
 

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.process_collector import ProcessCollector
 
 from mirror_sync.domain.outcome.events import (
+    AuditFailed,
+    AuditPut,
     BytesFetched,
     Called,
     CatalogueFailed,
@@ -82,6 +84,10 @@ class Metrics:
             ["target"],
             registry=self.registry,
         )
+        self._audit_records = self._counter("audit_records", "Acts that were written into the audit.", "target")
+        self._audit_failures = self._counter(
+            "audit_failures", "Runs whose acts a target's audit did not take, or had lost: see the log.", "target"
+        )
         self._now = now
         self._start(now)
 
@@ -109,11 +115,8 @@ class Metrics:
                 self._calls.labels(event.endpoint, event.kind, event.result).inc()
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
-            case CataloguePublished():
-                self._site_failures.labels(event.target)
-                self._site_success.labels(event.target).set(self._now())
-            case CatalogueFailed():
-                self._site_failures.labels(event.target).inc()
+            case CataloguePublished() | CatalogueFailed() | AuditPut() | AuditFailed():
+                self._write(event)
             case RunStarted() | ReposListed() | RunFinished():
                 self._follow(event)
 
@@ -150,6 +153,20 @@ class Metrics:
             self._add("stored_bytes", event.run, event.size)
         elif not event.interrupted:
             self._add("failed_files", event.run)
+
+    def _write(self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed) -> None:
+        """What is written into a target beside what is mirrored."""
+        match event:
+            case CataloguePublished():
+                self._site_failures.labels(event.target)
+                self._site_success.labels(event.target).set(self._now())
+            case CatalogueFailed():
+                self._site_failures.labels(event.target).inc()
+            case AuditPut():
+                self._audit_failures.labels(event.target)
+                self._audit_records.labels(event.target).inc(event.records)
+            case AuditFailed():
+                self._audit_failures.labels(event.target).inc()
 
     def _follow(self, event: RunStarted | ReposListed | RunFinished) -> None:
         """The jobs of a run come one after the other; the daemon's runs have one each."""

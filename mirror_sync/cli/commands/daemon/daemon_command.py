@@ -10,6 +10,7 @@ import typer
 from mirror_sync.cli.commands.mirror.sync_command import show_run
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
+from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.errors import UsageError
 
@@ -30,13 +31,13 @@ def daemon(
     """
     if once:
         with invocation.mirror() as mirror:
-            report = _sync_scheduled(mirror)
+            report = _sync_scheduled(mirror, invocation.actor)
         show_run(invocation, report)
     else:
         _run_by_schedule(invocation)
 
 
-def _sync_scheduled(mirror: Mirror) -> RunReport:
+def _sync_scheduled(mirror: Mirror, actor: Actor) -> RunReport:
     """Every job that has a schedule, once. UsageError where none has."""
     from mirror_sync.state.pauses import Pauses, pause_lines
 
@@ -47,7 +48,7 @@ def _sync_scheduled(mirror: Mirror) -> RunReport:
     left = [name for name in names if name not in paused]
     if not left:
         raise UsageError("; ".join(pause_lines(paused)))
-    return mirror.sync(left)
+    return mirror.sync(actor, left)
 
 
 def _run_by_schedule(invocation: Invocation) -> None:

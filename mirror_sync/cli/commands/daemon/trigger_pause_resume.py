@@ -35,7 +35,7 @@ def trigger(
     from mirror_sync.daemon.control import ask_daemon
     from mirror_sync.daemon.requests import words
 
-    begun = ask_daemon(invocation.settings().state_dir, {"trigger": name})
+    begun = ask_daemon(invocation.settings().state_dir, {"trigger": name, "by": invocation.actor.name})
     invocation.print(words(begun))
     end(not all(one.state.idle for one in begun))
 

@@ -32,6 +32,6 @@ def prune(
 
     doing = "looking for what nothing refers to" if dry_run else "pruning"
     with invocation.mirror(doing, reading=dry_run) as mirror:
-        report = mirror.prune(dry_run=dry_run, everything=everything)
+        report = mirror.prune(invocation.actor, dry_run=dry_run, everything=everything)
     invocation.answer(report, lambda page: prune_text(report, page), as_json=as_json)
     end(report.ok)

@@ -27,7 +27,7 @@ def sync(
     what was fetched is not fetched again.
     """
     with invocation.mirror() as mirror:
-        report = mirror.sync(jobs or (), anew=anew)
+        report = mirror.sync(invocation.actor, jobs or (), anew=anew)
     show_run(invocation, report, as_json=as_json)
 
 

@@ -49,7 +49,7 @@ def verify(  # noqa: PLR0913, PLR0917  the options of a command
 
     scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair, repo=repo)
     with invocation.mirror("verifying") as mirror:
-        report = mirror.verify(scope)
+        report = mirror.verify(invocation.actor, scope)
     invocation.answer(report, lambda page: verify_text(report, page), as_json=as_json)
     end(report.ok)
 
@@ -63,7 +63,7 @@ def scope_of(
     return Scope(
         repo=None if repo is None else repo_of(repo),
         sample=_option("--sample", quantities.part, sample),
-        since=None if since is None else _option("--since", lambda text: _time(text, now), since),
+        since=None if since is None else _option("--since", lambda text: moment_of(text, now), since),
         repair=repair,
         rate=None if rate is None else _option("--rate", _rate, rate),
     )
@@ -84,7 +84,7 @@ def _rate(text: str) -> float:
     return float(rate)
 
 
-def _time(text: str, now: datetime) -> datetime:
+def moment_of(text: str, now: datetime) -> datetime:
     """A date or time, in UTC where it does not say, or a duration before now."""
     try:
         when = datetime.fromisoformat(text.strip())

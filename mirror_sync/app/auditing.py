@@ -1,0 +1,199 @@
+"""`audit`: what was done in a target and by whom, read and proved; and the borders of a run, as the audit has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mirror_sync.config.checks.target_identity import place_of
+from mirror_sync.config.settings import Settings
+from mirror_sync.domain.audit_record import (
+    MAX_SEGMENT,
+    Actor,
+    AuditRecord,
+    ChainCheck,
+    records_of,
+)
+from mirror_sync.domain.content.keys import AUDIT, segment_key, segment_of, signature_key
+from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext
+from mirror_sync.errors import KeyMissing, NotRecorded, StoreError
+from mirror_sync.ports.audit import SignatureCheck
+from mirror_sync.ports.store import Stat, Store, read_all
+from mirror_sync.state.audit_journal import AuditJournal, audit_folder
+
+MAX_SIGNATURE = 64 * 1024  # bytes
+_SKEW = timedelta(days=1)  # by which the clocks of a target and of a machine may differ
+
+
+@contextmanager
+def acting(context: RunContext, actor: Actor, targets: Collection[str]) -> Iterator[RunContext]:
+    """A run for an actor: what it does in these targets is in their audit at its end."""
+    try:
+        yield replace(context, actor=actor)
+    finally:
+        for target in targets:
+            context.targets[target].audit.seal()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedActs:
+    """The acts that a target's audit tells of, in the order of their times; `faults` are lines that are none."""
+
+    target: str
+    records: tuple[AuditRecord, ...]
+    machines: int = 0
+    unsigned: int = 0
+    faults: tuple[str, ...] = ()
+
+    def encode(self) -> dict[str, Any]:
+        """The document of `audit --json`."""
+        return {
+            "target": self.target,
+            "machines": self.machines,
+            "unsigned": self.unsigned,
+            "faults": list(self.faults),
+            "acts": [record.document() for record in self.records],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditProof:
+    """What came of walking all chains of a target: `faults` are lines for a person.
+
+    `waiting` acts are recorded on this machine and are not in the target yet. `checked`: whether signatures were looked
+    at.
+    """
+
+    target: str
+    machines: int
+    segments: int
+    unsigned: int
+    waiting: int
+    checked: bool
+    faults: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every chain is whole."""
+        return not self.faults
+
+    def encode(self) -> dict[str, Any]:
+        """The document of `audit --verify --json`."""
+        return {
+            "ok": self.ok,
+            "target": self.target,
+            "machines": self.machines,
+            "segments": self.segments,
+            "unsigned": self.unsigned,
+            "waiting": self.waiting,
+            "checked": self.checked,
+            "faults": list(self.faults),
+        }
+
+
+class AuditTrail:
+    """Reads the audits of targets, and changes nothing. `signed` is asked about signatures; None: nobody knows keys."""
+
+    def __init__(
+        self, settings: Settings, context: Callable[[], RunContext], signed: SignatureCheck | None = None
+    ) -> None:
+        self._settings, self._context, self._signed = settings, context, signed
+
+    def acts(self, target: str, since: datetime | None = None, repo: Repo | None = None) -> AuditedActs:
+        """What was done from a moment on, and to one repo where one is named. StoreError where it cannot be read.
+
+        A segment that was put a day before that moment, or more, is not read: no act in it is younger.
+        """
+        store, found = self._context().targets[target].store, list[AuditRecord]()
+        faults, unsigned = list[str](), 0
+        chains = _chains(store.list(AUDIT))
+        for machine, segments in sorted(chains.segments.items()):
+            for seq, stat in sorted(segments.items()):
+                if since is not None and stat.modified < (since - _SKEW).timestamp():
+                    continue
+                records, wrong = records_of(_read(store, stat.key))
+                found += records
+                faults += [f"{stat.key}: {line}" for line in wrong]
+                unsigned += signature_key(segment_key(machine, seq)) not in chains.signatures
+        wanted = [record for record in found if _is_wanted(record, since, repo)]
+        wanted.sort(key=lambda record: record.at)
+        return AuditedActs(target, tuple(wanted), len(chains.segments), unsigned, tuple(faults))
+
+    def prove(self, target: str) -> AuditProof:
+        """Walk the chain of every machine from its first segment to its last. StoreError where the list is refused."""
+        journal = AuditJournal(audit_folder(self._settings.state_dir, place_of(self._settings.targets[target])))
+        known, doubts = None, list[str]()
+        try:
+            known = journal.head()  # before the list: what comes after is no cut end
+            waiting = journal.waiting()
+        except (NotRecorded, OSError) as error:
+            waiting = 0
+            doubts.append(f"what this machine knows of its own chain cannot be read: {error}")
+        store = self._context().targets[target].store
+        chains = _chains(store.list(AUDIT))
+        machines = {*chains.segments, *([] if known is None else [known.machine])}
+        checks = [self._check(store, machine, chains) for machine in sorted(machines)]
+        for check in checks:
+            check.expect(known)
+        faults = [*doubts, *chains.strange, *(fault for check in checks for fault in check.faults)]
+        return AuditProof(
+            target,
+            len(chains.segments),
+            sum(check.segments for check in checks),
+            sum(check.unsigned for check in checks),
+            waiting,
+            self._signed is not None,
+            tuple(faults),
+        )
+
+    def _check(self, store: Store, machine: str, chains: _Chains) -> ChainCheck:
+        check = ChainCheck(machine, self._signed)
+        for seq, stat in sorted(chains.segments[machine].items() if machine in chains.segments else ()):
+            name = signature_key(stat.key)
+            try:
+                signature = _read(store, name, MAX_SIGNATURE) if name in chains.signatures else None
+                check.take(seq, _read(store, stat.key), signature)
+            except KeyMissing as error:
+                check.refuse(seq, str(error))
+            except StoreError as error:
+                check.refuse(seq, f"cannot be read: {error}")
+        return check
+
+
+@dataclass(frozen=True, slots=True)
+class _Chains:
+    """What lies below `audit/`: segments by machine and number, keys of signatures, and what is neither."""
+
+    segments: defaultdict[str, dict[int, Stat]]
+    signatures: set[str]
+    strange: list[str]
+
+
+def _chains(stats: Iterable[Stat]) -> _Chains:
+    found = _Chains(defaultdict(dict), set(), [])
+    for stat in stats:
+        segment = segment_of(stat.key)
+        if segment is not None:
+            found.segments[segment[0]][segment[1]] = stat
+        elif segment_of(stat.key.removesuffix(".sig")) is not None:
+            found.signatures.add(stat.key)
+        else:
+            found.strange.append(f"{stat.key}: no segment of an audit, and no signature")
+    return found
+
+
+def _read(store: Store, key: str, limit: int = MAX_SEGMENT) -> bytes:
+    return read_all(store, key, limit)
+
+
+def _is_wanted(record: AuditRecord, since: datetime | None, repo: Repo | None) -> bool:
+    at = moment(record.at)
+    if since is not None and at is not None and at < since:
+        return False
+    return repo is None or record.act.repo == str(repo)
