@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock
 
+from mirror_sync import __version__
 from mirror_sync.app.fingerprints import places_of
 from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.app.next_runs import JobLine
@@ -49,7 +49,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
     own = Machine(settings, machine_word(settings.state_dir), now)
     return LocalKnowledge(
         machine=own.name,
-        version=version("mirror-sync"),
+        version=__version__,
         at=now,
         lines=_veiled(inventory.lines, jobs),
         jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),

@@ -57,7 +57,7 @@ def _directory(upstream: DirectoryUpstream, *_: object) -> Source:
 
 
 def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
-    from mirror_sync.sources.http.transport import Transport
+    from mirror_sync.net.transport import Transport
     from mirror_sync.sources.hub.hub_source import HubSource
     from mirror_sync.sources.wrappers.failover import FailoverSource
 

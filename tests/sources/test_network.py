@@ -15,8 +15,8 @@ from huggingface_hub import close_session
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import BadAnswer, Unreachable, UpstreamError
-from mirror_sync.sources.http.network import proxy_for, trusted
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.network import proxy_for, trusted
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy, self_signed, tls_before
@@ -163,7 +163,7 @@ def test_the_operators_shell_does_not_change_what_the_mirror_asks(hub: Hub, tmp_
     fill_hub(hub)
     script = (
         "import sys; from mirror_sync.sources.hub.hub_source import HubSource;"
-        "from mirror_sync.sources.http.transport import Transport;"
+        "from mirror_sync.net.transport import Transport;"
         "from mirror_sync.domain.repo import Repo;"
         "s = HubSource(sys.argv[1], None, Transport()); r = Repo.parse('acme/tiny'); c = s.resolve(r, 'main').commit;"
         "s.refs(r); s.authorize(r); s.history(r, c); print(len([*s.list(r, c)]))"
