@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo
@@ -14,6 +14,9 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.stopping import Until
 from mirror_sync.errors import Vanished
+
+if TYPE_CHECKING:
+    from mirror_sync.app.catalogues import Catalogues
 
 
 class SyncJobs:
