@@ -19,11 +19,11 @@ from mirror_sync.net.response import Patience, Response
 if TYPE_CHECKING:
     import ssl
 
-_SERVERS = 64  # whose connections are kept open
+_ROUTES = 64  # whose connections are kept open
 _ORIGINS = 1024  # hosts whose proxy is remembered
 
 
-class _Server:
+class _Route:
     """Where connections lead: to a server, or to the proxy that passes requests on."""
 
     __slots__ = ("connect", "idle")
@@ -53,7 +53,7 @@ class Transport:
         self._patience = Patience(self.timeouts, clock)
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[Origin, str | None] = {}
-        self._servers: dict[tuple[Origin, str | None, bool], _Server] = {}
+        self._routes: dict[tuple[Origin, str | None, bool], _Route] = {}
         self._lock = threading.Lock()
 
     def open(
@@ -79,7 +79,7 @@ class Transport:
             else:
                 length = {"content-length": str(len(post))}
                 request = request_head("POST", target, ours, headers, length, through) + post
-            return self._ask(self._server(place, proxy, public_only), request, url, again=post is None)
+            return self._ask(self._route(place, proxy, public_only), request, url, again=post is None)
         except BROKEN as error:
             raise unreachable(url, error) from error
 
@@ -91,18 +91,20 @@ class Transport:
     def close(self) -> None:
         """Close the idle connections; those in use end with their streams."""
         with self._lock:
-            for server in self._servers.values():
-                server.idle.close()
+            for route in self._routes.values():
+                route.idle.close()
 
-    def _ask(self, server: _Server, request: bytes, url: str, *, again: bool) -> Response:
+    def _ask(self, route: _Route, request: bytes, url: str, *, again: bool) -> Response:
         """A server ends what is idle whenever it likes: then a request that may be repeated is, on a new connection."""
-        kept = server.idle.take() if again else None
+        kept = route.idle.take() if again else None
         if kept is not None:
             try:
-                return self._exchange(kept, server.idle, request, url)
-            except ConnectionError:
+                return self._exchange(kept, route.idle, request, url)
+            except TimeoutError:
+                raise
+            except OSError:  # ssl has errors of its own for an end that comes without a word
                 pass
-        return self._exchange(server.connect(), server.idle, request, url)
+        return self._exchange(route.connect(), route.idle, request, url)
 
     def _exchange(self, connection: Connection, idle: Idle, request: bytes, url: str) -> Response:
         """The headers as a whole, with those that only announce them, have the time of a first byte."""
@@ -115,22 +117,22 @@ class Transport:
             connection.close()
             raise
 
-    def _server(self, place: Url, proxy: str | None, public_only: bool) -> _Server:
+    def _route(self, place: Url, proxy: str | None, public_only: bool) -> _Route:
         key = place.origin, proxy, public_only
-        server = self._servers.get(key)
-        if server is None:
+        route = self._routes.get(key)
+        if route is None:
             with self._lock:
-                if key not in self._servers:
-                    self._servers[key] = self._new_server(place, proxy, self._public if public_only else None)
-                    if len(self._servers) > _SERVERS:
-                        self._servers.pop(next(iter(self._servers))).idle.close()
-                server = self._servers[key]
-        return server
+                if key not in self._routes:
+                    self._routes[key] = self._new_route(place, proxy, self._public if public_only else None)
+                    if len(self._routes) > _ROUTES:
+                        self._routes.pop(next(iter(self._routes))).idle.close()
+                route = self._routes[key]
+        return route
 
-    def _new_server(self, place: Url, proxy: str | None, allows: Callable[[str], bool] | None) -> _Server:
+    def _new_route(self, place: Url, proxy: str | None, allows: Callable[[str], bool] | None) -> _Route:
         if proxy is None:
-            return _Server(partial(self._straight, place, allows), self._connections)
-        return _Server(partial(self._through, place, Proxy.parse(proxy)), self._connections)
+            return _Route(partial(self._straight, place, allows), self._connections)
+        return _Route(partial(self._through, place, Proxy.parse(proxy)), self._connections)
 
     def _straight(self, place: Url, allows: Callable[[str], bool] | None) -> Connection:
         tls = self._trust() if place.scheme == "https" else None

@@ -32,7 +32,7 @@ NETWORK = {"http.client", "mirror_sync.net", "ssl"}
 
 # What each must not import, and how many modules it may: ours, and all together. A tenth is left for other versions of
 # libraries, and for what is added; who raises a number has seen by `python -X importtime` what for.
-COMMANDS = {
+COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 66, 285),
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 99, 430),

@@ -14,7 +14,7 @@ import pytest
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.errors import BadAnswer, UpstreamError
+from mirror_sync.errors import BadAnswer, Unreachable, UpstreamError
 from mirror_sync.net.body import Unpacked
 from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub import hub_source as hub_module
@@ -65,6 +65,18 @@ def test_an_answer_without_a_length_is_bounded_too(transport: Transport) -> None
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b" " * MIB
     with serving(sending(endless)) as url, pytest.raises(BadAnswer, match="more than"):
         bounded(HubSource(url, None, transport), 100_000).resolve(TINY, "main")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"Content-Length: 9\r\n\r\n[]", b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"],
+    ids=["of a length", "in chunks"],
+)
+def test_an_answer_that_ends_early_is_none_although_what_came_of_it_is_json(
+    transport: Transport, answer: bytes
+) -> None:
+    with serving(sending(b"HTTP/1.1 200 OK\r\n" + answer)) as url, pytest.raises(Unreachable, match="early"):
+        VERBS["search"](HubSource(url, None, transport))
 
 
 @reading_verbs

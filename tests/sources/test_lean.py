@@ -1,4 +1,4 @@
-"""Small files go a short way, and what is unusual there still comes, by the long one."""
+"""A file costs one request, whatever shape its answer has."""
 
 from __future__ import annotations
 

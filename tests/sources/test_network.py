@@ -63,6 +63,21 @@ def test_https_proxy_is_a_tunnel(https: str, proxy: Proxy, certificate: Path, mo
     assert len(proxy.asked) == 1  # the API and the bytes share it
 
 
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_may_be_spoken_to_by_tls_whatever_lies_in_it(
+    hub: Hub, https: str, proxy: Proxy, certificate: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    url = {"http": hub.url, "https": https}[target]
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with tls_before(urlsplit(proxy.url).port or 0, certificate) as secured:
+        monkeypatch.setenv(f"{target.upper()}_PROXY", secured)
+        source = HubSource(url, None, Transport())
+        commit, files = published(source)
+        assert fetched(source, TINY, commit, files[SMALL]) == FILES[SMALL].read()
+    assert proxy.asked
+    assert all(urlsplit(url).netloc in asked for asked in proxy.asked)
+
+
 def test_no_proxy_goes_straight(hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_hub(hub)
     monkeypatch.setenv("ALL_PROXY", proxy.url)
@@ -75,13 +90,19 @@ def test_no_proxy_goes_straight(hub: Hub, proxy: Proxy, monkeypatch: pytest.Monk
     assert len(proxy.asked) == 1  # the CDN has another name
 
 
-def test_a_proxy_gets_its_credentials(hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("written", "said"), [("user:pass", "Basic dXNlcjpwYXNz"), ("user:p%40s%3As", "Basic dXNlcjpwQHM6cw==")]
+)
+def test_a_proxy_gets_its_credentials(
+    hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, written: str, said: str
+) -> None:
+    """As an address writes them, which cannot hold every letter."""
     fill_hub(hub)
-    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", "://user:pass@"))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", f"://{written}@"))
     source = HubSource(hub.url, None, Transport())
     commit, files = published(source)
     fetched(source, TINY, commit, files[SMALL])
-    assert set(proxy.credentials) == {"Basic dXNlcjpwYXNz"}
+    assert set(proxy.credentials) == {said}
     assert len(proxy.credentials) == len(proxy.asked)
 
 

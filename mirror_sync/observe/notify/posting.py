@@ -31,6 +31,7 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
     thread.join(work.seconds)
     if thread.is_alive():
         work.give_up()
+    if thread.is_alive() or isinstance(work.error, TimeoutError):  # all of its time-outs are the one
         raise Undelivered(f"no whole answer within {seconds:.3g} s")
     if work.error is not None or work.answer is None:
         raise Undelivered(type(work.error).__name__)
