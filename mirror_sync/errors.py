@@ -37,7 +37,6 @@
 
 from __future__ import annotations
 
-import http.client
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -255,7 +254,7 @@ def cause_of(error: BaseException) -> str:
         error = deeper
     if isinstance(error, TimeoutError):
         return "timed out"
-    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
         return "it closed the connection"
     reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
     return str(reason or type(error).__name__)

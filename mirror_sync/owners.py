@@ -11,7 +11,6 @@ import grp
 import os
 import pwd
 import re
-import secrets
 import shlex
 import stat
 import time
@@ -225,7 +224,7 @@ def write_anew(path: Path, text: str, *, synced: bool = True) -> None:
     """
     path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
     _sweep(path)
-    young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    young = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog  # noqa: F401  once it is imported, the log goes through it, where tests can listen
 
 from tests.parts import strict
 from tests.requirements import need, need_tool

@@ -41,7 +41,7 @@ import sys
 from pathlib import Path
 from mirror_sync.domain.repo import Repo
 from mirror_sync.sources.directory.folders import DirectorySource
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource

@@ -13,8 +13,8 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.outcome.notices import HookPost, Shape
 from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.net.transport import Transport
 from mirror_sync.observe.notify.posting import posted
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.hub.webhooks import Webhooks
 from mirror_sync.stores.s3.bucket_store import S3Store

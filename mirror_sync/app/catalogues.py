@@ -9,8 +9,6 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
-import structlog
-
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.app.this_machine import known_of
 from mirror_sync.catalogue.object_writer import PublishRun
@@ -21,11 +19,12 @@ from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublishe
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.vanished import is_emptied
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, UsageError
+from mirror_sync.logger import Logger
 from mirror_sync.owners import cause
 from mirror_sync.state.history import History
 from mirror_sync.state.locks import acquired, locks_of
 
-_log = structlog.get_logger("mirror_sync.app")
+_log = Logger()
 
 
 @dataclass

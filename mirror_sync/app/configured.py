@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from mirror_sync.config.decisions_file import read_decisions
 from mirror_sync.config.load import with_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
 from mirror_sync.errors import ConfigError, UsageError
+from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Store
 
-_log = structlog.get_logger("mirror_sync.configured")
+_log = Logger()
 
 
 class Configured:

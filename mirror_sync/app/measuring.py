@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from mirror_sync.app.configured import Configured
 from mirror_sync.domain.outcome.notices import Alarm
 from mirror_sync.domain.outcome.traffic import Traffic, TrafficReport
@@ -15,9 +13,10 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.errors import DocumentError
 from mirror_sync.front.hub.access_log import count_hits, lines_of
+from mirror_sync.logger import Logger
 from mirror_sync.state.traffic_file import keep_traffic, told_before
 
-_log = structlog.get_logger("mirror_sync.app")
+_log = Logger()
 
 
 class MeasureTraffic:

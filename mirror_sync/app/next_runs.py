@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from mirror_sync.app.triggers import due_after
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.job import Every, Job
 from mirror_sync.observe.figures import in_time
@@ -60,6 +59,8 @@ def _next_run(job: Job, last: RunRecord | None, now: datetime) -> tuple[datetime
     none = timedelta(0)
     if job.schedule is None:
         return None, none
+    from mirror_sync.app.triggers import due_after  # APScheduler, which only what has a schedule is worth
+
     if last is None:
         return (None, none) if isinstance(job.schedule, Every) else (due_after(job.schedule, now), none)
     due = due_after(job.schedule, datetime.fromisoformat(last.started))

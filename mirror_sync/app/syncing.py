@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mirror_sync.app.auditing import acting
-from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
@@ -16,6 +16,9 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.stopping import Until
 from mirror_sync.errors import Vanished
+
+if TYPE_CHECKING:
+    from mirror_sync.app.catalogues import Catalogues
 
 
 class SyncJobs:

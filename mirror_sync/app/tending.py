@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-
-import structlog
+from typing import TYPE_CHECKING
 
 from mirror_sync.app.auditing import acting
-from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.settings import Settings
@@ -24,10 +22,14 @@ from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.upkeep.sweep import sweep_uploads
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreError, UsageError, Vanished
+from mirror_sync.logger import Logger
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.state.locks import kept_checkpoint
 
-_log = structlog.get_logger("mirror_sync.app")
+if TYPE_CHECKING:
+    from mirror_sync.app.catalogues import Catalogues
+
+_log = Logger()
 
 
 class VerifyTargets:

@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock
-
+from mirror_sync import __version__
 from mirror_sync.app.fingerprints import places_of
 from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.app.next_runs import JobLine
@@ -28,6 +26,7 @@ from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
 from mirror_sync.owners import PRIVATE, write_anew
+from mirror_sync.state.file_lock import hold
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
@@ -49,7 +48,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
     own = Machine(settings, machine_word(settings.state_dir), now)
     return LocalKnowledge(
         machine=own.name,
-        version=version("mirror-sync"),
+        version=__version__,
         at=now,
         lines=_veiled(inventory.lines, jobs),
         jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
@@ -86,7 +85,7 @@ def machine_word(folder: Path) -> str:
     """
     folder.mkdir(PRIVATE, parents=True, exist_ok=True)
     path = folder / _WORD_FILE
-    with FileLock(folder / f"{_WORD_FILE}.lock"):
+    with hold(folder / f"{_WORD_FILE}.lock"):
         with suppress(FileNotFoundError):
             kept = path.read_text(encoding="utf-8", errors="replace").strip()
             if _WORD.fullmatch(kept):

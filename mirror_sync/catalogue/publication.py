@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-import structlog
-
 from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.gather import Gather, RepoFacts, first_files
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
@@ -29,13 +27,14 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Stat
 
 _AT_ONCE = 8  # small objects, each a request
 _BATCHES = 256
 _STATUS = site_key("status.json")
 
-_log = structlog.get_logger("mirror_sync.catalogue")
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)

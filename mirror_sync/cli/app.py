@@ -1,41 +1,97 @@
-"""The program as typer sees it: all its commands, in the order in which help lists them."""
+"""The program as typer sees it: all its commands, in the order in which help lists them, each imported when it is
+needed.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Annotated, Any, ClassVar, cast
 
 import typer
+import typer.core
+from typer.main import get_command
 
-from mirror_sync.cli.commands.completion_command import complete
-from mirror_sync.cli.commands.daemon.daemon_command import daemon
-from mirror_sync.cli.commands.daemon.trigger_pause_resume import pause, resume, trigger
-from mirror_sync.cli.commands.daemon.webhooks_command import create, show
-from mirror_sync.cli.commands.daemon.worker_command import worker
-from mirror_sync.cli.commands.front.nginx_command import nginx
-from mirror_sync.cli.commands.front.serve_command import serve
-from mirror_sync.cli.commands.front.site_command import site
-from mirror_sync.cli.commands.front.traffic_command import traffic
-from mirror_sync.cli.commands.mirror.approve_command import approve
-from mirror_sync.cli.commands.mirror.audit_command import audit
-from mirror_sync.cli.commands.mirror.check_command import check
-from mirror_sync.cli.commands.mirror.diff_command import diff
-from mirror_sync.cli.commands.mirror.holds_command import holds
-from mirror_sync.cli.commands.mirror.plan_command import plan
-from mirror_sync.cli.commands.mirror.prune_command import prune
-from mirror_sync.cli.commands.mirror.reject_command import reject
-from mirror_sync.cli.commands.mirror.status_command import status
-from mirror_sync.cli.commands.mirror.sync_command import sync
-from mirror_sync.cli.commands.mirror.verify_command import verify
+from mirror_sync import __version__
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
-from mirror_sync.cli.watching import Watching
+
+_COMMANDS = {
+    "check": "mirror.check_command:check",
+    "plan": "mirror.plan_command:plan",
+    "sync": "mirror.sync_command:sync",
+    "status": "mirror.status_command:status",
+    "diff": "mirror.diff_command:diff",
+    "holds": "mirror.holds_command:holds",
+    "approve": "mirror.approve_command:approve",
+    "reject": "mirror.reject_command:reject",
+    "verify": "mirror.verify_command:verify",
+    "prune": "mirror.prune_command:prune",
+    "audit": "mirror.audit_command:audit",
+    "site": "front.site_command:site",
+    "traffic": "front.traffic_command:traffic",
+    "daemon": "daemon.daemon_command:daemon",
+    "trigger": "daemon.trigger_pause_resume:trigger",
+    "pause": "daemon.trigger_pause_resume:pause",
+    "resume": "daemon.trigger_pause_resume:resume",
+    "worker": "daemon.worker_command:worker",
+    "serve": "front.serve_command:serve",
+    "completion": "completion_command:complete",
+}
+"""Where the function of each command is, below `mirror_sync.cli.commands`."""
+
+
+class _Imported(dict[str, Any]):
+    """Commands by name; one that is only a place is imported when it is read."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = super().__getitem__(name)
+        if isinstance(found, str):
+            found = self[name] = _made(name, found)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401  a dict's own does not ask `__getitem__`
+
+    def values(self) -> Iterable[Any]:  # type: ignore[override]  # nobody changes it meanwhile
+        return [self[name] for name in self]
+
+    def items(self) -> Iterable[tuple[str, Any]]:  # type: ignore[override]
+        return [(name, self[name]) for name in self]
+
+
+def _made(name: str, place: str) -> Any:
+    module, _, function = place.partition(":")
+    called = getattr(import_module(f"mirror_sync.cli.commands.{module}"), function)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name=name, cls=called.command_class)(called)
+    return get_command(alone)
+
+
+class CommandGroup(typer.core.TyperGroup):
+    """A group whose commands are imported one by one, when they are needed."""
+
+    places: ClassVar[Mapping[str, str]] = _COMMANDS
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast("Any", _Imported({**self.places, **self.commands}))
+
+
+class _FrontGroup(CommandGroup):
+    places: ClassVar[Mapping[str, str]] = {"nginx": "front.nginx_command:nginx"}
+
+
+class _WebhooksGroup(CommandGroup):
+    places: ClassVar[Mapping[str, str]] = {
+        "create": "daemon.webhooks_command:create",
+        "list": "daemon.webhooks_command:show",
+    }
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"mirror-sync {version('mirror-sync')}")
+        typer.echo(f"mirror-sync {__version__}")
         raise typer.Exit
 
 
@@ -50,6 +106,7 @@ def start(invocation: Invocation, version: Version = False) -> None:
 
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Keep your own copy of AI models and datasets, proved by SHA-256.",
     epilog="Exit codes: 0 complete, 1 something failed, 2 bad usage or configuration.",
     add_completion=False,  # two options in every help text for something that is done once
@@ -59,34 +116,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(start)
-app.command()(check)
-app.command()(plan)
-app.command()(sync)
-app.command(cls=Watching)(status)
-app.command()(diff)
-app.command()(holds)
-app.command()(approve)
-app.command()(reject)
-app.command()(verify)
-app.command()(prune)
-app.command()(audit)
-app.command()(site)
-app.command()(traffic)
-app.command()(daemon)
-app.command()(trigger)
-app.command()(pause)
-app.command()(resume)
-app.command()(worker)
-app.command()(serve)
-app.command(name="completion")(complete)
-
 front = typer.Typer(
-    help="Write what a web server needs to serve the mirror.", rich_markup_mode=None, no_args_is_help=True
+    cls=_FrontGroup,
+    help="Write what a web server needs to serve the mirror.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
 )
-front.command()(nginx)
 app.add_typer(front, name="front")
-
-webhooks = typer.Typer(help="Let the hub say when a repo changes.", rich_markup_mode=None, no_args_is_help=True)
-webhooks.command()(create)
-webhooks.command(name="list")(show)
+webhooks = typer.Typer(
+    cls=_WebhooksGroup,
+    help="Let the hub say when a repo changes.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
 app.add_typer(webhooks, name="webhooks")

@@ -4,10 +4,8 @@ configuration."""
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
-import traceback
 from pathlib import Path
 
 import typer
@@ -23,9 +21,6 @@ COMPLETING = "_MIRROR_SYNC_COMPLETE"  # set by a shell that asks how a line coul
 
 def main(app: typer.Typer) -> None:
     """Run the program; ends with SystemExit."""
-    # Values of many files live long and hold no cycles: Python's first thresholds look for some after each 700 of them,
-    # a tenth of the CPU of a run over small files.
-    gc.set_threshold(10_000, 20, 50)
     invocation = Invocation()
     try:
         _survive_any_encoding()
@@ -53,6 +48,8 @@ def explain(error: BaseException, invocation: Invocation) -> int:
     if isinstance(error, BrokenPipeError):
         return FAILED
     if invocation.options.debug:
+        import traceback
+
         trace = invocation.redaction.text("".join(traceback.format_exception(error)).rstrip())
         invocation.lines.msg("\n".join(map(plain, trace.splitlines())))
     match error:

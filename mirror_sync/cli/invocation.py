@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.audit_record import Actor, ActorKind
-from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
-from mirror_sync.observe.tally import Tally
 from mirror_sync.owners import become_owner
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.domain.outcome.events import Observer
+    from mirror_sync.observe.tally import Tally
     from mirror_sync.wiring.program import Mirror
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
@@ -72,6 +71,8 @@ class Invocation:
 
     def owned(self, *, reading: bool = False) -> Settings:
         """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`."""
+        from mirror_sync.domain.job.targets import DirectoryTarget
+
         settings = self.settings()
         roots = [target.root for target in settings.targets.values() if isinstance(target, DirectoryTarget)]
         become_owner(settings.state_dir, roots, reading=reading)
@@ -89,6 +90,7 @@ class Invocation:
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
         `reading`: for the verbs that change nothing.
         """
+        from mirror_sync.observe.tally import Tally
         from mirror_sync.wiring.program import Mirror
 
         self.start_log()
@@ -141,11 +143,12 @@ class Invocation:
 
     def _log(self) -> Observer:
         from mirror_sync.observe.log.event_log import EventLog
-        from mirror_sync.observe.log.terminal import TerminalLog
 
         options = self.options
         if not self._watched or options.log_format is not Format.AUTO or options.loudness or options.debug:
             return EventLog()
+        from mirror_sync.observe.log.terminal import TerminalLog
+
         stream = self.lines.stream
         return TerminalLog(lambda line: self.lines.msg(self.redaction.text(line)), lambda: _size(stream).columns)
 

@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
+import typer.core
 
 from mirror_sync.cli.invocation import Invocation, Options
-from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
+    from mirror_sync.domain.repo import Repo
 
 
 def names_of_jobs(incomplete: str) -> Iterator[str]:
     """From jobs.yaml, as far as it can be read: a shell wants no faults."""
+    import yaml
+
     path = Path(os.environ.get("MIRROR_SYNC_CONFIG") or "jobs.yaml")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -68,8 +70,12 @@ _COMMON = tuple(inspect.signature(common, eval_str=True).parameters.values())
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the common options to a command, whose first parameter is the invocation they are merged into."""
+def command(
+    function: Callable[..., None], command_class: type[typer.core.TyperCommand] = typer.core.TyperCommand
+) -> Callable[..., None]:
+    """Add the common options to a command, whose first parameter is the invocation they are merged into; its arguments
+    are read by the class.
+    """
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
 
     @functools.wraps(function)
@@ -82,6 +88,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     parameters = [_CONTEXT, *own, *_COMMON]
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    with_options.command_class = command_class  # type: ignore[attr-defined]
     del with_options.__wrapped__
     return with_options
 
@@ -104,6 +111,8 @@ def chosen(settings: Settings, target: str | None, how: str = "with --target") -
 
 def repo_of(text: str) -> Repo:
     """UsageError for what is no repo."""
+    from mirror_sync.domain.repo import Repo
+
     try:
         return Repo.parse(text)
     except ValueError as error:

@@ -8,17 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from mirror_sync.cluster.dask_library import NAME, import_distributed, quieten, resource
 from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, decode, encode
 from mirror_sync.errors import ClusterError
+from mirror_sync.logger import Logger
 
 CONNECT = 10.0  # seconds
 _REPLIERS = 4
 _A_MOMENT = 2.0  # seconds
 
-_log = structlog.get_logger("mirror_sync.cluster")
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def _read(body: bytes, receive: Callable[[Envelope], None]) -> None:
         assert isinstance(envelope, Envelope)  # noqa: S101  workers send nothing else
         receive(envelope)
     except Exception:  # one message that is lost must not cost those after it
-        _log.exception("letter.lost")
+        _log.error("letter.lost", exc_info=True)
 
 
 def _reason(error: BaseException) -> str:

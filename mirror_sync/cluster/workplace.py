@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-import structlog
-
 from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, GivenBack, Message, Refused, TakenUp
 from mirror_sync.cluster.remote import remote_job_run
@@ -21,12 +19,13 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.errors import Interrupted
+from mirror_sync.logger import Logger
 
 Send = Callable[[str, Envelope], None]  # to the coordinator of this name
 
 _HALTED = 1000  # runs that were stopped last: a work item that is still on its way here is of one of them
 
-_log = structlog.get_logger("mirror_sync.worker")
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)

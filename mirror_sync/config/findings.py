@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from yaml.nodes import Node
+if TYPE_CHECKING:
+    from yaml.nodes import Node
 
 Trail = tuple[str | int, ...]  # the way to a value: ("jobs", 0, "schedule", "every")
 

@@ -17,13 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import structlog
-from filelock import FileLock, Timeout
-
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.logger import Logger
 from mirror_sync.owners import PRIVATE, cause, with_hindrance
+from mirror_sync.state.file_lock import Held, hold
 
 SOCKET, _LOCK = "daemon.sock", "daemon.lock"
 MOST = 4096  # bytes of a request
@@ -33,7 +32,7 @@ _LAST = 1.0  # seconds that a request gets when the daemon ends
 _OWNER_ONLY = 0o600
 
 Trigger = Callable[[str, Actor], tuple[Started, ...]]
-_log = structlog.get_logger()
+_log = Logger()
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             listener = stack.enter_context(_listener(folder, stack))
-        except Timeout:
+        except Held:
             _log.warning(
                 "control.off", reason=f"another daemon uses {folder}; it answers trigger, and this one does not"
             )
@@ -80,7 +79,7 @@ def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Started, ...]:
 def _listener(folder: Path, stack: ExitStack) -> socket.socket:
     """A socket that a killed daemon has left is replaced: the lock says that it is dead."""
     folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-    stack.enter_context(FileLock(folder / _LOCK, timeout=0, thread_local=False, is_singleton=False))
+    stack.enter_context(hold(folder / _LOCK, 0))
     (folder / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -9,15 +9,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-import structlog
-
 from mirror_sync.domain.outcome.report import DOUBTFUL, RepoReport, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import MAY_PASS
+from mirror_sync.logger import Logger
 from mirror_sync.owners import cause
 from mirror_sync.state.tries import Try, read_tries, write_tries
 
-_log = structlog.get_logger()
+_log = Logger()
 
 _LOOK = 60.0  # seconds between two looks at the clock, which may be set
 

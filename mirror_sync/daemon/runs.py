@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
@@ -19,6 +17,7 @@ from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.logger import Logger
 from mirror_sync.state.pauses import Pauses
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4  # runs that were asked for, beside those that are due
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Syncs(WatchedMirror, Protocol):

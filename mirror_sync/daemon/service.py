@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import structlog
-
 from mirror_sync.app.triggers import trigger_of
 from mirror_sync.daemon.control import controlled
 from mirror_sync.daemon.health import BEAT
@@ -26,6 +24,7 @@ from mirror_sync.domain.job.job import Every, Schedule
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, Fault, MirrorError
+from mirror_sync.logger import Logger
 from mirror_sync.observe.figures import counted
 from mirror_sync.observe.metrics.metrics import Metrics
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _CARES = {care: f"({care})" for care in Care}  # in the timetable; no job can be named so
 GRACE = 8.0  # seconds that running syncs get to end cleanly
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 Load = Callable[[], "Settings"]

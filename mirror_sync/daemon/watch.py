@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from mirror_sync.app.triggers import due_after
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
@@ -23,6 +21,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
+from mirror_sync.logger import Logger
 from mirror_sync.observe.metrics.ledger import JobFigures
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, Readings
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 PROBED = 30.0  # seconds between two looks at the targets and disks
 PATIENCE = 60.0  # seconds after which a target that is asked and says nothing counts as one that does not answer
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class WatchedMirror(Protocol):

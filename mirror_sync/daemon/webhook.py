@@ -20,7 +20,6 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
-import structlog
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -31,13 +30,14 @@ from starlette.routing import Route
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import MirrorError
+from mirror_sync.logger import Logger
 
 MOST = 64 * 1024  # bytes of a body
 RATE, BURST = 10.0, 50  # requests a second over time, and at once
 _PATIENCE = 10.0  # seconds that a body may take
 _HEADS = ("refs/heads/", "refs/tags/")
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Ask(Protocol):

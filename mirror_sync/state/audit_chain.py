@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from mirror_sync.domain.audit_record import (
     MAX_SEGMENT,
     AuditHead,
@@ -31,6 +29,7 @@ from mirror_sync.owners import PRIVATE, cause
 from mirror_sync.ports.audit import Signer
 from mirror_sync.ports.store import Store, read_all
 from mirror_sync.state.audit_journal import AuditJournal
+from mirror_sync.state.file_lock import Held, hold
 
 _NOT_DONE = "not done, since it cannot be recorded"
 _BATCH = 500  # acts that are written at once; a reader takes a segment of so many, however long their words are
@@ -119,9 +118,9 @@ class ChainedAudit:
         with self._turn:
             try:
                 self._place.lock.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
-                with FileLock(self._place.lock, timeout=_PATIENCE, thread_local=False, is_singleton=False):
+                with hold(self._place.lock, _PATIENCE):
                     yield
-            except Timeout as error:
+            except Held as error:
                 raise StoreUnavailable(f"{_NOT_DONE}: {self._place.lock} is held by another process") from error
             except OSError as error:
                 at = Path(error.filename or journal)

@@ -15,13 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from mirror_sync.logger import Logger
 from mirror_sync.owners import cause, write_anew
 
 _FILE = 0o666  # less the umask: what keeps others out is the folder
 
-_log = structlog.get_logger("mirror_sync.checkpoint")
+_log = Logger()
 
 
 class FileCheckpoint:

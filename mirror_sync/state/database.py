@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
-
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
 from mirror_sync.owners import PRIVATE, database_cause, reading_uri, refuse_links, with_hindrance
+from mirror_sync.state.file_lock import Held, hold
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         # Two processes that turn a new file into WAL at once would not wait for each other but fail: SQLITE_BUSY.
-        self._opening = FileLock(f"{path}.lock", timeout=_PATIENCE, thread_local=False)
+        self._opening = path.with_name(f"{path.name}.lock")
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """The answer to a question, which is asked again of an empty file when this one proves to be broken.
@@ -68,7 +67,7 @@ class Database:
             self._connection = self._open_reading()
         elif self._connection is None:
             self.path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
-            with self._opening:
+            with hold(self._opening, _PATIENCE):
                 return self._open()
         return self._connection
 
@@ -159,7 +158,7 @@ def _store_errors(path: Path) -> Iterator[None]:
         full = getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_FULL
         kind: type[StoreError] = StoreFull if full else StoreUnavailable
         raise kind(f"{path}: {database_cause(str(error), path)}") from error
-    except Timeout as error:
+    except Held as error:
         raise StoreUnavailable(f"{path}: locked by another process for {_PATIENCE:.0f} s") from error
     except OSError as error:
         said = f"{path}: {error.strerror or error}"

@@ -17,13 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.outcome.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
+from mirror_sync.logger import Logger
 from mirror_sync.owners import PRIVATE, database_cause
 from mirror_sync.state.history_file import copied, open_or_set_aside
 from mirror_sync.state.records import ChangeRecord, RunRecord, RunState, Size
@@ -86,7 +85,7 @@ WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
 
 _DAYS = "SELECT day, repos, files, bytes FROM days WHERE place = ? AND day <= ? ORDER BY day"
 
-_log = structlog.get_logger("mirror_sync.history")
+_log = Logger()
 
 
 def _utc_now() -> str:

@@ -7,8 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-import structlog
-
+from mirror_sync.logger import Logger
 from mirror_sync.owners import database_cause, is_there, reading_uri, refuse_links
 
 SCHEMA = 9
@@ -88,7 +87,7 @@ _MIGRATIONS = {
     """,
 }
 
-_log = structlog.get_logger("mirror_sync.history")
+_log = Logger()
 
 
 def open_or_set_aside(path: Path) -> sqlite3.Connection:

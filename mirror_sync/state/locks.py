@@ -7,16 +7,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
-import structlog
-from filelock import FileLock, Timeout
-
+from mirror_sync.logger import Logger
 from mirror_sync.owners import PRIVATE
 from mirror_sync.ports.memory import Checkpoint, NoCheckpoint
 from mirror_sync.state.checkpoint_file import FileCheckpoint
+from mirror_sync.state.file_lock import Held, hold
 
 _POLL = 0.2  # seconds between two calls of `go_on`
 
-_log = structlog.get_logger("mirror_sync.state")
+_log = Logger()
 
 
 def locks_of(state_dir: Path, place: str) -> Path:
@@ -29,12 +28,11 @@ def acquired(path: Path, go_on: Callable[[], None]) -> AbstractContextManager[ob
 
     Safe for many threads. OSError when the folder cannot be written.
     """
-    lock = FileLock(path, thread_local=False, is_singleton=False)
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return lock.acquire(timeout=_POLL)
-        except Timeout:
+            return hold(path, _POLL)
+        except Held:
             go_on()
 
 
@@ -46,8 +44,8 @@ def kept_checkpoint(state_dir: Path, name: str) -> Iterator[Checkpoint]:
     try:
         folder = state_dir / "locks"
         folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock", thread_local=False, is_singleton=False).acquire(timeout=0)
-    except Timeout:
+        lock = hold(folder / f"{name}.lock", 0)
+    except Held:
         _log.info("checkpoint.taken", file=str(path))
         yield NoCheckpoint()
         return

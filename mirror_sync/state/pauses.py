@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-from filelock import FileLock
-
+from mirror_sync.logger import Logger
 from mirror_sync.owners import PRIVATE, cause, write_anew
+from mirror_sync.state.file_lock import FileHold, hold
 
 FILE = "paused.json"
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Pauses:
@@ -53,9 +52,9 @@ class Pauses:
             self._write(pauses)
             return True
 
-    def _locked(self) -> FileLock:
+    def _locked(self) -> FileHold:
         self._folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-        return FileLock(self._folder / f"{FILE}.lock")
+        return hold(self._folder / f"{FILE}.lock")
 
     def _write(self, pauses: Mapping[str, datetime | None]) -> None:
         document = {job: None if end is None else end.isoformat() for job, end in pauses.items()}

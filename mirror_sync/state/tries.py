@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
+from mirror_sync.logger import Logger
 from mirror_sync.owners import cause, is_there, write_anew
 
 FILE = "tries.json"
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Upstream
-from mirror_sync.domain.outcome.events import Observer
-from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
-from mirror_sync.ports.source import Source
-from mirror_sync.ports.store import Store
-from mirror_sync.sources.hub.budget import Budgets
 
 if TYPE_CHECKING:
+    from mirror_sync.domain.outcome.events import Observer
+    from mirror_sync.ports.source import Source
+    from mirror_sync.ports.store import Store
+    from mirror_sync.sources.hub.budget import Budgets
     from mirror_sync.sources.hub.webhooks import Webhooks
 
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
@@ -22,6 +21,8 @@ _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify,
 
 def connections_of(jobs: Iterable[Job]) -> int:
     """As many connections to one host as these jobs can keep busy side by side."""
+    from mirror_sync.engine.run import PARTS_AT_ONCE, REPOS_AT_ONCE
+
     return max(_CONNECTIONS, sum(job.workers + PARTS_AT_ONCE + REPOS_AT_ONCE for job in jobs))
 
 
@@ -57,7 +58,7 @@ def _directory(upstream: DirectoryUpstream, *_: object) -> Source:
 
 
 def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
-    from mirror_sync.sources.http.transport import Transport
+    from mirror_sync.net.transport import Transport
     from mirror_sync.sources.hub.hub_source import HubSource
     from mirror_sync.sources.wrappers.failover import FailoverSource
 

@@ -1,4 +1,4 @@
-"""The program, put together of jobs.yaml: its verbs, each made with what it needs when it is first called."""
+"""The program put together of jobs.yaml: its verbs, each imported and made with what it needs when it is first used."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import structlog
-
-from mirror_sync.app.auditing import AuditTrail
-from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.fingerprints import fingerprints_of, places_of
-from mirror_sync.app.measuring import MeasureTraffic
 from mirror_sync.app.remembered import LocalMemory
-from mirror_sync.app.syncing import PlanJobs, SyncJobs
-from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
-from mirror_sync.catalogue.publication import PublishResult
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.content.difference import Difference
 from mirror_sync.domain.content.keys import refs_key
-from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.targets import Target
 from mirror_sync.domain.outcome.events import Event, Observer, tell_all
 from mirror_sync.domain.outcome.notices import Hooks
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.upkeep.compare_snapshots import difference
 from mirror_sync.errors import StoreError, UsageError
-from mirror_sync.observe.notify.hook_delivery import HookDelivery
+from mirror_sync.logger import Logger
 from mirror_sync.observe.notify.news import News
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.owners import is_there
-from mirror_sync.ports.store import Store
 from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
-from mirror_sync.wiring.assembly import Assembly
+
+if TYPE_CHECKING:
+    from mirror_sync.app.auditing import AuditTrail
+    from mirror_sync.app.catalogues import Catalogues
+    from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.syncing import PlanJobs, SyncJobs
+    from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
+    from mirror_sync.catalogue.publication import PublishResult
+    from mirror_sync.domain.content.difference import Difference
+    from mirror_sync.domain.content.upstream import BudgetState
+    from mirror_sync.engine.context import RunContext
+    from mirror_sync.observe.notify.hook_delivery import HookDelivery
+    from mirror_sync.ports.store import Store
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
 
 Made = TypeVar("Made")
 
-_log = structlog.get_logger("mirror_sync.wiring")
+_log = Logger()
 
 
 class _Once(Generic[Made]):
@@ -85,25 +85,70 @@ class Mirror:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(settings.state_dir))
         self.stop = stop or threading.Event()
         self._observers = tuple(observers)
-        self._hook_delivery = HookDelivery(settings.hooks)
+        self._hook_delivery = _Once(self._deliverer)
         self._overhears: list[Observer] = []
         history = settings.state_dir / "history.db"
         self._history = _Once(lambda: History(history, places=places_of(settings), reading=reading))
         self._context = _Once(self._assemble)
         remembered = self._remembered = LocalMemory(settings, self._history)
-        self._catalogues = _Once(lambda: Catalogues(settings, self._context(), self.history, remembered))
-        configured = Configured(settings, self._for_readers)
+        self._catalogues = _Once(self._new_catalogues)
+        configured = self._configured = Configured(settings, self._for_readers)
         self.jobs, self.store = configured.jobs, configured.store
         self.status, self.tended = remembered.status, remembered.tended
         self.remembered = remembered.repos_and_runs
-        self.sync = SyncJobs(configured, self._context, self._catalogues)
-        self.plan = PlanJobs(configured, self._context)
-        self.verify = VerifyTargets(settings, self._context, remembered)
-        self.prune = PruneTargets(configured, self._context, self._catalogues)
-        self.sweep = self.prune.sweep
-        self.tend = TendTargets(settings, self.verify, self.prune, self._catalogues)
-        self.audit = AuditTrail(settings, self._context)
-        self.traffic = MeasureTraffic(configured, settings.state_dir, self._hook_delivery)
+
+    @cached_property
+    def sync(self) -> SyncJobs:
+        """Bring jobs up to date."""
+        from mirror_sync.app.syncing import SyncJobs
+
+        return SyncJobs(self._configured, self._context, self._catalogues)
+
+    @cached_property
+    def plan(self) -> PlanJobs:
+        """Say what a sync would do."""
+        from mirror_sync.app.syncing import PlanJobs
+
+        return PlanJobs(self._configured, self._context)
+
+    @cached_property
+    def verify(self) -> VerifyTargets:
+        """Prove what is published."""
+        from mirror_sync.app.tending import VerifyTargets
+
+        return VerifyTargets(self.settings, self._context, self._remembered)
+
+    @cached_property
+    def prune(self) -> PruneTargets:
+        """Remove what nothing refers to; its `sweep` what uploads have left."""
+        from mirror_sync.app.tending import PruneTargets
+
+        return PruneTargets(self._configured, self._context, self._catalogues)
+
+    @cached_property
+    def tend(self) -> TendTargets:
+        """Do what is due to targets."""
+        from mirror_sync.app.tending import TendTargets
+
+        return TendTargets(self.settings, self.verify, self.prune, self._catalogues)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """Read what was done in targets, and by whom."""
+        from mirror_sync.app.auditing import AuditTrail
+
+        return AuditTrail(self.settings, self._context)
+
+    @cached_property
+    def traffic(self) -> MeasureTraffic:
+        """Measure who reads a target."""
+        from mirror_sync.app.measuring import MeasureTraffic
+
+        return MeasureTraffic(self._configured, self.settings.state_dir, self._hook_delivery())
+
+    def sweep(self) -> None:
+        """Remove from every target what uploads have left that nobody went on with."""
+        self.prune.sweep()
 
     @property
     def history(self) -> History:
@@ -117,6 +162,8 @@ class Mirror:
 
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
+        from mirror_sync.engine.upkeep.compare_snapshots import difference
+
         return difference(self.store(target), repo, before, after)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
@@ -156,7 +203,8 @@ class Mirror:
 
     def close(self) -> None:
         """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
-        self._hook_delivery.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
+        if self._hook_delivery.made is not None:
+            self._hook_delivery.made.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
             self._history.made.close()
 
@@ -164,17 +212,27 @@ class Mirror:
         """A front writes nothing."""
         return ReadOnlyStore(open_store(target, unsigned=self.settings.front.bucket == "public", learn=self._learn))
 
-    def _assembly(self) -> Assembly:
-        return Assembly(self.settings, self.stop, self._learn, reading=self._reading)
-
     def _assemble(self) -> RunContext:
-        context = self._assembly().context(self._told(), self.history.looked)
+        from mirror_sync.wiring.assembly import Assembly
+
+        assembly = Assembly(self.settings, self.stop, self._learn, reading=self._reading)
+        context = assembly.context(self._told(), self.history.looked)
         return replace(context, remembered=self._remembered.published_in)
 
     def _told(self) -> Observer:
         """Notices before the history: what that remembers then is what was known before."""
-        notices = Notices(self.history.latest, self._hook_delivery)
-        return News(self.history.latest, tell_all((notices, self.history, *self._observers, self._overheard)))
+        notices = (Notices(self.history.latest, self._hook_delivery()),) if self.settings.hooks else ()
+        return News(self.history.latest, tell_all((*notices, self.history, *self._observers, self._overheard)))
+
+    def _deliverer(self) -> HookDelivery:
+        from mirror_sync.observe.notify.hook_delivery import HookDelivery
+
+        return HookDelivery(self.settings.hooks)
+
+    def _new_catalogues(self) -> Catalogues:
+        from mirror_sync.app.catalogues import Catalogues
+
+        return Catalogues(self.settings, self._context(), self.history, self._remembered)
 
     def _overheard(self, event: Event) -> None:
         for observer in self._overhears:

@@ -14,8 +14,8 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from tests.engine.workshop import Proving, Workshop, job

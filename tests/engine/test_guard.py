@@ -11,7 +11,7 @@ from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub

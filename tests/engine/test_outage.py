@@ -12,7 +12,7 @@ import pytest
 
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.outcome.report import RepoOutcome
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.breaker import BreakerPolicy
 from mirror_sync.sources.wrappers.failover import FailoverSource

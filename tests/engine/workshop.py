@@ -29,11 +29,11 @@ from mirror_sync.engine.published import read_manifest, read_refs, read_root
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import MirrorError
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store, Upload, read_all
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.wrappers.source_wrapper import Wrapper

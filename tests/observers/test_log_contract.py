@@ -8,6 +8,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +130,7 @@ SILENT: list[Event] = [
     TargetProbed("disk", answered=True),
     Verified(3, 300, 1),
 ]
+ROOT = Path(__file__).parents[2]
 LINES = (Path(__file__).parent / "log_lines.jsonl").read_text(encoding="utf-8").splitlines()  # but for the time
 
 
@@ -164,3 +168,33 @@ def test_a_repetition_has_the_runs_that_go_on_after_its_own_fields() -> None:
     again = Retrying("resolve acme/one", "unreachable", "no answer", 1, 1.0)
     *_, last = lines_of(RunStarted("r1", ("a",), AT), RunStarted("r2", ("b",), AT), again)
     assert list(json.loads(last).items())[-4:-2] == [("wait", 1.0), ("run", "r1,r2")]
+
+
+PLAIN = """
+import io, sys
+if sys.argv[1] == "structlog":
+    import structlog
+from mirror_sync.logger import Logger
+from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, start_log
+from mirror_sync.observe.redaction import Redaction
+stream, log = io.StringIO(), Logger()
+for style in (Format.AUTO, Format.JSON):
+    start_log(LogStyle(style, 20), LineWriter(stream), Redaction(["hush"]))
+    log.debug("not.loud", enough=True)
+    log.info("run.started", jobs=["a", "b c"], run="r1", text='with "quotes" \\\\ and = more', none=None, odd=object)
+    log.warning("held", yes=True, no=False, number=1.5, secret="x hush y", lines="a\\nb\\x1b[31m")
+    log.error("failed", exc_info=True, empty="", nested={"a": ["hush"]})
+print(("structlog" in sys.modules), end=" ")
+sys.stdout.write(stream.getvalue())
+"""
+
+
+def test_a_line_is_the_same_whether_structlog_writes_it_or_nobody_has_imported_it() -> None:
+    said = {}
+    for way in ("structlog", "none"):
+        ran = subprocess.run([sys.executable, "-c", PLAIN, way], capture_output=True, text=True, check=True, cwd=ROOT)
+        imported, _, lines = ran.stdout.partition(" ")
+        assert imported == str(way == "structlog")
+        said[way] = re.sub(r"[0-9T:.-]{20,}Z", "AT", lines).splitlines()
+    assert said["none"] == said["structlog"]
+    assert len(said["none"]) == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.job.upstreams import Timeouts
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.shell import quiet
 from tests.standin import Hub

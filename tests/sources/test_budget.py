@@ -11,7 +11,7 @@ import pytest
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Event, Retrying
 from mirror_sync.errors import Interrupted
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.budget import Budget, Budgets, BudgetWait
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.failover import FailoverSource

@@ -12,7 +12,7 @@ import pytest
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
 from mirror_sync.errors import BadAnswer, UpstreamError
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import TINY, fetched
 

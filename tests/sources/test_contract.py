@@ -13,9 +13,9 @@ from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource

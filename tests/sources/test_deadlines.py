@@ -14,9 +14,9 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import Unreachable
-from mirror_sync.sources.http.arrivals import Pace
-from mirror_sync.sources.http.transport import Transport
-from mirror_sync.sources.hub import endpoint
+from mirror_sync.net import body
+from mirror_sync.net.response import Pace
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
@@ -142,7 +142,7 @@ def test_chunks_with_extensions_and_trailers_that_come_are_read(facts: Facts) ->
 @pytest.mark.parametrize("head", [HEAD, CHUNKED], ids=["of a length", "in chunks"])
 def test_an_answer_of_the_api_has_a_time_for_its_whole(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where no least rate is kept, and what comes is fast enough for one."""
-    monkeypatch.setattr(endpoint, "WHOLE", 0.3)
+    monkeypatch.setattr(body, "WHOLE", 0.3)
     piece = b"5\r\n     \r\n" if head == CHUNKED else b"     "
     never = pytest.raises(Unreachable, match=r"has not sent a whole answer in 0\.3 s")
     with serving(trickling(head, piece, every=0.01)) as url, never:

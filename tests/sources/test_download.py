@@ -10,7 +10,7 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, Unreachable, UpstreamError
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub import download
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published

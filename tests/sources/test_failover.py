@@ -10,7 +10,7 @@ import pytest
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, Gated, NotFoundOrPrivate, RateLimited, Unreachable
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.breaker import BreakerPolicy, Resting
 from mirror_sync.sources.wrappers.failover import FailoverSource

@@ -14,13 +14,12 @@ import pytest
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, GitOid
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.errors import BadAnswer, UpstreamError
-from mirror_sync.sources.http.transport import Transport
-from mirror_sync.sources.http.unpacking import Unpacked
+from mirror_sync.errors import BadAnswer, Unreachable, UpstreamError
+from mirror_sync.net.body import Unpacked
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub import hub_source as hub_module
-from mirror_sync.sources.hub.endpoint import Endpoint
+from mirror_sync.sources.hub.api_calls import Bounds
 from mirror_sync.sources.hub.hub_source import HubSource
-from mirror_sync.sources.hub.session import Bounds, Slip
 from tests.sources.raw import sending, serving
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy, below
@@ -44,7 +43,7 @@ reading_verbs = pytest.mark.parametrize("verb", READING.values(), ids=READING)
 
 
 def bounded(source: HubSource, largest: int) -> HubSource:
-    source._slip.bounds = Bounds(largest, largest, largest)
+    source._api.bounds = Bounds(largest, largest, largest)
     return source
 
 
@@ -66,6 +65,18 @@ def test_an_answer_without_a_length_is_bounded_too(transport: Transport) -> None
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b" " * MIB
     with serving(sending(endless)) as url, pytest.raises(BadAnswer, match="more than"):
         bounded(HubSource(url, None, transport), 100_000).resolve(TINY, "main")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"Content-Length: 9\r\n\r\n[]", b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"],
+    ids=["of a length", "in chunks"],
+)
+def test_an_answer_that_ends_early_is_none_although_what_came_of_it_is_json(
+    transport: Transport, answer: bytes
+) -> None:
+    with serving(sending(b"HTTP/1.1 200 OK\r\n" + answer)) as url, pytest.raises(Unreachable, match="early"):
+        VERBS["search"](HubSource(url, None, transport))
 
 
 @reading_verbs
@@ -320,12 +331,6 @@ def test_behind_a_proxy_a_private_address_is_known_by_its_spelling(
             fetched(outsider(outside), TINY, commit, files[LARGE])
         assert len(proxy.asked) == 1
     assert outside.calls(origin="cdn") == 0
-
-
-def test_a_slip_does_not_outlive_its_source(hub: Hub, transport: Transport) -> None:
-    source = HubSource(hub.url, None, transport)
-    assert isinstance(source._slip, Slip)
-    assert isinstance(source._slip.endpoint, Endpoint)
 
 
 def test_a_server_that_answers_before_it_is_asked_is_no_harm(transport: Transport) -> None:

@@ -13,7 +13,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, Unreachable, UnsafePath
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fill_hub, listed, published
 from tests.sources.relays import below

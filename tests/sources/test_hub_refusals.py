@@ -24,8 +24,8 @@ from mirror_sync.errors import (
     Unreachable,
     UpstreamError,
 )
-from mirror_sync.sources.http.hub_errors import RequestContext, refusal, retry_after
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
+from mirror_sync.sources.hub.hub_errors import RequestContext, refusal, retry_after
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import TINY, fetched, fill_hub
 from tests.standin import Hub, faults

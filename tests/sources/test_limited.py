@@ -14,9 +14,9 @@ from mirror_sync.domain.job.bandwidth import Bandwidth, Window
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.turns import Length
 from mirror_sync.errors import Interrupted
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.limited import LimitedSource

@@ -15,8 +15,8 @@ from huggingface_hub import close_session
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import BadAnswer, Unreachable, UpstreamError
-from mirror_sync.sources.http.network import proxy_for, trusted
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.network import proxy_for, trusted
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy, self_signed, tls_before
@@ -63,6 +63,21 @@ def test_https_proxy_is_a_tunnel(https: str, proxy: Proxy, certificate: Path, mo
     assert len(proxy.asked) == 1  # the API and the bytes share it
 
 
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_may_be_spoken_to_by_tls_whatever_lies_in_it(
+    hub: Hub, https: str, proxy: Proxy, certificate: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    url = {"http": hub.url, "https": https}[target]
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with tls_before(urlsplit(proxy.url).port or 0, certificate) as secured:
+        monkeypatch.setenv(f"{target.upper()}_PROXY", secured)
+        source = HubSource(url, None, Transport())
+        commit, files = published(source)
+        assert fetched(source, TINY, commit, files[SMALL]) == FILES[SMALL].read()
+    assert proxy.asked
+    assert all(urlsplit(url).netloc in asked for asked in proxy.asked)
+
+
 def test_no_proxy_goes_straight(hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_hub(hub)
     monkeypatch.setenv("ALL_PROXY", proxy.url)
@@ -75,13 +90,19 @@ def test_no_proxy_goes_straight(hub: Hub, proxy: Proxy, monkeypatch: pytest.Monk
     assert len(proxy.asked) == 1  # the CDN has another name
 
 
-def test_a_proxy_gets_its_credentials(hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("written", "said"), [("user:pass", "Basic dXNlcjpwYXNz"), ("user:p%40s%3As", "Basic dXNlcjpwQHM6cw==")]
+)
+def test_a_proxy_gets_its_credentials(
+    hub: Hub, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, written: str, said: str
+) -> None:
+    """As an address writes them, which cannot hold every letter."""
     fill_hub(hub)
-    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", "://user:pass@"))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", f"://{written}@"))
     source = HubSource(hub.url, None, Transport())
     commit, files = published(source)
     fetched(source, TINY, commit, files[SMALL])
-    assert set(proxy.credentials) == {"Basic dXNlcjpwYXNz"}
+    assert set(proxy.credentials) == {said}
     assert len(proxy.credentials) == len(proxy.asked)
 
 
@@ -163,7 +184,7 @@ def test_the_operators_shell_does_not_change_what_the_mirror_asks(hub: Hub, tmp_
     fill_hub(hub)
     script = (
         "import sys; from mirror_sync.sources.hub.hub_source import HubSource;"
-        "from mirror_sync.sources.http.transport import Transport;"
+        "from mirror_sync.net.transport import Transport;"
         "from mirror_sync.domain.repo import Repo;"
         "s = HubSource(sys.argv[1], None, Transport()); r = Repo.parse('acme/tiny'); c = s.resolve(r, 'main').commit;"
         "s.refs(r); s.authorize(r); s.history(r, c); print(len([*s.list(r, c)]))"

@@ -9,8 +9,8 @@ import pytest
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import NotFoundOrPrivate, NotSeen, TokenRejected, Unreachable
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.directory.folders import MARKER, DirectorySource
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mirror_sync.errors import Unreachable
-from mirror_sync.sources.http.transport import Transport
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.breaker import Resting
 from tests.servers.ports import LOOPBACK, free_port

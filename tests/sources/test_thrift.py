@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import UpstreamError
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
-from mirror_sync.sources.http.transport import Transport
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.hub.listing_cost import ListingCost
 from tests.sources.reading import fill_directory

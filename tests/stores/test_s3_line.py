@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
+from mirror_sync.net.connection import Connection, Idle
 from mirror_sync.stores.s3.s3_connections import ConnectionPool, Server
-from mirror_sync.wire import Idle
 from tests.servers.ports import LOOPBACK
 from tests.sources.raw import serving, trickling
 from tests.stores.places import MIB
@@ -67,12 +67,13 @@ def test_a_look_leaves_the_connection_to_the_next_only_after_a_final_answer(answ
 
 def test_what_came_on_an_idle_connection_is_nobodys_answer() -> None:
     pairs = [socket.socketpair() for _ in range(3)]
+    kept = [Connection(ours) for ours, _ in pairs]
     idle = Idle(3)
-    for ours, _ in pairs:
-        idle.give_back(ours)
+    for connection in kept:
+        idle.give_back(connection)
     pairs[2][1].sendall(b"late")
     pairs[1][1].close()
-    assert idle.take() is pairs[0][0]
+    assert idle.take() is kept[0]
     assert idle.take() is None
     assert [ours.fileno() >= 0 for ours, _ in pairs] == [True, False, False]
     for pair in pairs:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-from apscheduler.triggers.cron import CronTrigger
-
 from mirror_sync.config.findings import nearest_word, quoted
 
 _DURATION = re.compile(
@@ -41,6 +39,8 @@ def interval(text: object) -> timedelta:
 
 def crontab(text: str) -> str:
     """A checked crontab expression, weekdays by name: the scheduler counts them from monday, crontab from sunday."""
+    from apscheduler.triggers.cron import CronTrigger  # dear, and a jobs.yaml need not have a schedule
+
     right = 'write minute hour day month weekday, as in "0 3 * * *"'
     fields = text.lower().split()
     if len(fields) != 5:  # noqa: PLR2004  what a crontab line has
@@ -59,6 +59,8 @@ def crontab(text: str) -> str:
 
 def _has_a_day(day: str, month: str) -> bool:
     """Whether a day of some month comes, at least in a leap year."""
+    from apscheduler.triggers.cron import CronTrigger
+
     trigger = CronTrigger(year="2024", month=month, day=day, timezone=UTC)
     return trigger.get_next_fire_time(None, datetime(2024, 1, 1, tzinfo=UTC)) is not None
 

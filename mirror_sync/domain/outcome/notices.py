@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
-from mirror_sync.domain.outcome.traffic import Unusual
+
+if TYPE_CHECKING:
+    from mirror_sync.domain.outcome.traffic import Unusual
 
 NAMED, LISTED = 10, 100  # repos that the text of a notice names, and that its JSON lists
 _STUCK = (RepoOutcome.FAILED, RepoOutcome.HELD)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.catalogue import published_lists
@@ -29,6 +28,7 @@ from mirror_sync.front.hub import answers, listing, routes
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
+from mirror_sync.logger import Logger
 
 POINTER_SECONDS = 10
 SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
@@ -54,7 +54,7 @@ _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to repl
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
-_log = structlog.get_logger()
+_log = Logger()
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
     *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *NAMES} - {"Cache-Control"}),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import structlog
-
 from mirror_sync.domain.outcome.events import Event, Retrying, RunFinished, RunStarted
+from mirror_sync.logger import Logger
+
+_log = Logger()
 
 
 class EventLog:
@@ -28,7 +29,7 @@ class EventLog:
             with self._lock:
                 self._runs = tuple(run for run in self._runs if run != event.report.run)
         if event.log_name:
-            getattr(structlog.get_logger(), event.level)(event.log_name, **event.fields(), **self._runs_of(event))
+            _log.at(event.level, event.log_name, **event.fields(), **self._runs_of(event))
 
     def _runs_of(self, event: Event) -> dict[str, Any]:
         return {"run": ",".join(self._runs)} if isinstance(event, Retrying) and self._runs else {}

@@ -6,6 +6,7 @@ control character leaves here; tracebacks only leave when they were asked for.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -13,16 +14,17 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
 
-import structlog
-
 from mirror_sync.domain.bounds import plain
+from mirror_sync.logger import Logger, by_structlog, write_by
 from mirror_sync.observe.redaction import Redaction
 
 _Fields = MutableMapping[str, Any]
 _TRACE = "exception"
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 # sd-daemon(3): journald takes a line's priority from its beginning
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 
@@ -78,24 +80,52 @@ class LineWriter:
 
 
 def start_log(style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
-    """Set up structlog, and pass what libraries log through it."""
+    """Set up how lines are written, and pass what libraries log among them.
+
+    structlog writes them where its part is more than plumbing: what a terminal shows, and tracebacks. Who has imported
+    it already may speak through it, and gets the same lines.
+    """
+    if style.tracebacks or _is_for_people(style, lines.stream) or "structlog" in sys.modules:
+        _configure_structlog(style, lines, redaction)
+        write_by(by_structlog)
+    else:
+        write_by(_PlainLines(style, lines, redaction))
+    root = logging.getLogger()
+    root.handlers = [_FromLibraries()]
+    root.setLevel(logging.INFO if style.tracebacks else logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+class _PlainLines:
+    """Writes each event as a line of key=value pairs or of JSON, without its traceback."""
+
+    def __init__(self, style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
+        self._least, self._lines, self._clean = style.level, lines, _cleaner(redaction)
+        self._render = _plain_rendering(style, lines.stream)
+
+    def __call__(self, level: str, event: str, fields: _Fields) -> None:
+        if _LEVELS[level] >= self._least:
+            whole = {**_drop_traceback(None, level, fields), "event": event, "level": level}
+            self._lines.msg(self._render(None, level, self._clean(None, level, whole)))
+
+
+def _configure_structlog(style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
+    import structlog
+
     tail: list[Any] = [structlog.processors.format_exc_info] if style.tracebacks else [_drop_traceback]
+    people = _is_for_people(style, lines.stream)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             *tail,
             _cleaner(redaction),
-            *_rendering(style, lines.stream),
+            *(_console(lines.stream) if people else [_plain_rendering(style, lines.stream)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(style.level),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    root = logging.getLogger()
-    root.handlers = [_FromLibraries()]
-    root.setLevel(logging.INFO if style.tracebacks else logging.WARNING)
-    logging.captureWarnings(capture=True)
 
 
 def in_journal(stream: TextIO) -> bool:
@@ -112,17 +142,30 @@ def in_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _rendering(style: LogStyle, stream: TextIO) -> list[Any]:
+def _is_for_people(style: LogStyle, stream: TextIO) -> bool:
+    return style.format is Format.CONSOLE or (style.format is Format.AUTO and stream.isatty())
+
+
+def _console(stream: TextIO) -> list[Any]:
+    import structlog
+
+    console = structlog.dev.ConsoleRenderer(
+        colors=in_color(stream), pad_event_to=16, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    return [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), console]
+
+
+def _plain_rendering(style: LogStyle, stream: TextIO) -> Callable[[Any, str, _Fields], str]:
     if style.format is Format.JSON:
-        return [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer(default=str)]
-    if style.format is Format.CONSOLE or stream.isatty():
-        console = structlog.dev.ConsoleRenderer(
-            colors=in_color(stream), pad_event_to=16, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
-        )
-        return [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), console]
+        return lambda _logger, _name, fields: json.dumps(_stamped(fields), default=str)
     if in_journal(stream):
-        return [_with_priority]
-    return [structlog.processors.TimeStamper(fmt="iso", utc=True), _key_values]
+        return _with_priority
+    return lambda _logger, _name, fields: _key_values(_stamped(fields))
+
+
+def _stamped(fields: _Fields) -> _Fields:
+    fields["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return fields
 
 
 def _drop_traceback(_logger: Any, _name: str, fields: _Fields) -> _Fields:
@@ -148,17 +191,29 @@ def _without_controls(value: Any) -> Any:
     return [_without_controls(item) for item in value] if isinstance(value, list) else value
 
 
-def _key_values(logger: Any, name: str, fields: _Fields) -> str:
+def _key_values(fields: _Fields) -> str:
+    """logfmt (https://brandur.org/logfmt), as structlog writes it; lists are joined."""
     trace = fields.pop(_TRACE, None)
-    flat = {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in fields.items()}
-    render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
-    line = render(logger, name, flat)
+    first = {key: fields.pop(key) for key in ("timestamp", "level", "event") if key in fields}
+    line = " ".join(_pair(key, value) for key, value in {**first, **fields}.items())
     return line if trace is None else f"{line}\n{trace}"
 
 
-def _with_priority(logger: Any, name: str, fields: _Fields) -> str:
+def _pair(key: str, value: Any) -> str:
+    if value is True:
+        return key
+    if value is None:
+        return f"{key}="
+    text = ",".join(map(str, value)) if isinstance(value, list) else "false" if value is False else str(value)
+    quoted = " " in text or "=" in text or '"' in text
+    text = text.replace("\\", "\\\\") if quoted else text
+    text = text.replace('"', '\\"').replace("\n", "\\n")
+    return f'{key}="{text}"' if quoted else f"{key}={text}"
+
+
+def _with_priority(_logger: Any, _name: str, fields: _Fields) -> str:
     priority = _PRIORITIES.get(fields.pop("level", "info"), "<6>")
-    return "\n".join(priority + line for line in _key_values(logger, name, fields).splitlines())
+    return "\n".join(priority + line for line in _key_values(fields).splitlines())
 
 
 class _FromLibraries(logging.Handler):
@@ -175,11 +230,6 @@ class _FromLibraries(logging.Handler):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
-        log = structlog.get_logger()
-        log.log(
-            min(record.levelno, logging.CRITICAL),
-            "library",
-            name=record.name,
-            message=message,
-            exc_info=record.exc_info,
-        )
+        level = logging.getLevelName(min(record.levelno, logging.CRITICAL)).lower()
+        level = level if level in _LEVELS else "info"
+        Logger().at(level, "library", name=record.name, message=message, exc_info=record.exc_info)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
+from mirror_sync import __version__
 from mirror_sync.domain.outcome.events import (
     AuditFailed,
     AuditPut,
@@ -127,7 +127,7 @@ class Metrics:
         for outcome in WEBHOOKS:
             self.webhooks.labels(outcome)
         build = Gauge("mirror_sync_build_info", "1, and which version runs.", ["version"], registry=self.registry)
-        build.labels(version("mirror-sync")).set(1)
+        build.labels(__version__).set(1)
         start = Gauge("mirror_sync_start_timestamp_seconds", "When this process began.", registry=self.registry)
         start.set(now())
         self.registry.register(Families(self.ledger, self._read, lambda: self._tally.now().rate))

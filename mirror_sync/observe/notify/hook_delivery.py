@@ -17,9 +17,8 @@ import threading
 import time
 from contextlib import suppress
 
-import structlog
-
 from mirror_sync.domain.outcome.notices import Alarm, Hook, HookCommand, HookPost, Hooks, Notice, Shape, StateChange
+from mirror_sync.logger import Logger
 from mirror_sync.observe.notify.posting import Undelivered, posted
 from mirror_sync.observe.redaction import SHOWN
 from mirror_sync.owners import cause
@@ -36,7 +35,7 @@ _REFUSALS = {Shape.WECOM: ("errcode",), Shape.DINGTALK: ("errcode",), Shape.FEIS
 _PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")  # what every command gets
 _SHORTEST = 4  # characters of a value that is looked for
 
-_log = structlog.get_logger("mirror_sync.hooks")
+_log = Logger()
 
 
 class HookDelivery:

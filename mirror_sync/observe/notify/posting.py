@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
-import ssl
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mirror_sync.domain.url import Url
+from mirror_sync.net.connection import Connection, connected
+from mirror_sync.net.http1 import USER_AGENT, BodyReader, HeadDeadline, read_final_head, request_head
 
 _MOST = 64 * 1024  # bytes of an answer that are looked at
 
@@ -30,6 +31,7 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
     thread.join(work.seconds)
     if thread.is_alive():
         work.give_up()
+    if thread.is_alive() or isinstance(work.error, TimeoutError):  # all of its time-outs are the one
         raise Undelivered(f"no whole answer within {seconds:.3g} s")
     if work.error is not None or work.answer is None:
         raise Undelivered(type(work.error).__name__)
@@ -43,32 +45,44 @@ class _Delivery:
     seconds: float
     answer: tuple[int, bytes] | None = None
     error: Exception | None = None
-    _connection: http.client.HTTPConnection | None = None
+    _connection: Connection | None = None
 
     def run(self) -> None:
         try:
             self.answer = self._ask()
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError) as error:
             self.error = error
         finally:
             if self._connection is not None:
                 self._connection.close()
 
     def give_up(self) -> None:
-        line = None if self._connection is None else self._connection.sock
-        if line is not None:
+        if self._connection is not None:
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _ask(self) -> tuple[int, bytes]:
         place = Url.parse(self.url)
+        headers = {
+            "host": place.netloc,
+            "user-agent": USER_AGENT,
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            "content-length": str(len(self.body)),
+        }
+        connection = self._connection = connected(place.host, place.port, self.seconds)
         if place.scheme == "https":
-            trusted = ssl.create_default_context()
-            self._connection = http.client.HTTPSConnection(
-                place.host, place.port, timeout=self.seconds, context=trusted
-            )
-        else:
-            self._connection = http.client.HTTPConnection(place.host, place.port, timeout=self.seconds)
-        self._connection.request("POST", place.target, self.body, {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        return answer.status, answer.read(_MOST)
+            import ssl
+
+            connection.secure(ssl.create_default_context(), place.host)
+        connection.sock.sendall(request_head("POST", place.target, headers) + self.body)
+        head, rest = read_final_head(HeadDeadline(connection.sock, self.seconds))
+        return head.status, _begun(BodyReader(head, rest, connection.sock, self.seconds, time.monotonic))
+
+
+def _begun(body: BodyReader) -> bytes:
+    """The first bytes of an answer. OSError, ValueError."""
+    room, count = memoryview(bytearray(_MOST)), 0
+    while more := body.receive(room[count:]):
+        count += more
+    return bytes(room[:count])

@@ -6,9 +6,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from mirror_sync.domain.outcome.events import Verified
+from mirror_sync.logger import Logger
 from mirror_sync.observe.figures import in_bytes, in_time
 from mirror_sync.observe.tally import Progress, Tally
 
@@ -37,9 +36,9 @@ class PlainProgress:
         while not self._over.wait(self._every):
             progress = self._tally.now()
             if progress.verified is not None:
-                structlog.get_logger().info("progress", **verified_of(progress.verified))
+                Logger().info("progress", **verified_of(progress.verified))
             elif progress.runs:
-                structlog.get_logger().info("progress", **fields_of(progress))
+                Logger().info("progress", **fields_of(progress))
 
 
 def verified_of(verified: Verified) -> dict[str, str]:

@@ -14,15 +14,14 @@ from urllib.parse import quote
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
+from mirror_sync.net.body import Body, Empty, WantedRange
+from mirror_sync.net.network import spoken_origin
+from mirror_sync.net.response import Response
 from mirror_sync.ports.byte_stream import ByteStream
-from mirror_sync.sources.http.body import Body, Empty, WantedRange
-from mirror_sync.sources.http.hub_errors import RequestContext, bad_answer, refusal
-from mirror_sync.sources.http.lean import Answer
-from mirror_sync.sources.http.network import spoken_origin
 from mirror_sync.sources.hub.download_addresses import Address, Addresses
 from mirror_sync.sources.hub.endpoint import Endpoint
+from mirror_sync.sources.hub.hub_errors import RequestContext, bad_answer, refusal
 
-_SMALL = 256 * 1024  # bytes of a whole file; beyond them the cost of headers does not matter
 _BRIDGED = 50_000_000_000  # bytes; of larger ones the Hub's bridge gives parts alone (xet-core#592)
 _SERVED = {200, 206}
 _WAITING = {408, 425, 429}
@@ -53,7 +52,6 @@ class Download:
         self._asked, self._file = asked, file
         self._wanted = WantedRange(start, min(stop, file.size), file.size)
         self._place = place_of(asked, file)
-        self._small = self._wanted.whole and file.size <= _SMALL
 
     @contextmanager
     def open(self) -> Iterator[ByteStream]:
@@ -77,11 +75,11 @@ class Download:
             except _ExpiredError:
                 pass  # it served other ranges: nothing is said against those that are signed now
         try:
-            return self._follow(Address(self._place, small=self._small))
+            return self._follow(Address(self._place))
         except _ExpiredError:
             pass  # signed addresses expire: the Hub signs a new one
         try:
-            return self._follow(Address(self._place, small=self._small))
+            return self._follow(Address(self._place))
         except _ExpiredError as error:
             raise Unreachable(f"{self._asked.page}: {error} refuses even freshly signed addresses") from error
 
@@ -92,9 +90,9 @@ class Download:
         try:
             found, answer = self._endpoint.get(self._asked, address, headers, self._check_promises)
             try:
-                body = self._body(found.url, answer)
+                body = self._body(answer)
             except BaseException:
-                self._endpoint.finish(answer, found.url)
+                answer.finish()
                 raise
         except BaseException:
             self._addresses.forget(self._place)
@@ -103,9 +101,9 @@ class Download:
             self._addresses.keep(self._place, found)
         return body
 
-    def _check_promises(self, url: str, answer: Answer) -> None:
+    def _check_promises(self, answer: Response) -> None:
         """The Hub's own words about the file must be those of its listing."""
-        if not self._endpoint.is_home(url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
+        if not self._endpoint.is_home(answer.url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
             return
         commit = answer.headers.get("X-Repo-Commit")
         if commit is not None and commit != self._asked.revision:
@@ -120,15 +118,15 @@ class Download:
     def _broken(self, expected: str, actual: str) -> NoReturn:
         raise IntegrityError(self._file.path, expected, self._asked.spoken(actual))
 
-    def _body(self, url: str, answer: Answer) -> Body:
+    def _body(self, answer: Response) -> Body:
         if answer.status in _SERVED:
             try:
-                return Body(answer, self._endpoint.arrivals(answer, url), url, self._wanted)
+                return Body(answer, self._wanted)
             except ValueError as error:
                 place = f"{self._asked.page}: {self._file.path!r}"
-                raise BadAnswer(f"{place}: {spoken_origin(url)} sent {error}") from error
-        if self._endpoint.is_home(url):
+                raise BadAnswer(f"{place}: {spoken_origin(answer.url)} sent {error}") from error
+        if self._endpoint.is_home(answer.url):
             raise refusal(answer.status, answer.headers, self._asked)
         if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors
-            raise _ExpiredError(spoken_origin(url))
-        raise refusal(answer.status, answer.headers, RequestContext(spoken_origin(url)))
+            raise _ExpiredError(spoken_origin(answer.url))
+        raise refusal(answer.status, answer.headers, RequestContext(spoken_origin(answer.url)))

@@ -11,14 +11,10 @@ _REMEMBERED = 256  # files: those in flight are a few dozen
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a request goes. `trusted`: it was not named by the open internet, so it may lead into our own network.
-
-    `small`: the body of the answer is expected to be.
-    """
+    """Where a request goes. `trusted`: it was not named by the open internet, so it may lead into our own network."""
 
     url: str
     trusted: bool = True
-    small: bool = False
 
 
 class Addresses:

@@ -6,25 +6,20 @@ from collections.abc import Callable
 
 from mirror_sync.domain.outcome.events import Called, Observer
 from mirror_sync.domain.url import Url
-from mirror_sync.errors import BadAnswer
-from mirror_sync.sources.http.arrivals import Arrivals
-from mirror_sync.sources.http.hub_errors import RequestContext, bad_answer
-from mirror_sync.sources.http.lean import Answer
-from mirror_sync.sources.http.network import spoken_origin
-from mirror_sync.sources.http.transport import Transport, discard
-from mirror_sync.sources.http.unpacking import Unpacked
+from mirror_sync.net.network import spoken_origin
+from mirror_sync.net.response import Response
+from mirror_sync.net.transport import Transport
 from mirror_sync.sources.hub.budget import Bucket, Budget
 from mirror_sync.sources.hub.download_addresses import Address
+from mirror_sync.sources.hub.hub_errors import RequestContext, bad_answer
 
 HOPS = 5  # redirects of one request
-WHOLE = 600.0  # seconds for an answer of the API; a page of ten million bytes comes in them over 150 kbit/s
-_CHUNK = 64 * 1024  # bytes
 _TOO_MANY = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CACHE = "/api/resolve-cache/"  # below the API by its name, a file by the Hub's counting
 
-Look = Callable[[str, Answer], None]
-"""Is shown every answer of a chain of redirects, with its address, and may raise."""
+Look = Callable[[Response], None]
+"""Is shown every answer of a chain of redirects, and may raise."""
 
 
 class Endpoint:
@@ -63,45 +58,37 @@ class Endpoint:
         asked: RequestContext,
         address: Address,
         headers: dict[str, str],
-        look: Look = lambda *_: None,
+        look: Look = lambda _: None,
         *,
         stay: bool = False,
         post: bytes | None = None,
-    ) -> tuple[Address, Answer]:
+    ) -> tuple[Address, Response]:
         """The last answer of a chain of redirects, its body unread, and its address.
 
         `post`: a body, in place of a GET; what it says is for this address alone, so that no redirect is followed.
         `stay`: no redirect may leave the endpoint's origin, as its word is all that speaks for such an answer.
         Unreachable; BadAnswer for a chain that is endless or leads where it must not; what `look` and a budget raise.
         """
-        url, trusted, small, home = address.url, address.trusted, address.small, self.is_home(address.url)
+        url, trusted, home = address.url, address.trusted, self.is_home(address.url)
         for _ in range(HOPS + 1):
-            answer = self._open(Address(url, trusted or home, small), headers, with_token=home, post=post)
+            answer = self._open(Address(url, trusted or home), headers, with_token=home, post=post)
             try:
-                look(url, answer)
+                look(answer)
                 if answer.status not in _REDIRECTS:
-                    return Address(url, trusted, small), answer
+                    return Address(url, trusted), answer
                 target = self._next(asked, url, answer, stay=stay, follows=post is None)
                 home = home and self.is_home(target)
-                trusted = self._allow_private or (trusted and self._transport.came_from_inside(answer, url))
+                trusted = self._allow_private or (trusted and self._transport.came_from_inside(answer))
             except BaseException:
-                self.finish(answer, url)
+                answer.finish()
                 raise
-            self.finish(answer, url)
+            answer.finish()
             url = target
         raise bad_answer(asked, f"more than {HOPS} redirects")
 
-    def arrivals(self, answer: Answer, url: str, within: float | None = None) -> Arrivals:
-        """The body of an answer, as it arrives; `within` so many seconds its whole."""
-        return self._transport.arrivals(answer, url, within)
-
-    def finish(self, answer: Answer, url: str) -> None:
-        """Have done with an answer whose body does not matter."""
-        self._transport.finish(answer, url)
-
     def _open(
         self, address: Address, headers: dict[str, str], *, with_token: bool, post: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         if not self.is_home(address.url):
             return self._call("elsewhere", address, headers, post)
         bucket = self._bucket(address.url)
@@ -111,10 +98,10 @@ class Endpoint:
         self.budget.learn(answer.headers)
         return answer
 
-    def _call(self, kind: str, address: Address, headers: dict[str, str], post: bytes | None) -> Answer:
+    def _call(self, kind: str, address: Address, headers: dict[str, str], post: bytes | None) -> Response:
         result, narrow = "none", not address.trusted
         try:
-            answer = self._transport.open(address.url, headers, public_only=narrow, small=address.small, post=post)
+            answer = self._transport.open(address.url, headers, public_only=narrow, post=post)
             result = "429" if answer.status == _TOO_MANY else f"{answer.status // 100}xx"
             return answer
         finally:
@@ -124,7 +111,7 @@ class Endpoint:
         path = self.path_of(url)
         return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
 
-    def _next(self, asked: RequestContext, url: str, answer: Answer, *, stay: bool, follows: bool) -> str:
+    def _next(self, asked: RequestContext, url: str, answer: Response, *, stay: bool, follows: bool) -> str:
         if not follows:
             raise bad_answer(asked, "a redirect of what was meant for it alone: refused")
         try:
@@ -137,21 +124,3 @@ class Endpoint:
         if place.scheme == "http" and url.startswith("https:"):
             raise bad_answer(asked, f"a redirect from https to unprotected {spoken_origin(target)}")
         return target
-
-
-def read_whole(endpoint: Endpoint, url: str, answer: Answer, limit: int) -> bytes:
-    """The body of an answer, decoded. BadAnswer when it has more than `limit` bytes, packed or not, Unreachable."""
-    arrivals, buffer = endpoint.arrivals(answer, url, WHOLE), memoryview(bytearray(_CHUNK))
-    try:
-        body = Unpacked(answer.headers.get("Content-Encoding", ""), limit)
-        while count := arrivals.readinto(buffer):
-            body.add(buffer[:count])
-        found = body.end()
-    except ValueError as error:
-        discard(answer)
-        raise BadAnswer(f"{spoken_origin(url)} sent {error}") from error
-    except BaseException:
-        discard(answer)
-        raise
-    answer.release_conn()
-    return found

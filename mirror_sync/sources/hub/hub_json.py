@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from huggingface_hub.hf_api import GitRefInfo
-
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import Commit, Resolved
@@ -33,6 +31,7 @@ PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
 HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
 """What we ask of repos in a list that shall only tell which of them have moved."""
 UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_GROUPS = ("branches", "tags", "converts")  # of refs
 _NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
 _VALUES = 2_000_000  # of one answer; a page has a thousand entries
@@ -104,9 +103,16 @@ def file_and_folder(paths: Iterable[str]) -> str | None:
     return next((path.replace("\0", "/") for path in doubled), None)
 
 
-def ref_of(group: str, entry: GitRefInfo) -> Ref:
+def refs_of(answer: Any) -> tuple[Ref, ...]:
+    """The branches, tags and conversions of a repo."""
+    groups = _typed(answer, dict)
+    return tuple(ref_of(group, entry) for group in _GROUPS for entry in _typed(groups[group], list))
+
+
+def ref_of(group: str, entry: Any) -> Ref:
     """A branch, a tag or a conversion, whatever it is called; `group` is the list it stands in."""
-    return Ref(group, _typed(entry.name, str), _typed(entry.ref, str), CommitId(_text(entry.target_commit)))
+    entry = _typed(entry, dict)
+    return Ref(group, _typed(entry["name"], str), _typed(entry["ref"], str), CommitId(_text(entry["targetCommit"])))
 
 
 def commits_of(answer: Any, most: int) -> tuple[Commit, ...]:

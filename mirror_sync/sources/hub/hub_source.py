@@ -8,10 +8,6 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import httpx2
-from huggingface_hub import HfApi, get_session, hf_raise_for_status
-from huggingface_hub.errors import HfHubHTTPError
-
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
@@ -22,14 +18,15 @@ from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import NotFoundOrPrivate
+from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
-from mirror_sync.sources.http.hub_errors import RequestContext, bad_answer, refusal
-from mirror_sync.sources.http.transport import USER_AGENT, Transport
+from mirror_sync.sources.hub.api_calls import ApiAnswer, ApiCalls
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.download import Download, Way, place_of
 from mirror_sync.sources.hub.download_addresses import Addresses
 from mirror_sync.sources.hub.endpoint import Endpoint
+from mirror_sync.sources.hub.hub_errors import RequestContext, bad_answer
 from mirror_sync.sources.hub.hub_json import (
     HEADS,
     PROPERTIES,
@@ -39,12 +36,11 @@ from mirror_sync.sources.hub.hub_json import (
     file_of,
     items_of,
     json_of,
-    ref_of,
+    refs_of,
     resolved_of,
 )
 from mirror_sync.sources.hub.listing_cost import ListingCost
 from mirror_sync.sources.hub.repo_lists import Reading, RepoListPage, first, following, listed, matching, questions
-from mirror_sync.sources.hub.session import SLIP, Slip, install_session
 
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
@@ -71,16 +67,13 @@ class HubSource(Source):
         allow_private: bool = False,
         tell: Observer = lambda _: None,
     ) -> None:
-        install_session()
         self._token = token or None
         budget = budget or Budget(endpoint)
         self._line = Endpoint(endpoint, self._token, transport, budget, allow_private=allow_private, tell=tell)
         self._addresses = Addresses()
         self._endpoint = self._line.url
-        self._slip = Slip(self._line)
+        self._api = ApiCalls(self._line)
         self._barren: dict[tuple[Kind, str], int] = {}  # owners: of how many repos their list told too little
-        self._headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}  # in small letters, to replace the library's
-        self._api = HfApi(endpoint=self._endpoint, token=False, headers=self._headers)  # the line adds the token
 
     def __repr__(self) -> str:
         return f"HubSource({self._endpoint!r})"
@@ -97,16 +90,18 @@ class HubSource(Source):
         if isinstance(sought, Ranking):
             yield from self._ranked(sought)
         elif sought.is_glob:
-            with self._asking(self._asked()):
-                pages = self._owned(sought.kind, sought.owner, expand=PROPERTIES[sought.kind])
+            asked = self._asked()
+            with self._reading(asked):
+                pages = self._owned(asked, sought.kind, sought.owner, expand=PROPERTIES[sought.kind])
                 yield from (listed(sought.kind, item) for item in matching(sought.kind, sought.matches, pages))
         else:
             yield self.resolve(sought.repo, DEFAULT_BRANCH)
 
     def _ranked(self, ranking: Ranking) -> Iterator[Found]:
         kind, reading = ranking.pattern.kind, Reading(ranking)
-        with self._asking(self._asked()):
-            lists = (self._turned(f"/api/{kind.plural}", query) for query in questions(ranking))
+        asked = self._asked()
+        with self._reading(asked):
+            lists = (self._turned(asked, f"/api/{kind.plural}", query) for query in questions(ranking))
             read = (matching(kind, ranking.takes, reading.pages(pages)) for pages in lists)
             found = first(ranking, read)
             yield from (listed(kind, item) for item in found)
@@ -118,8 +113,9 @@ class HubSource(Source):
         listing_cost = ListingCost(repos)
         if len(repos) <= self._barren.get((kind, owner), 1):
             return listing_cost.heads
-        with self._asking(self._asked()):
-            for page in self._owned(kind, owner, expand=HEADS, sort="downloads"):
+        asked = self._asked()
+        with self._reading(asked):
+            for page in self._owned(asked, kind, owner, expand=HEADS, sort="downloads"):
                 listing_cost.count(page)
                 if not listing_cost.goes_on:
                     break
@@ -130,34 +126,32 @@ class HubSource(Source):
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         """One call; a second one when a renamed repo's redirect forgets the revision."""
         asked = self._asked(repo, revision)
-        with self._asking(asked):
-            answer = self._get(_info_path(repo, revision), expand=PROPERTIES[repo.kind])
-            found = resolved_of(repo, json_of(answer.content))
-            if found.renamed and _revision_part(revision) not in str(answer.url):
-                answer = self._get(_info_path(found.current, revision), expand=PROPERTIES[repo.kind])
-                found = resolved_of(repo, json_of(answer.content))
+        with self._reading(asked):
+            answer = self._get(asked, _info_path(repo, revision), expand=PROPERTIES[repo.kind])
+            found = resolved_of(repo, json_of(answer.body))
+            if found.renamed and _revision_part(revision) not in answer.url:
+                answer = self._get(asked, _info_path(found.current, revision), expand=PROPERTIES[repo.kind])
+                found = resolved_of(repo, json_of(answer.body))
             if CommitId.matches(revision) and found.commit != revision:
                 raise bad_answer(asked, f"asked for commit {revision}, got {found.commit}")
             return found
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         """One call."""
-        with self._asking(self._asked(repo, side="branches and tags")):
-            found = self._api.list_repo_refs(repo.id, repo_type=repo.kind)
-            groups = {"branches": found.branches, "tags": found.tags, "converts": found.converts}
-            return tuple(ref_of(group, entry) for group, entries in groups.items() for entry in entries)
+        asked = self._asked(repo, side="branches and tags")
+        with self._reading(asked):
+            return refs_of(json_of(self._get(asked, f"/api/{repo.kind.plural}/{repo.id}/refs").body))
 
     def authorize(self, repo: Repo) -> None:
         """One call, which counts as no download."""
-        with self._asking(self._asked(repo, side="access to gated files")):
-            self._api.auth_check(repo.id, repo_type=repo.kind)
+        self._get(self._asked(repo, side="access to gated files"), f"/api/{repo.kind.plural}/{repo.id}/auth-check")
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """One call for every thousand entries. BadAnswer for a path that is listed twice or is a folder, too."""
         asked = self._asked(repo, commit)
         seen: set[str] = set()
-        with self._asking(asked):
-            pages = self._pages(f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)
+        with self._reading(asked):
+            pages = self._pages(asked, f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)
             for count, entry in enumerate(chain.from_iterable(pages)):
                 if count >= _ENTRIES:
                     raise bad_answer(asked, f"a commit of more than {_ENTRIES:,} entries")
@@ -175,9 +169,9 @@ class HubSource(Source):
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """One call: the newest fifty."""
         asked = self._asked(repo, commit, side="history of commits")
-        with self._asking(asked):
-            answer = self._get(f"/api/{repo.kind.plural}/{repo.id}/commits/{commit}")
-            commits = commits_of(json_of(answer.content), _HISTORY)
+        with self._reading(asked):
+            answer = self._get(asked, f"/api/{repo.kind.plural}/{repo.id}/commits/{commit}")
+            commits = commits_of(json_of(answer.body), _HISTORY)
         if not commits or commits[0].id != commit:
             raise bad_answer(asked, f"a history that does not begin with {commit}")
         return commits
@@ -203,8 +197,7 @@ class HubSource(Source):
         if self._token is None:
             return TokenStatus.ANONYMOUS
         try:
-            with self._asking(self._asked()):
-                self._get("/api/whoami-v2")
+            self._get(self._asked(), "/api/whoami-v2")
         except NotFoundOrPrivate:
             return TokenStatus.UNPROVEN  # a mirror or a gateway, which knows no users
         return TokenStatus.PROVED
@@ -214,44 +207,35 @@ class HubSource(Source):
     ) -> RequestContext:
         return RequestContext(self._endpoint, self._token, repo, revision, path, side)
 
-    def _get(self, path: str, **query: Any) -> httpx2.Response:
+    def _get(self, asked: RequestContext, path: str, **query: Any) -> ApiAnswer:
         question = f"?{urlencode(query, doseq=True)}" if query else ""
-        return self._get_url(f"{self._endpoint}{path}{question}")
+        return self._api.get(asked, f"{self._endpoint}{path}{question}")
 
-    def _get_url(self, url: str) -> httpx2.Response:
-        answer = get_session().get(url, headers=self._headers)
-        hf_raise_for_status(answer)
-        return answer
+    def _owned(self, asked: RequestContext, kind: Kind, owner: str, **query: Any) -> Iterator[Sequence[Any]]:
+        return self._pages(asked, f"/api/{kind.plural}", {"author": owner, "limit": _PAGE, **query})
 
-    def _owned(self, kind: Kind, owner: str, **query: Any) -> Iterator[Sequence[Any]]:
-        return self._pages(f"/api/{kind.plural}", {"author": owner, "limit": _PAGE, **query})
+    def _pages(self, asked: RequestContext, path: str, query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+        return (page.items for page in self._turned(asked, path, query))
 
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-        return (page.items for page in self._turned(path, query))
-
-    def _turned(self, path: str, query: Mapping[str, Any]) -> Iterator[RepoListPage]:
-        """A list, page by page. huggingface_hub would go round in a circle for ever."""
+    def _turned(self, asked: RequestContext, path: str, query: Mapping[str, Any]) -> Iterator[RepoListPage]:
+        """A list, page by page. ValueError for one that goes round in a circle."""
         url: str | None = f"{self._endpoint}{path}?{urlencode(query, doseq=True)}"
         seen: set[str] = set()
         while url is not None:
             if url in seen or len(seen) == _PAGES:
                 raise ValueError("a list whose pages go round in a circle")
             seen.add(url)
-            answer = self._get_url(url)
-            url = self._following(answer)
-            yield RepoListPage(items_of(json_of(answer.content)), leads_on=url is not None)
-
-    def _following(self, answer: httpx2.Response) -> str | None:
-        link = answer.links.get("next", {}).get("url")
-        return None if link is None else str(following(Url.parse(self._endpoint), Url.parse(str(answer.url)), link))
+            answer = self._api.get(asked, url)
+            link = answer.following
+            url = None if link is None else str(following(Url.parse(self._endpoint), Url.parse(answer.url), link))
+            yield RepoListPage(items_of(json_of(answer.body)), leads_on=url is not None)
 
     @contextmanager
-    def _asking(self, asked: RequestContext) -> Iterator[None]:
+    def _reading(self, asked: RequestContext) -> Iterator[None]:
+        """BadAnswer for what is not as the Hub gives it."""
         try:
             yield
-        except HfHubHTTPError as error:
-            raise refusal(error.response.status_code, error.response.headers, asked) from error
-        except (*UNREADABLE, httpx2.InvalidURL) as error:
+        except UNREADABLE as error:
             raise bad_answer(asked, repr(error)) from error
 
 

@@ -11,11 +11,13 @@ from huggingface_hub.errors import HfHubHTTPError
 from mirror_sync.domain.job.upstreams import Timeouts
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UpstreamError
-from mirror_sync.sources.http.hub_errors import RequestContext, refusal
-from mirror_sync.sources.http.transport import USER_AGENT, Transport
+from mirror_sync.net.http1 import USER_AGENT
+from mirror_sync.net.transport import Transport
+from mirror_sync.sources.hub.api_calls import ApiCalls
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.endpoint import Endpoint
-from mirror_sync.sources.hub.session import SLIP, Slip, install_session
+from mirror_sync.sources.hub.hub_errors import RequestContext, refusal
+from mirror_sync.sources.hub.session import speaking
 
 _NOT_FOUND = 404
 
@@ -40,15 +42,15 @@ class Webhooks:
     """Of the account whose token this is. UpstreamError when the Hub does not do what is asked."""
 
     def __init__(self, endpoint: str, token: str, timeouts: Timeouts) -> None:
-        install_session()
-        self._endpoint, self._token = endpoint, token
-        self._slip = Slip(Endpoint(endpoint, token, Transport(timeouts=timeouts), Budget(endpoint)))
-        headers = {"user-agent": USER_AGENT, SLIP: self._slip.word}
-        self._api = HfApi(endpoint=endpoint, token=False, headers=headers)  # the endpoint adds the token
+        self._asked = RequestContext(endpoint, token)
+        self._calls = ApiCalls(Endpoint(endpoint, token, Transport(timeouts=timeouts), Budget(endpoint)))
+        # without a token: the endpoint adds it
+        self._api = HfApi(endpoint=endpoint, token=False, headers={"user-agent": USER_AGENT})
 
     def list(self) -> tuple[Webhook, ...]:
         try:
-            return tuple(map(_webhook, self._api.list_webhooks()))
+            with speaking(self._calls, self._asked):
+                return tuple(map(_webhook, self._api.list_webhooks()))
         except Exception as error:  # ours, and whatever the client raises at an answer that is none
             raise self._failure(error) from error
 
@@ -58,10 +60,11 @@ class Webhooks:
             one for webhook in self.list() if webhook.url == url and not webhook.disabled for one in webhook.watched
         }
         try:
-            missing = sorted({self._watched(pattern) for pattern in patterns} - known)
-            if missing:
-                items = [{"type": one.type, "name": one.name} for one in missing]
-                self._api.create_webhook(url=url, watched=list(items), domains=["repo"], secret=secret)
+            with speaking(self._calls, self._asked):
+                missing = sorted({self._watched(pattern) for pattern in patterns} - known)
+                if missing:
+                    items = [{"type": one.type, "name": one.name} for one in missing]
+                    self._api.create_webhook(url=url, watched=list(items), domains=["repo"], secret=secret)
         except Exception as error:  # as above
             raise self._failure(error) from error
         return missing
@@ -82,11 +85,9 @@ class Webhooks:
         if isinstance(error, UpstreamError):
             return error
         if isinstance(error, HfHubHTTPError) and error.response.status_code != _NOT_FOUND:
-            return refusal(
-                error.response.status_code, error.response.headers, RequestContext(self._endpoint, self._token)
-            )
+            return refusal(error.response.status_code, error.response.headers, self._asked)
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        return UpstreamError(f"webhooks of {self._endpoint}: {first}")
+        return UpstreamError(f"webhooks of {self._asked.endpoint}: {first}")
 
 
 def _webhook(found: WebhookInfo) -> Webhook:

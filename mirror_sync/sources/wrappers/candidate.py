@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from mirror_sync.domain.digest import Promise
 from mirror_sync.errors import BadAnswer, IntegrityError, MirrorError, UpstreamError
+from mirror_sync.net.response import TooSlow
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
-from mirror_sync.sources.http.arrivals import TooSlow
 from mirror_sync.sources.wrappers.breaker import Breaker
 from mirror_sync.sources.wrappers.several_answers import SILENT
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
-
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from typing import TYPE_CHECKING, TypeVar
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import RemoteFile
@@ -20,6 +18,9 @@ from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.breaker import Resting
 from mirror_sync.sources.wrappers.source_wrapper import Wrapper, whole
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 _CALLED = {
     "heads": "list repos",
@@ -124,6 +125,8 @@ class RetryingSource(Wrapper):
                 waited += wait
 
     def _repeat(self, what: str, call: Callable[[], _T]) -> _T:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt  # dear, and hardly ever needed
+
         def wait(state: RetryCallState) -> float:
             return self._policy.wait(state.attempt_number, _error_of(state), self._random())
 

@@ -21,11 +21,11 @@ from botocore.utils import get_environ_proxies, percent_encode
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.url import Url
+from mirror_sync.net.http1 import Head
 from mirror_sync.stores.s3.client import Access, S3Options
 from mirror_sync.stores.s3.s3_connections import PIECE, ConnectionPool, Server
 from mirror_sync.stores.s3.server_proof import Absent
 from mirror_sync.stores.s3.signing import Signed, signed_headers
-from mirror_sync.wire import Head
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest

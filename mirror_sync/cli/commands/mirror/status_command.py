@@ -13,7 +13,7 @@ import typer
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, names_of_jobs
-from mirror_sync.cli.watching import repeat, seconds_of
+from mirror_sync.cli.watching import Watching, repeat, seconds_of
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
@@ -42,7 +42,7 @@ class StatusQuestion:
     watched: bool
 
 
-@command
+@partial(command, command_class=Watching)
 def status(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     repo: Annotated[

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Jobs, Json, command
-from mirror_sync.domain.outcome.report import RunReport
+
+if TYPE_CHECKING:
+    from mirror_sync.domain.outcome.report import RunReport
 
 
 @command

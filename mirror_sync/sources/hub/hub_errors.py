@@ -25,9 +25,7 @@ from mirror_sync.errors import (
     TokenRejected,
     Unreachable,
     UpstreamError,
-    cause_of,
 )
-from mirror_sync.sources.http.network import spoken_origin
 
 _BAD_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  what the Hub says about one
 _DISABLED = "Access to this resource is disabled."
@@ -91,11 +89,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     waits = [wait for wait in (_stated_wait(headers.get("Retry-After", ""), now), _window(headers)) if wait is not None]
     return max(waits, default=None)
-
-
-def unreachable(url: str, error: BaseException) -> Unreachable:
-    """A request that got no answer, in one line without the address's path: a signed one is a secret."""
-    return Unreachable(f"{spoken_origin(url)} does not answer: {cause_of(error)}")
 
 
 def _by_code(status: int, headers: Mapping[str, str], asked: RequestContext) -> UpstreamError | None:

@@ -1,0 +1,96 @@
+"""What a command imports: start-up is most of what a run over an unchanged mirror costs, and this guards it untimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mirror_sync import __version__
+from tests.cli.program import CONFIG, Program
+from tests.standin import Hub
+
+DEAR = {
+    *("apscheduler", "asyncio", "anyio", "boto3", "botocore", "dask", "distributed", "filelock", "h11", "httpcore2"),
+    *(
+        "httpx2",
+        "huggingface_hub",
+        "multiprocessing",
+        "prometheus_client",
+        "rich",
+        "starlette",
+        "structlog",
+        "tenacity",
+    ),
+    *("truststore", "urllib3", "uvicorn"),
+}
+"""Libraries that no command over directories and a Hub needs: by the names of their packages."""
+PAGES = {"jinja2", "markupsafe", "mirror_sync.catalogue", "mirror_sync.front"}
+MODELS = {"mirror_sync.config", "mirror_sync.domain", "yaml"}
+MEMORY = {"mirror_sync.engine", "mirror_sync.state", "sqlite3"}
+NETWORK = {"http.client", "mirror_sync.net", "ssl"}
+
+# What each must not import, and how many modules it may: ours, and all together. A tenth is left for other versions of
+# libraries, and for what is added; who raises a number has seen by `python -X importtime` what for.
+COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
+    ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
+    ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 66, 285),
+    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 99, 430),
+    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 135, 480),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 210, 560),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 235, 615),
+}
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 250, 630)
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> Program:
+    """A program whose one job has been done."""
+    made = Program(tmp_path)
+    made.write(CONFIG.replace("  - {name: bad, repos: [acme/closed, acme/gone]}\n", ""))
+    made.add_repo("acme/one", weights="12345")
+    assert made("sync").code == 0
+    return made
+
+
+def imported(program: Program, *arguments: str) -> list[str]:
+    made = Program(program.folder, ("-P", "-m", "tests.cli.modules"), program.environ)
+    ended = made(*arguments, MODULES=str(program.folder / "modules"))
+    assert ended.code == 0, ended.err
+    return (program.folder / "modules").read_text(encoding="utf-8").splitlines()
+
+
+def check(modules: list[str], forbidden: set[str], ours: int, all_of_them: int) -> None:
+    barred = DEAR | forbidden
+    assert [name for name in modules if any(name == one or name.startswith(f"{one}.") for one in barred)] == []
+    assert len([name for name in modules if name.split(".")[0] == "mirror_sync"]) <= ours
+    assert len(modules) <= all_of_them
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_imports_what_it_needs_and_no_more(synced: Program, arguments: tuple[str, ...]) -> None:
+    check(imported(synced, *arguments), *COMMANDS[arguments])
+
+
+def test_an_unchanged_repo_of_a_hub_needs_no_library_of_the_hubs(tmp_path: Path, hub: Hub) -> None:
+    repo = hub.model("acme/one", license="mit")
+    repo.commit({"README.md": b"---\nlicense: mit\n---\n"})
+    program = Program(tmp_path)
+    local = 'kind: directory, url: "file://FOLDER/upstream"'
+    config = CONFIG.replace(local, f"kind: huggingface, endpoints: [{hub.url}]")
+    program.write(config.replace("  - {name: bad, repos: [acme/closed, acme/gone]}\n", ""))
+    first = imported(program, "sync")
+    check(first, *HUB)  # nor does the first sync of it
+    for command in ("plan", "sync"):
+        check(imported(program, command), *HUB)
+
+
+def test_only_what_a_line_of_words_names_is_imported_of_the_commands(synced: Program) -> None:
+    modules = imported(synced, "status")
+    commands = [name for name in modules if name.startswith("mirror_sync.cli.commands.") and name.endswith("_command")]
+    assert commands == ["mirror_sync.cli.commands.mirror.status_command"]
+
+
+def test_the_version_is_the_one_of_the_package(synced: Program) -> None:
+    said = {synced(*arguments).out for arguments in (("--version",), ("--version", "-q"), ("-q", "--version"))}
+    assert said == {f"mirror-sync {__version__}\n"}
