@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -89,84 +90,75 @@ def _spot(text: str) -> _Spot:
     """After the last entry of the list; where there is no list, behind its key, or at the end with the key."""
     found = _found(text)
     if found is None:
-        whole = len(text.rstrip("\0"))
-        return _Spot(whole, whole, 0, before=("" if text.endswith("\n") or not text else "\n") + "decisions:\n")
-    key, value, last = found
-    if isinstance(value, yaml.ScalarEvent):  # nothing, or null: it makes room
-        line = _line_end(text, key.end_mark.index)
-        empty = text[value.start_mark.index : value.end_mark.index]
-        if empty.strip():
-            at, end = value.start_mark.index, value.end_mark.index
-            return _Spot(at, end, 0, before="\n")
-        return _after_line(text, line, 0)
-    if isinstance(value, yaml.SequenceStartEvent) and not value.flow_style and last is not None:
-        return _after_line(text, _line_end(text, _content_end(text, last)), value.start_mark.column)
+        return _Spot(len(text), len(text), 0, before=("" if text.endswith("\n") or not text else "\n") + "decisions:\n")
+    key, value, last, close = found
+    if isinstance(value.event, yaml.ScalarEvent):  # nothing, or null: it makes room
+        if value.end > value.start:
+            return _Spot(value.start, value.end, 0, before="\n")
+        return _after_line(text, key.end, 0)
     if last is None:  # []
-        at = value.start_mark.index
-        return _Spot(at, text.index("]", at) + 1, 0, before="\n")
-    close = _close(text)
-    tail = re.sub(r"#[^\n]*", "", text[last.end_mark.index : close])
-    return _Spot(close, close, None, before="" if "," in tail else ", ")
+        return _Spot(value.start, close.end, 0, before="\n")
+    if close.end == close.start:  # no bracket ends it
+        return _after_line(text, _content_end(text, last), value.column)
+    tail = re.sub(r"#[^\n]*", "", text[last.end : close.start])
+    return _Spot(close.start, close.start, None, before="" if "," in tail else ", ")
 
 
-def _after_line(text: str, line: int, indent: int) -> _Spot:
+def _after_line(text: str, at: int, indent: int) -> _Spot:
     """At the beginning of the next line; the last one may lack its end."""
-    if line >= len(text):
-        return _Spot(line, line, indent, before="\n")
+    line = text.find("\n", at)
+    if line < 0:
+        return _Spot(len(text), len(text), indent, before="\n")
     return _Spot(line + 1, line + 1, indent)
 
 
-def _line_end(text: str, at: int) -> int:
-    found = text.find("\n", at)
-    return len(text) if found < 0 else found
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What a parser tells of a piece of the text, from `start` up to `end`; the keys of the file have depth 1.
+
+    Only a bracket has a length where a list or mapping ends.
+    """
+
+    event: yaml.Event
+    start: int
+    end: int
+    column: int
+    depth: int
+
+    @property
+    def ends(self) -> bool:
+        return isinstance(self.event, yaml.CollectionEndEvent)
 
 
-def _content_end(text: str, last: yaml.Event) -> int:
-    """Where the last scalar of the list ends: a block of text ends at the next line, which is none of it."""
-    end = int(last.end_mark.index)
-    while end > last.start_mark.index and text[end - 1 : end] in ("\n", "\r", " ", ""):
+def _pieces(text: str) -> Iterator[_Piece]:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        start, end = event.start_mark, event.end_mark
+        if isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent) and start is not None and end is not None:
+            yield _Piece(event, start.index, end.index, start.column, depth)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+
+
+def _found(text: str) -> tuple[_Piece, _Piece, _Piece | None, _Piece] | None:
+    """The key `decisions`, its value, the last thing in that, and what ends it; None without the key."""
+    pieces = list(_pieces(text))
+    top = [at for at, one in enumerate(pieces) if one.depth == 1 and not one.ends]
+    for key, value in zip(top[::2], top[1::2], strict=True):
+        event = pieces[key].event
+        if isinstance(event, yaml.ScalarEvent) and event.value == "decisions":
+            inside = list(takewhile(lambda one: one.depth > 1, pieces[value + 1 :]))
+            seen = [one for one in inside if one.end > one.start]
+            return pieces[key], pieces[value], seen[-1] if seen else None, pieces[value + 1 + len(inside)]
+    return None
+
+
+def _content_end(text: str, last: _Piece) -> int:
+    """Where the last thing of the list ends: a block of text ends at the next line, which is none of it."""
+    end = last.end
+    while end > last.start and text[end - 1].isspace():
         end -= 1
     return end
-
-
-def _found(text: str) -> tuple[yaml.Event, yaml.Event, yaml.Event | None] | None:
-    """The key `decisions`, its value, and the last thing of that which is no bracket; None without the key."""
-    depth, is_key, key = 0, True, None
-    value: yaml.Event | None = None
-    last: yaml.Event | None = None
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        ends = isinstance(event, yaml.CollectionEndEvent)
-        depth -= ends
-        if key is not None and value is None:
-            value = event
-        elif value is not None and depth == 1:
-            break
-        elif value is not None and not ends:
-            last = event if isinstance(event, yaml.ScalarEvent | yaml.AliasEvent) or last is None else last
-        if depth == 1 and isinstance(event, yaml.NodeEvent) and not ends and value is None:
-            if is_key and isinstance(event, yaml.ScalarEvent) and event.value == "decisions":
-                key = event
-            is_key = not is_key
-        elif depth == 1 and ends:
-            is_key = True
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        if value is not None and isinstance(value, yaml.ScalarEvent | yaml.AliasEvent):
-            break
-    return None if key is None or value is None else (key, value, last)
-
-
-def _close(text: str) -> int:
-    """Where the bracket stands that ends the list."""
-    depth, inside = 0, False
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-            if inside and depth == 1:
-                return int(event.start_mark.index)
-        if depth == 1 and isinstance(event, yaml.SequenceStartEvent):
-            inside = True
-        depth += isinstance(event, yaml.CollectionStartEvent)
-    return len(text)
 
 
 def _fields(decision: Decision) -> Iterator[tuple[str, str]]:

@@ -55,6 +55,7 @@ WAYS = {
     "other line ends": f"version: 1\r\ndecisions:\r\n{BLOCK}\r\n".replace("\n", "\r\n").replace("\r\r", "\r"),
     "a mark of the byte order": f"\ufeffversion: 1\ndecisions:\n{BLOCK}\n",
     "an end of the document": f"---\nversion: 1\ndecisions:\n{BLOCK}\n...\n",
+    "brackets over lines in a list": f"decisions:\n- {ENTRY[:-1]},\n  ticket: x\n  }}  # here\n# end\nversion: 1\n",
     "an alias": f"decisions:\n- &one {ENTRY}\n- *one\nversion: 1\n",
 }
 

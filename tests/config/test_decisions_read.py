@@ -54,12 +54,12 @@ def test_a_job_has_the_rules_of_all_and_those_that_it_adds() -> None:
     own = "  policy: {forbidden: [acme/x], restricted: [acme/small], cooldown: 7d}\n  target: other\n"
     targets = REST.replace("{disk: {url: ./mirror}}", "{disk: {url: ./mirror}, other: {url: ./other}}")
     one, two = settings(f"{targets}defaults: {{target: disk}}\n{POLICY}{jobs}{own}").jobs
-    secret = Restriction(*parsed("acme/secret-*"), pin=True)
-    common = (Restriction(*parsed("meta-llama/*")), secret)
+    secret = Restriction(RepoPattern.parse("acme/secret-*"), pin=True)
+    common = (Restriction(RepoPattern.parse("meta-llama/*")), secret)
     assert one.house == HouseRules(parsed("evil-org/*", "dataset:acme/leak"), common, timedelta(days=3), True)
     assert two.house == HouseRules(
         parsed("evil-org/*", "dataset:acme/leak", "acme/x"),
-        (*common, Restriction(*parsed("acme/small"))),
+        (*common, Restriction(RepoPattern.parse("acme/small"))),
         timedelta(days=7),
         True,
     )

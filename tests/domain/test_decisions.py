@@ -38,14 +38,18 @@ def decided(rule: RuleKey = RuleKey.RESTRICTED, **changes: object) -> Decision:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def asked(*decisions: Decision, commit: CommitId = FIRST, licence: str = "mit", **facts: object) -> Candidate:
-    matter = {"published", "names", "now", "spelled"}
-    about = Matter(
-        **{"spelled": (REPO,), "commit": commit, "now": NOW, **{k: v for k, v in facts.items() if k in matter}}
-    )  # type: ignore[arg-type]
-    rest = {key: value for key, value in facts.items() if key not in matter}
+def asked(
+    *decisions: Decision,
+    commit: CommitId = FIRST,
+    licence: str = "mit",
+    spelled: tuple[Repo, ...] = (REPO,),
+    names: tuple[Repo, ...] = (),
+    published: bool = False,
+    **facts: object,
+) -> Candidate:
+    about = Matter(spelled, names, commit, published, NOW)
     plain = Candidate(REPO, Terms(frozenset({licence})), whole=True, named=True, about=about)
-    return replace(plain, decisions=Decisions(decisions), **rest)  # type: ignore[arg-type]
+    return replace(plain, decisions=Decisions(decisions), **facts)  # type: ignore[arg-type]
 
 
 keys, choices = st.sampled_from(RuleKey), st.sampled_from(DecisionOutcome)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import Refs, held_name
 from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.ports.store import read_document
 from tests.front.bucket import commit_id, dataset, model
@@ -36,6 +37,20 @@ def test_a_repo_that_was_withdrawn_is_not_there_and_our_note_of_it_is_not_shown(
     withdrawn.write_refs(Refs().noting(note).encode())
     for target in (f"{withdrawn.api}/refs", withdrawn.api, f"{withdrawn.at}/resolve/{commit}/f"):
         assert mirror.get(target).error == (404, "RepoNotFound")
+
+
+def test_a_commit_that_is_held_is_not_there_and_our_note_of_it_is_not_shown(mirror: Mirror) -> None:
+    held = CommitId("5e" * 20)
+    note = Refs(attachments={held_name(held): Sha256.of(b"a note")})
+    repo = model(mirror.store)
+    repo.write_refs(note.encode())
+    for target in (f"{repo.api}/refs", repo.api, f"{repo.api}/revision/{held}", f"{repo.at}/resolve/main/f"):
+        assert mirror.get(target).error == (404, "RepoNotFound")
+    other = model(mirror.store)
+    other.publish({"f": b"1"})
+    other.write_refs(other.refs.attaching(note.attachments).encode())
+    assert mirror.get(f"{other.api}/refs").json.keys() == {"branches", "tags", "converts", "pullRequests"}
+    assert mirror.get(f"{other.api}/revision/{held}").error == (404, "RevisionNotFound")
 
 
 def test_every_name_of_a_commit_leads_to_it(mirror: Mirror) -> None:
