@@ -18,7 +18,9 @@ from mirror_sync.cli.commands.front.traffic_command import traffic
 from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
 from mirror_sync.cli.commands.mirror.plan_command import plan
+from mirror_sync.cli.commands.mirror.prove_command import prove
 from mirror_sync.cli.commands.mirror.prune_command import prune
+from mirror_sync.cli.commands.mirror.sign_command import sign
 from mirror_sync.cli.commands.mirror.status_command import status
 from mirror_sync.cli.commands.mirror.sync_command import sync
 from mirror_sync.cli.commands.mirror.verify_command import verify
@@ -62,6 +64,8 @@ app.command(cls=Watching)(status)
 app.command()(diff)
 app.command()(verify)
 app.command()(prune)
+app.command()(sign)
+app.command()(prove)
 app.command()(site)
 app.command()(traffic)
 app.command()(daemon)

@@ -13,6 +13,7 @@ from mirror_sync.config.keys.program_entries import (
     HttpEntry,
     MaintenanceEntry,
 )
+from mirror_sync.config.keys.trust_entries import Trust
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
@@ -45,3 +46,4 @@ class Settings:
     engine: EngineEntry = EngineEntry()
     site: CatalogueEntry = CatalogueEntry()
     maintenance: MaintenanceEntry = MaintenanceEntry()
+    trust: Trust = Trust()

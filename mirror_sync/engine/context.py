@@ -19,6 +19,7 @@ from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.memory_budget import MemoryBudget
+from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.single_flight import SingleFlight
 from mirror_sync.engine.space import Room, documents_of, not_begun
 from mirror_sync.engine.stages import MoreStages
@@ -50,8 +51,9 @@ class Target:
     `looks` spare reading what has not changed.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
-    write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
-    that needs, `refill` how far they have filled the index.
+    write to a target must agree on it. `seal`: what is done with a refs.json before it is put.
+    `single_flight` is what the jobs of this process bring there, `room` what that needs, `refill` how far they have
+    filled the index.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Target:
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
     looks: ReadCache = NoReadCache()
+    seal: Seal = field(default=unsealed, repr=False, compare=False)
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
@@ -39,6 +39,10 @@ from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.assembly import Assembly
+from mirror_sync.wiring.stages import keys_of, signer_of
+
+if TYPE_CHECKING:
+    from mirror_sync.app.signing_repos import SignReport
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
@@ -116,6 +120,14 @@ class Mirror:
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
         return difference(self.store(target), repo, before, after)
+
+    def sign(self, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None) -> SignReport:
+        """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
+        from mirror_sync.app.signing_repos import SignRepos
+
+        keys = keys_of(self.settings)
+        signer = None if keys is None else signer_of(self.settings, keys)
+        return SignRepos(self._context, keys, signer)(repo=repo, target=target, retire=retire)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

@@ -5,6 +5,7 @@
     hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
                                                  <org--name> is in lower case here; mutable, may be lost
     site/...                                     the catalogue: derived from the others, mutable, may be lost
+    trust/allowed_signers                        which keys sign for this mirror; mutable
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a

@@ -89,7 +89,7 @@ class PruneGuard:
         unnamed = set(refs.snapshots) - refs.named - {keep}
         torn = [commit for commit in unnamed if not self._is_whole(commit, refs.snapshots[commit])]
         if torn:
-            put_refs(store, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
+            put_refs(self._target, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:

@@ -151,7 +151,7 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     if found.edit is not None:
         with job_run.target.lock(task.repo):
-            amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task))
+            amend_refs(job_run.target, task.repo, found.edit, _stamp(job_run, task))
     if found.outcome is RepoOutcome.UNCHANGED:
         write_aliases(job_run.target, task)
     return report_of(task, found)
@@ -174,7 +174,7 @@ def bring_up_to_date(
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
-    amend_refs(job_run.target.store, task.repo, done.edit, _stamp(job_run, task))
+    amend_refs(job_run.target, task.repo, done.edit, _stamp(job_run, task))
     return report_of(task, done)
 
 
@@ -268,7 +268,7 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
     task, resolved, base = change.task, change.resolved, change.relies_on
     former = resolved.current if _is_free(job_run, resolved) else None
     refs = publish_refs(
-        job_run.target.store,
+        job_run.target,
         task.repo,
         (resolved.commit, root),
         change.ref,
