@@ -27,6 +27,7 @@
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
     │   └── NewerFormat         it is of a format that this program does not know
+    ├── SigningError            a key that cannot be used, a signature or statement that does not hold
     ├── ClusterError            no other machine could carry out a piece of work        (retryable)
     ├── SelectionConflict       two jobs want one commit of one target with different files
     └── Interrupted             the run was asked to stop
@@ -224,6 +225,10 @@ class DocumentError(MirrorError):
 
 class NewerFormat(DocumentError):
     """Not a damaged document: nobody may write it anew, or take what it names for unused."""
+
+
+class SigningError(MirrorError):
+    code = "signing"
 
 
 class ClusterError(MirrorError):

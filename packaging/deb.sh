@@ -11,7 +11,7 @@ trap 'rm -rf "$root"' EXIT
 umask 022
 
 "$python" -m venv "$root/$prefix"
-"$root/$prefix/bin/python" -m pip install --quiet --disable-pip-version-check '.[cluster]'
+"$root/$prefix/bin/python" -m pip install --quiet --disable-pip-version-check '.[cluster,sign]'
 version=$("$root/$prefix/bin/python" -c 'from importlib.metadata import version; print(version("mirror-sync"))')
 "$root/$prefix/bin/python" packaging/man.py "$root/usr/share/man/man1"
 gzip -9n "$root"/usr/share/man/man1/*.1

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mirror_sync"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHARED_STEMS = {"__init__"}
+SHARED_STEMS = {"__init__", "stages"}  # the engine says what a stage is, the wiring which there are
 MOST = 16  # modules of one folder
 SMALL = 60  # lines: a module of so few that one other imports is a paragraph of that one
 MOST_SMALL = 20  # of these, beside commands, of which each is a file; 8 is the aim: who joins some makes this smaller

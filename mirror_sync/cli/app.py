@@ -28,6 +28,8 @@ _COMMANDS = {
     "verify": "mirror.verify_command:verify",
     "prune": "mirror.prune_command:prune",
     "audit": "mirror.audit_command:audit",
+    "sign": "mirror.sign_command:sign",
+    "prove": "mirror.prove_command:prove",
     "site": "front.site_command:site",
     "traffic": "front.traffic_command:traffic",
     "daemon": "daemon.daemon_command:daemon",

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from mirror_sync.config.checks import credentials, cross_checks, decision_checks, target_identity
 from mirror_sync.config.decisions_file import DecisionsFile, read_decisions
-from mirror_sync.config.findings import FilePosition, Finding, Findings, quoted, spoken
+from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
 from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.trust_entries import principal_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml import wording
 from mirror_sync.config.yaml.document import YamlDocument, read
@@ -83,6 +84,11 @@ def _decisions(tree: Mapping[str, object], path: Path) -> tuple[DecisionsFile | 
         return None, error.faults
 
 
+def fault_at(path: Path, trail: Trail, message: str) -> Fault:
+    """What is wrong at a place of a file that was loaded, though the file as such is right."""
+    return _fault(Finding(trail, message), read(path), ())
+
+
 def _validate(tree: dict[str, object], found: Findings) -> File | None:
     judges: dict[int, type[Keys]] = {}
     try:
@@ -110,6 +116,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         engine=file.engine,
         site=file.site,
         maintenance=file.maintenance,
+        trust=file.trust.trust(around.base, principal_of(file.site.name, file.site.url, file.front.url)),
     )
 
 

@@ -13,6 +13,7 @@ from mirror_sync.config.keys.program_entries import (
     HttpEntry,
     MaintenanceEntry,
 )
+from mirror_sync.config.keys.trust_entries import Trust
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.job import Job
@@ -49,3 +50,4 @@ class Settings:
     maintenance: MaintenanceEntry = MaintenanceEntry()
     decisions: Path | None = None
     digest: Sha256 = field(default=Sha256.of(b""), compare=False)
+    trust: Trust = Trust()

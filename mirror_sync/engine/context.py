@@ -21,6 +21,7 @@ from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.memory_budget import MemoryBudget
+from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.single_flight import SingleFlight
 from mirror_sync.engine.space import Room, documents_of, not_begun
 from mirror_sync.engine.stages import MoreStages
@@ -54,7 +55,8 @@ class Target:
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
-    that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there.
+    that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there; `seal`:
+    what is done with a refs.json before it is put.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Target:
     grace: timedelta = timedelta(hours=48)
     looks: ReadCache = NoReadCache()
     audit: Audit = NoAudit()
+    seal: Seal = field(default=unsealed, repr=False, compare=False)
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)

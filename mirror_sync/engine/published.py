@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.snapshot import Root, read_shard
+from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
+from mirror_sync.domain.content.snapshot import Document, Root, read_shard
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
+Seal = Callable[[Store, Repo, Refs], tuple[Refs, Sequence[Document]]]
+"""Makes of a refs.json the one to be put, and the documents that it names beyond, which are put before it."""
 Stamp = tuple[str, str]
 """What the log of a refs.json says of a change: the time in ISO 8601, and which verb of whom made it."""
 _INFOS = 4  # that are asked which repo is published: it is an oddity that the first does not tell
@@ -37,15 +40,42 @@ def read_refs(store: Store, repo: Repo) -> Refs:
         return Refs()
 
 
-def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
-    """Replace a repo's refs.json, which publishes and un-publishes. The caller holds the repo's lock.
+def unsealed(_store: Store, _repo: Repo, refs: Refs) -> tuple[Refs, Sequence[Document]]:
+    """Where nobody signs: a statement of what stood there before would be none of what stands there now."""
+    return refs.unstated(), ()
 
-    DocumentError for one that nobody would read again.
+
+class Published(Protocol):
+    """Where a refs.json is put, and what becomes of it before: a Target, for one."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def seal(self) -> Seal: ...
+
+
+def put_refs(target: Published, repo: Repo, refs: Refs) -> Refs:
+    """Replace a repo's refs.json, which publishes and un-publishes; returns it as it stands there, with what seals it.
+
+    The caller holds the repo's lock. Raises StoreError, what the seal raises, and DocumentError for one that nobody
+    would read again.
     """
-    body = refs.encode()
+    sealed, documents = target.seal(target.store, repo, refs)
+    body = sealed.encode()
     if len(body) > MAX_REFS:
         raise DocumentError(f"{repo} has too many names and snapshots: its refs.json would be over {MAX_REFS:,} bytes")
-    store.put(refs_key(repo), body, Sha256.of(body))
+    for document in documents:  # first: a refs.json never names what is not there
+        _put(target.store, document)
+    target.store.put(refs_key(repo), body, Sha256.of(body))
+    return sealed
+
+
+def _put(store: Store, document: Document) -> None:
+    key = blob_key(document.digest)
+    store.put(key, document.body, document.digest)
+    if store.confirm and ((stat := store.stat(key)) is None or stat.size != len(document.body)):
+        raise StoreUnavailable(f"the target confirmed what it did not keep: {key}; nothing was published")
 
 
 def read_root(store: Store, digest: Sha256) -> Root:
@@ -98,17 +128,29 @@ def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:
 
 
 def published_at(store: Store, root: Sha256) -> float | None:
-    """When a snapshot was published last, in seconds by the store's clock; None when its root is not there."""
+    """When the root of a snapshot was written last, in seconds by the store's clock; None when it is not there.
+
+    That is when it was published, but for what `rewritten_roots` says.
+    """
     stat = store.stat(blob_key(root))
     return None if stat is None else stat.modified
+
+
+def rewritten_roots(store: Store, refs: Refs) -> Mapping[Sha256, Rewritten]:
+    """Snapshots that were published before their root was written. Raises StoreError, DocumentError."""
+    digest = refs.attachments.get(PUBLISHED)
+    return {} if digest is None else decode_rewritten(read_document(store, digest, MAX_REFS))
 
 
 def published_snapshots(store: Store) -> Iterator[PublishedSnapshot]:
     """Every snapshot that the target publishes, and when it was published last. Raises StoreError."""
     for repo in mirrored_repos(store):
-        for commit, root in read_refs(store, repo).snapshots.items():
+        refs = read_refs(store, repo)
+        rewritten = rewritten_roots(store, refs)
+        for commit, root in refs.snapshots.items():
             at = published_at(store, root)
             if at is not None:
+                at = time_of(at, rewritten.get(root))
                 yield PublishedSnapshot(repo, commit, datetime.fromtimestamp(at, UTC))
 
 

@@ -40,6 +40,7 @@ from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
+from mirror_sync.wiring.stages import keys_of, seal_of, stages_of
 
 
 class Assembly:
@@ -60,9 +61,12 @@ class Assembly:
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
         self._sign = sign
         self._portion = Portion()
+        self.keys = keys_of(settings)
 
     def context(self, tell: Observer, looked: Callable[[RepoReport], LastCheck | None]) -> RunContext:
-        """All of it; `looked` remembers the last look at what a report is about."""
+        """All of it; `looked` remembers the last look at what a report is about. SigningError for a bad key."""
+        if self.keys is not None and not self._reading:
+            self.keys.expect()
         budgets = Budgets(BudgetWait(self._sleep, random.random, tell))
         plain = {name: self._plain(name, budgets, tell) for name in self._settings.upstreams}
         common = self._limits(self._settings.bandwidth, self._settings.connections)
@@ -81,6 +85,7 @@ class Assembly:
             stop=self._stop,
             looked=looked,
             executor=self._executor(),
+            stages=stages_of(self._settings, self.keys),
             portion=self._portion,
             config=self._settings.digest,
         )
@@ -121,6 +126,7 @@ class Assembly:
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
+            seal=seal_of(self.keys),
             looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=NoAudit() if self._reading else self._audit(name, place, store, tell),
         )

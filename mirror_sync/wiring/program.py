@@ -27,11 +27,13 @@ from mirror_sync.owners import is_there
 from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
+from mirror_sync.wiring.stages import keys_of, signer_of
 
 if TYPE_CHECKING:
     from mirror_sync.app.auditing import AuditTrail
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.signing_repos import SignReport
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.catalogue.publication import PublishResult
@@ -165,6 +167,14 @@ class Mirror:
         from mirror_sync.engine.upkeep.compare_snapshots import difference
 
         return difference(self.store(target), repo, before, after)
+
+    def sign(self, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None) -> SignReport:
+        """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
+        from mirror_sync.app.signing_repos import SignRepos
+
+        keys = keys_of(self.settings)
+        signer = None if keys is None else signer_of(self.settings, keys)
+        return SignRepos(self._context, keys, signer)(repo=repo, target=target, retire=retire)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

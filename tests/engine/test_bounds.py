@@ -77,7 +77,9 @@ def test_a_refs_json_that_nobody_would_read_again_is_not_written(machine: Machin
     before = shelf.objects[refs_key(REPO)]
     name = "x" * MAX_REFS
     with pytest.raises(DocumentError, match="acme/x has too many names and snapshots"):
-        put_refs(machine.view, REPO, Refs((Ref("tags", name, f"refs/tags/{name}", CommitId("0" * 40)),)))
+        put_refs(
+            machine.context.targets["bucket"], REPO, Refs((Ref("tags", name, f"refs/tags/{name}", CommitId("0" * 40)),))
+        )
     assert shelf.objects[refs_key(REPO)] == before
 
 

@@ -172,7 +172,7 @@ def test_an_attachment_of_the_repo_as_a_whole_is_kept_by_prunes_and_proved_by_ve
     body, repo = b"what this repo is\n", Repo.parse("acme/x")
     digest = Sha256.of(body)
     workshop.store.put(blob_key(digest), body, digest)
-    put_refs(workshop.store, repo, replace(workshop.refs("acme/x"), attachments={"about": digest}))
+    put_refs(workshop.context.targets["bucket"], repo, replace(workshop.refs("acme/x"), attachments={"about": digest}))
     target = replace(workshop.context.targets["bucket"], grace=timedelta(0))
     Prune(replace(workshop.context, targets={"bucket": target}), [job("acme/x")]).run()
     assert read_document(workshop.store, digest) == body

@@ -28,6 +28,7 @@ from mirror_sync.config.keys.program_entries import (
     MaintenanceEntry,
 )
 from mirror_sync.config.keys.select import SelectEntry
+from mirror_sync.config.keys.trust_entries import TrustEntry
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
@@ -386,6 +387,11 @@ class File(Keys):
         default_factory=MaintenanceEntry,
         description="When the daemon verifies and prunes what is published; never when left out.",
         examples=[{"verify": {"cron": "0 2 * * sun"}, "prune": {"cron": "30 4 * * sat"}}],
+    )
+    trust: TrustEntry = Field(
+        default_factory=TrustEntry,
+        description="What is signed of all that is published; nothing when left out.",
+        examples=[{"key": "/etc/mirror-sync/signing.key"}],
     )
     defaults: DefaultsEntry = Field(
         default_factory=DefaultsEntry,

@@ -7,6 +7,7 @@
     site/...                                     the catalogue: derived from the others, mutable, may be lost
     audit/<machine>/<10 digits>.jsonl            what was done here, by whom: a chain of segments of each machine,
                                                  written once, and removed by nothing; `.sig` beside one signs it
+    trust/allowed_signers                        which keys sign for this mirror; mutable
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a

@@ -37,6 +37,8 @@ GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
 MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
 HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
+STATEMENT, STATEMENT_SIGNATURE = "statement", "statement.sig"
+"""The attachments by which a mirror signs what a refs.json says; they are of that refs.json alone."""
 _KEYS = ("format", *GROUPS, "channels", "snapshots", "attachments", "log", "gone")
 _TO_FORMAT_1 = {"since": "this is format 2, which only a newer mirror-sync reads"}
 LONGEST_NAME = 255  # bytes: a client's cache has a file of that name, and most file systems know none longer
@@ -160,6 +162,15 @@ class Refs:
     def withdrawn(self, gone: Gone | None) -> Refs:
         """Un-publish everything."""
         return Refs(gone=gone)
+
+    def with_attachments(self, named: Mapping[str, Sha256]) -> Refs:
+        """The same with these documents of the repo as a whole, in the place of others of their names."""
+        return replace(self, attachments={**self.attachments, **named})
+
+    def unstated(self) -> Refs:
+        """The same without the statement of what stood here before."""
+        kept = {name: one for name, one in self.attachments.items() if name not in (STATEMENT, STATEMENT_SIGNATURE)}
+        return replace(self, attachments=kept)
 
     def logged(self, before: Refs, at: str, by: str) -> Refs:
         """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job.

@@ -99,7 +99,7 @@ class PruneGuard:
             if commit in torn
         ]
         with recorded(self._context, self._target, acts):
-            put_refs(store, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
+            put_refs(self._target, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:

@@ -15,6 +15,7 @@ from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.snapshot import Document, Root, cut_shards, siblings
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_refs
 from mirror_sync.engine.stages import Change
@@ -58,7 +59,7 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
 
 
 def publish_refs(
-    store: Store,
+    target: Target,
     repo: Repo,
     snapshot: tuple[CommitId, Sha256],
     ref: Ref | None,
@@ -71,16 +72,14 @@ def publish_refs(
     published.
     """
     commit, root = snapshot
-    refs = read_refs(store, repo)
+    refs = read_refs(target.store, repo)
     if relies_on is not None and relies_on not in refs.snapshots.values():
         raise PrunedMeanwhile(repo, ())
-    after = refs.with_snapshot(commit, root, ref).logged(refs, *stamp)
-    put_refs(store, repo, after)
-    return after
+    return put_refs(target, repo, refs.with_snapshot(commit, root, ref).logged(refs, *stamp))
 
 
 def amend_refs(
-    store: Store,
+    target: Target,
     repo: Repo,
     edit: Edit | None,
     stamp: Stamp,
@@ -91,10 +90,10 @@ def amend_refs(
     The caller holds the repo's lock. Where refs.json has changed since the edit was decided, it is left for the next
     run to decide again.
     """
-    if edit is not None and read_refs(store, repo) == edit.before:
+    if edit is not None and read_refs(target.store, repo) == edit.before:
         with withdrawing() if edit.before.snapshots and not edit.after.snapshots else nullcontext():
-            expect_kept(store, _put_all(store, edit.documents))
-            put_refs(store, repo, edit.after.logged(edit.before, *stamp))
+            expect_kept(target.store, _put_all(target.store, edit.documents))
+            put_refs(target, repo, edit.after.logged(edit.before, *stamp))
 
 
 def _put_all(store: Store, documents: Collection[Document], mapper: Mapper = map) -> Mapping[Sha256, int]:

@@ -201,7 +201,7 @@ def _noting(job_run: JobRun, task: Task, refs: Refs, found: NoChange) -> NoChang
 def _amend(job_run: JobRun, task: Task, found: NoChange) -> None:
     act = _act(job_run, task, Verb.WITHDRAW, reason=f"{found.code}: {found.reason}")
     withdrawing = partial(recorded, job_run.context, job_run.target, [act])
-    amend_refs(job_run.target.store, task.repo, found.edit, _stamp(job_run, task), withdrawing)
+    amend_refs(job_run.target, task.repo, found.edit, _stamp(job_run, task), withdrawing)
 
 
 def _act(
@@ -304,7 +304,7 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
     task, resolved, base = change.task, change.resolved, change.relies_on
     former = resolved.current if _is_free(job_run, resolved) else None
     refs = publish_refs(
-        job_run.target.store,
+        job_run.target,
         task.repo,
         (resolved.commit, root),
         change.ref,

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.rewritten import time_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.retention import Retention, most_generous
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.published import Mapper, published_at, put_refs
+from mirror_sync.engine.published import Mapper, published_at, put_refs, rewritten_roots
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.walk import Place, Walk
@@ -53,7 +54,7 @@ class Expiry:
             self._beat()
             read = dict(zip(repos, self._mapper(self._roll.refs, repos), strict=True))
             some = {repo: refs for repo, refs in read.items() if self._may_expire(repo, refs)}
-            times = self._times(root for refs in some.values() for root in refs.snapshots.values())
+            times = self._times(tuple(some.values()))
             for repo, refs in some.items():
                 commits = self._expired_of(repo, refs, times)
                 if commits:
@@ -68,14 +69,14 @@ class Expiry:
         with self._target.lock(repo):
             refs, before = self._roll.refs(repo), None
             while refs != before:
-                commits = self._expired_of(repo, refs, self._times(refs.snapshots.values()))
+                commits = self._expired_of(repo, refs, self._times((refs,)))
                 if not commits:
                     break
                 self._beat()
                 refs, before = self._roll.refs(repo), refs
             else:
                 with letting(repo, {commit: refs.snapshots[commit] for commit in commits}):
-                    put_refs(self._target.store, repo, refs.without(commits).logged(refs, self._at, "prune"))
+                    put_refs(self._target, repo, refs.without(commits).logged(refs, self._at, "prune"))
         return commits
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
@@ -97,11 +98,17 @@ class Expiry:
             return False
         return not refs.named.issuperset(refs.snapshots)
 
-    def _times(self, roots: Iterable[Sha256]) -> Times:
+    def _times(self, several: Sequence[Refs]) -> Times:
+        """Of all snapshots. Raises StoreError, and DocumentError where a time that was kept cannot be read."""
         found: dict[Sha256, float | None] = {}
-        for some in batches(roots, AT_ONCE):
+        for some in batches((root for refs in several for root in refs.snapshots.values()), AT_ONCE):
             self._beat()
             found |= zip(some, self._mapper(partial(published_at, self._target.store), some), strict=True)
+        for refs in several:
+            for root, rewritten in rewritten_roots(self._target.store, refs).items():
+                modified = found.get(root)
+                if modified is not None:
+                    found[root] = time_of(modified, rewritten)
         return found
 
     def _expired_of(self, repo: Repo, refs: Refs, times: Times) -> tuple[CommitId, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
+from mirror_sync.errors import ConfigError
 from mirror_sync.owners import hindrance
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def check(
         invocation.print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
     settings = invocation.settings()
+    _expect_keys(settings, invocation.options.config)
     for warning in settings.warnings:
         invocation.lines.msg(f"warning: {warning}")
     from mirror_sync.cli.output.check_text import check_text
@@ -37,6 +40,16 @@ def check(
         invocation.print(paused)
     for barred in _unwritable(settings):
         invocation.lines.msg(f"warning: {barred}")
+
+
+def _expect_keys(settings: Settings, path: Path) -> None:
+    """ConfigError for keys that cannot sign; only those who sign need them, so that a front goes without."""
+    if not settings.trust.keys:
+        return
+    from mirror_sync.app.signing_keys import key_faults
+
+    if faults := tuple(key_faults(settings, path)):
+        raise ConfigError(faults, settings.warnings)
 
 
 def _paused_now(settings: Settings) -> str:

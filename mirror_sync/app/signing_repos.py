@@ -1,0 +1,213 @@
+"""`sign`: signs anew what was published before a key was named, or with another one.
+
+The documents of a snapshot are attachments of its root, so a snapshot that is signed anew has another root; its files,
+its names and its time of publication stay. All snapshots of a repo move with one PUT of its refs.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
+from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.published import (
+    mirrored_repos,
+    published_at,
+    put_refs,
+    read_manifest,
+    read_refs,
+    read_root,
+    rewritten_roots,
+)
+from mirror_sync.engine.sync.beside_prune import PruneGuard
+from mirror_sync.engine.sync.present import expect_kept
+from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
+from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
+from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRepo:
+    """What became of a repo: how many of its snapshots were signed anew, whether it has a new statement, or why not."""
+
+    target: str
+    repo: Repo
+    snapshots: int = 0
+    stated: bool = False
+    problem: str = ""
+
+    @property
+    def words(self) -> str:
+        """What became of it, in one line."""
+        if self.problem:
+            return f"failed: {self.problem}"
+        if not self.snapshots and not self.stated:
+            return "signed already"
+        return f"signed: {self.snapshots} snapshots" + (", and a new statement" if self.stated else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SignReport:
+    """What became of all repos that were to be signed."""
+
+    repos: tuple[SignedRepo, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of them are signed now."""
+        return not any(one.problem for one in self.repos)
+
+    def encode(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "repos": [
+                {
+                    "target": one.target,
+                    "repo": str(one.repo),
+                    "snapshots": one.snapshots,
+                    "statement": one.stated,
+                    "problem": one.problem or None,
+                }
+                for one in self.repos
+            ]
+        }
+
+
+class SignRepos:
+    """Safe for many threads; `keys` None where jobs.yaml names none."""
+
+    def __init__(
+        self, context: Callable[[], RunContext], keys: SigningKeys | None, signer: SnapshotSigner | None
+    ) -> None:
+        self._context, self._keys, self._signer = context, keys, signer
+
+    def __call__(self, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None) -> SignReport:
+        """Sign all repos of all targets, or of one, or one repo; then take an old key off, if all went well.
+
+        UsageError where jobs.yaml names no key, and for a repo that is nowhere; Interrupted after a stop.
+        """
+        keys, signer = self._keys, self._signer
+        if keys is None or signer is None:
+            raise UsageError("jobs.yaml signs nothing; write trust: {key: FILE}")
+        if retire and (keys.ssh_path is None or keys.public.fingerprint == retire):
+            raise UsageError(f"{retire} is the key that signs; name a new one in jobs.yaml first")
+        context = self._context()
+        targets = [one for name, one in context.targets.items() if target in (None, name)]
+        found = tuple(
+            Signing(context, one, keys, signer).sign(wanted) for one in targets for wanted in _wanted(one.store, repo)
+        )
+        if repo is not None and not found:
+            raise UsageError(f"nothing of {repo} is mirrored")
+        report = SignReport(found)
+        for one in targets if retire and report.ok else ():
+            edit_signers(one.store, lambda known: known.retired(retire, context.clock()))
+        return report
+
+
+def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:
+    for one in mirrored_repos(store):
+        if repo is None or one == repo:
+            yield one
+
+
+class Signing:
+    """Signs the repos of one target."""
+
+    def __init__(self, context: RunContext, target: Target, keys: SigningKeys, signer: SnapshotSigner) -> None:
+        self._context, self._target, self._keys, self._signer = context, target, keys, signer
+        self._store = target.store
+
+    def sign(self, repo: Repo) -> SignedRepo:
+        """One repo, under its lock. What goes wrong is said of it; Interrupted after a stop."""
+        self._context.go_on()
+        try:
+            with self._target.lock(repo):
+                return self._sign(repo)
+        except Interrupted:
+            raise
+        except MirrorError as error:
+            return SignedRepo(self._target.name, repo, problem=str(error))
+
+    def _sign(self, repo: Repo) -> SignedRepo:
+        guard = PruneGuard(self._context, self._target, repo)
+        refs = read_refs(self._store, repo)
+        anew: dict[CommitId, Sha256] = {}
+        for commit, digest in refs.snapshots.items():
+            self._context.go_on()
+            made = self._anew(digest)
+            if made != digest:
+                anew[commit] = made
+        stated = self._keys.ssh_path is not None
+        if not anew and (not stated or is_stated(self._keys, self._store, refs)):
+            return SignedRepo(self._target.name, repo)
+        after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
+        self._publish(guard, repo, refs, after, anew)
+        return SignedRepo(self._target.name, repo, len(anew), stated)
+
+    def _anew(self, digest: Sha256) -> Sha256:
+        """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""
+        root = read_root(self._store, digest)
+        manifest = read_manifest(self._store, root)
+        facts = SnapshotFacts(root, [manifest[path] for path in sorted(manifest)], self._info(root))
+        lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
+        if not lacking:
+            return digest
+        documents = {name: Document.of(body) for name, body in lacking.items()}
+        named = {name: document.digest for name, document in documents.items()}
+        top = replace(root, attachments={**root.attachments, **named}).encode()
+        if len(top.body) > MAX_TREE:
+            raise DocumentError(f"{facts.repo} at {root.commit}: its root would be too large with what signs it")
+        for document in (*documents.values(), top):  # the root last: it never names what is not there
+            self._put(document)
+        return top.digest
+
+    def _info(self, root: Root) -> Mapping[str, Any]:
+        try:
+            info = json.loads(read_document(self._store, root.info, MAX_DOCUMENT))
+        except (ValueError, RecursionError) as error:
+            raise DocumentError(f"{root.repo} at {root.commit}: its info cannot be read") from error
+        return info if isinstance(info, dict) else {}
+
+    def _with_times(self, refs: Refs, anew: Mapping[CommitId, Sha256]) -> Refs:
+        """The same refs with the new roots, and a document that says when these snapshots were published."""
+        after = replace(refs, snapshots={**refs.snapshots, **anew})
+        known = rewritten_roots(self._store, refs)
+        kept = {root: one for root, one in known.items() if root in after.snapshots.values()}
+        for commit, root in anew.items():
+            before = refs.snapshots[commit]
+            first, written = published_at(self._store, before), published_at(self._store, root)
+            if first is None or written is None:
+                raise StoreUnavailable(f"the root of {commit} is not there, a moment after it was")
+            kept[root] = Rewritten(time_of(first, known.get(before)), written)
+        if not kept:
+            return after
+        document = Document.of(encode_rewritten(kept))
+        self._put(document)
+        return after.with_attachments({PUBLISHED: document.digest})
+
+    def _publish(
+        self, guard: PruneGuard, repo: Repo, before: Refs, after: Refs, anew: Mapping[CommitId, Sha256]
+    ) -> None:
+        def put() -> None:
+            if read_refs(self._store, repo) != before:
+                raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; sign it again")
+            put_refs(self._target, repo, after)
+
+        commit = next((one for one in anew if one in after.named), next(iter(anew), None))
+        if commit is None:
+            put()
+        else:  # beside prunes: all but the new documents is named by the snapshots that `put` finds published still
+            guard.publish((commit, anew[commit]), None, put)
+
+    def _put(self, document: Document) -> None:
+        self._store.put(blob_key(document.digest), document.body, document.digest)
+        expect_kept(self._store, {document.digest: len(document.body)})

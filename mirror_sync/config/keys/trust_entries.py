@@ -1,0 +1,100 @@
+"""What jobs.yaml says of trust: the keys that sign what is published, and the bills of materials beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, WithJsonSchema
+
+from mirror_sync.config.findings import quoted
+from mirror_sync.config.keys import scalars
+from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.domain.url import Url
+
+_NO_PRINCIPAL = re.compile(r"[^A-Za-z0-9._@-]+")
+_UNNAMED = "mirror-sync"
+_NOT_YET = "signs nothing in this version; write model_signing: {key: FILE}, with a key on P-256"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is signed with which key; `principal` is who signs, in allowed_signers. None and empty: nothing."""
+
+    principal: str = ""
+    key: Path | None = None
+    model_key: Path | None = None
+    boms: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> Mapping[str, Path]:
+        """The files of keys, by what jobs.yaml calls them below `trust`."""
+        named = {"key": self.key, "model_signing.key": self.model_key}
+        return {name: path for name, path in named.items() if path is not None}
+
+
+def principal_of(name: str | None, *addresses: str | None) -> str:
+    """Who signs: a mirror's name as one plain word, else the host of the first address."""
+    found = (Url.parse(address).host for address in addresses if address)
+    words = (_NO_PRINCIPAL.sub("-", one).strip("-") for one in (name or "", *found))
+    return next(filter(None, words), _UNNAMED)
+
+
+def bom_kind(text: str) -> str:
+    """A kind of bill of materials that is written."""
+    if text == "spdx3":
+        raise ValueError("spdx3 is not written by this version; write cyclonedx")
+    if text != "cyclonedx":
+        raise ValueError(f"{quoted(text)} is no kind of bill of materials; write cyclonedx")
+    return text
+
+
+BomKind = Annotated[str, scalars.from_text(bom_kind), WithJsonSchema({"enum": ["cyclonedx"]})]
+
+
+class ModelSigningEntry(Keys):
+    """The key that signs OpenSSF model bundles."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "certificate": f"certificate {_NOT_YET}",
+        "chain": f"chain {_NOT_YET}",
+        "pkcs11": f"pkcs11 {_NOT_YET}",
+    }
+
+    key: scalars.FilePath = Field(
+        description="A private key on P-256, P-384 or P-521, in PEM, that its owner alone may read.",
+        examples=["/etc/mirror-sync/oms.pem"],
+    )
+
+
+class TrustEntry(Keys):
+    """What is signed of all that is published; nothing when left out."""
+
+    key: scalars.FilePath | None = Field(
+        default=None,
+        description="An Ed25519 private key, OpenSSH's or in PEM, that its owner alone may read: it signs the sums of "
+        "each snapshot and a statement of each repo.",
+        examples=["/etc/mirror-sync/signing.key"],
+    )
+    model_signing: ModelSigningEntry | None = Field(
+        default=None,
+        description="What signs each snapshot as OpenSSF's model_signing does.",
+        examples=[{"key": "/etc/mirror-sync/oms.pem"}],
+    )
+    bom: tuple[BomKind, ...] = Field(
+        default=(),
+        description="The kinds of bills of materials that are published with each snapshot: cyclonedx.",
+        examples=[["cyclonedx"]],
+    )
+
+    def trust(self, base: Path, principal: str) -> Trust:
+        """What it comes to; relative files lie in `base`."""
+        return Trust(
+            principal=principal,
+            key=None if self.key is None else base / self.key,
+            model_key=None if self.model_signing is None else base / self.model_signing.key,
+            boms=tuple(dict.fromkeys(self.bom)),
+        )

@@ -1,0 +1,96 @@
+"""OpenSSF model signatures: a bundle made of the digests that a manifest has, without reading a file.
+
+Source: model-signing 1.1.1. A Sigstore bundle v0.3 with a DSSE envelope over an in-toto Statement v1, whose predicate
+names every file with its SHA-256. Not signed are the files of git, which `model_signing verify` never reads by itself,
+and what `hf download --local-dir` leaves in a folder: `ignore_paths`, which is signed, says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mirror_sync.domain.content.manifest import MirroredFile
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+MODEL_SIGNATURE = "model.sig"
+IGNORED = (".cache", ".git", ".gitattributes", ".github", ".gitignore")
+"""At the top of a folder: what no default verifier hashes, and huggingface_hub's own notes."""
+_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_PAYLOAD = "application/vnd.in-toto+json"
+_STATEMENT = "https://in-toto.io/Statement/v1"
+_PREDICATE = "https://model_signing/signature/v1.0"
+
+
+def model_bundle(key: EllipticCurvePrivateKey, name: str, files: Iterable[MirroredFile]) -> bytes:
+    """A signature of these files, in the order in which they come, as `model_signing sign key` would write one.
+
+    `name` is informative. ECDSA is random: each call makes another signature of the same.
+    """
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    payload = _payload(name, files)
+    digest = {256: hashes.SHA256(), 384: hashes.SHA384()}.get(key.curve.key_size, hashes.SHA512())
+    signature = key.sign(_to_sign(payload), ec.ECDSA(digest))
+    envelope = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": _PAYLOAD,
+        "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
+    }
+    bundle = {
+        "mediaType": _BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": key_hint(key)}, "tlogEntries": []},
+        "dsseEnvelope": envelope,
+    }
+    return json.dumps(bundle, separators=(",", ":")).encode()
+
+
+def key_hint(key: EllipticCurvePrivateKey) -> str:
+    """By what a bundle says which key made it: the SHA-256 of the public key in PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()
+
+
+def hint_of(bundle: bytes) -> str | None:
+    """Which key a bundle says to be of; None for what is none, or of another kind."""
+    try:
+        hint = json.loads(bundle)["verificationMaterial"]["publicKey"]["hint"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return hint if isinstance(hint, str) else None
+
+
+def _payload(name: str, files: Iterable[MirroredFile]) -> bytes:
+    whole = hashlib.sha256()
+    resources = []
+    for file in files:
+        if file.path.partition("/")[0] in IGNORED:
+            continue
+        whole.update(bytes.fromhex(file.sha256))
+        resources.append({"name": file.path, "algorithm": "sha256", "digest": file.sha256})
+    serialization = {
+        "method": "files",
+        "hash_type": "sha256",
+        "allow_symlinks": False,
+        "ignore_paths": list(IGNORED),
+    }
+    statement = {
+        "_type": _STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": whole.hexdigest()}}],
+        "predicateType": _PREDICATE,
+        "predicate": {"serialization": serialization, "resources": resources},
+    }
+    return json.dumps(statement, separators=(",", ":")).encode()
+
+
+def _to_sign(payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding."""
+    return b"DSSEv1 %d %b %d %b" % (len(_PAYLOAD), _PAYLOAD.encode(), len(payload), payload)

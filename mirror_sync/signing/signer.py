@@ -1,0 +1,220 @@
+"""What a mirror signs: the documents of a snapshot beside its files, and the statement of a repo."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
+from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.times import iso_utc
+from mirror_sync.errors import DocumentError, KeyMissing, SigningError
+from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_document
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, LARGEST, AllowedSigners
+from mirror_sync.signing.bom import BOM, cyclonedx
+from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, hint_of, key_hint, model_bundle
+from mirror_sync.signing.private_keys import read_ed25519, read_elliptic
+from mirror_sync.signing.sshsig import PublicKey, sign
+from mirror_sync.signing.statement import AuditHead, StatedSnapshot, Statement, names_of
+from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """A snapshot as its documents tell of it: `files` in the order of their paths, `info` the Hub's words about it."""
+
+    root: Root
+    files: Sequence[MirroredFile]
+    info: Mapping[str, Any]
+
+    @property
+    def repo(self) -> Repo:
+        """As its root says. DocumentError for what is none."""
+        try:
+            return Repo.parse(self.root.repo)
+        except ValueError as error:
+            raise DocumentError(f"a root of no repo: {error}") from None
+
+
+class SigningKeys:
+    """The mirror's keys, read from their files when the first signature is made. Safe for many threads."""
+
+    def __init__(self, ssh: Path | None, model: Path | None, principal: str) -> None:
+        self.ssh_path, self.model_path, self.principal = ssh, model, principal
+        self._lock = threading.Lock()
+
+    def expect(self) -> None:
+        """SigningError where a key that is named cannot be used: before anything is done that would need it."""
+        if self.ssh_path is not None:
+            self.public  # noqa: B018  read now
+        if self.model_path is not None:
+            self.model  # noqa: B018  read now
+
+    @property
+    def ssh(self) -> Ed25519PrivateKey:
+        """What signs sums and statements. SigningError."""
+        with self._lock:
+            return self._ssh
+
+    @property
+    def model(self) -> EllipticCurvePrivateKey:
+        """What signs model bundles. SigningError."""
+        with self._lock:
+            return self._model
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half of what signs sums and statements. SigningError."""
+        return PublicKey.of(self.ssh)
+
+    @cached_property
+    def _ssh(self) -> Ed25519PrivateKey:
+        if self.ssh_path is None:
+            raise SigningError("no key is named: write trust: {key: FILE}")
+        return read_ed25519(self.ssh_path)
+
+    @cached_property
+    def _model(self) -> EllipticCurvePrivateKey:
+        if self.model_path is None:
+            raise SigningError("no key is named: write trust: {model_signing: {key: FILE}}")
+        return read_elliptic(self.model_path)
+
+
+class SnapshotSigner:
+    """Makes the documents that a root names beside its files. Safe for many threads."""
+
+    def __init__(self, keys: SigningKeys, boms: Sequence[str] = ()) -> None:
+        self._keys, self._boms = keys, boms
+
+    def documents(self, facts: SnapshotFacts) -> dict[str, bytes]:
+        """By the name of the attachment: sums, signatures and bill of materials, as far as they are asked for.
+
+        All but the model bundle come out the same, byte for byte, each time. Raises SigningError, DocumentError.
+        """
+        found: dict[str, bytes] = {}
+        if self._keys.ssh_path is not None:
+            found[SUMS] = b"".join(sum_lines(facts.files))
+            found[SUMS_SIGNATURE] = sign(self._keys.ssh, found[SUMS])
+        if self._keys.model_path is not None:
+            name = facts.repo.id.rpartition("/")[2]
+            found[MODEL_SIGNATURE] = model_bundle(self._keys.model, name, facts.files)
+        if "cyclonedx" in self._boms:
+            found[BOM] = cyclonedx(facts.repo, facts.root, facts.files, facts.info)
+        return found
+
+    def stale(self, facts: SnapshotFacts, read: Callable[[Sha256], bytes]) -> dict[str, bytes]:
+        """Those documents that the root does not name as they would be made now.
+
+        `read` gives the bytes of an attachment. A model bundle stays where it is of our key.
+        """
+        named = facts.root.attachments
+        found = self.documents(facts)
+        if MODEL_SIGNATURE in found and MODEL_SIGNATURE in named:
+            try:
+                hint = hint_of(read(named[MODEL_SIGNATURE]))
+            except (KeyMissing, DocumentError):
+                hint = None
+            if hint == key_hint(self._keys.model):
+                del found[MODEL_SIGNATURE]
+        return {name: body for name, body in found.items() if named.get(name) != Sha256.of(body)}
+
+
+class StatementSeal:
+    """States what a target publishes of a repo, before its refs.json is put. Safe for many threads.
+
+    `clock` gives the time, `audit` the head of the audit chain, if there is one.
+    """
+
+    def __init__(self, keys: SigningKeys, clock: Callable[[], datetime], audit: Callable[[], AuditHead | None]) -> None:
+        self._keys, self._clock, self._audit = keys, clock, audit
+        self._lock = threading.Lock()
+        self._listed = False
+
+    def __call__(self, store: Store, repo: Repo, refs: Refs) -> tuple[Refs, Sequence[Document]]:
+        """The same refs with a statement of them, and the documents that it names, to be put first.
+
+        Raises SigningError, and StoreError where what stands there cannot be read: nobody can tell its serial then.
+        """
+        self._list_key(store)
+        now = self._clock()
+        before = _before(store, refs)
+        statement = Statement(
+            repo=str(repo),
+            serial=int(now.timestamp()) if before is None else before.serial + 1,
+            issued=iso_utc(now),
+            names=names_of(refs),
+            channels=refs.channels,
+            snapshots=_stated(store, refs, before),
+            audit=self._audit(),
+        )
+        body = statement.encode()
+        documents = Document.of(body), Document.of(sign(self._keys.ssh, body))
+        named = dict(zip((STATEMENT, STATEMENT_SIGNATURE), (one.digest for one in documents), strict=True))
+        return refs.with_attachments(named), documents
+
+    def _list_key(self, store: Store) -> None:
+        """Have our key among those of which the target says that they are its mirror's; once a process."""
+        with self._lock:
+            if not self._listed:
+                edit_signers(store, lambda known: known.with_key(self._keys.principal, self._keys.public))
+                self._listed = True
+
+
+def is_stated(keys: SigningKeys, store: Store, refs: Refs) -> bool:
+    """Whether what a refs.json names is a statement of it, signed by our key. Raises StoreError, SigningError."""
+    before = _before(store, refs)
+    if before is None or not before.agrees(refs):
+        return False
+    return refs.attachments.get(STATEMENT_SIGNATURE) == Sha256.of(sign(keys.ssh, before.encode()))
+
+
+def edit_signers(store: Store, edit: Callable[[AllowedSigners], AllowedSigners]) -> AllowedSigners:
+    """Change a target's allowed_signers, and write it where it differs. Raises StoreError, SigningError."""
+    try:
+        known = AllowedSigners.decode(read_all(store, ALLOWED_SIGNERS, LARGEST))
+    except KeyMissing:
+        known = AllowedSigners()
+    after = edit(known)
+    if after != known:
+        body = after.encode()
+        store.put(ALLOWED_SIGNERS, body, Sha256.of(body))
+    return after
+
+
+def _before(store: Store, refs: Refs) -> Statement | None:
+    """The statement that these refs were published with; None where there is none, or other bytes lie there."""
+    digest = refs.attachments.get(STATEMENT)
+    if digest is None:
+        return None
+    try:
+        return Statement.decode(read_document(store, digest, MAX_REFS))
+    except (KeyMissing, DocumentError, SigningError):
+        return None
+
+
+def _stated(store: Store, refs: Refs, before: Statement | None) -> dict[CommitId, StatedSnapshot]:
+    """Roots and their sums; a root that was stated before is not read again."""
+    known = {} if before is None else {one.root: one for one in before.snapshots.values()}
+    return {commit: known.get(root) or _look(store, root) for commit, root in refs.snapshots.items()}
+
+
+def _look(store: Store, digest: Sha256) -> StatedSnapshot:
+    """A root that cannot be read is stated without its sums: `verify` names it, and it stays published."""
+    try:
+        root = Root.decode(read_document(store, digest))
+    except (KeyMissing, DocumentError):
+        return StatedSnapshot(digest)
+    signed = SUMS_SIGNATURE in root.attachments
+    return StatedSnapshot(digest, root.attachments.get(SUMS) if signed else None)

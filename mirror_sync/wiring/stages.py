@@ -1,0 +1,67 @@
+"""What is done with every snapshot beside what the engine does, put together of settings: what signs and seals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mirror_sync.config.settings import Settings
+from mirror_sync.engine.published import Seal, unsealed
+from mirror_sync.engine.stages import Change, MoreStages
+
+if TYPE_CHECKING:
+    from mirror_sync.signing.signer import SigningKeys, SnapshotSigner
+    from mirror_sync.signing.statement import AuditHead
+
+
+def _no_audit() -> AuditHead | None:
+    return None
+
+
+def keys_of(settings: Settings) -> SigningKeys | None:
+    """The mirror's keys; None where jobs.yaml asks for no document beside the files, so that nothing is imported."""
+    trust = settings.trust
+    if not (trust.keys or trust.boms):
+        return None
+    from mirror_sync.signing.signer import SigningKeys
+
+    return SigningKeys(trust.key, trust.model_key, trust.principal)
+
+
+def signer_of(settings: Settings, keys: SigningKeys) -> SnapshotSigner:
+    """What makes the documents beside the files of a snapshot."""
+    from mirror_sync.signing.signer import SnapshotSigner
+
+    return SnapshotSigner(keys, settings.trust.boms)
+
+
+def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
+    """What is done between the transfer of a snapshot and its publication."""
+    if keys is None:
+        return MoreStages()
+    return MoreStages(attach=(_attaching(signer_of(settings, keys)),))
+
+
+def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None] = _no_audit) -> Seal:
+    """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain."""
+    if keys is None or keys.ssh_path is None:
+        return unsealed
+    from mirror_sync.signing.signer import StatementSeal
+
+    return StatementSeal(keys, partial(datetime.now, UTC), audit)
+
+
+def _attaching(signer: SnapshotSigner) -> Callable[[Change], Change]:
+    from mirror_sync.signing.signer import SnapshotFacts
+
+    def attach(change: Change) -> Change:
+        root = change.written
+        assert root is not None  # noqa: S101  for the type checker: `document` comes before
+        files = [change.manifest[path] for path in sorted(change.manifest)]
+        for name, body in signer.documents(SnapshotFacts(root, files, change.resolved.described)).items():
+            change = change.attached(name, body)
+        return change
+
+    return attach

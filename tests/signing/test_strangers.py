@@ -1,0 +1,123 @@
+"""What a stranger can do with public keys and their own programs: ssh-keygen, sha256sum, model_signing, CycloneDX."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import read_manifest
+from mirror_sync.signing.bom import cyclonedx
+from tests.clients.environments import environment
+from tests.signing.keys import elliptic_key
+from tests.signing.mirrors import SignedMirror
+
+STRICT = Path(__file__).parents[1] / "clients" / "checks" / "bom.py"
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "trust.md"
+
+
+def run(command: Sequence[str | Path], folder: Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=False, timeout=240)
+
+
+def by_hand(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The lines of the manual, as they stand there, in a folder with what they need."""
+    text = GUIDE.read_text(encoding="utf-8").partition("<!-- by hand -->\n```sh\n")[2].partition("```")[0]
+    assert text, "the manual has the lines"
+    return run(["/bin/sh", "-ec", text], folder)
+
+
+@pytest.fixture
+def handed(signed: SignedMirror, tmp_path: Path) -> Path:
+    """A folder as a stranger has it: a copy of the files in `model`, the list, its signature, and the public keys."""
+    signed.sync()
+    folder = tmp_path / "stranger"
+    signed.downloaded(folder / "model")
+    for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig", "bom.cdx.json"):
+        (folder / name).write_bytes(signed.attachment(name))
+    (folder / "allowed_signers").write_bytes(signed.signers.encode())
+    return folder
+
+
+def test_three_lines_of_the_manual_prove_a_copy_with_ssh_keygen_and_sha256sum_alone(handed: Path) -> None:
+    found = by_hand(handed)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert 'Good "mirror-sync" signature for Example-models' in found.stdout
+
+
+@pytest.mark.parametrize("harm", ["flipped", "missing", "list", "key"])
+def test_the_same_lines_fail_for_what_was_changed(handed: Path, harm: str, tmp_path: Path) -> None:
+    if harm == "flipped":
+        (handed / "model/weights.bin").write_text("12346")
+    elif harm == "missing":
+        (handed / "model/odd \\ name\nof two lines").unlink()
+    elif harm == "list":
+        changed = (handed / "SHA256SUMS").read_text().replace("a", "b")
+        (handed / "SHA256SUMS").write_text(changed)
+    else:
+        other = (handed / "allowed_signers").read_text().replace("Example-models", "another")
+        (handed / "allowed_signers").write_text(other)
+    assert by_hand(handed).returncode != 0
+
+
+def test_the_list_is_what_sha256sum_writes_of_the_same_files(handed: Path) -> None:
+    names = sorted(
+        path.relative_to(handed / "model").as_posix() for path in (handed / "model").rglob("*") if path.is_file()
+    )
+    theirs = run(["sha256sum", "--", *names], handed / "model")
+    assert theirs.stdout == (handed / "SHA256SUMS").read_text()
+
+
+@pytest.mark.parametrize("curve", ["secp256r1", "secp384r1", "secp521r1"])
+def test_model_signing_verifies_our_bundle_in_a_folder_as_hf_leaves_it_and_not_one_that_was_changed(
+    signed: SignedMirror, tmp_path: Path, curve: str
+) -> None:
+    public = elliptic_key(signed.folder, curve=curve).with_name("oms.pem.pub")
+    signed.sync()
+    folder = signed.downloaded(tmp_path / "copy")
+    (folder / ".cache/huggingface").mkdir(parents=True)
+    (folder / ".cache/huggingface/CACHEDIR.TAG").touch()
+    (tmp_path / "model.sig").write_bytes(signed.attachment("model.sig"))
+    program = environment("trust") / "bin" / "model_signing"
+    command: list[str | Path] = [program, "verify", "key", folder, "--signature", "model.sig", "--public_key", public]
+    found = run(command, tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
+    (folder / "weights.bin").write_text("12346")
+    assert run(command, tmp_path).returncode == 1
+    (folder / "weights.bin").write_text("12345")
+    other = elliptic_key(tmp_path, "other.pem", curve).with_name("other.pem.pub")
+    assert run([*command[:-1], other], tmp_path).returncode == 1
+
+
+def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_whoever_makes_it(
+    handed: Path, signed: SignedMirror
+) -> None:
+    found = run([environment("trust") / "bin" / "python", STRICT, "bom.cdx.json"], handed)
+    assert found.returncode == 0, found.stderr
+    bom = json.loads((handed / "bom.cdx.json").read_text())
+    model = bom["metadata"]["component"]
+    assert model["licenses"] == [{"license": {"id": "MIT", "acknowledgement": "declared"}}]
+    assert [one["name"] for one in model["pedigree"]["ancestors"]] == ["base"]
+    assert [one["name"] for one in bom["components"]] == ["acme/texts", "acme/more"]
+    files = {one["name"]: one["hashes"][0]["content"] for one in model["components"]}
+    assert files["weights.bin"] == Sha256.of(b"12345")
+    assert model["purl"] == f"pkg:huggingface/acme/one@{signed.root().commit}"
+    root, store = signed.root(), signed.store
+    files_in_order = [file for _, file in sorted(read_manifest(store, root).items())]
+    info = json.loads(signed.body(root.info))
+    again = cyclonedx(Repo.parse(root.repo), root, files_in_order, info)
+    assert again == (handed / "bom.cdx.json").read_bytes()
+
+
+def test_the_keys_that_a_mirror_gives_out_are_read_by_ssh_keygen(handed: Path) -> None:
+    found = run(
+        ["ssh-keygen", "-Y", "find-principals", "-s", "SHA256SUMS.sig", "-f", "allowed_signers"],
+        handed,
+        (handed / "SHA256SUMS").read_text(),
+    )
+    assert (found.returncode, found.stdout) == (0, "Example-models\n")
