@@ -98,12 +98,10 @@ class AuditProof:
 
 
 class AuditTrail:
-    """Reads the audits of targets, and changes nothing. `signed` is asked about signatures; None: nobody knows keys."""
+    """Reads the audits of targets, and changes nothing."""
 
-    def __init__(
-        self, settings: Settings, context: Callable[[], RunContext], signed: SignatureCheck | None = None
-    ) -> None:
-        self._settings, self._context, self._signed = settings, context, signed
+    def __init__(self, settings: Settings, context: Callable[[], RunContext]) -> None:
+        self._settings, self._context = settings, context
 
     def acts(self, target: str, since: datetime | None = None, repo: Repo | None = None) -> AuditedActs:
         """What was done from a moment on, and to one repo where one is named. StoreError where it cannot be read.
@@ -125,8 +123,11 @@ class AuditTrail:
         wanted.sort(key=lambda record: record.at)
         return AuditedActs(target, tuple(wanted), len(chains.segments), unsigned, tuple(faults))
 
-    def prove(self, target: str) -> AuditProof:
-        """Walk the chain of every machine from its first segment to its last. StoreError where the list is refused."""
+    def prove(self, target: str, signed: SignatureCheck | None = None) -> AuditProof:
+        """Walk the chain of every machine from its first segment to its last. StoreError where the list is refused.
+
+        `signed` is asked about signatures; None: nobody knows keys.
+        """
         journal = AuditJournal(audit_folder(self._settings.state_dir, place_of(self._settings.targets[target])))
         known, doubts = None, list[str]()
         try:
@@ -138,7 +139,7 @@ class AuditTrail:
         store = self._context().targets[target].store
         chains = _chains(store.list(AUDIT))
         machines = {*chains.segments, *([] if known is None else [known.machine])}
-        checks = [self._check(store, machine, chains) for machine in sorted(machines)]
+        checks = [_check(store, machine, chains, signed) for machine in sorted(machines)]
         for check in checks:
             check.expect(known)
         faults = [*doubts, *chains.strange, *(fault for check in checks for fault in check.faults)]
@@ -148,22 +149,9 @@ class AuditTrail:
             sum(check.segments for check in checks),
             sum(check.unsigned for check in checks),
             waiting,
-            self._signed is not None,
+            signed is not None,
             tuple(faults),
         )
-
-    def _check(self, store: Store, machine: str, chains: _Chains) -> ChainCheck:
-        check = ChainCheck(machine, self._signed)
-        for seq, stat in sorted(chains.segments[machine].items() if machine in chains.segments else ()):
-            name = signature_key(stat.key)
-            try:
-                signature = _read(store, name, MAX_SIGNATURE) if name in chains.signatures else None
-                check.take(seq, _read(store, stat.key), signature)
-            except KeyMissing as error:
-                check.refuse(seq, str(error))
-            except StoreError as error:
-                check.refuse(seq, f"cannot be read: {error}")
-        return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +161,20 @@ class _Chains:
     segments: defaultdict[str, dict[int, Stat]]
     signatures: set[str]
     strange: list[str]
+
+
+def _check(store: Store, machine: str, chains: _Chains, signed: SignatureCheck | None) -> ChainCheck:
+    check = ChainCheck(machine, signed)
+    for seq, stat in sorted(chains.segments[machine].items() if machine in chains.segments else ()):
+        name = signature_key(stat.key)
+        try:
+            signature = _read(store, name, MAX_SIGNATURE) if name in chains.signatures else None
+            check.take(seq, _read(store, stat.key), signature)
+        except KeyMissing as error:
+            check.refuse(seq, str(error))
+        except StoreError as error:
+            check.refuse(seq, f"cannot be read: {error}")
+    return check
 
 
 def _chains(stats: Iterable[Stat]) -> _Chains:

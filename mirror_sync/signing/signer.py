@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
 from mirror_sync.domain.content.snapshot import Document, Root
@@ -23,7 +24,7 @@ from mirror_sync.signing.bom import BOM, cyclonedx
 from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, hint_of, key_hint, model_bundle
 from mirror_sync.signing.private_keys import read_ed25519, read_elliptic
 from mirror_sync.signing.sshsig import PublicKey, sign
-from mirror_sync.signing.statement import AuditHead, StatedSnapshot, Statement, names_of
+from mirror_sync.signing.statement import StatedSnapshot, Statement, names_of
 from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
 
 if TYPE_CHECKING:

@@ -18,21 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.bounds import text, whole
 from mirror_sync.domain.content.document_format import exactly, in_brief
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.errors import SigningError
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHead:
-    """The newest segment of a machine's audit chain: its number, and its digest."""
-
-    machine: str
-    seq: int
-    sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
-from mirror_sync.ports.audit import Audit, NoAudit, Signer
+from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
 from mirror_sync.sources.hub.budget import Budgets, BudgetWait
@@ -40,7 +40,7 @@ from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
-from mirror_sync.wiring.stages import keys_of, seal_of, stages_of
+from mirror_sync.wiring.stages import keys_of, seal_of, segment_signer_of, stages_of
 
 
 class Assembly:
@@ -53,13 +53,9 @@ class Assembly:
         learn: Callable[[Iterable[str]], None] = lambda _: None,
         *,
         reading: bool = False,
-        sign: Signer | None = None,
     ) -> None:
-        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered. `sign`
-        signs what the audit writes.
-        """
+        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered."""
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
-        self._sign = sign
         self._portion = Portion()
         self.keys = keys_of(settings)
 
@@ -119,6 +115,7 @@ class Assembly:
         state = self._settings.state_dir
         jobs = (job for job in self._settings.jobs if job.target == name)
         place, store = place_of(target), open_store(target, connections_of(jobs), learn=self._learn)
+        audit: Audit = NoAudit() if self._reading else self._audit(name, place, store, tell)
         return Target(
             name=name,
             store=ReadOnlyStore(store) if self._reading else store,
@@ -126,16 +123,16 @@ class Assembly:
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
-            seal=seal_of(self.keys),
+            seal=seal_of(self.keys, lambda: audit.head),
             looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
-            audit=NoAudit() if self._reading else self._audit(name, place, store, tell),
+            audit=audit,
         )
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         state = self._settings.state_dir
         journal, lock = AuditJournal(audit_folder(state, place)), locks_of(state, place) / "audit.lock"
         where = AuditPlace(journal, lock, store, name, partial(machine_word, state))
-        return ChainedAudit(where, tell, self._sign)
+        return ChainedAudit(where, tell, segment_signer_of(self.keys))
 
     @contextmanager
     def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mirror_sync.app.configured import Configured
@@ -27,7 +28,7 @@ from mirror_sync.owners import is_there
 from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
-from mirror_sync.wiring.stages import keys_of, signer_of
+from mirror_sync.wiring.stages import keys_of, segment_check_of, signer_of
 
 if TYPE_CHECKING:
     from mirror_sync.app.auditing import AuditTrail
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.content.upstream import BudgetState
     from mirror_sync.engine.context import RunContext
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
+    from mirror_sync.ports.audit import SignatureCheck
     from mirror_sync.ports.store import Store
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
@@ -175,6 +177,10 @@ class Mirror:
         keys = keys_of(self.settings)
         signer = None if keys is None else signer_of(self.settings, keys)
         return SignRepos(self._context, keys, signer)(repo=repo, target=target, retire=retire)
+
+    def segment_check(self, signers: Path) -> SignatureCheck:
+        """Who asks whether segments of the audit are signed by these keys. UsageError for a file that is none."""
+        return segment_check_of(signers)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_sync.config.settings import Settings
@@ -12,12 +13,9 @@ from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.stages import Change, MoreStages
 
 if TYPE_CHECKING:
+    from mirror_sync.domain.audit_record import AuditHead
+    from mirror_sync.ports.audit import SignatureCheck, Signer
     from mirror_sync.signing.signer import SigningKeys, SnapshotSigner
-    from mirror_sync.signing.statement import AuditHead
-
-
-def _no_audit() -> AuditHead | None:
-    return None
 
 
 def keys_of(settings: Settings) -> SigningKeys | None:
@@ -44,13 +42,32 @@ def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
     return MoreStages(attach=(_attaching(signer_of(settings, keys)),))
 
 
-def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None] = _no_audit) -> Seal:
+def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None]) -> Seal:
     """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain."""
     if keys is None or keys.ssh_path is None:
         return unsealed
     from mirror_sync.signing.signer import StatementSeal
 
     return StatementSeal(keys, partial(datetime.now, UTC), audit)
+
+
+def segment_signer_of(keys: SigningKeys | None) -> Signer | None:
+    """What signs the segments of the audit: the key that signs statements, too."""
+    if keys is None or keys.ssh_path is None:
+        return None
+    from mirror_sync.signing.sshsig import sign
+
+    return lambda segment: sign(keys.ssh, segment)
+
+
+def segment_check_of(signers: Path) -> SignatureCheck:
+    """Who asks whether a segment is signed by one of these keys, which was valid at its last act.
+
+    UsageError where the file cannot be read or has no keys.
+    """
+    from mirror_sync.signing.segments import SegmentCheck
+
+    return SegmentCheck.read(signers)
 
 
 def _attaching(signer: SnapshotSigner) -> Callable[[Change], Change]:

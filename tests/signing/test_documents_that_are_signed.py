@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Root
@@ -22,7 +23,7 @@ from mirror_sync.errors import SigningError
 from mirror_sync.signing.bom import cyclonedx
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner
 from mirror_sync.signing.spdx import SPDX
-from mirror_sync.signing.statement import AuditHead, StatedSnapshot, Statement
+from mirror_sync.signing.statement import StatedSnapshot, Statement
 from mirror_sync.signing.sums import read_sums, sum_lines
 from tests.signing.keys import elliptic_key, ssh_key
 from tests.signing.mirrors import SignedMirror

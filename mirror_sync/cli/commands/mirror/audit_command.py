@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,10 @@ def audit(
     verify: Annotated[
         bool, typer.Option("--verify", help="Prove that no segment is missing, and none was changed.")
     ] = False,
+    signers: Annotated[
+        Path | None,
+        typer.Option("--signers", metavar="FILE", help="With --verify: whose signatures count."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what was done in a target, when, and by whom.
@@ -36,6 +41,8 @@ def audit(
     """
     from mirror_sync.cli.output.audit_text import acts_text, proof_text
 
+    if signers is not None and not verify:
+        raise UsageError("--signers goes with --verify")
     if verify and (since or repo):
         raise UsageError("--verify walks whole chains: leave out --since and --repo")
     try:
@@ -46,7 +53,7 @@ def audit(
     with invocation.mirror(None, reading=True) as mirror:
         name = chosen(mirror.settings, target)
         if verify:
-            proof = mirror.audit.prove(name)
+            proof = mirror.audit.prove(name, None if signers is None else mirror.segment_check(signers))
             invocation.answer(proof, lambda page: proof_text(proof, page), as_json=as_json)
             end(proof.ok)
             return
