@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
@@ -22,13 +24,18 @@ from mirror_sync.domain.content.keys import AUDIT, segment_key, segment_of, sign
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
-from mirror_sync.errors import KeyMissing, NotRecorded, StoreError
+from mirror_sync.engine.upkeep.marks import batches
+from mirror_sync.errors import NotRecorded, StoreError
 from mirror_sync.ports.audit import SignatureCheck
 from mirror_sync.ports.store import Stat, Store, read_all
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 
 MAX_SIGNATURE = 64 * 1024  # bytes
+_READERS = 16
 _SKEW = timedelta(days=1)  # by which the clocks of a target and of a machine may differ
+
+Key = TypeVar("Key", str, int)
+Got = TypeVar("Got")
 
 
 @contextmanager
@@ -109,16 +116,14 @@ class AuditTrail:
         A segment that was put a day before that moment, or more, is not read: no act in it is younger.
         """
         store, found = self._context().targets[target].store, list[AuditRecord]()
-        faults, unsigned = list[str](), 0
+        faults, horizon = list[str](), 0.0 if since is None else (since - _SKEW).timestamp()
         chains = _chains(store.list(AUDIT))
-        for machine, segments in sorted(chains.segments.items()):
-            for seq, stat in sorted(segments.items()):
-                if since is not None and stat.modified < (since - _SKEW).timestamp():
-                    continue
-                records, wrong = records_of(_read(store, stat.key))
-                found += records
-                faults += [f"{stat.key}: {line}" for line in wrong]
-                unsigned += signature_key(segment_key(machine, seq)) not in chains.signatures
+        keys = [stat.key for chain in chains.segments.values() for stat in chain.values() if stat.modified >= horizon]
+        for key, body in _side_by_side(partial(_read, store), sorted(keys)):
+            records, wrong = records_of(body)
+            found += records
+            faults += [f"{key}: {line}" for line in wrong]
+        unsigned = sum(signature_key(key) not in chains.signatures for key in keys)
         wanted = [record for record in found if _is_wanted(record, since, repo)]
         wanted.sort(key=lambda record: record.at)
         return AuditedActs(target, tuple(wanted), len(chains.segments), unsigned, tuple(faults))
@@ -164,16 +169,20 @@ class _Chains:
 
 
 def _check(store: Store, machine: str, chains: _Chains, signed: SignatureCheck | None) -> ChainCheck:
-    check = ChainCheck(machine, signed)
-    for seq, stat in sorted(chains.segments[machine].items() if machine in chains.segments else ()):
-        name = signature_key(stat.key)
+    def read(seq: int) -> tuple[bytes, bytes | None] | StoreError:
+        key = segment_key(machine, seq)
+        name = signature_key(key)
         try:
-            signature = _read(store, name, MAX_SIGNATURE) if name in chains.signatures else None
-            check.take(seq, _read(store, stat.key), signature)
-        except KeyMissing as error:
-            check.refuse(seq, str(error))
+            return _read(store, key), _read(store, name, MAX_SIGNATURE) if name in chains.signatures else None
         except StoreError as error:
-            check.refuse(seq, f"cannot be read: {error}")
+            return error
+
+    check = ChainCheck(machine, signed)
+    for seq, got in _side_by_side(read, sorted(chains.segments.get(machine, ()))):
+        if isinstance(got, StoreError):
+            check.refuse(seq, f"cannot be read: {got}")
+        else:
+            check.take(seq, *got)
     return check
 
 
@@ -188,6 +197,13 @@ def _chains(stats: Iterable[Stat]) -> _Chains:
         else:
             found.strange.append(f"{stat.key}: no segment of an audit, and no signature")
     return found
+
+
+def _side_by_side(read: Callable[[Key], Got], keys: Sequence[Key]) -> Iterator[tuple[Key, Got]]:
+    """What is read under each key, in their order; a few at once, as each is a request."""
+    with ThreadPoolExecutor(_READERS, "audit") as readers:
+        for some in batches(keys, _READERS):
+            yield from zip(some, readers.map(read, some), strict=True)
 
 
 def _read(store: Store, key: str, limit: int = MAX_SEGMENT) -> bytes:

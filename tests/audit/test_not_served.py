@@ -15,7 +15,7 @@ from tests.front.mirrors import by_either
 @pytest.mark.parametrize("front", ["serve", "nginx"])
 def test_no_front_serves_or_lists_the_audit(front: str, tmp_path: Path) -> None:
     works = Works(tmp_path / "one", {"url": str(tmp_path / "mirror")}, tmp_path / "upstream")
-    works.write()
+    works.write(site={"enabled": True})
     works.repo("x")
     works.sync()
     key = works.segments()[0]

@@ -13,7 +13,7 @@ from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.attempt_record import AttemptRecord
 from mirror_sync.cluster.messages import Answer, Envelope, Message, TakenUp, decode, encode
 from mirror_sync.cluster.remote import RemoteIndex, RemoteNotes, RemoteReadCache, remote_job_run
-from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.audit_record import BY_DAEMON, Actor, ActorKind, AuditRecord
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, Event, FileFinished, FileStarted
@@ -25,6 +25,7 @@ from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
+from mirror_sync.ports.audit import NoAudit
 from mirror_sync.ports.memory import UploadNote
 from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
@@ -90,6 +91,21 @@ def coordinator(tmp_path: Path, events: list[Event]) -> Iterator[Coordinator]:
     context = replace(context, tell=events.append, targets={"bucket": target})
     with open_job_run(context, "run", job("acme/x"), [job("acme/x")]) as job_run:
         yield Coordinator(job_run)
+
+
+def test_what_a_worker_does_is_recorded_by_itself_for_who_has_the_run_done(coordinator: Coordinator) -> None:
+    done: list[tuple[str, str, str]] = []
+
+    class Noting(NoAudit):
+        def record(self, *records: AuditRecord) -> None:
+            done.extend((one.actor.name, one.act.verb, one.act.repo) for one in records)
+
+    attempt = coordinator.worker(coordinator.record(), "a")
+    there = replace(coordinator.job_run, target=replace(coordinator.job_run.target, audit=Noting()))
+    there = replace(there, context=replace(there.context, actor=None))
+    alice = Actor(ActorKind.USER, "alice@host")
+    report = run_work_item(remote_job_run(there, attempt, alice), coordinator.work_item)
+    assert (report.outcome, done) == (RepoOutcome.PUBLISHED, [("alice@host", "publish", "acme/x")])
 
 
 def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.outcome.events import (
+    AuditPut,
     Event,
     FileFinished,
     RepoFinished,
@@ -46,6 +47,8 @@ class TerminalLog:
                 pass  # the summary follows
             case RunStarted() | ReposListed() | RepoPlanned():
                 pass  # the bars say this
+            case AuditPut():
+                pass  # of what the lines above told
             case _:
                 self._log(event)
 
