@@ -16,7 +16,7 @@ from mirror_sync.errors import UsageError
 
 
 @command
-def audit(
+def audit(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Only what was done since a date, or in the last 7d.")
