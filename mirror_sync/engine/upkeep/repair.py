@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
+from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.report import RepoOutcome
@@ -60,15 +60,13 @@ class Repair:
 
     def file(self, target: Target, place: Place, file: MirroredFile) -> str:
         """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
-        promised = file.sha256 if file.pointer_size is not None else None
-        remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
 
         def fetch(job: Job, _name: Repo) -> str:
             job_run = self._job_run(job)
             digest = job_run.transfer.bring(
-                FileOrigin(self._run, job_run.source, place.repo, place.commit), remote
+                FileOrigin(self._run, job_run.source, place.repo, place.commit), file.promised
             ).digest
-            expect_kept(target.store, {digest: file.size})
+            expect_kept(target.store, [(digest, file.size)])
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
         return self._by_its_jobs(target, place.repo, fetch)
