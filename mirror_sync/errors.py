@@ -7,6 +7,7 @@
     │   ├── Unreachable         no answer, a time-out, a cut connection, 5xx        (retryable)
     │   ├── RateLimited         429, with the seconds to wait                       (retryable)
     │   ├── BadAnswer           an answer that is not what it claims to be          (retryable)
+    │   │   └── ListedOtherwise a list that broke goes on as another one: what came of it does not count
     │   ├── Gated               terms not accepted, or access not granted
     │   ├── TokenRejected       the token is wrong or has expired
     │   ├── Disabled            the upstream has switched the repo off
@@ -106,6 +107,10 @@ class RateLimited(UpstreamError):
 class BadAnswer(UpstreamError):
     code = "bad-answer"
     retryable = True
+
+
+class ListedOtherwise(BadAnswer):
+    """A list of files broke, and when it was asked for again, what had come of it came otherwise."""
 
 
 class Gated(UpstreamError):

@@ -23,7 +23,7 @@ from mirror_sync.engine.published import (
     mirrored_repos,
     published_at,
     put_refs,
-    read_manifest,
+    read_listing,
     read_refs,
     read_root,
     rewritten_roots,
@@ -156,8 +156,8 @@ class Signing:
     def _anew(self, digest: Sha256) -> Sha256:
         """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""
         root = read_root(self._store, digest)
-        manifest = read_manifest(self._store, root)
-        facts = SnapshotFacts(root, [manifest[path] for path in sorted(manifest)], self._info(root))
+        files = sorted((entry.file for entry in read_listing(self._store, root)), key=lambda file: file.path)
+        facts = SnapshotFacts(root, files, self._info(root))
         lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
         if not lacking:
             return digest
@@ -210,4 +210,4 @@ class Signing:
 
     def _put(self, document: Document) -> None:
         self._store.put(blob_key(document.digest), document.body, document.digest)
-        expect_kept(self._store, {document.digest: len(document.body)})
+        expect_kept(self._store, [(document.digest, len(document.body))])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from heapq import nsmallest
 from itertools import islice
 from typing import Any
@@ -17,7 +18,7 @@ from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, Sh
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
-from mirror_sync.domain.content.snapshot import Root, read_shard
+from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.policy.terms import terms_from_card
@@ -25,7 +26,15 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
-from mirror_sync.ports.store import MAX_DOCUMENT, Stat, Store, read_document, read_refs_json
+from mirror_sync.ports.store import (
+    MAX_DESCRIPTION,
+    MAX_DOCUMENT,
+    Stat,
+    Store,
+    read_beginning,
+    read_document,
+    read_refs_json,
+)
 
 _FORMAT = "3"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -116,7 +125,7 @@ class Gather:
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(
-            _described(_document(self._store, root.info)),
+            _described(_there(root.info, partial(read_beginning, self._store, root.info, MAX_DESCRIPTION))),
             verdict=_fit(short(root.reason, REASON)),
             gone=_gone(refs),
             shown=shown,
@@ -156,17 +165,28 @@ class Gather:
 
 
 def _document(store: Store, digest: Sha256) -> bytes:
+    return _there(digest, partial(read_document, store, digest, MAX_DOCUMENT))
+
+
+def _there(digest: Sha256, read: Callable[[], bytes]) -> bytes:
     """What is published must be there."""
     try:
-        return read_document(store, digest, MAX_DOCUMENT)
+        return read()
     except KeyMissing as error:
         raise DocumentError(f"document {digest} is missing") from error
 
 
-def _described(info: bytes) -> RepoFacts:
-    """What the Hub's info answer says of a repo, whatever shape it has."""
+def _said(info: bytes) -> Any:
     try:
-        said = json.loads(info)
+        return description(info.decode(errors="ignore"))
+    except ValueError:  # of another shape than ours
+        return json.loads(info)
+
+
+def _described(info: bytes) -> RepoFacts:
+    """What the Hub's info answer says of a repo, whatever shape it has; its beginning, where its files make it long."""
+    try:
+        said = _said(info)
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"not an info document: {error!r}") from error
     said = said if isinstance(said, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -72,7 +72,7 @@ class Target:
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
 
-    def reserved(self, fetch: Collection[RemoteFile], files: int) -> AbstractContextManager[None]:
+    def reserved(self, fetch: Iterable[RemoteFile], files: int) -> AbstractContextManager[None]:
         """Room for what a snapshot of so many files still lacks, and its documents. Raises StoreFull, StoreError."""
         wanted = not_begun(self.store, self.notes, fetch)
         return self.room.reserved(self.name, wanted, documents_of(files), self.store.free)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
@@ -58,12 +57,20 @@ class Base:
 
     digest: Sha256
     root: Root
-    manifest: Manifest
 
-    @property
-    def digests(self) -> frozenset[Sha256]:
-        """All that it names, itself included."""
-        return frozenset((self.digest, *self.root.documents, *(file.sha256 for file in self.manifest.values())))
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much it takes to turn what is published into what is wanted: sizes in bytes.
+
+    `fetch` counts one file for each content that must come over the wire, `delete` the files that leave the snapshot
+    (their blobs stay until a prune).
+    """
+
+    fetch_files: int = 0
+    fetch_bytes: int = 0
+    delete_files: int = 0
+    delete_bytes: int = 0
 
 
 def held(commit: str | None, why: str, code: str, verdicts: tuple[Verdict, ...] = ()) -> NoChange:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.repo import Repo
@@ -21,6 +20,7 @@ from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
 from mirror_sync.ports.store import read_document
 
+_HEARD = 5000  # contents that are told of at once
 _LESSON = 64  # contents; a kill loses the memory of fewer
 
 
@@ -43,10 +43,11 @@ def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], map
         return Pairs({}, {})
 
 
-def hear(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
+def hear(target: Target, pairs: Iterable[Mapping[GitOid, Sha256]]) -> None:
     """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one."""
     with suppress(StoreError):
-        target.index.hear(pairs)
+        for some in pairs:
+            target.index.hear(some)
 
 
 class IndexWriter:
@@ -99,20 +100,18 @@ def _hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper) 
     heard = target.refill.heard
     walk = Walk(partial(read_document, target.store), _pass_over, mapper, claims=True)
     for repo in (repo for repo in mirrored_repos(target.store) if repo not in heard):
-        found: list[MirroredFile] = []
+        found: dict[GitOid, Sha256] = {}
         for node in walk.repo(repo, _refs(target, repo)):
             go_on()
-            if node.file is not None:
-                found.append(node.file)
-        target.index.hear(_oids(found))
+            if node.file is not None and node.file.pointer_size is None:
+                found[node.file.oid] = node.file.sha256
+            if len(found) >= _HEARD:
+                target.index.hear(found)
+                found = {}
+        target.index.hear(found)
         heard.add(repo)
     target.index.mark_complete()
     heard.clear()  # the file may be lost, and must be filled anew
-
-
-def git_oids(manifest: Manifest) -> dict[GitOid, Sha256]:
-    """What a manifest says by git id; of LFS files it has the pointer's alone."""
-    return _oids(manifest.values())
 
 
 def _refs(target: Target, repo: Repo) -> Refs:
@@ -120,10 +119,6 @@ def _refs(target: Target, repo: Repo) -> Refs:
         return read_refs(target.store, repo)
     except DocumentError:
         return Refs()
-
-
-def _oids(files: Iterable[MirroredFile]) -> dict[GitOid, Sha256]:
-    return {file.oid: file.sha256 for file in files if file.pointer_size is None}
 
 
 def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:

@@ -11,17 +11,24 @@ from itertools import islice
 from typing import Any, Protocol
 
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
-from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
-from mirror_sync.domain.content.snapshot import Document, Root, read_shard
+from mirror_sync.domain.content.snapshot import Document, Entry, Root, description, read_entries
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
-from mirror_sync.ports.store import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
+from mirror_sync.ports.store import (
+    MAX_DESCRIPTION,
+    MAX_DOCUMENT,
+    MAX_REFS,
+    Store,
+    read_beginning,
+    read_document,
+    read_refs_json,
+)
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
@@ -29,6 +36,7 @@ Seal = Callable[[Store, Repo, Refs], tuple[Refs, Sequence[Document]]]
 """Makes of a refs.json the one to be put, and the documents that it names beyond, which are put before it."""
 Stamp = tuple[str, str]
 """What the log of a refs.json says of a change: the time in ISO 8601, and which verb of whom made it."""
+_SHARDS = 16  # that are held at once
 _INFOS = 4  # that are asked which repo is published: it is an oddity that the first does not tell
 
 
@@ -107,11 +115,21 @@ def read_infos(store: Store, refs: Refs, names: Iterable[str]) -> Iterator[dict[
     roots = dict.fromkeys(refs.root_of(name) for name in (*names, *reversed(refs.snapshots)))
     for digest in islice((digest for digest in roots if digest is not None), _INFOS):
         try:
-            info = json.loads(read_document(store, read_root(store, digest).info, MAX_DOCUMENT))
-        except (KeyMissing, DocumentError, ValueError, RecursionError):
+            yield read_description(store, read_root(store, digest).info)
+        except (KeyMissing, DocumentError):
             continue
-        if isinstance(info, dict):
-            yield info
+
+
+def read_description(store: Store, info: Sha256) -> dict[str, Any]:
+    """What an info document says of a repo, without its files, of which there may be millions.
+
+    KeyMissing; DocumentError for other bytes, or none of an info document.
+    """
+    beginning = read_beginning(store, info, MAX_DESCRIPTION)
+    try:
+        return description(beginning.decode(errors="ignore"))
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"not an info document: {error!r}") from error
 
 
 def identity_of(store: Store, refs: Refs, names: Iterable[str]) -> Identity:
@@ -120,11 +138,15 @@ def identity_of(store: Store, refs: Refs, names: Iterable[str]) -> Identity:
     return next(filter(None, told), refs.gone.identity if refs.gone is not None else Identity())
 
 
-def read_manifest(store: Store, root: Root, mapper: Mapper = map) -> Manifest:
-    """All files of a snapshot, by path."""
-    digests = dict.fromkeys(shard.digest for shard in root.shards)
-    shards = mapper(lambda digest: list(read_shard(read_document(store, digest))), digests)
-    return {file.path: file for shard in shards for file in shard}
+def read_listing(store: Store, root: Root, mapper: Mapper = map) -> Iterator[Entry]:
+    """All files of a snapshot, in the order of its listing; no more than some shards are held.
+
+    KeyMissing or DocumentError where one cannot be read, when its turn comes.
+    """
+    digests = iter(dict.fromkeys(shard.digest for shard in root.shards))
+    while some := [*islice(digests, _SHARDS)]:
+        for entries in mapper(lambda digest: read_entries(read_document(store, digest)), some):
+            yield from entries
 
 
 def published_at(store: Store, root: Sha256) -> float | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
 
-from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
@@ -147,7 +146,10 @@ def _plan_job(
         if isinstance(item, Unlisted):
             return _plan_of(item, item.found)
         found = _decide(context, run, decider, item)
-        return _plan_of(item, found, freight.take(item, found))
+        if isinstance(found, NoChange):
+            return _plan_of(item, found, freight.take(item, found))
+        with closing(found.listing):
+            return _plan_of(item, found, freight.take(item, found))
 
     try:
         source, target = context.source(job), context.targets[job.target]
@@ -216,16 +218,16 @@ def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> NoCh
         return to_outcome(context, run, task.job, task.repo, error)
 
 
-def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[RemoteFile] = ()) -> RepoPlan:
-    """`fetch` is what comes for this repo, and for none that was planned before."""
+def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[int] = ()) -> RepoPlan:
+    """`fetch` has the sizes of what comes for this repo, and for none that was planned before."""
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, NoChange):
         look = Calls() if isinstance(item, Task) and item.head is not None else look
         return RepoPlan(*item.subject.parts, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
     calls = look
     if not found.is_there:
-        calls += publishing(found.files, (file.size for file in fetch))
-    size = sum(file.size for file in fetch)
+        calls += publishing(found.files, fetch)
+    size = sum(fetch)
     return RepoPlan(
         *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,
@@ -235,7 +237,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[
         fetch_bytes=size,
         reuse_files=found.files - len(fetch),
         reuse_bytes=found.size - size,
-        remove_files=len(found.plan.delete),
+        remove_files=found.plan.delete_files,
         remove_bytes=found.plan.delete_bytes,
         api_calls=calls.api,
         resolver_calls=calls.resolvers,

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.scratch.spilled_map import SpilledMap
+
+_SHA256 = 32  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,24 @@ class StoredContent:
     digest: Sha256
     oid: GitOid | None = None
 
+    @property
+    def packed(self) -> bytes:
+        """The same, short."""
+        return bytes.fromhex(self.digest + (self.oid or ""))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> StoredContent:
+        """What was `packed`."""
+        oid = packed[_SHA256:].hex()
+        return cls(Sha256(packed[:_SHA256].hex()), GitOid(oid) if oid else None)
+
 
 class SingleFlight:
     """Remembers, for one target, which contents are on their way or have landed, for as long as anybody is at work."""
 
     def __init__(self) -> None:
-        self._single_flight: dict[Content, Future[StoredContent]] = {}
+        self._flying: dict[Content, Future[StoredContent]] = {}
+        self._landed = SpilledMap()
         self._lock = threading.Lock()
         self._epoch: Hashable = None
         self._at_work = 0
@@ -55,12 +70,15 @@ class SingleFlight:
         `is_there` is asked of what has landed before, maybe long ago.
         """
         while True:
-            flight, mine = self._join(content)
-            if flight is mine:
-                return self._fly(content, mine, bring), True
-            stored = self._arrived(content, flight, is_there)
+            stored, flight, mine = self._join(content)
             if stored is not None:
-                return stored, False
+                if is_there(stored):
+                    return stored, False
+                self._forget(content, stored)
+            elif flight is mine:
+                return self._fly(content, mine, bring), True
+            elif flight.exception() is None:
+                return flight.result(), False
 
     def forget_landed(self) -> None:
         """What has landed may be gone again: the next who wants a content brings it anew."""
@@ -74,39 +92,37 @@ class SingleFlight:
             if not same:
                 self._drop_landed()
 
-    def _join(self, content: Content) -> tuple[Future[StoredContent], Future[StoredContent]]:
-        """The flight of a content, and ours: the same where there was none."""
-        mine: Future[StoredContent] = Future()
+    def _join(self, content: Content) -> tuple[StoredContent | None, Future[StoredContent], Future[StoredContent]]:
+        """What has landed before; else the flight of a content, and ours: the same where there was none."""
+        mine, key = Future[StoredContent](), content.key
         with self._lock:
-            return self._single_flight.setdefault(content, mine), mine
+            landed = self._landed.get(key)
+            if landed is not None:
+                return StoredContent.unpacked(landed), mine, mine
+            return None, self._flying.setdefault(content, mine), mine
 
     def _fly(self, content: Content, mine: Future[StoredContent], bring: Callable[[], StoredContent]) -> StoredContent:
         try:
             stored = bring()
+            self._land(content, stored)
         except BaseException as error:
-            self._forget(content, mine)  # before anybody who waits goes on, and looks again
+            with self._lock:
+                del self._flying[content]  # before anybody who waits goes on, and looks again
             mine.set_exception(error)
             raise
         mine.set_result(stored)
         return stored
 
-    def _arrived(
-        self, content: Content, flight: Future[StoredContent], is_there: Callable[[StoredContent], bool]
-    ) -> StoredContent | None:
-        """What somebody else's flight brought; None when it failed, or its freight is gone by now."""
-        before = flight.done()
-        if flight.exception() is not None:
-            return None
-        stored = flight.result()
-        if before and not is_there(stored):
-            self._forget(content, flight)
-            return None
-        return stored
-
-    def _forget(self, content: Content, flight: Future[StoredContent]) -> None:
+    def _land(self, content: Content, stored: StoredContent) -> None:
+        key, packed = content.key, stored.packed
         with self._lock:
-            if self._single_flight.get(content) is flight:
-                del self._single_flight[content]
+            self._landed.put(key, packed)
+            del self._flying[content]
+
+    def _forget(self, content: Content, stored: StoredContent) -> None:
+        with self._lock:
+            if self._landed.get(content.key) == stored.packed:
+                self._landed.pop(content.key)
 
     def _drop_landed(self) -> None:
-        self._single_flight = {content: flight for content, flight in self._single_flight.items() if not flight.done()}
+        self._landed.clear()

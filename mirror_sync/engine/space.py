@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from struct import Struct
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import Content, RemoteFile
 from mirror_sync.errors import StoreError, StoreFull
 from mirror_sync.ports.memory import UploadNotes
 from mirror_sync.ports.store import Store
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 _SPARE = 20  # one part in so many more, for what a file system needs for itself
 _BLOCK = 4096  # bytes: a file takes whole blocks of a disk
 _A_FILE = 512  # bytes that a file takes in the documents of a snapshot, its share of shards and lists
+_AWAITED = Struct(">QI")
 _DOCUMENTS = 64 * 1024  # bytes that the documents of a snapshot take however few its files are
 
 
@@ -29,51 +32,73 @@ class Room:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._awaited: dict[Content, tuple[int, set[int]]] = {}  # bytes, and the reservations that want it
+        self._awaited = SpilledMap()  # by content: bytes that are not taken yet, and how many reservations want it
+        self._files = 0  # bytes of all of these
         self._documents: dict[int, int] = {}  # bytes, by reservation
 
     @contextmanager
     def reserved(
-        self, name: str, files: Collection[RemoteFile], documents: int, free: Callable[[], int | None]
+        self, name: str, files: Iterable[RemoteFile], documents: int, free: Callable[[], int | None]
     ) -> Iterator[None]:
         """Room for `files` and so many bytes of documents, for as long as the block lasts.
 
         `free` is asked what the target of that `name` has now; it says None where nobody can tell. Raises StoreFull,
         naming all figures, when that is less than what is on its way already and this; and what `free` raises.
         """
-        with self._lock:  # also while asking: what is taken meanwhile would be counted neither here nor there
-            mine, room = next(self._numbers), free()
-            if room is not None:
-                self._reserve(mine, name, files, documents, room)
+        wanted, number = SpilledMap(), next(self._numbers)
         try:
+            with self._lock:  # also while asking: what is taken meanwhile would be counted neither here nor there
+                room = free()
+                if room is not None:
+                    others = self._files + sum(self._documents.values())
+                    size = self._await(files, wanted)
+                    _expect_room(name, room, others, with_spare(size) + documents)
+                    self._documents[number] = documents + with_spare(size) - size
             yield
         finally:
             with self._lock:
-                self._give_up(mine)
+                self._documents.pop(number, None)
+                self._give_up(wanted)
 
     def took(self, content: Content) -> None:
         """The space of a content is taken on the disk: free space tells of it from now on, also to who comes later."""
+        key = content.key
         with self._lock:
-            if content in self._awaited:
-                self._awaited[content] = (0, self._awaited[content][1])
+            if (found := self._awaited.get(key)) is not None:
+                size, wanting = _AWAITED.unpack(found)
+                self._files -= size
+                self._awaited.put(key, _AWAITED.pack(0, wanting))
 
-    def _reserve(self, mine: int, name: str, files: Collection[RemoteFile], documents: int, free: int) -> None:
-        others = sum(size for size, _ in self._awaited.values()) + sum(self._documents.values())
-        size = sum(on_disk(file.size) for file in files if file.content not in self._awaited)
-        needed = with_spare(size) + documents
-        if others + needed > free:
-            besides = f", beside {others:,} for what is on its way there" if others else ""
-            raise StoreFull(f"target {name} has {free:,} bytes free, {needed:,} are needed{besides}")
-        self._documents[mine] = documents + with_spare(size) - size
+    def _await(self, files: Iterable[RemoteFile], wanted: SpilledMap) -> int:
+        """Count files in; returns the bytes of those that nobody else awaits."""
+        more = 0
         for file in files:
-            self._awaited.setdefault(file.content, (on_disk(file.size), set()))[1].add(mine)
+            key = file.content.key
+            if not wanted.put(key):
+                continue
+            found = self._awaited.get(key)
+            size, wanting = (on_disk(file.size), 0) if found is None else _AWAITED.unpack(found)
+            more += size if found is None else 0
+            self._awaited.put(key, _AWAITED.pack(size, wanting + 1))
+        self._files += more
+        return more
 
-    def _give_up(self, mine: int) -> None:
-        self._documents.pop(mine, None)
-        for content, (_, wanted) in [*self._awaited.items()]:
-            wanted.discard(mine)
-            if not wanted:
-                del self._awaited[content]
+    def _give_up(self, wanted: SpilledMap) -> None:
+        for key in wanted.all_keys():
+            found = self._awaited.get(key)
+            size, wanting = (0, 1) if found is None else _AWAITED.unpack(found)
+            if wanting > 1:
+                self._awaited.put(key, _AWAITED.pack(size, wanting - 1))
+            else:
+                self._awaited.pop(key)
+                self._files -= size
+        wanted.clear()
+
+
+def _expect_room(name: str, free: int, others: int, needed: int) -> None:
+    if others + needed > free:
+        besides = f", beside {others:,} for what is on its way there" if others else ""
+        raise StoreFull(f"target {name} has {free:,} bytes free, {needed:,} are needed{besides}")
 
 
 def with_spare(size: int) -> int:
@@ -86,9 +111,9 @@ def documents_of(files: int) -> int:
     return _DOCUMENTS + files * _A_FILE
 
 
-def not_begun(store: Store, notes: UploadNotes, files: Collection[RemoteFile]) -> list[RemoteFile]:
+def not_begun(store: Store, notes: UploadNotes, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
     """The files that need room still: one whose upload was begun has its space already."""
-    return [file for file in files if not _has_begun(store, notes, file)]
+    return (file for file in files if not _has_begun(store, notes, file))
 
 
 def on_disk(size: int) -> int:

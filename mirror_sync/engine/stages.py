@@ -15,20 +15,20 @@ whichever stage added it. What of it is on the target then is named by nothing, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mirror_sync.domain.content.manifest import Content, Manifest, RemoteFile
-from mirror_sync.domain.content.plan import Plan
+from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
-from mirror_sync.engine.decision import Base, NoChange, stopped
+from mirror_sync.engine.decision import Base, NoChange, Plan, stopped
 from mirror_sync.engine.work import Task
 from mirror_sync.ports.store import Store
+from mirror_sync.scratch.file_table import FileTable, ManifestView
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class Change:
     `root` is set from `resolve` on where its snapshot exists already and only a ref must move. `relies_on` is the
     published snapshot whose blobs are taken for granted: the base, or the commit's own. `remark` is what a report
     should say of it, in one line.
+
+    `listing` holds the files, on disk where they are many: judge, plan and transfer fill it. Who made the change closes
+    it.
     """
 
     task: Task
@@ -45,24 +48,21 @@ class Change:
     resolved: Resolved  # resolve: what the upstream says,
     refs: Refs  # and what is published
     root: Sha256 | None = None
-    desired: tuple[RemoteFile, ...] = ()  # judge: what is wanted of the commit, until it is planned
+    listing: FileTable = field(default_factory=FileTable, repr=False, compare=False)
     listed: int = 0  # judge: how many files the commit has
     left: tuple[LeftOut, ...] = ()  # judge: what the selection leaves out
     candidate: Candidate | None = None  # judge: what the rules were asked about
     judgement: Judgement = Judgement()  # judge, inspect
-    base: Manifest = field(default_factory=dict)  # plan: what it is compared with
-    relies_on: Base | None = None
-    plan: Plan = Plan((), (), ())
-    present: Mapping[Content, Sha256] = field(default_factory=dict)  # plan: blobs that are there
+    relies_on: Base | None = None  # plan: what it is compared with
+    plan: Plan = Plan()
     files: int = 0
     size: int = 0  # bytes of all files
     remark: str = ""
     ref: Ref | None = None  # the name that shall lead to it; None where none has to be moved
-    manifest: Manifest = field(default_factory=dict)  # transfer: all files, proved
     history: tuple[Commit, ...] = ()  # transfer: the newest commits
     committed: str = ""  # transfer: the commit's date; empty where nobody tells it
-    put: Mapping[Sha256, int] = field(default_factory=dict)  # blobs that were put for it, by their bytes
     written: Root | None = None  # document
+    put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
     attachments: Mapping[str, Document] = field(default_factory=dict)  # attach
     published: str | None = None  # publish: when, in ISO 8601
 
@@ -74,12 +74,24 @@ class Change:
     @property
     def reuse_files(self) -> int:
         """How many files need not be fetched."""
-        return self.files - len(self.plan.fetch)
+        return self.files - self.plan.fetch_files
 
     @property
     def reuse_bytes(self) -> int:
         """Bytes of the files that need not be fetched."""
         return self.size - self.plan.fetch_bytes
+
+    def files_of(self) -> Iterator[MirroredFile]:
+        """Every file of the snapshot, proved, in the order of its listing (`sort_key`): from `inspect` on.
+
+        They are read as they are asked for, and may be gone over again; who keeps them all holds a record a file.
+        """
+        return self.listing.files()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The files by path, each read when it is asked for: from `inspect` on. `files_of` is for all of them."""
+        return ManifestView(self.listing)
 
     def judged(self, verdict: Verdict) -> Change:
         """The same with one more verdict; a person's, where one has approved what it holds."""
@@ -98,8 +110,8 @@ Stage = Callable[[Change], Change | NoChange]
 class MoreStages:
     """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
 
-    `inspect` may read the files of `manifest` from `store`. Each is called by many threads. Raises what a repo fails
-    for: MirrorError.
+    Both go over `files_of`; `inspect` may read the files from `store`. Each is called by many threads. Raises what a
+    repo fails for: MirrorError.
     """
 
     inspect: tuple[Stage, ...] = ()

@@ -36,7 +36,10 @@ class Catalogue(Protocol):
         ...
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
-        """Every file of a commit. UnsafePath for a name that must not be published."""
+        """Every file of a commit, read as they are asked for: an error may leave when some have come.
+
+        UnsafePath for a name that must not be published. ListedOtherwise: all that came does not count, list it anew.
+        """
         ...
 
     def heads(self, repos: Collection[Repo]) -> Heads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from mirror_sync.ports.byte_stream import ByteStream
 
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
 MAX_TREE = 16 * 1024 * 1024  # bytes of a root or a shard, of which many are read at once: see decision 0002
+MAX_DESCRIPTION = 8 * 1024 * 1024  # bytes of what an info document says before it names its files
 MAX_REFS = 32 * 1024 * 1024  # bytes of a refs.json: some hundred thousand names and snapshots
+
+_CHUNK = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +171,29 @@ def read_document(store: Store, digest: Sha256, limit: int = MAX_TREE) -> bytes:
     return body
 
 
+def read_beginning(store: Store, digest: Sha256, kept: int, limit: int = MAX_DOCUMENT) -> bytes:
+    """The first `kept` bytes, at the most, of a document that is proved whole.
+
+    KeyMissing, or DocumentError when other bytes lie there, or more than `limit`.
+    """
+    body, proved, size = bytearray(), hashlib.sha256(), 0
+    chunk = memoryview(bytearray(_CHUNK))
+    with store.read(blob_key(digest)) as stream:
+        while count := stream.readinto(chunk):
+            proved.update(chunk[:count])
+            body += chunk[: max(0, min(count, kept - size))]
+            size += count
+            if size > limit:
+                raise DocumentError(f"document {digest} is larger than {limit:,} bytes, which none of its kind is")
+    if proved.hexdigest() != digest:
+        raise DocumentError(f"document {digest} holds other bytes, of digest {proved.hexdigest()}")
+    return bytes(body)
+
+
 def _read_up_to(store: Store, key: str, limit: int) -> bytes | None:
     """None when there is more; what is beyond is not read."""
     body = bytearray()
-    chunk = memoryview(bytearray(256 * 1024))
+    chunk = memoryview(bytearray(_CHUNK))
     with store.read(key) as stream:
         while count := stream.readinto(chunk):
             body += chunk[:count]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 
 from hypothesis import strategies as st
 
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile
+from mirror_sync.domain.content.snapshot import Entry, sort_key
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.errors import UnsafePath
 
@@ -37,6 +39,13 @@ trees = st.dictionaries(paths, st.tuples(bodies, st.booleans()), max_size=12)
 
 def manifest_of(tree: dict[str, tuple[bytes, bool]]) -> Manifest:
     return {path: mirrored(path, body, lfs=lfs) for path, (body, lfs) in tree.items()}
+
+
+def listing_of(manifest: Manifest) -> list[Entry]:
+    """The entries of a listing: the files, and the folders that they lie in."""
+    folders = {str(folder) for path in manifest for folder in PurePosixPath(path).parents} - {"."}
+    entries = [Entry.of(file) for file in manifest.values()]
+    return sorted([*entries, *(Entry(sort_key(folder), 0, "", "", None) for folder in folders)])
 
 
 def desired_of(tree: dict[str, tuple[bytes, bool]]) -> list[RemoteFile]:

@@ -1,27 +1,13 @@
 """What an upstream promises of files must not contradict itself."""
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
 
-from mirror_sync.domain.content.manifest import RemoteFile, expect_one_size
+from mirror_sync.domain.content.manifest import RemoteFile, expect_bytes
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.errors import BadAnswer, IntegrityError
-from tests.domain.files import desired_of, remote, trees
-
-Tree = dict[str, tuple[bytes, bool]]
-
-
-@given(trees)
-def test_what_true_files_promise_never_contradicts_itself(tree: Tree) -> None:
-    expect_one_size(desired_of(tree))
-
-
-@pytest.mark.parametrize("lfs", [True, False])
-def test_one_digest_with_two_sizes_is_refused_with_both_places(lfs: bool) -> None:
-    true = remote("a", b"hello", lfs=lfs)
-    lie = RemoteFile("b\n", 7, true.oid, true.sha256, true.pointer_size)
-    with pytest.raises(BadAnswer, match=r"with two sizes: 5 bytes at 'a' and 7 at 'b\\n'"):
-        expect_one_size([true, lie])
+from mirror_sync.errors import IntegrityError, PointerOnly
+from tests.domain.files import remote
 
 
 def test_a_digest_and_another_size_are_another_content() -> None:
@@ -34,3 +20,9 @@ def test_a_message_shows_what_nobody_sees_of_a_path_and_leaves_what_can_be_read(
     assert str(error) == r"\xe9/a\n\x9b31m\u202eb: expected 1, got 2"
     assert error.path == "é/a\n\x9b31m\u202eb"
     assert str(IntegrityError("é/a b", "1", "2")) == "é/a b: expected 1, got 2"
+
+
+def test_files_of_which_only_pointers_are_there_are_refused_by_name() -> None:
+    lacking = [replace(remote(f"{number}\n", b"x", lfs=True), pointer_only=True) for number in range(5)]
+    with pytest.raises(PointerOnly, match=r"^0\\n, 1\\n, 2\\n and 2 more are LFS pointers, and what they stand for is"):
+        expect_bytes([remote("a", b"x"), *lacking])

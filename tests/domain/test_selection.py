@@ -3,7 +3,7 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.content.selection import LeftOut, Selection, always_travels
+from mirror_sync.domain.content.selection import LeftOut, Selection, Sieve, always_travels
 from mirror_sync.domain.job.job import Job, rival
 from mirror_sync.domain.repo import Repo, RepoPattern
 from tests.domain.files import desired_of, remote, trees
@@ -37,8 +37,9 @@ def test_nothing_else_travels_by_itself(path: str) -> None:
 def test_what_is_left_out_and_what_is_wanted_are_all_there_is_each_file_by_one_rule(
     tree: dict[str, tuple[bytes, bool]], include: tuple[str, ...], exclude: tuple[str, ...]
 ) -> None:
-    selection, everything = Selection(include, exclude), desired_of(tree)
-    wanted, left = list(selection.filter(everything)), selection.left_out(everything)
+    sieve, everything = Sieve(Selection(include, exclude)), desired_of(tree)
+    wanted, left = [file for file in everything if sieve.wants(file)], sieve.left_out
+    assert (sieve.files, sieve.lets_all_through) == (len(everything), len(wanted) == len(everything))
     assert sum(one.files for one in left) == len(everything) - len(wanted)
     assert sum(one.bytes for one in left) == sum(file.size for file in everything) - sum(file.size for file in wanted)
     assert all(one.patterns == include if one.rule == "include" else one.patterns[0] in exclude for one in left)
@@ -47,12 +48,14 @@ def test_what_is_left_out_and_what_is_wanted_are_all_there_is_each_file_by_one_r
 
 def test_the_first_pattern_that_matches_is_the_one_that_leaves_out() -> None:
     files = [remote(path, b"12") for path in ("a.bin", "sub/b.bin", "c.txt", "README.md", "sub/d.json")]
-    assert Selection(("*.json", "*.bin"), ("sub/*", "*.bin", "*.h5")).left_out(files) == (
+    sieve = Sieve(Selection(("*.json", "*.bin"), ("sub/*", "*.bin", "*.h5")))
+    assert [file.path for file in files if sieve.wants(file)] == ["README.md"]
+    assert sieve.left_out == (
         LeftOut("exclude", ("sub/*",), 2, 4),
         LeftOut("exclude", ("*.bin",), 1, 2),
         LeftOut("include", ("*.json", "*.bin"), 1, 2),
     )
-    assert Selection().left_out(files) == ()
+    assert all(map(Sieve(Selection()).wants, files))
 
 
 def _job(name: str, repos: str, *, revisions: tuple[str, ...] = ("main",), exclude: tuple[str, ...] = ()) -> Job:

@@ -9,24 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import (
     ENTRIES_PER_SHARD,
     FULL_SHARD,
     Document,
+    Entry,
     Root,
     Shard,
     cut_shards,
+    description,
     encode_json,
+    info_pieces,
+    read_entries,
     read_shard,
-    siblings,
     sort_key,
 )
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.errors import DocumentError, UnsafePath
-from tests.domain.files import manifest_of, mirrored, trees
+from tests.domain.files import bodies, listing_of, manifest_of, mirrored, paths, trees
 
 Tree = dict[str, tuple[bytes, bool]]
 
@@ -54,7 +57,7 @@ def _root(shards: tuple[Shard, ...]) -> Root:
 def test_shards_give_back_the_manifest_they_were_cut_from(tree: Tree) -> None:
     manifest = manifest_of(tree)
     try:
-        shards = list(cut_shards(manifest))
+        shards = list(cut_shards(listing_of(manifest)))
     except UnsafePath:  # some name is a file and a folder at once
         return
     assert {file.path: file for _, document in shards for file in read_shard(document.body)} == manifest
@@ -63,7 +66,7 @@ def test_shards_give_back_the_manifest_they_were_cut_from(tree: Tree) -> None:
 @given(trees)
 def test_an_entry_is_found_by_text_search_on_a_line_of_its_own(tree: Tree) -> None:
     try:
-        shards = list(cut_shards(manifest_of(tree)))
+        shards = list(cut_shards(listing_of(manifest_of(tree))))
     except UnsafePath:
         return
     text = "".join(document.body.decode() for _, document in shards)
@@ -75,7 +78,7 @@ def test_an_entry_is_found_by_text_search_on_a_line_of_its_own(tree: Tree) -> No
 
 
 def test_entries_are_in_the_order_of_their_percent_encoded_paths_across_shards() -> None:
-    shards = list(cut_shards(_many(5000)))
+    shards = list(cut_shards(listing_of(_many(5000))))
     keys = [sort_key(entry["path"]) for _, document in shards for entry in json.loads(document.body)]
     assert keys == sorted(keys)
     assert [shard.first for shard, _ in shards] == [
@@ -85,7 +88,7 @@ def test_entries_are_in_the_order_of_their_percent_encoded_paths_across_shards()
 
 def test_a_path_lies_in_the_shard_that_the_root_names_for_it() -> None:
     manifest = _many(5000)
-    cut = list(cut_shards(manifest))
+    cut = list(cut_shards(listing_of(manifest)))
     root = _root(tuple(shard for shard, _ in cut))
     shards = [{file.path for file in read_shard(document.body)} for _, document in cut]
     for path in manifest:
@@ -94,7 +97,7 @@ def test_a_path_lies_in_the_shard_that_the_root_names_for_it() -> None:
 
 def test_a_first_publication_of_n_files_writes_at_most_n_over_200_and_20_documents() -> None:
     for count in (0, 1, 500, 20_000):
-        assert len(list(cut_shards(_many(count)))) <= count / 200 + 20
+        assert len(list(cut_shards(listing_of(_many(count))))) <= count / 200 + 20
 
 
 def test_no_choice_of_paths_makes_a_shard_large() -> None:
@@ -102,7 +105,7 @@ def test_no_choice_of_paths_makes_a_shard_large() -> None:
     names = (f"{number:08}" + "x" * 3000 for number in range(2000))
     chosen = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) % ENTRIES_PER_SHARD]
     manifest = {name: mirrored(name, b"") for name in chosen}
-    cut = list(cut_shards(manifest))
+    cut = list(cut_shards(listing_of(manifest)))
     assert len(cut) > 1
     assert max(len(document.body) for _, document in cut) < FULL_SHARD + 8192
     assert {file.path for _, document in cut for file in read_shard(document.body)} == manifest.keys()
@@ -113,16 +116,16 @@ def test_no_choice_of_paths_makes_a_shard_large() -> None:
 
 def test_one_changed_file_rewrites_one_shard() -> None:
     manifest = _many(5000)
-    before = {shard.digest for shard, _ in cut_shards(manifest)}
+    before = {shard.digest for shard, _ in cut_shards(listing_of(manifest))}
     path = "folder-03/file-000003.txt"
-    after = {shard.digest for shard, _ in cut_shards({**manifest, path: mirrored(path, b"new")})}
+    after = {shard.digest for shard, _ in cut_shards(listing_of({**manifest, path: mirrored(path, b"new")}))}
     assert len(after - before) == 1
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])
 def test_one_added_or_removed_file_rewrites_at_most_two_shards(change: str) -> None:
     manifest = _many(5000)
-    before = {shard.digest for shard, _ in cut_shards(manifest)}
+    before = {shard.digest for shard, _ in cut_shards(listing_of(manifest))}
     for number in range(0, 5000, 250):
         path = f"folder-{number % 97:02}/file-{number:06}.txt"
         changed = dict(manifest)
@@ -130,27 +133,27 @@ def test_one_added_or_removed_file_rewrites_at_most_two_shards(change: str) -> N
             del changed[path]
         else:
             changed[path + ".new"] = mirrored(path + ".new", b"")
-        assert len({shard.digest for shard, _ in cut_shards(changed)} - before) <= 2
+        assert len({shard.digest for shard, _ in cut_shards(listing_of(changed))} - before) <= 2
 
 
 def test_shards_hold_some_hundred_entries_on_average() -> None:
-    count = len(list(cut_shards(_many(40_000))))
+    count = len(list(cut_shards(listing_of(_many(40_000)))))
     assert 40_000 / ENTRIES_PER_SHARD / 2 < count < 40_000 / ENTRIES_PER_SHARD * 2
 
 
 def test_a_name_that_is_a_file_and_a_folder_is_refused() -> None:
     with pytest.raises(UnsafePath, match="is a file and a folder at once"):
-        list(cut_shards({path: mirrored(path, b"") for path in ("a", "a/b")}))
+        list(cut_shards(listing_of({path: mirrored(path, b"") for path in ("a", "a/b")})))
 
 
 def test_folders_are_listed_once_each() -> None:
-    ((_, document),) = cut_shards({path: mirrored(path, b"") for path in ("a/b/c", "a/d")})
+    ((_, document),) = cut_shards(listing_of({path: mirrored(path, b"") for path in ("a/b/c", "a/d")}))
     folders = [entry["path"] for entry in json.loads(document.body) if entry["type"] == "directory"]
     assert folders == ["a", "a/b"]
 
 
 def test_no_xet_hash_is_published() -> None:
-    ((_, document),) = cut_shards({"m": mirrored("m", b"x", lfs=True)})
+    ((_, document),) = cut_shards(listing_of({"m": mirrored("m", b"x", lfs=True)}))
     assert b"xet" not in document.body
     assert json.loads(document.body)[0]["lfs"]["oid"] == Sha256.of(b"x")
 
@@ -203,7 +206,7 @@ def test_a_sort_key_is_ascii_and_gives_back_its_path(path: str) -> None:
 
 
 def test_siblings_carry_sizes_and_digests_and_names_alone_in_a_very_large_repo() -> None:
-    small = siblings({"m": mirrored("m", b"x", lfs=True), "a": mirrored("a", b"yy")})
+    small = _siblings({"m": mirrored("m", b"x", lfs=True), "a": mirrored("a", b"yy")})
     assert small == [
         {"rfilename": "a", "size": 2, "blobId": GitOid.of_blob(b"yy")},
         {
@@ -213,7 +216,61 @@ def test_siblings_carry_sizes_and_digests_and_names_alone_in_a_very_large_repo()
             "lfs": {"sha256": Sha256.of(b"x"), "size": 1, "pointerSize": small[1]["lfs"]["pointerSize"]},
         },
     ]
-    assert siblings(_many(5001))[0] == {"rfilename": "folder-00/file-000000.txt"}
+    many = _siblings(_many(5001))
+    assert many[0] == {"rfilename": "folder-00/file-000000.txt"}
+    assert len(many) == 5001
+
+
+def _siblings(manifest: Manifest) -> Any:
+    files = [Entry.of(manifest[path]) for path in sorted(manifest)]
+    return json.loads(b"".join(info_pieces({"id": "acme/x"}, files, len(files))))["siblings"]
+
+
+@given(paths, bodies, st.booleans())
+def test_a_line_is_what_json_writes_of_the_hubs_entry(path: str, body: bytes, lfs: bool) -> None:
+    file = mirrored(path, body, lfs=lfs)
+    entry: dict[str, Any] = {"type": "file", "oid": file.oid, "size": file.size, "path": path}
+    sibling: dict[str, Any] = {"rfilename": path, "size": file.size, "blobId": file.oid}
+    if lfs:
+        more = {"size": file.size, "pointerSize": file.pointer_size}
+        entry["lfs"], sibling["lfs"] = {"oid": file.sha256, **more}, {"sha256": file.sha256, **more}
+    assert Entry.of(file).line == encode_json(entry | {"sha256": file.sha256})
+    assert Entry.of(file).sibling == encode_json(sibling)
+    assert Entry.of(file).file == file
+
+
+@given(trees)
+def test_a_shard_is_read_alike_fast_and_in_full(tree: Tree) -> None:
+    manifest = manifest_of(tree)
+    try:
+        bodies = [document.body for _, document in cut_shards(listing_of(manifest))]
+    except UnsafePath:
+        return
+    for body in bodies:
+        expected = [Entry.of(file) for file in read_shard(body)]
+        assert read_entries(body) == read_entries(body.replace(b",\n", b", ")) == expected
+
+
+def test_a_shard_of_another_hand_is_read_in_full_or_refused() -> None:
+    ((_, document),) = cut_shards(listing_of({"a": mirrored("a", b"x"), "b": mirrored("b", b"y")}))
+    more = document.body.replace(b'"path":"a"', b'"path":"a","more":1')
+    assert [entry.path for entry in read_entries(more)] == ["a", "b"]
+    for broken in (b"", b"[", document.body.replace(b'"a"', b'"\xff"'), document.body.replace(b"file", b"link", 1)):
+        with pytest.raises(DocumentError):
+            read_entries(broken)
+
+
+def test_what_an_info_document_says_is_read_without_its_files() -> None:
+    said = {"id": "acme/x", "cardData": {"siblings": [1]}, "tags": ["a", '","siblings":[']}
+    files = [Entry.of(mirrored(f"file-{number}", b"")) for number in range(2500)]
+    info = b"".join(info_pieces(said, files, len(files))).decode()
+    assert description(info) == said
+    assert description(info[: info.index("file-7")]) == said
+    assert description('{"id":"acme/x"}') == {"id": "acme/x"}
+    assert description("{}") == {}
+    for broken in ("", "[]", "{", '{"id":"acme/x"', '{"id":"ac', "{1:2}", '{"id":1}{}'):
+        with pytest.raises(ValueError):  # noqa: PT011
+            description(broken)
 
 
 @pytest.mark.parametrize(
@@ -337,3 +394,37 @@ def test_an_entry_of_an_unknown_type_makes_no_shard(kind: object) -> None:
     entry = {"type": kind, "oid": "1" * 40, "size": 3, "path": "a", "sha256": "1" * 64}
     with pytest.raises(DocumentError, match="of type"):
         list(read_shard(json.dumps([entry]).encode()))
+
+
+_ODD = (
+    *("a b/%7.txt", 'ä/ö "q"\\x.bin', "a-b", "a.b", "a/b", "a/b-c", "tab\there", "z/" + "deep/" * 9 + "x"),
+    "日本/語.json",
+)
+
+
+def _golden(path: str, number: int, *, lfs: bool) -> MirroredFile:
+    body = f"{path}{number}".encode()
+    oid = GitOid(hashlib.sha1(body, usedforsecurity=False).hexdigest())
+    return MirroredFile(path, number, oid, Sha256.of(body), 133 if lfs else None)
+
+
+@pytest.mark.parametrize(
+    ("count", "shards", "info"),
+    [
+        (0, "3cefe02d5ba0084f", "c9ffd1afd79927de"),
+        (300, "c82f3e442e0c726c", "a43d260be2bb20d0"),
+        (4000, "e721808032615bbd", "258efe5761c341cb"),
+        (5100, "9f7f24457d07f05e", "85ec331f22625c8a"),
+    ],
+)
+def test_documents_are_byte_for_byte_what_they_were(count: int, shards: str, info: str) -> None:
+    """The digests are of documents that were made when all files of a snapshot were held in memory."""
+    files = [_golden(path, number, lfs=number % 3 == 0) for number, path in enumerate(_ODD)]
+    names = (f"folder-{number % 41:02}/sub {number % 7}/file-{number:06}.bin" for number in range(count))
+    files += [_golden(name, number, lfs=number % 5 == 0) for number, name in enumerate(names)]
+    manifest = {file.path: file for file in files}
+    cut = "".join(shard.first + shard.digest for shard, _ in cut_shards(listing_of(manifest)))
+    named = [Entry.of(manifest[path]) for path in sorted(manifest)]
+    body = b"".join(info_pieces({"id": "a/b", "x": 1}, named, len(named)))
+    assert Sha256.of(cut.encode())[:16] == shards
+    assert Sha256.of(body)[:16] == info

@@ -11,7 +11,7 @@ from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.snapshot import Document, Root, Shard
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import put_refs, read_manifest
+from mirror_sync.engine.published import put_refs, read_listing
 from mirror_sync.engine.upkeep.verify import Verification
 from mirror_sync.errors import DocumentError
 from mirror_sync.ports.store import MAX_REFS, MAX_TREE
@@ -59,7 +59,7 @@ def test_documents_that_are_too_large_do_not_stop_the_next_publication(machine: 
     _publish(shelf, replace(_root(shelf), shards=(Shard("a", huge.digest),)).encode())
     machine.upstream.commit("acme/x", {"a": b"2"})
     assert machine.sync(ACME).outcome == "published"
-    assert list(read_manifest(machine.view, _root(shelf))) == ["a"]
+    assert [entry.path for entry in read_listing(machine.view, _root(shelf))] == ["a"]
 
 
 def test_a_refs_json_larger_than_any_is_a_fault_that_is_named(machine: Machine, shelf: Shelf) -> None:
@@ -88,7 +88,7 @@ def test_a_shard_that_a_root_names_many_times_is_read_once(machine: Machine, she
     (shard,) = root.shards
     read: list[str] = []
     machine.view.before = lambda verb, key: read.append(key)
-    assert list(read_manifest(machine.view, replace(root, shards=(shard,) * 5))) == ["a"]
+    assert [entry.path for entry in read_listing(machine.view, replace(root, shards=(shard,) * 5))] == ["a"]
     assert read == [blob_key(shard.digest)]
 
 

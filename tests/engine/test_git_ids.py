@@ -14,6 +14,7 @@ from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.outcome.report import VerifyReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.upkeep.verify import Scope, Verification
+from tests.domain.files import listing_of
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 
@@ -151,7 +152,7 @@ def _claim(shelf: Shelf, repo: str, bodies: Mapping[str, bytes]) -> None:
     refs = refs_of(shelf, repo)
     ((commit, digest),) = refs.snapshots.items()
     manifest = {path: replace(file, oid=GitOid.of_blob(bodies[path])) for path, file in _files(shelf, repo).items()}
-    ((shard, document),) = cut_shards(manifest)
+    ((shard, document),) = cut_shards(listing_of(manifest))
     root = replace(Root.decode(shelf.objects[blob_key(digest)][0]), shards=(shard,)).encode()
     for written in (document, root):
         shelf.objects[blob_key(written.digest)] = (written.body, shelf.clock.now)

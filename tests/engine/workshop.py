@@ -25,7 +25,7 @@ from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import read_manifest, read_refs, read_root
+from mirror_sync.engine.published import read_listing, read_refs, read_root
 from mirror_sync.engine.run import plan_jobs, sync_jobs
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import MirrorError
@@ -153,7 +153,8 @@ class Workshop:
         return read_root(self.store, digest)
 
     def manifest(self, repo: str, revision: str = "main") -> Manifest:
-        return read_manifest(self.store, self.root(repo, revision))
+        found = read_listing(self.store, self.root(repo, revision))
+        return {entry.path: entry.file for entry in found}
 
     def files(self, repo: str, revision: str = "main") -> dict[str, bytes]:
         """The published tree, every file read through its blob."""

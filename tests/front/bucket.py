@@ -18,6 +18,7 @@ from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store
+from tests.domain.files import listing_of
 
 LFS_FROM = 1000  # bytes; larger files have a SHA-256 as their ETag, as on the Hub
 _numbers = count(1)
@@ -100,7 +101,7 @@ class Published:
         shards = []
         manifest = {path: mirrored(path, body) for path, body in files.items()}
         manifest |= {path: replace(manifest[path], **other) for path, other in told.items()}
-        for shard, document in cut_shards(manifest):
+        for shard, document in cut_shards(listing_of(manifest)):
             self._put(document.body)
             shards.append(shard)
         described = {"id": self.repo.id, "sha": commit, "lastModified": last.date, "private": False, "tags": []}

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import Resolved
-from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import NotFoundOrPrivate, PointerOnly, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
-from mirror_sync.sources.directory.folder import Hashed, open_file
+from mirror_sync.sources.directory.folder import open_file
 from mirror_sync.sources.directory.folders import DirectorySource, _Snapshot
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
 from tests.stores.places import in_child
@@ -321,8 +320,7 @@ def test_a_card_that_cannot_be_read_is_not_one_that_states_nothing(root: Path, v
 
 @pytest.mark.parametrize(("modified", "year"), [(1e12, "9999"), (-1e10, "1970"), (1e9, "2001")])
 def test_a_file_of_any_age_has_a_date_that_can_be_written(modified: float, year: str) -> None:
-    file = Hashed(RemoteFile("a", 0, GitOid.of_blob(b"")), Sha256.of(b""), modified)
-    assert _Snapshot(CommitId("b" * 40), (file,)).date.startswith(year)  # few file systems keep such times
+    assert _Snapshot(CommitId("b" * 40), modified).date.startswith(year)  # few file systems keep such times
 
 
 @pytest.mark.parametrize("closed", ["acme", "acme/tiny", "acme/tiny/README.md"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.digest import GitOid, Promise, Sha256
-from mirror_sync.errors import BadAnswer, PointerOnly, UnsafePath
+from mirror_sync.errors import PointerOnly, UnsafePath
 
 MAX_PATH_BYTES = 4096
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
@@ -40,6 +40,11 @@ class Content(NamedTuple):
 
     promise: Promise
     size: int
+
+    @property
+    def key(self) -> bytes:
+        """The same, short: for what remembers very many."""
+        return bytes.fromhex(self.promise) + self.size.to_bytes(8, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +103,34 @@ class MirroredFile:
         """Its bytes, as the upstream tells of them, whatever the path."""
         return Content(self.promise, self.size)
 
+    @property
+    def promised(self) -> RemoteFile:
+        """As the upstream told of it, before it was proved."""
+        told = None if self.pointer_size is None else self.sha256
+        return RemoteFile(self.path, self.size, self.oid, told, self.pointer_size)
+
 
 Manifest = Mapping[str, MirroredFile]
 """path -> proved file"""
 
 
-def expect_one_size(files: Iterable[RemoteFile]) -> None:
-    """BadAnswer when a listing promises one digest with two sizes: one of them is not true, whichever."""
-    sizes: dict[Promise, RemoteFile] = {}
-    for file in files:
-        other = sizes.setdefault(file.promise, file)
-        if other.size != file.size:
-            raise BadAnswer(
-                f"the upstream promises {file.promise} with two sizes: "
-                f"{other.size} bytes at {other.path!a} and {file.size} at {file.path!a}"
-            )
-
-
 def expect_bytes(files: Iterable[RemoteFile]) -> None:
     """PointerOnly when the upstream lacks the bytes of a file that must come from it."""
-    lacking = [file.path for file in files if file.pointer_only]
+    lacking: list[str] = []
+    count = 0
+    for file in files:
+        if file.pointer_only:
+            count += 1
+            lacking += [file.path] * (count <= _NAMED)
     if lacking:
-        are, stand = ("is an LFS pointer", "it stands") if len(lacking) == 1 else ("are LFS pointers", "they stand")
+        are, stand = ("is an LFS pointer", "it stands") if count == 1 else ("are LFS pointers", "they stand")
         raise PointerOnly(
-            f"{spoken_paths(lacking)} {are}, and what {stand} for is not there: "
+            f"{spoken_paths(lacking, count)} {are}, and what {stand} for is not there: "
             "get it with `git lfs pull`, or leave it out with exclude"
         )
 
 
-def spoken_paths(paths: Sequence[str]) -> str:
-    """The first of some paths, for a person."""
-    more = len(paths) - _NAMED
+def spoken_paths(paths: Sequence[str], count: int | None = None) -> str:
+    """The first of some paths, for a person; of `count` in all, where not all are given."""
+    more = (len(paths) if count is None else count) - _NAMED
     return ", ".join(map(plain, paths[:_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -45,31 +44,45 @@ class Selection:
             return True
         return _any_matches(path, self.include) and not _any_matches(path, self.exclude)
 
-    def filter(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
-        """The files that are mirrored, in their order."""
-        if self == Selection():
-            return iter(files)
-        return (file for file in files if self.wants(file.path))
-
-    def left_out(self, files: Iterable[RemoteFile]) -> tuple[LeftOut, ...]:
-        """What of `files` is not wanted, by the rule that says so; of several patterns the first counts."""
-        counts: dict[str | None, tuple[int, int]] = {}
-        for file in files if self != Selection() else ():
-            if not self.wants(file.path):
-                rule = next((pattern for pattern in self.exclude if _any_matches(file.path, (pattern,))), None)
-                count, size = counts.get(rule, (0, 0))
-                counts[rule] = (count + 1, min(size + file.size, LARGEST))
-        order = [pattern for pattern in (*self.exclude, None) if pattern in counts]
-        return tuple(
-            LeftOut("include", self.include, *counts[rule])
-            if rule is None
-            else LeftOut("exclude", (rule,), *counts[rule])
-            for rule in dict.fromkeys(order)
-        )
-
     def __str__(self) -> str:
         left_out = f", exclude {', '.join(map(_shown, self.exclude))}" if self.exclude else ""
         return f"include {', '.join(map(_shown, self.include))}{left_out}"
+
+
+class Sieve:
+    """Lets through the files that a selection wants, one after the other, and counts what it leaves out."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._counts: dict[str | None, tuple[int, int]] = {}  # by the pattern that says so: files, bytes
+        self._all = selection == Selection()
+        self.files = 0  # all that came, wanted or not
+
+    def wants(self, file: RemoteFile) -> bool:
+        """Whether the next file is mirrored."""
+        self.files += 1
+        if self._all or self._selection.wants(file.path):
+            return True
+        rule = next((one for one in self._selection.exclude if _any_matches(file.path, (one,))), None)
+        count, size = self._counts.get(rule, (0, 0))
+        self._counts[rule] = (count + 1, min(size + file.size, LARGEST))
+        return False
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was not wanted, by the rule that says so; of several patterns the first counts."""
+        order = [pattern for pattern in (*self._selection.exclude, None) if pattern in self._counts]
+        return tuple(
+            LeftOut("include", self._selection.include, *self._counts[rule])
+            if rule is None
+            else LeftOut("exclude", (rule,), *self._counts[rule])
+            for rule in dict.fromkeys(order)
+        )
+
+    @property
+    def lets_all_through(self) -> bool:
+        """Whether nothing was left out."""
+        return not self._counts
 
 
 def _shown(pattern: str) -> str:

@@ -17,16 +17,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import attrgetter
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from mirror_sync.domain.bounds import short, text, texts, whole, words
 from mirror_sync.domain.content.document_format import FORMAT, bounded, exactly, few, format_of, in_brief, word
-from mirror_sync.domain.content.manifest import Manifest, MirroredFile
+from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.rules import Outcome, Verdict
@@ -34,13 +36,22 @@ from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
 FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
-FULL_SIBLINGS = 5000  # files; see `siblings`
+FULL_SIBLINGS = 5000  # files; see `info_pieces`
 MOST_VERDICTS = MOST_ATTACHMENTS = 256
 LONGEST_REASON = 4096  # characters of a verdict
 _KEYS = (
     *("format", "repo", "commit", "last", "info", "commits", "selection", "verdicts", "attachments"),
     *("files", "bytes", "shards"),
 )
+_SIBLINGS = "siblings"  # of an info document: its files, which come last
+_PIECE = 1000  # of them
+_HEX, _COUNT = r"[0-9a-f]", r"0|[1-9][0-9]{0,14}"
+_OUR_LINE = re.compile(
+    rf'\{{"type":"file","oid":"(?P<oid>{_HEX}{{40}})","size":(?P<size>{_COUNT}),"path":"(?P<path>[^"\\\x00-\x1f]+)"'
+    rf'(?:,"lfs":\{{"oid":"{_HEX}{{64}}","size":(?:{_COUNT}),"pointerSize":(?P<pointer>{_COUNT})\}})?'
+    rf',"sha256":"(?P<sha256>{_HEX}{{64}})"\}}'
+)
+_OUR_FOLDER = re.compile(rf'\{{"type":"directory","oid":"{_HEX}{{40}}","path":"[^"\\\x00-\x1f]+","size":0\}}')
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # dumps would make one a call
 
 
@@ -211,34 +222,99 @@ def sort_key(path: str) -> str:
     return quote(path, safe="/")
 
 
+def path_of(key: str) -> str:
+    """The path of a `sort_key`."""
+    return unquote(key, errors="strict")
+
+
 def encode_json(value: Any) -> str:
     """Compact JSON, in raw UTF-8, as JavaScript's JSON.stringify writes it. ValueError for NaN and Infinity."""
     return _COMPACT.encode(value)
 
 
-def entry_of(file: MirroredFile) -> dict[str, Any]:
-    """A file in the Hub's tree listing; no `xetHash`, since a client that sees one asks for what no bucket speaks."""
-    entry: dict[str, Any] = {"type": "file", "oid": file.oid, "size": file.size, "path": file.path}
-    if file.pointer_size is not None:
-        entry["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
-    return entry | {"sha256": file.sha256}
+class Entry(NamedTuple):
+    """A line of a listing; of a folder `oid` and `sha256` are empty. `key` is the `sort_key` of its path.
 
-
-def siblings(manifest: Manifest) -> list[dict[str, Any]]:
-    """The files in the Hub's info answer, as with `?blobs=true`; of a very large repo their names alone.
-
-    Every client that lists a snapshot reads this document whole, and 100,000 full entries would be 20 MB.
+    Digests are hexadecimal, `size` and `pointer_size` in bytes. Light, since there may be millions of them.
     """
-    if len(manifest) > FULL_SIBLINGS:
-        return [{"rfilename": path} for path in sorted(manifest)]
-    return [_sibling(manifest[path]) for path in sorted(manifest)]
+
+    key: str
+    size: int
+    oid: str
+    sha256: str
+    pointer_size: int | None
+
+    @classmethod
+    def of(cls, file: MirroredFile) -> Entry:
+        """A file's."""
+        return cls(sort_key(file.path), file.size, file.oid, file.sha256, file.pointer_size)
+
+    @property
+    def path(self) -> str:
+        """As the upstream calls it."""
+        return path_of(self.key)
+
+    @property
+    def file(self) -> MirroredFile:
+        """What it says of a file. ValueError of a folder."""
+        return MirroredFile(self.path, self.size, GitOid(self.oid), Sha256(self.sha256), self.pointer_size)
+
+    @property
+    def line(self) -> str:
+        """As it stands in the Hub's tree listing, in `encode_json`'s way.
+
+        There is no `xetHash`, since a client that sees one asks for what no bucket speaks.
+        """
+        if not self.oid:
+            return encode_json(folder_of(self.path))
+        key, size, oid, sha256, pointer_size = self
+        lfs = "" if pointer_size is None else f',"lfs":{_lfs("oid", sha256, size, pointer_size)}'
+        path = encode_json(path_of(key))
+        return f'{{"type":"file","oid":"{oid}","size":{size},"path":{path}{lfs},"sha256":"{sha256}"}}'
+
+    @property
+    def sibling(self) -> str:
+        """As it stands in the Hub's info answer with `?blobs=true`."""
+        key, size, oid, sha256, pointer_size = self
+        lfs = "" if pointer_size is None else f',"lfs":{_lfs("sha256", sha256, size, pointer_size)}'
+        return f'{{"rfilename":{encode_json(path_of(key))},"size":{size},"blobId":"{oid}"{lfs}}}'
 
 
-def _sibling(file: MirroredFile) -> dict[str, Any]:
-    entry: dict[str, Any] = {"rfilename": file.path, "size": file.size, "blobId": file.oid}
-    if file.pointer_size is not None:
-        entry["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
-    return entry
+def _lfs(name: str, sha256: str, size: int, pointer_size: int) -> str:
+    return f'{{"{name}":"{sha256}","size":{size},"pointerSize":{pointer_size}}}'
+
+
+def info_pieces(described: Mapping[str, Any], files: Iterable[Entry], count: int) -> Iterator[bytes]:
+    """The info document, piece by piece: what the upstream says of a repo, and its `count` files in the order of paths.
+
+    Of a very large repo it has their names alone: every client that lists a snapshot reads it whole, and 100,000 full
+    entries would be 20 MB. DocumentError as of `Document.of_json`.
+    """
+    head = Document.of_json({**{key: described[key] for key in described if key != _SIBLINGS}, _SIBLINGS: []}).body
+    yield head.removesuffix(b"]}")
+    named = count > FULL_SIBLINGS
+    rest = (f'{{"rfilename":{encode_json(file.path)}}}' if named else file.sibling for file in files)
+    joint = ""
+    while some := [*islice(rest, _PIECE)]:
+        yield (joint + ",".join(some)).encode()
+        joint = ","
+    yield b"]}"
+
+
+def description(info: str) -> dict[str, Any]:
+    """What an info document says beside its files; `info` is its beginning, up to them at the least. ValueError."""
+    decoder, found, at = json.JSONDecoder(), dict[str, Any](), 1
+    while info[at : at + 1] not in ("}", ""):
+        key, at = decoder.raw_decode(info, at)
+        if not isinstance(key, str):
+            break
+        if key == _SIBLINGS:
+            return found
+        found[key], at = decoder.raw_decode(info, at + 1)  # after a colon
+        at += info[at : at + 1] == ","
+    if not info.startswith("{") or at != len(info.rstrip()) - 1:
+        raise ValueError("no info document")
+    return found
 
 
 def folder_of(path: str) -> dict[str, Any]:
@@ -255,21 +331,49 @@ def folder_of(path: str) -> dict[str, Any]:
     }
 
 
-def cut_shards(manifest: Manifest) -> Iterator[tuple[Shard, Document]]:
-    """The listing of a manifest, folders included, in shards. UnsafePath when a name is both a file and a folder."""
-    entries = sorted((sort_key(path), path) for path in {*manifest, *_folders(manifest)})
-    lines: list[bytes] = []
-    first, size = "", 0
-    for key, path in entries:
+def cut_shards(entries: Iterable[Entry]) -> Iterator[tuple[Shard, Document]]:
+    """A listing in shards, each when it is whole: files and folders, in the order of their keys.
+
+    UnsafePath when a name is both a file and a folder. No more than one shard is held.
+    """
+    lines: list[str] = []
+    first, size, before = "", 0, ""
+    for entry in entries:
+        key = entry.key
+        if key == before:
+            raise UnsafePath(entry.path, "is a file and a folder at once")
         if lines and (_begins_shard(key) or size >= FULL_SHARD):
             yield _shard(first, lines)
             lines = []
         if not lines:
             first, size = key, 0
-        file = manifest.get(path)
-        lines.append(encode_json(folder_of(path) if file is None else entry_of(file)).encode())
-        size += len(lines[-1])
+        line = entry.line
+        lines.append(line)
+        size += len(line) if line.isascii() else len(line.encode())
+        before = key
     yield _shard(first, lines)
+
+
+def read_entries(body: bytes) -> list[Entry]:
+    """The files of a shard, as `read_shard` gives them; one that this program wrote is read faster."""
+    found = _our_entries(body.decode(errors="replace"))
+    return [Entry.of(file) for file in read_shard(body)] if found is None else found
+
+
+def _our_entries(shard: str) -> list[Entry] | None:
+    """None where a line is not as `Entry.line` writes it."""
+    if not (shard.startswith("[\n{") and shard.endswith("}\n]\n")) or "\ufffd" in shard:
+        return None
+    found = []
+    for line in shard[2:-3].split(",\n"):
+        match = _OUR_LINE.fullmatch(line)
+        if match is not None:
+            oid, size, path, pointer_size, sha256 = match.groups()
+            pointer = None if pointer_size is None else int(pointer_size)
+            found.append(Entry(sort_key(path), int(size), oid, sha256, pointer))
+        elif _OUR_FOLDER.fullmatch(line) is None:
+            return None
+    return found
 
 
 def read_shard(body: bytes) -> Iterator[MirroredFile]:
@@ -301,22 +405,10 @@ def _one_line(error: Exception) -> str:
     return ascii(str(error))[1:-1]
 
 
-def _folders(manifest: Manifest) -> set[str]:
-    folders: set[str] = set()
-    for path in manifest:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = parent.rpartition("/")[0]
-    for path in folders & manifest.keys():
-        raise UnsafePath(path, "is a file and a folder at once")
-    return folders
-
-
 def _begins_shard(key: str) -> bool:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % ENTRIES_PER_SHARD == 0
 
 
-def _shard(first: str, lines: Iterable[bytes]) -> tuple[Shard, Document]:
-    document = Document.of(b"[\n" + b",\n".join(lines) + b"\n]\n")
+def _shard(first: str, lines: Iterable[str]) -> tuple[Shard, Document]:
+    document = Document.of(("[\n" + ",\n".join(lines) + "\n]\n").encode())
     return Shard(first, document.digest), document

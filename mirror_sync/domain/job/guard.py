@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.policy.identity import Identity
 
@@ -29,21 +28,20 @@ class Guard:
         if not 0 <= self.max_removed <= 1:
             raise ValueError(f"guard.max_removed is a share from 0% to 100%, not {self.max_removed!r}")
 
-    def objection(
-        self, published: Collection[MirroredFile], desired: Collection[RemoteFile | MirroredFile], *, listed: int
-    ) -> str:
-        """Why the desired files must not replace the published ones; empty when they may.
+    def objection(self, published: int, removed: Callable[[], int], *, listed: int) -> str:
+        """Why a new commit must not replace what is published; empty when it may.
 
-        Both were selected alike. `listed` counts all files of the new commit, before any selection.
+        `published` counts the files that are, `removed` those of them that are no more, neither by path nor by content;
+        both were selected alike. `listed` counts all files of the new commit, before any selection.
         """
         if self.max_removed >= 1 or not published:
             return ""
         if not listed:
-            return f"it lists no file, where {len(published)} are published; guard.max_removed is {self}"
-        removed = _removed(published, desired)
-        if removed <= self.max_removed * len(published):
+            return f"it lists no file, where {published} are published; guard.max_removed is {self}"
+        gone = removed()
+        if gone <= self.max_removed * published:
             return ""
-        return f"it removes {removed} of {len(published)} published files; guard.max_removed is {self}"
+        return f"it removes {gone} of {published} published files; guard.max_removed is {self}"
 
     def stranger(self, published: Identity, told: Identity) -> str:
         """Why the repo that goes by a published name now is not to be followed; empty when it is the same or accepted.
@@ -71,8 +69,3 @@ class Guard:
 
     def __str__(self) -> str:
         return f"{self.max_removed * 100:g}%"
-
-
-def _removed(published: Collection[MirroredFile], desired: Collection[RemoteFile | MirroredFile]) -> int:
-    paths, contents = {file.path for file in desired}, {file.promise for file in desired}
-    return sum(file.path not in paths and file.promise not in contents for file in published)

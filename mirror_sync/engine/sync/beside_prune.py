@@ -5,8 +5,9 @@ See docs/design/decisions/0005-prune-beside-sync.md. Without a prune this costs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import islice
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import blob_key, is_active_prune
@@ -21,6 +22,7 @@ from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerForm
 from mirror_sync.ports.store import Stat, read_document
 
 _OLD = 1 / 4  # of the grace period
+_LOOKS = 1000  # blobs that are held at once
 
 
 class PrunedMeanwhile(StoreUnavailable):
@@ -45,25 +47,25 @@ class PruneGuard:
         return frozenset(self._known)
 
     def publish(
-        self, snapshot: tuple[CommitId, Sha256], granted: Collection[Sha256] | None, put: Callable[[], None]
+        self, snapshot: tuple[CommitId, Sha256], loose: Callable[[], Iterable[Sha256]] | None, put: Callable[[], None]
     ) -> None:
         """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay.
 
-        `granted` are digests that a published snapshot names, which `put` shall find published still; None: all.
-        Raises PrunedMeanwhile, before or after `put` was called.
+        `loose` gives what of that no published snapshot names which `put` shall find published still, the root first;
+        None: nothing. Raises PrunedMeanwhile, before or after `put` was called.
         """
         found = prune_announcements(self._target)
         dead = frozenset[str]()
-        if granted is not None and (noticed := self._noticed(found)):
+        if loose is not None and (noticed := self._noticed(found)):
             dead = self._dead(found, snapshot[1])
             if noticed - dead:
-                self._protect(self._names(*snapshot) - frozenset(granted))
+                self._protect(loose)
         self._known = found
         put()
         # A prune that began after the look above: what it removed is not there now.
         if prune_announcements(self._target).keys() - self.known - dead:
             self._forget_expired(keep=snapshot[0])
-            self._stats(self._names(*snapshot))
+            self._look_for(self._names(*snapshot))
 
     def _noticed(self, found: Notices) -> frozenset[str]:
         """Notices that ask for care: new ones, and those of prunes that go on or died."""
@@ -103,23 +105,28 @@ class PruneGuard:
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:
-            self._stats(self._names(commit, root))
+            self._look_for(self._names(commit, root))
         except NewerFormat:
             return True  # as far as we can tell
         except (PrunedMeanwhile, DocumentError):
             return False
         return True
 
-    def _protect(self, loose: Collection[Sha256]) -> None:
+    def _protect(self, loose: Callable[[], Iterable[Sha256]]) -> None:
         """Every blob that no published snapshot protects is made young, and is there when all deletes have landed."""
-        found = self._stats(loose)
-        now = max((stat.modified for stat in found), default=0.0)  # the root was put a moment ago
-        age = self._target.grace.total_seconds() * _OLD
-        old = [stat.key for stat in found if now - stat.modified > age]
-        if old:
-            self._touch(old)
+        now, age = 0.0, self._target.grace.total_seconds() * _OLD
+        for found in map(self._stats, _some(loose())):
+            now = max(now, *(stat.modified for stat in found))  # the root, which comes first, was put a moment ago
+            old = [stat.key for stat in found if now - stat.modified > age]
+            if old:
+                self._touch(old)
         self._context.pause(self._target.settling_time)
-        self._stats(loose)
+        self._look_for(loose())
+
+    def _look_for(self, digests: Iterable[Sha256]) -> None:
+        """Raises PrunedMeanwhile when one is not there."""
+        for some in _some(digests):
+            self._stats(some)
 
     def _touch(self, keys: Iterable[str]) -> None:
         try:
@@ -135,11 +142,18 @@ class PruneGuard:
             raise PrunedMeanwhile(self._repo, lost)
         return [stat for stat in stats if stat is not None]
 
-    def _names(self, commit: CommitId, root: Sha256) -> frozenset[Sha256]:
+    def _names(self, commit: CommitId, root: Sha256) -> Iterator[Sha256]:
         walk = Walk(partial(read_document, self._target.store), self._fault, self._mapper)
-        return frozenset(node.digest for node in walk.snapshot(Place(self._repo, commit), root))
+        return (node.digest for node in walk.snapshot(Place(self._repo, commit), root))
 
     def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
         if isinstance(error, KeyMissing):
             raise PrunedMeanwhile(self._repo, (digest,)) from error
         raise error
+
+
+def _some(digests: Iterable[Sha256]) -> Iterator[frozenset[Sha256]]:
+    """Not all at once."""
+    left = iter(digests)
+    while some := frozenset(islice(left, _LOOKS)):
+        yield some

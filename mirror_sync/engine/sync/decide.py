@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
-from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile, expect_bytes, expect_one_size
-from mirror_sync.domain.content.plan import Plan, plan, unknown
+from mirror_sync.domain.content.manifest import expect_bytes
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.selection import Sieve
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId
@@ -19,10 +19,9 @@ from mirror_sync.domain.policy.decisions import STRANGER, RuleKey
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
-from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Base, Edit, NoChange, Seen, held, remarks, second_hand, stopped
-from mirror_sync.engine.published import Mapper, Past, identity_of, read_manifest, read_past, read_refs, read_root
+from mirror_sync.engine.decision import Base, Edit, NoChange, Plan, Seen, held, remarks, second_hand, stopped
+from mirror_sync.engine.published import Mapper, Past, identity_of, read_listing, read_past, read_refs, read_root
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage, making, through
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
@@ -36,10 +35,14 @@ from mirror_sync.errors import (
     DocumentError,
     Gated,
     KeyMissing,
+    ListedOtherwise,
     NewerFormat,
     SelectionConflict,
 )
 from mirror_sync.ports.source import Catalogue
+from mirror_sync.scratch.file_table import FileTable
+
+_LISTS = 3  # of one commit, when they break and go on otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +140,17 @@ class Decider:
         return Change(task, self._target.store, seen.resolved, seen.refs)
 
     def compare(self, task: Task, seen: Seen) -> NoChange | Change:
-        """What would be published, and what has to be fetched for it.
+        """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
         Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
         """
-        return through(self.stages, self.begun(task, seen))
+        change = self.begun(task, seen)
+        with ExitStack() as unless_planned:
+            unless_planned.callback(change.listing.close)
+            found = through(self.stages, change)
+            if isinstance(found, Change):
+                unless_planned.pop_all()
+            return found
 
     def resolve(self, change: Change) -> NoChange | Change:
         """The caller who will publish holds the repo's lock, so refs are read again; what is unchanged ends here.
@@ -186,15 +195,12 @@ class Decider:
         if resolved.terms.gated:
             with suppress(*NO_SIDE):  # then the files say whether we may have them
                 self._source.authorize(task.repo)
-        everything = self._list(task.repo, resolved.commit)
-        desired = tuple(task.job.selection.filter(everything))
-        expect_one_size(desired)
-        candidate = replace(asked, whole=len(desired) == len(everything))
+        sieve = self._list(task, resolved.commit, change.listing, _LISTS)
+        candidate = replace(asked, whole=sieve.lets_all_through)
         return replace(
             change,
-            desired=desired,
-            listed=len(everything),
-            left=task.job.selection.left_out(everything),
+            listed=sieve.files,
+            left=sieve.left_out,
             candidate=candidate,
             judgement=judge_all((*task.job.rules, *task.job.later_rules), candidate),
         )
@@ -204,9 +210,10 @@ class Decider:
 
         BadAnswer where the upstream lists no file and nothing is published to guard.
         """
-        task, refs, resolved = change.task, change.refs, change.resolved
-        base = None if self._anew else self._base(refs, task.revision)
-        objection = self._objection(task, refs, base, change.desired, change.listed)
+        task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
+        base = None if self._anew else self._base(refs, task.revision, listing)
+        listing.settle()
+        objection = self._objection(task, refs, base, listing, change.listed)
         if objection:
             change = change.judged(_guarded(resolved, objection))
             if change.judgement.objection is not None:
@@ -216,18 +223,18 @@ class Decider:
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         planned = self._planned(change, base)
         if not _replaces(task, refs, base):
-            return replace(planned, plan=planned.plan.beside())
+            return replace(planned, plan=replace(planned.plan, delete_files=0, delete_bytes=0))
         return replace(planned, remark=self._way_back(task, resolved, base))
 
     def _planned(self, change: Change, base: Base | None) -> Change:
-        current: Manifest = {} if base is None else base.manifest
-        there = present(self._target, unknown(current, change.desired), self._go_on, self._mapper)
-        made = plan(current, change.desired, there)
-        expect_bytes(made.fetch)
-        files, size = len(change.desired), sum(file.size for file in change.desired)
-        return replace(
-            change, base=current, relies_on=base, plan=made, present=there, files=files, size=size, desired=()
-        )
+        listing = change.listing
+        for some in listing.lacking():
+            numbers = {content: number for number, content in some}
+            there = present(self._target, numbers, self._go_on, self._mapper)
+            listing.found((numbers[content], digest) for content, digest in there.items())
+        expect_bytes(file for _, file in listing.fetch())
+        made = Plan(*listing.to_fetch, *listing.leaving)
+        return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
 
     def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
@@ -328,41 +335,47 @@ class Decider:
         back = resolved.commit in read_past(self._target.store, base.root).ids
         return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
 
-    def _list(self, repo: Repo, commit: CommitId) -> list[RemoteFile]:
-        files = []
-        for file in self._source.list(repo, commit):
-            self._go_on()
-            files.append(file)
-        return files
+    def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> Sieve:
+        """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
+        sieve = Sieve(task.job.selection)
+        try:
+            for file in self._source.list(task.repo, commit):
+                self._go_on()
+                if sieve.wants(file):
+                    listing.add(file)
+        except ListedOtherwise:
+            if tries == 1:
+                raise
+            listing.empty()
+            return self._list(task, commit, listing, tries - 1)
+        return sieve
 
     def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
         """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
         root = None if self._anew else self._root(refs, resolved.commit)
         if root is None or root.selection != task.job.selection:
             return None
-        return Base(refs.snapshots[resolved.commit], root, {})
+        return Base(refs.snapshots[resolved.commit], root)
 
     def _another_name(self, change: Change, there: Base) -> NoChange | Change:
         """The snapshot of the commit is published: a ref must move onto it, whatever its format."""
         task, refs, resolved = change.task, change.refs, change.resolved
         if refs.commit_of(task.revision) in (None, resolved.commit):
-            return _only_a_ref(change, there, {})
-        files = there.manifest or read_manifest(self._target.store, there.root, self._mapper)
-        base = self._base(refs, task.revision)
-        objection = self._objection(task, refs, base, list(files.values()), len(files))
+            return _only_a_ref(change, there, (0, 0))
+        listing = change.listing
+        for entry in read_listing(self._target.store, there.root, self._mapper):
+            listing.add(entry.file.promised)
+        base = self._base(refs, task.revision, listing)
+        objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
             guarded = self._judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
             if not guarded.allowed:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None
-        before = {} if replaced is None else replaced.manifest
-        leaving = {path: file for path, file in before.items() if path not in files}
-        only = _only_a_ref(change, there, leaving)
+        only = _only_a_ref(change, there, (0, 0) if replaced is None else listing.leaving)
         return replace(only, remark="; ".join(filter(None, (self._way_back(task, resolved, replaced), only.remark))))
 
-    def _objection(
-        self, task: Task, refs: Refs, base: Base | None, desired: Sequence[RemoteFile | MirroredFile], listed: int
-    ) -> str:
+    def _objection(self, task: Task, refs: Refs, base: Base | None, listing: FileTable, listed: int) -> str:
         """The guard's: only what the same name stands for now is replaced, and only like is compared with like.
 
         A changed selection is the operator's own wish, unless the upstream lists nothing at all.
@@ -371,7 +384,7 @@ class Decider:
             return ""
         if base.root.selection != task.job.selection and listed:
             return ""
-        return task.job.guard.objection(base.manifest.values(), desired, listed=listed)
+        return task.job.guard.objection(listing.published, lambda: listing.removed, listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
         """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""
@@ -391,15 +404,20 @@ class Decider:
                 f"files of {task.repo} at {resolved.commit} on one target: give them the same include and exclude"
             )
 
-    def _base(self, refs: Refs, revision: str) -> Base | None:
-        """The snapshot to compare with: of the same name, else any other of the repo, which likely shares most."""
+    def _base(self, refs: Refs, revision: str, listing: FileTable) -> Base | None:
+        """Compare with a snapshot: of the same name, else any other of the repo, which likely shares most.
+
+        One that cannot be read to its end is none.
+        """
         for name in (revision, DEFAULT_BRANCH, *reversed(refs.snapshots)):
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    return Base(digest, root, read_manifest(self._target.store, root, self._mapper))
+                    listing.compare(read_listing(self._target.store, root, self._mapper))
+                    return Base(digest, root)
             except (KeyMissing, DocumentError):
                 continue
+        listing.compare(())
         return None
 
 
@@ -428,11 +446,11 @@ def _guarded(resolved: Resolved, objection: str) -> Verdict:
     return Verdict(RuleKey.GUARD, Outcome.HELD, f"commit {resolved.commit}: {objection}")
 
 
-def _only_a_ref(change: Change, there: Base, leaving: Manifest) -> Change:
+def _only_a_ref(change: Change, there: Base, leaving: tuple[int, int]) -> Change:
     return replace(
         change,
         judgement=Judgement(there.root.verdicts),
-        plan=Plan((), (), tuple(leaving.values())),
+        plan=Plan(0, 0, *leaving),
         root=there.digest,
         files=there.root.files,
         size=there.root.size,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from array import array
+from collections.abc import Sequence
 
-from mirror_sync.domain.content.manifest import Content, RemoteFile
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.outcome.report import RepoOutcome, TargetPlan
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import NoChange
@@ -13,6 +14,7 @@ from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spar
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.work import Task
 from mirror_sync.errors import StoreError
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 
 class Freight:
@@ -21,28 +23,33 @@ class Freight:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._lock = threading.Lock()
-        self._claimed: set[Content] = set()
+        self._claimed = SpilledMap()  # contents
         self._sizes: dict[tuple[str, str], tuple[int, int]] = {}  # by repo and revision: bytes, and snapshots kept
         self._files = self._bytes = self._room = self._documents = self._shared = 0
 
-    def take(self, task: Task, found: NoChange | Change) -> tuple[RemoteFile, ...]:
-        """Count a repo in; returns what of its files comes for it, and for no other that was counted before."""
+    def take(self, task: Task, found: NoChange | Change) -> Sequence[int]:
+        """Count a repo in; returns the sizes of its files that come for it, and for none that was counted before."""
         if isinstance(found, NoChange):
             if found.outcome is RepoOutcome.UNCHANGED:
                 with self._lock:
                     self._publish(task, found.size)
             return ()
-        wanted = not_begun(self._target.store, self._target.notes, found.plan.fetch)
+        sizes = array("q")
         with self._lock:
-            mine = tuple(file for file in found.plan.fetch if file.content not in self._claimed)
-            self._claimed.update(file.content for file in mine)
-            self._files += len(mine)
-            self._bytes += _sum(mine)
-            self._room += sum(on_disk(file.size) for file in {*mine}.intersection(wanted))
+            for _, file in found.listing.fetch():
+                if self._claimed.put(file.content.key):
+                    sizes.append(file.size)
+                    self._room += self._needed(file)
+            self._files += len(sizes)
+            self._bytes += sum(sizes)
             if self._publish(task, found.size):
-                self._shared += found.plan.fetch_bytes - _sum(mine)
+                self._shared += found.plan.fetch_bytes - sum(sizes)
                 self._documents += 0 if found.is_there else documents_of(found.files)
-        return mine
+        return sizes
+
+    def _needed(self, file: RemoteFile) -> int:
+        """Bytes of room."""
+        return sum(on_disk(one.size) for one in not_begun(self._target.store, self._target.notes, [file]))
 
     def _publish(self, task: Task, size: int) -> bool:
         """Whether nobody has counted this revision of the repo here before."""
@@ -62,7 +69,3 @@ class Freight:
         versions = max((kept for _, kept in self._sizes.values()), default=0)
         needed = with_spare(self._room) + self._documents
         return TargetPlan(self._target.name, self._files, self._bytes, needed, free, published, versions, problem)
-
-
-def _sum(files: Iterable[RemoteFile]) -> int:
-    return sum(file.size for file in files)

@@ -5,14 +5,15 @@ Readers see the old snapshot or the new one, whole: a commit exists for them whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from itertools import chain
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Ref, Refs
-from mirror_sync.domain.content.snapshot import Document, Root, cut_shards, siblings
+from mirror_sync.domain.content.snapshot import Document, Root, Shard, cut_shards, info_pieces
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
@@ -24,20 +25,32 @@ from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import BadAnswer, DocumentError
 from mirror_sync.ports.store import MAX_TREE, Store
 
+_AT_ONCE = 16  # documents that are held and put at once
+_HELD = 1024 * 1024  # bytes of an info document that is made once
+
 
 def write_documents(change: Change, mapper: Mapper = map) -> Change:
     """Write the documents that the root of a snapshot will name, but no attachment. A published one has some already.
 
-    Raises StoreError, UnsafePath, and BadAnswer where the upstream's words cannot be written down: then nothing was.
+    Each shard is written when it is whole, and forgotten. Raises StoreError, UnsafePath, and BadAnswer where the
+    upstream's words cannot be written down: then a root that names what was written is never made.
     """
     try:
-        root, documents = _documents(change)
+        info = _Info(change)
+        commits = Document.of_json([commit.encode() for commit in change.history])
+        root = _root(change, info.digest, commits.digest)
+        _encoded(root)
+        writer = _Writer(change, mapper)
+        shards: list[Shard] = []
+        for shard, document in cut_shards(change.listing.entries()):
+            shards.append(shard)
+            writer.add(document)
+        root = replace(root, shards=tuple(shards))
         _encoded(root)
     except DocumentError as error:
         raise BadAnswer(f"{change.resolved.asked}: what the upstream says of it {error}") from error
-    known = frozenset[Sha256]() if change.relies_on is None else frozenset(change.relies_on.root.documents)
-    missing = [document for document in documents if document.digest not in known]
-    return replace(change, written=root, put={**change.put, **_put_all(change.store, missing, mapper)})
+    writer.add(commits)
+    return replace(change, written=root, put={**change.put, **writer.end(), **info.put(writer.known)})
 
 
 def write_root(change: Change, mapper: Mapper = map) -> Sha256:
@@ -54,8 +67,14 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
     top = _encoded(replace(root, attachments={**root.attachments, **attached}))
     put = {**change.put, **_put_all(change.store, change.attachments.values(), mapper)}
     put |= _put_all(change.store, [top])  # last: a root never names what is not there
-    expect_kept(change.store, put, mapper)
+    expect_kept(change.store, chain(change.listing.put(), put.items()), mapper)
     return top.digest
+
+
+def blobs_of(change: Change, root: Sha256) -> Iterator[Sha256]:
+    """What the root names, itself first, and no published snapshot is known to; digests may come twice."""
+    attached = (document.digest for document in change.attachments.values())
+    return chain((root,), attached, change.put, change.listing.loose())
 
 
 def publish_refs(
@@ -92,7 +111,7 @@ def amend_refs(
     """
     if edit is not None and read_refs(target.store, repo) == edit.before:
         with withdrawing() if edit.before.snapshots and not edit.after.snapshots else nullcontext():
-            expect_kept(target.store, _put_all(target.store, edit.documents))
+            expect_kept(target.store, _put_all(target.store, edit.documents).items())
             put_refs(target, repo, edit.after.logged(edit.before, *stamp))
 
 
@@ -114,32 +133,89 @@ def _encoded(root: Root) -> Document:
     return top
 
 
-def _documents(change: Change) -> tuple[Root, list[Document]]:
-    """The root, and all others. Nothing in them is ours but what the upstream said: it answers for it."""
-    shards = list(cut_shards(change.manifest))
-    info = Document.of_json(_info(change))
-    commits = Document.of_json([commit.encode() for commit in change.history])
-    root = Root(
+def _root(change: Change, info: Sha256, commits: Sha256) -> Root:
+    """Without its shards. Nothing in it is ours but what the upstream said: it answers for it."""
+    return Root(
         repo=str(change.resolved.asked),
         commit=change.resolved.commit,
         last=change.history[0].as_last,
-        info=info.digest,
-        commits=commits.digest,
+        info=info,
+        commits=commits,
         selection=change.task.job.selection,
         verdicts=change.judgement.verdicts,
-        files=len(change.manifest),
-        size=sum(file.size for file in change.manifest.values()),
-        shards=tuple(shard for shard, _ in shards),
+        files=change.listing.count,
+        size=change.listing.size,
+        shards=(),
         left=change.left,
     )
-    return root, [*(document for _, document in shards), info, commits]
 
 
-def _info(change: Change) -> dict[str, Any]:
-    """The Hub's answer to `/api/{kind}s/{id}/revision/{commit}`, with the files that are mirrored."""
-    return {
-        **change.resolved.described,
-        "id": change.resolved.asked.id,
-        "sha": change.resolved.commit,
-        "siblings": siblings(change.manifest),
-    }
+class _Writer:
+    """Puts documents, some at a time, but for those that the base has."""
+
+    def __init__(self, change: Change, mapper: Mapper) -> None:
+        self.known = frozenset[Sha256]() if change.relies_on is None else frozenset(change.relies_on.root.documents)
+        self._store, self._mapper = change.store, mapper
+        self._waiting: dict[Sha256, Document] = {}
+        self._put: dict[Sha256, int] = {}
+
+    def add(self, document: Document) -> None:
+        """Put it now or later."""
+        if document.digest not in self.known:
+            self._waiting[document.digest] = document
+        if len(self._waiting) >= _AT_ONCE:
+            self.end()
+
+    def end(self) -> Mapping[Sha256, int]:
+        """Put what waits; returns how many bytes each has that was put."""
+        waiting, self._waiting = self._waiting, {}
+        self._put |= _put_all(self._store, waiting.values(), self._mapper)
+        return self._put
+
+
+class _Info:
+    """The Hub's answer to `/api/{kind}s/{id}/revision/{commit}`, with the files that are mirrored.
+
+    It is made twice where it is large: its digest is its name, and all of it at once is too much for memory.
+    """
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._body: bytes | None = b""
+        proved, self._size = hashlib.sha256(), 0
+        for piece in self._pieces():
+            proved.update(piece)
+            self._size += len(piece)
+            if self._body is not None:
+                self._body = self._body + piece if self._size <= _HELD else None
+        self.digest = Sha256(proved.hexdigest())
+
+    def _pieces(self) -> Iterator[bytes]:
+        resolved, listing = self._change.resolved, self._change.listing
+        described = {**resolved.described, "id": resolved.asked.id, "sha": resolved.commit}
+        return info_pieces(described, listing.by_path(), listing.count)
+
+    def put(self, known: Collection[Sha256]) -> Mapping[Sha256, int]:
+        """Put it, unless it is known; returns its size in bytes."""
+        if self.digest in known:
+            return {}
+        store, key = self._change.store, blob_key(self.digest)
+        if self._body is not None:
+            store.put(key, self._body, self.digest)
+        elif self._size <= store.part_size:
+            store.put(key, b"".join(self._pieces()), self.digest)
+        else:
+            self._upload(store, key)
+        return {self.digest: self._size}
+
+    def _upload(self, store: Store, key: str) -> None:
+        with store.begin(key, self._size) as upload:
+            number, body = 0, bytearray()
+            for piece in self._pieces():
+                body += piece
+                while len(body) > upload.part_size:
+                    upload.put(number, body[: upload.part_size])
+                    del body[: upload.part_size]
+                    number += 1
+            upload.put(number, body)
+            upload.complete()

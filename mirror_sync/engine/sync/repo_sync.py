@@ -8,14 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
-from contextlib import ExitStack
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.manifest import Content, RemoteFile
-from mirror_sync.domain.content.plan import carry_out
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -26,10 +25,9 @@ from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.decision import NoChange, Seen, remarks, second_hand
 from mirror_sync.engine.faults import to_outcome
-from mirror_sync.engine.learn_index import IndexWriter, git_oids, hear
+from mirror_sync.engine.learn_index import IndexWriter, hear
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
-from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
@@ -38,16 +36,18 @@ from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.held_notes import is_noted, noting
 from mirror_sync.engine.sync.judging import NO_SIDE, judge_of
 from mirror_sync.engine.sync.present import holds
-from mirror_sync.engine.sync.publish import amend_refs, publish_refs, write_documents, write_root
+from mirror_sync.engine.sync.publish import amend_refs, blobs_of, publish_refs, write_documents, write_root
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
+from mirror_sync.engine.transfer.submit_window import Stream, SubmitWindow
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.work import Task, Unlisted, WorkItem
 from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
 from mirror_sync.ports.source import Source
 
 LOOKS_AT_ONCE = 4  # of a job, at its upstream and target
+_SMALL, _LARGE = (32, 16), (1, 128)  # files that are waited for together, and how often so many at once
 _TRIES = 3  # of one repo, when prunes remove what it needs
 
 
@@ -178,9 +178,10 @@ def bring_up_to_date(
     guard = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
     job_run.target.single_flight.enter(guard.known)
     try:
-        with SnapshotMaker(job_run, tally, guard) as maker:
-            decider = job_run.decider(anew=anew)
-            done = through(_stages(decider, maker, job_run.context.stages), decider.begun(task, seen))
+        decider = job_run.decider(anew=anew)
+        begun = decider.begun(task, seen)
+        with closing(begun.listing), SnapshotMaker(job_run, tally, guard) as maker:
+            done = through(_stages(decider, maker, job_run.context.stages), begun)
     except PrunedMeanwhile:
         if tries == 1:
             raise
@@ -252,11 +253,11 @@ class SnapshotMaker:
                 repo=task.ordered,
                 revision=task.revision,
                 commit=change.resolved.commit,
-                fetch_files=len(plan.fetch),
+                fetch_files=plan.fetch_files,
                 fetch_bytes=plan.fetch_bytes,
                 reuse_files=change.reuse_files,
                 reuse_bytes=change.reuse_bytes,
-                delete_files=len(plan.delete),
+                delete_files=plan.delete_files,
             )
         )
         leads_there = change.is_there and change.refs.commit_of(task.revision) == change.resolved.commit
@@ -264,16 +265,14 @@ class SnapshotMaker:
 
     def transfer(self, change: Change) -> Change:
         """Bring every file that the plan fetches; the history first: what that fails for is not worth all files."""
-        self._room.enter_context(self._job_run.target.reserved(change.plan.fetch, change.files))
+        fetch = (file for _, file in change.listing.fetch())
+        self._room.enter_context(self._job_run.target.reserved(fetch, change.files))
         history, untold = _history(self._job_run, change.resolved)
-        brought = _bring_files(self._job_run, change, self._tally)
-        proved = {content: stored.digest for content, stored in brought.items()}
+        _bring_files(self._job_run, change, self._tally)
         return replace(
             change,
-            manifest=carry_out(change.plan, change.base, {**change.present, **proved}),
             history=history,
             committed="" if untold else history[0].date,
-            put={digest: content.size for content, digest in proved.items()},
             remark="; ".join(filter(None, (change.remark, untold))),
         )
 
@@ -283,20 +282,20 @@ class SnapshotMaker:
 
     def publish(self, change: Change) -> Change:
         """Write the root, then let refs.json name it: from then on readers see it, beside prunes of all machines."""
-        job_run, base = self._job_run, change.relies_on
+        job_run = self._job_run
         root = write_root(change, job_run.files.map)
         self._room.close()
         job_run.context.go_on()
-        granted = frozenset[Sha256]() if base is None else base.digests
         act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
         with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
             self._guard.publish(
                 (change.resolved.commit, root),
-                None if change.root is not None else granted,
+                None if change.is_there else lambda: blobs_of(change, root),
                 lambda: _put_refs(job_run, change, root),
             )
         published = job_run.context.now()
-        hear(job_run.target, git_oids(change.manifest))
+        if not change.is_there:
+            hear(job_run.target, change.listing.git_pairs())
         return replace(change, published=published)
 
 
@@ -376,13 +375,12 @@ def _history(job_run: JobRun, resolved: Resolved) -> tuple[tuple[Commit, ...], s
         return (Commit(resolved.commit, "", date),), f"published without its history: {error}"
 
 
-def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> dict[Content, StoredContent]:
+def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> None:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
     origin = FileOrigin(job_run.run, job_run.source, change.task.repo, change.resolved.commit, tally)
+    index_writer, listing, part = IndexWriter(job_run.target), change.listing, job_run.target.store.part_size
 
-    index_writer = IndexWriter(job_run.target)
-
-    def bring(file: RemoteFile) -> StoredContent:
+    def bring(file: RemoteFile) -> Sha256:
         job_run.context.go_on()
         stored, _ = job_run.target.single_flight.share(
             file.content,
@@ -390,23 +388,13 @@ def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> dict[Cont
             lambda stored: holds(job_run.target, stored.digest, file.size),
         )
         index_writer.add(stored.oid, stored.digest)
-        return stored
+        return stored.digest
 
-    def lane(file: RemoteFile) -> Executor:
-        return job_run.files if file.size <= job_run.target.store.part_size else job_run.large_files
-
-    futures = {file.content: lane(file).submit(bring, file) for file in change.plan.fetch}
     try:
-        _wait_for_all(list(futures.values()))
+        with SubmitWindow(bring, listing.landed) as window:
+            window.run(
+                Stream(job_run.large_files, listing.fetch_above(part), *_LARGE),
+                Stream(job_run.files, listing.fetch_up_to(part), *_SMALL),
+            )
     finally:
-        for future in futures.values():
-            future.cancel()
-        wait(futures.values())
         index_writer.end()
-    return {content: future.result() for content, future in futures.items()}
-
-
-def _wait_for_all(futures: Sequence[Future[StoredContent]]) -> None:
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    for future in done:
-        future.result()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
+from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.report import RepoOutcome
@@ -64,15 +64,13 @@ class Repair:
         """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
         assert place.commit is not None  # noqa: S101  for the type checker: files belong to a snapshot
         commit = place.commit
-        promised = file.sha256 if file.pointer_size is not None else None
-        remote = RemoteFile(file.path, file.size, file.oid, promised, file.pointer_size)
 
         def fetch(job: Job, _name: Repo) -> str:
             job_run = self._job_run(job)
             origin = FileOrigin(self._run, job_run.source, place.repo, commit)
             with recorded(self._context, target, [self._act(target, place.repo, commit, job, file)]):
-                digest = job_run.transfer.bring(origin, remote).digest
-                expect_kept(target.store, {digest: file.size})
+                digest = job_run.transfer.bring(origin, file.promised).digest
+                expect_kept(target.store, [(digest, file.size)])
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
         return self._by_its_jobs(target, place.repo, fetch)

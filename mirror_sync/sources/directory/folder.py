@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
+from struct import Struct
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import LFS_POINTER, RemoteFile, check_path
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.errors import Unreachable, UnsafePath
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 LARGE = 10 * 1024 * 1024  # bytes; above it the Hub, too, keeps every file in LFS
 _CHUNK = 1024 * 1024  # bytes
@@ -35,6 +37,7 @@ _SKIPPED = frozenset({".git", ".cache", ".huggingface", ".DS_Store"})  # traces 
 _LEAVINGS = frozenset({"._____temp", ".msc", ".mdl", ".mv", ".lock", ".hfd"})  # ModelScope's, and those of hfd.sh
 _UNFINISHED = (".incomplete", ".aria2")
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # what a link says of what it stands for
+_MARK, _HASHED = Struct(">QqQ"), Struct(">Qq?20s32s")
 _CUT = ".cache/huggingface/download"  # where `hf download --local-dir` keeps what it has not finished
 
 
@@ -47,36 +50,49 @@ class Hashed:
     modified: float
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """Relative path and place of every file, sorted by path in UTF-8; and the paths of what downloads left behind."""
-
-    files: tuple[tuple[str, Path], ...]
-    leavings: tuple[str, ...]
-
-
-def walk(folder: Path, root: Path) -> Walked:
-    """What lies in a folder.
+class FolderWalk:
+    """Relative path and place of every file of a folder, sorted by path in UTF-8; no more than a folder's is held.
 
     UnsafePath for names that no mirror should publish, and for links that lead out of `root` or to folders. OSError.
     """
-    boundary = _real(root)
-    if not _real(folder).is_relative_to(boundary):
-        raise UnsafePath(str(folder), "is a link that leaves the upstream's folder")
-    found: list[tuple[bytes, Path]] = []
-    leavings = _unfinished(folder)
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        left = _leavings({*names, *folders})
-        leavings += (Path(parent, name) for name in left)
-        folders[:] = [name for name in folders if name not in _SKIPPED and name not in left]
-        for name in (*names, *(name for name in folders if is_link(Path(parent, name)))):
-            place = Path(parent, name)
-            if name not in _SKIPPED and name not in left and _checked(place, folder, boundary):
-                found.append((place.relative_to(folder).as_posix().encode(), place))
-    return Walked(
-        tuple((path.decode(), place) for path, place in sorted(found)),
-        tuple(place.relative_to(folder).as_posix() for place in sorted(leavings, key=_tells_least)),
-    )
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder, self._boundary = folder, _real(root)
+        if not _real(folder).is_relative_to(self._boundary):
+            raise UnsafePath(str(folder), "is a link that leaves the upstream's folder")
+        self._left = _unfinished(folder)
+
+    @property
+    def leavings(self) -> tuple[str, ...]:
+        """The paths of what downloads left behind, once all files have come."""
+        return tuple(place.relative_to(self._folder).as_posix() for place in sorted(self._left, key=_tells_least))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        around = [self._entries(str(self._folder), "")]
+        while around:
+            found = next(around[-1], None)
+            if found is None:
+                around.pop()
+                continue
+            path, entry = found
+            if entry.is_dir(follow_symlinks=False):
+                around.append(self._entries(entry.path, f"{path}/"))
+            elif _is_file(check_path(path), entry, self._boundary):
+                yield path, entry.path
+
+    def _entries(self, folder: str, above: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """What lies in a folder, in the order in which all that lies below it comes."""
+        with os.scandir(folder) as entries:
+            found = [*entries]
+        left = _leavings({entry.name for entry in found})
+        self._left += (Path(folder, name) for name in left)
+        found = [entry for entry in found if entry.name not in _SKIPPED and entry.name not in left]
+        return ((above + entry.name, entry) for entry in sorted(found, key=_in_order))
+
+
+def _in_order(entry: os.DirEntry[str]) -> bytes:
+    """As git sorts a tree: what lies in a folder has a slash after its name."""
+    return os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b"")
 
 
 def _unfinished(folder: Path) -> list[Path]:
@@ -104,26 +120,40 @@ class FileHasher:
     """Digests of files, remembered by place, size, time and inode. Safe for many threads."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, int, int], Hashed]] = {}
+        self._known = SpilledMap()
         self._lock = threading.Lock()
 
-    def read(self, path: str, place: Path) -> Hashed:
+    def read(self, path: str, place: str) -> Hashed:
         """The file at `place`, known to readers as `path`. OSError."""
-        status = place.stat()
-        mark = (status.st_size, status.st_mtime_ns, status.st_ino)
+        status, key = os.stat(place), os.fsencode(place)  # noqa: PTH116
+        mark = _MARK.pack(status.st_size, status.st_mtime_ns, status.st_ino)
         with self._lock:
-            known = self._known.get(place)
-        if known is not None and known[0] == mark:
-            return known[1]
+            known = self._known.get(key)
+        if known is not None and known.startswith(mark):
+            return _unpacked(path, known[len(mark) :], status.st_mtime)
         hashed = _hash(path, place, status.st_size, status.st_mtime)
         with self._lock:
-            self._known[place] = (mark, hashed)
+            self._known.put(key, mark + _packed(hashed))
         return hashed
 
     def forget(self, place: Path) -> None:
         """Read the file at `place` again the next time, whatever its size and times say."""
         with self._lock:
-            self._known.pop(place, None)
+            self._known.pop(os.fsencode(place))
+
+
+def _packed(hashed: Hashed) -> bytes:
+    file = hashed.remote
+    pointer = -1 if file.pointer_size is None else file.pointer_size
+    digests = bytes.fromhex(file.oid), bytes.fromhex(hashed.sha256)
+    return _HASHED.pack(file.size, pointer, file.pointer_only, *digests)
+
+
+def _unpacked(path: str, packed: bytes, modified: float) -> Hashed:
+    size, pointer, pointer_only, oid, sha256 = _HASHED.unpack(packed)
+    digest, git = Sha256(sha256.hex()), GitOid(oid.hex())
+    file = RemoteFile(path, size, git) if pointer < 0 else RemoteFile(path, size, git, digest, pointer, pointer_only)
+    return Hashed(file, digest, modified)
 
 
 class FolderFileStream:
@@ -148,25 +178,24 @@ class FolderFileStream:
         return count
 
 
-def _checked(place: Path, folder: Path, boundary: Path) -> bool:
+def _is_file(path: str, entry: os.DirEntry[str], boundary: Path) -> bool:
     """Whether a regular file stands there that may be published."""
-    path = check_path(place.relative_to(folder).as_posix())
-    found = place.lstat()
-    if S_ISLNK(found.st_mode):
-        if not _real(place).is_relative_to(boundary):
-            raise UnsafePath(path, "is a link that leaves the upstream's folder")
-        try:
-            found = place.stat()
-        except OSError as error:
-            if error.errno not in _LEADS_NOWHERE:
-                raise
-            raise UnsafePath(path, "is a link to nothing") from None
-        if S_ISDIR(found.st_mode):
-            raise UnsafePath(path, "is a link to a folder")
+    if not entry.is_symlink():
+        return entry.is_file(follow_symlinks=False)
+    if not _real(Path(entry.path)).is_relative_to(boundary):
+        raise UnsafePath(path, "is a link that leaves the upstream's folder")
+    try:
+        found = os.stat(entry.path)  # noqa: PTH116
+    except OSError as error:
+        if error.errno not in _LEADS_NOWHERE:
+            raise
+        raise UnsafePath(path, "is a link to nothing") from None
+    if S_ISDIR(found.st_mode):
+        raise UnsafePath(path, "is a link to a folder")
     return S_ISREG(found.st_mode)
 
 
-def open_file(place: Path) -> FileIO:
+def open_file(place: Path | str) -> FileIO:
     """A file, opened for reading. OSError, which is FileNotFoundError where none stands any more.
 
     It never waits: whoever opens a pipe for reading waits for somebody who writes into it.
@@ -182,28 +211,29 @@ def _real(place: Path) -> Path:
     return Path(os.path.realpath(place))  # Path.resolve raises RuntimeError for links that go round in a circle
 
 
-def _hash(path: str, place: Path, size: int, modified: float) -> Hashed:
-    promised = _pointed_at(place) if size <= _LARGEST_POINTER else None
-    if promised is not None:
-        digest, size = promised
-        return Hashed(_large(path, size, digest, pointer_only=True), digest, modified)
+def _hash(path: str, place: str, size: int, modified: float) -> Hashed:
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with open_file(place) as stream:
-        while chunk := stream.read(_CHUNK):
+        chunk = stream.read(_CHUNK)
+        promised = _pointed_at(chunk) if size <= _LARGEST_POINTER else None
+        while chunk and promised is None:
             sha256.update(chunk)
             if size <= LARGE:
                 git.update(chunk)
+            chunk = stream.read(_CHUNK)
+    if promised is not None:
+        digest, size = promised
+        return Hashed(_large(path, size, digest, pointer_only=True), digest, modified)
     digest = Sha256(sha256.hexdigest())
     if size <= LARGE:
         return Hashed(RemoteFile(path, size, GitOid(git.hexdigest())), digest, modified)
     return Hashed(_large(path, size, digest), digest, modified)
 
 
-def _pointed_at(place: Path) -> tuple[Sha256, int] | None:
-    """What the LFS pointer at `place` stands for, and its size in bytes; None for a file that is no pointer."""
-    with open_file(place) as stream:
-        found = _POINTER_SHAPE.fullmatch(stream.read(_LARGEST_POINTER + 1))
+def _pointed_at(content: bytes) -> tuple[Sha256, int] | None:
+    """What an LFS pointer stands for, and its size in bytes; None for what is no pointer."""
+    found = _POINTER_SHAPE.fullmatch(content[: _LARGEST_POINTER + 1])
     return None if found is None else (Sha256(found[1].decode()), int(found[2]))
 
 
@@ -234,10 +264,6 @@ def disk(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unreachable(f"{plain(str(place))}: cannot be read: {error.strerror or type(error).__name__}") from error
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _raise_unless_absent(error: OSError) -> None:

@@ -48,12 +48,12 @@ from mirror_sync.sources.directory.card import UnreadableCard, read_card
 from mirror_sync.sources.directory.folder import (
     FileHasher,
     FolderFileStream,
+    FolderWalk,
     Hashed,
     disk,
     is_folder,
     is_link,
     open_file,
-    walk,
 )
 
 MARKER = ".mirror-sync-whole"
@@ -67,8 +67,11 @@ _LAST = 253402300799.0  # seconds since the epoch: the end of the year 9999
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
+    """What is known of a folder, but for its files: `newest` is when the last of them was changed, since the epoch."""
+
     commit: CommitId
-    files: tuple[Hashed, ...]
+    newest: float
+    has_card: bool = False
     leavings: tuple[str, ...] = ()
     pointers: frozenset[str] = frozenset()
 
@@ -79,9 +82,8 @@ class _Snapshot:
     @property
     def date(self) -> str:
         """When the newest file was changed, as the Hub writes dates; an odd time as near as they go."""
-        newest = max((file.modified for file in self.files), default=0.0)
         return (
-            datetime.fromtimestamp(min(max(newest, 0.0), _LAST), UTC)
+            datetime.fromtimestamp(min(max(self.newest, 0.0), _LAST), UTC)
             .isoformat(timespec="milliseconds")
             .replace("+00:00", "Z")
         )
@@ -148,7 +150,11 @@ class DirectorySource(Source):
         self._existing(repo)
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
-        return (file.remote for file in self._at(repo, commit).files)
+        """RevisionNotFound when all files have come, and are no longer those of the commit."""
+        reading = _Reading(self._existing(repo), self._root, self._hasher)
+        for file in reading.files():
+            yield file.remote
+        self._expect(repo, commit, self._learned(repo, reading))
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """One commit: a folder does not remember others."""
@@ -161,10 +167,7 @@ class DirectorySource(Source):
         """Unreachable when the file has changed its size since it was listed, FileNotFound when it is gone, PointerOnly
         when it was never there.
         """
-        with self._lock:
-            known = self._known.get(repo)
-        if known is None or known.commit != commit:
-            known = self._at(repo, commit)
+        known = self._at(repo, commit)
         expect_bytes([replace(file, pointer_only=file.path in known.pointers)])
         path = self._existing(repo) / file.path
         with ExitStack() as held:
@@ -195,30 +198,34 @@ class DirectorySource(Source):
             return repo
 
     def _at(self, repo: Repo, commit: CommitId) -> _Snapshot:
-        snapshot = self._snapshot(repo)
-        if snapshot.commit != commit:
-            raise RevisionNotFound(f"{self._folder(repo)} has changed: it is {snapshot.commit} now, no longer {commit}")
-        return snapshot
+        """What was seen of the very commit; a folder that nobody has seen at it is read."""
+        with self._lock:
+            known = self._known.get(repo)
+        if known is not None and known.commit == commit:
+            return known
+        return self._expect(repo, commit, self._snapshot(repo))
+
+    def _expect(self, repo: Repo, commit: CommitId, found: _Snapshot) -> _Snapshot:
+        if found.commit != commit:
+            raise RevisionNotFound(f"{self._folder(repo)} has changed: it is {found.commit} now, no longer {commit}")
+        return found
 
     def _snapshot(self, repo: Repo) -> _Snapshot:
-        folder = self._existing(repo)
-        with disk(folder):
-            walked = walk(folder, self._root)
-            files = tuple(self._hasher.read(path, place) for path, place in walked.files)
-        digest = hashlib.sha256()
-        for file in files:
-            digest.update(f"{file.remote.path}\0{file.remote.size}\0{file.sha256}\n".encode())
-        pointers = frozenset(file.remote.path for file in files if file.remote.pointer_only)
-        snapshot = _Snapshot(CommitId(digest.hexdigest()[:40]), files, walked.leavings, pointers)
+        reading = _Reading(self._existing(repo), self._root, self._hasher)
+        for _ in reading.files():
+            pass
+        return self._learned(repo, reading)
+
+    def _learned(self, repo: Repo, reading: _Reading) -> _Snapshot:
         with self._lock:
-            self._known[repo] = snapshot
-        return snapshot
+            self._known[repo] = reading.snapshot
+        return reading.snapshot
 
     def _card(self, repo: Repo, snapshot: _Snapshot) -> tuple[dict[str, object], str]:
         """The card's metadata, and why it could not be read."""
         if _CARD in snapshot.leavings or _CARD in snapshot.pointers:
             return {}, f"{_CARD} is not there whole: its download was cut, or an LFS pointer lies in its place"
-        if all(file.remote.path != _CARD for file in snapshot.files):
+        if not snapshot.has_card:
             return {}, ""
         readme = self._folder(repo) / _CARD
         with disk(readme):
@@ -271,6 +278,37 @@ class DirectorySource(Source):
     def _check_root(self) -> None:
         if not is_folder(self._root):
             raise Unreachable(f"{self._root} is not there: is the disk mounted?")
+
+
+class _Reading:
+    """Goes over the files of a folder once, and learns of each what its snapshot says."""
+
+    def __init__(self, folder: Path, root: Path, hasher: FileHasher) -> None:
+        self._folder, self._root, self._hasher = folder, root, hasher
+        self._digest = hashlib.sha256()
+        self._newest, self._has_card = 0.0, False
+        self._leavings: tuple[str, ...] = ()
+        self._pointers: set[str] = set()
+
+    def files(self) -> Iterator[Hashed]:
+        """All of them, sorted by path in UTF-8. Unreachable where one cannot be read."""
+        with disk(self._folder):
+            walk = FolderWalk(self._folder, self._root)
+            for path, place in walk:
+                file = self._hasher.read(path, place)
+                self._digest.update(f"{path}\0{file.remote.size}\0{file.sha256}\n".encode())
+                self._newest = max(self._newest, file.modified)
+                self._has_card |= path == _CARD
+                if file.remote.pointer_only:
+                    self._pointers.add(path)
+                yield file
+            self._leavings = walk.leavings
+
+    @property
+    def snapshot(self) -> _Snapshot:
+        """What it is, when all files have come."""
+        commit = CommitId(self._digest.hexdigest()[:40])
+        return _Snapshot(commit, self._newest, self._has_card, self._leavings, frozenset(self._pointers))
 
 
 def _may_be_repo(place: Path) -> bool:

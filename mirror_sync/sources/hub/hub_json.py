@@ -96,11 +96,15 @@ def file_of(entry: Any) -> RemoteFile | None:
     )
 
 
-def file_and_folder(paths: Iterable[str]) -> str | None:
-    """A path that is a file's and, at once, the folder of another: no disk can hold both. Paths have no NUL."""
-    ordered = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right after its name
-    doubled = (path for path, following in pairwise(ordered) if following.startswith(f"{path}\0"))
-    return next((path.replace("\0", "/") for path in doubled), None)
+def order_of(path: str) -> bytes:
+    """Sorts what lies in a folder right after what has its name. Paths have no NUL."""
+    return path.encode().replace(b"/", b"\0")
+
+
+def file_and_folder(ordered: Iterable[bytes]) -> str | None:
+    """A path that is a file's and, at once, the folder of another: no disk can hold both; `ordered` as `order_of`."""
+    doubled = (path for path, following in pairwise(ordered) if following.startswith(path + b"\0"))
+    return next((path.replace(b"\0", b"/").decode() for path in doubled), None)
 
 
 def refs_of(answer: Any) -> tuple[Ref, ...]:

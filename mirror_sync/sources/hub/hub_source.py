@@ -21,6 +21,7 @@ from mirror_sync.errors import NotFoundOrPrivate
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
+from mirror_sync.scratch.spilled_map import SpilledMap
 from mirror_sync.sources.hub.api_calls import ApiAnswer, ApiCalls
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.download import Download, Way, place_of
@@ -36,6 +37,7 @@ from mirror_sync.sources.hub.hub_json import (
     file_of,
     items_of,
     json_of,
+    order_of,
     refs_of,
     resolved_of,
 )
@@ -47,7 +49,7 @@ _PAGE = 1000  # repos a page of a list: the Hub's cap
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
-_ENTRIES = 2_000_000  # files and folders of one commit, as many as memory bears
+_ENTRIES = 2_000_000  # files and folders of one commit: fewer than endless
 
 
 class HubSource(Source):
@@ -149,7 +151,7 @@ class HubSource(Source):
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """One call for every thousand entries. BadAnswer for a path that is listed twice or is a folder, too."""
         asked = self._asked(repo, commit)
-        seen: set[str] = set()
+        seen = SpilledMap()
         with self._reading(asked):
             pages = self._pages(asked, f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)
             for count, entry in enumerate(chain.from_iterable(pages)):
@@ -158,11 +160,10 @@ class HubSource(Source):
                 file = file_of(entry)
                 if file is None:
                     continue
-                if file.path in seen:
+                if not seen.put(order_of(file.path)):
                     raise bad_answer(asked, f"{file.path!r} is listed twice")
-                seen.add(file.path)
                 yield file
-            doubled = file_and_folder(seen)
+            doubled = file_and_folder(seen.all_keys())
             if doubled is not None:
                 raise bad_answer(asked, f"{doubled!r} is both a file and a folder")
 

@@ -70,6 +70,11 @@ class ConnectedSource(Wrapper):
         with self._connected():
             return whole(super().around(verb, call, about))
 
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        """Too long to be held: the places are taken until it has been gone through, or left."""
+        with self._connected():
+            yield from self._source.list(repo, commit)
+
     @contextmanager
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None

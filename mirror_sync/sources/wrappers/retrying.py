@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from mirror_sync.domain.bounds import plain
@@ -13,7 +15,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.outcome import events
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import MirrorError, RateLimited
+from mirror_sync.errors import ListedOtherwise, MirrorError, RateLimited
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.breaker import Resting
@@ -30,6 +32,7 @@ _CALLED = {
     "prove": "check the token",
 }
 """What a person is told of a verb that is made again, with what it is about; others go by their names."""
+_PAGE = 1000  # files that are held
 _T = TypeVar("_T")
 
 
@@ -65,7 +68,7 @@ class RetryPolicy:
         """Whether the same call may succeed later, soon enough."""
         if isinstance(error, RateLimited) and (error.retry_after or 0) > self.longest_limit:
             return False
-        return isinstance(error, MirrorError) and error.retryable
+        return isinstance(error, MirrorError) and error.retryable and not isinstance(error, ListedOtherwise)
 
 
 class RetryingSource(Wrapper):
@@ -89,6 +92,10 @@ class RetryingSource(Wrapper):
         """A list is read whole before the first of it is given, so that a repeated call repeats nothing."""
         what = _CALLED.get(verb, f"{verb} {{}}").format(about)
         return self._again(what, lambda: whole(call(self._source)))
+
+    def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
+        """A list that breaks is read again, and goes on behind what has come of it; attempts count anew from there."""
+        return _going_on(lambda: self._source.list(repo, commit), partial(self._again, f"list {repo}"))
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
@@ -144,6 +151,46 @@ class RetryingSource(Wrapper):
             reraise=True,
         )
         return again(lambda: self._patiently(what, call))
+
+
+def _going_on(
+    begin: Callable[[], Iterator[RemoteFile]], again: Callable[[Callable[[], list[RemoteFile]]], list[RemoteFile]]
+) -> Iterator[RemoteFile]:
+    """The files of a list that is begun again where it breaks. ListedOtherwise where that is another list by then."""
+    files: Iterator[RemoteFile] | None = None
+    came = mark = 0  # how many files, and what tells them from others
+
+    def read() -> list[RemoteFile]:
+        nonlocal files
+        try:
+            if files is None:
+                files = _behind(begin(), came, mark)
+            return [*islice(files, _PAGE)]
+        except MirrorError:
+            files = None
+            raise
+
+    while page := again(read):
+        mark = _mark(mark, page)
+        came += len(page)
+        yield from page
+
+
+def _behind(files: Iterator[RemoteFile], came: int, mark: int) -> Iterator[RemoteFile]:
+    """What comes after the first `came` files, when these are the same as before."""
+    passed = seen = 0
+    while passed < came and (page := [*islice(files, min(_PAGE, came - passed))]):
+        seen = _mark(seen, page)
+        passed += len(page)
+    if (passed, seen) != (came, mark):
+        raise ListedOtherwise("a list of files that broke was given otherwise when it was asked for again")
+    yield from files
+
+
+def _mark(mark: int, page: Iterable[RemoteFile]) -> int:
+    for file in page:
+        mark = hash((mark, file))
+    return mark
 
 
 class _Resuming(AbstractContextManager[ByteStream]):

@@ -1,0 +1,101 @@
+"""``python -m bench.many_files 50000 200000``: what one repo of so many tiny files costs, from a folder into a folder.
+
+For each number it makes a folder of that many files, all different, mirrors it, changes one file and mirrors it again.
+It needs nothing but the program and a disk: some 9 KiB a file, for the folder and its mirror. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.competitors import sync
+from bench.figures import MIB
+from bench.measure import Cost, measured
+from bench.places import ROOT
+from bench.setting import say
+
+REPO = "bench/many"
+A_FOLDER = 1000  # files
+CARD = "---\nlicense: mit\n---\n"
+LIMIT = 3600  # seconds of one run
+HEAD = f"{'files':>9}  {'run':<17} {'peak MiB':>8} {'CPU s':>7} {'s':>7} {'ms CPU/file':>11} {'objects':>8}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one run cost; `objects` is how many there are more in the target than before."""
+
+    files: int
+    run: str
+    cost: Cost
+    objects: int
+
+    def __str__(self) -> str:
+        """As a line below HEAD."""
+        cost = self.cost
+        each = 1000 * cost.cpu_seconds / self.files
+        return (
+            f"{self.files:>9,}  {self.run:<17} {cost.peak_rss / MIB:>8.0f} {cost.cpu_seconds:>7.1f} "
+            f"{cost.seconds:>7.1f} {each:>11.3f} {self.objects:>8,}"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure each number of files, and print what was found as it comes."""
+    parser = argparse.ArgumentParser(prog="python -m bench.many_files", description=__doc__)
+    parser.add_argument("files", type=int, nargs="+")
+    parser.add_argument("--work", type=Path, default=ROOT / "var" / "many-files", help="a folder that may be removed")
+    options = parser.parse_args(argv)
+    say(HEAD)
+    for files in options.files:
+        for row in rows(files, options.work / str(files)):
+            say(str(row))
+        shutil.rmtree(options.work / str(files))
+
+
+def rows(files: int, work: Path) -> Iterator[Row]:
+    """A first publication, then a run after one file has changed."""
+    shutil.rmtree(work, ignore_errors=True)
+    folder, mirror = make(files, work / "upstream"), work / "mirror"
+    jobs = work / "jobs.yaml"
+    jobs.write_text(
+        "version: 1\n"
+        f"state_dir: {work / 'state'}\n"
+        "licenses: {allow: [mit]}\n"
+        f"upstreams: {{disk: {{kind: directory, url: '{work / 'upstream'}'}}}}\n"
+        f"targets: {{mirror: {{url: '{mirror.as_uri()}'}}}}\n"
+        f"jobs: [{{name: many, upstream: disk, target: mirror, repos: ['{REPO}']}}]\n",
+        encoding="utf-8",
+    )
+    cost = measured(sync(jobs), work / "log", LIMIT)
+    before = objects(mirror)
+    yield Row(files, "first publication", cost, before)
+    (folder / "folder-0000" / "file-0000000.txt").write_text("changed\n", encoding="utf-8")
+    cost = measured(sync(jobs), work / "log", LIMIT)
+    yield Row(files, "one changed", cost, objects(mirror) - before)
+
+
+def make(files: int, root: Path) -> Path:
+    """The folder of a repo with so many files."""
+    folder = root / REPO
+    for number in range(files):
+        if number % A_FOLDER == 0:
+            (folder / f"folder-{number // A_FOLDER:04}").mkdir(parents=True)
+        place = folder / f"folder-{number // A_FOLDER:04}" / f"file-{number:07}.txt"
+        place.write_text(f"file {number}\n", encoding="utf-8")
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+    return folder
+
+
+def objects(mirror: Path) -> int:
+    """How many objects are in a directory target."""
+    return sum(len(names) for _, _, names in os.walk(mirror))
+
+
+if __name__ == "__main__":
+    main()

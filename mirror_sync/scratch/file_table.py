@@ -1,0 +1,376 @@
+"""The files of one commit beside what is published of the repo: what stays, what is here, what has to be fetched.
+
+    files     every wanted file, by its key in a listing; of those that the published snapshot has too, the digest
+    folders   the folders that they lie in
+    gone      published files whose path leaves, or has another content now
+    contents  each content of all other files once: the plan
+
+They are filled in this order: `add`, `compare` where something is published, `settle`, `found`, `landed`. Then `files`
+and `entries` give the whole snapshot in the order of its listing, `by_path` in that of its paths.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from mirror_sync.domain.content.manifest import Content, MirroredFile, RemoteFile
+from mirror_sync.domain.content.snapshot import Entry, path_of, sort_key
+from mirror_sync.domain.digest import GitOid, Promise, Sha256
+from mirror_sync.errors import BadAnswer, DocumentError, UnsafePath
+from mirror_sync.scratch.unnamed import scratch_errors, unnamed
+
+_T = TypeVar("_T")
+
+PAGE = 1000  # rows that are read or written at once
+_LARGEST = 2**63 - 1  # bytes of a file: SQLite counts no further
+_SHA256 = 32  # bytes
+_NO_DIGEST = bytes(_SHA256)  # in its place until it is known: a row that grew would have to be moved
+
+_OTHER, _SAME = 0, 1  # states of a file: the published snapshot has the same content under its path
+_LACKING, _HELD, _PRESENT, _LANDED = 0, 1, 2, 3  # of a content: nowhere; in the snapshot; in the target; fetched
+
+_TABLES = """
+CREATE TABLE files (
+    key TEXT PRIMARY KEY, size INTEGER, oid BLOB, sha256 BLOB, pointer_size INTEGER, pointer_only INTEGER,
+    state INTEGER, digest BLOB
+) WITHOUT ROWID;
+CREATE TABLE folders (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone (promise BLOB, size INTEGER, digest BLOB, leaves INTEGER);
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY, promise BLOB, size INTEGER, key TEXT, state INTEGER, digest BLOB, UNIQUE (promise, size)
+);
+"""
+_PROMISE = "ifnull(f.sha256, f.oid)"
+_DIGEST = f"""CASE f.state WHEN {_SAME} THEN f.digest ELSE (
+    SELECT c.digest FROM contents c WHERE c.promise = {_PROMISE} AND c.size = f.size AND c.state <> {_LACKING}
+) END"""
+_PROVED = f"SELECT f.key, f.size, f.oid, {_DIGEST}, f.pointer_size FROM files f"
+_FETCHED = f"state IN ({_LACKING}, {_LANDED})"
+_NUMBERS = ("id", "c.id")
+_SUM = "count(*), ifnull(sum(size >> 32), 0), ifnull(sum(size & 4294967295), 0)"  # one sum would end at 2^63
+
+
+class FileTable:
+    """Safe for many threads; what was added, compared and settled is not added to. Raises StoreError for its disk."""
+
+    def __init__(self) -> None:
+        self._open: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+        self.empty()
+
+    def empty(self) -> None:
+        """Forget all that was added."""
+        self.close()
+        self._rows: list[tuple[Any, ...]] = []
+        self._folder = ""
+        self.count = self.size = 0  # of all files: their number, and their bytes
+        self.published = 0  # files of the snapshot that it was compared with
+
+    def close(self) -> None:
+        """Give memory and disk back."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def add(self, file: RemoteFile) -> None:
+        """A wanted file. BadAnswer for one that is listed twice, at the latest by `settle`."""
+        if file.size > _LARGEST:
+            raise BadAnswer(f"the upstream lists {file.path!a} with {file.size} bytes, which no file has")
+        key = sort_key(file.path)
+        oid, sha256 = bytes.fromhex(file.oid), None if file.sha256 is None else bytes.fromhex(file.sha256)
+        self._rows.append((key, file.size, oid, sha256, file.pointer_size, file.pointer_only))
+        self.count += 1
+        self.size += file.size
+        if len(self._rows) >= PAGE:
+            self._flush()
+
+    def compare(self, published: Iterable[Entry]) -> None:
+        """Lay the files of a published snapshot beside those that were added. It may be called again, for another one.
+
+        DocumentError where they do not come in the order of their keys, and what their reading raises.
+        """
+        self._flush()
+        self._do(f"UPDATE files SET state = {_OTHER} WHERE state = {_SAME}")
+        self._do("DELETE FROM gone")
+        self.published = 0
+        verdicts = self._laid_beside(published)
+        while page := [*islice(verdicts, PAGE)]:
+            self.published += len(page)
+            same = [(digest, key) for key, _, _, digest, state in page if state == "same"]
+            gone = [
+                (promise, size, digest, state == "leaves")
+                for _, promise, size, digest, state in page
+                if state != "same"
+            ]
+            self._do_all(f"UPDATE files SET state = {_SAME}, digest = ? WHERE key = ?", same)
+            self._do_all("INSERT INTO gone VALUES (?, ?, ?, ?)", gone)
+
+    def _laid_beside(self, published: Iterable[Entry]) -> Iterator[tuple[str, bytes, int, bytes, str]]:
+        rows = (row for page in self._pages(f"SELECT f.key, f.size, {_PROMISE} FROM files f", "f.key") for row in page)
+        row = next(rows, None)
+        before = ""
+        for entry in published:
+            key, size, digest = entry.key, entry.size, bytes.fromhex(entry.sha256)
+            if key <= before:
+                raise DocumentError(f"a listing that is not in order: {path_of(key)!a} after {path_of(before)!a}")
+            before = key
+            promise = bytes.fromhex(entry.oid) if entry.pointer_size is None else digest
+            while row is not None and row[0] < key:
+                row = next(rows, None)
+            if row is None or row[0] != key:
+                yield key, promise, size, digest, "leaves"
+            else:
+                yield key, promise, size, digest, "same" if (row[1], row[2]) == (size, promise) else "changes"
+
+    def settle(self) -> None:
+        """Find the contents of all files that are not the same, and which of them the published snapshot has elsewhere.
+
+        BadAnswer for one digest that is promised with two sizes: one of them is not true. UnsafePath when a name is
+        both a file and a folder.
+        """
+        self._flush()
+        clash = self._row("SELECT key FROM folders JOIN files USING (key) LIMIT 1")
+        if clash is not None:
+            raise UnsafePath(path_of(clash[0]), "is a file and a folder at once")
+        for lacking in (0, 1):  # of equal contents, one whose bytes are there
+            self._do(
+                f"INSERT OR IGNORE INTO contents (promise, size, key, state) SELECT {_PROMISE}, f.size, f.key, "
+                f"{_LACKING} FROM files f WHERE f.state = {_OTHER} AND f.pointer_only = {lacking} ORDER BY f.key"
+            )
+        self._expect_one_size("contents f", "f.promise", "c.size > f.size")
+        if self.published:
+            self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        self._do("CREATE INDEX gone_by_content ON gone (promise, size)")
+        self._do(
+            f"UPDATE contents SET state = {_HELD}, digest = g.digest FROM gone g "
+            "WHERE g.promise = contents.promise AND g.size = contents.size"
+        )
+        if self._row("SELECT 1 FROM contents LIMIT 1") is None:
+            return
+        same = f"files f JOIN contents c ON c.promise = {_PROMISE} WHERE f.state = {_SAME}"
+        self._expect_one_size(f"(SELECT * FROM files f WHERE f.state = {_SAME}) f", _PROMISE, "c.size <> f.size")
+        held = self._all(f"SELECT c.id, min(f.digest) FROM {same} AND c.size = f.size GROUP BY c.id")
+        self._do_all(f"UPDATE contents SET state = {_HELD}, digest = ? WHERE id = ?", ((own, id_) for id_, own in held))
+
+    def _expect_one_size(self, files: str, promise: str, differs: str) -> None:
+        two = self._row(
+            f"SELECT c.promise, f.key, f.size, c.key, c.size FROM {files} JOIN contents c ON c.promise = {promise} "
+            f"AND {differs} LIMIT 1"
+        )
+        if two is not None:
+            told, *sides = two
+            (one, size), (other, another) = sorted([(sides[0], sides[1]), (sides[2], sides[3])])
+            raise BadAnswer(
+                f"the upstream promises {told.hex()} with two sizes: "
+                f"{size} bytes at {path_of(one)!a} and {another} at {path_of(other)!a}"
+            )
+
+    def lacking(self) -> Iterator[Sequence[tuple[int, Content]]]:
+        """Contents that nobody has, by the numbers that `found` takes; some at a time."""
+        for page in self._pages("SELECT id, promise, size FROM contents", "id", f"state = {_LACKING}"):
+            yield [(id_, Content(_promise(told), size)) for id_, told, size in page]
+
+    def found(self, digests: Iterable[tuple[int, Sha256]]) -> None:
+        """Contents that the target holds already."""
+        self._know(_PRESENT, digests)
+
+    def landed(self, digests: Iterable[tuple[int, Sha256]]) -> None:
+        """Contents that were fetched, and are in the target now."""
+        self._know(_LANDED, digests)
+
+    def fetch(self, sizes: str = "") -> Iterator[tuple[int, RemoteFile]]:
+        """One file for each content that comes over the wire, by the number of the content, also when it has landed."""
+        question = (
+            "SELECT c.id, f.key, f.size, f.oid, f.sha256, f.pointer_size, f.pointer_only "
+            "FROM contents c JOIN files f ON f.key = c.key"
+        )
+        for page in self._pages(question, "c.id", f"c.{_FETCHED}{sizes}"):
+            for id_, key, size, oid, sha256, pointer_size, pointer_only in page:
+                told = None if sha256 is None else Sha256(sha256.hex())
+                yield id_, RemoteFile(path_of(key), size, GitOid(oid.hex()), told, pointer_size, bool(pointer_only))
+
+    def fetch_up_to(self, size: int) -> Iterator[tuple[int, RemoteFile]]:
+        """Those of `fetch` that have so many bytes at the most."""
+        return self.fetch(f" AND c.size <= {size:d}")
+
+    def fetch_above(self, size: int) -> Iterator[tuple[int, RemoteFile]]:
+        """Those of `fetch` that have more bytes."""
+        return self.fetch(f" AND c.size > {size:d}")
+
+    @property
+    def to_fetch(self) -> tuple[int, int]:
+        """How many contents have to be fetched, and their bytes."""
+        return self._sum(f"contents WHERE {_FETCHED}")
+
+    @property
+    def leaving(self) -> tuple[int, int]:
+        """How many published files leave, and their bytes."""
+        return self._sum("gone WHERE leaves")
+
+    @property
+    def removed(self) -> int:
+        """How many published files leave whose content no wanted file has: one that only moved does not count."""
+        told = f"SELECT {_PROMISE} FROM files f WHERE {_PROMISE} IN (SELECT promise FROM gone WHERE leaves)"
+        row = self._row(f"SELECT count(*) FROM gone WHERE leaves AND promise NOT IN ({told})")
+        return 0 if row is None else int(row[0])
+
+    def loose(self) -> Iterator[Sha256]:
+        """The blobs of files that no published snapshot is known to name."""
+        pages = self._pages("SELECT id, digest FROM contents", "id", f"state IN ({_PRESENT}, {_LANDED})")
+        return (Sha256(own.hex()) for page in pages for _, own in page)
+
+    def put(self) -> Iterator[tuple[Sha256, int]]:
+        """The blobs that were fetched, and their bytes."""
+        pages = self._pages("SELECT id, digest, size FROM contents", "id", f"state = {_LANDED}")
+        return ((Sha256(own.hex()), size) for page in pages for _, own, size in page)
+
+    def files(self) -> Iterator[MirroredFile]:
+        """Every file, in the order of the listing. KeyError for one that was neither here nor fetched."""
+        return (_mirrored(row) for page in self._pages(_PROVED, "f.key") for row in page)
+
+    def entries(self) -> Iterator[Entry]:
+        """Files and folders, in the order of the listing. KeyError as of `files`."""
+        folders = "SELECT key, 0, NULL, NULL, NULL FROM folders"
+        key = ""
+        while page := self._all(
+            f"{_PROVED} WHERE f.key > ? UNION ALL {folders} WHERE key > ? ORDER BY 1 LIMIT {PAGE}", (key, key)
+        ):
+            yield from map(_entry, page)
+            key = page[-1][0]
+
+    def by_path(self) -> Iterator[Entry]:
+        """Every file, in the order of paths by their characters. KeyError as of `files`."""
+        escaped = self._row("SELECT 1 FROM files WHERE instr(key, '%') LIMIT 1")
+        if escaped is None:  # then a key is its path
+            yield from (_entry(row) for page in self._pages(_PROVED, "f.key") for row in page)
+            return
+        with self._lock, scratch_errors():
+            self._connection.create_function("path_of", 1, path_of, deterministic=True)
+            sorted_keys = self._connection.execute("SELECT f.key FROM files f ORDER BY path_of(f.key)")
+        while page := self._read(lambda: sorted_keys.fetchmany(PAGE)):
+            for (key,) in page:
+                yield _entry(self._all(f"{_PROVED} WHERE f.key = ?", (key,))[0])
+
+    def git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
+        """What is proved by git id, some at a time; of LFS files there is the pointer's id alone."""
+        for page in self._pages(_PROVED, "f.key", "f.pointer_size IS NULL"):
+            yield {GitOid(oid.hex()): Sha256(own.hex()) for _, _, oid, own, _ in page}
+
+    def find(self, path: str) -> MirroredFile | None:
+        """The file of a path, None where no such file is wanted. KeyError as of `files`."""
+        row = self._row(f"{_PROVED} WHERE f.key = ?", (sort_key(path),))
+        return None if row is None else _mirrored(row)
+
+    def _know(self, state: int, digests: Iterable[tuple[int, Sha256]]) -> None:
+        known = ((bytes.fromhex(digest), id_) for id_, digest in digests)
+        self._do_all(f"UPDATE contents SET state = {state}, digest = ? WHERE id = ?", known)
+
+    def _sum(self, rows: str) -> tuple[int, int]:
+        found = self._row(f"SELECT {_SUM} FROM {rows}")
+        return (0, 0) if found is None else (found[0], (found[1] << 32) + found[2])
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        try:
+            self._do_all(f"INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, {_OTHER}, x'{_NO_DIGEST.hex()}')", rows)
+        except sqlite3.IntegrityError as error:
+            raise BadAnswer(f"the upstream lists {self._doubled(rows)!a} twice") from error
+        for key, *_ in rows:
+            self._put_folders(key.rpartition("/")[0])
+
+    def _put_folders(self, folder: str) -> None:
+        """A folder and those above it. Files of one folder come together, mostly."""
+        if folder == self._folder:
+            return
+        self._folder = folder
+        while folder and self._do("INSERT OR IGNORE INTO folders VALUES (?)", (folder,)):
+            folder = folder.rpartition("/")[0]
+
+    def _doubled(self, rows: Sequence[tuple[Any, ...]]) -> str:
+        """A path that is there already, or twice among the rows."""
+        seen: set[str] = set()
+        for key, size, *_ in rows:
+            there = self._row("SELECT size FROM files WHERE key = ?", (key,))
+            if key in seen or (there is not None and there[0] != size):
+                return path_of(key)
+            seen.add(key)
+        return path_of(rows[-1][0])
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            self._open = unnamed(_TABLES)
+        return self._open
+
+    def _pages(self, question: str, key: str, where: str = "true") -> Iterator[list[Any]]:
+        """The answer by pages, in the order of `key`, its first column: what is told meanwhile does no harm."""
+        last: str | int = 0 if key in _NUMBERS else ""
+        while page := self._all(f"{question} WHERE {where} AND {key} > ? ORDER BY {key} LIMIT {PAGE}", (last,)):
+            yield page
+            last = page[-1][0]
+
+    def _all(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._read(lambda: self._connection.execute(question, values).fetchall())
+
+    def _row(self, question: str, values: Sequence[Any] = ()) -> Any:
+        return self._read(lambda: self._connection.execute(question, values).fetchone())
+
+    def _do(self, change: str, values: Sequence[Any] = ()) -> int:
+        """How many rows it changed."""
+        return self._read(lambda: self._connection.execute(change, values).rowcount)
+
+    def _do_all(self, change: str, values: Iterable[Sequence[Any]]) -> None:
+        self._read(lambda: self._connection.executemany(change, values))
+
+    def _read(self, call: Callable[[], _T]) -> _T:
+        with self._lock, scratch_errors():
+            return call()
+
+
+class ManifestView(Mapping[str, MirroredFile]):
+    """The files of a table by path, read when asked for; in the order of the listing."""
+
+    def __init__(self, table: FileTable) -> None:
+        self._table = table
+
+    def __getitem__(self, path: str) -> MirroredFile:
+        found = self._table.find(path)
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (file.path for file in self._table.files())
+
+    def __len__(self) -> int:
+        return self._table.count
+
+
+def _promise(told: bytes) -> Promise:
+    return Sha256(told.hex()) if len(told) == _SHA256 else GitOid(told.hex())
+
+
+def _mirrored(row: Sequence[Any]) -> MirroredFile:
+    key, size, oid, digest, pointer_size = row
+    if digest is None:
+        raise KeyError(path_of(key))
+    return MirroredFile(path_of(key), size, GitOid(oid.hex()), Sha256(digest.hex()), pointer_size)
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    key, size, oid, digest, pointer_size = row
+    if oid is None:
+        return Entry(key, 0, "", "", None)
+    if digest is None:
+        raise KeyError(path_of(key))
+    return Entry(key, size, oid.hex(), digest.hex(), pointer_size)
