@@ -75,16 +75,16 @@ def test_what_is_forbidden_is_never_published_and_leaves_nothing(hub: Hub, works
 
 def test_what_is_restricted_waits_with_a_note_until_a_decision_names_it(hub: Hub, workshop: Workshop) -> None:
     commit = hub.model("acme/x", license="mit").commit({"f": b"1"})
-    rules = {"restricted": (Restriction(ACME),)}
+    rules = (Restriction(ACME),)
     for _ in range(2):
-        report = workshop.sync_one(house("acme/x", **rules))
+        report = workshop.sync_one(house("acme/x", restricted=rules))
         assert (report.outcome, report.code, report.commit) == ("held", "restricted", commit)
         assert report.reason == "policy.restricted has acme/*: it waits for a decision"
     assert workshop.store.written == [], "the second run has nothing to add"
     (note,) = notes(workshop, "acme/x").values()
     assert (note.repo, note.commit) == ("acme/x", commit)
     assert [(one.rule, one.outcome) for one in note.verdicts] == [("license", "allowed"), ("restricted", "held")]
-    allowed = house("acme/x", **rules, decisions=decided("acme/x", RuleKey.RESTRICTED))
+    allowed = house("acme/x", restricted=rules, decisions=decided("acme/x", RuleKey.RESTRICTED))
     assert workshop.sync_one(allowed).outcome == "published"
     assert workshop.refs("acme/x").attachments == {}
     assert [one.reason for one in workshop.root("acme/x").verdicts][1].startswith("approved by Ada: read (policy.")
@@ -109,11 +109,11 @@ def test_a_repo_of_which_nothing_but_a_hold_is_known_is_not_mirrored(hub: Hub, w
 
 
 def test_with_pin_each_commit_waits_for_its_own_decision(hub: Hub, workshop: Workshop) -> None:
-    rules = {"restricted": (Restriction(ACME, pin=True),)}
+    rules = (Restriction(ACME, pin=True),)
     first = hub.model("acme/x", license="mit").commit({"f": b"1"})
-    of_repo = house("acme/x", **rules, decisions=decided("acme/x", RuleKey.RESTRICTED))
+    of_repo = house("acme/x", restricted=rules, decisions=decided("acme/x", RuleKey.RESTRICTED))
     assert workshop.sync_one(of_repo).outcome == "held", "a decision on the repo is none on its commits"
-    of_first = house("acme/x", **rules, decisions=decided("acme/x", RuleKey.RESTRICTED, first))
+    of_first = house("acme/x", restricted=rules, decisions=decided("acme/x", RuleKey.RESTRICTED, first))
     assert workshop.sync_one(of_first).commit == first
     second = hub.model("acme/x").commit({"f": b"2"})
     report = workshop.sync_one(of_first)
@@ -123,10 +123,10 @@ def test_with_pin_each_commit_waits_for_its_own_decision(hub: Hub, workshop: Wor
 
 
 def test_an_approval_that_has_ended_holds_new_commits_and_withdraws_none(hub: Hub, workshop: Workshop) -> None:
-    rules = {"restricted": (Restriction(ACME),)}
+    rules = (Restriction(ACME),)
     first = hub.model("acme/x", license="mit").commit({"f": b"1"})
     until = datetime.now(UTC) + timedelta(hours=1)
-    wanted = house("acme/x", **rules, decisions=decided("acme/x", RuleKey.RESTRICTED, until=until))
+    wanted = house("acme/x", restricted=rules, decisions=decided("acme/x", RuleKey.RESTRICTED, until=until))
     assert workshop.sync_one(wanted).outcome == "published"
     workshop.ahead = timedelta(hours=2)
     assert workshop.sync_one(wanted).outcome == "unchanged"
