@@ -149,9 +149,8 @@ def _plan_job(
         with ThreadPoolExecutor(job.workers, "document") as documents:
             published_view, presence = PublishedView(target, context.clock), Presence(context, target)
             items = list(gather(context, run, job, all_jobs))
-            decider = Decider(
-                Comparison(source, target, all_jobs, context.go_on, published_view, presence), gone_repos, documents.map
-            )
+            given = source, target, all_jobs, context.go_on, published_view, presence
+            decider = Decider(Comparison(*given, context.stages.recall), gone_repos, documents.map)
             published_view.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(context.stop, items, work, plans)
     except Exception as error:  # as above

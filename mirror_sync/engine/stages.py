@@ -2,9 +2,10 @@
 
     resolve     what the upstream has, beside what is published          engine/sync/decide.py
     judge       what may be published, by the rules of the job           engine/sync/decide.py
+    recall      what an earlier inspection has found of the commit       engine/inspection
     plan        what has to be fetched for it, and what is there         engine/sync/decide.py
     transfer    every file is in the target, and proved                  engine/sync/repo_sync.py
-    inspect     looks at the files: adds verdicts                        none yet
+    inspect     looks at the files: adds verdicts                        engine/inspection
     document    listing, info and commits are written                    engine/sync/repo_sync.py
     attach      adds documents that the root names                       none yet
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
@@ -96,10 +97,12 @@ Stage = Callable[[Change], Change | NoChange]
 class MoreStages:
     """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
 
-    `inspect` may read the files of `manifest` from `store`. Each is called by many threads. Raises what a repo fails
+    `inspect` may read the files of `manifest` from `store`. `recall` knows what is wanted of the commit, before
+    anything is brought for it, also where it is only planned. Each is called by many threads. Raises what a repo fails
     for: MirrorError.
     """
 
+    recall: tuple[Stage, ...] = ()
     inspect: tuple[Stage, ...] = ()
     attach: tuple[Stage, ...] = ()
 

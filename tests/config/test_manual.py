@@ -28,6 +28,7 @@ SECTIONS = {
     "site": ("CatalogueEntry",),
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),
     "licenses": ("LicensesEntry", "ApprovalEntry"),
+    "policy": ("PolicyEntry", "FormatsEntry", "ScanEntry"),
     "jobs": ("JobEntry", "DefaultsEntry"),
     "select": ("SelectEntry",),
     "bandwidth, connections": ("BandwidthEntry", "WindowEntry"),

@@ -14,6 +14,7 @@ from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, qu
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.licenses import doubt
 from mirror_sync.config.keys.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import EngineEntry
 from mirror_sync.config.keys.scalars import NAME
 from mirror_sync.config.keys.select import SelectEntry
@@ -42,6 +43,7 @@ class Draft:
     defaults: DefaultsEntry | None  # None: not sound, so that no job is known whole
     licenses: LicensesEntry
     engine: EngineEntry
+    policy: PolicyEntry
     jobs: tuple[tuple[int, JobEntry], ...]
 
     @classmethod
@@ -61,6 +63,7 @@ class Draft:
             defaults=_sound(DefaultsEntry, defaults),
             licenses=_sound(LicensesEntry, tree.get("licenses", {})) or LicensesEntry(),
             engine=_sound(EngineEntry, tree.get("engine", {})) or EngineEntry(),
+            policy=_sound(PolicyEntry, tree.get("policy", {})) or PolicyEntry(),
             jobs=tuple((index, entry) for index, entry in entries if entry is not None),
         )
 
@@ -72,7 +75,8 @@ class Draft:
             source = entry.upstream or self.defaults.upstream or _only(self.upstreams)
             target = entry.target or self.defaults.target or _only(self.targets)
             if target:
-                yield index, entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+                job = entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+                yield index, self.policy.inspecting(job, entry.policy)
 
 
 def _only(names: tuple[str, ...]) -> str:
@@ -106,10 +110,13 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
+    yield from draft.policy.inspection_faults(("policy",))
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
         yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
         yield from _late(("jobs", index), entry)
+        if entry.policy is not None:
+            yield from entry.policy.inspection_faults(("jobs", index, "policy"), draft.policy)
     yield from clashes(tuple(draft.numbered()))
 
 

@@ -19,6 +19,7 @@ from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
+from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import (
     CatalogueEntry,
     EngineEntry,
@@ -292,6 +293,11 @@ class JobEntry(JobKeys):
         description="Replaces the global lists for this job.",
         examples=[{"allow": ["cc-by-4.0"]}],
     )
+    policy: PolicyEntry | None = Field(
+        default=None,
+        description="Adds to the policy that holds for all jobs; takes nothing away.",
+        examples=[{"formats": {"refuse": ["pickle"]}}],
+    )
 
     def job(self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
         """The job, with `defaults` where it is silent; `ends` are the names of its upstream and its target."""
@@ -390,6 +396,11 @@ class File(Keys):
         default_factory=LicensesEntry,
         description="Which licences may be mirrored; left out, none is.",
         examples=[{"allow": ["apache-2.0", "mit"], "missing": "refuse"}],
+    )
+    policy: PolicyEntry = Field(
+        default_factory=PolicyEntry,
+        description="What is published, beside the licences, by what is in it; nothing is looked at when left out.",
+        examples=[{"formats": {"refuse": ["executable"], "hold": ["pickle"], "allow": ["data", "text"]}}],
     )
     jobs: tuple[JobEntry, ...] = Field(
         min_length=1,

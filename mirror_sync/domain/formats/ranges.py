@@ -19,10 +19,14 @@ class Unclear(ValueError):
 
 
 class Ranges:
-    """A file of `size` bytes. Raises Unclear for what lies outside, and beyond the bounds; and what `read` raises."""
+    """A file of `size` bytes. Raises Unclear for what lies outside, and beyond the bounds; and what `read` raises.
 
-    def __init__(self, size: int, read: Read) -> None:
+    `most`: how many bytes, and in how many reads.
+    """
+
+    def __init__(self, size: int, read: Read, most: tuple[int, int] = (MOST_BYTES, MOST_READS)) -> None:
         self.size, self._read = size, read
+        self._most_bytes, self._most_reads = most
         self.failed: BaseException | None = None
         """What `read` raised: never the file's fault."""
         self._bytes = self._reads = 0
@@ -50,7 +54,7 @@ class Ranges:
 
     def _fetch(self, start: int, length: int) -> bytes:
         self._bytes, self._reads = self._bytes + length, self._reads + 1
-        if self._bytes > MOST_BYTES or self._reads > MOST_READS:
+        if self._bytes > self._most_bytes or self._reads > self._most_reads:
             raise Unclear("it would take too many reads to know")
         try:
             body = bytes(self._read(start, length)) if length else b""

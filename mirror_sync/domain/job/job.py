@@ -13,9 +13,11 @@ from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.gone import OnGone, mildest
 from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.policy.rules import Rule
+from mirror_sync.domain.policy.scan_policy import ScanPolicy
 from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
 
 
@@ -47,7 +49,7 @@ class Job:
     `connections` the requests and transfers open at the upstream; None: as many as its threads make.
     `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
     names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
-    whatever else does.
+    whatever else does. `formats` and `scan` judge a snapshot by its files; None: nobody looks at them.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Job:
     only: frozenset[Repo] | None = None
     ranking: Ranking | None = None
     denied: tuple[RepoPattern, ...] = ()
+    formats: FormatPolicy | None = None
+    scan: ScanPolicy | None = None
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)

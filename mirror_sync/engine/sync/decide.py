@@ -48,7 +48,10 @@ STRANGER = "another-repo"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop."""
+    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop.
+
+    `recall` are stages of others, which may know a commit before a byte of it is fetched.
+    """
 
     source: Catalogue
     target: Target
@@ -56,6 +59,7 @@ class Comparison:
     go_on: Callable[[], None]
     published_view: PublishedView
     presence: Presence
+    recall: tuple[Stage, ...] = ()
 
 
 class Decider:
@@ -67,7 +71,7 @@ class Decider:
     def __init__(
         self, comparison: Comparison, gone_repos: GoneRepos, mapper: Mapper = map, *, anew: bool = False
     ) -> None:
-        self._presence = comparison.presence
+        self._presence, self._recall = comparison.presence, comparison.recall
         self._source, self._target, self._jobs, self._go_on = (
             comparison.source,
             comparison.target,
@@ -133,7 +137,7 @@ class Decider:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The first stages of a snapshot, which write nothing: see engine/stages.py."""
-        return (self.resolve, *making(self.judge, self.plan))
+        return (self.resolve, *making(self.judge, *self._recall, self.plan))
 
     def begun(self, task: Task, seen: Seen) -> Change:
         """What the stages start from."""
