@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.formats.file_class import may_run
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
@@ -33,6 +34,7 @@ from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Interrupted
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
+_CODE_PATHS = 10  # of a repo that run code, which a plan names
 PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
 
 Result = TypeVar("Result", RepoReport, RepoPlan)
@@ -219,6 +221,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[
     if not found.is_there:
         calls += publishing(found.files, (file.size for file in fetch))
     size = sum(file.size for file in fetch)
+    running = sorted(filter(may_run, (file.path for file in (*found.plan.fetch, *found.plan.reuse))))
     return RepoPlan(
         *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,
@@ -232,4 +235,6 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Collection[
         remove_bytes=found.plan.delete_bytes,
         api_calls=calls.api,
         resolver_calls=calls.resolvers,
+        code_files=len(running),
+        code_paths=tuple(running[:_CODE_PATHS]),
     )

@@ -29,6 +29,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Judgement, Verdict
 from mirror_sync.engine.decision import Base, NoChange, stopped
 from mirror_sync.engine.work import Task
+from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
 
 
@@ -43,6 +44,7 @@ class Change:
 
     task: Task
     store: Store
+    looks: ReadCache  # what is remembered of the store
     resolved: Resolved  # resolve: what the upstream says,
     refs: Refs  # and what is published
     root: Sha256 | None = None

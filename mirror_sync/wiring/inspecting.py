@@ -19,7 +19,7 @@ def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> R
     """The same context, whose snapshots are inspected where their jobs ask for it."""
     scanners = cache(partial(_scanners, state_dir / "scans", stop))
     scans = Scans(scanners, context.source, context.now)
-    inspection = Inspection(lambda target: context.targets[target].looks, scans, stop)
+    inspection = Inspection(scans, stop)
     stages = replace(context.stages, recall=(inspection.recall,), inspect=(inspection.inspect,))
     return replace(context, stages=stages)
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.catalogue.gather import first_files
+from mirror_sync.cli.output.reports import plan_text
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES
+from mirror_sync.domain.outcome.report import PlanReport
 from tests.standin import LFS, Hub
 from tests.trust import recipes
 from tests.trust.site import Site
@@ -167,3 +171,31 @@ def test_a_base_of_before_the_policy_is_looked_at_whole_and_damaged_classes_are_
     assert site.sync().outcome == "published"
     assert site.classes()["old.pkl"] == "pickle"
     assert site.was_read(b"N.")
+
+
+def test_a_plan_names_what_runs_code_by_names_alone_whatever_the_policy(hub: Hub, site: Site) -> None:
+    more = {f"deep/{n:02}.pkl": LFS(b"N.%d" % n) for n in range(12)}
+    hub.model("acme/x", license="mit").commit({**SAFE, "model.h5": b"\x89HDF", **more})
+    planned = site.set().plan()
+    assert (planned.outcome, planned.code_files, len(planned.code_paths)) == ("published", 13, 10)
+    assert planned.code_paths[0] == "deep/00.pkl"
+    text = plan_text(PlanReport((planned,)), {"a": "it"}, TextLayout(), every=False)
+    named = "deep/00.pkl, deep/01.pkl, deep/02.pkl and 10 more."
+    assert f"By name, 13 files of acme/x@main run code when they are loaded: {named}" in text
+
+
+def test_the_catalogue_names_what_runs_code_by_what_was_found_or_else_by_names(hub: Hub, site: Site) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "weights.bin": LFS(recipes.safetensors(2)), "hidden": LFS(TORCH)})
+    site.set().sync()
+
+    def shown() -> dict[str, str]:
+        root = site.root()
+        listings = tuple(shard.digest for shard in root.shards)
+        files = first_files(site.plain, listings, root.attachments.get(CLASSES, ""))
+        return {file.path: file.runs for file in files if file.runs}
+
+    assert shown() == {"weights.bin": "pickle"}
+    repo.commit({"more.txt": b"more"})
+    site.set({"formats": {"allow": ["data", "text", "pickle"]}}).sync()
+    assert shown() == {"hidden": "pickle"}

@@ -29,7 +29,6 @@ from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import stop_of_run, work_for
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
 from mirror_sync.errors import Interrupted, KeyMissing
-from mirror_sync.ports.memory import ReadCache
 
 _AT_ONCE = 8  # files of a repo that are looked at
 _BATCH = 1000  # that wait for their turn
@@ -38,17 +37,17 @@ T = TypeVar("T")
 
 
 class Inspection:
-    """`looks` gives what a machine remembers of a target, by its name; `stop` ends what no run's own stop does."""
+    """`stop` ends what no run's own stop does."""
 
-    def __init__(self, looks: Callable[[str], ReadCache], scans: Scans, stop: threading.Event) -> None:
-        self._looks, self._scans, self._stop = looks, scans, stop
+    def __init__(self, scans: Scans, stop: threading.Event) -> None:
+        self._scans, self._stop = scans, stop
 
     def recall(self, change: Change) -> Change:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
         if not _is_asked(change.task.job):
             return change
         held = change
-        for verdict in self._memory(change).verdicts(change, self._versions(change)):
+        for verdict in InspectionMemory(change.looks).verdicts(change, self._versions(change)):
             held = held.judged(verdict)
         return change if held.judgement.objection is None else held
 
@@ -62,7 +61,7 @@ class Inspection:
             raise PrunedMeanwhile(change.task.repo, ()) from error
 
     def _inspected(self, change: Change) -> Change:
-        memory, before = self._memory(change), findings_of_base(change)
+        memory, before = InspectionMemory(change.looks), findings_of_base(change)
         files = inspected(change, before)
         self._classify(change, files, memory)
         reports = self._scans.reports(change, files, before.scans, memory, self._spread)
@@ -106,9 +105,6 @@ class Inspection:
             while first:
                 yield from pool.map(one, first)
                 first = list(islice(waiting, _BATCH))
-
-    def _memory(self, change: Change) -> InspectionMemory:
-        return InspectionMemory(self._looks(change.task.job.target))
 
     def _versions(self, change: Change) -> str:
         return self._scans.versions(change.task.job.scan)

@@ -19,7 +19,7 @@ from mirror_sync.domain.policy.scan_policy import ScannedFile, ScanResult
 from mirror_sync.engine.inspection.inspected_files import InspectedFile
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import StoreError
-from mirror_sync.ports.memory import ReadCache
+from mirror_sync.ports.memory import FINDINGS, ReadCache
 
 _MOST = 200_000  # files of a held commit that are remembered
 
@@ -87,16 +87,16 @@ class InspectionMemory:
 
 
 def _held(change: Change) -> str:
-    return f"{refs_key(change.task.repo)}@{change.task.revision}#held"
+    return f"{FINDINGS}held:{refs_key(change.task.repo)}@{change.task.revision}"
 
 
 def _classes(change: Change) -> str:
-    return f"{refs_key(change.task.repo)}#held-classes"
+    return f"{FINDINGS}classes:{refs_key(change.task.repo)}"
 
 
 def _scan(scanner: str, path: str, digest: Sha256) -> str:
     """A name counts as far as scanners go by it: its suffix."""
-    return f"scan:{scanner}:{digest}:{path.rpartition('/')[2].rpartition('.')[2][:20]}"
+    return f"{FINDINGS}{scanner}:{digest}:{path.rpartition('/')[2].rpartition('.')[2][:20]}"
 
 
 def _terms(change: Change, scanners: str) -> str:

@@ -141,7 +141,7 @@ class Decider:
 
     def begun(self, task: Task, seen: Seen) -> Change:
         """What the stages start from."""
-        return Change(task, self._target.store, seen.resolved, seen.refs)
+        return Change(task, self._target.store, self._target.looks, seen.resolved, seen.refs)
 
     def compare(self, task: Task, seen: Seen) -> NoChange | Change:
         """What would be published, and what has to be fetched for it.
