@@ -103,7 +103,7 @@ class ScanEntry(Keys):
         """A command that is not told which file."""
         if self.command is not None and not any(FILE in word for word in self.command[1:]):
             yield Finding((*trail, "command"), f"does not say which file; write [{self.command[0]}, {quoted(FILE)}]")
-        if self == ScanEntry():
+        if self.policy() is None:
             yield Finding(trail, "names no scanner; write hub: hold, picklescan: true or command: [...]")
 
     def loosened(self, trail: Trail, common: ScanEntry) -> Iterator[Finding]:
