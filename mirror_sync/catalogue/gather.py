@@ -20,6 +20,8 @@ from mirror_sync.domain.content.refs import Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.formats.class_list import CLASSES, ClassList
+from mirror_sync.domain.formats.file_class import Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
@@ -36,7 +38,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "3"  # of what is remembered
+_FORMAT = "4"  # of what is remembered
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
@@ -52,7 +54,8 @@ _LEAST = (
 class RepoFacts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
-    `left` is what `patterns`, the selection in words, leave out of it; None where that is not known.
+    `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
+    digest of the document that an inspection left.
     `item` is what the Hub's lists say of it, as JSON.
     """
 
@@ -67,6 +70,7 @@ class RepoFacts:
     left: tuple[LeftOut, ...] | None = ()
     patterns: str = ""
     item: str = ""
+    classes: str = ""
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -74,10 +78,24 @@ class RepoFacts:
         return next((one for one in self.snapshots if one.commit == self.shown), None)
 
 
-def first_files(store: Store, listings: tuple[str, ...]) -> tuple[ShownFile, ...]:
-    """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does."""
+def first_files(store: Store, listings: tuple[str, ...], classes: str = "") -> tuple[ShownFile, ...]:
+    """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does.
+
+    Which of them run code says the document of `classes`; where there is none, their names.
+    """
     found = (file for digest in listings for file in read_shard(_document(store, Sha256(digest))))
-    return tuple(ShownFile(_fit(file.path), file.size, file.sha256) for file in islice(found, FILES_SHOWN))
+    named = ClassList.decode(_document(store, Sha256(classes))).named if classes else None
+    return tuple(
+        ShownFile(_fit(file.path), file.size, file.sha256, _runs(file.path, named))
+        for file in islice(found, FILES_SHOWN)
+    )
+
+
+def _runs(path: str, named: Mapping[str, Classified] | None) -> str:
+    if named is None:
+        return (by_name(path) or FileClass.CODE) if may_run(path) else ""
+    found = named.get(path)
+    return found.of if found is not None and found.of.runs else ""
 
 
 class Gather:
@@ -133,6 +151,7 @@ class Gather:
             snapshots=tuple(snapshots),
             left=_left(root),
             patterns="" if root.selection == Selection() else _fit(short(str(root.selection), REASON)),
+            classes=root.attachments.get(CLASSES, ""),
         )
 
     def _snapshot(

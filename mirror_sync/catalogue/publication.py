@@ -148,7 +148,7 @@ class _Publication:
         return _Entry(row, lines, None)
 
     def _written(self, page: RepoPage) -> bytes:
-        shown = replace(page, files=first_files(self._publish_run.store, page.listings))
+        shown = replace(page, files=first_files(self._publish_run.store, page.listings, page.classes))
         return pages.repo_page(shown, url=self._known.url, brand=self._known.name)
 
     def _lists(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus], unused: Mapping[str, str]) -> None:

@@ -148,6 +148,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "此仓库可能只收录了一部分：{patterns}。未收录的数量将在其下一次提交后得知。",
     ),
     "repo.path": ("Path", "路径"),
+    "repo.runs": (
+        "{n} file runs code when it is loaded|{n} files run code when they are loaded",
+        "{n} 个文件在加载时会执行代码",
+    ),
+    "repo.may-run": (
+        "{n} file, by its name, runs code when it is loaded|{n} files, by their names, run code when they are loaded",
+        "按文件名判断，{n} 个文件在加载时可能执行代码",
+    ),
     "repo.some": ("The first {n} of {all} files;", "共 {all} 个文件，此处列出前 {n} 个；"),
     "repo.listing": ("the whole listing as JSON", "完整清单（JSON）"),
     "repo.unread": (

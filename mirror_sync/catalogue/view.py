@@ -72,6 +72,7 @@ class View:
             listings=facts.listings,
             left=facts.left,
             patterns=facts.patterns,
+            classes=facts.classes,
         )
 
     def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:

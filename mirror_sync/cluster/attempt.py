@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
-from mirror_sync.cluster.messages import Answer, Claim, EventTold, Lookup, Message, Question
+from mirror_sync.cluster.messages import Answer, Claim, EventTold, Lookup, Message, Question, Recall
 from mirror_sync.domain.outcome.events import BytesFetched, Event
 from mirror_sync.errors import Interrupted
 
@@ -77,7 +77,7 @@ class Attempt:
             self._flush()
             self._post(message)
 
-    def ask(self, question: Claim | Lookup) -> Answer:
+    def ask(self, question: Claim | Lookup | Recall) -> Answer:
         """None when nobody answers. Interrupted after a stop."""
         return self._questions.ask(lambda number: self.say(Question(number, question)), self.go_on)
 

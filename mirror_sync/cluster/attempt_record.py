@@ -20,6 +20,7 @@ from mirror_sync.cluster.messages import (
     Message,
     Noted,
     Question,
+    Recall,
     Released,
     Remembered,
     TakenUp,
@@ -173,12 +174,14 @@ class AttemptRecord:
             case Question(number, question):
                 self._reply(self.worker, number, self._answer(question))
 
-    def _answer(self, question: Claim | Lookup) -> Answer:
+    def _answer(self, question: Claim | Lookup | Recall) -> Answer:
         """None where the state folder cannot be used: the worker does without."""
         with suppress(StoreError):
             if isinstance(question, Lookup):
                 index = self._target.index
                 return index.known(question.oids) if question.proved else index.told(question.oids)
+            if isinstance(question, Recall):
+                return self._target.looks.recall(question.name, question.version)
             return self._claim(question.key)
         return None
 

@@ -97,11 +97,19 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """What was found in files, and remembered under this name and version?"""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """The worker waits for the answer with this number."""
 
     number: int
-    question: Claim | Lookup
+    question: Claim | Lookup | Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class Refused:
 
 
 Message = TakenUp | EventTold | Noted | Released | Learned | Remembered | Question
-Answer = Claimed | Mapping[GitOid, Sha256] | None
+Answer = Claimed | Mapping[GitOid, Sha256] | bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mirror_sync.cluster.attempt import Attempt
-from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Released, Remembered
+from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Recall, Released, Remembered
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
@@ -15,7 +15,7 @@ from mirror_sync.engine.single_flight import SingleFlight, StoredContent
 from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.sync.repo_sync import JobRun
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.ports.memory import UploadNote
+from mirror_sync.ports.memory import FINDINGS, UploadNote
 
 _AT_ONCE = 500  # git ids in one question
 _WORTH = 8 * 1024 * 1024  # bytes; for a smaller content two workers may be on the way at once
@@ -116,7 +116,9 @@ class RemoteReadCache:
         self._attempt = attempt
 
     def recall(self, name: str, version: str) -> bytes | None:
-        return None  # a worker compares with what is there
+        """A worker compares with what is there; what was found in files is asked for."""
+        answer = self._attempt.ask(Recall(name, version)) if name.startswith(FINDINGS) else None
+        return answer if isinstance(answer, bytes) else None
 
     def remember(self, name: str, version: str, body: bytes) -> None:
         self._attempt.say(Remembered(name, version, body))

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
 
+from mirror_sync.domain.formats.file_class import may_run
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
@@ -34,6 +35,7 @@ from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Interrupted, StoreError
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
+_CODE_PATHS = 10  # of a repo that run code, which a plan names
 PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
 
 Result = TypeVar("Result", RepoReport, RepoPlan)
@@ -157,9 +159,9 @@ def _plan_job(
         with ThreadPoolExecutor(job.workers, "document") as documents:
             published_view, presence = PublishedView(target, context.clock), Presence(context, target)
             items = list(gather(context, run, job, all_jobs))
-            judge = judge_of(context, source)
-            compared = Comparison(source, target, all_jobs, context.go_on, published_view, presence, judge)
-            decider = Decider(compared, gone_repos, documents.map)
+            judge, recall = judge_of(context, source), context.stages.recall
+            given = source, target, all_jobs, context.go_on, published_view, presence
+            decider = Decider(Comparison(*given, judge, recall), gone_repos, documents.map)
             published_view.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(context.stop, items, work, plans)
     except Exception as error:  # as above
@@ -228,6 +230,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
     if not found.is_there:
         calls += publishing(found.files, fetch)
     size = sum(fetch)
+    running = sorted(filter(may_run, found.listing.paths()))
     return RepoPlan(
         *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,
@@ -241,4 +244,6 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
         remove_bytes=found.plan.delete_bytes,
         api_calls=calls.api,
         resolver_calls=calls.resolvers,
+        code_files=len(running),
+        code_paths=tuple(running[:_CODE_PATHS]),
     )

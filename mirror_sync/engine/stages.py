@@ -2,9 +2,10 @@
 
     resolve     what the upstream has, beside what is published          engine/sync/decide.py
     judge       what may be published, by the rules of the job           engine/sync/decide.py
+    recall      what an earlier inspection has found of the commit       engine/inspection
     plan        what has to be fetched for it, and what is there         engine/sync/decide.py
     transfer    every file is in the target, and proved                  engine/sync/repo_sync.py
-    inspect     looks at the files: adds verdicts                        none yet
+    inspect     looks at the files: adds verdicts                        engine/inspection
     document    listing, info and commits are written                    engine/sync/repo_sync.py
     attach      adds documents that the root names                       none yet
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
@@ -27,6 +28,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
 from mirror_sync.engine.decision import Base, NoChange, Plan, stopped
 from mirror_sync.engine.work import Task
+from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
 from mirror_sync.scratch.file_table import FileTable, ManifestView
 
@@ -45,6 +47,7 @@ class Change:
 
     task: Task
     store: Store
+    looks: ReadCache  # what is remembered of the store
     resolved: Resolved  # resolve: what the upstream says,
     refs: Refs  # and what is published
     root: Sha256 | None = None
@@ -110,10 +113,12 @@ Stage = Callable[[Change], Change | NoChange]
 class MoreStages:
     """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
 
-    Both go over `files_of`; `inspect` may read the files from `store`. Each is called by many threads. Raises what a
+    All go over `files_of`; `inspect` may read the files from `store`. `recall` knows what is wanted of the commit,
+    before anything is brought for it, also where it is only planned. Each is called by many threads. Raises what a
     repo fails for: MirrorError.
     """
 
+    recall: tuple[Stage, ...] = ()
     inspect: tuple[Stage, ...] = ()
     attach: tuple[Stage, ...] = ()
 

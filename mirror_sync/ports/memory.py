@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from mirror_sync.domain.digest import GitOid, Sha256
 
+FINDINGS = "inspection:"  # begins the names under which a read cache remembers what was found in files
+
 
 class ContentIndex(Protocol):
     """What is known of a target's contents by git id: a cache, which may forget everything."""

@@ -12,6 +12,7 @@ from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Head
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.policy.scan_policy import ScannedFile
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import NoSuchCall
 from mirror_sync.ports.byte_stream import ByteStream
@@ -67,6 +68,13 @@ class Catalogue(Protocol):
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
         """The newest commits up to and including `commit`, newest first, at least one. NoSuchCall: none is told."""
         raise NoSuchCall(f"{self} tells no history of commits of {repo} up to {commit}")
+
+    def scans(self, repo: Repo, commit: CommitId, paths: Collection[str]) -> Mapping[str, ScannedFile]:
+        """What the upstream's own scanners say of files, by path; what they say nothing of is left out.
+
+        NoSuchCall where the upstream has none.
+        """
+        raise NoSuchCall(f"{self} has no scanners of its own")
 
     def prove(self) -> TokenStatus:
         """Ask for something that only a valid token gets: what a refusal means depends on it.

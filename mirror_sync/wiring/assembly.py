@@ -40,6 +40,7 @@ from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
+from mirror_sync.wiring.inspecting import inspecting
 from mirror_sync.wiring.stages import keys_of, seal_of, segment_signer_of, stages_of
 
 
@@ -72,7 +73,7 @@ class Assembly:
             limits = job_limits.of(job)
             return self._source((limits + common).on(plain[job.upstream]), tell) if limits else None
 
-        return RunContext(
+        context = RunContext(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
             own=own,
             targets={name: self._target(name, target, tell) for name, target in self._settings.targets.items()},
@@ -85,6 +86,7 @@ class Assembly:
             portion=self._portion,
             config=self._settings.digest,
         )
+        return inspecting(context, self._settings.state_dir, self._stop)
 
     def _executor(self) -> RepoExecutor | None:
         engine = self._settings.engine

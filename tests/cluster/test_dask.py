@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.attempt_record import LOST
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.transfer.multipart import in_flight
@@ -72,6 +74,21 @@ def test_what_a_job_selects_is_brought_by_workers(hub: Hub, machines: Machines) 
     machines.worker()
     (report,) = machines.sync(jobs=[{"name": "acme", "select": {"author": "acme", "limit": 1}}]).repos
     assert (report.repo, report.outcome) == ("acme/y", RepoOutcome.PUBLISHED)
+
+
+def test_what_a_worker_has_held_no_other_one_fetches_again(hub: Hub, machines: Machines) -> None:
+    hub.model("acme/x", license="mit").commit({"model.pkl": LFS(b"N.")})
+    policy = {"formats": {"allow": ["data"]}}
+    first = machines.worker(policy=policy)
+    (held,) = machines.sync(policy=policy).repos
+    assert (held.outcome, held.code, held.fetched_files) == ("held", "formats", 1)
+    kill(first)
+    machines.worker(policy=policy)
+    with machines.coordinator(policy=policy) as mirror:
+        store = mirror._context().targets["mirror"].store
+        store.delete([blob_key(Sha256.of(b"N."))])  # as a prune does
+        (again,) = mirror.sync().repos
+    assert (again.outcome, again.reason, again.fetched_files) == ("held", held.reason, 0)
 
 
 def test_what_workers_ask_of_an_upstream_is_told_where_it_is_counted(hub: Hub, machines: Machines) -> None:

@@ -29,7 +29,7 @@ SECTIONS = {
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),
     "trust": ("TrustEntry", "ModelSigningEntry"),
     "licenses": ("LicensesEntry", "ApprovalEntry"),
-    "policy": ("PolicyEntry", "RestrictedEntry"),
+    "policy": ("PolicyEntry", "RestrictedEntry", "FormatsEntry", "ScanEntry"),
     "jobs": ("JobEntry", "DefaultsEntry"),
     "select": ("SelectEntry",),
     "bandwidth, connections": ("BandwidthEntry", "WindowEntry"),

@@ -28,6 +28,7 @@ from mirror_sync.observe.figures import counted, in_bytes, in_time
 SHORT = 8  # digits of a commit id that are enough to tell two apart
 _SCHEME = re.compile(r"\b(https?)://")
 _UNKNOWN = frozenset({RepoOutcome.FAILED, RepoOutcome.INTERRUPTED})  # of a plan: nobody has seen what there is
+_CODE_REPOS, _CODE_PATHS = 5, 3  # that a plan names
 _QUIET = (RepoOutcome.UNCHANGED,)
 
 
@@ -66,6 +67,7 @@ def plan_text(report: PlanReport, targets: Mapping[str, str], page: TextLayout, 
         parts.append(page.sentence(f"{_counts(repos)}. A sync would {done}."))
         if unknown:
             parts.append(f"What {counted(unknown, 'repo')} would take is not known, and in none of these figures.")
+        parts += map(page.sentence, _code(repos))
         parts += map(page.sentence, map(_cost, report.costs))
         parts += map(page.sentence, map(_room, report.targets))
     if report.interrupted:
@@ -78,6 +80,19 @@ def _once(repos: Iterable[RepoPlan], targets: Mapping[str, str]) -> list[RepoPla
     for repo in repos:
         plans.setdefault((replace(repo.subject, job=targets[repo.job]), repo.outcome), repo)
     return list(plans.values())
+
+
+def _code(repos: Sequence[RepoPlan]) -> Iterator[str]:
+    """Which files may run code when they are loaded: of the first repos by name, of the others a count."""
+    running = [repo for repo in repos if repo.code_files]
+    for repo in running[:_CODE_REPOS]:
+        verb = "runs code when it is" if repo.code_files == 1 else "run code when they are"
+        paths = ", ".join(repo.code_paths[:_CODE_PATHS])
+        more = f" and {repo.code_files - _CODE_PATHS:,} more" if repo.code_files > _CODE_PATHS else ""
+        yield f"By name, {counted(repo.code_files, 'file')} of {repo.spoken} {verb} loaded: {paths}{more}."
+    if len(running) > _CODE_REPOS:
+        files = counted(sum(repo.code_files for repo in running[_CODE_REPOS:]), "file")
+        yield f"Beside these, {files} of {counted(len(running) - _CODE_REPOS, 'other repo')}."
 
 
 def _cost(cost: UpstreamCost) -> str:

@@ -77,7 +77,7 @@ class Draft:
             if target:
                 job = entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
                 house = self.policy.house.tightened((entry.policy or PolicyEntry()).house)
-                yield index, replace(job, house=house)
+                yield index, self.policy.inspecting(replace(job, house=house), entry.policy)
 
 
 def _only(names: tuple[str, ...]) -> str:
@@ -111,11 +111,14 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
+    yield from draft.policy.inspection_faults(("policy",))
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
         yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
         yield from _late(("jobs", index), entry)
-        yield from (entry.policy or PolicyEntry()).loosened(("jobs", index, "policy"), draft.policy)
+        own = entry.policy or PolicyEntry()
+        yield from own.loosened(("jobs", index, "policy"), draft.policy)
+        yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
     yield from clashes(tuple(draft.numbered()))
 
 

@@ -297,7 +297,7 @@ class JobEntry(JobKeys):
     policy: PolicyEntry | None = Field(
         default=None,
         description="Adds to the policy that holds for all jobs; takes nothing away.",
-        examples=[{"cooldown": "7d"}],
+        examples=[{"cooldown": "7d", "formats": {"refuse": ["pickle"]}}],
     )
 
     def job(self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
@@ -410,7 +410,7 @@ class File(Keys):
     )
     policy: PolicyEntry = Field(
         default_factory=PolicyEntry,
-        description="What is never mirrored, and what waits for a person or for time; nothing when left out.",
+        description="What is never mirrored, what waits for a person or for time, and what may be in a repo.",
         examples=[{"forbidden": ["evil-org/*"], "cooldown": "3d"}],
     )
     jobs: tuple[JobEntry, ...] = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from pydantic import Discriminator, Field, Tag
 from mirror_sync.config.findings import Finding, Trail, quoted
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.format_entries import FormatsEntry, ScanEntry
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.policy.house_rules import HouseRules, Restriction
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.domain.times import spoken_duration
@@ -66,6 +69,17 @@ class PolicyEntry(Keys):
         examples=["hold"],
     )
 
+    formats: FormatsEntry | None = Field(
+        default=None,
+        description="What becomes of a snapshot by what its files are; nobody looks at them when left out.",
+        examples=[{"refuse": ["executable"], "hold": ["pickle", "code", "unknown"], "allow": ["data", "text"]}],
+    )
+    scan: ScanEntry | None = Field(
+        default=None,
+        description="Who scans the files of a snapshot; nobody when left out.",
+        examples=[{"hub": "hold", "picklescan": True}],
+    )
+
     @property
     def house(self) -> HouseRules:
         """The rules that these keys are."""
@@ -88,6 +102,28 @@ class PolicyEntry(Keys):
             if one.pattern in pinned and not one.pin:
                 message = f"policy.restricted, which holds for all jobs, pins {quoted(one.pattern)}; remove it here"
                 yield Finding((*trail, "restricted", index), message)
+
+    def inspecting(self, job: Job, own: PolicyEntry | None) -> Job:
+        """A job whose files are judged by this policy, which is common to all, and by its own."""
+        formats = None if self.formats is None else self.formats.policy()
+        if own is not None and own.formats is not None:
+            formats = own.formats.policy() if formats is None else own.formats.upon(formats)
+        scans = (entry.scan.policy() for entry in (self, own) if entry is not None and entry.scan is not None)
+        scan = None
+        for one in filter(None, scans):
+            scan = one if scan is None else scan.tightened(one)
+        return replace(job, formats=formats, scan=scan)
+
+    def inspection_faults(self, trail: Trail, common: PolicyEntry | None = None) -> Iterator[Finding]:
+        """What is wrong with formats and scan; `common`: of a job, beside what holds for all of them."""
+        if self.formats is not None:
+            yield from self.formats.doubled((*trail, "formats"))
+            if common is not None and common.formats is not None:
+                yield from self.formats.loosened((*trail, "formats"), common.formats)
+        if self.scan is not None:
+            yield from self.scan.faults((*trail, "scan"))
+            if common is not None and common.scan is not None:
+                yield from self.scan.loosened((*trail, "scan"), common.scan)
 
 
 def _restriction(entry: RepoPattern | RestrictedEntry) -> Restriction:

@@ -45,11 +45,12 @@ class RepoRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """A file as its repo's page lists it; `size` in bytes."""
+    """A file as its repo's page lists it; `size` in bytes. `runs`: its class where it runs code when it is loaded."""
 
     path: str
     size: int
     sha256: str
+    runs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class RepoPage:
     `shown_commit` names that snapshot; `listings` are the digests of its shards, which hold all files. `verdict` is why
     its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
     `unread` says that what is published of it cannot be read, and is left out. `left` is what patterns leave out of the
-    shown commit: None where its `patterns` leave something out and nobody knows how much.
+    shown commit: None where its `patterns` leave something out and nobody knows how much. `classes` is the digest of
+    what an inspection found, empty where nobody looked: then names alone tell which files run code.
     """
 
     row: RepoRow
@@ -98,6 +100,7 @@ class RepoPage:
     unread: bool = False
     left: tuple[LeftOut, ...] | None = ()
     patterns: str = ""
+    classes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.decisions import Decisions
+from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.gone import OnGone, mildest
 from mirror_sync.domain.policy.house_rules import HouseRules
 from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.policy.rules import Rule
+from mirror_sync.domain.policy.scan_policy import ScanPolicy
 from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
 
 
@@ -49,7 +51,8 @@ class Job:
     `connections` the requests and transfers open at the upstream; None: as many as its threads make.
     `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
     names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
-    whatever else does. `policy` judges licences, `house` all else; `decisions` are those of people, of any job.
+    whatever else does. `policy` judges licences, `house` all else that is known before a file is fetched, `formats` and
+    `scan` the files themselves (None: nobody looks at them); `decisions` are those of people, of any job.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Job:
     denied: tuple[RepoPattern, ...] = ()
     house: HouseRules = HouseRules()
     decisions: Decisions = field(default=Decisions(), repr=False)
+    formats: FormatPolicy | None = None
+    scan: ScanPolicy | None = None
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)

@@ -116,7 +116,8 @@ class RunReport:
 class RepoPlan(Subject):
     """What a sync would do for one revision of one repo. `outcome` published means: it would be.
 
-    What another repo of the plan brings to the same target already counts as reused.
+    What another repo of the plan brings to the same target already counts as reused. `code_files` run code when they
+    are loaded, as far as names tell; `code_paths` are the first of them.
     """
 
     outcome: RepoOutcome
@@ -131,6 +132,8 @@ class RepoPlan(Subject):
     remove_bytes: int = 0
     api_calls: int = 0
     resolver_calls: int = 0
+    code_files: int = 0
+    code_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ _LISTS = 3  # of one commit, when they break and go on otherwise
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop."""
+    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop.
+
+    `recall` are stages of others, which may know a commit before a byte of it is fetched.
+    """
 
     source: Catalogue
     target: Target
@@ -56,6 +59,7 @@ class Comparison:
     published_view: PublishedView
     presence: Presence
     judge: Judge
+    recall: tuple[Stage, ...] = ()
 
 
 class Decider:
@@ -67,7 +71,7 @@ class Decider:
     def __init__(
         self, comparison: Comparison, gone_repos: GoneRepos, mapper: Mapper = map, *, anew: bool = False
     ) -> None:
-        self._presence, self._judge = comparison.presence, comparison.judge
+        self._presence, self._judge, self._recall = comparison.presence, comparison.judge, comparison.recall
         self._source, self._target, self._jobs, self._go_on = (
             comparison.source,
             comparison.target,
@@ -133,11 +137,11 @@ class Decider:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The first stages of a snapshot, which write nothing: see engine/stages.py."""
-        return (self.resolve, *making(self.judge, self.plan))
+        return (self.resolve, *making(self.judge, *self._recall, self.plan))
 
     def begun(self, task: Task, seen: Seen) -> Change:
         """What the stages start from."""
-        return Change(task, self._target.store, seen.resolved, seen.refs)
+        return Change(task, self._target.store, self._target.looks, seen.resolved, seen.refs)
 
     def compare(self, task: Task, seen: Seen) -> NoChange | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.

@@ -76,15 +76,8 @@ class JobRun:
     def decider(self, *, anew: bool = False) -> Decider:
         """Who decides for the repos of this run; `anew` believes nothing of what is published."""
         gone_repos = GoneRepos(self.target, self.jobs, self.token_check, self.context.clock)
-        comparison = Comparison(
-            self.source,
-            self.target,
-            self.jobs,
-            self.context.go_on,
-            self.published_view,
-            self.presence,
-            judge_of(self.context, self.source),
-        )
+        given = self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence
+        comparison = Comparison(*given, judge_of(self.context, self.source), self.context.stages.recall)
         return Decider(comparison, gone_repos, self.files.map, anew=anew)
 
 
@@ -214,7 +207,7 @@ def _act(
 
 
 def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:
-    """What a snapshot goes through: resolve, judge, plan, transfer, inspect, document, attach, publish.
+    """What a snapshot goes through: resolve, judge, recall, plan, transfer, inspect, document, attach, publish.
 
     What is planned is told between plan and transfer, also where nothing has to be brought.
     """

@@ -1,4 +1,4 @@
-"""Calls of a hub's API that only read: one GET each, whose answer has a bound and is held to the endpoint's own word.
+"""Calls of a hub's API that only read: one each, whose answer has a bound and is held to the endpoint's own word.
 
 They are plain and made by the thousand, so that they go our own way to the network. huggingface_hub has no time-out for
 them, reads answers of any size, follows redirects anywhere, sleeps and repeats paginated calls up to five times (twice
@@ -21,6 +21,7 @@ from mirror_sync.sources.hub.hub_errors import RequestContext, refusal
 
 _MIB = 1024 * 1024
 _ERROR = 400
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
 _LISTS = ("/api/models", "/api/datasets")
 _TREE = re.compile(r"/api/(?:models|datasets)/.+/tree/.+")
 _LINK = re.compile(r'<([^<>]*)>((?:[^<>,"]|"[^"]*")*)')  # RFC 8288, 3
@@ -70,6 +71,13 @@ class ApiCalls:
     def get(self, asked: RequestContext, url: str) -> ApiAnswer:
         """One GET and its redirects, within the endpoint. Unreachable, BadAnswer; the error that a refusal is."""
         found = self.call(asked, url, {})
+        if found.status >= _ERROR:
+            raise refusal(found.status, found.headers, asked)
+        return found
+
+    def post(self, asked: RequestContext, url: str, form: str) -> ApiAnswer:
+        """The same with a form, `application/x-www-form-urlencoded`: a question too long for an address."""
+        found = self.call(asked, url, _FORM, form.encode())
         if found.status >= _ERROR:
             raise refusal(found.status, found.headers, asked)
         return found

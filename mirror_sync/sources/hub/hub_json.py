@@ -14,6 +14,7 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.policy.scan_policy import ScannedFile, ScanResult
 from mirror_sync.domain.policy.terms import Terms, terms_from_card
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.sources.json_values import check_plain
@@ -105,6 +106,41 @@ def file_and_folder(ordered: Iterable[bytes]) -> str | None:
     """A path that is a file's and, at once, the folder of another: no disk can hold both; `ordered` as `order_of`."""
     doubled = (path for path, following in pairwise(ordered) if following.startswith(path + b"\0"))
     return next((path.replace(b"\0", b"/").decode() for path in doubled), None)
+
+
+def scan_of(entry: Any) -> ScannedFile | None:
+    """What the Hub's scanners say of a file of an expanded tree listing; None for a folder.
+
+    `status` sums up what each of them says; the worst word of any counts. A word that is not known here is not clean.
+    """
+    entry = _typed(entry, dict)
+    if entry.get("type") == "directory":
+        return None
+    path, told = _text(entry["path"]), entry.get("securityFileStatus")
+    if told is None:
+        return ScannedFile(path, ScanResult.NOT_SCANNED, "not yet scanned")
+    told = _typed(told, dict)
+    by = {"all": told["status"]} | {
+        name: one["status"] for name, one in told.items() if isinstance(one, dict) and "status" in one
+    }
+    said = {name: (_scan_result(word), _text(word)) for name, word in by.items()}
+    found = {name: one for name, one in said.items() if one[0].found}
+    name, (result, word) = max((found or {"all": said["all"]}).items(), key=lambda one: _WORST.index(one[1][0]))
+    return ScannedFile(path, result, "" if result is ScanResult.CLEAN else f"{name}: {word}")
+
+
+def _scan_result(word: Any) -> ScanResult:
+    """Source: https://huggingface.co/docs/hub/security-malware, and what its answers hold."""
+    return _SCANS.get(_text(word), ScanResult.FAILED)
+
+
+_WORST = (ScanResult.CLEAN, ScanResult.NOT_SCANNED, ScanResult.FAILED, ScanResult.SUSPICIOUS, ScanResult.DANGEROUS)
+_SCANS = {
+    **dict.fromkeys(("safe", "innocuous"), ScanResult.CLEAN),
+    **dict.fromkeys(("suspicious", "caution"), ScanResult.SUSPICIOUS),
+    **dict.fromkeys(("unsafe", "dangerous", "infected"), ScanResult.DANGEROUS),
+    **dict.fromkeys(("unscanned", "queued", "scanning", "pending"), ScanResult.NOT_SCANNED),
+}
 
 
 def refs_of(answer: Any) -> tuple[Ref, ...]:

@@ -15,6 +15,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.domain.policy.scan_policy import ScannedFile
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import NotFoundOrPrivate
@@ -40,6 +41,7 @@ from mirror_sync.sources.hub.hub_json import (
     order_of,
     refs_of,
     resolved_of,
+    scan_of,
 )
 from mirror_sync.sources.hub.listing_cost import ListingCost
 from mirror_sync.sources.hub.repo_lists import Reading, RepoListPage, first, following, listed, matching, questions
@@ -47,6 +49,7 @@ from mirror_sync.sources.hub.repo_lists import Reading, RepoListPage, first, fol
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
+_SCANS = 100  # files of which the scans are asked at once
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
 _ENTRIES = 2_000_000  # files and folders of one commit: fewer than endless
@@ -176,6 +179,18 @@ class HubSource(Source):
         if not commits or commits[0].id != commit:
             raise bad_answer(asked, f"a history that does not begin with {commit}")
         return commits
+
+    def scans(self, repo: Repo, commit: CommitId, paths: Collection[str]) -> Mapping[str, ScannedFile]:
+        """One call for every hundred files."""
+        asked, wanted = self._asked(repo, commit, side="scans"), list(paths)
+        url = f"{self._endpoint}/api/{repo.kind.plural}/{repo.id}/paths-info/{commit}"
+        found: dict[str, ScannedFile] = {}
+        with self._reading(asked):
+            for start in range(0, len(wanted), _SCANS):
+                form = urlencode({"paths": wanted[start : start + _SCANS], "expand": "True"}, doseq=True)
+                told = map(scan_of, items_of(json_of(self._api.post(asked, url, form).body)))
+                found |= {one.path: one for one in told if one is not None}
+        return found
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None

@@ -1,0 +1,137 @@
+"""The stages that judge a snapshot by its files, where a policy asks for it: by their classes, then by scanners.
+
+    recall   what an earlier inspection held is held again, before a byte of it is fetched
+    inspect  classes of all files, by ranges of those that are new, and scanners, also where the classes hold it
+
+Without a policy neither reads or writes anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from mirror_sync.domain.formats.class_list import CLASSES, ClassListMaker
+from mirror_sync.domain.formats.classifier import classify
+from mirror_sync.domain.formats.file_class import Classified
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.policy.rules import Verdict
+from mirror_sync.domain.policy.scan_policy import ScannerReport, judge_scans
+from mirror_sync.engine.inspection.blob_content import BlobContent
+from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected
+from mirror_sync.engine.inspection.inspection_memory import InspectionMemory
+from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
+from mirror_sync.engine.inspection.scans import Scans
+from mirror_sync.engine.stages import Change
+from mirror_sync.engine.stopping import stop_of_run, work_for
+from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
+from mirror_sync.errors import Interrupted, KeyMissing
+
+_AT_ONCE = 8  # files of a repo that are looked at
+_BATCH = 1000  # that wait for their turn
+
+T = TypeVar("T")
+
+
+class Inspection:
+    """`stop` ends what no run's own stop does."""
+
+    def __init__(self, scans: Scans, stop: threading.Event) -> None:
+        self._scans, self._stop = scans, stop
+
+    def recall(self, change: Change) -> Change:
+        """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
+        if not _is_asked(change.task.job):
+            return change
+        held = change
+        for verdict in InspectionMemory(change.looks).verdicts(change, self._versions(change)):
+            held = held.judged(verdict)
+        return change if held.judgement.objection is None else held
+
+    def inspect(self, change: Change) -> Change:
+        """Adds verdicts, and the documents `classes` and `scans`. Raises what a repo fails for: MirrorError."""
+        if not _is_asked(change.task.job):
+            return change
+        try:
+            return self._inspected(change)
+        except KeyMissing as error:
+            raise PrunedMeanwhile(change.task.repo, ()) from error
+
+    def _inspected(self, change: Change) -> Change:
+        memory, before = InspectionMemory(change.looks), findings_of_base(change)
+        files = inspected(change, before)
+        self._classify(change, files, memory)
+        reports = self._scans.reports(change, files, before.scans, memory, self._spread)
+        verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
+        if all(verdict.allowed for verdict in verdicts):
+            memory.hold(change, self._versions(change), ())
+        else:
+            memory.keep(change, files)
+            if not any(report.failed for report in reports):  # what failed is tried again by the next run
+                memory.hold(change, self._versions(change), [one for one in verdicts if not one.allowed])
+        if change.task.job.scan is not None:
+            change = change.attached(SCANS, ScanList.of(reports).encode())
+        for verdict in verdicts:
+            change = change.judged(verdict)
+        return change.attached(CLASSES, _document(files))
+
+    def _classify(self, change: Change, files: Sequence[InspectedFile], memory: InspectionMemory) -> None:
+        """Find the classes that are not known: of what is new, and was not looked at for a commit that was held."""
+        left = [one for one in files if one.found is None]
+        held = memory.classes(change) if left else {}
+        for one in left:
+            digest, found = held.get(one.file.path, ("", None))
+            one.found = found if digest == one.file.sha256 else None
+        left = [one for one in left if one.found is None]
+        for one, told in zip(left, self._spread(lambda one: _class_of(change, one), left), strict=True):
+            one.found = told
+
+    def _spread(self, call: Callable[[InspectedFile], T], files: Iterable[InspectedFile]) -> Iterator[T]:
+        """As map does, by some threads, each of which ends with the run; no more wait than a batch."""
+        stop, waiting = stop_of_run(self._stop), iter(files)
+
+        def one(file: InspectedFile) -> T:
+            if stop.is_set():
+                raise Interrupted("stopped while files were looked at")
+            return call(file)
+
+        first = list(islice(waiting, _BATCH))
+        if not first:
+            return
+        with ThreadPoolExecutor(min(_AT_ONCE, len(first)), "inspect", work_for, (stop,)) as pool:
+            while first:
+                yield from pool.map(one, first)
+                first = list(islice(waiting, _BATCH))
+
+    def _versions(self, change: Change) -> str:
+        return self._scans.versions(change.task.job.scan)
+
+
+def _is_asked(job: Job) -> bool:
+    return job.formats is not None or job.scan is not None
+
+
+def _class_of(change: Change, one: InspectedFile) -> Classified:
+    content = BlobContent(change.store, one.file.sha256, one.file.size)
+    return classify(one.file.path, one.file.size, content.read)
+
+
+def _by_class(job: Job, files: Iterable[InspectedFile]) -> Iterator[Verdict]:
+    if job.formats is not None:
+        yield job.formats.judge((one.file.path, one.found) for one in files if one.found is not None)
+
+
+def _by_scans(job: Job, reports: Sequence[ScannerReport]) -> Iterator[Verdict]:
+    if job.scan is not None:
+        yield judge_scans(job.scan, reports)
+
+
+def _document(files: Iterable[InspectedFile]) -> bytes:
+    maker = ClassListMaker()
+    for one in files:
+        if one.found is not None:
+            maker.add(one.file.path, one.file.size, one.found)
+    return maker.made().encode()

@@ -1,0 +1,107 @@
+"""What a machine remembers of inspections: verdicts of commits that were held, classes of their files, clean scans.
+
+A cache: what is forgotten is looked at again. It is kept in `looks.db`, by rows whose names no key of a bucket has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from hashlib import sha256
+
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.formats.classifier import VERSION
+from mirror_sync.domain.formats.file_class import Classified, FileClass
+from mirror_sync.domain.policy.rules import Outcome, Verdict
+from mirror_sync.domain.policy.scan_policy import ScannedFile, ScanResult
+from mirror_sync.engine.inspection.inspected_files import InspectedFile
+from mirror_sync.engine.stages import Change
+from mirror_sync.errors import StoreError
+from mirror_sync.ports.memory import FINDINGS, ReadCache
+
+_MOST = 200_000  # files of a held commit that are remembered
+
+Known = Mapping[str, tuple[str, Classified]]
+"""By path: the digest, and what was found."""
+
+
+class InspectionMemory:
+    """Of one target. It may forget, and it may fail to remember: neither is an error."""
+
+    def __init__(self, looks: ReadCache) -> None:
+        self._looks = looks
+
+    def verdicts(self, change: Change, scanners: str) -> tuple[Verdict, ...]:
+        """Those by which this very commit was held, under the same policy by the same `scanners`."""
+        with suppress(ValueError, TypeError):
+            found = json.loads(self._recall(_held(change), _terms(change, scanners)) or "[]")
+            return tuple(Verdict(rule, Outcome(outcome), why, code) for rule, outcome, why, code in found)
+        return ()
+
+    def hold(self, change: Change, scanners: str, verdicts: Iterable[Verdict]) -> None:
+        """Remember why a commit is held; for no verdict, that it is not."""
+        said = [[one.rule, one.outcome, one.reason, one.code] for one in verdicts]
+        if said or self._recall(_held(change), _terms(change, scanners)):
+            self._remember(_held(change), _terms(change, scanners), json.dumps(said).encode())
+
+    def classes(self, change: Change) -> Known:
+        """Of the files of the repo that was held last."""
+        with suppress(ValueError, TypeError, KeyError):
+            found = json.loads(self._recall(_classes(change), VERSION) or "{}")
+            return {path: (digest, Classified(FileClass(of), what)) for path, (digest, of, what) in found.items()}
+        return {}
+
+    def keep(self, change: Change, files: Iterable[InspectedFile]) -> None:
+        """Remember the classes of what no published snapshot tells of."""
+        new = {
+            one.file.path: (one.file.sha256, one.found.of, one.found.what)
+            for one in files
+            if one.found is not None and not one.published
+        }
+        if len(new) <= _MOST:
+            self._remember(_classes(change), VERSION, json.dumps(new, separators=(",", ":")).encode())
+
+    def scan(self, scanner: tuple[str, str], path: str, digest: Sha256) -> ScannedFile | None:
+        """What a scanner, by name and version, said of these bytes under such a name."""
+        with suppress(ValueError, TypeError):
+            result, why = json.loads(self._recall(_scan(scanner[0], path, digest), scanner[1]) or "null")
+            return ScannedFile(path, ScanResult(result), str(why))
+        return None
+
+    def scanned(self, scanner: tuple[str, str], digest: Sha256, said: ScannedFile) -> None:
+        """Remember an answer that was one: what failed is asked again."""
+        if said.result is ScanResult.CLEAN or said.result.found:
+            body = json.dumps([said.result, said.why]).encode()
+            self._remember(_scan(scanner[0], said.path, digest), scanner[1], body)
+
+    def _recall(self, name: str, version: str) -> bytes | None:
+        with suppress(StoreError):
+            return self._looks.recall(name, version)
+        return None
+
+    def _remember(self, name: str, version: str, body: bytes) -> None:
+        with suppress(StoreError):
+            self._looks.remember(name, version, body)
+
+
+def _held(change: Change) -> str:
+    return f"{FINDINGS}held:{refs_key(change.task.repo)}@{change.task.revision}"
+
+
+def _classes(change: Change) -> str:
+    return f"{FINDINGS}classes:{refs_key(change.task.repo)}"
+
+
+def _scan(scanner: str, path: str, digest: Sha256) -> str:
+    """A name counts as far as scanners go by it: its suffix."""
+    return f"{FINDINGS}{scanner}:{digest}:{path.rpartition('/')[2].rpartition('.')[2][:20]}"
+
+
+def _terms(change: Change, scanners: str) -> str:
+    """What a verdict depends on beside the files: another one of these, and it is judged anew."""
+    job = change.task.job
+    formats = None if job.formats is None else (sorted(job.formats.refuse), sorted(job.formats.hold))
+    said = (change.resolved.commit, VERSION, formats, job.scan, job.selection, scanners)
+    return sha256(repr(said).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What may be published by what is in it: classes of files, scanners, and what a policy makes of them."""

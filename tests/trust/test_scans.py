@@ -1,0 +1,279 @@
+"""Scanners: what they say holds or lets pass, what fails never does, and nothing is scanned twice."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import sys
+import threading
+import time
+from collections import OrderedDict
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.formats.classifier import classify
+from mirror_sync.domain.formats.file_class import Classified
+from mirror_sync.domain.policy.scan_policy import (
+    OnFailure,
+    ScanCommand,
+    ScannedFile,
+    ScannerReport,
+    ScanPolicy,
+    ScanResult,
+    judge_scans,
+)
+from mirror_sync.engine.inspection.blob_content import BlobContent
+from mirror_sync.errors import Interrupted, StoreUnavailable
+from mirror_sync.ports.scanner import FileContent
+from mirror_sync.scanners.command_scanner import CommandScanner, without_network
+from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.standin import LFS, Hub
+from tests.trust import recipes
+from tests.trust.site import Site
+
+SAFE: dict[str, Any] = {"README.md": b"hello"}
+STATE = LFS(recipes.torch_zip(OrderedDict(a=1)))
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Any:
+    """Makes the content of a stored file."""
+    store = DirectoryStore(tmp_path / "bucket")
+
+    def stored(body: bytes) -> BlobContent:
+        store.put(blob_key(Sha256.of(body)), body, Sha256.of(body))
+        return BlobContent(store, Sha256.of(body), len(body))
+
+    return stored
+
+
+def found_in(name: str, content: FileContent) -> Classified:
+    return classify(name, content.size, content.read)
+
+
+def program(folder: Path, text: str) -> str:
+    """A scanner of our own: a script of sh."""
+    path = folder / "scanner"
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def commanded(folder: Path, text: str, **limits: Any) -> CommandScanner:
+    command = ScanCommand((program(folder, text), "{file}"), **limits)
+    return CommandScanner(command, folder / "scans", threading.Event)
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "why"),
+    [
+        ("exit 0", "clean", ""),
+        ("echo Found: it is bad; exit 1", "dangerous", "Found: it is bad"),
+        ("echo no database >&2; exit 2", "failed", "exit status 2: no database"),
+        ("kill -9 $$", "failed", "ended by signal 9"),
+        ('test "$(cat "$1")" = hello && test "${1##*/}" = a.txt', "clean", ""),
+        ('test -z "$SECRET" && test -n "$PATH"', "clean", ""),
+    ],
+)
+def test_the_exit_status_of_a_command_is_its_answer(
+    tmp_path: Path, content: Any, text: str, result: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "word")
+    body = content(b"hello")
+    said = commanded(tmp_path, text).scan("deep/a.txt", found_in("a.txt", body), body)
+    assert (said.result, said.why) == (result, why)
+    assert list((tmp_path / "scans").iterdir()) == [], "no copy is left"
+
+
+def test_a_command_that_takes_too_long_has_failed_and_nothing_of_it_goes_on(tmp_path: Path, content: Any) -> None:
+    body, mark = content(b"hello"), tmp_path / "pid"
+    scanner = commanded(tmp_path, f"sleep 300 & echo $! > {mark}; wait", timeout=timedelta(seconds=2))
+    said = scanner.scan("a", found_in("a", body), body)
+    assert (said.result, said.why) == ("failed", "no answer in 2 s")
+    for _ in range(100):
+        if not Path(f"/proc/{mark.read_text().strip()}").exists():
+            return
+        time.sleep(0.1)
+    state = Path(f"/proc/{mark.read_text().strip()}/stat").read_text()
+    assert state.split()[2] == "Z", "only its entry waits to be collected"
+
+
+def test_a_command_has_no_more_memory_than_it_may_take(tmp_path: Path, content: Any) -> None:
+    body = content(b"hello")
+    takes = f"exec {sys.executable} -c 'print(len(bytearray(1 << 30)))'"
+    assert commanded(tmp_path, takes, memory=256 << 20).scan("a", found_in("a", body), body).result in (
+        ScanResult.FAILED,
+        ScanResult.DANGEROUS,  # Python ends by 1 for what it did not catch
+    )
+    assert commanded(tmp_path, takes, memory=4 << 30).scan("a", found_in("a", body), body).result == "clean"
+
+
+def test_a_command_has_no_network_or_its_name_says_so(tmp_path: Path, content: Any) -> None:
+    scanner, body = commanded(tmp_path, 'test "$(grep -c : /proc/net/dev)" -le 1'), content(b"hello")
+    if without_network():
+        assert scanner.scan("a", found_in("a", body), body).result == "clean"
+    else:
+        assert "not kept from the network" in scanner.name
+
+
+def test_a_command_that_is_not_there_has_failed(tmp_path: Path, content: Any) -> None:
+    body = content(b"hello")
+    scanner = CommandScanner(ScanCommand((str(tmp_path / "none"), "{file}")), tmp_path / "scans", threading.Event)
+    assert scanner.scan("a", found_in("a", body), body).result == "failed"
+
+
+def test_a_stop_ends_a_command(tmp_path: Path, content: Any) -> None:
+    body, stop = content(b"hello"), threading.Event()
+    command = ScanCommand((program(tmp_path, "sleep 300"), "{file}"))
+    scanner = CommandScanner(command, tmp_path / "scans", lambda: stop)
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(Interrupted):
+        scanner.scan("a", found_in("a", body), body)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "result"),
+    [
+        ("model.pt", recipes.torch_zip(OrderedDict(a=1)), "clean"),
+        ("plain", recipes.FILES["plain-4.data"][1], "clean"),
+        ("partial.pkl", pickle.dumps(partial(len)), "dangerous"),  # what picklescan calls it
+        ("delta.pkl", pickle.dumps(timedelta(1)), "suspicious"),
+        ("packed.joblib", recipes.FILES["packed.joblib"][1], "not scanned"),
+        ("packed.pkl.gz", gzip.compress(b"N."), "not scanned"),
+        ("words.bin", recipes.TEXT, "not scanned"),
+        ("old-torch.tar", recipes.FILES["old-torch.tar"][1], "not scanned"),
+    ],
+)
+def test_picklescan_is_asked_about_what_it_can_read_and_all_else_is_not_scanned(
+    content: Any, name: str, body: bytes, result: str
+) -> None:
+    stored, scanner = content(body), pickle_scanner()
+    found = found_in(name, stored)
+    assert scanner.wants(name, found)
+    assert scanner.scan(name, found, stored).result == result
+
+
+def test_picklescan_reads_ranges_and_what_it_cannot_read_is_no_answer_of_its(content: Any) -> None:
+    stored = content(recipes.torch_zip())
+
+    class Silent:
+        size = stored.size
+
+        def read(self, start: int, length: int) -> bytes:
+            raise StoreUnavailable("the target is silent")
+
+        chunks = stored.chunks
+
+    with pytest.raises(StoreUnavailable):
+        pickle_scanner().scan("model.pt", found_in("model.pt", stored), Silent())
+
+
+def test_without_picklescan_a_pickle_is_not_scanned(content: Any) -> None:
+    stored = content(recipes.torch_zip())
+    said = PickleScanner(None, "").scan("model.pt", found_in("model.pt", stored), stored)
+    assert (said.result, "mirror-sync[scan]" in said.why) == ("not scanned", True)
+
+
+@pytest.mark.parametrize("result", list(ScanResult))
+@pytest.mark.parametrize("on_failure", list(OnFailure))
+def test_only_clean_passes(result: ScanResult, on_failure: OnFailure) -> None:
+    bad = () if result is ScanResult.CLEAN else (ScannedFile("a", result, "why"),)
+    reports = [ScannerReport("one", "1", "now", 2, bad), ScannerReport("two", "2", "now", 2)]
+    verdict = judge_scans(ScanPolicy(on_failure=on_failure), reports)
+    wanted = "allowed" if not bad else "held" if result.found or on_failure is OnFailure.HOLD else "refused"
+    assert (verdict.rule, verdict.outcome, verdict.code) == ("scan", wanted, "scan")
+    assert "one 1 (now)" in verdict.reason
+
+
+def counting(folder: Path, status: int = 0) -> dict[str, Any]:
+    """A policy with a command that notes which files it was given."""
+    return {"scan": {"command": [program(folder, f'basename "$1" >> {folder}/seen; exit {status}'), "{file}"]}}
+
+
+def seen(folder: Path) -> list[str]:
+    path = folder / "seen"
+    return sorted(path.read_text().split()) if path.exists() else []
+
+
+def test_each_file_is_scanned_once_and_the_root_says_by_whom_and_when(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "empty": b"", "model.pt": STATE})
+    report = site.set(counting(tmp_path)).sync()
+    assert report.outcome == "published", report.reason
+    assert seen(tmp_path) == ["README.md", "model.pt"], "what is empty holds nothing"
+    verdict = site.root().verdicts[-1]
+    assert (verdict.rule, verdict.outcome, "2 files clean" in verdict.reason) == ("scan", "allowed", True)
+    assert sorted(site.root().attachments) == ["classes", "scans"]
+    repo.commit({"more.txt": b"more"})
+    assert site.sync().outcome == "published"
+    assert seen(tmp_path) == ["README.md", "model.pt", "more.txt"]
+
+
+def test_what_a_scanner_finds_is_held_and_neither_fetched_nor_scanned_again(
+    hub: Hub, site: Site, tmp_path: Path
+) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    site.set(counting(tmp_path, 1))
+    report = site.sync()
+    assert (report.outcome, report.code, "is dangerous" in report.reason) == ("held", "scan", True)
+    site.prune()
+    again = site.sync()
+    assert (again.outcome, again.reason, again.fetched_files) == ("held", report.reason, 0)
+    assert len(seen(tmp_path)) == 2
+    repo.commit({"more.txt": b"more"})
+    assert site.sync().outcome == "held"
+    assert len(seen(tmp_path)) == 3
+
+
+def test_a_scan_that_failed_is_held_and_made_again_by_the_next_run(hub: Hub, site: Site, tmp_path: Path) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    site.set(counting(tmp_path, 3))
+    assert [site.sync().outcome, site.sync().outcome] == ["held", "held"]
+    assert len(seen(tmp_path)) == 2
+    counting(tmp_path, 0)  # the same command, which works now
+    assert site.sync().outcome == "published"
+
+
+def test_a_new_scanner_looks_at_what_was_published_before_it(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set({"scan": {"picklescan": True}}).sync().outcome == "published"
+    repo.commit({"more.txt": b"more"})
+    site.set(counting(tmp_path)).sync()
+    assert seen(tmp_path) == ["README.md", "model.pt", "more.txt"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "done", "outcome", "said"),
+    [
+        ({}, True, "published", "hub"),
+        ({"model.pt": "unsafe"}, True, "held", "model.pt is dangerous (all: unsafe)"),
+        ({"model.pt": "suspicious"}, True, "held", "model.pt is suspicious"),
+        ({}, False, "held", "README.md is not scanned (all: unscanned)"),
+        ({"README.md": "a new word"}, True, "held", "README.md is failed"),
+    ],
+)
+def test_what_the_hub_does_not_call_safe_waits(
+    hub: Hub, site: Site, levels: dict[str, str], done: bool, outcome: str, said: str
+) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    repo.scan(levels, done=done)
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    told = report.reason if outcome == "held" else site.root().verdicts[-1].reason
+    assert (report.outcome, said in told) == (outcome, True), told
+
+
+def test_a_job_may_ask_more_scanners(hub: Hub, site: Site, tmp_path: Path) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    site.set({"scan": {"hub": "hold"}}, policy=counting(tmp_path, 1))
+    assert site.sync().outcome == "held"
+    assert list((tmp_path / "state" / "scans").iterdir()) == []
