@@ -21,7 +21,7 @@ async function refsOf(r, fields) {
     }
     const id = known ? await meant(r, kinds, fields.id) : null;
     if (id !== null) {
-        throw answers.elsewhere(fields, id);
+        throw answers.elsewhere(id);
     }
     const refusal = answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
     throw Object.assign(refusal, known ? {repo: {kinds, id: fields.id}} : {});
