@@ -1,4 +1,4 @@
-"""What CONTRIBUTING shows of events, commands and doors works: its diffs are applied to a copy, and what they add is used."""
+"""What CONTRIBUTING shows of events, commands and doors works: its diffs are applied to a copy, and used there."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@
     hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
                                                  <org--name> is in lower case here; mutable, may be lost
     site/...                                     the catalogue: derived from the others, mutable, may be lost
+    trust/allowed_signers                        whose signatures are this mirror's; mutable
+    trust/withdrawn/<2 hex>                      digests that are given to nobody: of what is being taken down; mutable
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
@@ -22,6 +24,10 @@ BLOBS = "blobs/sha256/"
 HUB = "hub/"
 PRUNES = "prunes/"
 SITE = "site/"
+TRUST = "trust/"
+WITHDRAWAL = "withdrawal-"  # before the id of a take-down, in the place of a prune's
+ALLOWED_SIGNERS = f"{TRUST}allowed_signers"
+WITHDRAWN = f"{TRUST}withdrawn/"
 
 SITE_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -62,6 +68,11 @@ def prune_key(prune: str, *, active: bool) -> str:
     return f"{PRUNES}{prune}.{'active' if active else 'done'}"
 
 
+def is_withdrawal(key: str) -> bool:
+    """Whether a key below PRUNES is the notice of a take-down, which spares no blob for being young."""
+    return key.startswith(f"{PRUNES}{WITHDRAWAL}")
+
+
 def is_active_prune(key: str) -> bool:
     """Whether a key below PRUNES is the notice of a prune that goes on, or that died."""
     return key.endswith(".active")
@@ -86,6 +97,11 @@ def repo_of(key: str) -> Repo | None:
         return Repo(Kind(match[1].removesuffix("s")), match[2].replace("--", "/", 1))
     except ValueError:
         return None
+
+
+def withdrawn_key(digest: Sha256) -> str:
+    """Where it stands whether a digest is of what is being taken down, beside others that begin with the same byte."""
+    return f"{WITHDRAWN}{digest[:2]}"
 
 
 def site_key(name: str) -> str:

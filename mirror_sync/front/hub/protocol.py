@@ -82,8 +82,8 @@ class Protocol:
 
     `open` gives, over what is served, a function for each of the `routes` by its name. `scripts` are the njs modules
     that only this protocol needs; the first has the same functions for nginx, in its `routes`. `locations` is a
-    template of what nginx needs beside them, where it needs anything. Of what no protocol has, the first of all
-    `lacks` that matches speaks.
+    template of what nginx needs beside them, where it needs anything; `constants` are what the scripts find in
+    `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Protocol:
     open: Callable[[Served], Mapping[str, Answering]]
     scripts: tuple[str, ...]
     locations: str = ""
+    constants: Mapping[str, object] = field(default_factory=dict)
     lacks: tuple[NotOffered, ...] = ()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
@@ -69,13 +71,22 @@ class Served:
 
     def refs_of(self, fields: Fields) -> Refs:
         """What is published of the repo that `id`, with `kinds` or `place`, names. Raises what `open` does."""
+        return self._found(fields, lambda refs: bool(refs.snapshots))
+
+    def documents_of(self, fields: Fields) -> Refs:
+        """The same, and also of a repo that has no snapshot, where there are documents of it as a whole."""
+        return self._found(fields, lambda refs: bool(refs.snapshots or refs.attachments))
+
+    def _found(self, fields: Fields, is_meant: Callable[[Refs], bool]) -> Refs:
         plural = fields.get("kinds") or fields["place"].rstrip("/") or Kind.MODEL.plural
         try:
             repo = Repo(Kind(plural.removesuffix("s")), fields["id"])
         except ValueError:
             raise answers.repo_not_found() from None
-        refs = self.snapshots.published(repo)
-        if refs is not None:
+        refs = self.snapshots.refs(repo)
+        if refs is not None and refs.tombstone is not None:
+            raise _withdrawn(repo, Tombstone.decode(self.snapshots.document(refs.tombstone)))
+        if refs is not None and is_meant(refs):
             return refs
         other = self.snapshots.published_by_alias(repo)
         if other is not None:
@@ -86,3 +97,8 @@ class Served:
         """Refusal where no catalogue is published."""
         if not self.site:
             raise Refusal(404, answers.NO_SITE)
+
+
+def _withdrawn(repo: Repo, tombstone: Tombstone) -> Refusal:
+    """As gated: the one refusal whose words most clients show. The header says that it is this mirror's own word."""
+    return Refusal(403, f"{repo.id} was {tombstone.said}", "GatedRepo", X_Mirror_State="withdrawn")

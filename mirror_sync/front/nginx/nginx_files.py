@@ -32,7 +32,7 @@ from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, p
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.mounted import PROTOCOLS
 
-POINTER_SECONDS = 10
+FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
 SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
@@ -194,6 +194,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "said": answers.SAID,
         "prefix": answers.PREFIX,
         "protocols": PROTOCOLS,
+        "constants": {protocol.name: protocol.constants for protocol in PROTOCOLS if protocol.constants},
         "routes": _TABLE.routes,
         "lacks": _TABLE.lacks,
         "forms": answers.FORMS,
@@ -273,7 +274,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_address": address(_own_address(options.host), options.port),
         "refs_seconds": options.refs_seconds,
-        "pointer_seconds": POINTER_SECONDS,
+        "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,
         "origins": _origins(options.cors),
         "safety_headers": answers.SAFETY | _opening(options.cors),
         "site_headers": answers.SITE_SAFETY | _opening(options.cors),

@@ -1,11 +1,14 @@
-"""Contents by their digest alone, for whoever was told one: blobs name no repo."""
+"""Contents by their digest alone, for whoever was told one: blobs name no repo.
+
+What is being taken down is no longer given while its blobs are there still: the target lists its digests.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
 
-from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.keys import WITHDRAWN, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, BlobSlice, Refusal
@@ -19,7 +22,8 @@ def _blob(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
     if not served.by_digest:
         raise Refusal(404, answers.NO_DIGESTS)
     digest = Sha256(fields["digest"])
-    stat = served.store.stat(blob_key(digest)) if digest.startswith(fields["shelf"]) else None
+    meant = digest.startswith(fields["shelf"]) and not served.snapshots.is_withdrawn(digest)
+    stat = served.store.stat(blob_key(digest)) if meant else None
     if stat is None:
         raise answers.entry_not_found()
     headers = {"Content-Type": answers.BINARY, "Cache-Control": answers.IMMUTABLE, "ETag": f'"{digest}"'}
@@ -30,4 +34,11 @@ def _open(served: Served) -> Mapping[str, Answering]:
     return {"blob": partial(_blob, served)}
 
 
-CONTENTS = Protocol("contents", (Route("blob", GET, "/blobs/sha256/{shelf}/{digest}"),), _open, ("contents.js",))
+CONTENTS = Protocol(
+    "contents",
+    (Route("blob", GET, "/blobs/sha256/{shelf}/{digest}"),),
+    _open,
+    ("contents.js",),
+    locations="contents.conf.j2",
+    constants={"WITHDRAWN": WITHDRAWN},
+)

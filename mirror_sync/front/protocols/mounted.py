@@ -16,6 +16,7 @@ from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
@@ -26,7 +27,7 @@ def _healthz(_asked: FrontRequest, _fields: Fields) -> Answer:
 
 HEALTH = Protocol("health", (Route("healthz", GET, "/healthz"),), lambda _: {"healthz": _healthz}, ("health.js",))
 
-PROTOCOLS = (HEALTH, CATALOGUE, CONTENTS, HUB)
+PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, HUB)
 """What both fronts answer. The first of several routes that match has the word."""
 
 

@@ -115,13 +115,13 @@ async function pointer(r) {
     }
 }
 
-// The bucket has no such blob. What a published snapshot names must be there; what a client names need not.
+// The bucket has no such blob. What something published names must be there; what a client names need not.
 // Who asked for the location itself has named none: a path like any other.
 function noBlob(r) {
-    if (r.variables.blob_commit) {
-        badBucket(r);
-    } else if (!r.variables.blob_digest) {
+    if (!r.variables.blob_digest) {
         answer(r);
+    } else if (!/^\/+blobs\//.test(r.variables.request_uri)) {
+        badBucket(r);
     } else {
         refuseMissing(r, r.variables.blob_key, answers.entryNotFound());
     }
