@@ -44,7 +44,7 @@ class RepoFacts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known.
-    `item` is what the Hub's lists say of it, as JSON.
+    `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down.
     """
 
     licenses: tuple[str, ...] = ()
@@ -58,6 +58,7 @@ class RepoFacts:
     left: tuple[LeftOut, ...] | None = ()
     patterns: str = ""
     item: str = ""
+    withdrawn: bool = False
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -112,7 +113,7 @@ class Gather:
             reverse=True,
         )
         if not snapshots:
-            return RepoFacts(gone=_gone(refs))
+            return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(

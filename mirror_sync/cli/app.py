@@ -19,9 +19,11 @@ from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
 from mirror_sync.cli.commands.mirror.plan_command import plan
 from mirror_sync.cli.commands.mirror.prune_command import prune
+from mirror_sync.cli.commands.mirror.restore_command import restore
 from mirror_sync.cli.commands.mirror.status_command import status
 from mirror_sync.cli.commands.mirror.sync_command import sync
 from mirror_sync.cli.commands.mirror.verify_command import verify
+from mirror_sync.cli.commands.mirror.withdraw_command import withdraw
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 from mirror_sync.cli.watching import Watching
@@ -62,6 +64,8 @@ app.command(cls=Watching)(status)
 app.command()(diff)
 app.command()(verify)
 app.command()(prune)
+app.command()(withdraw)
+app.command()(restore)
 app.command()(site)
 app.command()(traffic)
 app.command()(daemon)

@@ -14,6 +14,7 @@ from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root, read_shard
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
@@ -46,6 +47,14 @@ def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
     if len(body) > MAX_REFS:
         raise DocumentError(f"{repo} has too many names and snapshots: its refs.json would be over {MAX_REFS:,} bytes")
     store.put(refs_key(repo), body, Sha256.of(body))
+
+
+def why_taken_down(store: Store, tombstone: Sha256) -> str:
+    """The words of a tombstone. One that cannot be read says that there is one: that is enough. StoreError."""
+    try:
+        return Tombstone.decode(read_document(store, tombstone)).said
+    except (KeyMissing, DocumentError):
+        return "taken down, for a reason that cannot be read"
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

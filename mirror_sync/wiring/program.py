@@ -17,6 +17,7 @@ from mirror_sync.app.fingerprints import fingerprints_of, places_of
 from mirror_sync.app.measuring import MeasureTraffic
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.app.syncing import PlanJobs, SyncJobs
+from mirror_sync.app.taking_down import TakeDownRepo
 from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
 from mirror_sync.catalogue.publication import PublishResult
 from mirror_sync.config.settings import Settings
@@ -100,6 +101,8 @@ class Mirror:
         self.verify = VerifyTargets(settings, self._context, remembered)
         self.prune = PruneTargets(configured, self._context, self._catalogues)
         self.sweep = self.prune.sweep
+        taking_down = TakeDownRepo(configured, self._context, self._catalogues)
+        self.withdraw, self.restore = taking_down.withdraw, taking_down.restore
         self.tend = TendTargets(settings, self.verify, self.prune, self._catalogues)
         self.traffic = MeasureTraffic(configured, settings.state_dir, self._hook_delivery)
 
