@@ -33,9 +33,9 @@ class Pair:
             assert self.syncing.sync(each).outcome == "published"
         self.clock.advance(HOUR)
 
-    def down(self, *, dry_run: bool = False) -> TakenDown:
+    def down(self, why: Tombstone = WHY, *, dry_run: bool = False) -> TakenDown:
         target = self.other.context.targets["bucket"]
-        return take_down(self.other.context, target, Repo.parse("acme/x"), WHY, dry_run=dry_run)
+        return take_down(self.other.context, target, Repo.parse("acme/x"), why, dry_run=dry_run)
 
     def sync_x(self) -> RepoReport:
         return self.syncing.sync(X)
@@ -241,3 +241,34 @@ def test_a_restore_of_what_is_half_taken_down_leaves_no_list_that_closes_a_diges
     assert pair.lists == []
     assert pair.sync_x().outcome == "published"
     expect_complete(pair.shelf)
+
+
+def test_the_first_reason_stays_also_for_a_sync_that_writes_over_it_while_the_rest_is_removed() -> None:
+    other = Tombstone("2026-11-21T08:00:00Z", "another reason")
+    quiet = Pair()
+    quiet.upstream.commit("acme/x", {"own": OWN, "new": b"n"})
+    count = quiet.syncing.view.before = Counter(-1, None)
+    quiet.sync_x()
+    for step in range(len(count.steps)):
+        pair = Pair()
+        pair.upstream.commit("acme/x", {"own": OWN, "new": b"n"})
+
+        def twice(pair: Pair = pair) -> None:
+            pair.down()
+            again = pair.down(other)
+            assert (again.again, again.why) == (True, WHY.why)
+
+        pair.syncing.view.before = Counter(step, twice)
+        pair.sync_x()
+        pair.expect_down()
+
+
+def test_a_tombstone_that_cannot_be_read_still_holds_and_is_written_anew_by_the_next_word() -> None:
+    pair = Pair()
+    pair.down()
+    del pair.shelf.objects[blob_key(Sha256.of(WHY.encode()))]
+    report = pair.sync_x()
+    assert (report.outcome, report.code) == ("held", "withdrawn")
+    assert "for a reason that cannot be read" in report.reason
+    assert pair.down().ok
+    pair.expect_down()

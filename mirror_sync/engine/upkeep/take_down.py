@@ -45,11 +45,8 @@ def take_down(
     written, Interrupted; what goes wrong later is a sentence in the report: then nobody is given the repo all the same.
     """
     with target.lock(repo), ThreadPoolExecutor(_READERS, "take-down") as readers:
-        refs = read_refs(target.store, repo)
-        if dry_run:
-            return _TakeDown(context, target, repo, tombstone, readers.map).rehearse(refs)
-        with PruneAnnouncement(context, target, WITHDRAWAL, (repo, Sha256.of(tombstone.encode()))) as notice:
-            return _TakeDown(context, target, repo, tombstone, readers.map, notice).carry_out(refs)
+        work = _TakeDown(context, target, repo, tombstone, readers.map)
+        return work.rehearse() if dry_run else work.carry_out()
 
 
 def let_come_back(target: Target, repo: Repo) -> bool:
@@ -67,50 +64,49 @@ def let_come_back(target: Target, repo: Repo) -> bool:
 
 
 class _TakeDown:
-    """One take-down; without a `notice` nothing may be written."""
+    """One take-down, of what refs.json says when it is made; where that has a tombstone, its words count."""
 
-    def __init__(
-        self,
-        context: RunContext,
-        target: Target,
-        repo: Repo,
-        tombstone: Tombstone,
-        mapper: Mapper,
-        notice: PruneAnnouncement | None = None,
-    ) -> None:
+    def __init__(self, context: RunContext, target: Target, repo: Repo, tombstone: Tombstone, mapper: Mapper) -> None:
         self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
-        self._tombstone, self._notice = tombstone, notice
+        self._refs = read_refs(target.store, repo)
+        known = _tombstone_of(target, self._refs)
+        self._again, self._tombstone = known is not None, known or tombstone
+        self._notice: PruneAnnouncement | None = None
         self._problems: list[str] = []
         self._removed: dict[Sha256, int] = {}  # bytes
         self._shared = self._spared = 0
 
-    def rehearse(self, refs: Refs) -> TakenDown:
+    def rehearse(self) -> TakenDown:
         """What would go."""
-        named, snapshots, again = self._named(refs), tuple(refs.snapshots), self._is_there(refs)
-        mine = self._unmarked(named, self._marks())
+        mine = self._unmarked(self._named(self._refs), self._marks())
         self._removed = {one: stat.size for one, stat in zip(mine, self._stats(mine), strict=True) if stat is not None}
-        return replace(self._report(snapshots, again=again), dry_run=True)
+        return replace(self._report(), dry_run=True)
 
-    def carry_out(self, refs: Refs) -> TakenDown:
+    def carry_out(self) -> TakenDown:
         """Take it down; then remove what nobody else names."""
-        named, snapshots, again = self._named(refs), tuple(refs.snapshots), self._is_there(refs)
-        if not again:
-            self._bury(refs, named)
-        try:
-            if named:
-                self._remove_all(named)
-        except Interrupted:
-            raise
-        except MirrorError as error:
-            self._problems.append(f"{self._repo} is taken down, but not all that only it named is removed: {error}")
-        return self._report(snapshots, again=again)
+        named: Collection[Sha256] = self._named(self._refs)
+        of = self._repo, self._put(self._tombstone.encode())  # there before anything names it
+        with PruneAnnouncement(self._context, self._target, WITHDRAWAL, of) as notice:
+            self._notice = notice
+            if not self._again:
+                named = self._bury(named)
+            try:
+                if named:
+                    self._remove_all(named)
+            except Interrupted:
+                raise
+            except MirrorError as error:
+                self._problems.append(f"{self._repo} is taken down, but not all that only it named is removed: {error}")
+        return self._report()
 
-    def _is_there(self, refs: Refs) -> bool:
-        """Whether it stands under a tombstone already, whose words count then."""
-        if refs.tombstone is None:
-            return False
-        self._tombstone = Tombstone.decode(read_document(self._target.store, refs.tombstone))
-        return True
+    def _bury(self, named: Collection[Sha256]) -> Collection[Sha256]:
+        """From this PUT on nobody is given the repo. Returns what it named, with what it came to name meanwhile."""
+        refs = read_refs(self._target.store, self._repo)
+        if refs != self._refs:
+            self._refs, named = refs, frozenset((*named, *self._named(refs)))
+        left_behind = self._put(encode_withdrawn(named)) if named else None
+        put_refs(self._target.store, self._repo, refs.buried(Sha256.of(self._tombstone.encode()), left_behind))
+        return named
 
     def _remove_all(self, named: Collection[Sha256]) -> None:
         marks = self._marks()
@@ -130,17 +126,16 @@ class _TakeDown:
         if refs.tombstone is not None:
             put_refs(self._target.store, self._repo, refs.buried(refs.tombstone))
 
-    def _report(self, snapshots: tuple[str, ...], *, again: bool) -> TakenDown:
-        told = self._tombstone.at, self._tombstone.by, self._tombstone.why
+    def _report(self) -> TakenDown:
         return TakenDown(
             *(self._target.name, self._repo.kind, self._repo.id),
-            *told,
-            snapshots=snapshots,
+            *(self._tombstone.at, self._tombstone.by, self._tombstone.why),
+            snapshots=tuple(self._refs.snapshots),
             blobs=len(self._removed),
             bytes=sum(self._removed.values()),
             shared=self._shared,
             spared=self._spared,
-            again=again,
+            again=self._again,
             problems=tuple(self._problems),
         )
 
@@ -156,11 +151,6 @@ class _TakeDown:
             raise error
         where = place.commit or "the repo"
         self._problems.append(f"{digest}, which {where} names, cannot be read: what it names is left to a prune")
-
-    def _bury(self, refs: Refs, named: Iterable[Sha256]) -> None:
-        """From this PUT on nobody is given the repo."""
-        digest = self._put(self._tombstone.encode())
-        put_refs(self._target.store, self._repo, refs.buried(digest, self._put(encode_withdrawn(named))))
 
     def _put(self, body: bytes) -> Sha256:
         digest = Sha256.of(body)
@@ -187,11 +177,9 @@ class _TakeDown:
         """Wait until every call has landed that was sent before the tombstone; a sync may have written over it."""
         for _ in range(_TRIES):
             self._context.pause(self._target.settling_time)
-            refs = read_refs(self._target.store, self._repo)
-            if refs.tombstone is not None:
+            if read_refs(self._target.store, self._repo).tombstone is not None:
                 return named
-            named = frozenset((*named, *self._named(refs)))
-            self._bury(refs, named)
+            named = self._bury(named)
         raise StoreUnavailable("another machine publishes it again and again: stop its sync, and run this again")
 
     def _list(self, digests: Iterable[Sha256]) -> None:
@@ -259,6 +247,14 @@ class _Others(Roll):
 
     def repos(self) -> list[Repo]:
         return [repo for repo in super().repos() if repo != self._left_out]
+
+
+def _tombstone_of(target: Target, refs: Refs) -> Tombstone | None:
+    """The one that stands there; None for none, and for one that cannot be read, which is written anew."""
+    try:
+        return None if refs.tombstone is None else Tombstone.decode(read_document(target.store, refs.tombstone))
+    except (KeyMissing, DocumentError):
+        return None
 
 
 def _left_behind(target: Target, refs: Refs) -> frozenset[Sha256]:
