@@ -99,7 +99,7 @@ ASKED = (
     Asked("GET", "/-/trust/models/acme/one/main/verdicts.json"),
     Asked("GET", "/-/trust/models/acme/one/main/bom.spdx3.json"),
     Asked("GET", "/-/trust/models/acme/former/v1/verdicts.json"),
-    Asked("GET", "/-/trust/models/acme/rows/statement.sig"),
+    Asked("GET", "/-/trust/models/acme/rows/statement.json.sig"),
     Asked("GET", "/-/trust/allowed_signers"),
 )
 

@@ -82,7 +82,7 @@ def test_what_the_mirror_states_of_a_repo_as_a_whole_is_given_with_its_signature
     repo.publish({"f": b"stated"})
     repo.attach("statement", b'{"serial":1}')
     repo.attach("statement.sig", ARMOR)
-    for name, body, kind in (("statement.json", b'{"serial":1}', JSON), ("statement.sig", ARMOR, TEXT)):
+    for name, body, kind in (("statement.json", b'{"serial":1}', JSON), ("statement.json.sig", ARMOR, TEXT)):
         reply = mirror.get(f"/-/trust/models/{repo.repo.id}/{name}")
         assert (reply.status, reply.body, reply.header("Content-Type")) == (200, body, kind)
         assert reply.header("ETag") == f'"{Sha256.of(body)}"'
@@ -124,7 +124,7 @@ def test_another_name_of_a_repo_leads_to_its_own(mirror: Mirror) -> None:
     former = Repo(Kind.MODEL, f"{repo.repo.id}-before")
     body = encode(repo.repo)
     mirror.store.put(alias_key(former), body, Sha256.of(body))
-    for path in ("main/SHA256SUMS", "statement.sig"):
+    for path in ("main/SHA256SUMS", "statement.json.sig"):
         reply = mirror.get(f"/-/trust/models/{former.id}/{path}?x=1")
         assert (reply.status, reply.header("Location")) == (307, f"/-/trust/models/{repo.repo.id}/{path}?x=1")
 

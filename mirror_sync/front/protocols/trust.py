@@ -1,7 +1,7 @@
 """What a stranger proves a snapshot with: sums, signatures, bills of materials, verdicts. In no listing of files.
 
     /-/trust/<models|datasets>/<id>/<revision>/<document>  an attachment of the snapshot's root, or its verdicts
-    /-/trust/<models|datasets>/<id>/statement.json|.sig    what the mirror says of the repo as a whole, signed
+    /-/trust/<models|datasets>/<id>/statement.json[.sig]  what the mirror says of the repo as a whole, signed
     /-/trust/allowed_signers                               whose signatures are this mirror's
 
 docs/design/decisions/0042-taken-down.md says how long what is told by a commit may be kept, and why.
@@ -36,7 +36,7 @@ _OF_SNAPSHOT = {
     "bom.spdx3.json": "trust: {bom: [spdx3]}",
 }
 # Of a repo as a whole: by the end of the address, the name of an attachment of refs.json.
-_OF_REPO = {"statement.json": "statement", "statement.sig": "statement.sig"}
+_OF_REPO = {"statement.json": "statement", "statement.json.sig": "statement.sig"}
 _SIGNERS = "allowed_signers"
 _JSON, _PLAIN = answers.MEDIA_TYPES["json"], answers.TEXT
 _TYPES = {name: _JSON if name.endswith(".json") or name == "model.sig" else _PLAIN for name in _OF_SNAPSHOT | _OF_REPO}
