@@ -1,4 +1,4 @@
-"""What CONTRIBUTING shows of events and commands works: its diffs are applied to a copy, and what they add is used."""
+"""What CONTRIBUTING shows of events, commands and doors works: its diffs are applied to a copy, and used there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 
+from tests.requirements import need
+
 ROOT = Path(__file__).parents[1]
 JOBS = """
 version: 1
@@ -19,6 +21,21 @@ upstreams: {local: {kind: directory, url: upstream}}
 targets: {disk: {url: mirror}}
 licenses: {allow: [mit]}
 jobs: [{name: small, repos: [acme/one]}, {name: others, repos: [acme/two]}]
+"""
+ASK = """
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.mirrors import by_nginx, by_serve
+
+root = Path("mirror").absolute()
+with by_serve(DirectoryStore(root)) if sys.argv[1] == "serve" else by_nginx(
+    DirectoryStore(root), NginxOptions(DirectoryTarget(root)), Path("front")
+) as mirror:
+    sys.stdout.buffer.write(mirror.get("/heads/models/acme/one").body)
 """
 
 
@@ -92,3 +109,18 @@ def test_a_command_that_is_added_as_shown_is_one_file_and_its_place_in_the_list(
     apply(diff, copy)
     assert run(copy, "-m", "mirror_sync", "jobs").stdout == "small\nothers\n"
     assert "  jobs        Name every job, one a line.\n" in run(copy, "-m", "mirror_sync", "--help").stdout
+
+
+@pytest.mark.parametrize("front", ["serve", "nginx"])
+def test_a_door_that_is_added_as_shown_is_open_in_both_fronts(copy: Path, front: str) -> None:
+    if front == "nginx":
+        need("nginx")
+    diff = shown("A new door of the fronts")
+    new = {name for name, before, _ in hunks(diff) if not before}
+    assert len(new) == 2
+    assert {name for name, _, _ in hunks(diff)} - new == {"mirror_sync/front/protocols/mounted.py"}
+    apply(diff, copy)
+    run(copy, "-m", "mirror_sync", "sync")
+    copytree(ROOT / "tests", copy / "tests", ignore=ignore_patterns("__pycache__"))
+    heads = run(copy, "-c", ASK, front).stdout
+    assert re.fullmatch(r"[0-9a-f]{40} refs/heads/main\n", heads), heads

@@ -16,11 +16,11 @@ from mirror_sync.app.inventory import Inventory, unread, with_found
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.outcome.report import WITHDRAWN, RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
+from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root, why_taken_down
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.observe.figures import counted
 from mirror_sync.ports.store import Store
@@ -104,6 +104,10 @@ def _repos(line: RepoStatus, mirrored: frozenset[Repo]) -> Iterator[Repo]:
 
 def _lines(store: Store, wanted: _UnknownLine, by_repo: Mapping[Repo, Refs]) -> Iterator[RepoStatus]:
     refs, line = by_repo[wanted.repo], wanted.line
+    if refs.tombstone is not None:
+        told = Subject.of(line.job, wanted.repo, line.revision).parts
+        yield RepoStatus(*told, RepoState.HELD, reason=why_taken_down(store, refs.tombstone), code=WITHDRAWN)
+        return
     patterns = wanted.job.revisions if line.pattern.is_glob else (line.revision,)
     for revision in dict.fromkeys(_revisions(refs, patterns)):
         commit, root = refs.commit_of(revision), refs.root_of(revision)

@@ -56,7 +56,7 @@ class RepoFacts:
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
     digest of the document that an inspection left.
-    `item` is what the Hub's lists say of it, as JSON.
+    `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down.
     """
 
     licenses: tuple[str, ...] = ()
@@ -71,6 +71,7 @@ class RepoFacts:
     patterns: str = ""
     item: str = ""
     classes: str = ""
+    withdrawn: bool = False
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -139,7 +140,7 @@ class Gather:
             reverse=True,
         )
         if not snapshots:
-            return RepoFacts(gone=_gone(refs))
+            return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         return replace(

@@ -49,9 +49,11 @@ class View:
     def lines(self, repo: Repo, facts: RepoFacts | None) -> tuple[RepoStatus, ...]:
         """What jobs ask of a repo, beside what is published of it; None: that cannot be read.
 
-        A private repo's name is a secret, too, unless something of it is published.
+        A private repo's name is a secret, too, unless something of it is published. What was taken down has no line.
         """
         lines = self._of.get(repo, [])
+        if facts is not None and facts.withdrawn:
+            return ()
         if facts is None or not facts.snapshots:
             lines = [line for line in lines if line.code != PRIVATE]
         if facts is None:

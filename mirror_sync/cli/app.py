@@ -27,6 +27,8 @@ _COMMANDS = {
     "reject": "mirror.reject_command:reject",
     "verify": "mirror.verify_command:verify",
     "prune": "mirror.prune_command:prune",
+    "withdraw": "mirror.withdraw_command:withdraw",
+    "restore": "mirror.restore_command:restore",
     "audit": "mirror.audit_command:audit",
     "sign": "mirror.sign_command:sign",
     "prove": "mirror.prove_command:prove",

@@ -5,19 +5,22 @@ See docs/design/decisions/0005-prune-beside-sync.md.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from mirror_sync.domain.content.keys import PRUNES, done_of, is_active_prune, prune_key
+from mirror_sync.domain.content.keys import PRUNES, done_of, is_active_prune, is_withdrawal, prune_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.errors import StoreError, StoreUnavailable
-from mirror_sync.ports.store import Store
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError, StoreUnavailable
+from mirror_sync.ports.store import Store, read_all
 
 _RENEW = 600.0  # seconds
 _STALLED = 3600.0  # seconds without a renewal, after which a prune that comes to itself ends,
 _DEAD = 2 * 3600.0  # and after which others take it for dead and clear its notice away
+_LARGEST = 4096  # bytes of a notice
 _DONE = 24 * 3600.0  # seconds that the notice of a prune that ended stays at least
 
 
@@ -27,6 +30,23 @@ Notices = Mapping[str, float]  # by key: when they were put, by the store's cloc
 def prune_announcements(target: Target) -> dict[str, float]:
     """All notices: of prunes that go on or died, and of those that ended not long ago."""
     return {stat.key: stat.modified for stat in target.store.list(PRUNES)}
+
+
+def buried_by(target: Target, keys: Iterable[str], repo: Repo) -> Sha256 | None:
+    """The tombstone that one of these notices, of a take-down, says that a repo has; None where none does.
+
+    StoreError; DocumentError for a notice that cannot be read.
+    """
+    for key in filter(is_withdrawal, keys):
+        try:
+            said = json.loads(read_all(target.store, key, _LARGEST))
+            if said["repo"] == str(repo):
+                return Sha256(said["tombstone"])
+        except KeyMissing:
+            continue  # an active one, that has become a done one
+        except (ValueError, KeyError, TypeError) as error:
+            raise DocumentError(f"{key} is no notice of a take-down: {error!r:.80}") from error
+    return None
 
 
 def dead_announcements(notices: Notices, at: float) -> frozenset[str]:
@@ -64,11 +84,17 @@ class Elapsed:
 
 
 class PruneAnnouncement:
-    """A prune's notice: active inside the block, done after it. Gives the store's clock on the way."""
+    """A prune's notice: active inside the block, done after it. Gives the store's clock on the way.
 
-    def __init__(self, context: RunContext, target: Target) -> None:
+    With WITHDRAWAL as its `kind` it is that of a take-down, whose repo `of` it names, with its tombstone.
+    """
+
+    def __init__(
+        self, context: RunContext, target: Target, kind: str = "", of: tuple[Repo, Sha256] | None = None
+    ) -> None:
         self._context, self._store, self._grace = context, target.store, target.grace.total_seconds()
-        self._prune = uuid.uuid4().hex[:12]
+        self._said = "" if of is None else f',"repo":"{of[0]}","tombstone":"{of[1]}"'
+        self._prune = f"{kind}{uuid.uuid4().hex[:12]}"
         self._since = Elapsed(context)  # the last renewal
         self.now = 0.0
         """By the store's clock, when the notice was put: no older clock, and no other one, may decide about ages."""
@@ -97,7 +123,7 @@ class PruneAnnouncement:
 
     def _write(self, *, active: bool) -> None:
         since = Elapsed(self._context)  # before the call: it may take long
-        _put(self._context, self._store, prune_key(self._prune, active=active))
+        _put(self._context, self._store, prune_key(self._prune, active=active), self._said)
         self._since = since
 
     def _clear_old(self) -> None:
@@ -108,6 +134,6 @@ class PruneAnnouncement:
                 self._store.delete([stat.key])
 
 
-def _put(context: RunContext, store: Store, key: str) -> None:
-    body = f'{{"at":"{context.now()}"}}\n'.encode()
+def _put(context: RunContext, store: Store, key: str, said: str = "") -> None:
+    body = f'{{"at":"{context.now()}"{said}}}\n'.encode()
     store.put(key, body, Sha256.of(body))

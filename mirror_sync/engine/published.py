@@ -14,6 +14,7 @@ from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Entry, Root, description, read_entries
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
@@ -84,6 +85,14 @@ def _put(store: Store, document: Document) -> None:
     store.put(key, document.body, document.digest)
     if store.confirm and ((stat := store.stat(key)) is None or stat.size != len(document.body)):
         raise StoreUnavailable(f"the target confirmed what it did not keep: {key}; nothing was published")
+
+
+def why_taken_down(store: Store, tombstone: Sha256) -> str:
+    """The words of a tombstone. One that cannot be read says that there is one: that is enough. StoreError."""
+    try:
+        return Tombstone.decode(read_document(store, tombstone)).said
+    except (KeyMissing, DocumentError):
+        return "taken down, for a reason that cannot be read"
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

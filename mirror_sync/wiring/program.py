@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.measuring import MeasureTraffic
     from mirror_sync.app.signing_repos import SignReport
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
+    from mirror_sync.app.taking_down import TakeDownRepo
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.catalogue.publication import PublishResult
     from mirror_sync.domain.content.difference import Difference
@@ -135,6 +136,13 @@ class Mirror:
         from mirror_sync.app.tending import TendTargets
 
         return TendTargets(self.settings, self.verify, self.prune, self._catalogues)
+
+    @cached_property
+    def taking_down(self) -> TakeDownRepo:
+        """Take a repo down, and let it come back."""
+        from mirror_sync.app.taking_down import TakeDownRepo
+
+        return TakeDownRepo(self._configured, self._context, self._catalogues)
 
     @cached_property
     def audit(self) -> AuditTrail:

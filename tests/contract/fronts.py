@@ -96,6 +96,11 @@ ASKED = (
     Asked("DELETE", "/api/models/acme/one"),
     Asked("OPTIONS", "/api/models/acme/one", (("Origin", "https://app.example.org"),)),
     Asked("GET", "/nothing/is/here"),
+    Asked("GET", "/-/trust/models/acme/one/main/verdicts.json"),
+    Asked("GET", "/-/trust/models/acme/one/main/bom.spdx3.json"),
+    Asked("GET", "/-/trust/models/acme/former/v1/verdicts.json"),
+    Asked("GET", "/-/trust/models/acme/rows/statement.json.sig"),
+    Asked("GET", "/-/trust/allowed_signers"),
 )
 
 

@@ -46,8 +46,9 @@ from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, R
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Kind
-from mirror_sync.front.hub import routes
+from mirror_sync.front.hub.protocol import RouteTable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.observe.log.log import Format
 from mirror_sync.observe.metrics.ledger import JobOutcome
 from mirror_sync.observe.metrics.metrics import Metrics
@@ -57,6 +58,7 @@ from mirror_sync.state.records import RunState
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import Mirror, by_nginx, by_serve
 
+_TABLE = RouteTable(PROTOCOLS)
 _WORDS: dict[str, type[StrEnum]] = {
     "repos[].outcome of sync, plan and status": RepoOutcome,
     "repos[].state of status": RepoState,
@@ -211,18 +213,18 @@ def state_files() -> tuple[str, ...]:
 
 def route_table() -> Iterator[str]:
     """The routes of fronts in the order in which they are tried, and what they say they have not."""
-    yield from (f"{one.name} {','.join(one.methods)} {one.pattern()}" for one in routes.ROUTES)
-    yield from (f"not offered, as {one.form}: {one.pattern}: {one.message}" for one in routes.LACKS)
+    yield from (f"{one.name} {','.join(one.methods)} {one.pattern()}" for one in _TABLE.routes)
+    yield from (f"not offered, as {one.form}: {one.pattern}: {one.message}" for one in _TABLE.lacks)
 
 
 def route_names() -> frozenset[str]:
     """The names of all routes."""
-    return frozenset(one.name for one in routes.ROUTES)
+    return frozenset(one.name for one in _TABLE.routes)
 
 
 def route_of(path: str) -> str | None:
     """The name of the route that answers a path; None where none does."""
-    found = routes.match(path)
+    found = _TABLE.match(path)
     return None if found is None else found.route.name
 
 

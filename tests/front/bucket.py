@@ -13,6 +13,7 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Document, Root, cut_shards
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.rules import Outcome, Verdict
@@ -71,12 +72,14 @@ class Published:
         branch: str | None = "main",
         commit: CommitId | None = None,
         told: Mapping[str, Mapping[str, Any]] | None = None,
+        attached: Mapping[str, bytes] | None = None,
     ) -> CommitId:
         """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise."""
         commit = commit or commit_id()
         for body in set(files.values()):
             self._put(body)
-        root = self._put_documents(files, commit, told or {})
+        attachments = {name: self._put(body) for name, body in (attached or {}).items()}
+        root = self._put_documents(files, commit, told or {}, attachments)
         ref = Ref("branches", branch, f"refs/heads/{branch}", commit) if branch else None
         self.refs = self.refs.with_snapshot(commit, root, ref)
         self.write_refs(self.refs.encode())
@@ -96,7 +99,23 @@ class Published:
     def root(self, commit: CommitId) -> Sha256:
         return self.refs.snapshots[commit]
 
-    def _put_documents(self, files: Files, commit: CommitId, told: Mapping[str, Mapping[str, Any]]) -> Sha256:
+    def attach(self, name: str, body: bytes) -> None:
+        """Give the repo as a whole a document."""
+        self.refs = replace(self.refs, attachments={**self.refs.attachments, name: self._put(body)})
+        self.write_refs(self.refs.encode())
+
+    def bury(self, tombstone: Tombstone) -> None:
+        """Take all of it down."""
+        self.refs = self.refs.buried(self._put(tombstone.encode()))
+        self.write_refs(self.refs.encode())
+
+    def _put_documents(
+        self,
+        files: Files,
+        commit: CommitId,
+        told: Mapping[str, Mapping[str, Any]],
+        attachments: Mapping[str, Sha256],
+    ) -> Sha256:
         last = Commit(commit, 'A title with $& and "quotes"', "2026-11-20T08:00:00.000Z", authors=("someone",))
         shards = []
         manifest = {path: mirrored(path, body) for path, body in files.items()}
@@ -117,6 +136,7 @@ class Published:
             files=len(files),
             size=sum(map(len, files.values())),
             shards=tuple(shards),
+            attachments=attachments,
         )
         return self._put(root.encode().body)
 

@@ -12,12 +12,10 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
-from mirror_sync.front.nginx.nginx_files import POINTER_SECONDS, NginxOptions
+from mirror_sync.front.nginx.nginx_files import NginxOptions
 from tests.front.bucket import model
 from tests.front.mirrors import PATIENCE, Mirror, by_either, by_nginx, s3_store
 from tests.requirements import need
-
-assert PATIENCE > POINTER_SECONDS
 
 
 @pytest.fixture(params=["serve", "nginx"])

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
-from mirror_sync.front.hub import routes
+from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.served import Served
+from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
+from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import by_nginx
@@ -154,11 +157,16 @@ def test_a_public_url_that_is_no_origin_is_refused(url: str, tmp_path: Path) -> 
         write_nginx(tmp_path, replace(AT_START, public_url=url))
 
 
-def test_both_fronts_answer_every_route(tmp_path: Path) -> None:
+def test_both_fronts_answer_every_route_of_every_protocol(tmp_path: Path) -> None:
     write_nginx(tmp_path, NginxOptions(DirectoryTarget(tmp_path)))
-    script = (tmp_path / "mirror.js").read_text()
-    table = re.search(r"const ANSWERS = \{(.*?)\};", script, re.DOTALL)
-    assert table is not None
-    assert sorted(re.split(r",\s*", table[1])) == sorted(route.name for route in routes.ROUTES)
+    served = Served(store := DirectoryStore(tmp_path), Snapshots(store, 1.0), Lists(store, 1.0))
+    names = [route.name for protocol in PROTOCOLS for route in protocol.routes]
+    assert len(names) == len(set(names)), "who answers is found by the route's name alone"
     tables = (tmp_path / "tables.js").read_text()
-    assert all(f'name: "{route.name}"' in tables for route in routes.ROUTES)
+    for protocol in PROTOCOLS:
+        mine = sorted(route.name for route in protocol.routes)
+        assert sorted(protocol.open(served)) == mine
+        table = re.search(r"routes: \{(.*?)\}", (tmp_path / protocol.scripts[0]).read_text(), re.DOTALL)
+        assert table is not None, protocol.name
+        assert sorted(re.split(r",\s*", table[1])) == mine
+        assert all(f'name: "{name}"' in tables for name in mine)

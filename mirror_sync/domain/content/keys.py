@@ -8,6 +8,7 @@
     audit/<machine>/<10 digits>.jsonl            what was done here, by whom: a chain of segments of each machine,
                                                  written once, and removed by nothing; `.sig` beside one signs it
     trust/allowed_signers                        which keys sign for this mirror; mutable
+    trust/withdrawn/<2 hex>                      digests that are given to nobody: of what is being taken down; mutable
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
@@ -26,6 +27,10 @@ BLOBS = "blobs/sha256/"
 HUB = "hub/"
 PRUNES = "prunes/"
 SITE = "site/"
+TRUST = "trust/"
+WITHDRAWAL = "withdrawal-"  # before the id of a take-down, in the place of a prune's
+ALLOWED_SIGNERS = f"{TRUST}allowed_signers"
+WITHDRAWN = f"{TRUST}withdrawn/"
 
 SITE_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -65,6 +70,11 @@ def alias_key(repo: Repo) -> str:
 def prune_key(prune: str, *, active: bool) -> str:
     """The key of a prune's notice: that it goes on, or that it has ended."""
     return f"{PRUNES}{prune}.{'active' if active else 'done'}"
+
+
+def is_withdrawal(key: str) -> bool:
+    """Whether a key below PRUNES is the notice of a take-down, which spares no blob for being young."""
+    return key.startswith(f"{PRUNES}{WITHDRAWAL}")
 
 
 def is_active_prune(key: str) -> bool:
@@ -107,6 +117,11 @@ def segment_of(key: str) -> tuple[str, int] | None:
 def signature_key(segment: str) -> str:
     """Where the signature of a segment lies, by the segment's key."""
     return f"{segment}.sig"
+
+
+def withdrawn_key(digest: Sha256) -> str:
+    """Where it stands whether a digest is of what is being taken down, beside others that begin with the same byte."""
+    return f"{WITHDRAWN}{digest[:2]}"
 
 
 def site_key(name: str) -> str:

@@ -34,6 +34,8 @@ DEFAULT_BRANCH = "main"
 HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScript ask
 _SHORT = ("branches", "tags")
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
+TOMBSTONE = "tombstone"  # the attachment that says why all of a repo was taken down (tombstone.py)
+LEFT_BEHIND = "left-behind"  # that lists what it named, as long as the take-down is not at its end
 MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
 HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
@@ -117,6 +119,11 @@ class Refs:
         """The commits that some name leads to, of the upstream's or of ours."""
         return frozenset((*(ref.target for ref in self.refs), *self.channels.values()))
 
+    @property
+    def tombstone(self) -> Sha256 | None:
+        """The digest of the document that says why the repo was taken down; None where it was not."""
+        return self.attachments.get(TOMBSTONE)
+
     def commit_of(self, revision: str) -> CommitId | None:
         """The mirrored commit that a branch, tag, full ref name, HEAD or commit id stands for."""
         if CommitId.matches(revision):
@@ -171,6 +178,11 @@ class Refs:
         """The same without the statement of what stood here before."""
         kept = {name: one for name, one in self.attachments.items() if name not in (STATEMENT, STATEMENT_SIGNATURE)}
         return replace(self, attachments=kept)
+
+    def buried(self, tombstone: Sha256, left_behind: Sha256 | None = None) -> Refs:
+        """Take everything down, with the word why; `left_behind` lists what is to be removed still."""
+        left = {} if left_behind is None else {LEFT_BEHIND: left_behind}
+        return Refs(attachments={TOMBSTONE: tombstone, **left})
 
     def logged(self, before: Refs, at: str, by: str) -> Refs:
         """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job.

@@ -428,6 +428,44 @@ class Tended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RepoWithdrawn(Event):
+    """A repo was taken down in a target: nobody is given it any more, and what only it named is removed.
+
+    `bytes` counts the removed `blobs`; `at` is ISO 8601 in UTC.
+    """
+
+    log_name = "repo.withdrawn"
+    target: str
+    repo: Repo
+    by: str
+    why: str
+    at: str
+    snapshots: int
+    blobs: int
+    bytes: int
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRestored(Event):
+    """A repo that was taken down may be published again: the next sync of a job that names it does."""
+
+    log_name = "repo.restored"
+    target: str
+    repo: Repo
+    by: str
+    why: str
+    at: str
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING
+
+
+@dataclass(frozen=True, slots=True)
 class CataloguePublished(Event):
     """The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.
 

@@ -15,6 +15,7 @@ from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 
 SECOND_HAND = "second-hand"  # another endpoint than the first said so, while that did not answer
 STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published, or may be
+WITHDRAWN = "withdrawn"  # a person has taken the repo down
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
 DOUBTFUL = frozenset({SECOND_HAND, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
 
@@ -286,6 +287,40 @@ class PruneReport:
 
     def encode(self) -> dict[str, Any]:
         """The document of `prune --json`."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class TakenDown:
+    """What `withdraw` took down, or would take down: `snapshots` by their commits; `bytes` counts the removed `blobs`.
+
+    `shared` blobs are named by other repos, and stay. `spared` ones were put or used again meanwhile: a prune removes
+    those that nothing names. `at`, `by` and `why` are those of the tombstone; `again`: it stood there before.
+    `problems` are sentences: where there is one, nobody is given the repo, but not all of it is removed.
+    """
+
+    target: str
+    kind: Kind
+    repo: str
+    at: str
+    by: str
+    why: str
+    snapshots: tuple[str, ...] = ()
+    blobs: int = 0
+    bytes: int = 0
+    shared: int = 0
+    spared: int = 0
+    again: bool = False
+    problems: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was to be removed is."""
+        return not self.problems
+
+    def encode(self) -> dict[str, Any]:
+        """The document of `withdraw --json`."""
         return {"ok": self.ok, **asdict(self)}
 
 

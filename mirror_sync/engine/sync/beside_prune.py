@@ -10,11 +10,18 @@ from functools import partial
 from itertools import islice
 
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.keys import blob_key, is_active_prune
+from mirror_sync.domain.content.keys import blob_key, is_active_prune, is_withdrawal
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.prune_announcements import Elapsed, Notices, bury, dead_announcements, prune_announcements
+from mirror_sync.engine.prune_announcements import (
+    Elapsed,
+    Notices,
+    buried_by,
+    bury,
+    dead_announcements,
+    prune_announcements,
+)
 from mirror_sync.engine.published import Mapper, put_refs, read_refs
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.walk import Place, Walk
@@ -59,13 +66,22 @@ class PruneGuard:
         if loose is not None and (noticed := self._noticed(found)):
             dead = self._dead(found, snapshot[1])
             if noticed - dead:
-                self._protect(loose)
+                since = max((put for key, put in found.items() if is_withdrawal(key)), default=0.0)
+                self._protect(loose, since)
         self._known = found
         put()
         # A prune that began after the look above: what it removed is not there now.
-        if prune_announcements(self._target).keys() - self.known - dead:
+        if late := prune_announcements(self._target).keys() - self.known - dead:
+            self._stay_buried(late)
             self._forget_expired(keep=snapshot[0])
             self._look_for(self._names(*snapshot))
+
+    def _stay_buried(self, late: Collection[str]) -> None:
+        """Where `put` has written over the tombstone of a take-down that came in between, that stands again."""
+        tombstone = buried_by(self._target, late, self._repo)
+        if tombstone is not None:
+            put_refs(self._target, self._repo, read_refs(self._target.store, self._repo).buried(tombstone))
+            raise PrunedMeanwhile(self._repo, ())
 
     def _noticed(self, found: Notices) -> frozenset[str]:
         """Notices that ask for care: new ones, and those of prunes that go on or died."""
@@ -112,12 +128,15 @@ class PruneGuard:
             return False
         return True
 
-    def _protect(self, loose: Callable[[], Iterable[Sha256]]) -> None:
-        """Every blob that no published snapshot protects is made young, and is there when all deletes have landed."""
+    def _protect(self, loose: Callable[[], Iterable[Sha256]], since: float) -> None:
+        """Every blob that no published snapshot protects is made young, and is there when all deletes have landed.
+
+        A take-down goes on `since` then, by the store's clock (0: none): it removes whatever was put before.
+        """
         now, age = 0.0, self._target.grace.total_seconds() * _OLD
         for found in map(self._stats, _some(loose())):
             now = max(now, *(stat.modified for stat in found))  # the root, which comes first, was put a moment ago
-            old = [stat.key for stat in found if now - stat.modified > age]
+            old = [stat.key for stat in found if now - stat.modified > age or stat.modified <= since]
             if old:
                 self._touch(old)
         self._context.pause(self._target.settling_time)

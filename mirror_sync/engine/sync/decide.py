@@ -11,17 +11,27 @@ from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.selection import Sieve
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.upstream import Resolved
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.job.job import Job, owners, rival
-from mirror_sync.domain.outcome.report import STALE, RepoOutcome
+from mirror_sync.domain.outcome.report import STALE, WITHDRAWN, RepoOutcome
 from mirror_sync.domain.policy.decisions import STRANGER, RuleKey
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
+from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import Base, Edit, NoChange, Plan, Seen, held, remarks, second_hand, stopped
-from mirror_sync.engine.published import Mapper, Past, identity_of, read_listing, read_past, read_refs, read_root
+from mirror_sync.engine.published import (
+    Mapper,
+    Past,
+    identity_of,
+    read_listing,
+    read_past,
+    read_refs,
+    read_root,
+    why_taken_down,
+)
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage, making, through
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
@@ -40,6 +50,7 @@ from mirror_sync.errors import (
     SelectionConflict,
 )
 from mirror_sync.ports.source import Catalogue
+from mirror_sync.ports.store import Store
 from mirror_sync.scratch.file_table import FileTable
 
 _LISTS = 3  # of one commit, when they break and go on otherwise
@@ -120,6 +131,8 @@ class Decider:
 
     def _look(self, task: Task, refs: Refs) -> NoChange | Seen:
         self._go_on()
+        if refs.tombstone is not None:
+            return taken_down(self._target.store, task.repo, refs.tombstone)
         frozen = self._gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen
@@ -162,6 +175,8 @@ class Decider:
         The upstream is asked again where somebody else has published since: what we saw may be older than that.
         """
         task, refs, resolved = change.task, read_refs(self._target.store, change.task.repo), change.resolved
+        if refs.tombstone is not None:
+            return taken_down(self._target.store, task.repo, refs.tombstone)
         if _is_stale(task, Seen(resolved, change.refs), refs):
             found = self._look(replace(task, resolved=None, head=None), refs)
             if isinstance(found, NoChange):
@@ -423,6 +438,12 @@ class Decider:
                 continue
         listing.compare(())
         return None
+
+
+def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:
+    """No job brings back what a person has taken down, whatever a glob names and an upstream has."""
+    reason = f"{why_taken_down(store, tombstone)}; mirror-sync restore {repo} lets it come back"
+    return NoChange(RepoOutcome.HELD, None, reason, WITHDRAWN)
 
 
 def _found_again(refs: Refs) -> Edit | None:

@@ -118,5 +118,5 @@ class GoneRepos:
 
 
 def is_known(refs: Refs) -> bool:
-    """Whether something of a repo is published, or was until it was withdrawn."""
-    return bool(refs.snapshots) or refs.gone is not None
+    """Whether something of a repo is published, or was until it was withdrawn or taken down."""
+    return bool(refs.snapshots) or refs.gone is not None or refs.tombstone is not None

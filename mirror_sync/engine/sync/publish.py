@@ -88,10 +88,12 @@ def publish_refs(
     """Move a ref onto a snapshot with one PUT, and return what stands there now. The caller holds the repo's lock.
 
     Raises PrunedMeanwhile when `relies_on`, the root of a snapshot that the new one shares blobs with, is no longer
-    published.
+    published, and when the repo was taken down meanwhile.
     """
     commit, root = snapshot
     refs = read_refs(target.store, repo)
+    if refs.tombstone is not None:
+        raise PrunedMeanwhile(repo, ())
     if relies_on is not None and relies_on not in refs.snapshots.values():
         raise PrunedMeanwhile(repo, ())
     return put_refs(target, repo, refs.with_snapshot(commit, root, ref).logged(refs, *stamp))

@@ -9,7 +9,7 @@ from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root
+from mirror_sync.engine.published import mirrored_repos, published_at, read_refs, read_root, why_taken_down
 from mirror_sync.errors import UsageError
 from mirror_sync.ports.store import Store, read_document
 
@@ -23,6 +23,8 @@ def difference(store: Store, repo: Repo, before: str | None = None, after: str |
     was published last before it. Raises UsageError for what is not mirrored, DocumentError, StoreError.
     """
     refs = read_refs(store, repo)
+    if refs.tombstone is not None:
+        raise UsageError(f"{repo} was {why_taken_down(store, refs.tombstone)}")
     if not refs.snapshots:
         known = (RepoPattern(one.kind, one.id) for one in mirrored_repos(store))
         raise UsageError(f"nothing of {repo} is mirrored{did_you_mean(RepoPattern(repo.kind, repo.id), known)}")

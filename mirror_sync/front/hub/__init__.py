@@ -1,1 +1,4 @@
-"""The Hub's URLs answered from snapshots, as values: routes, answers, listings. Nothing here knows a socket."""
+"""The Hub's API answered from snapshots, and what it shares with other protocols: routes, requests and answers.
+
+Nothing here knows a socket.
+"""

@@ -26,7 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.front.hub import routes
+from mirror_sync.front.hub.hub_api import HUB
+from mirror_sync.front.hub.protocol import Match, RouteTable
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {"models": Kind.MODEL, "datasets": Kind.DATASET, "": Kind.MODEL, "datasets/": Kind.DATASET}
@@ -34,6 +35,7 @@ _GONE = 499  # as nginx has it: the client went away before it was answered
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")
 _FROM_THE_START = ("", "-", "bytes=0-")
+_ROUTES = RouteTable((HUB,))
 
 
 def lines_of(paths: Iterable[str]) -> Iterator[str]:
@@ -62,14 +64,14 @@ def hit_of(line: str) -> Hit | None:
     try:
         entry = json.loads(line)
         raw_path = str(entry["uri"]).partition("?")[0]
-        return _hit(entry, routes.match(raw_path))
+        return _hit(entry, _ROUTES.match(raw_path))
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
 
 
-def _hit(entry: dict[str, Any], match: routes.Match | None) -> Hit | None:
+def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
     repo = None if match is None else _repo(match.fields)
-    if match is None or repo is None or match.route.name == "page":
+    if match is None or repo is None:
         return None
     commit = str(entry["commit"])
     return Hit(
@@ -85,7 +87,7 @@ def _hit(entry: dict[str, Any], match: routes.Match | None) -> Hit | None:
 
 
 def _repo(fields: dict[str, str]) -> Repo | None:
-    """None for spaces, which are not mirrored, for the addresses of blobs, and for what no repo can be called."""
+    """None for spaces, which are not mirrored, and for what no repo can be called."""
     kind = _KINDS.get(fields.get("kinds", fields.get("place") or ""))
     try:
         return None if kind is None or "id" not in fields else Repo(kind, unquote(fields["id"]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from mirror_sync.front.hub.answers import NO_RANGE, Refusal
+from mirror_sync.front.hub.answers import NO_RANGE, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.front_request import FrontRequest
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _SPAN = re.compile(r"\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")  # no file has more bytes than such a figure can say
@@ -15,6 +17,20 @@ def is_current(if_none_match: str | None, etag: str) -> bool:
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or etag in _TAG.findall(if_none_match)
+
+
+def content(
+    asked: FrontRequest, size: int, headers: dict[str, str], body: Callable[[int, int], bytes | BlobSlice]
+) -> Answer:
+    """As much of `size` bytes as the client wants; `body` gives those from a start to a stop."""
+    if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+        return Answer(304, headers)
+    headers = {**headers, "Accept-Ranges": "bytes"}
+    wanted = asked.headers.get("range") if asked.method == "GET" else None
+    span = byte_range(wanted, asked.headers.get("if-range"), headers["ETag"], size)
+    if span is None:
+        return Answer(200, headers, body(0, size))
+    return Answer(206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"}, body(*span))
 
 
 def byte_range(wanted: str | None, if_range: str | None, etag: str, size: int) -> tuple[int, int] | None:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 
 from mirror_sync.domain.content import alias
-from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.content.keys import alias_key, withdrawn_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import KeyMissing
@@ -40,6 +41,7 @@ class Snapshots:
         self._roots: ByteLru[Sha256, Root] = ByteLru(document_bytes // 3)
         self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
         self._aliases: ByteLru[str, tuple[float, Repo | None]] = ByteLru(document_bytes // 24)
+        self._withdrawn: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
 
     def refs(self, repo: Repo) -> Refs | None:
         """What is mirrored of a repo, at most `refs_seconds` ago; None when it is not mirrored."""
@@ -51,19 +53,21 @@ class Snapshots:
         self._refs.put(repo, (now + self._refs_seconds, refs), _OVERHEAD + _DECODED * size)
         return refs
 
-    def published(self, repo: Repo) -> Refs | None:
-        """As `refs`, and None too for a repo of which nothing is published any more."""
-        refs = self.refs(repo)
-        return refs if refs is not None and refs.snapshots else None
-
     def published_by_alias(self, repo: Repo) -> Repo | None:
-        """The published repo that the id of an unknown one stands for, in other letters or as a former name."""
+        """The repo that the id of an unknown one stands for, in other letters or as a former name.
+
+        It is published, or was taken down, which its own address says.
+        """
         small = Repo(repo.kind, repo.id.lower())
         told = self._alias(small)
         for other in (told, small):
-            if other is not None and other != repo and self.published(other) is not None:
+            if other is not None and other != repo and self._is_there(other):
                 return other
         return None
+
+    def _is_there(self, repo: Repo) -> bool:
+        refs = self.refs(repo)
+        return refs is not None and bool(refs.snapshots or refs.tombstone)
 
     def root(self, digest: Sha256) -> Root:
         """A root document. KeyMissing when there is none, DocumentError when it is something else."""
@@ -81,6 +85,19 @@ class Snapshots:
             body = read_document(self._store, digest, limit)
             self._documents.put(digest, body, _OVERHEAD + len(body))
         return body
+
+    def is_withdrawn(self, digest: Sha256) -> bool:
+        """Whether a digest is of what is being taken down, as it was said at most `refs_seconds` ago."""
+        now, key = self._clock(), withdrawn_key(digest)
+        cached = self._withdrawn.get(key)
+        if cached is None or now >= cached[0]:
+            try:
+                listed = decode_withdrawn(read_all(self._store, key, MAX_DOCUMENT))
+            except KeyMissing:
+                listed = frozenset()
+            cached = now + self._refs_seconds, listed
+            self._withdrawn.put(key, cached, _OVERHEAD * (1 + len(listed)))
+        return digest in cached[1]
 
     def _alias(self, repo: Repo) -> Repo | None:
         now, key = self._clock(), alias_key(repo)

@@ -24,35 +24,31 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
-from mirror_sync.front.hub import answers, listing, routes
+from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
+from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
+from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.logger import Logger
 
-POINTER_SECONDS = 10
+FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
 SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
 _MODULES = (
-    "answers",
-    "bucket",
-    "catalogue",
-    "listing",
-    "lists",
-    "mirror",
-    "reasons",
-    "requests",
-    "signing",
-    "slices",
-    "snapshots",
+    *("answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
+    *("signing.js", "slices.js", "snapshots.js"),
+    *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
+_RENDERED = ("protocols.js", "tables.js")
 _SHOWN = 3  # names of files in a message
 _FOLDERS = ("logs", "temp", "cache")
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
+_TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = Logger()
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
@@ -184,9 +180,10 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
         keep_trailing_newline=True,
     )
     templates.filters.update(json=json.dumps, quoted=_quoted)
-    for name in (f"{module}.js" for module in _MODULES):
+    for name in _MODULES:
         yield name, templates.get_template(name).render()
-    yield "tables.js", templates.get_template("tables.js.j2").render(_tables(options, bucket))
+    for name in _RENDERED:
+        yield name, templates.get_template(f"{name}.j2").render(_tables(options, bucket))
     configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
     yield "nginx.conf", templates.get_template("nginx.conf.j2").render(configuration)
 
@@ -196,11 +193,13 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "public_url": _public(options.public_url),
         "said": answers.SAID,
         "prefix": answers.PREFIX,
-        "routes": routes.ROUTES,
-        "lacks": routes.LACKS,
+        "protocols": PROTOCOLS,
+        "constants": {protocol.name: protocol.constants for protocol in PROTOCOLS if protocol.constants},
+        "routes": _TABLE.routes,
+        "lacks": _TABLE.lacks,
         "forms": answers.FORMS,
-        "readable": routes.GET,
-        "dots": routes.DOTS,
+        "readable": GET,
+        "dots": DOTS,
         "media_types": answers.MEDIA_TYPES,
         "site_types": SITE_TYPES,
         "binary": answers.BINARY,
@@ -268,12 +267,14 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     return {
         "folder": plain(folder),
+        # nginx tries patterns in this order: those of the Hub, which is last and asked most, come first
+        "locations": [protocol.locations for protocol in reversed(PROTOCOLS) if protocol.locations],
         "js_module": str(options.js_module),
         "listen": address(options.host, options.port),
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_address": address(_own_address(options.host), options.port),
         "refs_seconds": options.refs_seconds,
-        "pointer_seconds": POINTER_SECONDS,
+        "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,
         "origins": _origins(options.cors),
         "safety_headers": answers.SAFETY | _opening(options.cors),
         "site_headers": answers.SITE_SAFETY | _opening(options.cors),

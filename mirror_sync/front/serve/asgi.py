@@ -1,4 +1,5 @@
-"""`serve` as an ASGI application over a store: requests in, answers out. What to answer is decided in hub.py.
+"""`serve` as an ASGI application over a store: requests in, answers out. What to answer is decided in
+protocols/mounted.py.
 
 The deciding is synchronous and runs in threads, since a store may be slow.
 """
@@ -21,8 +22,11 @@ from starlette.types import Receive, Scope, Send
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
-from mirror_sync.front.hub.hub_api import Hub, HubRequest
+from mirror_sync.front.hub.front_request import FrontRequest
+from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
+from mirror_sync.front.protocols.mounted import Mounted
 from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Threads
 from mirror_sync.ports.store import Store
 
@@ -64,15 +68,15 @@ def make_app(
 
     `document_bytes` of documents are kept.
     """
-    hub = Hub(
+    served = Served(
         store,
         Snapshots(store, refs_seconds, document_bytes=document_bytes),
+        Lists(store, refs_seconds),
         site=options.site,
         by_digest=options.by_digest,
-        preflight=bool(options.cors.origins),
-        refs_seconds=refs_seconds,
     )
-    return Starlette(routes=[_Front(hub, store, options)])
+    mounted = Mounted(served, preflight=bool(options.cors.origins))
+    return Starlette(routes=[_Front(mounted, store, options)])
 
 
 def always(cors: Cors) -> dict[str, str]:
@@ -81,10 +85,10 @@ def always(cors: Cors) -> dict[str, str]:
 
 
 class _Front(BaseRoute):
-    """Takes every path: Starlette's own routes match decoded ones, and routes.py must see them raw."""
+    """Takes every path: Starlette's own routes match decoded ones, and protocols must see them raw."""
 
-    def __init__(self, hub: Hub, store: Store, options: ServeOptions) -> None:
-        self._hub = hub
+    def __init__(self, mounted: Mounted, store: Store, options: ServeOptions) -> None:
+        self._mounted = mounted
         self._store = store
         self._public_url = options.public_url
         self._cors = options.cors
@@ -107,7 +111,7 @@ class _Front(BaseRoute):
     async def _respond(self, request: Request) -> Response:
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
-            return await self._response(asked, await self._threads.run(partial(self._hub.answer, asked)))
+            return await self._response(asked, await self._threads.run(partial(self._mounted.answer, asked)))
         except Refusal as refusal:
             return _plain(request.method, refusal.answer)
         except (StoreError, DocumentError) as error:
@@ -120,7 +124,7 @@ class _Front(BaseRoute):
             _log.exception("cannot answer %s", request.scope["path"])
             return _plain(request.method, Refusal(500, BROKEN).answer)
 
-    async def _response(self, asked: HubRequest, answer: Answer) -> Response:
+    async def _response(self, asked: FrontRequest, answer: Answer) -> Response:
         if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
             return _plain(asked.method, answer)
         stream = await BlobStream.open(self._threads, self._store, answer.body)
@@ -140,9 +144,9 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {**SAFETY, **answer.headers, **length}
 
 
-def _asked(request: Request, body: bytes, public_url: str | None) -> HubRequest:
+def _asked(request: Request, body: bytes, public_url: str | None) -> FrontRequest:
     prefix = _prefix(request.headers) if public_url is None else urlsplit(public_url).path
-    return HubRequest(
+    return FrontRequest(
         method=request.method,
         raw_path=request.scope["raw_path"].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),

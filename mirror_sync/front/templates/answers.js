@@ -9,8 +9,13 @@ function refusal(status, message, code, headers) {
 }
 
 // What was asked for is published under another id.
-function elsewhere(fields, id) {
-    return {elsewhere: id, fields, message: 'published as ' + id};
+function elsewhere(id) {
+    return {elsewhere: id, message: 'published as ' + id};
+}
+
+// An address that a route has and its protocol has not: answered as if no route had it.
+function unanswered() {
+    return {unanswered: true, message: 'nothing is here'};
 }
 
 function entryNotFound(commit) {
@@ -55,6 +60,13 @@ function refuse(r, error) {
 
 function sendJson(r, text, headers) {
     send(r, 200, Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.moving}, headers), text);
+}
+
+// What comes from a bucket behind S3 has the type that it has here, before nginx asks whether to pack it.
+function typed(r) {
+    if (r.status !== 304) {
+        r.headersOut['Content-Type'] = r.variables.blob_type;
+    }
 }
 
 // The headers of what a snapshot's listing says.
@@ -144,4 +156,4 @@ function sendHead(r, headers, size) {
 }
 
 export default { JSON_TYPE, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
-                 sendJson, sendText, setHeaders, settled };
+                 sendJson, sendText, setHeaders, settled, typed, unanswered };

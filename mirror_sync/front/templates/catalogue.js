@@ -1,4 +1,4 @@
-// The catalogue: mirror_sync/front/hub/catalogue_pages.py in JavaScript.
+// The catalogue: mirror_sync/front/protocols/catalogue_pages.py in JavaScript.
 
 import answers from 'answers.js';
 import bucket from 'bucket.js';
@@ -24,13 +24,6 @@ async function site(r, fields) {
         ? '@same_page' : '/-/site/' + name + '?' + signing.forDocument('site/' + name));
 }
 
-// What comes from a bucket behind S3 has the type that it has here, before nginx asks whether to pack it.
-function typed(r) {
-    if (r.status !== 304) {
-        r.headersOut['Content-Type'] = r.variables.blob_type;
-    }
-}
-
 // A browser at the address that a repo has upstream.
 async function page(r, fields) {
     expectSite();
@@ -50,4 +43,4 @@ function redirect(r, location) {
     answers.redirect(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
-export default { page, root, site, typed };
+export default { routes: {page, root, site} };

@@ -111,6 +111,15 @@ function prefix(r) {
     return found && found[1].length <= LONGEST_PREFIX ? found[1] : '';
 }
 
+// A 307 to one of our own addresses. What a client said of itself is not for others to see.
+function redirect(r, headers, target) {
+    const below = prefix(r), said = tables.PUBLIC_URL ? {} : {Vary: tables.PREFIX};
+    if (below && !tables.PUBLIC_URL) {
+        said['Cache-Control'] = tables.CACHING.linked;
+    }
+    answers.redirect(r, 307, Object.assign({}, headers, said), below + target);
+}
+
 // The media type of a blob in the answer to a request with a Range; '' where nginx will find that no byte of it can be had:
 // the refusal has a type of its own.
 function rangedType(r) {
@@ -139,4 +148,4 @@ function spanOf(text) {
     return found[1] || Number(found[2]) > 0 ? {start, end} : {start: Infinity, end};
 }
 
-export default { argument, byteRange, decoded, isTrue, origin, parsed, prefix, rangedType, wantedPaths };
+export default { argument, byteRange, decoded, isTrue, origin, parsed, prefix, rangedType, redirect, wantedPaths };

@@ -12,26 +12,54 @@ const CURSOR = /^([0-9a-f]{64})-(\d{1,9})-(\d{1,9})$/;
 const REPO_PART = '[A-Za-z0-9_](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_])?';
 const REPO_ID = new RegExp('^(?!.*(?:--|\\.\\.))(?=.{1,96}$)(?:' + REPO_PART + '/)?' + REPO_PART + '$');
 
+// What is published of the repo that a request names.
 async function refsOf(r, fields) {
+    const refs = await found(r, fields, (one) => Object.keys(one.snapshots).length > 0);
+    return refs;
+}
+
+// The same, and also of a repo that has no snapshot, where there are documents of it as a whole.
+async function documentsOf(r, fields) {
+    const refs = await found(r, fields, (one) => Object.keys(one.snapshots).length + Object.keys(one.attachments || {}).length > 0);
+    return refs;
+}
+
+async function found(r, fields, isMeant) {
     const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
     const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
-    const refs = known ? await published(r, kinds, fields.id) : null;
-    if (refs !== null) {
+    const refs = known ? await read(r, kinds, fields.id) : null;
+    if (refs !== null && tombstone(refs)) {
+        const withdrawn = await whyWithdrawn(r, fields.id, tombstone(refs));
+        throw withdrawn;
+    }
+    if (refs !== null && isMeant(refs)) {
         return refs;
     }
     const id = known ? await meant(r, kinds, fields.id) : null;
     if (id !== null) {
-        throw answers.elsewhere(fields, id);
+        throw answers.elsewhere(id);
     }
     const refusal = answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
     throw Object.assign(refusal, known ? {repo: {kinds, id: fields.id}} : {});
 }
 
-// The refs of a repo, or null when nothing of it is published, or no longer.
-async function published(r, kinds, id) {
+// The refs.json of a repo, or null.
+async function read(r, kinds, id) {
     const text = await bucket.refs(r, kinds, id);
-    const refs = text === null ? null : known(JSON.parse(text), 'refs.json');
-    return refs === null || Object.keys(refs.snapshots).length === 0 ? null : refs;
+    return text === null ? null : known(JSON.parse(text), 'refs.json');
+}
+
+// The digest of the document that says why a repo was taken down.
+function tombstone(refs) {
+    return (refs.attachments || {}).tombstone;
+}
+
+// As gated: the one refusal whose words most clients show. The header says that it is this mirror's own word.
+async function whyWithdrawn(r, id, digest) {
+    const text = await bucket.document(r, digest);
+    const said = JSON.parse(text), by = said.by ? ' by ' + said.by : '';
+    const message = id + ' was taken down on ' + said.at.slice(0, 10) + by + ': ' + said.why;
+    return answers.refusal(403, message, 'GatedRepo', {'X-Mirror-State': 'withdrawn'});
 }
 
 // A document of a format that we read; the first refs.json says none.
@@ -44,7 +72,8 @@ function known(document, what) {
     return document;
 }
 
-// The id of the published repo that an unknown one stands for, in other letters or as a former name; null for none.
+// The id of the repo that an unknown one stands for, in other letters or as a former name; null for none. It is published, or
+// was taken down, which its own address says.
 async function meant(r, kinds, id) {
     const told = await bucket.alias(r, kinds, id);
     if (told !== null && !REPO_ID.test(told)) {
@@ -52,8 +81,8 @@ async function meant(r, kinds, id) {
     }
     const others = [told, id.toLowerCase()].filter((other) => other !== null && other !== id);
     for (let i = 0; i < others.length; i++) {
-        const refs = await published(r, kinds, others[i]);
-        if (refs !== null) {
+        const refs = await read(r, kinds, others[i]);
+        if (refs !== null && (Object.keys(refs.snapshots).length > 0 || tombstone(refs))) {
             return others[i];
         }
     }
@@ -83,6 +112,10 @@ async function open(r, fields) {
     const digest = refs.snapshots[commit];
     const text = await bucket.document(r, digest);
     return {commit, digest, root: known(JSON.parse(text), 'root document'), pinned: revision === commit};
+}
+
+function isCommit(revision) {
+    return COMMIT.test(revision);
 }
 
 function shard(r, root, number) {
@@ -116,4 +149,4 @@ function resume(opened, cursor, folder) {
     return {shard: Number(found[2]), entry: Number(found[3])};
 }
 
-export default { entryOf, open, refsOf, resume, shard };
+export default { documentsOf, entryOf, isCommit, open, refsOf, resume, shard };

@@ -1,0 +1,104 @@
+"""What a front serves, as every protocol is given it: a store, what is published there, and how much of it is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.tombstone import Tombstone
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Refusal
+from mirror_sync.front.hub.front_request import Fields, decoded
+from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.snapshots import Snapshots
+from mirror_sync.ports.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot that a request leads to; `pinned` when the request named the commit itself."""
+
+    commit: CommitId
+    root: Root
+    digest: Sha256
+    pinned: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer about a commit says: which one it is, and how long that may be kept."""
+        caching = answers.SETTLED if self.pinned else answers.MOVING
+        return {"X_Repo_Commit": self.commit, "Cache_Control": caching}
+
+
+class Elsewhere(Exception):
+    """What was asked for is published under the id of another `repo`."""
+
+    def __init__(self, repo: Repo) -> None:
+        super().__init__(str(repo))
+        self.repo = repo
+
+
+class Unanswered(Exception):
+    """An address that a route has and its protocol has not: answered as if no route had it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A store with what is published in it. Safe for many threads.
+
+    `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
+    """
+
+    store: Store
+    snapshots: Snapshots
+    lists: Lists
+    site: bool = True
+    by_digest: bool = False
+
+    def open(self, fields: Fields) -> Opened:
+        """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""
+        revision = decoded(fields["rev"])
+        refs = self.refs_of(fields)
+        commit = refs.commit_of(revision)
+        if commit is None:
+            raise answers.revision_not_found()
+        digest = refs.snapshots[commit]
+        return Opened(commit, self.snapshots.root(digest), digest, pinned=revision == commit)
+
+    def refs_of(self, fields: Fields) -> Refs:
+        """What is published of the repo that `id`, with `kinds` or `place`, names. Raises what `open` does."""
+        return self._found(fields, lambda refs: bool(refs.snapshots))
+
+    def documents_of(self, fields: Fields) -> Refs:
+        """The same, and also of a repo that has no snapshot, where there are documents of it as a whole."""
+        return self._found(fields, lambda refs: bool(refs.snapshots or refs.attachments))
+
+    def _found(self, fields: Fields, is_meant: Callable[[Refs], bool]) -> Refs:
+        plural = fields.get("kinds") or fields["place"].rstrip("/") or Kind.MODEL.plural
+        try:
+            repo = Repo(Kind(plural.removesuffix("s")), fields["id"])
+        except ValueError:
+            raise answers.repo_not_found() from None
+        refs = self.snapshots.refs(repo)
+        if refs is not None and refs.tombstone is not None:
+            raise _withdrawn(repo, Tombstone.decode(self.snapshots.document(refs.tombstone)))
+        if refs is not None and is_meant(refs):
+            return refs
+        other = self.snapshots.published_by_alias(repo)
+        if other is not None:
+            raise Elsewhere(other)
+        raise answers.repo_not_found(repo)
+
+    def expect_site(self) -> None:
+        """Refusal where no catalogue is published."""
+        if not self.site:
+            raise Refusal(404, answers.NO_SITE)
+
+
+def _withdrawn(repo: Repo, tombstone: Tombstone) -> Refusal:
+    """As gated: the one refusal whose words most clients show. The header says that it is this mirror's own word."""
+    return Refusal(403, f"{repo.id} was {tombstone.said}", "GatedRepo", X_Mirror_State="withdrawn")

@@ -1,0 +1,75 @@
+"""The catalogue as a front answers it: what lies below `site/`, and the ways there from `/` and a repo's address."""
+
+from __future__ import annotations
+
+from mirror_sync.domain.catalogue.rows import LARGEST
+from mirror_sync.domain.content.keys import site_key, site_type
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.errors import KeyMissing
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.conditions import is_current
+from mirror_sync.front.hub.front_request import Fields, FrontRequest
+from mirror_sync.front.hub.protocol import FIELDS, GET, PART, Answering, Protocol, Route
+from mirror_sync.front.hub.served import Served
+from mirror_sync.ports.store import read_all
+
+_ASSETS = "assets/"
+_FIELDS = FIELDS | {"page": f"(?:(?:list|models|datasets|assets)/{PART}|[a-z]+\\.(?:html|json))?"}
+
+
+class CataloguePages:
+    """Answers with what the catalogue has published. Safe for many threads; raises Refusal, StoreError."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self.answers: dict[str, Answering] = {"root": self._root, "site": self._site, "page": self._page}
+
+    def _root(self, _asked: FrontRequest, _fields: Fields) -> Answer:
+        self._served.expect_site()
+        return _redirect("-/")
+
+    def _site(self, asked: FrontRequest, fields: Fields) -> Answer:
+        """An object of the catalogue."""
+        name = fields["page"] or "index.html"
+        try:
+            body = read_all(self._served.store, site_key(name), LARGEST)
+        except KeyMissing:
+            raise Refusal(404, answers.NOTHING) from None
+        headers = {
+            **answers.SITE_SAFETY,
+            "Content-Type": site_type(site_key(name)) or answers.BINARY,
+            "Cache-Control": answers.IMMUTABLE if name.startswith(_ASSETS) else answers.CHECKED,
+            "ETag": f'"{Sha256.of(body)[:32]}"',
+        }
+        if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+            return Answer(
+                304, {name: value for name, value in headers.items() if name != "Content-Type"}
+            )  # as nginx does
+        return Answer(200, headers, body)
+
+    def _page(self, _asked: FrontRequest, fields: Fields) -> Answer:
+        """A browser at the address that a repo has upstream; `place` is empty for a model, else `datasets/`."""
+        self._served.expect_site()
+        self._served.refs_of(fields)
+        place, repo_id = fields["place"], fields["id"]
+        up = "../" * f"{place}{repo_id}".count("/")
+        return _redirect(f"{up}-/{place or 'models/'}{repo_id.replace('/', '--')}.html")
+
+
+def _redirect(location: str) -> Answer:
+    """Relative, so that a proxy may have us below a path."""
+    return Answer(302, {"Location": location, "Cache-Control": answers.CHECKED})
+
+
+CATALOGUE = Protocol(
+    "catalogue",
+    (
+        Route("root", GET, "/"),
+        Route("site", GET, "/-/{page}", fields=_FIELDS),
+        Route("page", GET, "/(?!api/|blobs/|hub/|-/){place}{id}", last=True),
+    ),
+    lambda served: CataloguePages(served).answers,
+    ("catalogue.js",),
+    locations="catalogue.conf.j2",
+)

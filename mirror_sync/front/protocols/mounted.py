@@ -1,0 +1,90 @@
+"""All doors of a front, in one table, and who answers a request: the first protocol that knows its address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.cors import PREFLIGHT
+from mirror_sync.front.hub.front_request import Fields, FrontRequest
+from mirror_sync.front.hub.hub_api import HUB
+from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots
+from mirror_sync.front.hub.reasons import Reasons
+from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
+from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
+from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.trust import TRUST
+
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+
+
+def _healthz(_asked: FrontRequest, _fields: Fields) -> Answer:
+    return Answer(200, {"Content-Type": answers.TEXT, "Cache-Control": answers.NEVER}, b"ok\n")
+
+
+HEALTH = Protocol("health", (Route("healthz", GET, "/healthz"),), lambda _: {"healthz": _healthz}, ("health.js",))
+
+PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, HUB)
+"""What both fronts answer. The first of several routes that match has the word."""
+
+
+class Mounted:
+    """Answers requests; raises Refusal, StoreError, DocumentError. Safe for many threads.
+
+    Only with `preflight` is a browser told that a page of another origin may ask.
+    """
+
+    def __init__(self, served: Served, protocols: Iterable[Protocol] = PROTOCOLS, *, preflight: bool = True) -> None:
+        mounted = tuple(protocols)
+        self._table, self._preflight = RouteTable(mounted), preflight
+        self._answering: Mapping[str, Answering] = {
+            name: answering for one in mounted for name, answering in one.open(served).items()
+        }
+        self._reasons = Reasons(served.store, served.lists) if served.site else None
+
+    def answer(self, asked: FrontRequest) -> Answer:
+        """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
+        try:
+            return self._answer(asked)
+        except Refusal as refusal:
+            if self._reasons is None:
+                raise
+            browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
+            return self._reasons.answer(refusal, asked.raw_path, asked.origin, browser=browser)
+
+    def _answer(self, asked: FrontRequest) -> Answer:
+        if len(asked.raw_path) > answers.LONGEST_ADDRESS:
+            raise Refusal(414, answers.LONG_ADDRESS)
+        if has_dots(asked.raw_path) or _BAD_PERCENT.search(asked.raw_path):
+            raise Refusal(400, answers.BAD_PATH)
+        if asked.method == "OPTIONS" and self._preflight:
+            return Answer(204, dict(PREFLIGHT))
+        match = self._table.match(asked.raw_path)
+        if match is None:
+            raise self._lacking(asked)
+        if asked.method not in match.route.methods:
+            raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        try:
+            return self._answering[match.route.name](asked, match.fields)
+        except Elsewhere as elsewhere:
+            return _to_other(asked, match, elsewhere.repo)
+        except Unanswered:
+            raise self._lacking(asked) from None
+
+    def _lacking(self, asked: FrontRequest) -> Refusal:
+        """What is no route: with the words for what a mirror does not do."""
+        lack = self._table.lack(asked.raw_path)
+        if asked.method not in GET and (lack is None or lack.form == "json"):
+            return Refusal(405, answers.NO_METHOD, Allow=", ".join(GET))
+        return Refusal(404, answers.NOTHING) if lack is None else Refusal(404, lack.message, form=lack.form)
+
+
+def _to_other(asked: FrontRequest, match: Match, repo: Repo) -> Answer:
+    """A 307 to the same under the other id, as the Hub's: an absolute path, which the oldest clients follow too."""
+    before = match.route.before.format_map(match.fields)
+    after = f"/{asked.raw_path.lstrip('/')}".removeprefix(before + match.fields["id"])
+    query = f"?{asked.query}" if asked.query else ""
+    return asked.redirected(f"{before}{repo.id}{after}{query}", {"Cache-Control": answers.MOVING})
