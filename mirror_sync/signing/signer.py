@@ -180,12 +180,17 @@ def is_stated(keys: SigningKeys, store: Store, refs: Refs) -> bool:
     return refs.attachments.get(STATEMENT_SIGNATURE) == Sha256.of(sign(keys.ssh, before.encode()))
 
 
+def read_signers(store: Store) -> AllowedSigners:
+    """Whose keys a target says are its mirror's; none where it says nothing. Raises StoreError, SigningError."""
+    try:
+        return AllowedSigners.decode(read_all(store, ALLOWED_SIGNERS, LARGEST))
+    except KeyMissing:
+        return AllowedSigners()
+
+
 def edit_signers(store: Store, edit: Callable[[AllowedSigners], AllowedSigners]) -> AllowedSigners:
     """Change a target's allowed_signers, and write it where it differs. Raises StoreError, SigningError."""
-    try:
-        known = AllowedSigners.decode(read_all(store, ALLOWED_SIGNERS, LARGEST))
-    except KeyMissing:
-        known = AllowedSigners()
+    known = read_signers(store)
     after = edit(known)
     if after != known:
         body = after.encode()
@@ -205,8 +210,9 @@ def _before(store: Store, refs: Refs) -> Statement | None:
 
 
 def _stated(store: Store, refs: Refs, before: Statement | None) -> dict[CommitId, StatedSnapshot]:
-    """Roots and their sums; a root that was stated before is not read again."""
-    known = {} if before is None else {one.root: one for one in before.snapshots.values()}
+    """Roots and their sums; a root whose sums were stated before is not read again."""
+    stated = () if before is None else before.snapshots.values()
+    known = {one.root: one for one in stated if one.sums is not None}
     return {commit: known.get(root) or _look(store, root) for commit, root in refs.snapshots.items()}
 
 

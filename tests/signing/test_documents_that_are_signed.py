@@ -28,7 +28,7 @@ from tests.signing.keys import elliptic_key, ssh_key
 from tests.signing.mirrors import SignedMirror
 
 COMMIT, DIGEST = CommitId("c" * 40), Sha256("d" * 64)
-NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 
 
 def root_of(repo: str = "acme/one", date: str = "2026-01-01T00:00:00.000Z") -> Root:

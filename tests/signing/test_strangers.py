@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_manifest
 from mirror_sync.signing.bom import cyclonedx
-from tests.clients.environments import environment
+from tests.clients.environments import GENERATIONS, environment, python
+from tests.servers.child import child
+from tests.servers.ports import LOOPBACK, answers, free_port
 from tests.signing.keys import elliptic_key
 from tests.signing.mirrors import SignedMirror
 
@@ -121,3 +124,48 @@ def test_the_keys_that_a_mirror_gives_out_are_read_by_ssh_keygen(handed: Path) -
         (handed / "SHA256SUMS").read_text(),
     )
     assert (found.returncode, found.stdout) == (0, "Example-models\n")
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Iterator[tuple[SignedMirror, str]]:
+    """A mirror that signs, and the address at which it is served."""
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    signed.sync()
+    port = free_port()
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mirror_sync",
+        "-c",
+        signed.jobs_yaml(),
+        "serve",
+        "--port",
+        str(port),
+    ]
+    with child(command, tmp_path / "serve.log") as running:
+        running.wait_until(lambda: answers(port), 60)
+        yield signed, f"http://{LOOPBACK}:{port}"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_what_each_generation_of_hf_downloads_is_proved_by_model_signing_and_sha256sum(
+    downloads: tuple[SignedMirror, str], tmp_path: Path, generation: str
+) -> None:
+    signed, url = downloads
+    script = (
+        "from huggingface_hub import snapshot_download\n"
+        f"snapshot_download('acme/one', endpoint={url!r}, local_dir='model', token=False)\n"
+    )
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    found = run([python(generation), "-c", script], stranger)
+    assert found.returncode == 0, found.stderr
+    for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig"):
+        (stranger / name).write_bytes(signed.attachment(name))
+    (stranger / "allowed_signers").write_bytes(signed.signers.encode())
+    hand = by_hand(stranger)
+    assert hand.returncode == 0, hand.stdout + hand.stderr
+    program = environment("trust") / "bin" / "model_signing"
+    public = signed.model_key.with_name("oms.pem.pub")
+    verified = run([program, "verify", "key", "model", "--signature", "model.sig", "--public_key", public], stranger)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
