@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,14 +21,13 @@ from mirror_sync.errors import DocumentError, KeyMissing, SigningError
 from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, LARGEST, AllowedSigners
 from mirror_sync.signing.bom import BOM, cyclonedx
-from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, hint_of, key_hint, model_bundle
-from mirror_sync.signing.private_keys import read_ed25519, read_elliptic
+from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, ModelKey, model_bundle
+from mirror_sync.signing.private_keys import read_certificates, read_ed25519, read_elliptic
 from mirror_sync.signing.sshsig import PublicKey, sign
 from mirror_sync.signing.statement import AuditHead, StatedSnapshot, Statement, names_of
 from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
@@ -51,8 +51,17 @@ class SnapshotFacts:
 class SigningKeys:
     """The mirror's keys, read from their files when the first signature is made. Safe for many threads."""
 
-    def __init__(self, ssh: Path | None, model: Path | None, principal: str) -> None:
-        self.ssh_path, self.model_path, self.principal = ssh, model, principal
+    def __init__(
+        self,
+        principal: str,
+        ssh: Path | None = None,
+        model: Path | None = None,
+        certificate: Path | None = None,
+        chain: Path | None = None,
+    ) -> None:
+        """`certificate` and `chain`: what bundles carry beside the signature by `model`."""
+        self.principal, self.ssh_path, self.model_path = principal, ssh, model
+        self._certificate, self._chain = certificate, chain
         self._lock = threading.Lock()
 
     def expect(self) -> None:
@@ -69,7 +78,7 @@ class SigningKeys:
             return self._ssh
 
     @property
-    def model(self) -> EllipticCurvePrivateKey:
+    def model(self) -> ModelKey:
         """What signs model bundles. SigningError."""
         with self._lock:
             return self._model
@@ -86,10 +95,13 @@ class SigningKeys:
         return read_ed25519(self.ssh_path)
 
     @cached_property
-    def _model(self) -> EllipticCurvePrivateKey:
+    def _model(self) -> ModelKey:
         if self.model_path is None:
             raise SigningError("no key is named: write trust: {model_signing: {key: FILE}}")
-        return read_elliptic(self.model_path)
+        key = read_elliptic(self.model_path)
+        if self._certificate is None:
+            return ModelKey(key)
+        return ModelKey(key, read_certificates(key, self._certificate, self._chain))
 
 
 class SnapshotSigner:
@@ -122,12 +134,9 @@ class SnapshotSigner:
         named = facts.root.attachments
         found = self.documents(facts)
         if MODEL_SIGNATURE in found and MODEL_SIGNATURE in named:
-            try:
-                hint = hint_of(read(named[MODEL_SIGNATURE]))
-            except (KeyMissing, DocumentError):
-                hint = None
-            if hint == key_hint(self._keys.model):
-                del found[MODEL_SIGNATURE]
+            with suppress(KeyMissing, DocumentError):
+                if self._keys.model.made(read(named[MODEL_SIGNATURE])):
+                    del found[MODEL_SIGNATURE]
         return {name: body for name, body in found.items() if named.get(name) != Sha256.of(body)}
 
 

@@ -107,7 +107,7 @@ def test_whatever_a_hub_says_a_bill_of_materials_is_json_and_the_same_each_time(
 
 
 def test_signing_ten_thousand_files_makes_four_documents_within_a_hundred_mebibytes(tmp_path: Path) -> None:
-    keys = SigningKeys(ssh_key(tmp_path), elliptic_key(tmp_path), "mirror")
+    keys = SigningKeys("mirror", ssh_key(tmp_path), elliptic_key(tmp_path))
     files = [file_of(f"folder-{number % 100:03}/file-{number:05}.safetensors") for number in range(10_000)]
     signer = SnapshotSigner(keys, ["cyclonedx"])
     keys.expect()

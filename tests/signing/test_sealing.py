@@ -60,7 +60,7 @@ class Failing(WrappedStore):
 
 @pytest.fixture
 def keys(tmp_path: Path) -> SigningKeys:
-    return SigningKeys(ssh_key(tmp_path), None, "mirror")
+    return SigningKeys("mirror", ssh_key(tmp_path))
 
 
 @pytest.fixture
