@@ -17,6 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from tests.real_model import LICENSE, REPO, model_folder
 
 JOB = "embeddings"
@@ -31,10 +34,10 @@ def main() -> int:
         print(f"Something listens on {LISTEN} already. Stop it, or choose: MIRROR_LISTEN=127.0.0.1:8081 make demo")
         return 1
     shutil.rmtree(WORK, ignore_errors=True)
-    print("Six steps, about half a minute in all.")
+    print("Seven steps, about half a minute in all.")
     _say(1, f"A stand-in for the Hub offers {REPO}, a real model of {_size(model_folder())}")
     with _hub() as upstream:
-        mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places()
+        mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places() | {"MIRROR_SYNC_CONFIG": str(_signing())}
         _say(2, f"mirror-sync sync {JOB}: fetch, prove by SHA-256, publish into {WORK / 'mirror'}")
         _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
         _say(3, "Once more: nothing has changed, so nothing is fetched")
@@ -48,6 +51,11 @@ def main() -> int:
         _say(6, "What came back")
         sound = _compare(folder)
         _tokenize(folder)
+    _say(7, "The mirror has signed all of it: mirror-sync prove, as a stranger who has its public key and nothing else")
+    signers = WORK / "allowed_signers"
+    shutil.copy(WORK / "mirror/trust/allowed_signers", signers)  # by another way than the mirror, where it matters
+    origin = (WORK / "mirror").absolute().as_uri()
+    _run([BIN / "mirror-sync", "prove", REPO, "--from", origin, "--signers", signers, "--dir", folder], os.environ)
     _what_next()
     return 0 if sound else 1
 
@@ -58,6 +66,18 @@ def _places() -> dict[str, str]:
         "MIRROR_STATE": str((WORK / "state").absolute()),
         "MIRROR_LISTEN": LISTEN,
     }
+
+
+def _signing() -> Path:
+    """The shipped jobs.yaml, and a key that signs what it publishes."""
+    WORK.mkdir(parents=True)
+    key = WORK.absolute() / "signing.key"
+    private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    key.touch(0o600)
+    key.write_bytes(private)
+    jobs = WORK / "jobs.yaml"
+    jobs.write_text(f"{Path('jobs.yaml').read_text(encoding='utf-8')}\ntrust: {{key: {key}}}\n", encoding="utf-8")
+    return jobs
 
 
 @contextmanager
@@ -146,6 +166,9 @@ Done. What to try next:
    see it in a browser         open http://{LISTEN} while it is served
    and read from it            HF_ENDPOINT=http://{LISTEN} {BIN.parent.name}/bin/hf download {REPO}
    check every byte of it      {places} {BIN.parent.name}/bin/mirror-sync verify
+   how a stranger checks       {BIN.parent.name}/bin/mirror-sync prove {REPO} \\
+                               --from file://$PWD/{WORK}/mirror --signers {WORK}/allowed_signers --dir {WORK}/downloaded
+                               or with ssh-keygen and sha256sum alone: docs/guide/trust.md
    your own mirror             edit jobs.yaml, then: {BIN.parent.name}/bin/mirror-sync plan; make run
 """)
 

@@ -32,7 +32,8 @@ from mirror_sync.engine.sync.beside_prune import PruneGuard
 from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
-from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS
+from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated, read_signers
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,23 @@ class SignRepos:
             raise UsageError(f"{retire} is the key that signs; name a new one in jobs.yaml first")
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
+        retired = [one for one in targets if retire and _lists(one.store, retire)]
+        if retire and not retired:
+            raise UsageError(f"no target has a key {retire} in its {ALLOWED_SIGNERS}")
         found = tuple(
             Signing(context, one, keys, signer).sign(wanted) for one in targets for wanted in _wanted(one.store, repo)
         )
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored")
         report = SignReport(found)
-        for one in targets if retire and report.ok else ():
-            edit_signers(one.store, lambda known: known.retired(retire, context.clock()))
+        for one in retired if report.ok else ():
+            edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()))
         return report
+
+
+def _lists(store: Store, fingerprint: str) -> bool:
+    """Whether a target says that a key is its mirror's."""
+    return any(one.key.fingerprint == fingerprint for one in read_signers(store).signers)
 
 
 def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:

@@ -17,7 +17,15 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.errors import DocumentError, KeyMissing, StoreDenied, StoreUnavailable, cause_of
+from mirror_sync.errors import (
+    DocumentError,
+    KeyMissing,
+    NewerFormat,
+    StoreDenied,
+    StoreError,
+    StoreUnavailable,
+    cause_of,
+)
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_REFS, Store, read_document, read_refs_json
 from mirror_sync.signing.sshsig import LARGEST
@@ -61,11 +69,14 @@ class StoreEvidence:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def refs(self, repo: Repo) -> Refs | None:
-        return Refs.decode(read_refs_json(self._store, repo))
+    def refs(self, repo: Repo) -> Refs:
+        try:
+            return Refs.decode(read_refs_json(self._store, repo))
+        except NewerFormat as error:  # it may be signed well
+            raise StoreError(str(error)) from None
 
     def statement(self, repo: Repo) -> tuple[bytes, bytes]:
-        named = Refs.decode(read_refs_json(self._store, repo)).attachments
+        named = self.refs(repo).attachments
         for name in (STATEMENT, STATEMENT_SIGNATURE):
             if name not in named:
                 raise KeyMissing(name)

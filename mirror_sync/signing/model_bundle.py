@@ -11,7 +11,8 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.content.manifest import MirroredFile
 
@@ -27,8 +28,34 @@ _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
 
 
-def model_bundle(key: EllipticCurvePrivateKey, name: str, files: Iterable[MirroredFile]) -> bytes:
-    """A signature of these files, in the order in which they come, as `model_signing sign key` would write one.
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """What signs bundles; `certificates` in DER, the key's own first, where a bundle shall carry them."""
+
+    private: EllipticCurvePrivateKey
+    certificates: tuple[bytes, ...] = ()
+
+    @property
+    def material(self) -> dict[str, Any]:
+        """By what a bundle says whose it is: the SHA-256 of the public key in PEM, or the certificates."""
+        if self.certificates:
+            chain = [{"rawBytes": base64.b64encode(one).decode()} for one in self.certificates]
+            return {"x509CertificateChain": {"certificates": chain}, "tlogEntries": []}
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        public = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return {"publicKey": {"hint": hashlib.sha256(public).hexdigest()}, "tlogEntries": []}
+
+    def made(self, bundle: bytes) -> bool:
+        """Whether a bundle says to be of this key, with these certificates."""
+        try:
+            return bool(json.loads(bundle)["verificationMaterial"] == self.material)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+
+
+def model_bundle(key: ModelKey, name: str, files: Iterable[MirroredFile]) -> bytes:
+    """A signature of these files, in the order in which they come, as `model_signing sign` would write one.
 
     `name` is informative. ECDSA is random: each call makes another signature of the same.
     """
@@ -36,8 +63,8 @@ def model_bundle(key: EllipticCurvePrivateKey, name: str, files: Iterable[Mirror
     from cryptography.hazmat.primitives.asymmetric import ec
 
     payload = _payload(name, files)
-    digest = {256: hashes.SHA256(), 384: hashes.SHA384()}.get(key.curve.key_size, hashes.SHA512())
-    signature = key.sign(_to_sign(payload), ec.ECDSA(digest))
+    digest = {256: hashes.SHA256(), 384: hashes.SHA384()}.get(key.private.curve.key_size, hashes.SHA512())
+    signature = key.private.sign(_to_sign(payload), ec.ECDSA(digest))
     envelope = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": _PAYLOAD,
@@ -45,27 +72,10 @@ def model_bundle(key: EllipticCurvePrivateKey, name: str, files: Iterable[Mirror
     }
     bundle = {
         "mediaType": _BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": key_hint(key)}, "tlogEntries": []},
+        "verificationMaterial": key.material,
         "dsseEnvelope": envelope,
     }
     return json.dumps(bundle, separators=(",", ":")).encode()
-
-
-def key_hint(key: EllipticCurvePrivateKey) -> str:
-    """By what a bundle says which key made it: the SHA-256 of the public key in PEM."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(public).hexdigest()
-
-
-def hint_of(bundle: bytes) -> str | None:
-    """Which key a bundle says to be of; None for what is none, or of another kind."""
-    try:
-        hint = json.loads(bundle)["verificationMaterial"]["publicKey"]["hint"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return hint if isinstance(hint, str) else None
 
 
 def _payload(name: str, files: Iterable[MirroredFile]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from mirror_sync.errors import SigningError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.x509 import Certificate
 
 _LARGEST = 64 * 1024  # bytes of a file with a key
 _OTHERS = 0o077
@@ -53,6 +55,44 @@ def read_elliptic(path: Path) -> EllipticCurvePrivateKey:
             f"{path}: holds {_kind(key)}, and a key on P-256, P-384 or P-521 is needed; make one: {made}"
         )
     return key
+
+
+def read_certificates(key: EllipticCurvePrivateKey, certificate: Path, chain: Path | None) -> tuple[bytes, ...]:
+    """A key's certificate and those that lead to its authority, in DER. SigningError where they are not its own."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    own = _certificates(certificate)[:1]
+    if own[0].public_key() != key.public_key():
+        raise SigningError(f"{certificate}: is of another key")
+    if not _may_sign(own[0]):
+        raise SigningError(f"{certificate}: may not sign, for whoever verifies: its key usage lacks digitalSignature")
+    more = [] if chain is None else _certificates(chain)
+    return tuple(one.public_bytes(Encoding.DER) for one in (*own, *more))
+
+
+def _may_sign(certificate: Certificate) -> bool:
+    """As model_signing asks: by its key usage, or its extended one."""
+    from cryptography.x509 import ExtendedKeyUsage, ExtensionNotFound, KeyUsage
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    with suppress(ExtensionNotFound):
+        if certificate.extensions.get_extension_for_class(KeyUsage).value.digital_signature:
+            return True
+    with suppress(ExtensionNotFound):
+        usage = certificate.extensions.get_extension_for_class(ExtendedKeyUsage).value
+        return ExtendedKeyUsageOID.CODE_SIGNING in usage
+    return False
+
+
+def _certificates(path: Path) -> list[Certificate]:
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise SigningError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise SigningError(f"{path}: holds no certificate in PEM") from None
 
 
 def _read(path: Path) -> object:

@@ -21,7 +21,7 @@ from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError, KeyMissing, SigningError, UnsafePath
+from mirror_sync.errors import DocumentError, KeyMissing, NewerFormat, SigningError, StoreError, UnsafePath
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.signing.allowed_signers import AllowedSigners, Signer
 from mirror_sync.signing.evidence import Evidence
@@ -170,7 +170,10 @@ class Prover:
         if body is None:
             self.remarks.append(f"listing and info were not looked at: the front gives nothing by digest ({SUMS} was)")
             return None
-        return Root.decode(body)
+        try:
+            return Root.decode(body)
+        except NewerFormat as error:  # nothing is wrong with it
+            raise StoreError(str(error)) from None
 
     def _listed(self, commit: CommitId, root: Root) -> Mapping[str, Sha256]:
         """What the listing says; all other documents of the root are read and proved beside it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,14 +22,13 @@ from mirror_sync.errors import DocumentError, KeyMissing, SigningError
 from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, LARGEST, AllowedSigners
 from mirror_sync.signing.bom import BOM, cyclonedx
-from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, hint_of, key_hint, model_bundle
-from mirror_sync.signing.private_keys import read_ed25519, read_elliptic
+from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, ModelKey, model_bundle
+from mirror_sync.signing.private_keys import read_certificates, read_ed25519, read_elliptic
 from mirror_sync.signing.sshsig import PublicKey, sign
 from mirror_sync.signing.statement import StatedSnapshot, Statement, names_of
 from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
@@ -52,8 +52,17 @@ class SnapshotFacts:
 class SigningKeys:
     """The mirror's keys, read from their files when the first signature is made. Safe for many threads."""
 
-    def __init__(self, ssh: Path | None, model: Path | None, principal: str) -> None:
-        self.ssh_path, self.model_path, self.principal = ssh, model, principal
+    def __init__(
+        self,
+        principal: str,
+        ssh: Path | None = None,
+        model: Path | None = None,
+        certificate: Path | None = None,
+        chain: Path | None = None,
+    ) -> None:
+        """`certificate` and `chain`: what bundles carry beside the signature by `model`."""
+        self.principal, self.ssh_path, self.model_path = principal, ssh, model
+        self._certificate, self._chain = certificate, chain
         self._lock = threading.Lock()
 
     def expect(self) -> None:
@@ -70,7 +79,7 @@ class SigningKeys:
             return self._ssh
 
     @property
-    def model(self) -> EllipticCurvePrivateKey:
+    def model(self) -> ModelKey:
         """What signs model bundles. SigningError."""
         with self._lock:
             return self._model
@@ -87,10 +96,13 @@ class SigningKeys:
         return read_ed25519(self.ssh_path)
 
     @cached_property
-    def _model(self) -> EllipticCurvePrivateKey:
+    def _model(self) -> ModelKey:
         if self.model_path is None:
             raise SigningError("no key is named: write trust: {model_signing: {key: FILE}}")
-        return read_elliptic(self.model_path)
+        key = read_elliptic(self.model_path)
+        if self._certificate is None:
+            return ModelKey(key)
+        return ModelKey(key, read_certificates(key, self._certificate, self._chain))
 
 
 class SnapshotSigner:
@@ -123,12 +135,9 @@ class SnapshotSigner:
         named = facts.root.attachments
         found = self.documents(facts)
         if MODEL_SIGNATURE in found and MODEL_SIGNATURE in named:
-            try:
-                hint = hint_of(read(named[MODEL_SIGNATURE]))
-            except (KeyMissing, DocumentError):
-                hint = None
-            if hint == key_hint(self._keys.model):
-                del found[MODEL_SIGNATURE]
+            with suppress(KeyMissing, DocumentError):
+                if self._keys.model.made(read(named[MODEL_SIGNATURE])):
+                    del found[MODEL_SIGNATURE]
         return {name: body for name, body in found.items() if named.get(name) != Sha256.of(body)}
 
 
@@ -181,12 +190,17 @@ def is_stated(keys: SigningKeys, store: Store, refs: Refs) -> bool:
     return refs.attachments.get(STATEMENT_SIGNATURE) == Sha256.of(sign(keys.ssh, before.encode()))
 
 
+def read_signers(store: Store) -> AllowedSigners:
+    """Whose keys a target says are its mirror's; none where it says nothing. Raises StoreError, SigningError."""
+    try:
+        return AllowedSigners.decode(read_all(store, ALLOWED_SIGNERS, LARGEST))
+    except KeyMissing:
+        return AllowedSigners()
+
+
 def edit_signers(store: Store, edit: Callable[[AllowedSigners], AllowedSigners]) -> AllowedSigners:
     """Change a target's allowed_signers, and write it where it differs. Raises StoreError, SigningError."""
-    try:
-        known = AllowedSigners.decode(read_all(store, ALLOWED_SIGNERS, LARGEST))
-    except KeyMissing:
-        known = AllowedSigners()
+    known = read_signers(store)
     after = edit(known)
     if after != known:
         body = after.encode()
@@ -206,8 +220,9 @@ def _before(store: Store, refs: Refs) -> Statement | None:
 
 
 def _stated(store: Store, refs: Refs, before: Statement | None) -> dict[CommitId, StatedSnapshot]:
-    """Roots and their sums; a root that was stated before is not read again."""
-    known = {} if before is None else {one.root: one for one in before.snapshots.values()}
+    """Roots and their sums; a root whose sums were stated before is not read again."""
+    stated = () if before is None else before.snapshots.values()
+    known = {one.root: one for one in stated if one.sums is not None}
     return {commit: known.get(root) or _look(store, root) for commit, root in refs.snapshots.items()}
 
 

@@ -25,7 +25,7 @@ def keys_of(settings: Settings) -> SigningKeys | None:
         return None
     from mirror_sync.signing.signer import SigningKeys
 
-    return SigningKeys(trust.key, trust.model_key, trust.principal)
+    return SigningKeys(trust.principal, trust.key, trust.model_key, trust.certificate, trust.chain)
 
 
 def signer_of(settings: Settings, keys: SigningKeys) -> SnapshotSigner:

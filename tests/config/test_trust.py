@@ -22,7 +22,7 @@ def test_nothing_is_signed_when_it_is_left_out() -> None:
 def test_keys_lie_beside_jobs_yaml_or_where_their_path_says(tmp_path: Path) -> None:
     trust = "trust: {key: signing.key, model_signing: {key: /etc/oms.pem}, bom: [cyclonedx]}\n"
     found = settings(BASE + trust + "site: {name: Example models}\n", tmp_path).trust
-    assert found == Trust("Example-models", tmp_path / "signing.key", Path("/etc/oms.pem"), ("cyclonedx",))
+    assert found == Trust("Example-models", tmp_path / "signing.key", Path("/etc/oms.pem"), boms=("cyclonedx",))
 
 
 def test_the_name_of_a_mirror_is_one_plain_word() -> None:
@@ -36,7 +36,7 @@ def test_the_name_of_a_mirror_is_one_plain_word() -> None:
     [
         ("{key: ''}", "8:14: trust.key: "),
         ("{model_signing: {}}", "model_signing.key: is missing"),
-        ("{model_signing: {certificate: a.pem, key: b.pem}}", "certificate signs nothing in this version"),
+        ("{model_signing: {chain: a.pem, key: b.pem}}", "chain leads from a certificate"),
         ("{model_signing: {pkcs11: 'pkcs11:token=a', key: b.pem}}", "pkcs11 signs nothing in this version"),
         ("{bom: [spdx3]}", "spdx3 is not written by this version; write cyclonedx"),
         ("{bom: [spdx]}", "'spdx' is no kind of bill of materials; write cyclonedx"),

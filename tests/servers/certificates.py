@@ -38,12 +38,15 @@ class Authority:
             itself.add_extension(signs, critical=True).sign(self._key, hashes.SHA256()).public_bytes(_PEM)
         )
 
-    def certify(self, *hosts: str) -> Certificate:
-        """A certificate for the loopback address and these names."""
+    def certify(self, *hosts: str, signs: bool = False) -> Certificate:
+        """A certificate for the loopback address and these names; `signs`: whose key may sign more than a handshake."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.IPAddress(ipaddress.ip_address(LOOPBACK)), *map(x509.DNSName, hosts)]
         asked = _unsigned(_named("tests"), self._name, key)
         asked = asked.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if signs:
+            usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+            asked = asked.add_extension(usage, critical=True)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         signed = asked.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         chain, secret = self._folder / "certificate.pem", self._folder / "key.pem"

@@ -18,9 +18,10 @@ import pytest
 
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE
 from mirror_sync.engine.published import read_manifest
+from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
 from tests.signing.keys import ssh_key
-from tests.signing.mirrors import SignedMirror
+from tests.signing.mirrors import SignedMirror, s3_place
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,3 +176,20 @@ def test_a_folder_and_another_key_at_the_command_line(signed: SignedMirror, stra
     found = prove(stranger, "--from", place, "--dir", copy)
     assert found.returncode == 1
     assert found.stderr.startswith("mirror-sync: not proved: the statement: the key SHA256:")
+
+
+def test_a_bucket_is_read_as_the_environment_says(tmp_path: Path, moto: S3Server) -> None:
+    place = s3_place(moto)
+    signed = SignedMirror(tmp_path, place)
+    signed.sync()
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "signers").write_bytes(signed.signers.encode())
+    environ = {
+        "AWS_ENDPOINT_URL": moto.endpoint_url,
+        "AWS_ACCESS_KEY_ID": moto.access_key,
+        "AWS_SECRET_ACCESS_KEY": moto.secret_key,
+        "AWS_DEFAULT_REGION": moto.region,
+    }
+    found = prove(stranger, "--from", place["url"], **environ)
+    assert found.returncode == 0, found.stdout + found.stderr

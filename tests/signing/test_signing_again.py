@@ -60,7 +60,7 @@ def test_after_a_change_of_keys_all_is_signed_with_the_new_one_and_the_old_one_c
     assert after.signer.key == PublicKey.of(read_ed25519(new))
     gone = next(one for one in signed.signers.signers if one.key.fingerprint == old)
     assert gone.before is not None, "it stays in the file, and is valid no longer"
-    with pytest.raises(SigningError, match="has no key SHA256:none"):
+    with pytest.raises(UsageError, match="no target has a key SHA256:none in its trust/allowed_signers"):
         sign(signed, retire="SHA256:none")
 
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_manifest
+from mirror_sync.errors import SigningError
 from mirror_sync.signing.bom import cyclonedx
-from tests.clients.environments import environment
+from mirror_sync.signing.spdx import SPDX
+from tests.clients.environments import GENERATIONS, environment, python
+from tests.servers.certificates import Authority
+from tests.servers.child import child
+from tests.servers.ports import LOOPBACK, answers, free_port
 from tests.signing.keys import elliptic_key
 from tests.signing.mirrors import SignedMirror
+from tests.signing.test_documents_that_are_signed import file_of, root_of
 
 STRICT = Path(__file__).parents[1] / "clients" / "checks" / "bom.py"
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "trust.md"
@@ -94,6 +104,33 @@ def test_model_signing_verifies_our_bundle_in_a_folder_as_hf_leaves_it_and_not_o
     assert run([*command[:-1], other], tmp_path).returncode == 1
 
 
+def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_authority(tmp_path: Path) -> None:
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "plain").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    plain = Authority(tmp_path / "plain").certify()
+    plain.key.chmod(0o600)
+    certificate = authority.certify("models.example.org", signs=True)
+    certificate.key.chmod(0o600)
+    model = {"key": str(certificate.key), "certificate": str(certificate.chain), "chain": str(authority.file)}
+    signed.trust["model_signing"] = model
+    signed.sync()
+    folder = signed.downloaded(tmp_path / "copy")
+    (tmp_path / "model.sig").write_bytes(signed.attachment("model.sig"))
+    program = environment("trust") / "bin" / "model_signing"
+    command: list[str | Path] = [program, "verify", "certificate", folder, "--signature", "model.sig"]
+    found = run([*command, "--certificate_chain", authority.file], tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert run([*command, "--certificate_chain", other.file], tmp_path).returncode == 1
+    with closing(signed.mirror()) as mirror:
+        assert [one.snapshots for one in mirror.sign().repos] == [0], "it is signed already"
+    for wrong, said in ((other.certify(signs=True).chain, "is of another key"), (plain.chain, "may not sign")):
+        signed.trust["model_signing"] = {"key": str(plain.key), "certificate": str(wrong)}
+        with closing(signed.mirror()) as mirror, pytest.raises(SigningError, match=said):
+            mirror.sync()
+
+
 def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_whoever_makes_it(
     handed: Path, signed: SignedMirror
 ) -> None:
@@ -114,6 +151,22 @@ def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_
     assert again == (handed / "bom.cdx.json").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("repo", "card"),
+    [
+        ("acme/one", {"license": [*SPDX], "base_model": ["../a path", "acme/x"], "datasets": ["a", "a", "b c"]}),
+        ("dataset:acme/rows", {"license": ["cc-by-4.0", "other"], "license_name": "x", "license_link": "LICENSE.md"}),
+        ("gpt2", {"license": "llama3.1", "license_link": "https://x.example/a%zz", "datasets": {}}),
+    ],
+)
+def test_a_bill_of_materials_is_valid_whatever_a_card_says(tmp_path: Path, repo: str, card: dict[str, Any]) -> None:
+    root = replace(root_of(repo), last={})
+    files = [file_of("a"), file_of("b c\n")]
+    (tmp_path / "bom.json").write_bytes(cyclonedx(Repo.parse(repo), root, files, {"cardData": card}))
+    found = run([environment("trust") / "bin" / "python", STRICT, "bom.json"], tmp_path)
+    assert found.returncode == 0, found.stderr
+
+
 def test_the_keys_that_a_mirror_gives_out_are_read_by_ssh_keygen(handed: Path) -> None:
     found = run(
         ["ssh-keygen", "-Y", "find-principals", "-s", "SHA256SUMS.sig", "-f", "allowed_signers"],
@@ -121,3 +174,48 @@ def test_the_keys_that_a_mirror_gives_out_are_read_by_ssh_keygen(handed: Path) -
         (handed / "SHA256SUMS").read_text(),
     )
     assert (found.returncode, found.stdout) == (0, "Example-models\n")
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Iterator[tuple[SignedMirror, str]]:
+    """A mirror that signs, and the address at which it is served."""
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    signed.sync()
+    port = free_port()
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mirror_sync",
+        "-c",
+        signed.jobs_yaml(),
+        "serve",
+        "--port",
+        str(port),
+    ]
+    with child(command, tmp_path / "serve.log") as running:
+        running.wait_until(lambda: answers(port), 60)
+        yield signed, f"http://{LOOPBACK}:{port}"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_what_each_generation_of_hf_downloads_is_proved_by_model_signing_and_sha256sum(
+    downloads: tuple[SignedMirror, str], tmp_path: Path, generation: str
+) -> None:
+    signed, url = downloads
+    script = (
+        "from huggingface_hub import snapshot_download\n"
+        f"snapshot_download('acme/one', endpoint={url!r}, local_dir='model', token=False)\n"
+    )
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    found = run([python(generation), "-c", script], stranger)
+    assert found.returncode == 0, found.stderr
+    for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig"):
+        (stranger / name).write_bytes(signed.attachment(name))
+    (stranger / "allowed_signers").write_bytes(signed.signers.encode())
+    hand = by_hand(stranger)
+    assert hand.returncode == 0, hand.stdout + hand.stderr
+    program = environment("trust") / "bin" / "model_signing"
+    public = signed.model_key.with_name("oms.pem.pub")
+    verified = run([program, "verify", "key", "model", "--signature", "model.sig", "--public_key", public], stranger)
+    assert verified.returncode == 0, verified.stdout + verified.stderr

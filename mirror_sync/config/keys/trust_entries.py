@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, model_validator
 
 from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys import scalars
@@ -27,6 +27,8 @@ class Trust:
     principal: str = ""
     key: Path | None = None
     model_key: Path | None = None
+    certificate: Path | None = None
+    chain: Path | None = None
     boms: tuple[str, ...] = ()
 
     @property
@@ -58,16 +60,28 @@ BomKind = Annotated[str, scalars.from_text(bom_kind), WithJsonSchema({"enum": ["
 class ModelSigningEntry(Keys):
     """The key that signs OpenSSF model bundles."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = {
-        "certificate": f"certificate {_NOT_YET}",
-        "chain": f"chain {_NOT_YET}",
-        "pkcs11": f"pkcs11 {_NOT_YET}",
-    }
+    elsewhere: ClassVar[Mapping[str, str]] = {"pkcs11": f"pkcs11 {_NOT_YET}"}
 
     key: scalars.FilePath = Field(
         description="A private key on P-256, P-384 or P-521, in PEM, that its owner alone may read.",
         examples=["/etc/mirror-sync/oms.pem"],
     )
+    certificate: scalars.FilePath | None = Field(
+        default=None,
+        description="The key's certificate in PEM, which each bundle carries; without one, who verifies needs the key.",
+        examples=["/etc/mirror-sync/oms.crt"],
+    )
+    chain: scalars.FilePath | None = Field(
+        default=None,
+        description="The certificates that lead from the key's own to its authority, in one PEM file.",
+        examples=["/etc/mirror-sync/chain.crt"],
+    )
+
+    @model_validator(mode="after")
+    def _chain_of_something(self) -> Self:
+        if self.chain is not None and self.certificate is None:
+            raise ValueError("chain leads from a certificate; write certificate: FILE beside it, or remove chain")
+        return self
 
 
 class TrustEntry(Keys):
@@ -92,9 +106,16 @@ class TrustEntry(Keys):
 
     def trust(self, base: Path, principal: str) -> Trust:
         """What it comes to; relative files lie in `base`."""
+
+        def place(named: str | None) -> Path | None:
+            return None if named is None else base / named
+
+        model = self.model_signing
         return Trust(
             principal=principal,
-            key=None if self.key is None else base / self.key,
-            model_key=None if self.model_signing is None else base / self.model_signing.key,
+            key=place(self.key),
+            model_key=place(model.key if model else None),
+            certificate=place(model.certificate if model else None),
+            chain=place(model.chain if model else None),
             boms=tuple(dict.fromkeys(self.bom)),
         )
