@@ -35,7 +35,7 @@ targets:
 defaults: {upstream: local, target: disk}
 licenses: {allow: [mit]}
 jobs:
-  - {name: good, repos: ["acme/*"]}
+  - {name: good, repos: [acme/one, "acme/*"]}
 """
 WORDS = ("--why", "its licence was withdrawn", "--by", "J. Doe")
 
