@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
     from mirror_sync.ports.audit import SignatureCheck
     from mirror_sync.ports.store import Store
+    from mirror_sync.wiring.assembly import Assembly
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
@@ -236,11 +237,13 @@ class Mirror:
         """A front writes nothing."""
         return ReadOnlyStore(open_store(target, unsigned=self.settings.front.bucket == "public", learn=self._learn))
 
-    def _assemble(self) -> RunContext:
+    def _assembly(self) -> Assembly:
         from mirror_sync.wiring.assembly import Assembly
 
-        assembly = Assembly(self.settings, self.stop, self._learn, reading=self._reading)
-        context = assembly.context(self._told(), self.history.looked)
+        return Assembly(self.settings, self.stop, self._learn, reading=self._reading)
+
+    def _assemble(self) -> RunContext:
+        context = self._assembly().context(self._told(), self.history.looked)
         return replace(context, remembered=self._remembered.published_in)
 
     def _told(self) -> Observer:
