@@ -74,7 +74,7 @@ class Catalogue(Protocol):
 
         NoSuchCall where the upstream has none.
         """
-        raise NoSuchCall(f"{self} has no scanners of its own")
+        raise NoSuchCall(f"{self} tells no scans of files of {repo}")
 
     def prove(self) -> TokenStatus:
         """Ask for something that only a valid token gets: what a refusal means depends on it.

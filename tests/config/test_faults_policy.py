@@ -9,7 +9,7 @@ import pytest
 from mirror_sync.domain.formats.file_class import FileClass
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.policy.scan_policy import OnFailure, ScanCommand, ScanPolicy
-from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, fault, settings
+from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, fault, settings, warnings
 
 FAULTS = [
     ("{format: {}}", "5:10: policy.format: this key is not known; did you mean formats?"),
@@ -94,6 +94,14 @@ def test_what_is_on_no_list_is_held_and_a_job_adds_to_the_lists_of_all() -> None
     assert job.formats is not None
     assert (job.formats.outcome(FileClass.TEXT), job.formats.outcome(FileClass.CODE)) == ("refused", "held")
     assert job.scan == ScanPolicy(hub=True, command=command, on_failure=OnFailure.HOLD)
+
+
+def test_a_scanner_that_is_not_installed_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"{REST}policy: {{scan: {{picklescan: true}}}}\n{JOBS}"
+    assert warnings(text) == []
+    monkeypatch.setattr("mirror_sync.config.keys.format_entries.find_spec", lambda name: None)
+    (said,) = warnings(text)
+    assert said.startswith("4:29: policy.scan.picklescan: picklescan is not installed here")
 
 
 def test_without_a_policy_nobody_looks() -> None:

@@ -63,6 +63,8 @@ def test_every_verb_goes_through_around_but_the_bytes_and_what_asks_nobody(folde
     source.refs(TINY)
     source.authorize(repo=TINY)
     assert source.history(TINY, commit) == folder.history(TINY, commit)
+    with pytest.raises(NoSuchCall):
+        source.scans(TINY, commit, [])
     assert source.prove() is TokenStatus.UNPROVEN
     assert source.budget() == {}
     source.distrust(TINY, commit, files["config.json"])
@@ -93,7 +95,8 @@ def test_what_an_upstream_does_not_know_the_port_answers_through_every_wrapper(f
         assert source.heads([TINY]).found == ()
         assert source.budget() == {}
         assert source.prove() is TokenStatus.UNPROVEN
-        for ask in (source.refs, source.authorize, partial(source.history, commit=commit)):
+        scans = partial(source.scans, commit=commit, paths=[])
+        for ask in (source.refs, source.authorize, partial(source.history, commit=commit), scans):
             with pytest.raises(NoSuchCall, match=r"DirectorySource.* tells no .* acme/tiny"):
                 ask(TINY)
 

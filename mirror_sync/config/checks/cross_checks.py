@@ -205,8 +205,10 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
         yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
     jobs = dict(draft.numbered())
     yield from license_doubts(draft)
+    yield from file.policy.inspection_doubts(("policy",))
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
+        yield from (entry.policy or PolicyEntry()).inspection_doubts(("jobs", index, "policy"))
         yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
         policy = jobs[index].policy
         yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Literal
 
 from pydantic import Field
@@ -105,6 +106,12 @@ class ScanEntry(Keys):
             yield Finding((*trail, "command"), f"does not say which file; write [{self.command[0]}, {quoted(FILE)}]")
         if self.policy() is None:
             yield Finding(trail, "names no scanner; write hub: hold, picklescan: true or command: [...]")
+
+    def doubts(self, trail: Trail) -> Iterator[Finding]:
+        """A scanner that is not installed on this machine: then no pickle is clean."""
+        if self.picklescan and find_spec("picklescan") is None:
+            message = "picklescan is not installed here, so that every pickle is held: pip install 'mirror-sync[scan]'"
+            yield Finding((*trail, "picklescan"), message)
 
     def loosened(self, trail: Trail, common: ScanEntry) -> Iterator[Finding]:
         """Another command than that of all jobs."""

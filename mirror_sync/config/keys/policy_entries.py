@@ -114,6 +114,11 @@ class PolicyEntry(Keys):
             scan = one if scan is None else scan.tightened(one)
         return replace(job, formats=formats, scan=scan)
 
+    def inspection_doubts(self, trail: Trail) -> Iterator[Finding]:
+        """What is odd about scan."""
+        if self.scan is not None:
+            yield from self.scan.doubts((*trail, "scan"))
+
     def inspection_faults(self, trail: Trail, common: PolicyEntry | None = None) -> Iterator[Finding]:
         """What is wrong with formats and scan; `common`: of a job, beside what holds for all of them."""
         if self.formats is not None:

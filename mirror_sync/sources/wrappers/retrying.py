@@ -29,6 +29,7 @@ _CALLED = {
     "refs": "refs of {}",
     "authorize": "access to {}",
     "history": "history of {}",
+    "scans": "scans of {}",
     "prove": "check the token",
 }
 """What a person is told of a verb that is made again, with what it is about; others go by their names."""
