@@ -26,7 +26,8 @@ def written(file: str) -> list[Callable[..., None]]:
 
 def listed() -> Iterator[Any]:
     """The functions that the tables of all groups name."""
-    for group in (CommandGroup, *CommandGroup.__subclasses__()):
+    groups: list[type[CommandGroup]] = [CommandGroup, *CommandGroup.__subclasses__()]
+    for group in groups:
         for place in group.places.values():
             file, _, function = place.partition(":")
             yield getattr(importlib.import_module(f"{commands.__name__}.{file}"), function)
