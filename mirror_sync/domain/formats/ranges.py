@@ -101,10 +101,3 @@ class RangeFile(io.RawIOBase):
             self._kept = self._ranges.at(self._place, min(max(wanted, self._ahead), left))
         self._place += wanted
         return self._kept[start : start + wanted]
-
-    def readinto(self, buffer: object) -> int:
-        """As files do."""
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        body = self.read(len(view))
-        view[: len(body)] = body
-        return len(body)

@@ -18,7 +18,7 @@ from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
 from mirror_sync.engine.published import read_listing
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import DocumentError, KeyMissing
-from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
+from mirror_sync.ports.store import MAX_DOCUMENT, read_document
 
 
 @dataclass(slots=True)
@@ -77,9 +77,3 @@ def _joined(
             there = next(known, None)
         same = there is not None and (there[0].path, there[0].sha256) == (file.path, file.sha256)
         yield InspectedFile(file, there[1] if same and there is not None else None, published=same)
-
-
-def read_classes(store: Store, attachments: object) -> ClassList | None:
-    """What a root names as `classes`; None where it names none. Raises StoreError, DocumentError."""
-    digest = attachments.get(CLASSES) if isinstance(attachments, dict) else None
-    return None if digest is None else ClassList.decode(read_document(store, digest, MAX_DOCUMENT))
