@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mirror_sync.app.auditing import acting
+from mirror_sync.domain.audit_record import Act, Actor, Verb
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
@@ -28,6 +30,7 @@ from mirror_sync.engine.published import (
     read_root,
     rewritten_roots,
 )
+from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PruneGuard
 from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
@@ -91,8 +94,10 @@ class SignRepos:
     ) -> None:
         self._context, self._keys, self._signer = context, keys, signer
 
-    def __call__(self, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None) -> SignReport:
-        """Sign all repos of all targets, or of one, or one repo; then take an old key off, if all went well.
+    def __call__(
+        self, actor: Actor, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None
+    ) -> SignReport:
+        """For `actor`, sign all repos of all targets, or of one, or one repo; then retire a key, if all went well.
 
         UsageError where jobs.yaml names no key, and for a repo that is nowhere; Interrupted after a stop.
         """
@@ -106,14 +111,19 @@ class SignRepos:
         retired = [one for one in targets if retire and _lists(one.store, retire)]
         if retire and not retired:
             raise UsageError(f"no target has a key {retire} in its {ALLOWED_SIGNERS}")
-        found = tuple(
-            Signing(context, one, keys, signer).sign(wanted) for one in targets for wanted in _wanted(one.store, repo)
-        )
+        with acting(context, actor, [one.name for one in targets]) as acting_context:
+            found = tuple(
+                Signing(acting_context, one, keys, signer).sign(wanted)
+                for one in targets
+                for wanted in _wanted(one.store, repo)
+            )
+            report = SignReport(found)
+            for one in retired if report.ok else ():
+                act = Act(Verb.KEY_CHANGE, one.name, reason=f"{retire} signs no longer")
+                with recorded(acting_context, one, [act]):
+                    edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()))
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored")
-        report = SignReport(found)
-        for one in retired if report.ok else ():
-            edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()))
         return report
 
 
@@ -206,10 +216,14 @@ class Signing:
     def _publish(
         self, guard: PruneGuard, repo: Repo, before: Refs, after: Refs, anew: Mapping[CommitId, Sha256]
     ) -> None:
+        commits = list[str](anew) or [""]  # the statement alone
+        acts = [Act(Verb.SIGN, self._target.name, str(repo), commit=commit) for commit in commits]
+
         def put() -> None:
             if read_refs(self._store, repo) != before:
                 raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; sign it again")
-            put_refs(self._target, repo, after)
+            with recorded(self._context, self._target, acts):
+                put_refs(self._target, repo, after)
 
         commit = next((one for one in anew if one in after.named), next(iter(anew), None))
         if commit is None:

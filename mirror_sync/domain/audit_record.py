@@ -63,6 +63,7 @@ class Verb(StrEnum):
     RESTORE = "restore"
     APPROVE = "approve"
     REJECT = "reject"
+    SIGN = "sign"  # what was published unsigned, or with another key
     REPAIR = "repair"  # what a verify found wrong
     PRUNE = "prune"  # a snapshot; without a repo: blobs that nothing names
     KEY_CHANGE = "key-change"  # what segments and snapshots are signed with

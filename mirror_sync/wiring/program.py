@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.taking_down import TakeDownRepo
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.catalogue.publication import PublishResult
+    from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
     from mirror_sync.engine.context import RunContext
@@ -179,13 +180,15 @@ class Mirror:
 
         return difference(self.store(target), repo, before, after)
 
-    def sign(self, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None) -> SignReport:
+    def sign(
+        self, actor: Actor, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None
+    ) -> SignReport:
         """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
         from mirror_sync.app.signing_repos import SignRepos
 
         keys = keys_of(self.settings)
         signer = None if keys is None else signer_of(self.settings, keys)
-        return SignRepos(self._context, keys, signer)(repo=repo, target=target, retire=retire)
+        return SignRepos(self._context, keys, signer)(actor, repo=repo, target=target, retire=retire)
 
     def segment_check(self, signers: Path) -> SignatureCheck:
         """Who asks whether segments of the audit are signed by these keys. UsageError for a file that is none."""

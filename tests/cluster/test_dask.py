@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.cluster.attempt_record import LOST
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
@@ -87,7 +88,7 @@ def test_what_a_worker_has_held_no_other_one_fetches_again(hub: Hub, machines: M
     with machines.coordinator(policy=policy) as mirror:
         store = mirror._context().targets["mirror"].store
         store.delete([blob_key(Sha256.of(b"N."))])  # as a prune does
-        (again,) = mirror.sync().repos
+        (again,) = mirror.sync(BY_DAEMON).repos
     assert (again.outcome, again.reason, again.fetched_files) == ("held", held.reason, 0)
 
 

@@ -100,9 +100,9 @@ def test_after_a_restore_the_next_sync_publishes_it_again() -> None:
     pair = Pair()
     pair.down()
     target = pair.other.context.targets["bucket"]
-    assert let_come_back(target, Repo.parse("acme/x"))
+    assert let_come_back(pair.other.context, target, Repo.parse("acme/x"), "it may")
     assert refs_of(pair.shelf, "acme/x").attachments == {}
-    assert not let_come_back(target, Repo.parse("acme/x"))
+    assert not let_come_back(pair.other.context, target, Repo.parse("acme/x"), "it may")
     assert pair.sync_x().outcome == "published"
     assert pair.has(OWN)
     expect_complete(pair.shelf)
@@ -237,7 +237,7 @@ def test_a_restore_of_what_is_half_taken_down_leaves_no_list_that_closes_a_diges
     with pytest.raises(KeyboardInterrupt):
         pair.down()
     assert withdrawn_key(Sha256.of(OWN)) in listed
-    assert let_come_back(pair.syncing.context.targets["bucket"], Repo.parse("acme/x"))
+    assert let_come_back(pair.syncing.context, pair.syncing.context.targets["bucket"], Repo.parse("acme/x"), "it may")
     assert pair.lists == []
     assert pair.sync_x().outcome == "published"
     expect_complete(pair.shelf)

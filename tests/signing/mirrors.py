@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import read_manifest, read_refs, read_root
+from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.ports.store import Store, read_all
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, AllowedSigners
 from mirror_sync.signing.evidence import StoreEvidence
@@ -24,6 +25,7 @@ from mirror_sync.signing.proof import Asked, Proof, Prover
 from mirror_sync.signing.sshsig import PublicKey
 from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.program import Mirror
+from tests.published_files import read_manifest
 from tests.servers.bucket import S3Server
 from tests.signing.keys import elliptic_key, ssh_key
 
@@ -86,7 +88,7 @@ class SignedMirror:
 
     def sync(self) -> None:
         with closing(self.mirror()) as mirror:
-            report = mirror.sync()
+            report = mirror.sync(BY_DAEMON)
             assert report.ok, report
 
     @property

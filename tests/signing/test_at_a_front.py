@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE
-from mirror_sync.engine.published import read_manifest
+from tests.published_files import read_manifest
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
 from tests.signing.keys import ssh_key

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.audit_record import AuditHead
+from mirror_sync.domain.audit_record import BY_DAEMON, AuditHead
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Root
@@ -130,6 +130,6 @@ def test_a_publication_that_is_signed_puts_six_objects_more_and_the_mirrors_key_
         counts[name] = Counter(stat.key.partition("/")[0] for stat in mirror.store.list(""))
         assert len(mirror.root().attachments) <= 4
         with closing(mirror.mirror()) as program:
-            assert program.verify().ok
+            assert program.verify(BY_DAEMON).ok
     more = counts["signed"] - counts["plain"]
     assert more == {"blobs": 6, "trust": 1}, "four documents of the root; the statement, and its signature"

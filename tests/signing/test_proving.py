@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import STATEMENT, Refs
 from mirror_sync.domain.digest import Sha256
@@ -142,7 +143,7 @@ def test_a_prune_states_what_is_left_and_a_lost_statement_begins_anew_above_all_
     before = Statement.decode(signed.body(signed.refs().attachments[STATEMENT]))
     assert len(before.snapshots) == 2
     with closing(signed.mirror()) as mirror:
-        assert mirror.prune().ok
+        assert mirror.prune(BY_DAEMON).ok
     assert len(signed.refs().snapshots) == 1, "retention keeps one"
     after = signed.prove(since=before.encode())
     assert after.ok

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.content.refs import STATEMENT, Ref, Refs
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
@@ -20,7 +21,7 @@ from mirror_sync.signing.allowed_signers import AllowedSigners
 from mirror_sync.signing.evidence import StoreEvidence
 from mirror_sync.signing.proof import Asked, Proof, Prover
 from mirror_sync.signing.signer import SigningKeys, StatementSeal
-from mirror_sync.signing.statement import AuditHead, Statement
+from mirror_sync.signing.statement import Statement
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.signing.keys import ssh_key

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.app.signing_repos import SignReport
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.rewritten import PUBLISHED
 from mirror_sync.domain.repo import Repo
@@ -83,7 +84,7 @@ def test_retention_goes_on_by_when_a_snapshot_was_published_not_by_when_it_was_s
     signed.sync()
     assert signed.prove(revision=old).ok, "the document of times is carried along"
     with closing(signed.mirror()) as mirror:
-        assert mirror.prune().ok
+        assert mirror.prune(BY_DAEMON).ok
     assert old not in signed.refs().snapshots
     assert signed.prove().ok
 
@@ -110,7 +111,7 @@ def test_one_repo_is_signed_alone_and_one_that_cannot_be_read_does_not_stop_the_
 def test_a_key_that_cannot_be_used_stops_a_run_before_anything_is_fetched(signed: SignedMirror) -> None:
     signed.key.chmod(0o644)
     with closing(signed.mirror()) as mirror, pytest.raises(SigningError, match="others may use it"):
-        mirror.sync()
+        mirror.sync(BY_DAEMON)
     assert list(signed.store.list("")) == []
 
 

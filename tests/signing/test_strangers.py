@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import read_manifest
 from mirror_sync.errors import SigningError
 from mirror_sync.signing.bom import cyclonedx
 from mirror_sync.signing.spdx import SPDX
 from tests.clients.environments import GENERATIONS, environment, python
+from tests.published_files import read_manifest
 from tests.servers.certificates import Authority
 from tests.servers.child import child
 from tests.servers.ports import LOOPBACK, answers, free_port
@@ -124,11 +125,11 @@ def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_autho
     assert found.returncode == 0, found.stdout + found.stderr
     assert run([*command, "--certificate_chain", other.file], tmp_path).returncode == 1
     with closing(signed.mirror()) as mirror:
-        assert [one.snapshots for one in mirror.sign().repos] == [0], "it is signed already"
+        assert [one.snapshots for one in mirror.sign(BY_DAEMON).repos] == [0], "it is signed already"
     for wrong, said in ((other.certify(signs=True).chain, "is of another key"), (plain.chain, "may not sign")):
         signed.trust["model_signing"] = {"key": str(plain.key), "certificate": str(wrong)}
         with closing(signed.mirror()) as mirror, pytest.raises(SigningError, match=said):
-            mirror.sync()
+            mirror.sync(BY_DAEMON)
 
 
 def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_whoever_makes_it(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import Manifest
 from mirror_sync.domain.content.snapshot import Root
@@ -15,10 +16,11 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.outcome.report import RepoPlan, RepoReport
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.published import read_manifest, read_refs, read_root
+from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.ports.store import Store, read_document
 from mirror_sync.wiring.program import Mirror
 from tests.engine.workshop import Recording
+from tests.published_files import read_manifest
 from tests.servers.bucket import S3Server
 from tests.standin import Hub
 
@@ -69,7 +71,7 @@ class Site:
         assert self.mirror is not None
         self.store.written.clear()
         self.store.reads.clear()
-        (report,) = self.mirror.sync().repos
+        (report,) = self.mirror.sync(BY_DAEMON).repos
         return report
 
     def plan(self) -> RepoPlan:
@@ -80,7 +82,7 @@ class Site:
     def prune(self) -> None:
         assert self.mirror is not None
         time.sleep(1.1 if "endpoint_url" in self._target else 0)  # a bucket's clock has seconds
-        assert self.mirror.prune(everything="it").ok
+        assert self.mirror.prune(BY_DAEMON, everything="it").ok
 
     def root(self) -> Root:
         digest = read_refs(self.plain, Repo.parse(ACME)).root_of("main")

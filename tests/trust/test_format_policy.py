@@ -9,6 +9,7 @@ import pytest
 from mirror_sync.catalogue.gather import first_files
 from mirror_sync.cli.output.reports import plan_text
 from mirror_sync.cli.output.tables import TextLayout
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES
@@ -43,7 +44,7 @@ def test_what_holds_no_code_is_published_and_its_root_says_the_class_of_every_fi
         "files by class: 1 data, 2 text, 1 container",
     )
     assert site.mirror is not None
-    assert site.mirror.verify().ok
+    assert site.mirror.verify(BY_DAEMON).ok
     assert site.sync().outcome == "unchanged"
 
 

@@ -40,7 +40,7 @@ def sign(
         raise UsageError("--retire goes with --all: what a key has signed must be signed anew first")
     with invocation.mirror("signing") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
-        report = mirror.sign(repo=None if repo is None else repo_of(repo), target=name, retire=retire)
+        report = mirror.sign(invocation.actor, repo=None if repo is None else repo_of(repo), target=name, retire=retire)
     invocation.answer(
         report,
         lambda page: "\n".join(f"{one.target}: {one.repo}: {one.words}" for one in report.repos) or "nothing to sign",
