@@ -7,6 +7,7 @@ gets a `valid-before`. Lines that say something else stay as they are.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -18,10 +19,12 @@ ALLOWED_SIGNERS = "trust/allowed_signers"
 """The key of the bucket under which a mirror says which keys are its own."""
 LARGEST = 1024 * 1024  # bytes
 _LINE = re.compile(
-    r"""(?P<who>"[^"]*"|\S+)\s+(?:(?P<options>(?:[a-z-]+(?:="[^"]*")?)(?:,[a-z-]+(?:="[^"]*")?)*)\s+)?"""
-    rf"""{KEY_TYPE}\s+(?P<key>\S+)(?:\s+(?P<comment>.*))?"""
+    r"""[ \t]*(?P<who>"[^"]*"|[^\s"]+)[ \t]+(?:(?P<options>[a-z-]+(?:="[^"]*")?(?:,[a-z-]+(?:="[^"]*")?)*)[ \t]+)?"""
+    rf"""{KEY_TYPE}[ \t]+(?P<key>\S+)(?:[ \t].*)?\r?""",
+    re.ASCII,  # what ssh-keygen takes for space, and no other
 )
 _OPTION = re.compile(r"""([a-z-]+)(?:="([^"]*)")?""")
+_KNOWN = frozenset({"namespaces", "valid-after", "valid-before"})
 _TIMES = ("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S")
 
 
@@ -37,9 +40,9 @@ class Signer:
 
     def allows(self, signature: Signature, identity: str | None, at: datetime) -> str:
         """Why it does not allow a signature, in a few words; empty where it does."""
-        if identity is not None and not any(fnmatchcase(identity, one) for one in self.principals):
+        if identity is not None and not _matches(identity, self.principals):
             return f"the key is of {','.join(self.principals)}, not of {identity}"
-        if self.namespaces and not any(fnmatchcase(signature.namespace, one) for one in self.namespaces):
+        if self.namespaces and not _matches(signature.namespace, self.namespaces):
             return f"the key may not sign for {signature.namespace}"
         if self.after is not None and at < self.after:
             return f"the key is not valid before {_moment(self.after)}"
@@ -67,7 +70,7 @@ class AllowedSigners:
             text = body.decode()
         except UnicodeDecodeError:
             raise SigningError("not a file of allowed signers: it is no text") from None
-        return cls(tuple(_read(line) for line in text.splitlines()))
+        return cls(tuple(_read(line) for line in text.removesuffix("\n").split("\n")) if text else ())
 
     def encode(self) -> bytes:
         """The file, one line each."""
@@ -113,12 +116,13 @@ class AllowedSigners:
 
 
 def _read(line: str) -> str | Signer:
-    match = _LINE.fullmatch(line.strip())
-    if match is None or line.lstrip().startswith("#"):
+    match = _LINE.fullmatch(line)
+    if match is None or match["who"].startswith("#"):
         return line
     try:
-        options = dict(_OPTION.findall(match["options"] or ""))
-        if "cert-authority" in options:
+        found = _OPTION.findall(match["options"] or "")
+        options = dict(found)
+        if len(options) != len(found) or not _KNOWN.issuperset(options):
             return line
         return Signer(
             tuple(match["who"].strip('"').split(",")),
@@ -129,6 +133,12 @@ def _read(line: str) -> str | Signer:
         )
     except (SigningError, ValueError):
         return line
+
+
+def _matches(word: str, patterns: Iterable[str]) -> bool:
+    """By ssh's lists of patterns: `*` and `?` alone are special, and what a `!` stands before must not match."""
+    hits = {one for one in patterns if fnmatchcase(word, one.removeprefix("!").replace("[", "[[]"))}
+    return bool(hits) and not any(one.startswith("!") for one in hits)
 
 
 def _words(text: str) -> tuple[str, ...]:

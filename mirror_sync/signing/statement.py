@@ -21,7 +21,7 @@ from typing import Any
 from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.bounds import text, whole
 from mirror_sync.domain.content.document_format import exactly, in_brief
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Refs
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.errors import SigningError
@@ -56,7 +56,8 @@ class Statement:
         """What a branch, a tag, a full name or a commit id stands for."""
         if CommitId.matches(revision):
             return CommitId(revision) if revision in self.snapshots else None
-        full = (revision, f"refs/heads/{revision}", f"refs/tags/{revision}")
+        asked = DEFAULT_BRANCH if revision == HEAD else revision
+        full = (asked, f"refs/heads/{asked}", f"refs/tags/{asked}")
         return next((self.names[name] for name in full if name in self.names), None)
 
     def encode(self) -> bytes:

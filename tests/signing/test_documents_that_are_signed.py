@@ -58,6 +58,7 @@ def test_a_statement_is_read_as_it_was_written_and_anything_else_is_none() -> No
     names = {"refs/heads/main": COMMIT, "refs/tags/main": CommitId("e" * 40)}
     whole = Statement("acme/one", 7, "2026-01-01T00:00:00Z", names, {}, snapshots, AuditHead("machine", 3, DIGEST))
     assert Statement.decode(whole.encode()) == whole
+    assert whole.commit_of("HEAD") == COMMIT
     assert (whole.commit_of("main"), whole.commit_of("refs/tags/main")) == (COMMIT, "e" * 40)
     assert whole.commit_of("f" * 40) is None
     for body in (b"", b"[]", b"{}", whole.encode().replace(b'"serial":7', b'"serial":-7'), whole.encode()[:-9]):

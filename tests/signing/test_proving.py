@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -157,3 +159,20 @@ def test_a_prune_states_what_is_left_and_a_lost_statement_begins_anew_above_all_
     assert anew.stated is not None
     assert anew.stated.serial >= before.serial
     assert first.snapshots.keys() != signed.refs().snapshots.keys()
+
+
+def test_a_mirror_that_signs_nothing_imports_nothing_for_it(tmp_path: Path) -> None:
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    signed.trust = {}
+    said = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from mirror_sync.config.load import load\n"
+        "from mirror_sync.wiring.program import Mirror\n"
+        f"mirror = Mirror(load(Path({str(signed.jobs_yaml())!r}), {{}}))\n"
+        "assert mirror.sync().ok\n"
+        "mirror.close()\n"
+        "print([name for name in sys.modules if name.startswith(('mirror_sync.signing', 'cryptography'))])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=False, timeout=240)
+    assert (found.stdout, found.returncode) == ("[]\n", 0), found.stderr

@@ -16,6 +16,7 @@ from mirror_sync.engine.published import published_at, published_snapshots
 from mirror_sync.errors import SigningError, UsageError
 from mirror_sync.signing.private_keys import read_ed25519
 from mirror_sync.signing.sshsig import PublicKey
+from tests.formats import back_to_format_1
 from tests.signing.keys import elliptic_key, ssh_key
 from tests.signing.mirrors import REPO, SignedMirror
 
@@ -41,6 +42,20 @@ def test_what_was_published_unsigned_is_signed_with_its_files_and_names_as_they_
     assert signed.refs() == after
     signed.sync()
     assert signed.refs() == after, "a snapshot that is signed anew is no other one"
+
+
+def test_a_snapshot_of_the_first_format_is_signed_too_and_is_of_the_second_then(signed: SignedMirror) -> None:
+    trust, signed.trust = signed.trust, {}
+    signed.sync()
+    back_to_format_1(signed.store, Repo.parse(REPO))
+    assert signed.root().format == 1
+    signed.trust = trust
+    (done,) = sign(signed).repos
+    assert (done.snapshots, done.problem) == (1, "")
+    assert signed.root().format == 2
+    assert signed.prove().problems == ()
+    with closing(signed.mirror()) as mirror:
+        assert mirror.verify().ok
 
 
 def test_after_a_change_of_keys_all_is_signed_with_the_new_one_and_the_old_one_can_be_retired(

@@ -83,6 +83,10 @@ def test_lines_that_are_not_ours_stay_and_allow_nothing(tmp_path: Path) -> None:
         "b ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB",
         f'c namespaces="git" ssh-ed25519 {public.wire} a comment',
         f'd valid-after="2030" ssh-ed25519 {public.wire}',
+        f'e namespaces="git",namespaces="mirror-sync" ssh-ed25519 {public.wire}',
+        f"f no-such-option ssh-ed25519 {public.wire}",
+        f"# one line to ssh-keygen\u2028g ssh-ed25519 {public.wire}",
+        f"h\u00a0ssh-ed25519 {public.wire}",
     )
     body = "".join(f"{line}\n" for line in lines).encode()
     signers = AllowedSigners.decode(body)
@@ -92,6 +96,21 @@ def test_lines_that_are_not_ours_stay_and_allow_nothing(tmp_path: Path) -> None:
     after = signers.with_key("mirror", public)
     assert after.expect(read_signature(sign(private, MESSAGE)), MESSAGE, NOW) == Signer(("mirror",), public)
     assert after.with_key("mirror", public) is after
+
+
+@pytest.mark.parametrize(
+    ("principals", "identity"),
+    [("a", "a"), ("a*", "abc"), ("*,!abc", "abc"), ("?b", "ab"), ("[a]", "a"), ('"a,b"', "b"), ("!a", "b"), ("a", "b")],
+)
+def test_whom_a_line_lets_sign_ssh_keygen_says_too(tmp_path: Path, principals: str, identity: str) -> None:
+    private = read_ed25519(ssh_key(tmp_path))
+    line = f"{principals} ssh-ed25519 {PublicKey.of(private).wire} a comment\n".encode()
+    (tmp_path / "signers").write_bytes(line)
+    (tmp_path / "sig").write_bytes(sign(private, MESSAGE))
+    paths = ("-f", tmp_path / "signers", "-s", tmp_path / "sig")
+    theirs = keygen("-Y", "verify", *paths, "-n", "mirror-sync", "-I", identity, given=MESSAGE).returncode == 0
+    (signer,) = AllowedSigners.decode(line).signers
+    assert (signer.allows(read_signature(sign(private, MESSAGE)), identity, NOW) == "") is theirs
 
 
 def test_a_signature_for_something_else_or_of_other_bytes_or_by_a_stranger_does_not_hold(tmp_path: Path) -> None:

@@ -390,7 +390,7 @@ class File(Keys):
     )
     trust: TrustEntry = Field(
         default_factory=TrustEntry,
-        description="What is signed of all that is published; nothing when left out.",
+        description="Which keys sign what is published; nothing is signed when left out.",
         examples=[{"key": "/etc/mirror-sync/signing.key"}],
     )
     defaults: DefaultsEntry = Field(

@@ -24,7 +24,7 @@ _NOT_YET = "signs nothing in this version; write model_signing: {key: FILE}, wit
 class Trust:
     """What is signed with which key; `principal` is who signs, in allowed_signers. None and empty: nothing."""
 
-    principal: str = ""
+    principal: str = _UNNAMED
     key: Path | None = None
     model_key: Path | None = None
     certificate: Path | None = None
