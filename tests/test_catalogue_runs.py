@@ -242,7 +242,7 @@ def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) ->
         made.sync(BY_DAEMON)
     told: list[Event] = []
     with mirror(tmp_path, told) as made, FileLock(next((tmp_path / "state" / "locks").rglob("site.lock"))):
-        run = threading.Thread(target=made.sync)
+        run = threading.Thread(target=made.sync, args=(BY_DAEMON,))
         run.start()
         run.join(1)
         assert run.is_alive()
@@ -376,13 +376,13 @@ def test_the_name_of_a_private_repo_that_a_glob_brought_stays_here(tmp_path: Pat
         hub.model("acme/merger", license="mit", private=True).commit({"a": "1"})
         hub.model("acme/merger-gpl", license="gpl", private=True).commit({"a": "1"})
         with hub_mirror(tmp_path, hub, []) as made:
-            outcomes = {report.repo: report.outcome for report in made.sync().repos}
+            outcomes = {report.repo: report.outcome for report in made.sync(BY_DAEMON).repos}
             assert outcomes == {"acme/good": "published", "acme/merger": "held", "acme/merger-gpl": "refused"}
             assert not any(b"merger" in body or "merger" in name for name, body in site(tmp_path).items())
             assert json.loads(site(tmp_path)["status.json"])["complete"] is True
             hub.faults.add(faults.status(403), lambda request: "merger" in request.path)
             hub.model("acme/merger-new", license="mit").commit({"a": "1"})
-            outcomes = {report.repo: report.outcome for report in made.sync().repos}
+            outcomes = {report.repo: report.outcome for report in made.sync(BY_DAEMON).repos}
     assert outcomes.keys() == {"acme/good", "acme/merger", "acme/merger-gpl", "acme/merger-new"}
     assert "failed" in outcomes.values()
     assert not any(b"merger" in body or "merger" in name for name, body in site(tmp_path).items())
