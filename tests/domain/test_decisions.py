@@ -167,6 +167,12 @@ def test_what_a_glob_found_waits_for_each_thing_by_itself() -> None:
     assert written.judge(waiting).allowed, "licenses.approved is a decision on all three"
 
 
+def test_what_a_name_may_go_back_to_is_approved_until_the_end_and_no_longer() -> None:
+    removes = Verdict(RuleKey.GUARD, Outcome.HELD, "it removes 9 of 10 published files")
+    for until, outcome in ((NOW, Outcome.HELD), (NOW + timedelta(seconds=1), Outcome.ALLOWED)):
+        assert asked(decided(RuleKey.GUARD, until=until), published=True).settled(removes).outcome is outcome
+
+
 def test_a_commit_waits_until_it_is_as_old_as_the_cooldown_and_where_nobody_tells() -> None:
     rule = Cooldown(timedelta(days=3))
     young = rule.judge(asked(made=NOW - timedelta(days=2)))

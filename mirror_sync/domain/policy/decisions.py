@@ -116,14 +116,15 @@ class Decisions:
     def approval(self, rule: RuleKey, matter: Matter, *, pinned: bool = False) -> Decision | None:
         """Who has approved it for a rule; `pinned`: of this very commit. Nothing lifts what is forbidden.
 
-        An approval is of the repo as a person spelled it, letter by letter.
+        An approval is of the repo as a person spelled it, letter by letter. One that has ended counts still for what is
+        published, but not with the guard, which asks what a name may go back to.
         """
         if rule is RuleKey.FORBIDDEN:
             return None
         for one in self._about(matter.spelled):
             of_commit = one.commit == matter.commit if one.commit is not None else not pinned
             spelled = not one.pattern.is_glob and one.pattern.repo in matter.spelled
-            ended = one.has_ended(matter.now) and not matter.published
+            ended = one.has_ended(matter.now) and not (matter.published and rule is not RuleKey.GUARD)
             if one.outcome is DecisionOutcome.APPROVE and one.rule is rule and of_commit and spelled and not ended:
                 return one
         return None
