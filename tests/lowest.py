@@ -57,6 +57,7 @@ def _environment() -> Path:
         "compile",
         "pyproject.toml",
         "--extra=cluster",
+        "--extra=scan",
         "--resolution=lowest-direct",
         *wheels,
         f"--output-file={pins}",

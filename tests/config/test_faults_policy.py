@@ -98,8 +98,10 @@ def test_what_is_on_no_list_is_held_and_a_job_adds_to_the_lists_of_all() -> None
 
 def test_a_scanner_that_is_not_installed_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"{REST}policy: {{scan: {{picklescan: true}}}}\n{JOBS}"
+    find = "mirror_sync.config.keys.format_entries.find_spec"
+    monkeypatch.setattr(find, lambda name: object())
     assert warnings(text) == []
-    monkeypatch.setattr("mirror_sync.config.keys.format_entries.find_spec", lambda name: None)
+    monkeypatch.setattr(find, lambda name: None)
     (said,) = warnings(text)
     assert said.startswith("4:29: policy.scan.picklescan: picklescan is not installed here")
 
