@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mirror_sync.config.decisions_file import read_decisions
+from mirror_sync.config.decisions.decisions_file import read_decisions
 from mirror_sync.config.load import with_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mirror_sync.app.auditing import acting
 from mirror_sync.app.configured import Configured
+from mirror_sync.app.trust.auditing import acting
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo

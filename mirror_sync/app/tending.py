@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from mirror_sync.app.auditing import acting
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.remembered import LocalMemory
+from mirror_sync.app.trust.auditing import acting
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.nearest import did_you_mean

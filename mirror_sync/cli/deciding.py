@@ -35,7 +35,7 @@ def decide(
 
     As whoever we are, not as the owner of the state folder: decisions.yaml is the operator's. UsageError, ConfigError.
     """
-    from mirror_sync.app.holding import Desk, Wish, held_now
+    from mirror_sync.app.trust.holding import Desk, Wish, held_now
     from mirror_sync.wiring.program import Mirror
 
     (why, by, ticket), (rule, until, any_commit) = said, meant
@@ -84,7 +84,7 @@ def _line(text: str, option: str) -> str:
 
 
 def _end(text: str | None) -> datetime | None:
-    from mirror_sync.config.keys.decision_entries import end_of
+    from mirror_sync.config.decisions.decision_entries import end_of
 
     try:
         return None if text is None else end_of(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mirror_sync.config.checks import credentials, cross_checks, decision_checks, target_identity
-from mirror_sync.config.decisions_file import DecisionsFile, read_decisions
+from mirror_sync.config.decisions.decisions_file import DecisionsFile, read_decisions
 from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings

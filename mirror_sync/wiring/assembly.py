@@ -40,8 +40,7 @@ from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
-from mirror_sync.wiring.inspecting import inspecting
-from mirror_sync.wiring.stages import keys_of, seal_of, segment_signer_of, stages_of
+from mirror_sync.wiring.stages import inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
 
 class Assembly:

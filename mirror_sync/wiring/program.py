@@ -31,13 +31,13 @@ from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.stages import keys_of, segment_check_of, signer_of
 
 if TYPE_CHECKING:
-    from mirror_sync.app.auditing import AuditTrail
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
-    from mirror_sync.app.signing_repos import SignReport
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
-    from mirror_sync.app.taking_down import TakeDownRepo
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
+    from mirror_sync.app.trust.auditing import AuditTrail
+    from mirror_sync.app.trust.signing_repos import SignReport
+    from mirror_sync.app.trust.taking_down import TakeDownRepo
     from mirror_sync.catalogue.publication import PublishResult
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
@@ -142,14 +142,14 @@ class Mirror:
     @cached_property
     def taking_down(self) -> TakeDownRepo:
         """Take a repo down, and let it come back."""
-        from mirror_sync.app.taking_down import TakeDownRepo
+        from mirror_sync.app.trust.taking_down import TakeDownRepo
 
         return TakeDownRepo(self._configured, self._context, self._catalogues)
 
     @cached_property
     def audit(self) -> AuditTrail:
         """Read what was done in targets, and by whom."""
-        from mirror_sync.app.auditing import AuditTrail
+        from mirror_sync.app.trust.auditing import AuditTrail
 
         return AuditTrail(self.settings, self._context)
 
@@ -184,7 +184,7 @@ class Mirror:
         self, actor: Actor, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None
     ) -> SignReport:
         """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
-        from mirror_sync.app.signing_repos import SignRepos
+        from mirror_sync.app.trust.signing_repos import SignRepos
 
         keys = keys_of(self.settings)
         signer = None if keys is None else signer_of(self.settings, keys)

@@ -1,16 +1,24 @@
-"""What is done with every snapshot beside what the engine does, put together of settings: what signs and seals."""
+"""What is done with every snapshot beside what the engine does: what inspects, signs and seals, as settings say."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.policy.scan_policy import ScanPolicy
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.inspection.inspection import Inspection
+from mirror_sync.engine.inspection.scans import Scans
 from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.stages import Change, MoreStages
+from mirror_sync.engine.stopping import stop_of_run
+from mirror_sync.ports.scanner import Scanner
 
 if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import AuditHead
@@ -82,3 +90,26 @@ def _attaching(signer: SnapshotSigner) -> Callable[[Change], Change]:
         return change
 
     return attach
+
+
+def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> RunContext:
+    """The same context, whose snapshots are inspected where their jobs ask for it."""
+    scanners = cache(partial(_scanners, state_dir / "scans", stop))
+    scans = Scans(scanners, context.source, context.now)
+    inspection = Inspection(scans, stop)
+    stages = replace(context.stages, recall=(inspection.recall,), inspect=(inspection.inspect,))
+    return replace(context, stages=stages)
+
+
+def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[Scanner, ...]:
+    """Those of a policy that look at bytes themselves."""
+    found: list[Scanner] = []
+    if policy.picklescan:
+        from mirror_sync.scanners.pickle_scanner import pickle_scanner
+
+        found.append(pickle_scanner())
+    if policy.command is not None:
+        from mirror_sync.scanners.command_scanner import CommandScanner
+
+        found.append(CommandScanner(policy.command, folder, lambda: stop_of_run(stop)))
+    return tuple(found)

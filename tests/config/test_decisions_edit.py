@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.config.decisions_edit import add_entry, with_entry
-from mirror_sync.config.decisions_file import decisions_in, read_decisions
+from mirror_sync.config.decisions.decisions_edit import add_entry, with_entry
+from mirror_sync.config.decisions.decisions_file import decisions_in, read_decisions
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, RuleKey
 from mirror_sync.domain.repo import RepoPattern

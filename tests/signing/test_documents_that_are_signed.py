@@ -20,9 +20,8 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import SigningError
-from mirror_sync.signing.bom import cyclonedx
+from mirror_sync.signing.bom import SPDX, cyclonedx
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner
-from mirror_sync.signing.spdx import SPDX
 from mirror_sync.signing.statement import StatedSnapshot, Statement
 from mirror_sync.signing.sums import read_sums, sum_lines
 from tests.signing.keys import elliptic_key, ssh_key

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.app.signing_repos import SignReport
+from mirror_sync.app.trust.signing_repos import SignReport
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.rewritten import PUBLISHED
@@ -55,7 +55,7 @@ def test_a_snapshot_of_the_first_format_is_signed_too_and_is_of_the_second_then(
     assert signed.root().format == 2
     assert signed.prove().problems == ()
     with closing(signed.mirror()) as mirror:
-        assert mirror.verify().ok
+        assert mirror.verify(BY_DAEMON).ok
 
 
 def test_after_a_change_of_keys_all_is_signed_with_the_new_one_and_the_old_one_can_be_retired(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.app.signing_repos import SignedRepo, Signing
+from mirror_sync.app.trust.signing_repos import SignedRepo, Signing
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.repo import Repo

@@ -17,8 +17,7 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import SigningError
-from mirror_sync.signing.bom import cyclonedx
-from mirror_sync.signing.spdx import SPDX
+from mirror_sync.signing.bom import SPDX, cyclonedx
 from tests.clients.environments import GENERATIONS, environment, python
 from tests.published_files import read_manifest
 from tests.servers.certificates import Authority

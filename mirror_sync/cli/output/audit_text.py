@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirror_sync.app.auditing import AuditedActs, AuditProof
+from mirror_sync.app.trust.auditing import AuditedActs, AuditProof
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.audit_record import Act, AuditRecord

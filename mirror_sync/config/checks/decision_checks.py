@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from mirror_sync.config.decisions_file import DecisionsFile
+from mirror_sync.config.decisions.decisions_file import DecisionsFile
 from mirror_sync.config.findings import quoted
 from mirror_sync.domain import nearest
 from mirror_sync.domain.job.job import Job, denials

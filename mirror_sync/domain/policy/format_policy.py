@@ -12,7 +12,7 @@ from mirror_sync.domain.policy.rules import Outcome, Verdict
 
 FORMATS = "formats"  # the name of this rule
 _WORST_FIRST = (Outcome.REFUSED, Outcome.HELD)
-_VERB = {Outcome.HELD: "holds", Outcome.REFUSED: "refuses"}
+_SAID = {Outcome.HELD: "policy.formats holds", Outcome.REFUSED: "policy.formats refuses"}
 _SHOWN = 3  # paths of each class that are named
 
 
@@ -53,7 +53,7 @@ class FormatPolicy:
         if not met:
             told = ", ".join(f"{counts[of]:,} {of}" for of in FileClass if counts[of])
             return Verdict(FORMATS, Outcome.ALLOWED, f"files by class: {told or 'none'}")
-        said = (f"policy.formats {_VERB[outcome]} {of}: {_spoken(named[of], counts[of])}" for outcome, of in met)
+        said = (f"{_SAID[outcome]} {of}: {_spoken(named[of], counts[of])}" for outcome, of in met)
         return Verdict(FORMATS, met[0][0], "; ".join(said))
 
 

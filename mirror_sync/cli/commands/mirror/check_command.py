@@ -46,7 +46,7 @@ def _expect_keys(settings: Settings, path: Path) -> None:
     """ConfigError for keys that cannot sign; only those who sign need them, so that a front goes without."""
     if not settings.trust.keys:
         return
-    from mirror_sync.app.signing_keys import key_faults
+    from mirror_sync.app.trust.signing_keys import key_faults
 
     if faults := tuple(key_faults(settings, path)):
         raise ConfigError(faults, settings.warnings)

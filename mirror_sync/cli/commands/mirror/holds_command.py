@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.app.trust.holding import Hold, Holds
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, names_of_jobs
+from mirror_sync.cli.output.reports import SHORT
+from mirror_sync.cli.output.tables import Row, TextLayout
+from mirror_sync.observe.figures import age, counted
 
 
 @command
@@ -24,10 +28,27 @@ def holds(
 
     As the last run on this machine found it. approve and reject decide.
     """
-    from mirror_sync.app.holding import held_now
-    from mirror_sync.cli.output.holds_text import holds_text
+    from mirror_sync.app.trust.holding import held_now
 
     with invocation.mirror(None, reading=True) as mirror:
         found = held_now(mirror.status(), mirror.jobs(job or ()), mirror.history.changes)
     now = datetime.now(UTC)
-    invocation.answer(found, lambda page: holds_text(found, page, now), as_json=as_json)
+    invocation.answer(found, lambda page: _text(found, page, now), as_json=as_json)
+
+
+def _text(found: Holds, page: TextLayout, now: datetime) -> str:
+    """A row for each with its reason, and what lets it go."""
+    if not found.holds:
+        return "Nothing is held, as far as runs on this machine know."
+    rows = [Row(_cells(one, now), _note(one)) for one in found.holds]
+    table = page.table(("RULE", "COMMIT", "SINCE", "JOB", "REPO"), rows, dispensable=("JOB",), words=("JOB",))
+    repos = len({(one.kind, one.repo) for one in found.holds})
+    return f"{table}\n{counted(repos, 'repo')} held. What was published before stays."
+
+
+def _cells(one: Hold, now: datetime) -> tuple[str, ...]:
+    return one.rule, one.commit[:SHORT], age(one.since or None, now), one.job, one.spoken
+
+
+def _note(one: Hold) -> str:
+    return f"{one.reason}; {one.command}" if one.command else one.reason

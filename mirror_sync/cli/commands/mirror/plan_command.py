@@ -15,7 +15,7 @@ def plan(invocation: Invocation, jobs: Jobs = None, as_json: Json = False) -> No
 
     Counts what would be fetched, reused and removed, in files and bytes. Writes nothing to a target.
     """
-    from mirror_sync.app.holding import with_commands
+    from mirror_sync.app.trust.holding import with_commands
     from mirror_sync.cli.output.reports import plan_text
 
     with invocation.mirror(reading=True) as mirror:

@@ -91,8 +91,8 @@ def _pattern_of(repo: str | None) -> RepoPattern | None:
 
 def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
-    from mirror_sync.app.holding import with_commands
     from mirror_sync.app.inventory import narrowed
+    from mirror_sync.app.trust.holding import with_commands
     from mirror_sync.cli.output.status_text import history_text, status_document, status_text
 
     now, pattern = datetime.now(UTC), question.pattern

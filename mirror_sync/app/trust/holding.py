@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from mirror_sync.config.decisions_edit import add_entry
-from mirror_sync.config.decisions_file import read_decisions
+from mirror_sync.config.decisions.decisions_edit import add_entry
+from mirror_sync.config.decisions.decisions_file import read_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.held_note import HeldNote, held_commits
 from mirror_sync.domain.digest import CommitId

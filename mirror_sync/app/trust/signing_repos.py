@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from mirror_sync.app.auditing import acting
+from mirror_sync.app.trust.auditing import acting
 from mirror_sync.domain.audit_record import Act, Actor, Verb
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import yaml
 
-from mirror_sync.config.decisions_file import decisions_in
-from mirror_sync.config.keys.decision_entries import ANY
+from mirror_sync.config.decisions.decision_entries import ANY
+from mirror_sync.config.decisions.decisions_file import decisions_in
 from mirror_sync.config.yaml.text_file import MISSING, read_text
 from mirror_sync.domain.policy.decisions import Decision
 from mirror_sync.errors import ConfigError, Fault, UsageError

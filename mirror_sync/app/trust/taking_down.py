@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mirror_sync.app.auditing import acting
 from mirror_sync.app.catalogues import Catalogues
 from mirror_sync.app.configured import Configured
+from mirror_sync.app.trust.auditing import acting
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.tombstone import LONGEST_BY, LONGEST_WHY, Tombstone
 from mirror_sync.domain.nearest import did_you_mean

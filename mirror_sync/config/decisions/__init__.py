@@ -1,0 +1,1 @@
+"""decisions.yaml: what people decided about repos, read and added to."""
