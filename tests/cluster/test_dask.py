@@ -251,6 +251,13 @@ class TestNobody:
         assert repo.outcome == "failed"
         assert "has another target mirror in its jobs.yaml" in repo.reason
 
+    def test_a_worker_that_would_sign_what_the_daemon_does_not(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        machines.worker(trust={"bom": ["cyclonedx"]})
+        (repo,) = machines.sync().repos
+        assert repo.outcome == "failed"
+        assert "has another trust in its jobs.yaml" in repo.reason
+
     def test_a_repo_that_kills_every_worker(self, hub: Hub, machines: Machines) -> None:
         offer(hub)
         hub.faults.add(faults.trickle(1 * MIB), "GET *", origin="cdn")
