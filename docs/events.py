@@ -147,7 +147,7 @@ def _called() -> Iterator[tuple[str, str, list[str]]]:
     for path in sorted(_PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_log(node.func.value):
-                at = node.func.attr == "log"  # log(level, name, ...)
+                at = node.func.attr == "at"  # at(level, name, ...)
                 name = node.args[at] if len(node.args) > at else None
                 level = "as the library says" if at else _LEVELS.get(node.func.attr)
                 if level and isinstance(name, ast.Constant) and " " not in str(name.value):
@@ -160,7 +160,7 @@ def _called() -> Iterator[tuple[str, str, list[str]]]:
 
 def _is_log(value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
-        return isinstance(value.func, ast.Attribute) and value.func.attr == "get_logger"
+        return isinstance(value.func, ast.Name) and value.func.id == "Logger"
     return isinstance(value, ast.Name) and value.id in _LOGS
 
 

@@ -24,7 +24,6 @@ ELSEWHERE = tuple(TOP / "tests/clients" / name for name in ("checks", "suite/mak
 REFUSED = {
     "boto3": ("1.38.22", "its bodies have no readinto"),
     "distributed": ("2025.12.0", "PYSEC-2026-169"),
-    "filelock": ("4.2.0", "GHSA-fq56-3cx3-fjxp"),
     "h11": ("0.14.0", "CVE-2025-43859"),
     "jinja2": ("3.1.5", "CVE-2025-27516"),
     "starlette": ("1.3.0", "PYSEC-2026-249"),
