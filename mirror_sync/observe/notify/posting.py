@@ -32,7 +32,7 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
     if thread.is_alive():
         work.give_up()
     if thread.is_alive() or isinstance(work.error, TimeoutError):  # all of its time-outs are the one
-        raise Undelivered(f"no whole answer within {seconds:.3g} s")
+        raise Undelivered(f"no whole answer within {round(seconds, 1):g} s")
     if work.error is not None or work.answer is None:
         raise Undelivered(type(work.error).__name__)
     return work.answer
