@@ -19,6 +19,7 @@ from mirror_sync.cli.commands.mirror.check_command import check
 from mirror_sync.cli.commands.mirror.diff_command import diff
 from mirror_sync.cli.commands.mirror.plan_command import plan
 from mirror_sync.cli.commands.mirror.prune_command import prune
+from mirror_sync.cli.commands.mirror.rescan_command import rescan
 from mirror_sync.cli.commands.mirror.status_command import status
 from mirror_sync.cli.commands.mirror.sync_command import sync
 from mirror_sync.cli.commands.mirror.verify_command import verify
@@ -61,6 +62,7 @@ app.command()(sync)
 app.command(cls=Watching)(status)
 app.command()(diff)
 app.command()(verify)
+app.command()(rescan)
 app.command()(prune)
 app.command()(site)
 app.command()(traffic)

@@ -17,11 +17,15 @@ from mirror_sync.ports.scanner import Scanner
 
 def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> RunContext:
     """The same context, whose snapshots are inspected where their jobs ask for it."""
-    scanners = cache(partial(_scanners, state_dir / "scans", stop))
-    scans = Scans(scanners, context.source, context.now)
-    inspection = Inspection(scans, stop)
+    inspection = inspection_of(context, state_dir, stop)
     stages = replace(context.stages, recall=(inspection.recall,), inspect=(inspection.inspect,))
     return replace(context, stages=stages)
+
+
+def inspection_of(context: RunContext, state_dir: Path, stop: threading.Event) -> Inspection:
+    """Who inspects, with the scanners that policies name."""
+    scanners = cache(partial(_scanners, state_dir / "scans", stop))
+    return Inspection(Scans(scanners, context.source, context.now), stop)
 
 
 def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[Scanner, ...]:

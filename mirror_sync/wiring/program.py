@@ -26,8 +26,10 @@ from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.targets import Target
 from mirror_sync.domain.outcome.events import Event, Observer, tell_all
 from mirror_sync.domain.outcome.notices import Hooks
+from mirror_sync.domain.outcome.rescan_report import RescanReport
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.inspection.rescan import Rescan
 from mirror_sync.engine.upkeep.compare_snapshots import difference
 from mirror_sync.errors import StoreError, UsageError
 from mirror_sync.observe.notify.hook_delivery import HookDelivery
@@ -39,6 +41,7 @@ from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.assembly import Assembly
+from mirror_sync.wiring.inspecting import inspection_of
 
 _LAST_WORDS = 3.0  # seconds that hooks get after a stop
 _ANY_KEY = refs_key(Repo(Kind.MODEL, "mirror-sync/probe"))
@@ -116,6 +119,12 @@ class Mirror:
     def diff(self, target: str, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
         """What changed between two snapshots that a target publishes. UsageError for what is not mirrored."""
         return difference(self.store(target), repo, before, after)
+
+    def rescan(self, repo: Repo | None = None) -> RescanReport:
+        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing."""
+        context = self._context()
+        inspection = inspection_of(context, self.settings.state_dir, self.stop)
+        return Rescan(context, self.settings.jobs, inspection).run(repo)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""
