@@ -26,6 +26,7 @@ _COMMANDS = {
     "approve": "mirror.approve_command:approve",
     "reject": "mirror.reject_command:reject",
     "verify": "mirror.verify_command:verify",
+    "rescan": "mirror.rescan_command:rescan",
     "prune": "mirror.prune_command:prune",
     "withdraw": "mirror.withdraw_command:withdraw",
     "restore": "mirror.restore_command:restore",

@@ -28,7 +28,7 @@ from mirror_sync.owners import is_there
 from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
-from mirror_sync.wiring.stages import keys_of, segment_check_of, signer_of
+from mirror_sync.wiring.stages import inspection_of, keys_of, segment_check_of, signer_of
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
+    from mirror_sync.domain.outcome.rescan_report import RescanReport
     from mirror_sync.engine.context import RunContext
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
     from mirror_sync.ports.audit import SignatureCheck
@@ -193,6 +194,14 @@ class Mirror:
     def segment_check(self, signers: Path) -> SignatureCheck:
         """Who asks whether segments of the audit are signed by these keys. UsageError for a file that is none."""
         return segment_check_of(signers)
+
+    def rescan(self, repo: Repo | None = None) -> RescanReport:
+        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing."""
+        from mirror_sync.engine.inspection.rescan import Rescan
+
+        context = self._context()
+        inspection = inspection_of(context, self.settings.state_dir, self.stop)
+        return Rescan(context, self.settings.jobs, inspection).run(repo)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.policy.scan_policy import ScanPolicy
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.inspection.inspection import Inspection
-from mirror_sync.engine.inspection.scans import Scans
 from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.stages import Change, MoreStages
 from mirror_sync.engine.stopping import stop_of_run
@@ -22,6 +20,7 @@ from mirror_sync.ports.scanner import Scanner
 
 if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import AuditHead
+    from mirror_sync.engine.inspection.inspection import Inspection
     from mirror_sync.ports.audit import SignatureCheck, Signer
     from mirror_sync.signing.signer import SigningKeys, SnapshotSigner
 
@@ -93,12 +92,25 @@ def _attaching(signer: SnapshotSigner) -> Callable[[Change], Change]:
 
 
 def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> RunContext:
-    """The same context, whose snapshots are inspected where their jobs ask for it."""
+    """The same context, whose snapshots are inspected where their jobs ask for it: nothing is imported for others."""
+    made = cache(lambda: inspection_of(context, state_dir, stop))
+
+    def recall(change: Change) -> Change:
+        return made().recall(change) if change.task.job.inspects else change
+
+    def inspect(change: Change) -> Change:
+        return made().inspect(change) if change.task.job.inspects else change
+
+    return replace(context, stages=replace(context.stages, recall=(recall,), inspect=(inspect,)))
+
+
+def inspection_of(context: RunContext, state_dir: Path, stop: threading.Event) -> Inspection:
+    """Who inspects, with the scanners that policies name."""
+    from mirror_sync.engine.inspection.inspection import Inspection
+    from mirror_sync.engine.inspection.scans import Scans
+
     scanners = cache(partial(_scanners, state_dir / "scans", stop))
-    scans = Scans(scanners, context.source, context.now)
-    inspection = Inspection(scans, stop)
-    stages = replace(context.stages, recall=(inspection.recall,), inspect=(inspection.inspect,))
-    return replace(context, stages=stages)
+    return Inspection(Scans(scanners, context.source, context.now), stop)
 
 
 def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[Scanner, ...]:

@@ -23,6 +23,7 @@ COMMANDS = [
     "status",
     "diff",
     "verify",
+    "rescan",
     "prune",
     "traffic",
     "serve",

@@ -19,6 +19,8 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.classifier import classify
 from mirror_sync.domain.formats.file_class import Classified
+from mirror_sync.domain.outcome.events import Event, SnapshotTurnedBad
+from mirror_sync.domain.outcome.notices import Notice
 from mirror_sync.domain.policy.scan_policy import (
     OnFailure,
     ScanCommand,
@@ -28,8 +30,10 @@ from mirror_sync.domain.policy.scan_policy import (
     ScanResult,
     judge_scans,
 )
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.inspection.blob_content import BlobContent
-from mirror_sync.errors import Interrupted, StoreUnavailable
+from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
+from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.ports.scanner import FileContent
 from mirror_sync.scanners.command_scanner import CommandScanner, without_network
 from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
@@ -277,3 +281,57 @@ def test_a_job_may_ask_more_scanners(hub: Hub, site: Site, tmp_path: Path) -> No
     site.set({"scan": {"hub": "hold"}}, policy=counting(tmp_path, 1))
     assert site.sync().outcome == "held"
     assert list((tmp_path / "state" / "scans").iterdir()) == []
+
+
+def turned(site: Site) -> list[SnapshotTurnedBad]:
+    """What the last rescan told of."""
+    assert site.mirror is not None
+    told: list[Event] = []
+    site.mirror._overhears.append(told.append)
+    assert not site.mirror.rescan(Repo.parse("acme/x")).ok
+    return [event for event in told if isinstance(event, SnapshotTurnedBad)]
+
+
+def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
+    hub: Hub, site: Site, tmp_path: Path
+) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set(counting(tmp_path)).sync().outcome == "published"
+    assert site.mirror is not None
+    assert site.mirror.rescan().ok
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    (event,) = turned(site)
+    assert (event.repo, event.commit) == ("acme/x", first)
+    assert "model.pt is dangerous (it is bad now)" in event.reason
+    assert (site.sync().outcome, site.root().commit) == ("unchanged", first)
+    repo.commit({"more.txt": b"more"})
+    held = site.sync()
+    assert (held.outcome, held.code, "model.pt is dangerous (it is bad now)" in held.reason) == ("held", "scan", True)
+    counting(tmp_path)  # a false alarm, which the scanner's maker has mended
+    assert site.mirror.rescan().ok
+    assert site.sync().outcome == "published"
+
+
+def test_hooks_of_what_is_held_are_told_of_what_turned_bad() -> None:
+    told: list[Notice] = []
+    parts = "job", Kind.MODEL, "acme/x", "main", "c" * 40
+    Notices(list, told.append)(SnapshotTurnedBad(*parts, "one: model.pt is dangerous"))
+    (notice,) = told
+    said = "what is published turned bad: one: model.pt is dangerous"
+    assert notice.text == f"mirror-sync held: acme/x@main (job job, commit cccccccc): {said}"
+
+
+def test_a_rescan_without_a_policy_or_of_what_is_not_mirrored_is_a_misuse(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    mirror = site.set().mirror
+    assert mirror is not None
+    with pytest.raises(UsageError, match="no job has a policy"):
+        mirror.rescan()
+    site.set({"formats": {"allow": ["text"]}}).sync()
+    assert site.mirror is not None
+    with pytest.raises(UsageError, match="nothing of acme/y is mirrored"):
+        site.mirror.rescan(Repo.parse("acme/y"))
+    site.set({"formats": {"refuse": ["text"]}})
+    (one,) = site.mirror.rescan().snapshots
+    assert (one.result, "policy.formats refuses text" in one.reason) == ("bad", True)

@@ -121,6 +121,11 @@ class Job:
         """Whether the job names the repo itself, rather than by a glob."""
         return (repo.kind, repo.id) in self._spelled_out
 
+    @property
+    def inspects(self) -> bool:
+        """Whether its snapshots are judged by their files."""
+        return self.formats is not None or self.scan is not None
+
     def means(self, repo: Repo) -> bool:
         """Whether it names the repo, or spells its id in other letters: an upstream takes both for the same."""
         alike = (repo.kind, repo.id.lower()) in self._alike

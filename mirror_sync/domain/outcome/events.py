@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
 
 class LogLevel(StrEnum):
@@ -246,6 +246,20 @@ class Retrying(Event):
     def fields(self) -> dict[str, Any]:
         said = {"what": self.what, "cause": self.cause, "reason": self.message}
         return said | {"attempt": self.attempt, "wait": round(self.wait, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTurnedBad(Event):
+    """A rescan found something in what is published: it stays, and a new commit that has it still is held."""
+
+    log_name = "scan.turned-bad"
+    level = LogLevel.WARNING
+    job: str
+    kind: Kind
+    repo: str
+    revision: str
+    commit: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from mirror_sync.domain.formats.classifier import classify
 from mirror_sync.domain.formats.file_class import Classified
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.policy.rules import Verdict
-from mirror_sync.domain.policy.scan_policy import ScannerReport, judge_scans
+from mirror_sync.domain.policy.scan_policy import ScannedFile, ScannerReport, judge_scans
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected
-from mirror_sync.engine.inspection.inspection_memory import InspectionMemory
+from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
 from mirror_sync.engine.inspection.scans import Scans
 from mirror_sync.engine.stages import Change
@@ -44,34 +44,54 @@ class Inspection:
 
     def recall(self, change: Change) -> Change:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
-        if not _is_asked(change.task.job):
+        if not is_asked(change.task.job):
             return change
-        held = change
-        for verdict in InspectionMemory(change.looks).verdicts(change, self._versions(change)):
+        held, memory = change, InspectionMemory(change.looks)
+        for verdict in memory.verdicts(change, self._versions(change, memory)):
             held = held.judged(verdict)
         return change if held.judgement.objection is None else held
 
     def inspect(self, change: Change) -> Change:
         """Adds verdicts, and the documents `classes` and `scans`. Raises what a repo fails for: MirrorError."""
-        if not _is_asked(change.task.job):
+        if not is_asked(change.task.job):
             return change
         try:
             return self._inspected(change)
         except KeyMissing as error:
             raise PrunedMeanwhile(change.task.repo, ()) from error
 
+    def again(self, change: Change) -> tuple[list[Verdict], list[TurnedFile], bool]:
+        """Judge a published snapshot, which is its own base, by what scanners say today.
+
+        Gives all verdicts, the files in which something was found, and whether a scan failed. Raises as `inspect` does.
+        """
+        memory = InspectionMemory(change.looks, anew=True)
+        files = inspected(change, findings_of_base(change))
+        self._classify(change, files, memory)
+        reports = self._scans.reports(change, files, ScanList(), memory, self._spread)
+        digests = {one.file.path: one.file.sha256 for one in files}
+        turned = [
+            TurnedFile(bad.path, digests[bad.path], report.scanner, bad.result, bad.why, report.at)
+            for report in reports
+            for bad in report.bad
+            if bad.result.found
+        ]
+        verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
+        return verdicts, turned, any(report.failed for report in reports)
+
     def _inspected(self, change: Change) -> Change:
         memory, before = InspectionMemory(change.looks), findings_of_base(change)
         files = inspected(change, before)
         self._classify(change, files, memory)
         reports = self._scans.reports(change, files, before.scans, memory, self._spread)
+        reports = (*reports, *_turned(files, memory.turned(change.task.repo)))
         verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
         if all(verdict.allowed for verdict in verdicts):
-            memory.hold(change, self._versions(change), ())
+            memory.hold(change, self._versions(change, memory), ())
         else:
             memory.keep(change, files)
             if not any(report.failed for report in reports):  # what failed is tried again by the next run
-                memory.hold(change, self._versions(change), [one for one in verdicts if not one.allowed])
+                memory.hold(change, self._versions(change, memory), [one for one in verdicts if not one.allowed])
         if change.task.job.scan is not None:
             change = change.attached(SCANS, ScanList.of(reports).encode())
         for verdict in verdicts:
@@ -106,11 +126,13 @@ class Inspection:
                 yield from pool.map(one, first)
                 first = list(islice(waiting, _BATCH))
 
-    def _versions(self, change: Change) -> str:
-        return self._scans.versions(change.task.job.scan)
+    def _versions(self, change: Change, memory: InspectionMemory) -> str:
+        """What was found later counts as another version of who found it."""
+        return f"{self._scans.versions(change.task.job.scan)} {memory.turned(change.task.repo)}"
 
 
-def _is_asked(job: Job) -> bool:
+def is_asked(job: Job) -> bool:
+    """Whether the policy of a job looks at files."""
     return job.formats is not None or job.scan is not None
 
 
@@ -127,6 +149,16 @@ def _by_class(job: Job, files: Iterable[InspectedFile]) -> Iterator[Verdict]:
 def _by_scans(job: Job, reports: Sequence[ScannerReport]) -> Iterator[Verdict]:
     if job.scan is not None:
         yield judge_scans(job.scan, reports)
+
+
+def _turned(files: Iterable[InspectedFile], turned: Sequence[TurnedFile]) -> Iterator[ScannerReport]:
+    """What a rescan found in files that are here still."""
+    if not turned:
+        return
+    here = {(one.file.path, one.file.sha256) for one in files}
+    for one in turned:
+        if (one.path, one.digest) in here:
+            yield ScannerReport(one.scanner, "", one.at, 1, (ScannedFile(one.path, one.result, one.why),))
 
 
 def _document(files: Iterable[InspectedFile]) -> bytes:

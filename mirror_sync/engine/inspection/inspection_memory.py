@@ -6,8 +6,9 @@ A cache: what is forgotten is looked at again. It is kept in `looks.db`, by rows
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple, dataclass
 from hashlib import sha256
 
 from mirror_sync.domain.content.keys import refs_key
@@ -16,22 +17,55 @@ from mirror_sync.domain.formats.classifier import VERSION
 from mirror_sync.domain.formats.file_class import Classified, FileClass
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.policy.scan_policy import ScannedFile, ScanResult
+from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.inspection.inspected_files import InspectedFile
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import StoreError
 from mirror_sync.ports.memory import FINDINGS, ReadCache
 
+_TURNED = "1"  # of how it is written
 _MOST = 200_000  # files of a held commit that are remembered
 
 Known = Mapping[str, tuple[str, Classified]]
 """By path: the digest, and what was found."""
 
 
-class InspectionMemory:
-    """Of one target. It may forget, and it may fail to remember: neither is an error."""
+@dataclass(frozen=True, slots=True)
+class TurnedFile:
+    """A published file in which a scanner found something later; `at` is ISO 8601 in UTC."""
 
-    def __init__(self, looks: ReadCache) -> None:
-        self._looks = looks
+    path: str
+    digest: Sha256
+    scanner: str
+    result: ScanResult
+    why: str
+    at: str
+
+
+class InspectionMemory:
+    """Of one target. It may forget, and it may fail to remember: neither is an error.
+
+    `anew`: no scan that was made before is believed.
+    """
+
+    def __init__(self, looks: ReadCache, *, anew: bool = False) -> None:
+        self._looks, self._anew = looks, anew
+
+    def turned(self, repo: Repo) -> tuple[TurnedFile, ...]:
+        """What the last rescan found in what is published of a repo."""
+        with suppress(ValueError, TypeError):
+            found = json.loads(self._recall(_turned(repo), _TURNED) or "[]")
+            return tuple(
+                TurnedFile(path, Sha256(digest), who, ScanResult(result), why, at)
+                for path, digest, who, result, why, at in found
+            )
+        return ()
+
+    def turn(self, repo: Repo, files: Sequence[TurnedFile]) -> None:
+        """Remember that in place of what was found before."""
+        if files or self.turned(repo):
+            rows = [list(astuple(one)) for one in files[:_MOST]]
+            self._remember(_turned(repo), _TURNED, json.dumps(rows, separators=(",", ":")).encode())
 
     def verdicts(self, change: Change, scanners: str) -> tuple[Verdict, ...]:
         """Those by which this very commit was held, under the same policy by the same `scanners`."""
@@ -65,6 +99,8 @@ class InspectionMemory:
 
     def scan(self, scanner: tuple[str, str], path: str, digest: Sha256) -> ScannedFile | None:
         """What a scanner, by name and version, said of these bytes under such a name."""
+        if self._anew:
+            return None
         with suppress(ValueError, TypeError):
             result, why = json.loads(self._recall(_scan(scanner[0], path, digest), scanner[1]) or "null")
             return ScannedFile(path, ScanResult(result), str(why))
@@ -84,6 +120,10 @@ class InspectionMemory:
     def _remember(self, name: str, version: str, body: bytes) -> None:
         with suppress(StoreError):
             self._looks.remember(name, version, body)
+
+
+def _turned(repo: Repo) -> str:
+    return f"{FINDINGS}turned:{refs_key(repo)}"
 
 
 def _held(change: Change) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from mirror_sync.domain.outcome.events import Event, RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.outcome.events import Event, RepoFinished, RunFinished, RunStarted, SnapshotTurnedBad
 from mirror_sync.domain.outcome.notices import LastState, Notice, StateChange, ToldRepo, turns
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -42,6 +42,8 @@ class Notices:
             case RepoFinished() if event.report.outcome is not RepoOutcome.INTERRUPTED:
                 self._find(event.run, event.report)
                 self._tell(lambda group, since: self._clock() - since > LONGEST)
+            case SnapshotTurnedBad():
+                self._deliver(_turned_bad(event))
             case RunFinished():
                 self._tell(lambda group, since: group[0] == event.report.run)
 
@@ -78,6 +80,14 @@ class Notices:
             found = [(group, self._found.pop(group)[1]) for group in groups]
         for (run, turn, _, _), repos in found:
             self._deliver(Notice(turn, _now(), run, tuple(repos)))
+
+
+def _turned_bad(event: SnapshotTurnedBad) -> Notice:
+    """What is published is not held itself: whoever is told of what is held is told of it all the same."""
+    parts = event.job, event.kind, event.repo, event.revision
+    reason = f"what is published turned bad: {event.reason}"
+    report = RepoReport(*parts, outcome=RepoOutcome.HELD, commit=event.commit, reason=reason, code="scan")
+    return Notice(StateChange.HELD, _now(), "rescan", (ToldRepo(report, RepoOutcome.PUBLISHED),), several=False)
 
 
 def _now() -> str:

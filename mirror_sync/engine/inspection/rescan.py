@@ -1,0 +1,122 @@
+"""Judges anew what is published, by the policy and the scanners of today. Nothing published is taken away.
+
+What a scanner finds now is remembered: a new commit that still has such a file is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.upstream import Resolved
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import SnapshotTurnedBad
+from mirror_sync.domain.outcome.rescan_report import RescannedSnapshot, RescanReport, RescanResult
+from mirror_sync.domain.policy.rules import Judgement
+from mirror_sync.domain.policy.terms import Terms
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.decision import Base
+from mirror_sync.engine.inspection.inspection import Inspection, is_asked
+from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
+from mirror_sync.engine.published import mirrored_repos, read_listing, read_refs, read_root
+from mirror_sync.engine.stages import Change
+from mirror_sync.engine.work import Task
+from mirror_sync.errors import Interrupted, MirrorError, UsageError
+from mirror_sync.scratch.file_table import FileTable
+
+
+class Rescan:
+    """`jobs` are all configured ones: those without a policy of formats or scans are passed over."""
+
+    def __init__(self, context: RunContext, jobs: Sequence[Job], inspection: Inspection) -> None:
+        self._context, self._inspection = context, inspection
+        self._jobs = tuple(job for job in jobs if is_asked(job))
+        self._turned: dict[tuple[str, Repo], list[TurnedFile]] = {}
+        self._failed: set[tuple[str, Repo]] = set()
+
+    def run(self, repo: Repo | None = None) -> RescanReport:
+        """Judge every snapshot that a name leads to, of one repo or of all. UsageError where there is none to judge."""
+        if not self._jobs:
+            raise UsageError("no job has a policy with formats or scan, by which anything could be judged")
+        found: list[RescannedSnapshot] = []
+        try:
+            for job in self._jobs:
+                for each in self._repos(job, repo):
+                    found += self._repo(job, each)
+        except Interrupted:
+            return RescanReport(tuple(found), interrupted=True)
+        self._remember()
+        if repo is not None and not found:
+            raise UsageError(f"nothing of {repo} is mirrored by a job whose policy looks at files")
+        return RescanReport(tuple(found))
+
+    def _repos(self, job: Job, only: Repo | None) -> Iterator[Repo]:
+        for repo in mirrored_repos(self._context.targets[job.target].store):
+            self._context.go_on()
+            if only in (None, repo) and job.names(repo):
+                yield repo
+
+    def _repo(self, job: Job, repo: Repo) -> Iterator[RescannedSnapshot]:
+        """All its snapshots; what scanners find in any of them, for any job, counts for the commits to come."""
+        key = job.target, repo
+        refs = read_refs(self._context.targets[job.target].store, repo)
+        for named in _named(job, refs):
+            self._context.go_on()
+            one, files = self._snapshot(job, repo, refs, named)
+            if job.scan is not None:
+                self._turned.setdefault(key, []).extend(files)
+            if one.result is RescanResult.FAILED:
+                self._failed.add(key)
+            yield one
+
+    def _remember(self) -> None:
+        """What was found is added to what was known where not all could be judged, and takes its place elsewhere."""
+        for (name, repo), files in self._turned.items():
+            memory = InspectionMemory(self._context.targets[name].looks)
+            before = memory.turned(repo) if (name, repo) in self._failed else ()
+            memory.turn(repo, tuple(dict.fromkeys((*before, *files))))
+
+    def _snapshot(
+        self, job: Job, repo: Repo, refs: Refs, named: tuple[str, CommitId]
+    ) -> tuple[RescannedSnapshot, Sequence[TurnedFile]]:
+        revision, commit = named
+        parts = job.name, repo.kind, repo.id, revision, commit
+        try:
+            change = self._change(Task(job, repo, revision), refs, commit, refs.snapshots[commit])
+            with closing(change.listing):
+                verdicts, turned, failed = self._inspection.again(change)
+        except Interrupted:
+            raise
+        except MirrorError as error:
+            return RescannedSnapshot(*parts, RescanResult.FAILED, str(error)), ()
+        objection = Judgement(tuple(verdicts)).objection
+        if objection is None:
+            return RescannedSnapshot(*parts, RescanResult.CLEAN, "; ".join(one.reason for one in verdicts)), ()
+        reason = "; ".join(one.reason for one in verdicts if not one.allowed)
+        if turned:
+            self._context.tell(SnapshotTurnedBad(*parts, reason))
+        return RescannedSnapshot(*parts, RescanResult.FAILED if failed else RescanResult.BAD, reason), turned
+
+    def _change(self, task: Task, refs: Refs, commit: CommitId, digest: Sha256) -> Change:
+        target = self._context.targets[task.job.target]
+        root = read_root(target.store, digest)
+        listing = FileTable()
+        for entry in read_listing(target.store, root):
+            listing.add(entry.file.promised)
+        listing.compare(read_listing(target.store, root))
+        resolved = Resolved(task.repo, task.repo, commit, Terms(), {})
+        return Change(task, target.store, target.looks, resolved, refs, listing=listing, relies_on=Base(digest, root))
+
+
+def _named(job: Job, refs: Refs) -> Iterator[tuple[str, CommitId]]:
+    """Each commit that a name of the job's leads to, or that it pins, once."""
+    seen: set[CommitId] = set()
+    names = ((ref.shortest, ref.target) for ref in refs.refs)
+    pinned = ((str(commit), commit) for commit in refs.snapshots)
+    for revision, commit in (*names, *pinned):
+        if commit in refs.snapshots and commit not in seen and job.follows(revision):
+            seen.add(commit)
+            yield revision, commit
