@@ -214,6 +214,10 @@ class FileTable:
         """Those of `fetch` that have more bytes."""
         return self.fetch(f" AND c.size > {size:d}")
 
+    def fetch_without_bytes(self) -> Iterator[tuple[int, RemoteFile]]:
+        """Those of `fetch` of which the upstream has the pointer alone."""
+        return self.fetch(" AND f.pointer_only")
+
     @property
     def to_fetch(self) -> tuple[int, int]:
         """How many contents have to be fetched, and their bytes."""

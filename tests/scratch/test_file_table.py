@@ -131,6 +131,8 @@ def test_of_equal_contents_the_one_whose_bytes_are_there_is_fetched() -> None:
     lacking = replace(whole.promised, path="a", pointer_only=True)
     for desired in ([lacking, whole.promised], [whole.promised, lacking]):
         assert fetch(planned({}, desired)) == [whole.promised]
+        assert list(planned({}, desired).fetch_without_bytes()) == []
+    assert [file for _, file in planned({}, [lacking]).fetch_without_bytes()] == [lacking]
 
 
 def test_a_file_that_was_neither_here_nor_fetched_is_in_no_listing() -> None:
