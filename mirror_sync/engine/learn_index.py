@@ -19,6 +19,7 @@ from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError
 from mirror_sync.ports.store import read_document
+from mirror_sync.scratch.file_table import FileTable
 
 _HEARD = 5000  # contents that are told of at once
 _LESSON = 64  # contents; a kill loses the memory of fewer
@@ -43,11 +44,20 @@ def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], map
         return Pairs({}, {})
 
 
-def hear(target: Target, pairs: Iterable[Mapping[GitOid, Sha256]]) -> None:
-    """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one."""
+def hear(target: Target, listing: FileTable) -> None:
+    """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one.
+
+    Of a listing of many files, what it has of the one before is known mostly: then what is new is enough.
+    """
     with suppress(StoreError):
-        for some in pairs:
+        known = listing.count > _HEARD and _knows(target, listing.sample_of_git_pairs())
+        for some in listing.new_git_pairs() if known else listing.git_pairs():
             target.index.hear(some)
+
+
+def _knows(target: Target, pairs: Iterable[Mapping[GitOid, Sha256]]) -> bool:
+    """Whether the index has all of these."""
+    return all(some.items() <= {**target.index.told(some), **target.index.known(some)}.items() for some in pairs)
 
 
 class IndexWriter:

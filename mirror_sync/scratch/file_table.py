@@ -40,6 +40,7 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE TABLE folders (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE gone (promise BLOB, size INTEGER, digest BLOB, leaves INTEGER);
+CREATE INDEX gone_by_content ON gone (promise, size);
 CREATE TABLE contents (
     id INTEGER PRIMARY KEY, promise BLOB, size INTEGER, key TEXT, state INTEGER, digest BLOB, UNIQUE (promise, size)
 );
@@ -50,6 +51,8 @@ _DIGEST = f"""CASE f.state WHEN {_SAME} THEN f.digest ELSE (
 ) END"""
 _PROVED = f"SELECT f.key, f.size, f.oid, {_DIGEST}, f.pointer_size FROM files f"
 _FETCHED = f"state IN ({_LACKING}, {_LANDED})"
+_IDLE: list[sqlite3.Connection] = []  # emptied: to make the tables and to parse all questions takes a millisecond
+_MOST_IDLE = 4
 _NUMBERS = ("id", "c.id")
 _SUM = "count(*), ifnull(sum(size >> 32), 0), ifnull(sum(size & 4294967295), 0)"  # one sum would end at 2^63
 
@@ -71,11 +74,15 @@ class FileTable:
         self.published = 0  # files of the snapshot that it was compared with
 
     def close(self) -> None:
-        """Give memory and disk back."""
+        """Give memory and disk back; a small one is emptied, and kept for the next."""
         with self._lock:
-            if self._open is not None:
-                self._open.close()
-                self._open = None
+            connection, self._open = self._open, None
+            if connection is not None and self.count + self.published <= PAGE and len(_IDLE) < _MOST_IDLE:
+                for table in ("files", "folders", "gone", "contents"):
+                    connection.execute(f"DELETE FROM {table}")
+                _IDLE.append(connection)
+            elif connection is not None:
+                connection.close()
 
     def __del__(self) -> None:
         self.close()
@@ -98,9 +105,10 @@ class FileTable:
         DocumentError where they do not come in the order of their keys, and what their reading raises.
         """
         self._flush()
-        self._do(f"UPDATE files SET state = {_OTHER} WHERE state = {_SAME}")
-        self._do("DELETE FROM gone")
-        self.published = 0
+        if self.published:
+            self._do(f"UPDATE files SET state = {_OTHER} WHERE state = {_SAME}")
+            self._do("DELETE FROM gone")
+            self.published = 0
         verdicts = self._laid_beside(published)
         while page := [*islice(verdicts, PAGE)]:
             self.published += len(page)
@@ -150,7 +158,6 @@ class FileTable:
             self._look_elsewhere()
 
     def _look_elsewhere(self) -> None:
-        self._do("CREATE INDEX gone_by_content ON gone (promise, size)")
         self._do(
             f"UPDATE contents SET state = {_HELD}, digest = g.digest FROM gone g "
             "WHERE g.promise = contents.promise AND g.size = contents.size"
@@ -207,6 +214,10 @@ class FileTable:
         """Those of `fetch` that have more bytes."""
         return self.fetch(f" AND c.size > {size:d}")
 
+    def fetch_without_bytes(self) -> Iterator[tuple[int, RemoteFile]]:
+        """Those of `fetch` of which the upstream has the pointer alone."""
+        return self.fetch(" AND f.pointer_only")
+
     @property
     def to_fetch(self) -> tuple[int, int]:
         """How many contents have to be fetched, and their bytes."""
@@ -246,12 +257,24 @@ class FileTable:
             f"{_PROVED} WHERE f.key > ? UNION ALL {folders} WHERE key > ? ORDER BY 1 LIMIT {PAGE}", (key, key)
         ):
             yield from map(_entry, page)
+            if len(page) < PAGE:
+                return
             key = page[-1][0]
+
+    def paths(self) -> Iterator[str]:
+        """Every path, in the order of their characters."""
+        if self._escapes:
+            return (entry.path for entry in self.by_path())
+        return (key for page in self._pages("SELECT key FROM files", "key") for (key,) in page)
+
+    @property
+    def _escapes(self) -> bool:
+        """Whether some key is not its path, so that they may have another order."""
+        return self._row("SELECT 1 FROM files WHERE instr(key, '%') LIMIT 1") is not None
 
     def by_path(self) -> Iterator[Entry]:
         """Every file, in the order of paths by their characters. KeyError as of `files`."""
-        escaped = self._row("SELECT 1 FROM files WHERE instr(key, '%') LIMIT 1")
-        if escaped is None:  # then a key is its path
+        if not self._escapes:
             yield from (_entry(row) for page in self._pages(_PROVED, "f.key") for row in page)
             return
         with self._lock, scratch_errors():
@@ -268,8 +291,16 @@ class FileTable:
 
     def git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
         """What is proved by git id, some at a time; of LFS files there is the pointer's id alone."""
-        for page in self._pages(_PROVED, "f.key", "f.pointer_size IS NULL"):
-            yield {GitOid(oid.hex()): Sha256(own.hex()) for _, _, oid, own, _ in page}
+        return map(_pairs, self._pages(_PROVED, "f.key", "f.pointer_size IS NULL"))
+
+    def new_git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
+        """Those of files that the published snapshot does not have as they are."""
+        return map(_pairs, self._pages(_PROVED, "f.key", f"f.pointer_size IS NULL AND f.state = {_OTHER}"))
+
+    def sample_of_git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
+        """One in 256 of `git_pairs`, by chance."""
+        chance = f"f.pointer_size IS NULL AND f.state = {_SAME} AND f.digest < x'01'"
+        return map(_pairs, self._pages(_PROVED, "f.key", chance))
 
     def find(self, path: str) -> MirroredFile | None:
         """The file of a path, None where no such file is wanted. KeyError as of `files`."""
@@ -314,7 +345,10 @@ class FileTable:
     @property
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
-            self._open = unnamed(_TABLES)
+            try:
+                self._open = _IDLE.pop()
+            except IndexError:
+                self._open = unnamed(_TABLES)
         return self._open
 
     def _pages(self, question: str, key: str, where: str = "true") -> Iterator[list[Any]]:
@@ -322,6 +356,8 @@ class FileTable:
         last: str | int = 0 if key in _NUMBERS else ""
         while page := self._all(f"{question} WHERE {where} AND {key} > ? ORDER BY {key} LIMIT {PAGE}", (last,)):
             yield page
+            if len(page) < PAGE:
+                return
             last = page[-1][0]
 
     def _all(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -359,6 +395,10 @@ class ManifestView(Mapping[str, MirroredFile]):
 
     def __len__(self) -> int:
         return self._table.count
+
+
+def _pairs(page: Iterable[Sequence[Any]]) -> Mapping[GitOid, Sha256]:
+    return {GitOid(oid.hex()): Sha256(own.hex()) for _, _, oid, own, _ in page}
 
 
 def _promise(told: bytes) -> Promise:

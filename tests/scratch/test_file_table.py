@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile
-from mirror_sync.domain.content.snapshot import Entry, cut_shards, info_pieces
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.content.snapshot import Entry, cut_shards, info_pieces, sibling_of
+from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.errors import BadAnswer, DocumentError, UnsafePath
 from mirror_sync.scratch.file_table import PAGE, FileTable, ManifestView
 from tests.domain.files import desired_of, listing_of, manifest_of, mirrored, remote, trees
@@ -39,6 +39,10 @@ def carry_out(table: FileTable, truth: Manifest) -> None:
     table.landed(by_path.items())
 
 
+def joined(pages: Iterable[Mapping[GitOid, Sha256]]) -> dict[GitOid, Sha256]:
+    return {oid: digest for page in pages for oid, digest in page.items()}
+
+
 def fetch(table: FileTable) -> list[RemoteFile]:
     return [file for _, file in table.fetch()]
 
@@ -50,10 +54,13 @@ def test_carrying_out_a_plan_gives_what_was_desired(a: Tree, b: Tree) -> None:
     assert {file.path: file for file in table.files()} == manifest_of(b)
     assert dict(ManifestView(table)) == manifest_of(b)
     assert (table.count, table.size) == (len(b), sum(len(body) for body, _ in b.values()))
-    assert [entry.path for entry in table.by_path()] == sorted(b)
+    assert [entry.path for entry in table.by_path()] == list(table.paths()) == sorted(b)
     assert list(table.entries()) == listing_of(manifest_of(b))
     pairs = {file.oid: file.sha256 for file in manifest_of(b).values() if file.pointer_size is None}
-    assert {oid: digest for some in table.git_pairs() for oid, digest in some.items()} == pairs
+    assert joined(table.git_pairs()) == pairs
+    same = {file.oid for path, file in manifest_of(b).items() if manifest_of(a).get(path) == file}
+    assert joined(table.new_git_pairs()).keys() >= pairs.keys() - same
+    assert joined(table.sample_of_git_pairs()).keys() <= same
 
 
 @given(trees, trees, st.data())
@@ -124,6 +131,8 @@ def test_of_equal_contents_the_one_whose_bytes_are_there_is_fetched() -> None:
     lacking = replace(whole.promised, path="a", pointer_only=True)
     for desired in ([lacking, whole.promised], [whole.promised, lacking]):
         assert fetch(planned({}, desired)) == [whole.promised]
+        assert list(planned({}, desired).fetch_without_bytes()) == []
+    assert [file for _, file in planned({}, [lacking]).fetch_without_bytes()] == [lacking]
 
 
 def test_a_file_that_was_neither_here_nor_fetched_is_in_no_listing() -> None:
@@ -193,7 +202,7 @@ def peak(count: int) -> int:
         for page in table.lacking():
             table.found((number, Sha256.of(content.promise.encode())) for number, content in page)
         shards = sum(1 for _ in cut_shards(table.entries()))
-        pieces = sum(1 for _ in info_pieces({}, table.by_path(), table.count))
+        pieces = sum(1 for _ in info_pieces({}, map(sibling_of, table.paths())))
         assert (shards > 1, pieces > 1) == (True, True)
         other.compare(map(Entry.of, table.files()))
         other.settle()

@@ -36,7 +36,7 @@ from mirror_sync.errors import DocumentError, UnsafePath
 
 ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
 FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
-FULL_SIBLINGS = 5000  # files; see `info_pieces`
+FULL_SIBLINGS = 5000  # files; see `sibling_of`
 MOST_VERDICTS = MOST_ATTACHMENTS = 256
 LONGEST_REASON = 4096  # characters of a verdict
 _KEYS = (
@@ -284,17 +284,23 @@ def _lfs(name: str, sha256: str, size: int, pointer_size: int) -> str:
     return f'{{"{name}":"{sha256}","size":{size},"pointerSize":{pointer_size}}}'
 
 
-def info_pieces(described: Mapping[str, Any], files: Iterable[Entry], count: int) -> Iterator[bytes]:
-    """The info document, piece by piece: what the upstream says of a repo, and its `count` files in the order of paths.
+def sibling_of(path: str) -> str:
+    """A file of a very large repo in the Hub's info answer: its name alone.
 
-    Of a very large repo it has their names alone: every client that lists a snapshot reads it whole, and 100,000 full
-    entries would be 20 MB. DocumentError as of `Document.of_json`.
+    Every client that lists a snapshot reads this document whole, and 100,000 full entries would be 20 MB.
+    """
+    return f'{{"rfilename":{encode_json(path)}}}'
+
+
+def info_pieces(described: Mapping[str, Any], siblings: Iterable[str]) -> Iterator[bytes]:
+    """The info document, piece by piece: what the upstream says of a repo, and its files in the order of paths.
+
+    `siblings` are `Entry.sibling`, of more than FULL_SIBLINGS files `sibling_of`. DocumentError as of
+    `Document.of_json`.
     """
     head = Document.of_json({**{key: described[key] for key in described if key != _SIBLINGS}, _SIBLINGS: []}).body
     yield head.removesuffix(b"]}")
-    named = count > FULL_SIBLINGS
-    rest = (f'{{"rfilename":{encode_json(file.path)}}}' if named else file.sibling for file in files)
-    joint = ""
+    rest, joint = iter(siblings), ""
     while some := [*islice(rest, _PIECE)]:
         yield (joint + ",".join(some)).encode()
         joint = ","

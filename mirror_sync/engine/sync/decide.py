@@ -251,7 +251,7 @@ class Decider:
             numbers = {content: number for number, content in some}
             there = present(self._target, numbers, self._go_on, self._mapper)
             listing.found((numbers[content], digest) for content, digest in there.items())
-        expect_bytes(file for _, file in listing.fetch())
+        expect_bytes(file for _, file in listing.fetch_without_bytes())
         made = Plan(*listing.to_fetch, *listing.leaving)
         return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
 

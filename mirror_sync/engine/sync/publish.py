@@ -13,7 +13,15 @@ from itertools import chain
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Ref, Refs
-from mirror_sync.domain.content.snapshot import Document, Root, Shard, cut_shards, info_pieces
+from mirror_sync.domain.content.snapshot import (
+    FULL_SIBLINGS,
+    Document,
+    Root,
+    Shard,
+    cut_shards,
+    info_pieces,
+    sibling_of,
+)
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
@@ -195,7 +203,9 @@ class _Info:
     def _pieces(self) -> Iterator[bytes]:
         resolved, listing = self._change.resolved, self._change.listing
         described = {**resolved.described, "id": resolved.asked.id, "sha": resolved.commit}
-        return info_pieces(described, listing.by_path(), listing.count)
+        if listing.count > FULL_SIBLINGS:
+            return info_pieces(described, map(sibling_of, listing.paths()))
+        return info_pieces(described, (entry.sibling for entry in listing.by_path()))
 
     def put(self, known: Collection[Sha256]) -> Mapping[Sha256, int]:
         """Put it, unless it is known; returns its size in bytes."""

@@ -288,7 +288,7 @@ class SnapshotMaker:
             )
         published = job_run.context.now()
         if not change.is_there:
-            hear(job_run.target, change.listing.git_pairs())
+            hear(job_run.target, change.listing)
         return replace(change, published=published)
 
 
