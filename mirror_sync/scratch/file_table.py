@@ -284,11 +284,6 @@ class FileTable:
             for (key,) in page:
                 yield _entry(self._all(f"{_PROVED} WHERE f.key = ?", (key,))[0])
 
-    def paths(self) -> Iterator[str]:
-        """The path of each file, in the order of its listing, also before any of them is there."""
-        pages = self._pages("SELECT f.key FROM files f", "f.key")
-        return (path_of(row[0]) for page in pages for row in page)
-
     def git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
         """What is proved by git id, some at a time; of LFS files there is the pointer's id alone."""
         return map(_pairs, self._pages(_PROVED, "f.key", "f.pointer_size IS NULL"))
