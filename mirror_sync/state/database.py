@@ -126,7 +126,7 @@ class Database:
         self._disconnect()
         if self._reading:
             return
-        with self._opening, suppress(FileNotFoundError):
+        with hold(self._opening, _PATIENCE), suppress(FileNotFoundError):
             if self.path.stat().st_ino == self._inode:
                 for suffix in ("-wal", "-shm"):  # first: once the name is free, another process may make its own
                     Path(f"{self.path}{suffix}").unlink(missing_ok=True)
