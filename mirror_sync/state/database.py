@@ -100,7 +100,7 @@ class Database:
             raise
         if not usable:
             connection.close()
-            self._set_aside()
+            self._rename()
             return self._open()
         self._connection = connection
         return connection
@@ -126,7 +126,12 @@ class Database:
         self._disconnect()
         if self._reading:
             return
-        with self._opening, suppress(FileNotFoundError):
+        with hold(self._opening, _PATIENCE):
+            self._rename()
+
+    def _rename(self) -> None:
+        """Under the lock, which nobody takes twice."""
+        with suppress(FileNotFoundError):
             if self.path.stat().st_ino == self._inode:
                 for suffix in ("-wal", "-shm"):  # first: once the name is free, another process may make its own
                     Path(f"{self.path}{suffix}").unlink(missing_ok=True)
