@@ -103,6 +103,7 @@ def test_a_hold_is_recorded_once_for_each_cause_and_commit(works: Works) -> None
 def test_what_a_prune_lets_go_is_recorded_and_no_prune_touches_the_audit(works: Works) -> None:
     works.repo("x")
     first = works.sync()["x"].commit
+    works.wait()
     works.repo("x", "more")
     works.sync()
     before = works.segments()
