@@ -230,7 +230,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
     if not found.is_there:
         calls += publishing(found.files, fetch)
     size = sum(fetch)
-    running = sorted(filter(may_run, found.listing.paths()))
+    running = sorted(filter(may_run, found.listing.listed()))
     return RepoPlan(
         *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,

@@ -261,6 +261,10 @@ class FileTable:
                 return
             key = page[-1][0]
 
+    def listed(self) -> Iterator[str]:
+        """Every path, in the order of the listing: from `settle` on, before anything of a file is there."""
+        return (path_of(key) for page in self._pages("SELECT f.key FROM files f", "f.key") for (key,) in page)
+
     def paths(self) -> Iterator[str]:
         """Every path, in the order of their characters."""
         if self._escapes:

@@ -50,6 +50,7 @@ def fetch(table: FileTable) -> list[RemoteFile]:
 @given(trees, trees)
 def test_carrying_out_a_plan_gives_what_was_desired(a: Tree, b: Tree) -> None:
     table = planned(manifest_of(a), desired_of(b))
+    assert sorted(table.listed()) == sorted(b), "also before anything of it is there"
     carry_out(table, manifest_of(b))
     assert {file.path: file for file in table.files()} == manifest_of(b)
     assert dict(ManifestView(table)) == manifest_of(b)
