@@ -104,12 +104,12 @@ class _TakeDown:
 
     def _bury(self, named: Collection[Sha256]) -> Collection[Sha256]:
         """From this PUT on nobody is given the repo. Returns what it named, with what it came to name meanwhile."""
-        refs = read_refs(self._target.store, self._repo)
-        if refs != self._refs:
-            self._refs, named = refs, frozenset((*named, *self._named(refs)))
-        left_behind = self._put(encode_withdrawn(named)) if named else None
         act = Act(Verb.WITHDRAW, self._target.name, str(self._repo), reason=self._tombstone.said)
-        with recorded(self._context, self._target, [act]):
+        with recorded(self._context, self._target, [act]):  # which may take long: another machine may publish meanwhile
+            refs = read_refs(self._target.store, self._repo)
+            if refs != self._refs:
+                self._refs, named = refs, frozenset((*named, *self._named(refs)))
+            left_behind = self._put(encode_withdrawn(named)) if named else None
             put_refs(self._target, self._repo, refs.buried(Sha256.of(self._tombstone.encode()), left_behind))
         return named
 
