@@ -128,6 +128,24 @@ def test_a_statement_that_cannot_be_read_now_stops_the_publication_and_one_that_
     assert stated(store).serial > int(NOW.timestamp())
 
 
+def test_serials_count_on_over_a_take_down_a_restore_and_a_withdrawal_also_within_a_second(
+    store: Failing, keys: SigningKeys
+) -> None:
+    place, tombstone = machine(store, keys), Sha256("b" * 64)
+    put_refs(place, REPO, refs_of("1"))
+    for change in (
+        lambda refs: refs.buried(tombstone, Sha256("c" * 64)),
+        lambda refs: refs.buried(tombstone),
+        lambda refs: refs.withdrawn(None),  # as a restore does
+        lambda refs: refs.with_snapshot(CommitId("2" * 40), Sha256("2" * 64), None),
+        lambda refs: refs.withdrawn(None),
+    ):
+        before = stated(store)
+        put_refs(place, REPO, change(read_refs(store, REPO)))
+        assert stated(store).serial == before.serial + 1
+        assert stated(store).agrees(read_refs(store, REPO))
+
+
 def test_two_machines_that_write_at_once_give_two_statements_of_one_serial_and_who_kept_the_other_is_told(
     store: Failing, keys: SigningKeys
 ) -> None:

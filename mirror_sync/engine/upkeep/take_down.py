@@ -62,7 +62,7 @@ def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> 
             return False
         with recorded(context, target, [Act(Verb.RESTORE, target.name, str(repo), reason=why)]):
             _unlist(target, _left_behind(target, refs))
-            put_refs(target, repo, Refs())
+            put_refs(target, repo, refs.withdrawn(None))
         return True
 
 
