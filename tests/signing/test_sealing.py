@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,13 +134,14 @@ def test_serials_count_on_over_a_take_down_a_restore_and_a_withdrawal_also_withi
 ) -> None:
     place, tombstone = machine(store, keys), Sha256("b" * 64)
     put_refs(place, REPO, refs_of("1"))
-    for change in (
+    changes: tuple[Callable[[Refs], Refs], ...] = (
         lambda refs: refs.buried(tombstone, Sha256("c" * 64)),
         lambda refs: refs.buried(tombstone),
         lambda refs: refs.withdrawn(None),  # as a restore does
         lambda refs: refs.with_snapshot(CommitId("2" * 40), Sha256("2" * 64), None),
         lambda refs: refs.withdrawn(None),
-    ):
+    )
+    for change in changes:
         before = stated(store)
         put_refs(place, REPO, change(read_refs(store, REPO)))
         assert stated(store).serial == before.serial + 1

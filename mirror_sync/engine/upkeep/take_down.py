@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -46,7 +47,8 @@ def take_down(
     Where it stands under a tombstone already, that stays. Raises StoreError and DocumentError before anything was
     written, Interrupted; what goes wrong later is a sentence in the report: then nobody is given the repo all the same.
     """
-    with target.lock(repo), ThreadPoolExecutor(_READERS, "take-down") as readers:
+    lock = nullcontext() if dry_run else target.lock(repo)  # it would be written into the state folder
+    with lock, ThreadPoolExecutor(_READERS, "take-down") as readers:
         work = _TakeDown(context, target, repo, tombstone, readers.map)
         return work.rehearse() if dry_run else work.carry_out()
 
