@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.refs import HELD, STATEMENT
+from mirror_sync.domain.content.rewritten import PUBLISHED
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import rewritten_roots
 from mirror_sync.engine.upkeep.verify import Verification
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub
@@ -68,6 +73,22 @@ def test_documents_and_files_that_are_both_lost_come_back_in_one_repair(mirror: 
     mirror.path(Sha256.of(b"1")).unlink()
     assert mirror.verify(ACME, repair=True).ok
     assert mirror.files("acme/x") == FILES
+
+
+@pytest.mark.parametrize("name", [PUBLISHED, f"{HELD}{'1' * 40}", STATEMENT])
+def test_a_lost_note_beside_snapshots_stops_no_prune_for_ever(mirror: Workshop, name: str) -> None:
+    """Nobody has it any more, and what reads it stops: refs.json goes on without it."""
+    target, repo, before = mirror.context.targets["bucket"], Repo.parse("acme/x"), mirror.refs("acme/x")
+    noted = before.attaching({name: Sha256.of(b"nowhere"), "about": before.snapshots[mirror.root("acme/x").commit]})
+    body = noted.encode()
+    mirror.store.put(refs_key(repo), body, Sha256.of(body))  # with a statement, too, though nobody signs here
+    (fault,) = mirror.verify(ACME).faults
+    assert fault.problem == "missing"
+    report = mirror.verify(ACME, repair=True)
+    assert [fault.repair for fault in report.repaired] == ["repaired"]
+    assert mirror.refs("acme/x") == before.attaching({"about": noted.attachments["about"]})
+    assert mirror.verify(ACME).ok
+    assert rewritten_roots(target.store, mirror.refs("acme/x")) == {}
 
 
 def test_a_snapshot_keeps_its_selection_through_a_repair(hub: Hub, mirror: Workshop) -> None:

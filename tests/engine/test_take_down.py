@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
 from mirror_sync.domain.content.keys import blob_key, withdrawn_key
@@ -79,6 +82,15 @@ def test_a_dry_run_tells_the_same_and_writes_nothing() -> None:
     done = pair.down()
     assert told.dry_run
     assert (told.blobs, told.bytes, told.shared) == (done.blobs, done.bytes, done.shared)
+
+
+def test_a_dry_run_takes_no_lock_for_that_is_a_file_of_the_state_folder() -> None:
+    pair, locked = Pair(), list[Repo]()
+    target = replace(pair.other.context.targets["bucket"], lock=lambda repo: nullcontext(locked.append(repo)))
+    assert take_down(pair.other.context, target, Repo.parse("acme/x"), WHY, dry_run=True).blobs
+    assert locked == []
+    take_down(pair.other.context, target, Repo.parse("acme/x"), WHY)
+    assert locked == [Repo.parse("acme/x")]
 
 
 def test_no_job_brings_it_back_whatever_a_glob_names() -> None:

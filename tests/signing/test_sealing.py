@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,6 +127,25 @@ def test_a_statement_that_cannot_be_read_now_stops_the_publication_and_one_that_
     later = Place(store, StatementSeal(keys, lambda: NOW.replace(hour=13), lambda: None))
     put_refs(later, REPO, refs_of("2"))  # of what stood there nothing is known: as after a withdrawal
     assert stated(store).serial > int(NOW.timestamp())
+
+
+def test_serials_count_on_over_a_take_down_a_restore_and_a_withdrawal_also_within_a_second(
+    store: Failing, keys: SigningKeys
+) -> None:
+    place, tombstone = machine(store, keys), Sha256("b" * 64)
+    put_refs(place, REPO, refs_of("1"))
+    changes: tuple[Callable[[Refs], Refs], ...] = (
+        lambda refs: refs.buried(tombstone, Sha256("c" * 64)),
+        lambda refs: refs.buried(tombstone),
+        lambda refs: refs.withdrawn(None),  # as a restore does
+        lambda refs: refs.with_snapshot(CommitId("2" * 40), Sha256("2" * 64), None),
+        lambda refs: refs.withdrawn(None),
+    )
+    for change in changes:
+        before = stated(store)
+        put_refs(place, REPO, change(read_refs(store, REPO)))
+        assert stated(store).serial == before.serial + 1
+        assert stated(store).agrees(read_refs(store, REPO))
 
 
 def test_two_machines_that_write_at_once_give_two_statements_of_one_serial_and_who_kept_the_other_is_told(

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.classifier import classify
 from mirror_sync.domain.formats.file_class import Classified
@@ -311,6 +312,24 @@ def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
     counting(tmp_path)  # a false alarm, which the scanner's maker has mended
     assert site.mirror.rescan().ok
     assert site.sync().outcome == "published"
+
+
+def test_what_a_rescan_found_before_it_was_stopped_holds_new_commits_too(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set(counting(tmp_path)).sync().outcome == "published"
+    after, nothing = refs_key(Repo.parse("acme/z")), Refs().encode()  # whose turn comes when the stop has come
+    site.plain.put(after, nothing, Sha256.of(nothing))
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    mirror = site.mirror
+    assert mirror is not None
+    mirror._overhears.append(lambda event: mirror.stop.set() if isinstance(event, SnapshotTurnedBad) else None)
+    assert mirror.rescan().interrupted
+    mirror.stop.clear()
+    counting(tmp_path)
+    repo.commit({"more.txt": b"more"})
+    held = site.sync()
+    assert (held.outcome, held.code, "model.pt is dangerous (it is bad now)" in held.reason) == ("held", "scan", True)
 
 
 def test_hooks_of_what_is_held_are_told_of_what_turned_bad() -> None:

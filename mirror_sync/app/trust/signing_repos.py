@@ -220,9 +220,9 @@ class Signing:
         acts = [Act(Verb.SIGN, self._target.name, str(repo), commit=commit) for commit in commits]
 
         def put() -> None:
-            if read_refs(self._store, repo) != before:
-                raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; sign it again")
-            with recorded(self._context, self._target, acts):
+            with recorded(self._context, self._target, acts):  # which may take long
+                if read_refs(self._store, repo) != before:
+                    raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; sign it again")
                 put_refs(self._target, repo, after)
 
         commit = next((one for one in anew if one in after.named), next(iter(anew), None))

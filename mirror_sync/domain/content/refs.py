@@ -167,8 +167,8 @@ class Refs:
         return replace(self, gone=gone)
 
     def withdrawn(self, gone: Gone | None) -> Refs:
-        """Un-publish everything."""
-        return Refs(gone=gone)
+        """Un-publish everything. What was stated last stays named, since the next statement counts on from there."""
+        return Refs(gone=gone, attachments=self._statement)
 
     def with_attachments(self, named: Mapping[str, Sha256]) -> Refs:
         """The same with these documents of the repo as a whole, in the place of others of their names."""
@@ -180,9 +180,17 @@ class Refs:
         return replace(self, attachments=kept)
 
     def buried(self, tombstone: Sha256, left_behind: Sha256 | None = None) -> Refs:
-        """Take everything down, with the word why; `left_behind` lists what is to be removed still."""
+        """Take everything down, with the word why; `left_behind` lists what is to be removed still.
+
+        The last statement stays named as in `withdrawn`.
+        """
         left = {} if left_behind is None else {LEFT_BEHIND: left_behind}
-        return Refs(attachments={TOMBSTONE: tombstone, **left})
+        return Refs(attachments={**self._statement, TOMBSTONE: tombstone, **left})
+
+    @property
+    def _statement(self) -> dict[str, Sha256]:
+        names = (STATEMENT, STATEMENT_SIGNATURE)
+        return {name: self.attachments[name] for name in names if name in self.attachments}
 
     def logged(self, before: Refs, at: str, by: str) -> Refs:
         """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job.

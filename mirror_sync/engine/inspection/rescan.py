@@ -47,8 +47,9 @@ class Rescan:
                 for each in self._repos(job, repo):
                     found += self._repo(job, each)
         except Interrupted:
+            self._remember(whole=False)
             return RescanReport(tuple(found), interrupted=True)
-        self._remember()
+        self._remember(whole=True)
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored by a job whose policy looks at files")
         return RescanReport(tuple(found))
@@ -72,11 +73,11 @@ class Rescan:
                 self._failed.add(key)
             yield one
 
-    def _remember(self) -> None:
-        """What was found is added to what was known where not all could be judged, and takes its place elsewhere."""
+    def _remember(self, *, whole: bool) -> None:
+        """What was found is added to what was known where not all was judged, and takes its place elsewhere."""
         for (name, repo), files in self._turned.items():
             memory = InspectionMemory(self._context.targets[name].looks)
-            before = memory.turned(repo) if (name, repo) in self._failed else ()
+            before = () if whole and (name, repo) not in self._failed else memory.turned(repo)
             memory.turn(repo, tuple(dict.fromkeys((*before, *files))))
 
     def _snapshot(

@@ -117,7 +117,9 @@ class PruneGuard:
             if commit in torn
         ]
         with recorded(self._context, self._target, acts):
-            put_refs(self._target, self._repo, refs.without(torn).logged(refs, self._context.now(), "prune"))
+            now = read_refs(store, self._repo)  # the record may have taken long
+            torn = [one for one in torn if now.snapshots.get(one) == refs.snapshots[one] and one not in now.named]
+            put_refs(self._target, self._repo, now.without(torn).logged(now, self._context.now(), "prune"))
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:

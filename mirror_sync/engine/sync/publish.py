@@ -30,7 +30,7 @@ from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_refs
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.sync.present import expect_kept
-from mirror_sync.errors import BadAnswer, DocumentError
+from mirror_sync.errors import BadAnswer, DocumentError, StoreUnavailable
 from mirror_sync.ports.store import MAX_TREE, Store
 
 _AT_ONCE = 16  # documents that are held and put at once
@@ -117,12 +117,16 @@ def amend_refs(
     """Make an edit that publishes nothing, and one that leaves nothing published inside of `withdrawing`.
 
     The caller holds the repo's lock. Where refs.json has changed since the edit was decided, it is left for the next
-    run to decide again.
+    run to decide again. StoreUnavailable where it changes inside of `withdrawing`, which may take long.
     """
-    if edit is not None and read_refs(target.store, repo) == edit.before:
-        with withdrawing() if edit.before.snapshots and not edit.after.snapshots else nullcontext():
-            expect_kept(target.store, _put_all(target.store, edit.documents).items())
-            put_refs(target, repo, edit.after.logged(edit.before, *stamp))
+    if edit is None or read_refs(target.store, repo) != edit.before:
+        return
+    withdraws = bool(edit.before.snapshots) and not edit.after.snapshots
+    with withdrawing() if withdraws else nullcontext():
+        expect_kept(target.store, _put_all(target.store, edit.documents).items())
+        if withdraws and read_refs(target.store, repo) != edit.before:
+            raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; the next run decides again")
+        put_refs(target, repo, edit.after.logged(edit.before, *stamp))
 
 
 def _put_all(store: Store, documents: Collection[Document], mapper: Mapper = map) -> Mapping[Sha256, int]:

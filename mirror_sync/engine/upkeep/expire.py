@@ -63,8 +63,9 @@ class Expiry:
     def let_go(self, repo: Repo, letting: Letting = _NO_LETTING) -> tuple[CommitId, ...]:
         """Un-publish what has expired of a repo, with one PUT; decided again under its lock.
 
-        To know the ages may take long, and other machines know nothing of the lock: refs.json is read once more for it.
-        `letting` is told the repo and the roots that go, by their commits; they go inside of it.
+        To know the ages may take long, and so may `letting`, which is told the repo and the roots that go, by their
+        commits; they go inside of it. Other machines know nothing of the lock: refs.json is read once more for each,
+        and what another one has published or named meanwhile stays.
         """
         with self._target.lock(repo):
             refs, before = self._roll.refs(repo), None
@@ -76,7 +77,9 @@ class Expiry:
                 refs, before = self._roll.refs(repo), refs
             else:
                 with letting(repo, {commit: refs.snapshots[commit] for commit in commits}):
-                    put_refs(self._target, repo, refs.without(commits).logged(refs, self._at, "prune"))
+                    now = self._roll.refs(repo)
+                    commits = _still_idle(commits, refs, now)
+                    put_refs(self._target, repo, now.without(commits).logged(now, self._at, "prune"))
         return commits
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
@@ -119,6 +122,11 @@ class Expiry:
         published = {commit: when for commit, when in asked if when is not None}
         pinned = {revision for job in jobs for revision in job.revisions}
         return _retention(jobs).expired(refs, published, pinned, self._now)
+
+
+def _still_idle(commits: Iterable[CommitId], before: Refs, now: Refs) -> tuple[CommitId, ...]:
+    """Those that are published as before, and that no name has been led to since."""
+    return tuple(one for one in commits if now.snapshots.get(one) == before.snapshots[one] and one not in now.named)
 
 
 def _retention(jobs: Iterable[Job]) -> Retention:

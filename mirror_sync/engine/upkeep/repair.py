@@ -10,13 +10,15 @@ from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE
+from mirror_sync.domain.content.rewritten import PUBLISHED
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.decision import Seen
-from mirror_sync.engine.published import read_refs, read_root
+from mirror_sync.engine.published import put_refs, read_refs, read_root
 from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.sync.acts import recorded
@@ -38,8 +40,11 @@ from mirror_sync.errors import (
     NotFoundOrPrivate,
     NotSeen,
     RevisionNotFound,
+    StoreUnavailable,
 )
+from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
 
+_NOTES = (PUBLISHED, STATEMENT, STATEMENT_SIGNATURE)  # attachments of a refs.json that it can do without
 _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound)
 
 
@@ -51,7 +56,7 @@ class Repair:
         self._run = uuid.uuid4().hex[:12]
         self._benches: dict[str, JobRun] = {}
         self._open = ExitStack()
-        self._tried: dict[tuple[str, Repo, CommitId], str] = {}
+        self._tried: dict[tuple[str, Repo, CommitId | None], str] = {}
         self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
 
     def __enter__(self) -> Repair:
@@ -82,15 +87,39 @@ class Repair:
     def snapshot(self, target: Target, place: Place) -> str:
         """Make the documents of a snapshot again from the upstream's listing; why not, or empty when done. Once.
 
-        One of the repo as a whole is made by who attached it, not from the upstream.
+        One of the repo as a whole is made by who attached it, not from the upstream: see `_attachments`.
         """
-        if place.commit is None:
-            return "no upstream has it: it is made anew when something of the repo is published"
         key = (target.name, place.repo, place.commit)
-        if key not in self._tried:
+        if key in self._tried:
+            return self._tried[key]
+        if place.commit is None:
+            try:
+                self._tried[key] = self._attachments(target, place.repo)
+            except MirrorError as error:
+                self._tried[key] = _why(error)
+        else:
             publish = partial(self._publish_again, target, place.repo, place.commit)
             self._tried[key] = self._by_its_jobs(target, place.repo, publish)
         return self._tried[key]
+
+    def _attachments(self, target: Target, repo: Repo) -> str:
+        """Name no more what is lost and was noted down beside the snapshots; a statement is made anew by that.
+
+        A snapshot whose time of publication is lost with it counts from when its root was written: it stays longer.
+        """
+        with target.lock(repo):
+            refs = read_refs(target.store, repo)
+            lost = [name for name, digest in refs.attachments.items() if _is_lost(target.store, digest)]
+            notes = [name for name in lost if name in _NOTES or name.startswith(HELD)]
+            kept = {name: digest for name, digest in refs.attachments.items() if name not in notes}
+            if notes:
+                why = f"refs.json without {', '.join(notes)}"
+                act = Act(Verb.REPAIR, target.name, str(repo), run=self._run, reason=why)
+                with recorded(self._context, target, [act]):
+                    if read_refs(target.store, repo) != refs:
+                        raise StoreUnavailable(f"{repo} was changed by another machine meanwhile")
+                    put_refs(target, repo, refs.attaching(kept))
+        return "" if lost == notes else "no upstream has it: it is made anew when something of the repo is published"
 
     def _by_its_jobs(self, target: Target, repo: Repo, mend: Callable[[Job, Repo], str]) -> str:
         """Let its jobs mend, one after the other until one does; why none did, empty when done.
@@ -138,6 +167,15 @@ class Repair:
             job_run = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
             self._benches[job.name] = replace(job_run, verb=Verb.REPAIR)
         return self._benches[job.name]
+
+
+def _is_lost(store: Store, digest: Sha256) -> bool:
+    """Whether a document is not there, or other bytes are. StoreError where nobody can tell."""
+    try:
+        read_document(store, digest, MAX_DOCUMENT)
+    except (KeyMissing, DocumentError):
+        return True
+    return False
 
 
 def _as_selected(job: Job, target: Target, repo: Repo, commit: CommitId) -> Job:

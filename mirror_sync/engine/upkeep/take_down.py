@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -46,7 +47,8 @@ def take_down(
     Where it stands under a tombstone already, that stays. Raises StoreError and DocumentError before anything was
     written, Interrupted; what goes wrong later is a sentence in the report: then nobody is given the repo all the same.
     """
-    with target.lock(repo), ThreadPoolExecutor(_READERS, "take-down") as readers:
+    lock = nullcontext() if dry_run else target.lock(repo)  # it would be written into the state folder
+    with lock, ThreadPoolExecutor(_READERS, "take-down") as readers:
         work = _TakeDown(context, target, repo, tombstone, readers.map)
         return work.rehearse() if dry_run else work.carry_out()
 
@@ -62,7 +64,7 @@ def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> 
             return False
         with recorded(context, target, [Act(Verb.RESTORE, target.name, str(repo), reason=why)]):
             _unlist(target, _left_behind(target, refs))
-            put_refs(target, repo, Refs())
+            put_refs(target, repo, refs.withdrawn(None))
         return True
 
 
@@ -104,12 +106,12 @@ class _TakeDown:
 
     def _bury(self, named: Collection[Sha256]) -> Collection[Sha256]:
         """From this PUT on nobody is given the repo. Returns what it named, with what it came to name meanwhile."""
-        refs = read_refs(self._target.store, self._repo)
-        if refs != self._refs:
-            self._refs, named = refs, frozenset((*named, *self._named(refs)))
-        left_behind = self._put(encode_withdrawn(named)) if named else None
         act = Act(Verb.WITHDRAW, self._target.name, str(self._repo), reason=self._tombstone.said)
-        with recorded(self._context, self._target, [act]):
+        with recorded(self._context, self._target, [act]):  # which may take long: another machine may publish meanwhile
+            refs = read_refs(self._target.store, self._repo)
+            if refs != self._refs:
+                self._refs, named = refs, frozenset((*named, *self._named(refs)))
+            left_behind = self._put(encode_withdrawn(named)) if named else None
             put_refs(self._target, self._repo, refs.buried(Sha256.of(self._tombstone.encode()), left_behind))
         return named
 
