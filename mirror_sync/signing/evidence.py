@@ -7,8 +7,10 @@ StoreError that nobody could look.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -33,8 +35,10 @@ from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
+    from urllib.request import OpenerDirector
 
 _PATIENCE = 60.0  # seconds without a byte
+_LONGEST = 600.0  # seconds that a document may take, however slowly it comes
 _CHUNK = 1024 * 1024
 _NOT_FOUND, _DENIED = 404, (401, 403)
 
@@ -131,7 +135,7 @@ class FrontEvidence:
         return self._open(f"/{place}/resolve/{commit}/{quote(path)}")
 
     def _whole(self, place: str, limit: int) -> bytes:
-        body = bytearray()
+        body, end = bytearray(), time.monotonic() + _LONGEST
         with self._open(place) as stream:
             chunk = memoryview(bytearray(_CHUNK))
             while count := stream.readinto(chunk):
@@ -140,6 +144,8 @@ class FrontEvidence:
                     raise StoreUnavailable(
                         f"{self._url}{place} is larger than {limit:,} bytes, which none of its kind is"
                     )
+                if time.monotonic() > end:
+                    raise StoreUnavailable(f"{self._url}{place} did not come in {_LONGEST:.0f} seconds")
         return bytes(body)
 
     @contextmanager
@@ -154,13 +160,13 @@ class FrontEvidence:
 
     def _ask(self, url: str) -> HTTPResponse:
         from urllib.error import HTTPError
-        from urllib.request import Request, urlopen
+        from urllib.request import Request
 
         request = Request(url, headers={"User-Agent": "mirror-sync prove"})  # noqa: S310  http(s), by whoever made us
         if self._token:
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
-            answer: HTTPResponse = urlopen(request, timeout=_PATIENCE)  # noqa: S310  urllib redirects to http(s) alone
+            answer: HTTPResponse = _opener().open(request, timeout=_PATIENCE)
         except HTTPError as error:
             with error:
                 if error.code == _NOT_FOUND:
@@ -168,6 +174,25 @@ class FrontEvidence:
                 kind = StoreDenied if error.code in _DENIED else StoreUnavailable
                 raise kind(f"{url} answers {error.code}") from None
         return answer
+
+
+@cache
+def _opener() -> OpenerDirector:
+    """One that no mirror leads to anything but HTTP: urllib by itself would follow one to FTP."""
+    from http.client import HTTPMessage
+    from typing import IO
+    from urllib.error import HTTPError
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class OnlyHttp(HTTPRedirectHandler):
+        def redirect_request(
+            self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        ) -> Request | None:
+            if not newurl.lower().startswith(("http://", "https://")):
+                raise HTTPError(newurl, code, msg, headers, fp)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    return build_opener(OnlyHttp)
 
 
 class _Counted:
@@ -179,7 +204,8 @@ class _Counted:
         self._left = int(length) if length is not None and length.isdecimal() else None
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
-        count = self._answer.readinto(buffer)
+        chunk = self._answer.read1(len(buffer))  # what is there: a slow mirror is not waited for until there is much
+        buffer[: len(chunk)], count = chunk, len(chunk)
         if self._left is not None:
             self._left -= count
             if count == 0 and self._left > 0:

@@ -8,11 +8,14 @@ Whoever proves needs the public keys, and trusts nothing else: not the bucket, n
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from mirror_sync.domain.bounds import plain
@@ -208,13 +211,16 @@ class Prover:
     def _files(self, asked: Asked, commit: CommitId, sums: Mapping[str, Sha256]) -> tuple[int, int, list[str]]:
         """How many files were read, their bytes, and what is wrong with others."""
 
+        stop = Event()
+
         def look(item: tuple[str, Sha256]) -> int | str:
-            return self._file(asked, commit, *item)
+            return self._file(asked, commit, *item, stop)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
                 found = list(pool.map(look, sums.items()))
             except BaseException:
+                stop.set()  # a mirror may send others without end
                 pool.shutdown(cancel_futures=True)
                 raise
         if asked.folder is not None:
@@ -222,16 +228,18 @@ class Prover:
         sizes = [one for one in found if isinstance(one, int)]
         return len(sizes), sum(sizes), [one for one in found if isinstance(one, str)]
 
-    def _file(self, asked: Asked, commit: CommitId, path: str, digest: Sha256) -> int | str:
+    def _file(self, asked: Asked, commit: CommitId, path: str, digest: Sha256, stop: Event) -> int | str:
         """Its size in bytes, or what is wrong with it."""
         try:
             check_path(path)
             if asked.folder is None:
                 with self.evidence.file(asked.repo, commit, path, digest) as stream:
-                    actual, size = _hashed(stream)
+                    actual, size = _hashed(stream, stop)
             else:
-                with (asked.folder / path).open("rb", buffering=0) as file:
-                    actual, size = _hashed(file)
+                with open(asked.folder / path, "rb", buffering=0, opener=_without_waiting) as file:
+                    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                        return f"{path}: is no file"
+                    actual, size = _hashed(file, stop)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyMissing):
             return f"{path}: is missing"
         except UnsafePath as error:
@@ -281,9 +289,14 @@ def _held(read: Callable[[bytes], Read], body: bytes) -> Read:
         raise NotProved(str(error)) from None
 
 
-def _hashed(stream: ByteStream) -> tuple[str, int]:
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe is opened at once, and found to be no file."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _hashed(stream: ByteStream, stop: Event) -> tuple[str, int]:
     digest, size, chunk = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK))
-    while count := stream.readinto(chunk):
+    while not stop.is_set() and (count := stream.readinto(chunk)):
         digest.update(chunk[:count])
         size += count
     return digest.hexdigest(), size

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +34,8 @@ class Front:
     bodies: Mapping[str, bytes]
     broken: int = 0
     cut: set[str] = field(default_factory=set)  # whose bodies end too early
+    endless: set[str] = field(default_factory=set)  # whose bodies do not end
+    elsewhere: dict[str, str] = field(default_factory=dict)  # where a path is redirected to
     url: str = ""
 
     @contextmanager
@@ -42,11 +45,23 @@ class Front:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = unquote(self.path)
-                body = front.bodies.get(path)
-                self.send_response(front.broken or (200 if body is not None else 404))
+                body, place = front.bodies.get(path), front.elsewhere.get(path)
+                self.send_response(front.broken or (302 if place else 200 if body is not None else 404))
+                if path in front.endless:
+                    return self.go_on()
+                if place:
+                    self.send_header("Location", place)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
                 self.wfile.write((body or b"")[: -1 if path in front.cut else None])
+                return None
+
+            def go_on(self) -> None:
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(bytes(1000))
+                        time.sleep(0.05)
 
             def log_message(self, *_: object) -> None:
                 """Nothing to the tests' own output."""
@@ -162,6 +177,25 @@ def test_where_nobody_can_look_the_exit_code_is_2_and_nothing_is_said_to_be_wron
         assert found.stderr.startswith("mirror-sync: could not look: ")
         assert len(found.stderr.splitlines()) == 1
         assert "not proved" not in found.stdout + found.stderr
+
+
+def test_no_mirror_leads_to_anything_but_http(signed: SignedMirror, stranger: Path) -> None:
+    front = served(signed, by_digest=False)
+    statement = "/-/trust/models/acme/one/statement.json"
+    for place in (f"ftp://{LOOPBACK}:{free_port()}/a", (signed.folder / "jobs.yaml").as_uri()):
+        front.elsewhere[statement] = place
+        with front.running():
+            found = prove(stranger, "--from", front.url)
+        assert (found.returncode, f"{statement} answers 302" in found.stderr) == (2, True), found.stderr
+
+
+def test_a_file_that_does_not_end_keeps_no_proof_alive_that_failed(signed: SignedMirror, stranger: Path) -> None:
+    front, files = served(signed, by_digest=False), f"/acme/one/resolve/{signed.root().commit}"
+    front.endless.add(f"{files}/weights.bin")
+    front.cut.add(f"{files}/.gitattributes")
+    with front.running():
+        found = prove(stranger, "--from", front.url)
+    assert (found.returncode, "/.gitattributes: the connection ended" in found.stderr) == (2, True), found.stderr
 
 
 def test_a_folder_and_another_key_at_the_command_line(signed: SignedMirror, stranger: Path) -> None:

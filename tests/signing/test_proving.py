@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -72,6 +73,20 @@ def test_a_missing_file_is_told_with_its_path_and_one_that_is_not_signed_is_a_no
     found = signed.prove(folder=copy)
     assert only_problem(found) == "sub/more.txt: is missing"
     assert found.remarks == ("not signed, and not looked at: extra.pkl",)
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_file_of_a_copy_is_no_file(signed: SignedMirror, tmp_path: Path) -> None:
+    """Nobody waits for a pipe, or reads /dev/zero to its end; a link to a file is one, as the Hub's cache has them."""
+    signed.sync()
+    copy = signed.downloaded(tmp_path / "copy")
+    (copy / "README.md").rename(tmp_path / "kept")
+    (copy / "README.md").symlink_to(tmp_path / "kept")
+    assert signed.prove(folder=copy).ok
+    (copy / "weights.bin").unlink()
+    os.mkfifo(copy / "weights.bin")
+    (copy / "sub/more.txt").unlink()
+    (copy / "sub/more.txt").symlink_to("/dev/zero")
+    assert set(signed.prove(folder=copy).problems) == {"weights.bin: is no file", "sub/more.txt: is no file"}
 
 
 def test_another_key_does_not_prove(signed: SignedMirror) -> None:

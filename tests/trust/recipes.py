@@ -167,6 +167,8 @@ FILES: dict[str, tuple[FileClass, bytes]] = {
     "lambda.h5": (FileClass.CODE, b"\x89HDF\r\n\x1a\n" + b'{"class_name": "Lambda"}' + b"\0" * 64),
     "package.zip": (FileClass.CODE, zipped({"a/__init__.py": b""})),
     "sub/config.json": (FileClass.CODE, b'{"auto_map": {"AutoModel": "modeling.Model"}}'),
+    "long/config.json": (FileClass.CODE, b'{"auto_map": {"AutoModel": "m.M"}, "x": ' + b"1" * 5000 + b"}"),
+    "deep/config.json": (FileClass.UNKNOWN, b'{"auto_map": {"AutoModel": "m.M"}, "x": ' + b"[" * 200_000),
     "tokenizer_config.json": (FileClass.CODE, b'{"a": [{"auto\\u005fmap": {"AutoTokenizer": ["t.T", null]}}]}'),
     "library": (FileClass.EXECUTABLE, b"\x7fELF\2\1\1" + b"\0" * 60),
     "program": (FileClass.EXECUTABLE, PE),

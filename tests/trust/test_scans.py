@@ -7,6 +7,7 @@ import pickle
 import sys
 import threading
 import time
+import zipfile
 from collections import OrderedDict
 from datetime import timedelta
 from functools import partial
@@ -44,6 +45,7 @@ from tests.trust import recipes
 from tests.trust.site import Site
 
 SAFE: dict[str, Any] = {"README.md": b"hello"}
+MANY = b"\x80\x04" + b"N0" * 20_000 + b"N."
 STATE = LFS(recipes.torch_zip(OrderedDict(a=1)))
 
 
@@ -178,6 +180,28 @@ def test_picklescan_reads_ranges_and_what_it_cannot_read_is_no_answer_of_its(con
 
     with pytest.raises(StoreUnavailable):
         pickle_scanner().scan("model.pt", found_in("model.pt", stored), Silent())
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("many.pkl", MANY),
+        ("many.pt", MANY),
+        ("packed.pt", recipes.zipped({"m/data.pkl": MANY}, zipfile.ZIP_DEFLATED)),
+        ("numbers.bin", b"\x80\x02" + b"K\x010" * 20_000 + b"N."),
+        ("long.pkl", b"\x80\x04B" + (2_000_000).to_bytes(4, "little") + bytes(2_000_000) + b"."),
+        ("line.pkl", b"\x80\x04V" + b"a" * 2_000_000 + b"\n."),
+    ],
+)
+def test_a_pickle_that_takes_more_memory_than_there_is_for_it_is_a_failed_scan(
+    content: Any, name: str, body: bytes
+) -> None:
+    """picklescan keeps all opcodes, and calls clean what it could not read to its end."""
+    stored, scanner = content(body), pickle_scanner(held=1_000_000)
+    said = scanner.scan(name, found_in(name, stored), stored)
+    assert (said.result, said.why.startswith("it h")) == ("failed", True)
+    few = content(recipes.torch_zip())
+    assert scanner.scan("a.pt", found_in("a.pt", few), few).result == "clean"
 
 
 def test_without_picklescan_a_pickle_is_not_scanned(content: Any) -> None:

@@ -171,9 +171,11 @@ def _config(ranges: Ranges, found: Classified) -> Classified:
     """A config that names code of the repo, which transformers runs where it is trusted, by `auto_map`."""
     if ranges.size > _MOST_CONFIG:
         raise Unclear("a config.json of more than 4 MiB")
-    try:
-        config = json.loads(ranges.at(0, ranges.size).decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+    try:  # long numbers stay as they are written: other readers have other bounds of them, or none
+        config = json.loads(ranges.at(0, ranges.size).decode("utf-8-sig"), parse_int=str)
+    except RecursionError:
+        raise Unclear("a config.json that nests too deep") from None
+    except ValueError:
         return found
     return Classified(FileClass.CODE, "config with auto_map") if _maps(config) else found
 
