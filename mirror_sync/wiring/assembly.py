@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from mirror_sync.app.fingerprints import fingerprints_of
-from mirror_sync.app.this_machine import machine_word
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.freshness import LastCheck
@@ -130,6 +129,10 @@ class Assembly:
         )
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
+        from mirror_sync.app.this_machine import (
+            machine_word,  # it knows the catalogue, which who only looks does not need
+        )
+
         state = self._settings.state_dir
         journal, lock = AuditJournal(audit_folder(state, place)), locks_of(state, place) / "audit.lock"
         where = AuditPlace(journal, lock, store, name, partial(machine_word, state))

@@ -28,7 +28,6 @@ from mirror_sync.owners import is_there
 from mirror_sync.state.history import History
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
-from mirror_sync.wiring.stages import inspection_of, keys_of, segment_check_of, signer_of
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
@@ -186,6 +185,7 @@ class Mirror:
     ) -> SignReport:
         """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
         from mirror_sync.app.trust.signing_repos import SignRepos
+        from mirror_sync.wiring.stages import keys_of, signer_of
 
         keys = keys_of(self.settings)
         signer = None if keys is None else signer_of(self.settings, keys)
@@ -193,11 +193,14 @@ class Mirror:
 
     def segment_check(self, signers: Path) -> SignatureCheck:
         """Who asks whether segments of the audit are signed by these keys. UsageError for a file that is none."""
+        from mirror_sync.wiring.stages import segment_check_of
+
         return segment_check_of(signers)
 
     def rescan(self, repo: Repo | None = None) -> RescanReport:
         """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing."""
         from mirror_sync.engine.inspection.rescan import Rescan
+        from mirror_sync.wiring.stages import inspection_of
 
         context = self._context()
         inspection = inspection_of(context, self.settings.state_dir, self.stop)

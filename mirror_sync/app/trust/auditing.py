@@ -24,7 +24,6 @@ from mirror_sync.domain.content.keys import AUDIT, segment_key, segment_of, sign
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.errors import NotRecorded, StoreError
 from mirror_sync.ports.audit import SignatureCheck
 from mirror_sync.ports.store import Stat, Store, read_all
@@ -202,7 +201,8 @@ def _chains(stats: Iterable[Stat]) -> _Chains:
 def _side_by_side(read: Callable[[Key], Got], keys: Sequence[Key]) -> Iterator[tuple[Key, Got]]:
     """What is read under each key, in their order; a few at once, as each is a request."""
     with ThreadPoolExecutor(_READERS, "audit") as readers:
-        for some in batches(keys, _READERS):
+        for start in range(0, len(keys), _READERS):
+            some = keys[start : start + _READERS]
             yield from zip(some, readers.map(read, some), strict=True)
 
 

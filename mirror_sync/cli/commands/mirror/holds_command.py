@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.app.trust.holding import Hold, Holds
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, names_of_jobs
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age, counted
+
+if TYPE_CHECKING:
+    from mirror_sync.app.trust.holding import Hold, Holds
 
 
 @command
