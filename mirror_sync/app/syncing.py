@@ -49,7 +49,6 @@ class SyncJobs:
         context = self._context()
         if until is not None:
             context = replace(context, stop=Until(context.stop, until, context.clock))
-        context = replace(context, decisions=jobs[0].decisions if jobs else context.decisions)
         if anew:
             context = replace(context, remembered=lambda target: frozenset())
         targets = {job.name: job.target for job in jobs}

@@ -18,7 +18,6 @@ from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
-from mirror_sync.domain.policy.decisions import Decisions
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.memory_budget import MemoryBudget
@@ -117,7 +116,7 @@ class RunContext:
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
-    is done, None where there is none; `decisions` are those of people.
+    is done; None where there is none.
     """
 
     sources: Mapping[str, Source]
@@ -136,7 +135,6 @@ class RunContext:
     stages: MoreStages = MoreStages()
     actor: Actor | None = None
     config: Sha256 | None = None
-    decisions: Decisions = field(default=Decisions(), repr=False)
 
     @property
     def by(self) -> Actor:

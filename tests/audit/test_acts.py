@@ -10,9 +10,7 @@ import pytest
 
 from mirror_sync.domain.audit_record import Act, AuditRecord, Verb
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decisions, RuleKey
 from mirror_sync.domain.policy.gone import OnGone
-from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.errors import NotRecorded, StoreDenied
 from mirror_sync.ports.audit import NoAudit
@@ -129,24 +127,3 @@ def test_a_jobs_yaml_is_recorded_once_with_the_first_act_under_it(hub: Hub, work
         {"after": one},
         {"before": one, "after": other},
     ]
-
-
-def test_a_decision_is_recorded_once_with_the_first_act_done_under_it_for_whoever_made_it(
-    workshop: Workshop, audit: Noting
-) -> None:
-    said = Decision(
-        RepoPattern.parse("acme/x"), None, RuleKey.RESTRICTED, DecisionOutcome.APPROVE, "Ada", "terms read", "L-1"
-    )
-    context = replace(workshop.context, decisions=Decisions((said,)))
-    target = context.targets["bucket"]
-    for _ in range(2):
-        with recorded(context, target, [ACT]):
-            pass
-    assert audit.told == [("approve", ""), ("publish", ""), ("publish", "")]
-    first = audit.records[0]
-    assert (first.actor.name, first.act.repo) == ("Ada", "acme/x")
-    assert first.act.reason == "rule restricted: Ada: terms read (L-1)"
-    more = replace(said, pattern=RepoPattern.parse("acme/bad-*"), outcome=DecisionOutcome.REJECT)
-    with recorded(replace(context, decisions=Decisions((said, more))), target, [ACT]):
-        pass
-    assert audit.told[3:] == [("reject", ""), ("publish", "")]
