@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.stages import Change, MoreStages
+from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
@@ -106,6 +109,20 @@ def test_what_a_worker_does_is_recorded_by_itself_for_who_has_the_run_done(coord
     alice = Actor(ActorKind.USER, "alice@host")
     report = run_work_item(remote_job_run(there, attempt, alice), coordinator.work_item)
     assert (report.outcome, done) == (RepoOutcome.PUBLISHED, [("alice@host", "publish", "acme/x")])
+
+
+def test_what_inspects_files_for_a_work_item_ends_with_that_and_not_with_the_worker(coordinator: Coordinator) -> None:
+    stops: list[threading.Event] = []
+
+    def inspect(change: Change) -> Change:
+        stops.append(stop_of_run(threading.Event()))
+        return change
+
+    attempt = coordinator.worker(coordinator.record(), "a")
+    context = replace(coordinator.job_run.context, stages=MoreStages(inspect=(inspect,)))
+    there = remote_job_run(replace(coordinator.job_run, context=context), attempt, BY_DAEMON)
+    assert run_work_item(there, coordinator.work_item).outcome is RepoOutcome.PUBLISHED
+    assert stops == [attempt.stop]
 
 
 def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> None:

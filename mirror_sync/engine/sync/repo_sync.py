@@ -29,6 +29,7 @@ from mirror_sync.engine.learn_index import IndexWriter, hear
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
+from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
@@ -90,9 +91,13 @@ def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
 
 
 def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
-    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`."""
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`.
+
+    What waits or scans in this thread ends with this work item, as it would with a run.
+    """
     task = work_item.task
-    return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
+    with running(job_run.context.stop):
+        return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
 
 
 def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoReport]) -> RepoReport:
