@@ -35,7 +35,7 @@ from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, judge_of
+from mirror_sync.engine.sync.judging import NO_SIDE, judge_of, last_look
 from mirror_sync.engine.sync.present import holds
 from mirror_sync.engine.sync.publish import amend_refs, blobs_of, publish_refs, write_documents, write_root
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -96,6 +96,7 @@ def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
     What waits or scans in this thread ends with this work item, as it would with a run.
     """
     task = work_item.task
+    job_run = replace(job_run, context=replace(job_run.context, looked=lambda report: work_item.looked))
     with running(job_run.context.stop):
         return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
 
@@ -158,7 +159,8 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by)
+            looked = last_look(job_run.context, task)
+            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, looked)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     found = _noting(job_run, task, refs, found)
     if found.edit is not None:
