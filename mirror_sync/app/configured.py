@@ -26,7 +26,7 @@ class Configured:
         """All jobs, or those named, in the order of jobs.yaml. UsageError for a name that is none.
 
         What is decided is read anew for each run: a decision counts from the next one on. A file that has faults by
-        now leaves what was decided before.
+        now, or is there no more, leaves what was decided before.
         """
         self._decide()
         known = {job.name: job for job in self._settings.jobs}
@@ -38,8 +38,13 @@ class Configured:
     def _decide(self) -> None:
         if self._settings.decisions is None:
             return
+        path, known = self._settings.decisions, any(job.decisions.every for job in self._settings.jobs)
         try:
-            self._settings = with_decisions(self._settings, read_decisions(self._settings.decisions))
+            found = read_decisions(path)
+            if found.there or not known:  # else what was rejected would be let through, as long as an edit takes
+                self._settings = with_decisions(self._settings, found)
+            else:
+                _log.error("config.fault", reason=f"{path} is not there any more; what was decided before counts")
         except ConfigError as error:
             for fault in error.faults:
                 _log.error("config.fault", reason=f"{fault}; what was decided before counts")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import Resolved
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.subject import Subject
@@ -69,7 +70,8 @@ class Unlisted:
 class WorkItem:
     """One changed revision of a repo, with all that whoever brings it up to date must be told; can be pickled.
 
-    `jobs` are those of all configured ones that publish the repo into the same target, `actor` has it done.
+    `jobs` are those of all configured ones that publish the repo into the same target, `actor` has it done. `looked` is
+    the last look at it of the machine that runs the job.
     """
 
     run: str
@@ -77,3 +79,4 @@ class WorkItem:
     seen: Seen
     jobs: tuple[Job, ...]
     actor: Actor
+    looked: LastCheck | None = None

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.audit_record import Act, AuditRecord, Verb
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decisions, RuleKey
 from mirror_sync.domain.policy.gone import OnGone
+from mirror_sync.domain.policy.house_rules import HouseRules, Restriction
+from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.errors import NotRecorded, StoreDenied
 from mirror_sync.ports.audit import NoAudit
@@ -127,3 +130,30 @@ def test_a_jobs_yaml_is_recorded_once_with_the_first_act_under_it(hub: Hub, work
         {"after": one},
         {"before": one, "after": other},
     ]
+
+
+def test_a_decision_is_recorded_once_before_anything_is_done_by_it(hub: Hub, workshop: Workshop, audit: Noting) -> None:
+    commit = hub.model("acme/x", license="mit").commit({"f": b"1"})
+    rules = HouseRules(restricted=(Restriction(RepoPattern.parse("acme/*")),))
+    workshop.sync_one(job("acme/x", house=rules))
+    assert [verb for verb, _ in audit.told] == ["hold"]
+
+    def decided(repo: str, outcome: DecisionOutcome) -> Decision:
+        pattern = RepoPattern.parse(repo)
+        return Decision(pattern, CommitId(commit), RuleKey.RESTRICTED, outcome, "Ada", "read", "LEGAL-1")
+
+    mine = decided("acme/x", DecisionOutcome.APPROVE)
+    decisions = Decisions((mine, decided("acme/of-no-job", DecisionOutcome.REJECT)))
+    for _ in range(2):
+        workshop.sync_one(job("acme/x", house=rules, decisions=decisions))
+    assert [verb for verb, _ in audit.told] == ["hold", "approve", "publish"]
+    act = audit.records[1].act
+    assert (act.repo, act.commit, act.reason) == ("acme/x", commit, "restricted: Ada: read (LEGAL-1)")
+
+
+def test_nothing_is_done_by_a_decision_that_cannot_be_recorded(hub: Hub, workshop: Workshop, audit: Noting) -> None:
+    hub.model("acme/x", license="mit").commit({"f": b"1"})
+    word = Decision(RepoPattern.parse("acme/x"), None, RuleKey.RESTRICTED, DecisionOutcome.APPROVE, "Ada", "read")
+    audit.error = NotRecorded("not done, since it cannot be recorded")
+    report = workshop.sync_one(job("acme/x", decisions=Decisions((word,))))
+    assert (report.outcome, workshop.store.written.count(REFS)) == ("failed", 0)

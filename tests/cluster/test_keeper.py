@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,16 @@ from mirror_sync.cluster.remote import RemoteIndex, RemoteNotes, RemoteReadCache
 from mirror_sync.domain.audit_record import BY_DAEMON, Actor, ActorKind, AuditRecord
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.outcome.events import BytesFetched, Event, FileFinished, FileStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.policy.house_rules import HouseRules
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.decision import Seen
 from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.stages import Change, MoreStages
+from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
 from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
@@ -106,6 +112,33 @@ def test_what_a_worker_does_is_recorded_by_itself_for_who_has_the_run_done(coord
     alice = Actor(ActorKind.USER, "alice@host")
     report = run_work_item(remote_job_run(there, attempt, alice), coordinator.work_item)
     assert (report.outcome, done) == (RepoOutcome.PUBLISHED, [("alice@host", "publish", "acme/x")])
+
+
+def test_what_inspects_files_for_a_work_item_ends_with_that_and_not_with_the_worker(coordinator: Coordinator) -> None:
+    stops: list[threading.Event] = []
+
+    def inspect(change: Change) -> Change:
+        stops.append(stop_of_run(threading.Event()))
+        return change
+
+    attempt = coordinator.worker(coordinator.record(), "a")
+    context = replace(coordinator.job_run.context, stages=MoreStages(inspect=(inspect,)))
+    there = remote_job_run(replace(coordinator.job_run, context=context), attempt, BY_DAEMON)
+    assert run_work_item(there, coordinator.work_item).outcome is RepoOutcome.PUBLISHED
+    assert stops == [attempt.stop]
+
+
+def test_a_commit_that_was_dated_back_waits_on_a_worker_too_as_long_as_the_coordinator_knows(
+    coordinator: Coordinator,
+) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)  # months after the date of the commit
+    there = replace(coordinator.job_run, context=replace(coordinator.job_run.context, clock=lambda: now))
+    looked = LastCheck((now - timedelta(hours=1)).isoformat(), "0" * 40)
+    patient = job("acme/x", house=HouseRules(cooldown=timedelta(days=1)))
+    item = replace(coordinator.work_item, task=replace(coordinator.work_item.task, job=patient), looked=looked)
+    attempt = coordinator.worker(coordinator.record(), "a")
+    report = run_work_item(remote_job_run(there, attempt, BY_DAEMON), item)
+    assert (report.outcome, report.code) == (RepoOutcome.HELD, "cooldown")
 
 
 def test_what_a_worker_noted_is_found_by_the_next(coordinator: Coordinator) -> None:

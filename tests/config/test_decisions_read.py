@@ -198,5 +198,7 @@ def test_each_run_reads_the_decisions_anew_and_faults_leave_what_was_decided(tmp
     assert len(configured.jobs()[0].decisions.every) == 1
     (tmp_path / "decisions.yaml").write_text("decisions: [\n", encoding="utf-8")
     assert len(configured.jobs()[0].decisions.every) == 1
-    (tmp_path / "decisions.yaml").unlink()
+    (tmp_path / "decisions.yaml").unlink()  # as git does for a moment: what was rejected must not slip through
+    assert len(configured.jobs()[0].decisions.every) == 1
+    (tmp_path / "decisions.yaml").write_text("decisions: []\n", encoding="utf-8")
     assert configured.jobs()[0].decisions.every == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -86,7 +86,12 @@ def test_a_dry_run_tells_the_same_and_writes_nothing() -> None:
 
 def test_a_dry_run_takes_no_lock_for_that_is_a_file_of_the_state_folder() -> None:
     pair, locked = Pair(), list[Repo]()
-    target = replace(pair.other.context.targets["bucket"], lock=lambda repo: nullcontext(locked.append(repo)))
+
+    def lock(repo: Repo) -> AbstractContextManager[None]:
+        locked.append(repo)
+        return nullcontext()
+
+    target = replace(pair.other.context.targets["bucket"], lock=lock)
     assert take_down(pair.other.context, target, Repo.parse("acme/x"), WHY, dry_run=True).blobs
     assert locked == []
     take_down(pair.other.context, target, Repo.parse("acme/x"), WHY)

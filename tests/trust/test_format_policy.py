@@ -10,10 +10,13 @@ from mirror_sync.catalogue.gather import first_files
 from mirror_sync.cli.output.reports import plan_text
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.content.held_note import held_commits
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES
 from mirror_sync.domain.outcome.report import PlanReport
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import read_refs
 from tests.standin import LFS, Hub
 from tests.trust import recipes
 from tests.trust.site import Site
@@ -74,7 +77,8 @@ def test_what_holds_code_is_held_or_refused_and_the_reason_names_the_files(
     hub.model("acme/x", license="mit").commit({**SAFE, **files})
     report = site.set({"formats": STRICT}).sync()
     assert (report.outcome, report.code, report.reason) == (outcome, "formats", reason)
-    assert not any(key.startswith("hub/") for key in site.store.written)
+    refs = read_refs(site.plain, Repo.parse("acme/x"))
+    assert (refs.snapshots, len(held_commits(refs))) == ({}, outcome == "held"), "a note of what waits, and no more"
 
 
 def test_a_class_on_no_list_is_held(hub: Hub, site: Site) -> None:

@@ -6,9 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
 
 from mirror_sync.domain.audit_record import Act, AuditRecord, Verb
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import MirrorError, StoreError
 
@@ -54,6 +58,29 @@ def hold_recorded(context: RunContext, target: Target, run: str, report: RepoRep
     )
     _record(context, target, [act])
     target.audit.remember(name, cause)
+
+
+def decisions_recorded(context: RunContext, target: Target, run: str, job: Job) -> None:
+    """Record what people have decided about repos of a job since the last run that went by it. StoreError.
+
+    Whoever wrote it into decisions.yaml need not have been at this machine: the record is for who has the run done, and
+    says by whose word.
+    """
+    name = f"decisions {job.name}"
+    mine = [one for one in job.decisions.every if one.pattern.is_glob or job.means(one.pattern.repo)]
+    now = {sha256(repr(replace(one, place="")).encode()).hexdigest()[:16]: one for one in mine}
+    known = target.audit.state(name)
+    new = [one for digest, one in now.items() if digest not in known.split()]
+    if new:
+        _record(context, target, [_decision(target, job, run, one) for one in new])
+    target.audit.remember(name, " ".join(now))
+
+
+def _decision(target: Target, job: Job, run: str, one: Decision) -> Act:
+    verb = Verb.APPROVE if one.outcome is DecisionOutcome.APPROVE else Verb.REJECT
+    of = str(one.pattern), "", one.commit or "", job.name, run
+    until = f", until {iso_utc(one.until)}" if one.until else ""
+    return Act(verb, target.name, *of, f"{one.rule}: {one.said}{until}")
 
 
 def _record(context: RunContext, target: Target, acts: Sequence[Act]) -> list[AuditRecord]:

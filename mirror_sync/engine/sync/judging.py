@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.upstream import Resolved
@@ -106,8 +107,9 @@ def _denied(task: Task) -> Judgement | None:
 
 def judge_of(context: RunContext, source: Catalogue) -> Judge:
     """Who judges in a run."""
+    return Judge(source, context.clock, partial(last_look, context))
 
-    def looked(task: Task) -> LastCheck | None:
-        return context.looked(RepoReport(*task.subject.parts, outcome=RepoOutcome.HELD))
 
-    return Judge(source, context.clock, looked)
+def last_look(context: RunContext, task: Task) -> LastCheck | None:
+    """The last look at a task, as far as it is known."""
+    return context.looked(RepoReport(*task.subject.parts, outcome=RepoOutcome.HELD))

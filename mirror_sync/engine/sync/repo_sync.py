@@ -29,12 +29,13 @@ from mirror_sync.engine.learn_index import IndexWriter, hear
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
+from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, judge_of
+from mirror_sync.engine.sync.judging import NO_SIDE, judge_of, last_look
 from mirror_sync.engine.sync.present import holds
 from mirror_sync.engine.sync.publish import amend_refs, blobs_of, publish_refs, write_documents, write_root
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -90,9 +91,14 @@ def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
 
 
 def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
-    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`."""
+    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`.
+
+    What waits or scans in this thread ends with this work item, as it would with a run.
+    """
     task = work_item.task
-    return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
+    job_run = replace(job_run, context=replace(job_run.context, looked=lambda report: work_item.looked))
+    with running(job_run.context.stop):
+        return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
 
 
 def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoReport]) -> RepoReport:
@@ -153,7 +159,8 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by)
+            looked = last_look(job_run.context, task)
+            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, looked)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     found = _noting(job_run, task, refs, found)
     if found.edit is not None:
