@@ -132,10 +132,11 @@ def _held(folder: Path) -> Iterator[bool]:
     """Whether a folder is ours: a lock, which ends with its process, says whose it is."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        ours = False
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = True
+        yield ours
     finally:
         os.close(descriptor)
 
