@@ -209,14 +209,23 @@ def lines_of(segment: bytes) -> list[bytes]:
 
 
 def records_of(segment: bytes) -> tuple[list[AuditRecord], list[str]]:
-    """The acts of a segment, and what is wrong with those lines that are none, by the number of the line from 1."""
+    """The acts of a segment, and what is wrong with those lines that are none, by the number of the line from 1.
+
+    Of many such lines the first ones are named, and the others counted: anybody may have written them.
+    """
     found: list[AuditRecord] = []
     wrong: list[str] = []
+    more = 0
     for number, line in enumerate(lines_of(segment)[1:], 2):
         try:
             found.append(AuditRecord.decode(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            wrong.append(f"line {number} is no act: {in_brief(error)}")
+            if len(wrong) < _MOST_FAULTS:
+                wrong.append(f"line {number} is no act: {in_brief(error)}")
+            else:
+                more += 1
+    if more:
+        wrong.append(f"{more:,} more lines are no acts")
     if not segment.endswith(b"\n"):
         wrong.append("its last line has no end")
     return found, wrong
@@ -272,10 +281,7 @@ class ChainCheck:
                 yield f"its first line is of segment {header.seq} of {header.machine}"
             elif not gap and header.prev != (NOTHING_BEFORE if self.end is None else self.end.sha256):
                 yield self._broken(header)
-        wrong = records_of(body)[1]
-        yield from wrong[:_MOST_FAULTS]
-        if len(wrong) > _MOST_FAULTS:
-            yield f"{len(wrong) - _MOST_FAULTS:,} more lines are no acts"
+        yield from records_of(body)[1]
         if self._signed is not None and (fault := self._signed(body, signature)):
             yield fault
 

@@ -6,6 +6,7 @@ ours that is gone afterwards, and nothing of our environment but PATH and the la
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -30,8 +31,11 @@ _NO_MEMORY = 'shift && exec "$@"'
 _STEP = 0.05  # seconds between two looks at what runs
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _OUTPUT = 400  # bytes of what it says that a reason repeats
+_MOST_SAID = 16 * 1024 * 1024  # bytes of what it says, which lie on the disk meanwhile
 _CLEAN, _FOUND = 0, 1
 _KEPT = ("PATH", "LANG", "LC_ALL")
+_PREFIX = "scan-"
+_YOUNG = 60.0  # seconds after which a folder has its lock
 _AT_ONCE = 2  # copies of files, which may be large
 
 
@@ -40,7 +44,7 @@ class CommandScanner:
 
     def __init__(self, command: ScanCommand, folder: Path, stop: Callable[[], threading.Event]) -> None:
         self._command, self._folder, self._stop = command, folder, stop
-        self._turn = threading.BoundedSemaphore(_AT_ONCE)
+        self._turn, self._swept = threading.BoundedSemaphore(_AT_ONCE), False
         self.name = f"command {Path(command.words[0]).name}{'' if without_network() else ', not kept from the network'}"
         self.version = sha256("\0".join(command.words).encode()).hexdigest()[:12]
 
@@ -60,7 +64,10 @@ class CommandScanner:
     def _copied(self, path: str, content: FileContent) -> Iterator[Path]:
         """The bytes of a file under a name of its own, whose suffix it keeps."""
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="scan-", dir=self._folder) as folder:
+        if not self._swept:
+            self._swept = True
+            _sweep(self._folder)
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=self._folder) as folder, _held(Path(folder)):
             name = path.rpartition("/")[2]
             copy = Path(folder, name if _PLAIN.fullmatch(name) else "file")
             with copy.open("xb") as file:
@@ -73,6 +80,8 @@ class CommandScanner:
         words = [str(copy) if word == FILE else word.replace(FILE, str(copy)) for word in self._command.words]
         with tempfile.TemporaryFile(dir=copy.parent) as output:
             status = self._run(words, copy.parent, output.fileno())
+            if os.fstat(output.fileno()).st_size > _MOST_SAID:
+                return ScannedFile(path, ScanResult.FAILED, f"it said more than {_MOST_SAID:,} bytes")
             output.seek(0)
             said = " ".join(output.read(_OUTPUT).decode(errors="replace").replace(str(copy), copy.name).split())
         if status == _CLEAN:
@@ -86,7 +95,7 @@ class CommandScanner:
         return ScannedFile(path, ScanResult.FAILED, f"{how}: {said}" if said else how)
 
     def _run(self, words: list[str], folder: Path, output: int) -> int | None:
-        """Its exit status; None where it was ended for its time. Nothing that it started is left."""
+        """Its exit status; None where it was ended for its time or its words. Nothing of its group is left."""
         limit = self._command.memory // 1024
         shell = ["/bin/sh", "-c", _LIMITED if limit else _NO_MEMORY, "sh", str(limit), *words]
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -100,14 +109,14 @@ class CommandScanner:
             start_new_session=True,
         ) as running:
             try:
-                return self._waited(running)
+                return self._waited(running, output)
             finally:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(running.pid, signal.SIGKILL)
 
-    def _waited(self, running: subprocess.Popen[bytes]) -> int | None:
+    def _waited(self, running: subprocess.Popen[bytes], output: int) -> int | None:
         end = time.monotonic() + self._command.timeout.total_seconds()
-        while time.monotonic() < end:
+        while time.monotonic() < end and os.fstat(output).st_size <= _MOST_SAID:
             with suppress(subprocess.TimeoutExpired):
                 return running.wait(_STEP)
             self._go_on()
@@ -116,6 +125,30 @@ class CommandScanner:
     def _go_on(self) -> None:
         if self._stop().is_set():
             raise Interrupted("stopped while a file was scanned")
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Whether a folder is ours: a lock, which ends with its process, says whose it is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        ours = False
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = True
+        yield ours
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the copies that processes have left which were killed; those of others that scan now stay."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _YOUNG:
+                with _held(left) as nobodys:
+                    if nobodys:
+                        shutil.rmtree(left)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -101,6 +102,18 @@ def test_what_lies_there_and_is_no_segment_is_told(program: Program) -> None:
     segments(program)[1].write_bytes(b"\xff\n{}\n")
     ended = program("audit", "--target", "disk")
     assert (ended.code, "line 2 is no act" in ended.out) == (1, True)
+
+
+def test_a_segment_that_cannot_be_read_hides_no_other_one(program: Program) -> None:
+    stranger = program.folder / "mirror" / "audit" / ("0" * 12) / "0000000001.jsonl"
+    stranger.parent.mkdir()
+    stranger.touch()
+    os.truncate(stranger, 17 << 20)
+    ended = program("audit", "--target", "disk", "--json")
+    told = json.loads(ended.out)
+    assert (ended.code, [act["verb"] for act in told["acts"]]) == (1, ["config-change", "publish", "publish"])
+    (fault,) = told["faults"]
+    assert fault.startswith("audit/000000000000/0000000001.jsonl: cannot be read: ")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,11 @@ def test_what_is_no_record_is_named_by_its_line_and_the_others_are_read(line: by
     assert fault.startswith("line 3 is no act")
 
 
+def test_of_many_lines_that_are_no_records_some_are_named_and_the_others_counted() -> None:
+    found, wrong = records_of(b"{}\n" + b"?\n" * 100_000)
+    assert (found, len(wrong), wrong[-1]) == ([], 21, "99,980 more lines are no acts")
+
+
 @pytest.mark.parametrize("line", [b"", b"[]", b'{"machine":"x","seq":1}', b'{"machine":"x","seq":-1,"prev":"0"}'])
 def test_what_is_no_first_line_is_an_error(line: bytes) -> None:
     with pytest.raises(DocumentError, match="not the first line of a segment"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import sys
 import threading
 import time
 import zipfile
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -120,6 +122,38 @@ def test_a_command_has_no_more_memory_than_it_may_take(tmp_path: Path, content: 
         ScanResult.DANGEROUS,  # Python ends by 1 for what it did not catch
     )
     assert commanded(tmp_path, takes, memory=4 << 30).scan("a", found_in("a", body), body).result == "clean"
+
+
+def test_a_command_that_says_too_much_has_failed_before_the_disk_is_full(tmp_path: Path, content: Any) -> None:
+    body = content(b"hello")
+    scanner = commanded(tmp_path, "exec yes", timeout=timedelta(minutes=5))
+    said = scanner.scan("a", found_in("a", body), body)
+    assert (said.result, said.why) == ("failed", "it said more than 16,777,216 bytes")
+
+
+def test_a_copy_that_a_killed_process_has_left_is_removed_and_one_that_is_scanned_is_not(
+    tmp_path: Path, content: Any
+) -> None:
+    body, folder = content(b"hello"), tmp_path / "scans"
+    stop = threading.Event()
+    slow = ScanCommand((program(tmp_path, "touch ready; sleep 300"), "{file}"))
+    scanner = CommandScanner(slow, folder, lambda: stop)
+    for name in ("scan-left", "another"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "weights").write_bytes(b"hello")
+        os.utime(folder / name, (0, 0))
+    with ThreadPoolExecutor() as pool:
+        going = pool.submit(scanner.scan, "a", found_in("a", body), body)
+        while not (ready := [one for one in folder.glob("*/ready") if one.is_file()]):
+            time.sleep(0.05)
+        os.utime(ready[0].parent, (0, 0))
+        other = CommandScanner(ScanCommand(("true",)), folder, threading.Event)
+        assert other.scan("b", found_in("b", body), body).result == "clean"
+        assert {one.name for one in folder.iterdir()} == {"another", ready[0].parent.name}
+        stop.set()
+        with pytest.raises(Interrupted):
+            going.result()
+    assert [one.name for one in folder.iterdir()] == ["another"]
 
 
 def test_a_command_has_no_network_or_its_name_says_so(tmp_path: Path, content: Any) -> None:

@@ -24,7 +24,7 @@ from mirror_sync.domain.content.keys import AUDIT, segment_key, segment_of, sign
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
-from mirror_sync.errors import NotRecorded, StoreError
+from mirror_sync.errors import NotRecorded, StoreDenied, StoreError
 from mirror_sync.ports.audit import SignatureCheck
 from mirror_sync.ports.store import Stat, Store, read_all
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
@@ -118,8 +118,8 @@ class AuditTrail:
         faults, horizon = list[str](), 0.0 if since is None else (since - _SKEW).timestamp()
         chains = _chains(store.list(AUDIT))
         keys = [stat.key for chain in chains.segments.values() for stat in chain.values() if stat.modified >= horizon]
-        for key, body in _side_by_side(partial(_read, store), sorted(keys)):
-            records, wrong = records_of(body)
+        for key, body in _side_by_side(partial(_whole_or_why, store), sorted(keys)):
+            records, wrong = records_of(body) if isinstance(body, bytes) else ([], [body])
             found += records
             faults += [f"{key}: {line}" for line in wrong]
         unsigned = sum(signature_key(key) not in chains.signatures for key in keys)
@@ -208,6 +208,16 @@ def _side_by_side(read: Callable[[Key], Got], keys: Sequence[Key]) -> Iterator[t
 
 def _read(store: Store, key: str, limit: int = MAX_SEGMENT) -> bytes:
     return read_all(store, key, limit)
+
+
+def _whole_or_why(store: Store, key: str) -> bytes | str:
+    """What hinders one segment hides no other one; that the target cannot be read now is raised."""
+    try:
+        return _read(store, key)
+    except StoreError as error:
+        if error.retryable or isinstance(error, StoreDenied):
+            raise
+        return f"cannot be read: {error}"
 
 
 def _is_wanted(record: AuditRecord, since: datetime | None, repo: Repo | None) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mirror_sync.domain.formats.file_class import ZIPS, Classified, FileClass, judged_by_name, worse
 from mirror_sync.domain.formats.magic import by_magic, executable, safetensors
-from mirror_sync.domain.formats.opcodes import PickleSign, has_magic, walk
+from mirror_sync.domain.formats.opcodes import OpcodeWalk, PickleSign, has_magic, walk
 from mirror_sync.domain.formats.packed import is_tar, tar_file, unpacked
 from mirror_sync.domain.formats.protobufs import protobuf
 from mirror_sync.domain.formats.ranges import FIRST, HEAD, Ranges, Read, Unclear
@@ -91,12 +91,19 @@ def _file(ranges: Ranges, head: bytes) -> Classified | None:
 def _pickle(ranges: Ranges, head: bytes) -> Classified | None:
     """What an unpickler would carry out, at least in part, whatever else it looks like."""
     walked = walk(head, whole=len(head) == ranges.size)
-    if walked.found is PickleSign.LONG and len(head) < ranges.size:
+    if walked.found in (PickleSign.LONG, PickleSign.LINE) and len(head) < ranges.size:
         head = ranges.head()
         walked = walk(head, whole=len(head) == ranges.size)
+    _expect_clear(walked)
     if walked.found is PickleSign.NOT or (walked.found is PickleSign.WHOLE and _goes_on_as_text(head, walked.end)):
         return None
     return Classified(FileClass.PICKLE, "pickle")
+
+
+def _expect_clear(walked: OpcodeWalk) -> None:
+    """Unclear where only what comes after a long line would tell."""
+    if walked.found is PickleSign.LINE:
+        raise Unclear("a line of more than 64 KiB that may be the first of a pickle")
 
 
 def _goes_on_as_text(head: bytes, end: int) -> bool:
@@ -118,6 +125,7 @@ def _inside(what: str, body: bytes, whole: bool) -> Classified:
 
 def _pickle_within(body: bytes, *, whole: bool) -> Classified | None:
     walked = walk(body, whole=whole)
+    _expect_clear(walked)
     if walked.found is PickleSign.NOT or (walked.found is PickleSign.WHOLE and _goes_on_as_text(body, walked.end)):
         return Classified(FileClass.PICKLE, "pickle") if has_magic(body) else None
     return Classified(FileClass.PICKLE, "pickle")

@@ -28,6 +28,7 @@ class PickleSign(Enum):
     CALLS = "something is called before anything is wrong"
     WHOLE = "to STOP"
     LONG = "well on the way at the end of what is looked at"
+    LINE = "in a text of one line at the end of what is looked at, as any words may be that begin as one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def walk(head: bytes, *, whole: bool) -> OpcodeWalk:
                 return OpcodeWalk(PickleSign.WHOLE, (place or 0) + 1)
             if count >= _MOST:
                 return OpcodeWalk(PickleSign.LONG)
-    except _Beyond:
-        return OpcodeWalk(PickleSign.LONG if count >= _LONG else PickleSign.NOT)
+    except _Beyond as beyond:
+        return OpcodeWalk(PickleSign.LONG if count >= _LONG else beyond.sign)
     except (ValueError, IndexError, KeyError, OverflowError, RecursionError):
         return OpcodeWalk(PickleSign.NOT)
     return OpcodeWalk(PickleSign.NOT)
@@ -65,6 +66,14 @@ def walk(head: bytes, *, whole: bool) -> OpcodeWalk:
 
 class _Beyond(Exception):
     """What is asked for lies beyond the head of a longer file."""
+
+    sign = PickleSign.NOT
+
+
+class _BeyondLine(_Beyond):
+    """What is asked for is the rest of a text of protocol 0, which may have any letters and any length."""
+
+    sign = PickleSign.LINE
 
 
 class _HeadStream(io.BytesIO):
@@ -81,9 +90,10 @@ class _HeadStream(io.BytesIO):
         return body
 
     def readline(self, size: int | None = -1) -> bytes:
+        opcode = bytes(self.getbuffer()[self.tell() - 1 : self.tell()])
         line = super().readline(size)
         if not self._whole and not line.endswith(b"\n"):
-            raise _Beyond
+            raise _BeyondLine if opcode == b"V" or (opcode == b"S" and line[:1] in (b"'", b'"')) else _Beyond
         return line
 
 
