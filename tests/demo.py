@@ -159,7 +159,10 @@ def _say(step: int, text: str) -> None:
 
 
 def _what_next() -> None:
-    places = " ".join(f"{name}={os.path.relpath(value)}" for name, value in _places().items() if "/" in value)
+    told = {name: os.path.relpath(value) if "/" in value else value for name, value in _places().items()}
+    if "MIRROR_LISTEN" not in os.environ:
+        del told["MIRROR_LISTEN"]  # jobs.yaml has the same
+    places = " ".join(f"{name}={value}" for name, value in told.items())
     print(f"""
 Done. What to try next:
    serve the demo's mirror     {places} {BIN.parent.name}/bin/mirror-sync serve

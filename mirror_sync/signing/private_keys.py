@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _LARGEST = 64 * 1024  # bytes of a file with a key
 _OTHERS = 0o077
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
+# Without the path that was read: openssl writes over what is there, without a question, and that may be another key.
+_MADE = "ssh-keygen -t ed25519 -N '' -f FILE"
+_MADE_ELLIPTIC = "openssl ecparam -name prime256v1 -genkey -noout -out FILE"
 _NO_LIBRARY = "signatures need the library cryptography, which is not installed: pip install 'mirror-sync[sign]'"
 
 
@@ -39,8 +42,9 @@ def read_ed25519(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if not isinstance(key, Ed25519PrivateKey):
-        made = f"ssh-keygen -t ed25519 -N '' -f {path}"
-        raise SigningError(f"{path}: holds {_kind(key)}, and an Ed25519 key is needed; make one: {made}")
+        raise SigningError(
+            f"{path}: holds {_kind(key)}, and an Ed25519 key is needed; make one in another file: {_MADE}"
+        )
     return key
 
 
@@ -50,9 +54,9 @@ def read_elliptic(path: Path) -> EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
     if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
-        made = f"openssl ecparam -name prime256v1 -genkey -noout -out {path}"
         raise SigningError(
-            f"{path}: holds {_kind(key)}, and a key on P-256, P-384 or P-521 is needed; make one: {made}"
+            f"{path}: holds {_kind(key)}, and a key on P-256, P-384 or P-521 is needed; make one in another file: "
+            f"{_MADE_ELLIPTIC}"
         )
     return key
 

@@ -106,6 +106,16 @@ def test_a_scanner_that_is_not_installed_is_a_warning(monkeypatch: pytest.Monkey
     assert said.startswith("4:29: policy.scan.picklescan: picklescan is not installed here")
 
 
+def test_a_command_that_would_not_start_where_it_is_started_is_a_warning() -> None:
+    def told(program: str) -> list[str]:
+        return warnings(f'{REST}policy: {{scan: {{command: ["{program}", "{{file}}"]}}}}\n{JOBS}')
+
+    assert told("/bin/sh") == told("sh") == []
+    for program in ("/nowhere/scanner", "nobody-has-this-scanner", "../../../../../../../../../bin/sh"):
+        (said,) = told(program)
+        assert said.startswith(f"4:26: policy.scan.command: {program} is no program here")
+
+
 def test_without_a_policy_nobody_looks() -> None:
     (job,) = settings(f"{REST}{JOBS}").jobs
     assert (job.formats, job.scan) == (None, None)

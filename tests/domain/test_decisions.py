@@ -177,7 +177,7 @@ def test_a_commit_waits_until_it_is_as_old_as_the_cooldown_and_where_nobody_tell
     rule = Cooldown(timedelta(days=3))
     young = rule.judge(asked(made=NOW - timedelta(days=2)))
     assert young.reason == (
-        "the commit is of 2026-05-30T00:00:00Z: policy.cooldown (3d) holds it until 2026-06-02T00:00:00Z"
+        "the commit counts from 2026-05-30T00:00:00Z: policy.cooldown (3d) holds it until 2026-06-02T00:00:00Z"
     )
     assert rule.judge(asked(made=NOW - timedelta(days=3))).allowed
     assert rule.judge(asked(made=None)).outcome is Outcome.HELD

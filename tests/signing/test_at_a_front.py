@@ -172,7 +172,12 @@ def test_where_nobody_can_look_the_exit_code_is_2_and_nothing_is_said_to_be_wron
     nowhere = prove(stranger, "--from", "file:///nowhere/at/all")
     (stranger / "signers").write_text("# nobody\n")
     nobody = prove(stranger, "--from", "file:///")
-    for found in (cut, broken, silent, nowhere, nobody):
+    (stranger / "signers").write_bytes(signed.signers.encode())
+    place = (signed.folder / "mirror").as_uri()
+    no_copy = prove(stranger, "--from", place, "--dir", "no-such-folder")
+    never_kept = prove(stranger, "--from", place, "--since", "kept", "--keep", "kept")
+    assert "the first time leave --since out" in never_kept.stderr
+    for found in (cut, broken, silent, nowhere, nobody, no_copy, never_kept):
         assert found.returncode == 2, found.stdout + found.stderr
         assert found.stderr.startswith("mirror-sync: could not look: ")
         assert len(found.stderr.splitlines()) == 1

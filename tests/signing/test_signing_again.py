@@ -23,7 +23,7 @@ from tests.signing.mirrors import REPO, SignedMirror
 
 def sign(signed: SignedMirror, **wanted: object) -> SignReport:
     with closing(signed.mirror()) as mirror:
-        return mirror.sign(**wanted)  # type: ignore[arg-type]
+        return mirror.sign(BY_DAEMON, **wanted)  # type: ignore[arg-type]
 
 
 def test_what_was_published_unsigned_is_signed_with_its_files_and_names_as_they_were(signed: SignedMirror) -> None:

@@ -179,3 +179,4 @@ def test_a_key_is_read_in_either_format_and_refused_in_one_line_otherwise(tmp_pa
         assert said in str(caught.value)
         assert str(path) in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
+        assert f"-out {path}" not in str(caught.value), "openssl writes over what is there, which may be another key"

@@ -56,7 +56,8 @@ class SignedRepo:
             return f"failed: {self.problem}"
         if not self.snapshots and not self.stated:
             return "signed already"
-        return f"signed: {self.snapshots} snapshots" + (", and a new statement" if self.stated else "")
+        many = "" if self.snapshots == 1 else "s"
+        return f"signed: {self.snapshots} snapshot{many}" + (", and a new statement" if self.stated else "")
 
 
 @dataclass(frozen=True, slots=True)

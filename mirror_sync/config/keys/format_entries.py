@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
+from shutil import which
 from typing import Literal
 
 from pydantic import Field
@@ -108,10 +109,15 @@ class ScanEntry(Keys):
             yield Finding(trail, "names no scanner; write hub: hold, picklescan: true or command: [...]")
 
     def doubts(self, trail: Trail) -> Iterator[Finding]:
-        """A scanner that is not installed on this machine: then no pickle is clean."""
+        """A scanner that is not installed on this machine: then no pickle, or no file at all, is clean."""
         if self.picklescan and find_spec("picklescan") is None:
             message = "picklescan is not installed here, so that every pickle is held: pip install 'mirror-sync[scan]'"
             yield Finding((*trail, "picklescan"), message)
+        if self.command is not None and not _is_found(self.command[0]):
+            message = (
+                f"{self.command[0]} is no program here, so that every file is held or refused; write its whole path"
+            )
+            yield Finding((*trail, "command"), message)
 
     def loosened(self, trail: Trail, common: ScanEntry) -> Iterator[Finding]:
         """Another command than that of all jobs."""
@@ -119,3 +125,8 @@ class ScanEntry(Keys):
             yield Finding(
                 (*trail, "command"), "policy.scan has a command already, which holds for all jobs; remove it here"
             )
+
+
+def _is_found(program: str) -> bool:
+    """Whether a command would start here: it runs in a folder of its own, where a relative path leads nowhere."""
+    return ("/" not in program or program.startswith("/")) and which(program) is not None

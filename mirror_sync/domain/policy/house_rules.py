@@ -79,9 +79,9 @@ class Cooldown:
             return Verdict(RuleKey.COOLDOWN, Outcome.HELD, reason)
         ready = made + self.length
         if now < ready:
-            reason = f"the commit is of {iso_utc(made)}: policy.cooldown ({spoken}) holds it until {iso_utc(ready)}"
-            return Verdict(RuleKey.COOLDOWN, Outcome.HELD, reason)
-        return Verdict(RuleKey.COOLDOWN, Outcome.ALLOWED, f"it is of {iso_utc(made)}, more than {spoken} ago")
+            held = f"policy.cooldown ({spoken}) holds it until {iso_utc(ready)}"
+            return Verdict(RuleKey.COOLDOWN, Outcome.HELD, f"the commit counts from {iso_utc(made)}: {held}")
+        return Verdict(RuleKey.COOLDOWN, Outcome.ALLOWED, f"it counts from {iso_utc(made)}, more than {spoken} ago")
 
 
 class LicenceOf(Protocol):

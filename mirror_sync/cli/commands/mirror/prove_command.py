@@ -11,9 +11,10 @@ from mirror_sync.cli.exits import FAILED, MISUSED
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, repo_of
 from mirror_sync.domain.bounds import plain
-from mirror_sync.errors import MirrorError
+from mirror_sync.errors import MirrorError, UsageError, cause_of
 
 if TYPE_CHECKING:
+    from mirror_sync.domain.repo import Repo
     from mirror_sync.signing.proof import Proof
 
 
@@ -50,20 +51,44 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
     from mirror_sync.signing.proof import Asked
     from mirror_sync.wiring.proving import prove as proved
 
-    wanted = repo_of(repo)
+    wanted = _named(repo)
     try:
-        seen = since.read_bytes() if since is not None else None
+        seen = _seen(since)
+        if folder is not None and not folder.is_dir():
+            raise UsageError(f"--dir: {folder} is no folder")
         found = proved(Asked(wanted, revision, folder, seen, identity), source, signers)
         if keep is not None and found.ok:
             _write(keep, found.statement)
-    except (MirrorError, OSError) as error:
+    except MirrorError as error:
         invocation.say(f"could not look: {plain(str(error))}")
+        raise typer.Exit(MISUSED) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        invocation.say(f"could not look: {plain(place + cause_of(error))}")
         raise typer.Exit(MISUSED) from None
     invocation.answer(found, lambda page: _text(found), as_json=as_json)
     for problem in found.problems:
         invocation.say(f"not proved: {problem}")
     if not found.ok:
         raise typer.Exit(FAILED)
+
+
+def _named(text: str) -> Repo:
+    """UsageError for what is no repo, and for one with a revision, which has an option of its own."""
+    name, at, revision = text.partition("@")
+    if at:
+        raise UsageError(f"{text!r} names a revision; write {name} --revision {revision}")
+    return repo_of(text)
+
+
+def _seen(since: Path | None) -> bytes | None:
+    """The statement of before. UsageError where none is there: never kept, or taken away, and nobody can tell which."""
+    if since is None:
+        return None
+    try:
+        return since.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"--since: {since} is not there; the first time leave --since out: --keep writes it") from None
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -41,9 +41,8 @@ def sign(
     with invocation.mirror("signing") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
         report = mirror.sign(invocation.actor, repo=None if repo is None else repo_of(repo), target=name, retire=retire)
-    invocation.answer(
-        report,
-        lambda page: "\n".join(f"{one.target}: {one.repo}: {one.words}" for one in report.repos) or "nothing to sign",
-        as_json=as_json,
-    )
+    lines = [f"{one.target}: {one.repo}: {one.words}" for one in report.repos] or ["nothing to sign"]
+    if retire and report.ok:
+        lines.append(f"{retire} is valid no longer: give out trust/allowed_signers as the target has it now")
+    invocation.answer(report, lambda page: "\n".join(lines), as_json=as_json)
     end(report.ok)
