@@ -159,13 +159,15 @@ class Machine:
     go_on: Callable[[], None] = lambda: None
     title: str = ""
     url: str = ""
+    principal: str = ""
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
     def publish(self, *, anew: bool = False) -> PublishResult:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
-        known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
+        own = {"name": self.title, "url": self.url, "principal": self.principal}
+        known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, **own, grow=self.grow)
         return publish(PublishRun(self.store, self.looks, self.go_on, anew), known)
 
 
