@@ -169,6 +169,7 @@ FILES: dict[str, tuple[FileClass, bytes]] = {
     "sub/config.json": (FileClass.CODE, b'{"auto_map": {"AutoModel": "modeling.Model"}}'),
     "long/config.json": (FileClass.CODE, b'{"auto_map": {"AutoModel": "m.M"}, "x": ' + b"1" * 5000 + b"}"),
     "one-line.data": (FileClass.UNKNOWN, b"V" + b"a" * 70_000 + b"\n0N."),
+    "one-line-4.data": (FileClass.PICKLE, b"\x80\x04V" + b"a" * 70_000 + b"\n0N."),
     "one-quote.data": (FileClass.UNKNOWN, b"(S'" + b"a" * 70_000 + b"'\n0N."),
     "one-line.txt": (FileClass.TEXT, b"words " * 20_000),
     "deep/config.json": (FileClass.UNKNOWN, b'{"auto_map": {"AutoModel": "m.M"}, "x": ' + b"[" * 20_000),

@@ -94,15 +94,15 @@ def _pickle(ranges: Ranges, head: bytes) -> Classified | None:
     if walked.found in (PickleSign.LONG, PickleSign.LINE) and len(head) < ranges.size:
         head = ranges.head()
         walked = walk(head, whole=len(head) == ranges.size)
-    _expect_clear(walked)
+    _expect_clear(walked, head)
     if walked.found is PickleSign.NOT or (walked.found is PickleSign.WHOLE and _goes_on_as_text(head, walked.end)):
         return None
     return Classified(FileClass.PICKLE, "pickle")
 
 
-def _expect_clear(walked: OpcodeWalk) -> None:
+def _expect_clear(walked: OpcodeWalk, head: bytes) -> None:
     """Unclear where only what comes after a long line would tell."""
-    if walked.found is PickleSign.LINE:
+    if walked.found is PickleSign.LINE and not has_magic(head):
         raise Unclear("a line of more than 64 KiB that may be the first of a pickle")
 
 
@@ -125,7 +125,7 @@ def _inside(what: str, body: bytes, whole: bool) -> Classified:
 
 def _pickle_within(body: bytes, *, whole: bool) -> Classified | None:
     walked = walk(body, whole=whole)
-    _expect_clear(walked)
+    _expect_clear(walked, body)
     if walked.found is PickleSign.NOT or (walked.found is PickleSign.WHOLE and _goes_on_as_text(body, walked.end)):
         return Classified(FileClass.PICKLE, "pickle") if has_magic(body) else None
     return Classified(FileClass.PICKLE, "pickle")
