@@ -54,6 +54,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         jobs=tuple(own.job(job, line, runs) for job, line in zip(jobs, inventory.jobs, strict=True)),
         name=settings.site.name or "",
         url=settings.site.url or settings.front.url or "",
+        principal=settings.trust.principal,
         traffic=_traffic(settings, target),
         verified=verified.at if verified else None,
         faults=verified.faults if verified else 0,

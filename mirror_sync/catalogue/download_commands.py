@@ -1,4 +1,4 @@
-"""Commands that get a repo from this mirror, ready to be copied.
+"""Commands that get a repo from this mirror, and that check what came, ready to be copied.
 
 What upstream chose, such as the name of a branch, is quoted for the language that it stands in.
 """
@@ -78,6 +78,23 @@ def resolved(page: RepoPage, commit: str) -> str:
     """Where the files of a commit are, seen from the mirror's root."""
     kind = "datasets/" if page.row.kind is Kind.DATASET else ""
     return f"{kind}{in_url(page.row.repo)}/resolve/{in_url(commit)}/"
+
+
+def check_by_hand(page: RepoPage, principal: str) -> DownloadCommand | None:
+    """The lines by which curl, ssh-keygen and sha256sum prove the shown commit; None where nothing of it is signed.
+
+    They are those of docs/guide/trust.md, with the commit's own address. `principal` is who signs.
+    """
+    if page.shown_commit is None or not (page.signed and principal):
+        return None
+    name = shlex.quote(principal)
+    at = f"/-/trust/{page.row.kind.plural}/{in_url(page.row.repo)}/{in_url(page.shown_commit)}"
+    lines = (
+        f'{at}/{{SHA256SUMS,SHA256SUMS.sig}}"',
+        f"ssh-keygen -Y verify -f allowed_signers -I {name} -n mirror-sync -s SHA256SUMS.sig < SHA256SUMS",
+        f"cd {page.row.kind.value} && sha256sum --strict --quiet -c ../SHA256SUMS",
+    )
+    return DownloadCommand("repo.check", 'curl -fsSO --remote-name-all "', "\n".join(lines))
 
 
 def _revision(page: RepoPage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,14 +15,14 @@ from itertools import islice
 from typing import Any
 
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownSnapshot
+from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownSnapshot, ShownVerdict
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
-from mirror_sync.domain.formats.file_class import Classified, FileClass, by_name, may_run
+from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
@@ -38,7 +39,8 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "4"  # of what is remembered
+_FORMAT = "5"  # of what is remembered
+_SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
@@ -55,7 +57,7 @@ class RepoFacts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
-    digest of the document that an inspection left.
+    digest of the document that an inspection left. `verdicts`, `signed` and `scanned` are of the shown commit.
     `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down.
     """
 
@@ -72,6 +74,9 @@ class RepoFacts:
     item: str = ""
     classes: str = ""
     withdrawn: bool = False
+    verdicts: tuple[ShownVerdict, ...] = ()
+    signed: bool = False
+    scanned: bool = False
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -79,17 +84,26 @@ class RepoFacts:
         return next((one for one in self.snapshots if one.commit == self.shown), None)
 
 
-def first_files(store: Store, listings: tuple[str, ...], classes: str = "") -> tuple[ShownFile, ...]:
+def first_files(
+    store: Store, listings: tuple[str, ...], classes: str = ""
+) -> tuple[tuple[ShownFile, ...], tuple[tuple[str, int], ...]]:
     """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does.
 
-    Which of them run code says the document of `classes`; where there is none, their names.
+    Beside them how many files run code, by class: of the whole snapshot, as the document of `classes` says; where
+    there is none, of those that are shown, by their names.
     """
     found = (file for digest in listings for file in read_shard(_document(store, Sha256(digest))))
-    named = ClassList.decode(_document(store, Sha256(classes))).named if classes else None
-    return tuple(
+    known = ClassList.decode(_document(store, Sha256(classes))) if classes else None
+    named = None if known is None else known.named
+    shown = tuple(
         ShownFile(_fit(file.path), file.size, file.sha256, _runs(file.path, named))
         for file in islice(found, FILES_SHOWN)
     )
+    if known is None:
+        counts = Counter(file.runs for file in shown)
+    else:
+        counts = Counter({of: share.files for of, share in known.shares.items()})
+    return shown, tuple((of.value, counts[of]) for of in RUNNING if counts[of])
 
 
 def _runs(path: str, named: Mapping[str, Classified] | None) -> str:
@@ -153,6 +167,11 @@ class Gather:
             left=_left(root),
             patterns="" if root.selection == Selection() else _fit(short(str(root.selection), REASON)),
             classes=root.attachments.get(CLASSES, ""),
+            verdicts=tuple(
+                ShownVerdict(one.rule, one.outcome.value, _fit(short(one.reason, REASON))) for one in root.verdicts
+            ),
+            signed=_SIGNED in root.attachments,
+            scanned=_SCANNED in root.attachments,
         )
 
     def _snapshot(
@@ -279,7 +298,9 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
 def _decoded(kept: dict[str, Any]) -> RepoFacts:
     lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
     left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
-    return RepoFacts(**{**kept, **lists, "snapshots": tuple(_snapshots(kept["snapshots"])), "left": left})
+    verdicts = tuple(ShownVerdict(**one) for one in kept["verdicts"])
+    snapshots = tuple(_snapshots(kept["snapshots"]))
+    return RepoFacts(**{**kept, **lists, "snapshots": snapshots, "left": left, "verdicts": verdicts})
 
 
 def _left_out(kept: dict[str, Any]) -> LeftOut:

@@ -50,8 +50,9 @@ class KnownJob:
 
 @dataclass(frozen=True, slots=True)
 class LocalKnowledge:
-    """`lines` and `jobs` of one target. `name` and `url` are the operator's. `grow` remembers how much the target has
-    today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that verify.
+    """`lines` and `jobs` of one target. `name` and `url` are the operator's, `principal` is who signs. `grow` remembers
+    how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
+    verify.
     """
 
     machine: str
@@ -61,6 +62,7 @@ class LocalKnowledge:
     jobs: tuple[KnownJob, ...]
     name: str = ""
     url: str = ""
+    principal: str = ""
     traffic: tuple[Day, ...] = ()
     verified: str | None = None
     faults: int = 0

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
-from mirror_sync.catalogue.download_commands import PLACEHOLDER, commands, resolved
+from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, resolved
 from mirror_sync.catalogue.filters import filters
 from mirror_sync.domain.catalogue.rows import (
     ROWS_PER_PAGE,
@@ -58,10 +58,10 @@ def list_page(page: ListPage, previous: ListPage | None, following: ListPage | N
     return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage, *, url: str = "", brand: str = "") -> bytes:
+def repo_page(page: RepoPage, *, url: str = "", brand: str = "", principal: str = "") -> bytes:
     """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`.
 
-    `url` is the operator's, if there is one; `brand` names the mirror.
+    `url` is the operator's, if there is one; `brand` names the mirror, and `principal` who signs for it.
     """
     commit = page.shown_commit
     return _rendered(
@@ -72,6 +72,7 @@ def repo_page(page: RepoPage, *, url: str = "", brand: str = "") -> bytes:
         row=page.row,
         url=url.rstrip("/"),
         commands=commands(page),
+        by_hand=check_by_hand(page, principal),
         resolved=None if commit is None else resolved(page, commit),
     )
 

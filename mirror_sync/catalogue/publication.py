@@ -121,7 +121,7 @@ class _Publication:
                 return None
             page = self._view.page(repo, facts, lines)
             put = self._writer.write_if_changed(
-                page_key(repo), partial(self._written, page), repr((page, self._known.url))
+                page_key(repo), partial(self._written, page), repr((page, self._known.url, self._known.principal))
             )
             return _Entry(page.row, lines, put, page.left)
         except (Interrupted, StoreUnavailable):
@@ -148,8 +148,9 @@ class _Publication:
         return _Entry(row, lines, None)
 
     def _written(self, page: RepoPage) -> bytes:
-        shown = replace(page, files=first_files(self._publish_run.store, page.listings, page.classes))
-        return pages.repo_page(shown, url=self._known.url, brand=self._known.name)
+        files, running = first_files(self._publish_run.store, page.listings, page.classes)
+        shown, known = replace(page, files=files, running=running), self._known
+        return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal)
 
     def _lists(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus], unused: Mapping[str, str]) -> None:
         """What tells of all repos; the documents come last."""

@@ -75,6 +75,9 @@ class View:
             left=facts.left,
             patterns=facts.patterns,
             classes=facts.classes,
+            verdicts=facts.verdicts,
+            signed=facts.signed,
+            scanned=facts.scanned,
         )
 
     def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:

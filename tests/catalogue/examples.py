@@ -20,6 +20,7 @@ from mirror_sync.domain.catalogue.rows import (
     ShownFile,
     ShownJob,
     ShownSnapshot,
+    ShownVerdict,
     cut_list,
     page_key,
 )
@@ -93,6 +94,13 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         commit(1),
         tuple(ShownFile(name, 1 + place * 1_234_567, digest(name)) for place, name in enumerate(names[:files])),
         (digest("shard"),),
+        running=(("pickle", 1),) if one.repo.startswith("acme/") else (),
+        verdicts=(
+            ShownVerdict("license", "allowed", "licence apache-2.0 is in licenses.allow"),
+            ShownVerdict("restricted", "allowed", "approved by Jane Doe, legal: terms read (policy.restricted has it)"),
+        ),
+        signed=True,
+        scanned=True,
     )
 
 
@@ -156,7 +164,9 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
         if page is not None:
             made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
     for one in rows[:described]:
-        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(repo_page(one), brand=whole.name)
+        made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(
+            repo_page(one), brand=whole.name, principal="Example-Institute-models"
+        )
     return made
 
 

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -159,6 +159,7 @@ class Machine:
     go_on: Callable[[], None] = lambda: None
     title: str = ""
     url: str = ""
+    principal: str = ""
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
     def publish(self, *, anew: bool = False) -> PublishResult:
@@ -166,6 +167,7 @@ class Machine:
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
         known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
+        known = replace(known, principal=self.principal)
         return publish(PublishRun(self.store, self.looks, self.go_on, anew), known)
 
 

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mirror_sync.catalogue import pages
-from mirror_sync.catalogue.download_commands import commands
+from mirror_sync.catalogue.download_commands import check_by_hand, commands
 from mirror_sync.catalogue.texts import TEXTS
 from mirror_sync.domain.catalogue.rows import (
     Day,
@@ -28,6 +28,7 @@ from mirror_sync.domain.catalogue.rows import (
     RepoRow,
     ShownFile,
     ShownJob,
+    ShownVerdict,
 )
 from mirror_sync.domain.repo import Kind
 from tests.catalogue import examples
@@ -54,11 +55,13 @@ def repo_page(words: str) -> bytes:
             verdict=words,
             gone=words,
             asked=(JobEntryView(words, words, "held", words),),
+            verdicts=(ShownVerdict(words, words, words),),
             snapshots=tuple(replace(one, names=("main", words), title=words) for one in page.snapshots),
             files=(ShownFile(words, 1, examples.digest("a")), ShownFile(f"folder/{words}", 2, examples.digest("b"))),
         ),
         url=words,
         brand=words,
+        principal=words,
     )
 
 
@@ -128,6 +131,8 @@ def test_every_link_is_relative_and_those_within_the_catalogue_lead_somewhere(si
             )
             if leads.startswith(("site/models/", "site/datasets/")):
                 assert leads.count("/") == 2  # only some have a page in this example
+            elif leads.startswith("site/trust/"):
+                assert re.fullmatch(r"site/trust/(models|datasets)/[\w/-]+/[0-9a-f]{40}/verdicts.json", leads), link
             elif leads.startswith("site/"):
                 assert leads in site or leads == "site/status.json", f"{key} links to {link}"
             else:
@@ -299,6 +304,56 @@ def test_one_publication_and_the_units_of_time_are_told_in_both_languages() -> N
     told = read(pages.mirror_page(replace(examples.overview(()), lag=Lag(1, 172.0, 172.0)))).text
     assert "(1 publication)." in told
     assert "2 min 52 s2 分钟 52 秒" in told
+
+
+def test_badges_say_what_is_signed_what_was_scanned_and_which_files_run_code() -> None:
+    bare = replace(shown(), signed=False, scanned=False, running=(), verdicts=())
+    page = pages.repo_page(bare).decode()
+    assert "data-badge" not in page
+    assert "verdicts.json" not in page
+    told = read(pages.repo_page(replace(bare, signed=True))).text
+    assert "signed已签名" in told
+    assert "scanned" not in told
+    told = read(pages.repo_page(replace(bare, scanned=True, running=(("pickle", 2), ("code", 1))))).text
+    assert "scanned已扫描" in told
+    assert "2 pickles" in told
+    assert "1 file of code" in told
+
+
+def test_files_that_run_code_are_counted_also_where_they_are_too_many_to_be_listed() -> None:
+    told = read(pages.repo_page(replace(shown(), classes=examples.digest("c"), running=(("code", 3),)))).text
+    assert "3 files run code when they are loaded" in told
+    assert "runs code" not in read(pages.repo_page(replace(shown(), running=()))).text
+
+
+def test_each_verdict_is_told_with_its_rule_outcome_and_reason_and_with_the_way_to_all_of_them() -> None:
+    page = read(pages.repo_page(shown()))
+    for word in ("restricted", "allowed允许", "approved by Jane Doe, legal: terms read"):
+        assert word in page.text
+    at = f"../trust/models/{shown().row.repo}/{shown().shown_commit}/verdicts.json"
+    assert at in page.links
+    nothing = replace(shown(), snapshots=(), shown_commit=None, files=(), verdicts=())
+    assert "licence apache-2.0 is allowed by licenses.allow" in read(pages.repo_page(nothing)).text
+
+
+@settings(deadline=None)
+@given(principal=SPOKEN)
+def test_who_signs_is_one_word_of_the_lines_by_which_a_stranger_checks(principal: str) -> None:
+    made = check_by_hand(shown(), principal)
+    assert made is not None
+    at = f"https://m.example/-/trust/models/{shown().row.repo}/{shown().shown_commit}/{{SHA256SUMS,SHA256SUMS.sig}}"
+    assert shlex.split(f"{made.before}https://m.example{made.after}") == [
+        *("curl", "-fsSO", "--remote-name-all", at),
+        *("ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-I", principal, "-n", "mirror-sync"),
+        *("-s", "SHA256SUMS.sig", "<", "SHA256SUMS"),
+        *("cd", "model", "&&", "sha256sum", "--strict", "--quiet", "-c", "../SHA256SUMS"),
+    ]
+
+
+def test_nothing_is_there_to_be_checked_of_what_nobody_has_signed() -> None:
+    assert check_by_hand(replace(shown(), signed=False), "me") is None
+    assert check_by_hand(replace(shown(), shown_commit=None), "me") is None
+    assert "ssh-keygen" not in read(pages.repo_page(replace(shown(), signed=False), principal="me")).text
 
 
 def shown() -> RepoPage:

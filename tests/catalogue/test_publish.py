@@ -11,9 +11,12 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.formats.class_list import ClassListMaker
+from mirror_sync.domain.formats.file_class import Classified, FileClass
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
+from tests.catalogue.markup import read
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
 from tests.formats import back_to_format_1
 from tests.front.bucket import model
@@ -334,3 +337,36 @@ def test_what_a_program_of_format_1_published_has_its_page_with_its_verdict_and_
     assert "apache-2.0 is allowed" in page
     assert root in page
     assert Sha256.of(b"hello") in page
+
+
+def test_a_page_says_what_its_root_says_of_signatures_scans_classes_and_verdicts(store: Memory) -> None:
+    repo, plain = model(store, "acme/proved"), model(store, "acme/plain")
+    made = ClassListMaker()
+    made.add("README.md", 5, Classified(FileClass.TEXT, "text"))
+    made.add("weights.bin", 9, Classified(FileClass.PICKLE, "torch zip"))
+    attached = {"SHA256SUMS": b"sums", "SHA256SUMS.sig": b"sig", "scans": b"{}", "classes": made.made().encode()}
+    files = {"README.md": b"hello", "weights.bin": b"w" * 9}
+    commit = repo.publish(files, attached=attached)
+    plain.publish({"README.md": b"hello"})
+    machine = Machine(store, lines=(line("acme/proved"), line("acme/plain")), principal="Example-models")
+    for _ in range(2):  # what is read, and what is remembered
+        machine.publish()
+        page = read(store.site["models/acme--proved.html"])
+        for words in ("signed", "scanned", "1 pickle", "license", "apache-2.0 is allowed", "-I Example-models "):
+            assert words in page.text, words
+        assert f"/-/trust/models/acme/proved/{commit}/" in page.text
+        told = read(store.site["models/acme--plain.html"]).text
+        assert not {word for word in ("signed", "scanned", "pickle", "ssh-keygen") if word in told}
+        plain.publish({"README.md": b"hello again"})
+    repo.publish(files)
+    machine.publish()
+    assert "ssh-keygen" not in store.site["models/acme--proved.html"].decode()
+
+
+def test_another_name_of_who_signs_is_told_on_pages_that_are_there(store: Memory) -> None:
+    model(store, "acme/proved").publish({"README.md": b"hello"}, attached={"SHA256SUMS.sig": b"sig"})
+    machine = Machine(store, lines=(line("acme/proved"),), principal="before")
+    machine.publish()
+    machine.principal = "after"
+    machine.publish()
+    assert " -I after " in store.site["models/acme--proved.html"].decode()

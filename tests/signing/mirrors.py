@@ -41,11 +41,12 @@ CARD = "---\nlicense: mit\nbase_model: acme/base\ndatasets: [acme/texts, acme/mo
 
 @dataclass
 class SignedMirror:
-    """`trust` is what jobs.yaml says of it; `target` its target."""
+    """`trust` is what jobs.yaml says of it; `target` its target; `catalogue`, whether pages are published, too."""
 
     folder: Path
     target: Mapping[str, str]
     trust: dict[str, Any] = field(default_factory=dict)
+    catalogue: bool = False
 
     def __post_init__(self) -> None:
         self.key = ssh_key(self.folder)
@@ -73,7 +74,7 @@ class SignedMirror:
             "upstreams": {"local": {"kind": "directory", "url": (self.folder / "upstream").as_uri()}},
             "targets": {"mirror": dict(self.target)},
             "licenses": {"allow": ["mit"]},
-            "site": {"enabled": False, "name": "Example models"},
+            "site": {"enabled": self.catalogue, "name": "Example models"},
             "jobs": [{"name": "all", "repos": list(repos), "retention": {"snapshots": 1, "days": 0}}],
             **({"trust": self.trust} if self.trust else {}),
         }

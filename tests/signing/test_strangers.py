@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ import pytest
 
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import SigningError
 from mirror_sync.signing.bom import SPDX, cyclonedx
 from tests.clients.environments import GENERATIONS, environment, python
+from tests.front.mirrors import by_either
 from tests.published_files import read_manifest
+from tests.requirements import need
 from tests.servers.certificates import Authority
 from tests.servers.child import child
 from tests.servers.ports import LOOPBACK, answers, free_port
@@ -58,6 +63,30 @@ def test_three_lines_of_the_manual_prove_a_copy_with_ssh_keygen_and_sha256sum_al
     found = by_hand(handed)
     assert found.returncode == 0, found.stdout + found.stderr
     assert 'Good "mirror-sync" signature for Example-models' in found.stdout
+
+
+@pytest.mark.parametrize("front", ["serve", "nginx"])
+def test_the_lines_on_the_page_of_a_repo_prove_a_copy_as_they_stand_there(tmp_path: Path, front: str) -> None:
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()}, catalogue=True)
+    signed.sync()
+    need("curl")
+    with by_either(front, DirectoryTarget(tmp_path / "mirror"), tmp_path / "front") as mirror:
+        page = mirror.get("/-/models/acme--one.html").body.decode()
+        shown = re.search(r'<pre tabindex="0" id="check"><code>(.*?)</code></pre>', page, re.DOTALL)
+        assert shown, page
+        lines = unescape(re.sub(r"<span.*?</span>", mirror.url, shown[1]))  # as a script puts the address there
+        folder = tmp_path / "stranger"
+        signed.downloaded(folder / "model")
+        (folder / "allowed_signers").write_bytes(signed.signers.encode())
+        found = run(["/bin/sh", "-ec", lines], folder)
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert 'Good "mirror-sync" signature for Example-models' in found.stdout
+        (folder / "model/weights.bin").write_text("12346")
+        assert run(["/bin/sh", "-ec", lines], folder).returncode != 0
+        verdicts = mirror.get(f"/-/trust/models/acme/one/{signed.root().commit}/verdicts.json")
+    assert f"trust/models/acme/one/{signed.root().commit}/verdicts.json" in page
+    assert verdicts.status == 200
+    assert 'data-badge="good"' in page
 
 
 @pytest.mark.parametrize("harm", ["flipped", "missing", "list", "key"])

@@ -193,7 +193,7 @@ def test_the_catalogue_names_what_runs_code_by_what_was_found_or_else_by_names(h
     def shown() -> dict[str, str]:
         root = site.root()
         listings = tuple(shard.digest for shard in root.shards)
-        files = first_files(site.plain, listings, root.attachments.get(CLASSES, ""))
+        files, _ = first_files(site.plain, listings, root.attachments.get(CLASSES, ""))
         return {file.path: file.runs for file in files if file.runs}
 
     assert shown() == {"weights.bin": "pickle"}

@@ -68,6 +68,15 @@ class ShownSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownVerdict:
+    """What a rule said of the shown snapshot when it was published; `outcome` is a word of the rules."""
+
+    rule: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobEntryView:
     """What a job makes of a repo: its state, and why in one line."""
 
@@ -85,7 +94,11 @@ class RepoPage:
     its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
     `unread` says that what is published of it cannot be read, and is left out. `left` is what patterns leave out of the
     shown commit: None where its `patterns` leave something out and nobody knows how much. `classes` is the digest of
-    what an inspection found, empty where nobody looked: then names alone tell which files run code.
+    what an inspection found, empty where nobody looked: then names alone tell which files run code. `running` is how
+    many files of the shown commit run code, by their class; by names it is how many of `files`.
+
+    Of the shown commit, too: `verdicts` of the rules under which it was published; `signed`, whether its sums are;
+    `scanned`, whether its root says which scanners looked at it.
     """
 
     row: RepoRow
@@ -101,6 +114,10 @@ class RepoPage:
     left: tuple[LeftOut, ...] | None = ()
     patterns: str = ""
     classes: str = ""
+    running: tuple[tuple[str, int], ...] = ()
+    verdicts: tuple[ShownVerdict, ...] = ()
+    signed: bool = False
+    scanned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
