@@ -12,7 +12,15 @@ import pytest
 
 from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
-from mirror_sync.domain.outcome.events import ConfigRead, RepoFinished, RunAborted, RunFinished, RunStarted
+from mirror_sync.domain.outcome.events import (
+    AuditFailed,
+    ConfigRead,
+    RepoFinished,
+    RunAborted,
+    RunFinished,
+    RunStarted,
+    TargetProbed,
+)
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger
@@ -222,6 +230,22 @@ def test_every_end_of_a_run_leaves_every_metric_as_it_is_true(site: Site, left: 
     assert site.of_job("job_repos_by_code", code=left.code) == (1 if left.code else None)
     for cause in ("integrity", "unreachable"):
         assert bool(site.value("retries_total", cause=cause)) is (left.retries == cause)
+
+
+def test_what_is_held_is_counted_by_target_and_by_the_rule_that_a_person_would_name(site: Site) -> None:
+    forbidden_later(site)
+    assert site.value("target_held_repos", target="disk", rule="licence") is None
+    site.mirror.sync(BY_DAEMON)
+    assert site.value("target_held_repos", target="disk", rule="licence") == 1
+
+
+def test_what_fails_of_a_target_is_counted_from_zero_once_it_was_asked() -> None:
+    metrics = Metrics()
+    metrics(TargetProbed("disk", answered=False))
+    for name in ("site_failures", "audit_failures"):
+        assert metrics.registry.get_sample_value(f"mirror_sync_{name}_total", {"target": "disk"}) == 0
+    metrics(AuditFailed("disk", "target-denied", "no right to put"))
+    assert metrics.registry.get_sample_value("mirror_sync_audit_failures_total", {"target": "disk"}) == 1
 
 
 def test_calls_and_the_budget_are_counted_by_endpoint_and_kind(site: Site) -> None:

@@ -190,6 +190,7 @@ def _events() -> Iterator[Event]:
     at, run = "2026-01-01T00:00:00Z", "1"
     good = RepoReport("job", Kind.MODEL, "org/name", "main", RepoOutcome.PUBLISHED, "c", lag_seconds=1.0)
     bad = RepoReport("job", Kind.MODEL, "org/name", "v1", RepoOutcome.FAILED, None, "why", "code")
+    held = RepoReport("job", Kind.MODEL, "org/other", "main", RepoOutcome.HELD, None, "why", "scan")
     yield ConfigRead(("job",))
     yield RunStarted(run, ("job",), at)
     yield ReposListed(run, "job", 2)
@@ -197,6 +198,7 @@ def _events() -> Iterator[Event]:
     yield RunFinished(RunReport(run, at, at, (good,), done=("job",)))
     yield RunStarted("2", ("job",), at)
     yield RepoFinished("2", bad)
+    yield RepoFinished("2", held)
     yield Called("hub", "api", "2xx")
     yield from (Tended("target", care, at, 1) for care in Care)
     yield TargetProbed("target", answered=True)

@@ -98,8 +98,6 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_config_last_reload_successful",
         "mirror_sync_config_last_reload_success_timestamp_seconds",
         "mirror_sync_webhooks_total",
-        "mirror_sync_audit_records_total",
-        "mirror_sync_audit_failures_total",
         "mirror_sync_last_verify_timestamp_seconds",
         "mirror_sync_last_verify_faults",
         "mirror_sync_traffic_unusual_clients",

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.policy.decisions import key_of
 from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, seconds_of
 from mirror_sync.observe.metrics.readings import Readings
 
@@ -127,6 +128,7 @@ class Families(Collector):
         yield from _jobs(page)
         yield from _gauges(_SCHEDULE, (((name,), due) for name, due in readings.jobs.items()), _JOB)
         yield from _published(page, readings)
+        yield _held(page, readings)
         yield from _care(page)
         yield from _targets(page, readings)
         yield from _gauges(_BUDGETS, _budgets(readings), ("upstream", "kind"))
@@ -233,6 +235,22 @@ def _published(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetri
         "Bytes of these files; what several repos share counts for each, older snapshots do not count.",
         (((name,), float(size[name])) for name in targets),
         ("target",),
+    )
+
+
+def _held(page: MetricsSnapshot, readings: Readings) -> GaugeMetricFamily:
+    # several jobs may wait for one repo, and for several of its revisions: it is one for who decides
+    held = {
+        (readings.jobs[key.job].target, key_of(state.code) or state.code, key.parts[1:3])
+        for key, state in page.repos.items()
+        if state.outcome is RepoOutcome.HELD and key.job in readings.jobs
+    }
+    counts = Counter((target, rule) for target, rule, _ in held)
+    return _gauge(
+        "target_held_repos",
+        "Repos of scheduled jobs that are held by a rule, or withdrawn, at the last attempt at them.",
+        ((key, float(count)) for key, count in sorted(counts.items())),
+        ("target", "rule"),
     )
 
 

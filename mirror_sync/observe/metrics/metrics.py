@@ -30,6 +30,7 @@ from mirror_sync.domain.outcome.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    TargetProbed,
 )
 from mirror_sync.observe.metrics.families import Families
 from mirror_sync.observe.metrics.ledger import Ledger
@@ -117,6 +118,9 @@ class Metrics:
                 self._keep(event.jobs)
             case CataloguePublished() | CatalogueFailed() | AuditPut() | AuditFailed():
                 self._write(event)
+            case TargetProbed():  # before anything of it fails
+                self._site_failures.labels(event.target)
+                self._audit_failures.labels(event.target)
             case RunStarted() | ReposListed() | RunFinished():
                 self._follow(event)
 
