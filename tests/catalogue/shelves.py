@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -166,8 +166,8 @@ class Machine:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
-        own = {"name": self.title, "url": self.url, "principal": self.principal}
-        known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, **own, grow=self.grow)
+        known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
+        known = replace(known, principal=self.principal)
         return publish(PublishRun(self.store, self.looks, self.go_on, anew), known)
 
 
