@@ -31,6 +31,7 @@ _COMMANDS = {
     "withdraw": "mirror.withdraw_command:withdraw",
     "restore": "mirror.restore_command:restore",
     "audit": "mirror.audit_command:audit",
+    "report": "mirror.report_command:report",
     "sign": "mirror.sign_command:sign",
     "prove": "mirror.prove_command:prove",
     "site": "front.site_command:site",
