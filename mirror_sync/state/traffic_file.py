@@ -62,6 +62,22 @@ def kept_days(folder: Path, target: str) -> tuple[dict[str, Any], ...]:
         return ()
 
 
+def kept_repos(folder: Path, target: str) -> tuple[str, str, dict[str, tuple[int, ...]]] | None:
+    """The times of the first and the last request that were counted, and by repo the downloads, bytes and clients of
+    the last report. None where nothing was counted. OSError, ValueError where what was cannot be read.
+    """
+    try:
+        text = _path(folder, target).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        kept, figures = json.loads(text), ("downloads", "bytes", "clients")
+        first, last = (iso_utc(datetime.fromisoformat(kept[name])) for name in ("first", "last"))
+        return first, last, {str(one["repo"]): tuple(int(one[name]) for name in figures) for one in kept["repos"]}
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no report of traffic: {error!r}") from error
+
+
 def _merged(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     days: dict[str, Mapping[str, Any]] = {}
     for day in (*before, *now):

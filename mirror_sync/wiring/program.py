@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
+    from mirror_sync.app.trust.reporting import ComplianceReport
     from mirror_sync.app.trust.signing_repos import SignReport
     from mirror_sync.app.trust.taking_down import TakeDownRepo
     from mirror_sync.catalogue.publication import PublishResult
@@ -179,6 +180,12 @@ class Mirror:
         from mirror_sync.engine.upkeep.compare_snapshots import difference
 
         return difference(self.store(target), repo, before, after)
+
+    def report(self, target: str) -> ComplianceReport:
+        """What a target holds, as an auditor asks. StoreError where it cannot be listed."""
+        from mirror_sync.app.trust.reporting import report_of
+
+        return report_of(self.settings, self._context(), target, self.status())
 
     def sign(
         self, actor: Actor, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None

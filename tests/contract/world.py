@@ -69,7 +69,7 @@ class World:
         """What all calls with --json printed, by the command's name."""
         found: dict[str, list[Any]] = {}
         for words, ended in self.ended.items():
-            if "--json" in words.split():
+            if "--json" in words.split() or words == "report --format json":
                 found.setdefault(words.split()[0], []).append(json.loads(ended.out))
         return found
 
@@ -127,6 +127,7 @@ def small_world(folder: Path) -> Iterator[World]:
         world.run("status", "acme/one", "--json")
         world.run("audit", "--json")
         world.run("audit", "--verify", "--json")
+        world.run("report", "--format", "json")
         shutil.copytree(folder / "mirror", world.mirror)
         yield world
     assert not hub.crashes

@@ -1,4 +1,4 @@
-"""`approve`: a person lets something go that a rule holds."""
+"""`approve` and `reject`: a person lets something go that a rule holds, or refuses it whatever the rules say."""
 
 from __future__ import annotations
 
@@ -28,3 +28,25 @@ def approve(  # noqa: PLR0913, PLR0917  the options of a command
     Without a commit: the one that is held now. It counts from the next sync on. Nothing lifts policy.forbidden.
     """
     decide(invocation, DecisionOutcome.APPROVE, repo, (why, by, ticket or ""), (rule, until, any_commit))
+
+
+@command
+def reject(  # noqa: PLR0913, PLR0917  the options of a command
+    invocation: Invocation,
+    repo: Annotated[
+        str,
+        typer.Argument(metavar="REPO[@COMMIT]", help="org/name, dataset:org/name, or a glob like org/* with --any."),
+    ],
+    why: Why,
+    rule: Rule = None,
+    until: Until = None,
+    by: By = None,
+    any_commit: AnyCommit = False,
+    ticket: Ticket = None,
+) -> None:
+    """Refuse a commit, or with --any a repo: writes it into decisions.yaml.
+
+    Without a commit: the one that is held now. It counts from the next sync on, before any approval. What is
+    published already stays.
+    """
+    decide(invocation, DecisionOutcome.REJECT, repo, (why, by, ticket or ""), (rule, until, any_commit))
