@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -86,6 +87,10 @@ class SignedMirror:
     def mirror(self) -> Mirror:
         """The program; to be closed."""
         return Mirror(load(self.jobs_yaml(), {}))
+
+    def wait(self) -> None:
+        """Until what comes is later by clocks that have seconds, as a bucket's and that of a first serial."""
+        time.sleep(1.1)
 
     def sync(self) -> None:
         with closing(self.mirror()) as mirror:

@@ -120,7 +120,7 @@ def test_signing_ten_thousand_files_makes_four_documents_within_a_hundred_mebiby
     assert most < 100 * 1024 * 1024
 
 
-def test_a_publication_that_is_signed_puts_six_objects_more_and_the_mirrors_key_once(tmp_path: Path) -> None:
+def test_a_publication_that_is_signed_puts_six_blobs_more_and_the_mirrors_key_once(tmp_path: Path) -> None:
     counts = {}
     for name in ("plain", "signed"):
         (tmp_path / name).mkdir()
@@ -132,4 +132,5 @@ def test_a_publication_that_is_signed_puts_six_objects_more_and_the_mirrors_key_
         with closing(mirror.mirror()) as program:
             assert program.verify(BY_DAEMON).ok
     more = counts["signed"] - counts["plain"]
-    assert more == {"blobs": 6, "trust": 1}, "four documents of the root; the statement, and its signature"
+    told = "four documents of the root; the statement, and its signature; that of the segment of the audit"
+    assert more == {"blobs": 6, "trust": 1, "audit": 1}, told

@@ -155,6 +155,7 @@ def test_who_no_longer_signs_leaves_no_statement_of_what_was_before(signed: Sign
 def test_a_prune_states_what_is_left_and_a_lost_statement_begins_anew_above_all_before(signed: SignedMirror) -> None:
     signed.sync()
     first = signed.refs()
+    signed.wait()
     signed.add(REPO, {"weights.bin": "67890"})
     signed.sync()
     before = Statement.decode(signed.body(signed.refs().attachments[STATEMENT]))
@@ -166,6 +167,8 @@ def test_a_prune_states_what_is_left_and_a_lost_statement_begins_anew_above_all_
     assert after.ok
     assert after.stated is not None
     assert after.stated.serial == before.serial + 1
+    signed.wait()
+    signed.wait()
     signed.store.delete([blob_key(signed.refs().attachments[STATEMENT])])
     assert "missing" in only_problem(signed.prove()) or "not signed" in only_problem(signed.prove())
     signed.add(REPO, {"weights.bin": "anew"})
@@ -185,7 +188,8 @@ def test_a_mirror_that_signs_nothing_imports_nothing_for_it(tmp_path: Path) -> N
         "from mirror_sync.config.load import load\n"
         "from mirror_sync.wiring.program import Mirror\n"
         f"mirror = Mirror(load(Path({str(signed.jobs_yaml())!r}), {{}}))\n"
-        "assert mirror.sync().ok\n"
+        "from mirror_sync.domain.audit_record import BY_DAEMON\n"
+        "assert mirror.sync(BY_DAEMON).ok\n"
         "mirror.close()\n"
         "print([name for name in sys.modules if name.startswith(('mirror_sync.signing', 'cryptography'))])\n"
     )

@@ -23,9 +23,10 @@ def approve(  # noqa: PLR0913, PLR0917  the options of a command
     any_commit: AnyCommit = False,
     ticket: Ticket = None,
 ) -> None:
-    """Let a commit go that a rule holds: writes it into decisions.yaml.
+    """Let a commit go that a rule holds.
 
-    Without a commit: the one that is held now. It counts from the next sync on. Nothing lifts policy.forbidden.
+    Without a commit: the one that is held now. It is written into decisions.yaml, and counts from the
+    next sync on. Nothing lifts policy.forbidden.
     """
     decide(invocation, DecisionOutcome.APPROVE, repo, (why, by, ticket or ""), (rule, until, any_commit))
 
@@ -44,9 +45,9 @@ def reject(  # noqa: PLR0913, PLR0917  the options of a command
     any_commit: AnyCommit = False,
     ticket: Ticket = None,
 ) -> None:
-    """Refuse a commit, or with --any a repo: writes it into decisions.yaml.
+    """Refuse a commit, or with --any a repo.
 
-    Without a commit: the one that is held now. It counts from the next sync on, before any approval. What is
-    published already stays.
+    Without a commit: the one that is held now. It is written into decisions.yaml, and counts from the
+    next sync on, before any approval. What is published already stays.
     """
     decide(invocation, DecisionOutcome.REJECT, repo, (why, by, ticket or ""), (rule, until, any_commit))
