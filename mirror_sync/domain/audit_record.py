@@ -235,28 +235,39 @@ class ChainCheck:
     """Walks the chain of one machine, segment by segment; `faults` are lines for a person, one each.
 
     `signed` tells what is wrong with the signature of a segment, empty when it is good; None: nobody knows who signs.
+    One without a signature is a fault as long as no signed one follows it: that names its digest, and so covers it.
     """
 
     def __init__(self, machine: str, signed: Callable[[bytes, bytes | None], str] | None = None) -> None:
         self.machine, self._signed = machine, signed
-        self.faults: list[str] = []
+        self._faults: list[str] = []
+        self._uncovered: list[str] = []
         self.end: AuditHead | None = None
         self.segments = self.unsigned = 0
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, as far as it was walked."""
+        return [*self._faults, *self._uncovered]
 
     def take(self, seq: int, body: bytes, signature: bytes | None) -> None:
         """The next segment in the order of numbers."""
         key, before = segment_key(self.machine, seq), 0 if self.end is None else self.end.seq
         missing = range(before + 1, seq)
+        wrong = [f"{key}: {fault}" for fault in self._wrong(key, seq, body, gap=bool(missing))]
         if missing:
-            self.faults.append(f"{_named(self.machine, missing)} missing: the chain goes on with {key}")
-        self.faults += [f"{key}: {wrong}" for wrong in self._wrong(key, seq, body, signature, gap=bool(missing))]
+            wrong.insert(0, f"{_named(self.machine, missing)} missing: the chain goes on with {key}")
+        if wrong:  # what is signed from here on covers nothing before
+            self._faults += [*self._uncovered, *wrong]
+            self._uncovered = []
+        self._check_signature(key, body, signature)
         self.end = AuditHead(self.machine, seq, Sha256.of(body))
         self.segments += 1
         self.unsigned += signature is None
 
     def refuse(self, seq: int, why: str) -> None:
         """A segment that cannot be read."""
-        self.faults.append(f"{segment_key(self.machine, seq)}: {why}")
+        self._faults.append(f"{segment_key(self.machine, seq)}: {why}")
 
     def expect(self, head: AuditHead | None) -> None:
         """After the last one: what is known elsewhere of the chain's end, by the machine itself or by a statement."""
@@ -265,13 +276,24 @@ class ChainCheck:
         key = segment_key(head.machine, head.seq)
         if self.end is None or self.end.seq < head.seq:
             last = "nothing of it is there" if self.end is None else f"the last one is {self.end.seq}"
-            self.faults.append(f"{key} was written, and the end of the chain is cut off: {last}")
+            self._faults.append(f"{key} was written, and the end of the chain is cut off: {last}")
         elif self.end.seq == head.seq and self.end.sha256 != head.sha256:
-            self.faults.append(
+            self._faults.append(
                 f"{key}: changed after it was written: it was {head.sha256[:12]}, it is {self.end.sha256[:12]}"
             )
 
-    def _wrong(self, key: str, seq: int, body: bytes, signature: bytes | None, *, gap: bool) -> Iterator[str]:
+    def _check_signature(self, key: str, body: bytes, signature: bytes | None) -> None:
+        if self._signed is None:
+            return
+        fault = self._signed(body, signature)
+        if not fault:
+            self._uncovered = []
+        elif signature is None:
+            self._uncovered.append(f"{key}: {fault}")
+        else:
+            self._faults.append(f"{key}: {fault}")
+
+    def _wrong(self, key: str, seq: int, body: bytes, *, gap: bool) -> Iterator[str]:
         try:
             header = SegmentHeader.decode(body.partition(b"\n")[0])
         except DocumentError as error:
@@ -282,8 +304,6 @@ class ChainCheck:
             elif not gap and header.prev != (NOTHING_BEFORE if self.end is None else self.end.sha256):
                 yield self._broken(header)
         yield from records_of(body)[1]
-        if self._signed is not None and (fault := self._signed(body, signature)):
-            yield fault
 
     def _broken(self, header: SegmentHeader) -> str:
         if self.end is None:

@@ -159,3 +159,19 @@ def test_a_bad_signature_is_a_fault_where_somebody_knows_who_signs() -> None:
     check.take(1, body, b"bad")
     assert check.faults == [f"audit/{MACHINE}/0000000001.jsonl: its signature is not good"]
     assert check.unsigned == 0
+
+
+def test_what_was_written_before_there_was_a_key_is_covered_by_the_first_signed_segment() -> None:
+    def walked(*signatures: bytes | None, changed: int = 0) -> list[str]:
+        check = ChainCheck(MACHINE, lambda segment, signature: "" if signature == b"good" else "is not signed")
+        for seq, (body, signature) in enumerate(zip(chain(["a"], ["b"], ["c"]), signatures, strict=True), 1):
+            check.take(seq, body + (record("more").encode() if seq == changed else b""), signature)
+        return check.faults
+
+    assert walked(None, None, b"good") == []
+    assert walked(None, b"good", None) == [f"audit/{MACHINE}/0000000003.jsonl: is not signed"]
+    broken = walked(None, None, b"good", changed=2)
+    assert [one for one in broken if one.endswith("is not signed")] == [
+        f"audit/{MACHINE}/000000000{seq}.jsonl: is not signed" for seq in (1, 2)
+    ]
+    assert any("was changed after it was written" in one for one in broken)

@@ -46,7 +46,7 @@ def _sum(proof: AuditProof) -> Iterator[str]:
     if proof.unsigned:
         yield _unsigned(proof.unsigned)
     elif proof.segments and not proof.checked:
-        yield "Signatures were not looked at: nobody is known who signs."
+        yield "Signatures were not looked at: name whose count with --signers FILE."
 
 
 def _unsigned(count: int) -> str:
