@@ -53,6 +53,8 @@ class Site:
             "site": {"enabled": False},
             "jobs": [{"name": "a", "repos": [ACME], **job}],
         }
+        if (self.folder / "decisions.yaml").exists():
+            settings["decisions"] = "./decisions.yaml"
         path = self.folder / "jobs.yaml"
         path.write_text(json.dumps(settings if policy is None else {**settings, "policy": policy}), encoding="utf-8")
         self.mirror = Mirror(load(path, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 import sys
@@ -412,3 +413,13 @@ def test_a_rescan_without_a_policy_or_of_what_is_not_mirrored_is_a_misuse(hub: H
     site.set({"formats": {"refuse": ["text"]}})
     (one,) = site.mirror.rescan().snapshots
     assert (one.result, "policy.formats refuses text" in one.reason) == ("bad", True)
+
+
+def test_what_a_person_has_approved_is_clean_to_a_rescan_too(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    said = {"repo": "acme/x", "commit": "any", "rule": "formats", "outcome": "approve", "by": "Ada", "why": "read"}
+    (site.folder / "decisions.yaml").write_text(json.dumps({"version": 1, "decisions": [said]}), encoding="utf-8")
+    assert site.set({"formats": {"hold": ["text"], "allow": ["data"]}}).sync().outcome == "published"
+    assert site.mirror is not None
+    (one,) = site.mirror.rescan().snapshots
+    assert (one.result, "approved by Ada: read" in one.reason) == ("clean", True)

@@ -23,6 +23,7 @@ from mirror_sync.engine.inspection.inspection import Inspection, is_asked
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.published import mirrored_repos, read_listing, read_refs, read_root
 from mirror_sync.engine.stages import Change
+from mirror_sync.engine.sync.judging import judge_of
 from mirror_sync.engine.work import Task
 from mirror_sync.errors import Interrupted, MirrorError, UsageError
 from mirror_sync.scratch.file_table import FileTable
@@ -88,12 +89,15 @@ class Rescan:
         try:
             change = self._change(Task(job, repo, revision), refs, commit, refs.snapshots[commit])
             with closing(change.listing):
-                verdicts, turned, failed = self._inspection.again(change)
+                found, turned, failed = self._inspection.again(change)
+            judge = judge_of(self._context, self._context.source(job))
+            candidate = judge.candidate(change.task, refs, change.resolved)
+            verdicts = tuple(map(candidate.settled, found))
         except Interrupted:
             raise
         except MirrorError as error:
             return RescannedSnapshot(*parts, RescanResult.FAILED, str(error)), ()
-        objection = Judgement(tuple(verdicts)).objection
+        objection = Judgement(verdicts).objection
         if objection is None:
             return RescannedSnapshot(*parts, RescanResult.CLEAN, "; ".join(one.reason for one in verdicts)), ()
         reason = "; ".join(one.reason for one in verdicts if not one.allowed)
