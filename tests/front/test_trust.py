@@ -92,18 +92,18 @@ def test_what_the_mirror_states_of_a_repo_as_a_whole_is_given_with_its_signature
 def test_what_was_not_made_is_said_in_a_line_with_the_key_that_makes_it(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish({"f": b"bare"})
-    for name, key in {
-        "SHA256SUMS": "trust: {key: FILE}",
-        "SHA256SUMS.sig": "trust: {key: FILE}",
-        "model.sig": "trust: {model_signing: {key: FILE}}",
-        "bom.cdx.json": "trust: {bom: [cyclonedx]}",
-        "bom.spdx3.json": "trust: {bom: [spdx3]}",
+    makes = "in jobs.yaml makes it for what is published from then on"
+    for name, how in {
+        "SHA256SUMS": f"trust: {{key: FILE}} {makes}",
+        "SHA256SUMS.sig": f"trust: {{key: FILE}} {makes}",
+        "model.sig": f"trust: {{model_signing: {{key: FILE}}}} {makes}",
+        "bom.cdx.json": f"trust: {{bom: [cyclonedx]}} {makes}",
+        "bom.spdx3.json": "this version makes none, bom.cdx.json is a bill of materials, too",
     }.items():
         reply = mirror.get(f"/-/trust/models/{repo.repo.id}/main/{name}")
         assert reply.error == (404, "EntryNotFound")
         assert reply.header("Content-Type") == TEXT
-        made = f"{key} in jobs.yaml makes it for what is published from then on\n"
-        assert reply.body.decode() == f"{name} of {repo.repo.id} at {commit} is not here: {made}"
+        assert reply.body.decode() == f"{name} of {repo.repo.id} at {commit} is not here: {how}\n"
     assert b"statement.json of" in mirror.get(f"/-/trust/models/{repo.repo.id}/statement.json").body
 
 

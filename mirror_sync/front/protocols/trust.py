@@ -26,14 +26,15 @@ from mirror_sync.ports.store import MAX_DOCUMENT, read_all
 
 VERDICTS = "verdicts.json"
 HELD = "held."  # before the commit, in the name of an attachment of refs.json
-_KEY = "trust: {key: FILE}"
-# By the name of an attachment of a root: the words of jobs.yaml by which it is made.
+_MAKES = "in jobs.yaml makes it for what is published from then on"
+_KEY = f"trust: {{key: FILE}} {_MAKES}"
+# By the name of an attachment of a root: how it is made, to whom it lacks.
 _OF_SNAPSHOT = {
     "SHA256SUMS": _KEY,
     "SHA256SUMS.sig": _KEY,
-    "model.sig": "trust: {model_signing: {key: FILE}}",
-    "bom.cdx.json": "trust: {bom: [cyclonedx]}",
-    "bom.spdx3.json": "trust: {bom: [spdx3]}",
+    "model.sig": f"trust: {{model_signing: {{key: FILE}}}} {_MAKES}",
+    "bom.cdx.json": f"trust: {{bom: [cyclonedx]}} {_MAKES}",
+    "bom.spdx3.json": "this version makes none, bom.cdx.json is a bill of materials, too",
 }
 # Of a repo as a whole: by the end of the address, the name of an attachment of refs.json.
 _OF_REPO = {"statement.json": "statement", "statement.json.sig": "statement.sig"}
@@ -111,8 +112,7 @@ def _verdicts(asked: FrontRequest, opened: Opened) -> Answer:
 
 
 def _not_made(name: str, of: str, switch: str) -> Refusal:
-    message = f"{name} of {of} is not here: {switch} in jobs.yaml makes it for what is published from then on"
-    return Refusal(404, message, "EntryNotFound", form="text")
+    return Refusal(404, f"{name} of {of} is not here: {switch}", "EntryNotFound", form="text")
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -81,8 +81,8 @@ function sendDocument(r, digest, type, said) {
     answers.sendBlob(r, Object.assign({digest, etag: '"' + digest + '"', type, location}, said));
 }
 
-function notMade(name, of, key) {
-    const message = name + ' of ' + of + ' is not here: ' + key + ' in jobs.yaml makes it for what is published from then on';
+function notMade(name, of, how) {
+    const message = name + ' of ' + of + ' is not here: ' + how;
     return Object.assign(answers.refusal(404, message, 'EntryNotFound'), {form: 'text'});
 }
 
