@@ -59,9 +59,10 @@ def test_what_is_no_list_of_digests_is_refused(body: bytes) -> None:
         decode_withdrawn(body)
 
 
-def test_what_is_buried_has_nothing_but_its_tombstone() -> None:
+def test_what_is_buried_has_nothing_but_its_tombstone_and_the_last_statement_whose_serial_goes_on() -> None:
     commit, digest = CommitId("a" * 40), Sha256("b" * 64)
-    published = Refs(snapshots={commit: digest}, channels={"stable": commit}, attachments={"statement": digest})
+    attached = {"statement": digest, "held.1": digest}
+    published = Refs(snapshots={commit: digest}, channels={"stable": commit}, attachments=attached)
     buried = Refs.decode(published.buried(Sha256("c" * 64)).encode())
-    assert buried == Refs(attachments={"tombstone": Sha256("c" * 64)})
+    assert buried == Refs(attachments={"statement": digest, "tombstone": Sha256("c" * 64)})
     assert (buried.tombstone, published.tombstone) == (Sha256("c" * 64), None)

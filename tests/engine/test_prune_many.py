@@ -60,7 +60,7 @@ def test_a_prune_reads_what_is_published_a_few_times_however_long_that_takes(slo
     assert report.ok, report.problems
     assert report.blobs >= LEFT
     assert len(report.repos) == REPOS
-    looks = 2 + 1 + 1 + 1 + 2  # to expire, at first, before the first removal, one on the way, the last; letting go
+    looks = 2 + 1 + 1 + 1 + 3  # to expire, at first, before the first removal, one on the way, the last; letting go
     assert slow.calls["read", "refs.json"] <= looks * REPOS
     expect_complete(slow.shelf)
 
