@@ -135,7 +135,7 @@ def test_without_a_file_for_it_nothing_is_decided_and_nothing_new_is_shown(progr
     program("sync")
     assert "approve" not in program("status").out + program("plan").out
     ended = program("approve", "acme/one", "--why", "x")
-    assert (ended.code, "names no file for it; write decisions: ./decisions.yaml" in ended.err) == (2, True)
+    assert (ended.code, "names no file for decisions; write decisions: ./decisions.yaml" in ended.err) == (2, True)
 
 
 def test_a_broken_file_is_refused_by_all_with_its_place(program: Program) -> None:

@@ -155,7 +155,9 @@ class Desk:
         """
         path = self.settings.decisions
         if path is None:
-            raise UsageError(f"{self.settings.path.name} names no file for it; write decisions: ./decisions.yaml there")
+            raise UsageError(
+                f"{self.settings.path.name} names no file for decisions; write decisions: ./decisions.yaml there"
+            )
         known = read_decisions(path).decisions
         self._expect_named(wish)
         rule, commit = self._meant(wish)
