@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mirror_sync.config.keys.program_entries import (
@@ -14,6 +14,7 @@ from mirror_sync.config.keys.program_entries import (
     MaintenanceEntry,
 )
 from mirror_sync.config.keys.trust_entries import Trust
+from mirror_sync.domain.access.rights import Access, Opening
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.job import Job
@@ -28,7 +29,8 @@ class Settings:
     """A whole jobs.yaml; names in `jobs` are keys of `upstreams` and `targets`.
 
     What only the program itself goes by stands here as its entry. `bandwidth` and `connections` hold for all jobs
-    together, beside what each says itself. `decisions` is the file of those, which `jobs` hold as it was when this was
+    together, beside what each says itself. `access` holds for all targets, `access_to` for one; `tokens` is the file of
+    those of readers, None for no tokens. `decisions` is the file of those, which `jobs` hold as it was when this was
     read. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `digest` is that
     of the file as it was read, variables not put in.
     """
@@ -51,3 +53,11 @@ class Settings:
     decisions: Path | None = None
     digest: Sha256 = field(default=Sha256.of(b""), compare=False)
     trust: Trust = Trust()
+    access: Access = Access()
+    tokens: Path | None = None
+
+    def access_to(self, target: str) -> Access:
+        """Who may read what of a target: what `access` says, and what its jobs open."""
+        jobs = [job for job in self.jobs if job.target == target]
+        opened = tuple(Opening(job.repos, job.denied) for job in jobs if job.opens)
+        return replace(self.access, opened=opened, all_opened=bool(jobs) and all(job.opens for job in jobs))

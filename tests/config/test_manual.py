@@ -27,6 +27,7 @@ SECTIONS = {
     "engine": ("EngineEntry",),
     "site": ("CatalogueEntry",),
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),
+    "access": ("AccessEntry", "RoleEntry", "NetworksEntry"),
     "trust": ("TrustEntry", "ModelSigningEntry"),
     "licenses": ("LicensesEntry", "ApprovalEntry"),
     "policy": ("PolicyEntry", "RestrictedEntry", "FormatsEntry", "ScanEntry"),

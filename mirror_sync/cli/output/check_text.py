@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.access.rights import Access
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
+from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.observe.figures import counted
 
+_SHOWN = 3  # names of jobs
+_RIGHT = "write readers: everyone in a job, or roles and tokens under access"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = (("MB", 1000**2), ("MiB", 1024**2), ("KB", 1000), ("KiB", 1024), ("B", 1))
 
@@ -23,7 +27,24 @@ def check_text(settings: Settings) -> str:
     ]
     if settings.warnings:
         parts.append(counted(len(settings.warnings), "warning"))
-    return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *_limits(settings)])
+    return "\n".join([f"{settings.path.name}: ok, {', '.join(parts)}", *_readers(settings), *_limits(settings)])
+
+
+def _readers(settings: Settings) -> Iterator[str]:
+    """Who reads what, where something is said of it, or a token may bring what is not for everybody upstream."""
+    access = settings.access
+    if access != Access():
+        everybody = ", ".join(map(str, access.anonymous)) or "nothing"
+        yield f"readers: everybody {everybody}; roles: {', '.join(access.roles) or 'none'}"
+    secret = {name for name, one in settings.upstreams.items() if isinstance(one, HubUpstream) and one.token}
+    shut = [job.name for job in settings.jobs if job.upstream in secret and not job.opens]
+    if shut and not access.roles:
+        yield f"readers: what is gated or private upstream is served to nobody ({_named(shut)}); {_RIGHT}"
+
+
+def _named(jobs: list[str]) -> str:
+    more = f" and {len(jobs) - _SHOWN} more" if len(jobs) > _SHOWN else ""
+    return f"{'job' if len(jobs) == 1 else 'jobs'} {', '.join(jobs[:_SHOWN])}{more}"
 
 
 def _limits(settings: Settings) -> Iterator[str]:

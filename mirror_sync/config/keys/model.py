@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from mirror_sync.config.keys import scalars
+from mirror_sync.config.keys.access_entries import AccessEntry
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
@@ -294,6 +295,11 @@ class JobEntry(JobKeys):
         description="Replaces the global lists for this job.",
         examples=[{"allow": ["cc-by-4.0"]}],
     )
+    readers: Literal["everyone"] | None = Field(
+        default=None,
+        description="everyone: what is gated or private upstream is read here by all who may read what is public.",
+        examples=["everyone"],
+    )
     policy: PolicyEntry | None = Field(
         default=None,
         description="Adds to the policy that holds for all jobs; takes nothing away.",
@@ -326,6 +332,7 @@ class JobEntry(JobKeys):
             connections=said.connections,
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
             retention=(said.retention or RetentionEntry()).retention,
+            opens=self.readers is not None,
         )
 
 
@@ -387,6 +394,11 @@ class File(Keys):
         default_factory=MaintenanceEntry,
         description="When the daemon verifies and prunes what is published; never when left out.",
         examples=[{"verify": {"cron": "0 2 * * sun"}, "prune": {"cron": "30 4 * * sat"}}],
+    )
+    access: AccessEntry = Field(
+        default_factory=AccessEntry,
+        description="Who may read what; everybody all that is public upstream, when left out.",
+        examples=[{"anonymous": ["*"], "tokens": "/etc/mirror-sync/tokens.yaml"}],
     )
     trust: TrustEntry = Field(
         default_factory=TrustEntry,

@@ -52,7 +52,8 @@ class Job:
     `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
     names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
     whatever else does. `policy` judges licences, `house` all else that is known before a file is fetched, `formats` and
-    `scan` the files themselves (None: nobody looks at them); `decisions` are those of people, of any job.
+    `scan` the files themselves (None: nobody looks at them); `decisions` are those of people, of any job. `opens`: what
+    is gated or private upstream is for everybody here who may read what is public.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Job:
     decisions: Decisions = field(default=Decisions(), repr=False)
     formats: FormatPolicy | None = None
     scan: ScanPolicy | None = None
+    opens: bool = False
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
