@@ -101,6 +101,14 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+class _TokenGroup(CommandGroup):
+    places: ClassVar[Mapping[str, str]] = {
+        "new": "front.token_command:new",
+        "list": "front.token_command:show",
+        "revoke": "front.token_command:revoke",
+    }
+
+
 Version = Annotated[
     bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
 ]
@@ -136,3 +144,10 @@ webhooks = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(webhooks, name="webhooks")
+tokens = typer.Typer(
+    cls=_TokenGroup,
+    help="Say who may read the mirror beside what everybody may.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(tokens, name="token")

@@ -109,6 +109,11 @@ class Invocation:
         sys.stdout.write(f"{lines_shown(self.redaction.text(text))}\n")
         sys.stdout.flush()
 
+    def reveal(self, secret: str) -> None:
+        """Put a secret on stdout, for whoever asked for it: this once nothing is masked."""
+        sys.stdout.write(f"{secret}\n")
+        sys.stdout.flush()
+
     def draw(self, text: str) -> None:
         """Put text with control sequences of our own on a terminal's stdout, as it is."""
         sys.stdout.write(self.redaction.text(text))

@@ -67,6 +67,8 @@ class Verb(StrEnum):
     REPAIR = "repair"  # what a verify found wrong
     PRUNE = "prune"  # a snapshot; without a repo: blobs that nothing names
     KEY_CHANGE = "key-change"  # what segments and snapshots are signed with
+    TOKEN_NEW = "token-new"  # noqa: S105  a verb: somebody may read here, by a token of this name
+    TOKEN_REVOKE = "token-revoke"  # noqa: S105  a verb
     CONFIG_CHANGE = "config-change"  # jobs.yaml has other bytes than at the act before
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mirror_sync.domain.access.access_tokens import AccessToken
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import Sha256
@@ -116,7 +117,7 @@ class RunContext:
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
-    is done; None where there is none.
+    is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
     """
 
     sources: Mapping[str, Source]
@@ -135,6 +136,7 @@ class RunContext:
     stages: MoreStages = MoreStages()
     actor: Actor | None = None
     config: Sha256 | None = None
+    tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
 
     @property
     def by(self) -> Actor:

@@ -20,7 +20,7 @@ from mirror_sync.engine.decision import NoChange, remarks
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
-from mirror_sync.engine.sync.acts import decisions_recorded, hold_recorded
+from mirror_sync.engine.sync.acts import decisions_recorded, hold_recorded, tokens_recorded
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.expand import gather
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
@@ -123,6 +123,7 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
 
     try:
         with _crew_at_work(context) as at_once, open_job_run(context, run, job, all_jobs) as job_run:
+            tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
             items = _gather(context, run, job, all_jobs)
             job_run.published_view.over({item.repo for item in items if isinstance(item, Task)})

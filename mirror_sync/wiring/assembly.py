@@ -13,6 +13,7 @@ from pathlib import Path
 from mirror_sync.app.fingerprints import fingerprints_of
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.tokens.tokens_file import known_tokens
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.job.job import Job
@@ -83,6 +84,7 @@ class Assembly:
             stages=stages_of(self._settings, self.keys),
             portion=self._portion,
             config=self._settings.digest,
+            tokens=partial(known_tokens, self._settings.tokens),
         )
         return inspecting(context, self._settings.state_dir, self._stop)
 

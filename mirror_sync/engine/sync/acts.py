@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 
+from mirror_sync.domain.access.access_tokens import AccessToken
 from mirror_sync.domain.audit_record import Act, AuditRecord, Verb
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
@@ -17,6 +18,7 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import MirrorError, StoreError
 
 _CONFIG = "jobs.yaml"  # the name under which its digest is remembered
+_TOKENS = "tokens"
 _CHANGING = threading.Lock()
 
 
@@ -74,6 +76,38 @@ def decisions_recorded(context: RunContext, target: Target, run: str, job: Job) 
     if new:
         _record(context, target, [_decision(target, job, run, one) for one in new])
     target.audit.remember(name, " ".join(now))
+
+
+def tokens_recorded(context: RunContext, target: Target, run: str) -> None:
+    """Record which tokens of readers were made, or revoked, since the last run. StoreError.
+
+    As of decisions: the record is for who has the run done, and says by whose word. A file that cannot be read tells
+    nothing: who was there before is not taken for gone.
+    """
+    tokens = context.tokens()
+    if tokens is None:
+        return
+    known = target.audit.state(_TOKENS).split()
+    now = [mark for one in tokens for mark in _marks(one)]
+    acts = [_token(target, run, one, mark) for one in tokens for mark in _marks(one) if mark not in known]
+    if acts:
+        _record(context, target, acts)
+    target.audit.remember(_TOKENS, " ".join(now))
+
+
+def _marks(one: AccessToken) -> tuple[str, ...]:
+    made = one.digest[:16]
+    return (made, f"{made}-revoked") if one.revoked else (made,)
+
+
+def _token(target: Target, run: str, one: AccessToken, mark: str) -> Act:
+    if mark.endswith("-revoked"):
+        by = f", by {one.revoked_by}" if one.revoked_by else ""
+        return Act(Verb.TOKEN_REVOKE, target.name, run=run, reason=f"{one.name}, on {one.revoked}{by}")
+    until = f", until {one.expires}" if one.expires else ""
+    within = f", from {' '.join(one.networks)}" if one.networks else ""
+    by = f", by {one.by}" if one.by else ""
+    return Act(Verb.TOKEN_NEW, target.name, run=run, reason=f"{one.name}: role {one.role}{until}{within}{by}")
 
 
 def _decision(target: Target, job: Job, run: str, one: Decision) -> Act:
