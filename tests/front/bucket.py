@@ -73,13 +73,16 @@ class Published:
         commit: CommitId | None = None,
         told: Mapping[str, Mapping[str, Any]] | None = None,
         attached: Mapping[str, bytes] | None = None,
+        described: Mapping[str, Any] | None = None,
     ) -> CommitId:
-        """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise."""
+        """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise,
+        `described` what the info does.
+        """
         commit = commit or commit_id()
         for body in set(files.values()):
             self._put(body)
         attachments = {name: self._put(body) for name, body in (attached or {}).items()}
-        root = self._put_documents(files, commit, told or {}, attachments)
+        root = self._put_documents(files, commit, told or {}, attachments, described or {})
         ref = Ref("branches", branch, f"refs/heads/{branch}", commit) if branch else None
         self.refs = self.refs.with_snapshot(commit, root, ref)
         self.write_refs(self.refs.encode())
@@ -115,6 +118,7 @@ class Published:
         commit: CommitId,
         told: Mapping[str, Mapping[str, Any]],
         attachments: Mapping[str, Sha256],
+        other: Mapping[str, Any],
     ) -> Sha256:
         last = Commit(commit, 'A title with $& and "quotes"', "2026-11-20T08:00:00.000Z", authors=("someone",))
         shards = []
@@ -123,13 +127,20 @@ class Published:
         for shard, document in cut_shards(listing_of(manifest)):
             self._put(document.body)
             shards.append(shard)
-        described = {"id": self.repo.id, "sha": commit, "lastModified": last.date, "private": False, "tags": []}
+        described = {
+            "id": self.repo.id,
+            "sha": commit,
+            "lastModified": last.date,
+            "private": False,
+            "gated": False,
+            "tags": [],
+        }
         siblings = [{"rfilename": path} for path in sorted(files)]
         root = Root(
             repo=str(self.repo),
             commit=commit,
             last=last.as_last,
-            info=self._put_json(described | {"siblings": siblings}),
+            info=self._put_json(described | dict(other) | {"siblings": siblings}),
             commits=self._put_json([last.encode()]),
             selection=Selection(),
             verdicts=(Verdict("license", Outcome.ALLOWED, "apache-2.0 is allowed"),),

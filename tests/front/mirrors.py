@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mirror_sync.domain.access.rights import Access
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -27,6 +28,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
+OPENED = Access(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
 
@@ -129,8 +131,11 @@ def by_serve(
     site: bool = True,
     by_digest: bool = True,
     cors: Cors = ANY,
+    access: Access = OPENED,
+    tokens: Path | None = None,
 ) -> Iterator[Mirror]:
-    app = make_app(store, ServeOptions(public_url, site, by_digest, cors), refs_seconds=refs_seconds)
+    options = ServeOptions(public_url, site, by_digest, cors, access, tokens)
+    app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
         yield Mirror(url, store)
 
@@ -159,13 +164,17 @@ def by_either(
     site: bool = True,
     by_digest: bool = True,
     cors: Cors = ANY,
+    access: Access = OPENED,
+    tokens: Path | None = None,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
-        return by_serve(store, site=site, by_digest=by_digest, cors=cors)
+        return by_serve(store, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens)
     need("nginx")
-    return by_nginx(store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors), folder)
+    return by_nginx(
+        store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens), folder
+    )
 
 
 def s3_store(bucket: S3Target) -> S3Store:

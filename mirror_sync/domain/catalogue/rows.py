@@ -6,6 +6,7 @@ looked: a repo whose facts are the same keeps its page, byte for byte, however o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +19,8 @@ ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a l
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
 GAPS_SHOWN = 100  # on the page of the mirror
 LARGEST = 64 * 1024 * 1024  # bytes of an object of the catalogue: larger ones are neither written, read nor served
+WHOLE = "all/"  # below the catalogue: what tells of repos that not everybody may see
+_REPO_PAGE = re.compile(r"(model|dataset)s/([A-Za-z0-9_.\-]+)\.html", re.ASCII)
 REASON = 400  # characters of a reason that are shown
 
 
@@ -222,7 +225,25 @@ def cut_list(rows: Iterable[RepoRow]) -> Iterator[ListPage]:
 
 def page_key(repo: Repo) -> str:
     """The key of a repo's page."""
-    return site_key(f"{repo.kind.plural}/{repo.id.replace('/', '--')}.html")
+    return site_key(_page_name(repo))
+
+
+def whole_key(name: str) -> str:
+    """The key of the same object for those who may see more than everybody; there only where it differs."""
+    return site_key(f"{WHOLE}{name}")
+
+
+def repo_of_page(name: str) -> Repo | None:
+    """Whose page an object of the catalogue is; None for what is no repo's."""
+    found = _REPO_PAGE.fullmatch(name)
+    try:
+        return None if found is None else Repo(Kind(found[1]), found[2].replace("--", "/"))
+    except ValueError:
+        return None
+
+
+def _page_name(repo: Repo) -> str:
+    return f"{repo.kind.plural}/{repo.id.replace('/', '--')}.html"
 
 
 def _order(row: RepoRow) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The log of a front: one JSON object a line, as nginx.conf.j2 and `Logged` write it, and what a line says of a reader.
 
-Fields: `time` (ISO 8601), `client` (address), `method`, `uri` (raw, as the client sent it), `status`, `bytes` (of the
-body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's X-Repo-Commit), `agent`.
+Fields: `time` (ISO 8601), `client` (address), `user` (the name of the token), `method`, `uri` (raw, as the client sent
+it), `status`, `bytes` (of the body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's
+X-Repo-Commit), `agent`.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
         status=int(entry["status"]),
         bytes=int(entry["bytes"]),
         is_file=match.route.name in ("file", "raw") and entry["method"] == "GET",
+        user=str(entry.get("user", "")),
         begins=str(entry["range"]).startswith("bytes=0-") or entry["range"] in _FROM_THE_START,
     )
 
@@ -181,7 +183,8 @@ def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
     query = scope["query_string"].decode("latin-1")
     fields = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "client": _client(scope, headers),
+        "client": scope.get("mirror_sync.client") or _client(scope, headers),
+        "user": scope.get("mirror_sync.reader", ""),
         "method": scope["method"],
         "uri": scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""),
         "status": answer.status,

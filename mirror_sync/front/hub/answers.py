@@ -52,8 +52,25 @@ BAD_LIMIT = "Bad limit: a number above 0 is wanted"
 LIST_LIMITS = "The lists of this mirror are in the order of names, and know author, search, filter and limit"
 NO_RANGE = "Range not satisfiable"
 BAD_BUCKET = "The mirror's bucket did not answer as it should"
+NOT_ALL = "Nothing is given by its digest alone to those who may not read everything here"
+WHOSE = "A token of this mirror is wanted (HF_TOKEN, hf auth login, or the password of curl -u name:token)"
+STRANGER = "This token is none of this mirror, and what was asked for is not for everybody"
+OUTSIDE = "Nobody may ask this mirror from {client}"
+BARRED = {
+    "expired": "The token {name} has expired: it was good until {said}",
+    "revoked": "The token {name} was revoked on {said}",
+    "away": "The token {name} is not good from {said}",
+    "roleless": "The token {name} is of the role {said}, which this mirror does not have",
+}
+SEE_ONLY = "{repo} may be seen by the role {role}, and not read; ask {whom}"
+CHALLENGE = 'Basic realm="mirror-sync: any name, and a token as the password", charset="UTF-8"'
 BROKEN = "Internal error: the mirror's log says more"
 
+# Whose token it is; a name and a role are of letters that stand in JSON as they are.
+WHOAMI = (
+    '{"type":"user","id":"{name}","name":"{name}","fullname":"{name} ({role})","isPro":false,"orgs":[],"auth":{"type":'
+    '"access_token","accessToken":{"displayName":"{name}","role":"read"}}}'
+)
 HARNESSES = '{"standardEnvVars":[],"harnesses":{}}'
 LIST_PAGE = 1000  # repos of a list that one answer has at most
 LIST_READS = 8  # pages of the catalogue's list that one answer reads, about: the work of an answer is bounded
@@ -131,6 +148,16 @@ class Answer:
         """The same answer without any word of the file's size."""
         kept = {name: value for name, value in self.headers.items() if name != "X-Linked-Size"}
         return replace(self, headers=kept, sized=False)
+
+
+def kept_for(answer: Answer, *, public: bool, varies: bool) -> Answer:
+    """An answer that no cache gives to other readers than those who may have it; `varies`: tokens make a difference."""
+    headers = dict(answer.headers)
+    if not public and "Cache-Control" in headers:
+        headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
+    if varies:
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary", ""), "Authorization")))
+    return replace(answer, headers=headers)
 
 
 class Refusal(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
+from mirror_sync.domain.access.access_tokens import ANYBODY, Reader
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.bodies import TRUE
@@ -19,7 +20,8 @@ class FrontRequest:
     """A request: the path as it came, header names in lower case.
 
     `origin` is the public `scheme://host` with the `prefix` below which clients find this front, each "" where nothing
-    is known. `told`: they are what the client said, and not for others to see.
+    is known. `told`: they are what the client said, and not for others to see. `client` is the address of who asks,
+    `reader` who that is.
     """
 
     method: str
@@ -30,6 +32,8 @@ class FrontRequest:
     body: bytes = b""
     told: bool = True
     prefix: str = ""
+    client: str = ""
+    reader: Reader = ANYBODY
 
     def redirected(self, target: str, headers: dict[str, str]) -> Answer:
         """A 307 to one of our own addresses: an absolute path, the only form that clients of all ages follow."""

@@ -11,14 +11,19 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from mirror_sync.domain.access.access_tokens import Badge
+from mirror_sync.domain.access.rights import Access, Need, Sight, closed_by
+from mirror_sync.domain.catalogue.published_lists import Listed
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.bodies import read_paths
 from mirror_sync.front.hub.conditions import content, is_current
+from mirror_sync.front.hub.doorkeeper import unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import RepoListRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, POST, Answering, NotOffered, Protocol, Route
@@ -30,17 +35,18 @@ _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
 
 # What ends in a known word is never taken for a repo id.
 ROUTES = (
-    Route("refs", GET, "/api/{kinds}/{id}/refs/?"),
-    Route("auth_check", GET, "/api/{kinds}/{id}/auth-check/?"),
-    Route("revision", GET, "/api/{kinds}/{id}/revision/{rev}/?"),
-    Route("commits", GET, "/api/{kinds}/{id}/commits/{rev}/?"),
-    Route("tree", GET, "/api/{kinds}/{id}/tree/{rev}{folder}"),
-    Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?"),
-    Route("harnesses", GET, "/api/agent-harnesses/?"),
-    Route("listed", GET, "/api/{kinds}/?"),
-    Route("repo", GET, "/api/{kinds}/{id}/?"),
-    Route("file", GET, "/{place}{id}/resolve/{rev}/{path}"),
-    Route("raw", GET, "/{place}{id}/raw/{rev}/{path}"),
+    Route("refs", GET, "/api/{kinds}/{id}/refs/?", needs=Need.SEE),
+    Route("auth_check", GET, "/api/{kinds}/{id}/auth-check/?", needs=Need.READ),
+    Route("revision", GET, "/api/{kinds}/{id}/revision/{rev}/?", needs=Need.SEE),
+    Route("commits", GET, "/api/{kinds}/{id}/commits/{rev}/?", needs=Need.SEE),
+    Route("tree", GET, "/api/{kinds}/{id}/tree/{rev}{folder}", needs=Need.SEE),
+    Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?", needs=Need.SEE),
+    Route("harnesses", GET, "/api/agent-harnesses/?", needs=Need.NOTHING),
+    Route("whoami", GET, "/api/whoami-v2/?", needs=Need.ENTRY),
+    Route("listed", GET, "/api/{kinds}/?", needs=Need.ENTRY),
+    Route("repo", GET, "/api/{kinds}/{id}/?", needs=Need.SEE),
+    Route("file", GET, "/{place}{id}/resolve/{rev}/{path}", needs=Need.READ),
+    Route("raw", GET, "/{place}{id}/raw/{rev}/{path}", needs=Need.READ),
 )
 
 _ID = f"/(?:(?:datasets|spaces)/)?{FIELDS['id']}"
@@ -87,6 +93,7 @@ class HubApi:
             "tree": self._tree,
             "paths_info": self._paths_info,
             "harnesses": self._harnesses,
+            "whoami": self._whoami,
             "listed": self._listed,
             "repo": self._repo,
             "file": self._file,
@@ -105,11 +112,25 @@ class HubApi:
         """While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads."""
         return Answer(200, {"Content-Type": answers.JSON, "Cache-Control": answers.SETTLED}, answers.HARNESSES.encode())
 
+    def _whoami(self, asked: FrontRequest, _fields: Fields) -> Answer:
+        """Whose token it is, as `hf auth login` and `hf auth whoami` ask."""
+        if not self._served.tokens:
+            raise Unanswered
+        if asked.reader.badge is not Badge.HELD:
+            raise unauthorized(answers.WHOSE if asked.reader.badge is Badge.NONE else answers.STRANGER)
+        text = answers.WHOAMI.replace("{name}", asked.reader.name).replace("{role}", asked.reader.role)
+        return answers.json_text(text.encode(), Cache_Control=answers.NEVER)
+
     def _listed(self, asked: FrontRequest, fields: Fields) -> Answer:
         self._served.expect_site()
         if fields["kinds"] == "spaces":
             raise Unanswered
-        items, following = self._served.lists.page(RepoListRequest.of(fields["kinds"], asked.query))
+        access, role = self._served.access, asked.reader.role
+        items, following = self._served.lists.page(
+            RepoListRequest.of(fields["kinds"], asked.query),
+            partial(_sees, access, role),
+            everything=bool(role),
+        )
         headers = {"Cache_Control": answers.MOVING}
         if following is not None:
             kept = [(name, value) for name, value in parse_qsl(asked.query) if name != "cursor"]
@@ -188,6 +209,16 @@ class HubApi:
         if entry.get("type") != kind:
             raise answers.entry_not_found(opened.commit)
         return entry
+
+
+def _sees(access: Access, role: str, one: Listed) -> bool:
+    """Whether a role may see a repo of a list: of what is listed for everybody only the name is looked at."""
+    repo = Repo(one.kind, one.id)
+    if not role:
+        return access.may_be_public(repo)
+    if access.decide(role, repo, closed=True) is not Sight.HIDDEN:
+        return True
+    return access.may_be_public(repo) and access.is_public(repo, closed=closed_by(json.loads(one.item)))
 
 
 def _next_page(opened: Opened, wanted: listing.ListingRequest, place: listing.EntryPlace, *, expand: bool) -> str:

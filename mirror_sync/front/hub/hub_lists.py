@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.catalogue.published_lists import INDEX, Listed, decode_index, decode_page, page_key
+from mirror_sync.domain.catalogue.rows import WHOLE
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
@@ -80,19 +81,32 @@ class Lists:
         self._index: ByteLru[str, tuple[float, list[tuple[str, str]] | None]] = ByteLru(_KEPT_BYTES)
         self._pages: ByteLru[str, tuple[float, list[Listed]]] = ByteLru(_KEPT_BYTES)
 
-    def known(self, repo: Repo) -> Listed | None:
-        """What is known of a repo of which nothing is published."""
-        pages, low = self._read_index() or [], repo.id.lower()
+    def known(self, repo: Repo, *, everything: bool = False) -> Listed | None:
+        """What is known of a repo of which nothing is published; `everything`: also what is not for everybody."""
+        if everything and (found := self._known(repo, WHOLE)) is not None:
+            return found
+        return self._known(repo, "")
+
+    def _known(self, repo: Repo, volume: str) -> Listed | None:
+        pages, low = self._read_index(volume) or [], repo.id.lower()
         at = max(bisect_right([first for _, first in pages], low) - 1, 0)
         for name, _ in pages[max(at - 1, 0) : at + 1]:  # a model and a dataset of one name may end and begin a page
-            for one in self._read_page(name):
+            for one in self._read_page(volume, name):
                 if (one.kind, one.id) == (repo.kind, repo.id) and one.state != "published":
                     return one
         return None
 
-    def page(self, wanted: RepoListRequest) -> tuple[list[str], str | None]:
-        """Items as JSON, and the id from which the others begin. Refusal 404 where no lists are published."""
-        pages = self._read_index()
+    def page(
+        self, wanted: RepoListRequest, sees: Callable[[Listed], bool], *, everything: bool
+    ) -> tuple[list[str], str | None]:
+        """Items as JSON, and the id from which the others begin. Refusal 404 where no lists are published.
+
+        `sees` tells which a reader may see, of those that are for everybody, or of `everything`.
+        """
+        volume = WHOLE if everything else ""
+        pages = self._read_index(volume)
+        if pages is None and volume:  # what is here is all for everybody
+            volume, pages = "", self._read_index("")
         if pages is None:
             raise Refusal(404, answers.NO_LISTS)
         at, items = max(bisect_right([first for _, first in pages], wanted.start) - 2, 0), list[str]()
@@ -101,26 +115,28 @@ class Lists:
                 break
             if number > answers.LIST_READS:
                 return items, first
-            for one in filter(wanted.fits, self._read_page(name)):
+            for one in filter(sees, filter(wanted.fits, self._read_page(volume, name))):
                 if len(items) == wanted.limit:
                     return items, one.id.lower()
                 items.append(one.item)
         return items, None
 
-    def _read_index(self) -> list[tuple[str, str]] | None:
-        now, kept = self._clock(), self._index.get(INDEX)
+    def _read_index(self, volume: str) -> list[tuple[str, str]] | None:
+        key = INDEX if not volume else rows.whole_key("lists.json")
+        now, kept = self._clock(), self._index.get(key)
         if kept is None or now >= kept[0]:
-            body = next(self._read(INDEX), None)
+            body = next(self._read(key), None)
             kept = (now + self._seconds, None if body is None else decode_index(body))
-            self._index.put(INDEX, kept, len(body or b"") * _DECODED)
+            self._index.put(key, kept, len(body or b"") * _DECODED)
         return kept[1]
 
-    def _read_page(self, name: str) -> list[Listed]:
-        now, kept = self._clock(), self._pages.get(name)
+    def _read_page(self, volume: str, name: str) -> list[Listed]:
+        key = page_key(name) if not volume else rows.whole_key(f"list/{name}.json")
+        now, kept = self._clock(), self._pages.get(key)
         if kept is None or now >= kept[0]:
-            body = next(self._read(page_key(name)), b"")  # rewritten a moment ago: the index is another one already
+            body = next(self._read(key), b"")  # rewritten a moment ago: the index is another one already
             kept = (now + self._seconds, decode_page(body))
-            self._pages.put(name, kept, len(body) * _DECODED)
+            self._pages.put(key, kept, len(body) * _DECODED)
         return kept[1]
 
     def _read(self, key: str) -> Iterator[bytes]:

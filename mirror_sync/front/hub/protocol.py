@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mirror_sync.domain.access.rights import Need
 from mirror_sync.front.hub.answers import Answer
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.served import Served
@@ -45,7 +46,8 @@ Answering = Callable[[FrontRequest, Fields], Answer]
 class Route:
     """`name` is the function that answers, in both languages; `template` names `fields` in braces.
 
-    A `last` one is asked after those of all protocols: an address that would be nobody else's.
+    `needs` is what it asks of a reader: to read the repo that it names, unless it says otherwise. One that names none
+    must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's.
     """
 
     name: str
@@ -53,6 +55,11 @@ class Route:
     template: str
     last: bool = False
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
+    needs: Need = Need.READ
+
+    def __post_init__(self) -> None:
+        if self.needs in (Need.READ, Need.SEE) and "{id}" not in self.template:
+            raise ValueError(f"route {self.name} names no repo: its `needs` must say who may ask")
 
     def pattern(self, group: str = "?P<") -> str:
         """A regular expression over a whole raw path; `group` opens a named group in the language it is for.

@@ -5,11 +5,15 @@ docs/design/decisions/0018-refusals-with-reasons.md.
 
 from __future__ import annotations
 
+from mirror_sync.domain.access.access_tokens import Reader
+from mirror_sync.domain.access.rights import Access, Sight
 from mirror_sync.domain.catalogue.published_lists import Listed
 from mirror_sync.domain.content.keys import site_key
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all
 
@@ -19,12 +23,13 @@ _NOT_FOUND = 404
 class Reasons:
     """Over a store whose catalogue tells more. Safe for many threads; raises StoreError, DocumentError."""
 
-    def __init__(self, store: Store, lists: Lists) -> None:
-        self._store, self._lists = store, lists
+    def __init__(self, store: Store, lists: Lists, access: Access) -> None:
+        self._store, self._lists, self._access = store, lists, access
 
-    def answer(self, refusal: Refusal, raw_path: str, origin: str, *, browser: bool) -> Answer:
-        """What is answered in place of a refusal; `origin` is where clients find this front."""
-        known = None if refusal.repo is None else self._lists.known(refusal.repo)
+    def answer(self, refusal: Refusal, asked: FrontRequest, *, browser: bool) -> Answer:
+        """What is answered in place of a refusal: who may not see a repo is told what is told of an unknown one."""
+        raw_path, origin = asked.raw_path, asked.origin
+        known = None if refusal.repo is None else self._known(refusal.repo, asked.reader)
         up = "../" * (raw_path.count("/") - 1)
         if known is not None and browser:
             return Answer(302, {"Location": f"{up}{_page_of(known)}", "Cache-Control": answers.NEVER})
@@ -37,6 +42,11 @@ class Reasons:
         if refusal.repo is not None:
             refusal = Refusal(refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code)
         return refusal.answer
+
+    def _known(self, repo: Repo, reader: Reader) -> Listed | None:
+        if self._access.decide(reader.role, repo, closed=False) is Sight.HIDDEN:
+            return None
+        return self._lists.known(repo, everything=self._access.sees_all(reader.role))
 
     def _page(self) -> bytes | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
@@ -51,6 +52,7 @@ class Served:
     """A store with what is published in it. Safe for many threads.
 
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
+    `access`: who may read what; `tokens`: readers may have some.
     """
 
     store: Store
@@ -58,6 +60,8 @@ class Served:
     lists: Lists
     site: bool = True
     by_digest: bool = False
+    access: Access = OPEN_TO_PUBLIC
+    tokens: bool = False
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""

@@ -8,18 +8,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content import alias
 from mirror_sync.domain.content.keys import alias_key, withdrawn_key
-from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import KeyMissing
+from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.front.hub.lru import ByteLru
-from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all, read_document, read_refs_json
+from mirror_sync.ports.store import (
+    MAX_DESCRIPTION,
+    MAX_DOCUMENT,
+    Store,
+    read_all,
+    read_beginning,
+    read_document,
+    read_refs_json,
+)
 
 DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
+_ASKED = 8  # snapshots of a repo without a main branch
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
 _DECODED = 4  # a decoded document takes about so many times the bytes of its text
 
@@ -41,6 +51,7 @@ class Snapshots:
         self._roots: ByteLru[Sha256, Root] = ByteLru(document_bytes // 3)
         self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
         self._aliases: ByteLru[str, tuple[float, Repo | None]] = ByteLru(document_bytes // 24)
+        self._closed: ByteLru[Sha256, bool] = ByteLru(document_bytes // 24)
         self._withdrawn: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
 
     def refs(self, repo: Repo) -> Refs | None:
@@ -77,6 +88,26 @@ class Snapshots:
             root = Root.decode(body)
             self._roots.put(digest, root, _OVERHEAD + _DECODED * len(body))
         return root
+
+    def is_closed(self, refs: Refs) -> bool:
+        """Whether the upstream gave what is published to some people only, or does not say that it did not.
+
+        What it said of `main` counts, as the repo's newest word; without that name, whatever snapshot is closed.
+        """
+        main = refs.root_of(DEFAULT_BRANCH)
+        roots = [main] if main is not None else sorted(set(refs.snapshots.values()))[:_ASKED]
+        return any(map(self._closes, roots))
+
+    def _closes(self, root: Sha256) -> bool:
+        known = self._closed.get(root)
+        if known is None:
+            text = read_beginning(self._store, self.root(root).info, MAX_DESCRIPTION).decode(errors="ignore")
+            try:
+                known = closed_by(description(text))
+            except (ValueError, RecursionError) as error:
+                raise DocumentError(f"not an info document: {error!r}") from error
+            self._closed.put(root, known, _OVERHEAD)
+        return known
 
     def document(self, digest: Sha256, limit: int = MAX_DOCUMENT) -> bytes:
         """A document of a snapshot, proved by its digest. DocumentError for one of more bytes than `limit`."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
 from mirror_sync.domain.catalogue import published_lists
 from mirror_sync.domain.content.document_format import FORMATS
 from mirror_sync.domain.content.keys import SITE_TYPES
@@ -27,6 +28,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
+from mirror_sync.front.nginx.nginx_access import access_tables
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.mounted import PROTOCOLS
@@ -38,7 +40,7 @@ SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
 _MODULES = (
-    *("answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
+    *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
     *("signing.js", "slices.js", "snapshots.js"),
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
@@ -68,6 +70,7 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
+    `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `resolvers`: see `described`.
     """
 
@@ -81,6 +84,8 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
+    access: Access = OPEN_TO_PUBLIC
+    tokens: Path | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
@@ -101,7 +106,7 @@ def write_nginx(directory: Path, options: NginxOptions) -> Path:
     (folder / CREDENTIALS).unlink(missing_ok=True)
     for name, text in texts.items():
         _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
-    _warn(staff, folder, options.target)
+    _warn(staff, folder, options)
     return folder / "nginx.conf"
 
 
@@ -146,9 +151,11 @@ def _make_folders(folder: Path, staff: Workers | None) -> None:
         drop_foreign(folder / "cache", staff)
 
 
-def _warn(staff: Workers | None, folder: Path, target: Target) -> None:
+def _warn(staff: Workers | None, folder: Path, options: NginxOptions) -> None:
     """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
+    target, tokens = options.target, options.tokens
     used = [folder / "cache", folder / "temp"]
+    used += [] if tokens is None else [tokens.absolute().parent]
     used += [target.root.absolute()] if isinstance(target, DirectoryTarget) else []
     try:
         who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
@@ -165,6 +172,13 @@ def _warn(staff: Workers | None, folder: Path, target: Target) -> None:
                 reason=f"{when}nginx's workers run as {who.user}, who may not enter {closed}, and so cannot use "
                 f"{place}; chmod o+x {closed}, or choose another folder",
             )
+    if tokens is not None and not who.may_read(tokens):
+        _log.warning(
+            "front.closed",
+            folder=str(tokens),
+            reason=f"{when}nginx's workers run as {who.user}, who may not read {tokens}, and so know no token; "
+            f"chmod o+r {tokens}, which holds none",
+        )
 
 
 def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Iterator[tuple[str, str]]:
@@ -233,6 +247,11 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
             "unlisted": answers.NO_LISTS,
             "range": answers.NO_RANGE,
             "bucket": answers.BAD_BUCKET,
+            "token": answers.WHOSE,
+            "strange": answers.STRANGER,
+            "outside": answers.OUTSIDE,
+            "see_only": answers.SEE_ONLY,
+            "not_all": answers.NOT_ALL,
         },
         "preflight": PREFLIGHT if options.cors.origins else None,
         "list": {
@@ -259,6 +278,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
+        "access": access_tables(options.access, options.tokens),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
@@ -287,6 +307,8 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
+        "proxies": options.access.proxies,
+        "varies": options.tokens is not None,
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,

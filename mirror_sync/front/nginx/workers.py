@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ORDINARY = ("www-data", "nobody")  # whom a web server's workers run as, the first that there is
-_ENTER, _WRITE = 0o1, 0o2
+_ENTER, _WRITE, _READ = 0o1, 0o2, 0o4
 CACHES = ("pointers", "documents", "refs", "blobs", "slices")  # the folders of proxy_cache_path in the templates
 
 
@@ -41,6 +41,14 @@ class Workers:
         except OSError:
             return True
         return self._may(_ENTER, status)
+
+    def may_read(self, file: Path) -> bool:
+        """By its owner, group and mode; a file that is not there will be made by somebody."""
+        try:
+            status = file.stat()
+        except OSError:
+            return True
+        return self._may(_READ, status)
 
     def may_replace_in(self, folder: Path) -> bool:
         """Whether they could put something else in the place of what lies there; root may anyway."""

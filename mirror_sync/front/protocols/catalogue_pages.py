@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.catalogue.rows import LARGEST
+from contextlib import suppress
+
+from mirror_sync.domain.access.access_tokens import Badge, Reader
+from mirror_sync.domain.access.rights import Need, Sight
+from mirror_sync.domain.catalogue.rows import LARGEST, repo_of_page, whole_key
 from mirror_sync.domain.content.keys import site_key, site_type
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.conditions import is_current
+from mirror_sync.front.hub.doorkeeper import unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, PART, Answering, Protocol, Route
-from mirror_sync.front.hub.served import Served
+from mirror_sync.front.hub.served import Served, Unanswered
 from mirror_sync.ports.store import read_all
 
 _ASSETS = "assets/"
@@ -23,19 +28,31 @@ class CataloguePages:
 
     def __init__(self, served: Served) -> None:
         self._served = served
-        self.answers: dict[str, Answering] = {"root": self._root, "site": self._site, "page": self._page}
+        self.answers: dict[str, Answering] = {
+            "root": self._root,
+            "login": self._login,
+            "site": self._site,
+            "page": self._page,
+        }
 
     def _root(self, _asked: FrontRequest, _fields: Fields) -> Answer:
         self._served.expect_site()
         return _redirect("-/")
 
+    def _login(self, asked: FrontRequest, _fields: Fields) -> Answer:
+        """Where a browser is asked for a token: no page asks for one that shows something to everybody."""
+        if not self._served.tokens:
+            raise Unanswered
+        if asked.reader.badge is not Badge.HELD:
+            raise unauthorized(answers.WHOSE if asked.reader.badge is Badge.NONE else answers.STRANGER)
+        return Answer(302, {"Location": "./", "Cache-Control": answers.NEVER})
+
     def _site(self, asked: FrontRequest, fields: Fields) -> Answer:
         """An object of the catalogue."""
         name = fields["page"] or "index.html"
-        try:
-            body = read_all(self._served.store, site_key(name), LARGEST)
-        except KeyMissing:
-            raise Refusal(404, answers.NOTHING) from None
+        body = self._read(name, asked.reader)
+        if body is None:
+            raise Refusal(404, answers.NOTHING)
         headers = {
             **answers.SITE_SAFETY,
             "Content-Type": site_type(site_key(name)) or answers.BINARY,
@@ -47,6 +64,22 @@ class CataloguePages:
                 304, {name: value for name, value in headers.items() if name != "Content-Type"}
             )  # as nginx does
         return Answer(200, headers, body)
+
+    def _read(self, name: str, reader: Reader) -> bytes | None:
+        """What the reader may see of it: of a repo its page, of all repos what is for everybody, or all there is."""
+        access, repo = self._served.access, repo_of_page(name)
+        if repo is None:
+            whole = access.sees_all(reader.role)
+        else:
+            refs = self._served.snapshots.refs(repo)
+            closed = refs is not None and bool(refs.snapshots) and self._served.snapshots.is_closed(refs)
+            if access.decide(reader.role, repo, closed=closed) is Sight.HIDDEN:
+                return None
+            whole = not access.is_public(repo, closed=closed)
+        for key in (whole_key(name), site_key(name)) if whole else (site_key(name),):
+            with suppress(KeyMissing):
+                return read_all(self._served.store, key, LARGEST)
+        return None
 
     def _page(self, _asked: FrontRequest, fields: Fields) -> Answer:
         """A browser at the address that a repo has upstream; `place` is empty for a model, else `datasets/`."""
@@ -65,9 +98,10 @@ def _redirect(location: str) -> Answer:
 CATALOGUE = Protocol(
     "catalogue",
     (
-        Route("root", GET, "/"),
-        Route("site", GET, "/-/{page}", fields=_FIELDS),
-        Route("page", GET, "/(?!api/|blobs/|hub/|-/){place}{id}", last=True),
+        Route("root", GET, "/", needs=Need.ENTRY),
+        Route("login", GET, "/-/login", needs=Need.ENTRY),
+        Route("site", GET, "/-/{page}", fields=_FIELDS, needs=Need.ENTRY),
+        Route("page", GET, "/(?!api/|blobs/|hub/|-/){place}{id}", last=True, needs=Need.SEE),
     ),
     lambda served: CataloguePages(served).answers,
     ("catalogue.js",),

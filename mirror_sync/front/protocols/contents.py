@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.content.keys import WITHDRAWN, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.front.hub import answers
@@ -36,7 +37,7 @@ def _open(served: Served) -> Mapping[str, Answering]:
 
 CONTENTS = Protocol(
     "contents",
-    (Route("blob", GET, "/blobs/sha256/{shelf}/{digest}"),),
+    (Route("blob", GET, "/blobs/sha256/{shelf}/{digest}", needs=Need.ALL),),
     _open,
     ("contents.js",),
     locations="contents.conf.j2",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from mirror_sync.domain.access.rights import Need, Sight
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.cors import PREFLIGHT
+from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots
@@ -25,7 +28,9 @@ def _healthz(_asked: FrontRequest, _fields: Fields) -> Answer:
     return Answer(200, {"Content-Type": answers.TEXT, "Cache-Control": answers.NEVER}, b"ok\n")
 
 
-HEALTH = Protocol("health", (Route("healthz", GET, "/healthz"),), lambda _: {"healthz": _healthz}, ("health.js",))
+HEALTH = Protocol(
+    "health", (Route("healthz", GET, "/healthz", needs=Need.NOTHING),), lambda _: {"healthz": _healthz}, ("health.js",)
+)
 
 PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, HUB)
 """What both fronts answer. The first of several routes that match has the word."""
@@ -37,13 +42,25 @@ class Mounted:
     Only with `preflight` is a browser told that a page of another origin may ask.
     """
 
-    def __init__(self, served: Served, protocols: Iterable[Protocol] = PROTOCOLS, *, preflight: bool = True) -> None:
+    def __init__(
+        self,
+        served: Served,
+        protocols: Iterable[Protocol] = PROTOCOLS,
+        *,
+        preflight: bool = True,
+        door: Doorkeeper | None = None,
+    ) -> None:
+        self.door = door or Doorkeeper(served.access, served.snapshots)
         mounted = tuple(protocols)
         self._table, self._preflight = RouteTable(mounted), preflight
         self._answering: Mapping[str, Answering] = {
             name: answering for one in mounted for name, answering in one.open(served).items()
         }
-        self._reasons = Reasons(served.store, served.lists) if served.site else None
+        self._reasons = Reasons(served.store, served.lists, served.access) if served.site else None
+
+    def known(self, asked: FrontRequest) -> FrontRequest:
+        """The same request with who asks. Raises nothing."""
+        return replace(asked, reader=self.door.reader(asked))
 
     def answer(self, asked: FrontRequest) -> Answer:
         """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
@@ -53,7 +70,7 @@ class Mounted:
             if self._reasons is None:
                 raise
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
-            return self._reasons.answer(refusal, asked.raw_path, asked.origin, browser=browser)
+            return self._reasons.answer(refusal, asked, browser=browser)
 
     def _answer(self, asked: FrontRequest) -> Answer:
         if len(asked.raw_path) > answers.LONGEST_ADDRESS:
@@ -64,15 +81,31 @@ class Mounted:
             return Answer(204, dict(PREFLIGHT))
         match = self._table.match(asked.raw_path)
         if match is None:
+            self.door.admit(asked.reader, None, {})
             raise self._lacking(asked)
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        public = self.door.admit(asked.reader, match.route.needs, match.fields)
         try:
-            return self._answering[match.route.name](asked, match.fields)
+            found = self._answering[match.route.name](asked, match.fields)
         except Elsewhere as elsewhere:
-            return _to_other(asked, match, elsewhere.repo)
+            found = self._elsewhere(asked, match, elsewhere.repo)
+            public = False
         except Unanswered:
             raise self._lacking(asked) from None
+        except Refusal as refusal:
+            if refusal.repo is None:
+                raise
+            raise self.door.unfound(asked.reader, refusal.repo) from None
+        varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
+        return answers.kept_for(found, public=public or not self.door.chooses, varies=varies)
+
+    def _elsewhere(self, asked: FrontRequest, match: Match, repo: Repo) -> Answer:
+        """Where a reader may see the other repo, that is told to be there; else it is as if nothing were here."""
+        meant = named_repo(match.fields)
+        if meant is not None and self.door.sight(asked.reader, repo) is Sight.HIDDEN:
+            raise self.door.unfound(asked.reader, meant)
+        return _to_other(asked, match, repo)
 
     def _lacking(self, asked: FrontRequest) -> Refusal:
         """What is no route: with the words for what a mirror does not do."""

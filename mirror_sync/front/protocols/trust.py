@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
+from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.content.keys import ALLOWED_SIGNERS, blob_key
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -128,9 +129,9 @@ _FIELDS = FIELDS | {
 TRUST = Protocol(
     "trust",
     (
-        Route(_SIGNERS, GET, "/-/trust/allowed_signers"),
-        Route("statement", GET, "/-/trust/{kinds}/{id}/{statement}", fields=_FIELDS),
-        Route("proof", GET, "/-/trust/{kinds}/{id}/{rev}/{proof}", fields=_FIELDS),
+        Route(_SIGNERS, GET, "/-/trust/allowed_signers", needs=Need.ENTRY),
+        Route("statement", GET, "/-/trust/{kinds}/{id}/{statement}", fields=_FIELDS, needs=Need.SEE),
+        Route("proof", GET, "/-/trust/{kinds}/{id}/{rev}/{proof}", fields=_FIELDS, needs=Need.SEE),
     ),
     lambda served: TrustDocuments(served).answers,
     ("trust.js",),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -19,9 +20,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
+from mirror_sync.front.hub.doorkeeper import Doorkeeper, TokensFile
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
@@ -30,6 +33,7 @@ from mirror_sync.front.protocols.mounted import Mounted
 from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Threads
 from mirror_sync.ports.store import Store
 
+READER, CLIENT = "mirror_sync.reader", "mirror_sync.client"  # of a scope, for the log
 LONGEST_PREFIX = 256  # characters
 BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 
@@ -46,12 +50,15 @@ class ServeOptions:
 
     `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
+    `access`: who may read what; `tokens`: the file of those of readers.
     """
 
     public_url: str | None = None
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
+    access: Access = OPEN_TO_PUBLIC
+    tokens: Path | None = None
 
 
 _DEFAULTS = ServeOptions()
@@ -74,8 +81,12 @@ def make_app(
         Lists(store, refs_seconds),
         site=options.site,
         by_digest=options.by_digest,
+        access=options.access,
+        tokens=options.tokens is not None,
     )
-    mounted = Mounted(served, preflight=bool(options.cors.origins))
+    tokens = None if options.tokens is None else TokensFile(options.tokens)
+    door = Doorkeeper(options.access, served.snapshots, tokens)
+    mounted = Mounted(served, preflight=bool(options.cors.origins), door=door)
     return Starlette(routes=[_Front(mounted, store, options)])
 
 
@@ -111,7 +122,10 @@ class _Front(BaseRoute):
     async def _respond(self, request: Request) -> Response:
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
-            return await self._response(asked, await self._threads.run(partial(self._mounted.answer, asked)))
+            peer = str((request.scope.get("client") or ("", 0))[0])
+            client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
+            answering = partial(self._answer, request.scope, replace(asked, client=client))
+            return await self._response(asked, await self._threads.run(answering))
         except Refusal as refusal:
             return _plain(request.method, refusal.answer)
         except (StoreError, DocumentError) as error:
@@ -123,6 +137,12 @@ class _Front(BaseRoute):
         except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
             _log.exception("cannot answer %s", request.scope["path"])
             return _plain(request.method, Refusal(500, BROKEN).answer)
+
+    def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
+        """The answer; the log finds in the scope whose token was sent, and from where."""
+        known = self._mounted.known(asked)
+        scope[READER], scope[CLIENT] = known.reader.name, known.client
+        return self._mounted.answer(known)
 
     async def _response(self, asked: FrontRequest, answer: Answer) -> Response:
         if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:

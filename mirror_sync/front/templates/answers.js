@@ -23,9 +23,19 @@ function entryNotFound(commit) {
 }
 
 function setHeaders(r, headers) {
-    Object.keys(headers).forEach((name) => {
-        r.headersOut[name] = headers[name];
+    const said = r.variables.kept_for ? Object.assign({}, headers, {Vary: varied(headers.Vary)}) : headers;
+    Object.keys(said).forEach((name) => {
+        r.headersOut[name] = name === 'Cache-Control' ? cachingFor(r, said[name]) : said[name];
     });
+}
+
+function varied(by) {
+    return by ? by + ', Authorization' : 'Authorization';
+}
+
+// For whom a cache may keep what is given to this reader.
+function cachingFor(r, value) {
+    return r.variables.kept_for === 'one' ? value.replace('public', 'private') : value;
 }
 
 function send(r, status, headers, body) {
@@ -107,7 +117,7 @@ function sendBlob(r, blob) {
     v.blob_digest = blob.digest;
     v.blob_etag = blob.etag;
     v.blob_type = blob.type;
-    v.blob_caching = blob.caching;
+    v.blob_caching = cachingFor(r, blob.caching);
     v.blob_commit = blob.commit || '';
     v.blob_size = blob.linked ? String(blob.size) : '';
     r.internalRedirect(blob.location);
@@ -155,5 +165,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
                  sendJson, sendText, setHeaders, settled, typed, unanswered };

@@ -1,10 +1,13 @@
 // The catalogue: mirror_sync/front/protocols/catalogue_pages.py in JavaScript.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import signing from 'signing.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
+
+const REPO_PAGE = /^(models|datasets)\/([A-Za-z0-9_.\-]+)\.html$/;
 
 async function root(r) {
     expectSite();
@@ -13,15 +16,48 @@ async function root(r) {
 
 // A page, a document or an asset of the catalogue: one of nginx's own locations reads it.
 async function site(r, fields) {
-    const name = fields.page || 'index.html', v = r.variables, etag = bucket.siteTag(name);
+    const name = fields.page || 'index.html', v = r.variables;
+    const volume = await volumeOf(r, name), etag = volume === null ? null : bucket.siteTag(volume + name);
     if (etag === null) {
         throw answers.refusal(404, tables.MESSAGES.nothing);
     }
     v.blob_type = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)] || tables.BINARY;
-    v.blob_caching = name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked;
+    v.blob_caching = answers.cachingFor(r, name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked);
     v.blob_etag = etag;
     r.internalRedirect(etag && answers.isCurrent(r, etag)
-        ? '@same_page' : '/-/site/' + name + '?' + signing.forDocument('site/' + name));
+        ? '@same_page' : '/-/site/' + volume + name + '?' + signing.forDocument('site/' + volume + name));
+}
+
+// Where the reader finds it: of a repo its page, of all repos what is for everybody, or all there is; null for nowhere.
+async function volumeOf(r, name) {
+    const role = access.who(r).role, page = REPO_PAGE.exec(name);
+    const repo = page && snapshots.named({kinds: page[1], id: page[2].replace('--', '/')});
+    let whole = access.seesAll(role);
+    if (repo) {
+        const refs = await snapshots.read(r, repo.kinds, repo.id);
+        const closed = refs === null ? false : await snapshots.isClosed(r, refs);
+        if (access.decide(role, repo.kinds, repo.id, closed) === 'hidden') {
+            return null;
+        }
+        whole = !access.isPublic(repo.kinds, repo.id, closed);
+    }
+    if (!whole || name.indexOf('assets/') === 0) {
+        return '';
+    }
+    const text = await bucket.read(r, 'site/' + tables.WHOLE + name);
+    return text === null ? '' : tables.WHOLE;
+}
+
+// Where a browser is asked for a token: no page asks for one that shows something to everybody.
+async function login(r) {
+    if (!tables.ACCESS.tokens) {
+        throw answers.unanswered();
+    }
+    const asking = access.who(r);
+    if (asking.badge !== 'held') {
+        throw access.unauthorized(access.wanted(asking));
+    }
+    answers.redirect(r, 302, {'Cache-Control': tables.CACHING.never}, './');
 }
 
 // A browser at the address that a repo has upstream.
@@ -43,4 +79,4 @@ function redirect(r, location) {
     answers.redirect(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
-export default { routes: {page, root, site} };
+export default { routes: {login, page, root, site} };

@@ -1,6 +1,7 @@
 // The Hub's API: mirror_sync/front/hub/hub_api.py in JavaScript, one function for every route. njs 0.7.9 wants `await` in
 // statements of their own.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import listing from 'listing.js';
@@ -15,6 +16,19 @@ const crypto = require('crypto');
 // While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads.
 async function harnesses(r) {
     answers.sendJson(r, tables.HARNESSES, {'Cache-Control': tables.CACHING.settled});
+}
+
+// Whose token it is, as `hf auth login` and `hf auth whoami` ask.
+async function whoami(r) {
+    if (!tables.ACCESS.tokens) {
+        throw answers.unanswered();
+    }
+    const asking = access.who(r);
+    if (asking.badge !== 'held') {
+        throw access.unauthorized(access.wanted(asking));
+    }
+    answers.sendJson(r, tables.WHOAMI.split('{name}').join(asking.name).split('{role}').join(asking.role),
+                     {'Cache-Control': tables.CACHING.never});
 }
 
 async function listed(r, fields) {
@@ -165,5 +179,5 @@ async function pinnedFile(r, fields) {
     return blobOf(opened, path, entry);
 }
 
-export default { pointers: {file: pinnedFile}, routes: {harnesses, listed, refs, auth_check, repo, revision, commits, tree,
+export default { pointers: {file: pinnedFile}, routes: {harnesses, whoami, listed, refs, auth_check, repo, revision, commits, tree,
                                                         paths_info, file, raw} };

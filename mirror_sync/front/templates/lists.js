@@ -1,19 +1,20 @@
 // The Hub's lists of repos, and what is known of one that is not published: mirror_sync/front/hub/hub_lists.py in JavaScript.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import requests from 'requests.js';
 import tables from 'tables.js';
 
 // The pages of the catalogue's list, as [name, first id]; null where none are published.
-async function index(r) {
-    const text = await bucket.read(r, 'site/lists.json');
+async function index(r, volume) {
+    const text = await bucket.read(r, 'site/' + volume + 'lists.json');
     return text === null ? null : JSON.parse(text).pages;
 }
 
 // The lines of a page, each as its fields.
-async function lines(r, name) {
-    const text = await bucket.read(r, 'site/list/' + name + '.json');
+async function lines(r, volume, name) {
+    const text = await bucket.read(r, 'site/' + volume + 'list/' + name + '.json');
     const found = text === null ? [] : text.slice(2, -3).split(',\n').filter((line) => line).map((line) => tables.LINE.exec(line));
     if (found.some((line) => line === null)) {
         throw new Error('site/list/' + name + '.json is no page of a list');
@@ -36,11 +37,22 @@ function countUpTo(pages, id) {
 }
 
 // What is known of a repo of which nothing is published, or null.
-async function known(r, kinds, id) {
-    const pages = await index(r);
+async function known(r, kinds, id, everything) {
+    let found = null;
+    if (everything) {
+        found = await knownIn(r, tables.WHOLE, kinds, id);
+    }
+    if (found === null) {
+        found = await knownIn(r, '', kinds, id);
+    }
+    return found;
+}
+
+async function knownIn(r, volume, kinds, id) {
+    const pages = await index(r, volume);
     const last = Math.max(countUpTo(pages || [], id.toLowerCase()) - 1, 0);
     for (let at = Math.max(last - 1, 0); pages && at <= last && at < pages.length; at++) {
-        const listed = await lines(r, pages[at][0]);
+        const listed = await lines(r, volume, pages[at][0]);
         const found = listed.filter((one) => one.kind + 's' === kinds && one.id === id && one.state !== 'published');
         if (found.length) {
             return Object.assign(found[0], {why: JSON.parse(found[0].why)});
@@ -86,8 +98,26 @@ function has(item, filters) {
     return filters.every((one) => words.indexOf(one) >= 0);
 }
 
+// Whether a role may see a repo of a list: of what is listed for everybody only the name is looked at.
+function sees(role, one) {
+    const kinds = one.kind + 's';
+    if (!role) {
+        return access.mayBePublic(kinds, one.id);
+    }
+    if (access.decide(role, kinds, one.id, true) !== 'hidden') {
+        return true;
+    }
+    const item = access.mayBePublic(kinds, one.id) ? JSON.parse(one.item) : {};
+    return access.mayBePublic(kinds, one.id) && access.isPublic(kinds, one.id, item.private !== false || item.gated !== false);
+}
+
 async function page(r, want) {
-    const pages = await index(r);
+    const role = access.who(r).role;
+    let volume = role ? tables.WHOLE : '', pages = await index(r, volume);
+    if (pages === null && volume) {  // what is here is all for everybody
+        volume = '';
+        pages = await index(r, volume);
+    }
     if (pages === null) {
         throw answers.refusal(404, tables.MESSAGES.unlisted);
     }
@@ -96,8 +126,8 @@ async function page(r, want) {
         if (at - begin > tables.LIST_READS) {
             return {items, next: pages[at][1]};
         }
-        const listed = await lines(r, pages[at][0]);
-        const found = listed.filter((one) => fits(one, want));
+        const listed = await lines(r, volume, pages[at][0]);
+        const found = listed.filter((one) => fits(one, want) && sees(role, one));
         for (let i = 0; i < found.length; i++) {
             if (items.length === want.limit) {
                 return {items, next: found[i].id.toLowerCase()};

@@ -1,12 +1,14 @@
 // Answers every request from a bucket of blobs and refs: mirror_sync/front/protocols/mounted.py in JavaScript.
 // njs 0.7.9 wants `await` in statements of their own.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
 import slices from 'slices.js';
+import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
 const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
@@ -46,21 +48,60 @@ async function route(r) {
     if (r.method === 'OPTIONS' && tables.PREFLIGHT) {
         return answers.send(r, 204, tables.PREFLIGHT);
     }
-    const found = match(path);
+    const found = match(path), asking = access.who(r);
     if (found === null) {
+        access.atDoor(asking, undefined);
         throw lacking(r);
     }
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
+    const everybody = await admitted(r, asking, found);
+    if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
+        r.variables.kept_for = everybody ? 'all' : 'one';
+    }
+    let other = null;
     try {
         await protocols.routes[found.route.name](r, found.fields);
     } catch (error) {
         if (!error.elsewhere) {
-            throw error.unanswered ? lacking(r) : error;
+            throw error.unanswered ? lacking(r) : error.repo ? access.unfound(asking, error.repo) : error;
         }
-        toOther(r, found, error.elsewhere);
+        other = error.elsewhere;
     }
+    if (other !== null) {
+        await elsewhere(r, asking, found, other);
+    }
+}
+
+// Whether what is answered is for everybody. A refusal where it is not for who asks: see doorkeeper.py.
+async function admitted(r, asking, found) {
+    const said = access.atDoor(asking, found.route.needs), repo = snapshots.named(found.fields);
+    if (said !== null || repo === null) {
+        return said === null || said;
+    }
+    const refs = await snapshots.read(r, repo.kinds, repo.id);
+    if (refs === null) {
+        return true;
+    }
+    const closed = await snapshots.isClosed(r, refs);
+    return access.atRepo(asking, found.route.needs, repo, closed, Object.keys(refs.snapshots).length > 0);
+}
+
+// Where a reader may see the other repo, that is told to be there; else it is as if nothing were here.
+async function elsewhere(r, asking, found, id) {
+    const meant = snapshots.named(found.fields);
+    if (meant !== null) {
+        const refs = await snapshots.read(r, meant.kinds, id);
+        const closed = refs === null ? false : await snapshots.isClosed(r, refs);
+        if (access.decide(asking.role, meant.kinds, id, closed) === 'hidden') {
+            throw access.unfound(asking, meant);
+        }
+    }
+    if (tables.ACCESS.chooses) {
+        r.variables.kept_for = 'one';
+    }
+    toOther(r, found, id);
 }
 
 function refuseOdd(path) {
@@ -76,7 +117,7 @@ function match(path) {
     for (let i = 0; i < tables.ROUTES.length; i++) {
         const found = tables.ROUTES[i].pattern.exec(path);
         if (found) {
-            return {route: tables.ROUTES[i], fields: found.groups};
+            return {route: tables.ROUTES[i], fields: found.groups || {}};
         }
     }
     return null;
@@ -107,11 +148,25 @@ async function pointer(r) {
     try {
         const target = r.variables.request_uri.split('?')[0];
         refuseOdd(target);
-        const found = match(target);
+        const found = match(target), asking = access.parsed(r.headersIn['X-Reader']);
+        const everybody = await admitted(r, asking, found);
         const blob = await protocols.pointers[found.route.name](r, found.fields);
+        if (tables.ACCESS.chooses && !everybody) {
+            blob.caching = blob.caching.replace('public', 'private');
+        }
         answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});
+    }
+}
+
+// What an upstream says of a root, for nginx to keep: see snapshots.js.
+async function closed(r) {
+    try {
+        const said = await snapshots.closing(r, r.variables.request_uri.slice('/closed/'.length));
+        r.return(200, said);
+    } catch (error) {
+        fail(r, error);
     }
 }
 
@@ -156,5 +211,5 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), noBlob: slices.never(noBlob),
-                 noPage, pointer, rangedType: requests.rangedType, typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, noBlob: slices.never(noBlob),
+                 noPage, pointer, reader: access.reader, rangedType: requests.rangedType, typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };

@@ -1,5 +1,6 @@
 // Why something is not given, and as a page to a browser: mirror_sync/front/hub/reasons.py in JavaScript.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import lists from 'lists.js';
@@ -13,8 +14,9 @@ async function refuse(r, refusal) {
     }
     const repo = refusal.repo;
     let known = null;
-    if (repo) {
-        known = await lists.known(r, repo.kinds, repo.id);
+    const asking = repo ? access.who(r) : null;
+    if (repo && access.decide(asking.role, repo.kinds, repo.id, false) !== 'hidden') {
+        known = await lists.known(r, repo.kinds, repo.id, access.seesAll(asking.role));
     }
     const browser = tables.READABLE.indexOf(r.method) >= 0 && /text\/html/i.test(r.headersIn.Accept || '');
     if (known && browser) {

@@ -7,6 +7,7 @@ import requests from 'requests.js';
 import tables from 'tables.js';
 
 const COMMIT = /^[0-9a-f]{40}$/;
+const ASKED = 8;  // snapshots of a repo without a main branch
 const CURSOR = /^([0-9a-f]{64})-(\d{1,9})-(\d{1,9})$/;
 // as mirror_sync/domain/repo.py: "--" and ".." would make keys collide
 const REPO_PART = '[A-Za-z0-9_](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_])?';
@@ -47,6 +48,33 @@ async function found(r, fields, isMeant) {
 async function read(r, kinds, id) {
     const text = await bucket.refs(r, kinds, id);
     return text === null ? null : known(JSON.parse(text), 'refs.json');
+}
+
+// Whether the upstream gave what is published to some people only, or does not say that it did not: of the newest word on it.
+async function isClosed(r, refs) {
+    if (tables.ACCESS.all_opened || Object.keys(refs.snapshots).length === 0) {
+        return false;
+    }
+    const main = commitOf(refs, 'main');
+    const roots = main ? [refs.snapshots[main]] : Object.keys(refs.snapshots).map((commit) => refs.snapshots[commit]).sort().slice(0, ASKED);
+    for (let i = 0; i < roots.length; i++) {
+        const reply = await r.subrequest('/-/closed/' + roots[i], {method: 'GET'});
+        if (reply.status !== 200 || ['open', 'closed'].indexOf(reply.responseText) < 0) {
+            throw new Error('nobody can tell whether ' + roots[i] + ' is closed');
+        }
+        if (reply.responseText !== 'open') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What the upstream says of a root: `open` for a repo that it gives to everybody.
+async function closing(r, digest) {
+    const root = await bucket.document(r, digest);
+    const info = await bucket.document(r, known(JSON.parse(root), 'root document').info);
+    const said = JSON.parse(info);
+    return said.private === false && said.gated === false ? 'open' : 'closed';
 }
 
 // The digest of the document that says why a repo was taken down.
@@ -149,4 +177,10 @@ function resume(opened, cursor, folder) {
     return {shard: Number(found[2]), entry: Number(found[3])};
 }
 
-export default { documentsOf, entryOf, isCommit, open, refsOf, resume, shard };
+// The repo that an address names, or null.
+function named(fields) {
+    const kinds = fields.kinds || (fields.place || '').slice(0, -1) || 'models';
+    return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
+}
+
+export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, read, refsOf, resume, shard };

@@ -53,6 +53,8 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         site=settings.site.enabled,
         by_digest=front.by_digest,
         cors=Cors(front.cors),
+        access=settings.access_to(name),
+        tokens=settings.tokens,
     )
 
 

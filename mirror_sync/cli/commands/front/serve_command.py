@@ -41,7 +41,14 @@ def serve(
     settings = invocation.settings()
     mirror = Mirror(settings, learn=invocation.redaction.rotate)
     name, front = chosen(settings, target), settings.front
-    options = ServeOptions(front.url, settings.site.enabled, front.by_digest, Cors(front.cors))
+    options = ServeOptions(
+        front.url,
+        settings.site.enabled,
+        front.by_digest,
+        Cors(front.cors),
+        settings.access_to(name),
+        settings.tokens,
+    )
     app = make_app(mirror.store(name), options)
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),

@@ -1,0 +1,199 @@
+"""Who asks, and whether they may: what every route of a front is behind.
+
+See docs/design/decisions/0050-who-may-read-what.md, and 0051-how-fronts-know-tokens.md for the file of tokens.
+Nothing that is decided here is kept: who may read something is looked up for each request.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mirror_sync.domain.access.access_tokens import (
+    LARGEST_FILE,
+    AccessTokens,
+    Badge,
+    Reader,
+    client_of,
+    credential,
+    is_within,
+)
+from mirror_sync.domain.access.rights import Access, Need, Sight, kind_of
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Refusal
+from mirror_sync.front.hub.front_request import Fields, FrontRequest
+from mirror_sync.front.hub.snapshots import Snapshots
+
+_LOCAL = ("127.0.0.1/32", "::1/128")  # a server before us on this machine, as one that ends TLS
+UNREAD = "no token is known, and only what everybody may read is given"
+_log = logging.getLogger(__name__)
+
+
+class TokensFile:
+    """The tokens of a file, as it is now: who changes it need not tell anybody. Safe for many threads.
+
+    Of a file that is not there, or is broken, none is known; the log says so once for each state of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._seen: tuple[int, ...] | None = None
+        self._tokens = AccessTokens()
+        self()
+
+    def __call__(self) -> AccessTokens:
+        """What is known now. Raises nothing."""
+        with self._lock:
+            try:
+                found = self._path.stat()
+                state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+            except OSError as error:
+                state = (-(error.errno or 1),)
+            if state != self._seen:
+                self._tokens = self._read()
+                self._seen = state
+            return self._tokens
+
+    def _read(self) -> AccessTokens:
+        try:
+            with self._path.open("rb") as file:
+                return AccessTokens.decode(file.read(LARGEST_FILE + 1))
+        except OSError as error:
+            _log.error("%s: %s: %s", self._path, os.strerror(error.errno or 0), UNREAD)
+        except ValueError as error:
+            _log.error("%s: %s: %s", self._path, error, UNREAD)
+        return AccessTokens()
+
+
+def _no_tokens() -> AccessTokens:
+    return AccessTokens()
+
+
+class Doorkeeper:
+    """Decides for each request; raises Refusal, StoreError, DocumentError. Safe for many threads."""
+
+    def __init__(
+        self,
+        access: Access,
+        snapshots: Snapshots,
+        tokens: Callable[[], AccessTokens] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._access, self._snapshots = access, snapshots
+        self._tokens, self._clock = tokens or _no_tokens, clock
+        self.knows_tokens = tokens is not None
+        """Whether answers may depend on a token."""
+        self.chooses = self.knows_tokens or bool(access.allow)
+        """Whether answers may depend on who asks at all."""
+
+    def client(self, peer: str, forwarded: str) -> str:
+        """The address of who asks."""
+        return client_of(peer, forwarded, (*_LOCAL, *self._access.proxies))
+
+    def reader(self, asked: FrontRequest) -> Reader:
+        """Who asks, by the address and the token."""
+        if self._access.allow and not is_within(asked.client, self._access.allow):
+            return Reader(Badge.OUTSIDE, said=asked.client)
+        token = credential(asked.headers.get("authorization", ""), _from_base64)
+        if token is None:
+            return Reader()
+        known = self._tokens().of(token) if token else None
+        if known is None:
+            return Reader(Badge.UNKNOWN)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
+        return known.badge(now, asked.client, self._access.roles)
+
+    def admit(self, reader: Reader, need: Need | None, fields: Fields) -> bool:
+        """Whether the answer is one for everybody, and may be kept for all. Refusal where it is not for this reader.
+
+        `need` None: nothing is at that address. Of a repo that is not published nothing is decided here: see `unfound`.
+        """
+        if need is Need.NOTHING:
+            return True
+        if reader.is_barred:
+            raise self._barred(reader)
+        if need is None:
+            return True
+        if need is Need.ENTRY:
+            if not self._access.may_enter(reader.role):
+                raise self._unauthorized(reader)
+            return not reader.role
+        if need is Need.ALL:
+            return self._admit_to_all(reader)
+        return self._admit_to_repo(reader, need, fields)
+
+    def sight(self, reader: Reader, repo: Repo) -> Sight:
+        """What a reader may do with a repo; of one that is not published by its name alone."""
+        return self._access.decide(reader.role, repo, closed=self._is_closed(repo))
+
+    def unfound(self, reader: Reader, repo: Repo) -> Refusal:
+        """What is answered of a repo that is not here, or that is not here for this reader: both are the same."""
+        if not self._access.may_enter(reader.role):
+            return self._unauthorized(reader)
+        if reader.badge is Badge.UNKNOWN and not self._access.may_be_public(repo):
+            return self._unauthorized(reader)
+        return answers.repo_not_found(repo)
+
+    def _admit_to_repo(self, reader: Reader, need: Need, fields: Fields) -> bool:
+        repo = named_repo(fields)
+        if repo is None:
+            return True
+        refs = self._snapshots.refs(repo)
+        if refs is None:
+            return True
+        closed = self._is_closed(repo)
+        sight = self._access.decide(reader.role, repo, closed=closed)
+        if sight is Sight.HIDDEN:
+            raise self.unfound(reader, repo)
+        if sight is Sight.SEE and need is Need.READ and refs.snapshots:
+            raise self._see_only(reader, repo)
+        return self._access.is_public(repo, closed=closed)
+
+    def _admit_to_all(self, reader: Reader) -> bool:
+        if not self._access.reads_all(reader.role):
+            if reader.badge is Badge.UNKNOWN:
+                raise self._unauthorized(reader)
+            raise Refusal(404, answers.NOT_ALL)
+        return not reader.role or self._access.reads_all("")
+
+    def _is_closed(self, repo: Repo) -> bool:
+        refs = self._snapshots.refs(repo)
+        return refs is not None and bool(refs.snapshots) and self._snapshots.is_closed(refs)
+
+    def _barred(self, reader: Reader) -> Refusal:
+        if reader.badge is Badge.OUTSIDE:
+            return Refusal(403, answers.OUTSIDE.format(client=reader.said))
+        said = answers.BARRED[reader.badge].format(name=reader.name, said=reader.said)
+        return unauthorized(f"{said}; ask {self._access.whom_to_ask}")
+
+    def _unauthorized(self, reader: Reader) -> Refusal:
+        said = answers.WHOSE if reader.badge is Badge.NONE else answers.STRANGER
+        return unauthorized(f"{said}; ask {self._access.whom_to_ask} for one")
+
+    def _see_only(self, reader: Reader, repo: Repo) -> Refusal:
+        message = answers.SEE_ONLY.format(repo=repo.id, role=reader.role, whom=self._access.whom_to_ask)
+        return Refusal(403, message, "GatedRepo")
+
+
+def unauthorized(message: str) -> Refusal:
+    """401 in words of ours, without a code: every client shows it. A browser then asks for a name and a token."""
+    return Refusal(401, message, WWW_Authenticate=answers.CHALLENGE)
+
+
+def named_repo(fields: Fields) -> Repo | None:
+    """The repo that an address names; None for what none can be called, and for kinds that are not mirrored."""
+    kind = kind_of(fields.get("kinds") or (fields.get("place") or "").rstrip("/") or Kind.MODEL.plural)
+    try:
+        return None if kind is None or "id" not in fields else Repo(kind, fields["id"])
+    except ValueError:
+        return None
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

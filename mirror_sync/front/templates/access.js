@@ -1,0 +1,296 @@
+// Who asks, and whether they may: mirror_sync/front/hub/doorkeeper.py and mirror_sync/domain/access in JavaScript.
+// nginx takes a variable that a script fails to set for empty and goes on: so what admits is a word, and never its lack.
+
+import answers from 'answers.js';
+import tables from 'tables.js';
+
+const crypto = require('crypto');
+const fs = require('fs');
+
+const RULES = tables.ACCESS;
+const READ = 'read', SEE = 'see', HIDDEN = 'hidden';
+const NETWORK = /"([^"]*)"/g;
+
+// ---- who asks
+
+// For nginx's variable: badge, role, name and what is said of a token, with a space between each; nothing of them has one.
+function reader(r) {
+    try {
+        return identified(r).join(' ');
+    } catch (error) {
+        r.error('cannot tell who asks: ' + error.message);
+        return '';
+    }
+}
+
+function identified(r) {
+    const client = r.variables.remote_addr;
+    if (RULES.allow.length && !within(client, RULES.allow)) {
+        return ['outside', '', '', client];
+    }
+    const token = credential(r.headersIn.Authorization || '');
+    if (token === null) {
+        return ['none', '', '', ''];
+    }
+    const found = token === '' || !RULES.tokens ? null : lineOf(r, token);
+    return found === null ? ['unknown', '', '', ''] : badge(found, client);
+}
+
+// The token that is sent, null for none, '' for one that cannot be read.
+function credential(header) {
+    const text = header.trim();
+    if (!text) {
+        return null;
+    }
+    const at = text.indexOf(' '), scheme = (at < 0 ? text : text.slice(0, at)).toLowerCase();
+    const rest = at < 0 ? '' : text.slice(at + 1).trim();
+    if (scheme === 'bearer') {
+        return rest;
+    }
+    if (scheme !== 'basic' || rest.length % 4 || !/^[A-Za-z0-9+\/]*={0,2}$/.test(rest)) {
+        return '';
+    }
+    const pair = Buffer.from(rest, 'base64').toString(), colon = pair.indexOf(':');
+    const user = colon < 0 ? pair : pair.slice(0, colon), password = colon < 0 ? '' : pair.slice(colon + 1);
+    return password || user;
+}
+
+// What the file says of a token, as it is now; null where it is none of ours. Of a broken file no token is known.
+function lineOf(r, token) {
+    let text = '';
+    try {
+        text = fs.readFileSync(RULES.tokens, 'utf8');
+    } catch (error) {
+        r.error(RULES.tokens + ': ' + error.message + ': ' + RULES.unread);
+        return null;
+    }
+    const lines = text.length > RULES.largest ? [''] : text.split('\n');
+    if (text.length > RULES.largest || !lines.every(isSound)) {
+        r.error(RULES.tokens + ': it is not as mirror-sync token writes it: ' + RULES.unread);
+        return null;
+    }
+    const digest = crypto.createHash('sha256').update(token).digest('hex');
+    const named = lines.filter((line) => line[0] === '-' && line.indexOf('sha256: ' + digest) > 0);
+    return named.length === 1 ? tables.TOKEN_LINE.exec(named[0]) : null;
+}
+
+function isSound(line) {
+    return line.slice(0, 2) === '- ' ? tables.TOKEN_LINE.test(line) && isList(tables.TOKEN_LINE.exec(line)[5])
+                                     : tables.OTHER_LINE.test(line);
+}
+
+function isList(text) {
+    const named = networksOf(text);
+    return named.map((one) => '"' + one + '"').join(', ') === (text || '') && named.every((one) => parsedNetwork(one) !== null);
+}
+
+function networksOf(text) {
+    return text ? (text.match(NETWORK) || []).map((one) => one.slice(1, -1)) : [];
+}
+
+function badge(found, client) {
+    const name = found[1], role = found[2], expires = found[4], networks = networksOf(found[5]), revoked = found[7];
+    if (revoked) {
+        return ['revoked', '', name, revoked];
+    }
+    if (expires && expires <= new Date().toISOString().slice(0, 19) + 'Z') {
+        return ['expired', '', name, expires];
+    }
+    if (networks.length && !within(client, networks)) {
+        return ['away', '', name, client];
+    }
+    return RULES.roles[role] ? ['held', role, name, ''] : ['roleless', '', name, role];
+}
+
+// ---- networks
+
+// The bytes of an address, null for what is none; an IPv4 address in the form of IPv6 is that of IPv4.
+function bytesOf(text) {
+    const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+    if (v4) {
+        const parts = v4.slice(1).map(Number);
+        return parts.every((part) => part < 256) ? parts : null;
+    }
+    const halves = text.split('::');
+    if (halves.length > 2 || !/^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(text)) {
+        return null;
+    }
+    const head = groups(halves[0]), tail = halves.length === 2 ? groups(halves[1]) : [];
+    if (head === null || tail === null || (halves.length === 2 ? head.length + tail.length > 14 : head.length !== 16)) {
+        return null;
+    }
+    const all = head.concat(new Array(16 - head.length - tail.length).fill(0), tail);
+    const mapped = all.slice(0, 10).every((one) => one === 0) && all[10] === 255 && all[11] === 255;
+    return mapped ? all.slice(12) : all;
+}
+
+function groups(text) {
+    const found = [], parts = text ? text.split(':') : [];
+    for (let i = 0; i < parts.length; i++) {
+        const v4 = parts[i].indexOf('.') >= 0 && i === parts.length - 1 ? bytesOf(parts[i]) : null;
+        if (v4 === null && !/^[0-9A-Fa-f]{1,4}$/.test(parts[i])) {
+            return null;
+        }
+        (v4 || [parseInt(parts[i], 16) >> 8, parseInt(parts[i], 16) & 255]).forEach((one) => found.push(one));
+    }
+    return found;
+}
+
+function parsedNetwork(text) {
+    const parts = text.split('/'), base = bytesOf(parts[0]);
+    if (base === null || parts.length > 2 || (parts.length === 2 && !/^\d{1,3}$/.test(parts[1]))) {
+        return null;
+    }
+    const bits = parts.length === 2 ? Number(parts[1]) : base.length * 8;
+    return bits <= base.length * 8 ? {base, bits} : null;
+}
+
+function within(client, networks) {
+    const address = bytesOf(client);
+    return address !== null && networks.some((one) => holds(parsedNetwork(one), address));
+}
+
+function holds(network, address) {
+    if (network === null || network.base.length !== address.length) {
+        return false;
+    }
+    const whole = network.bits >> 3, rest = network.bits & 7, mask = (255 << (8 - rest)) & 255;
+    return network.base.slice(0, whole).every((one, i) => one === address[i])
+        && (rest === 0 || (network.base[whole] & mask) === (address[whole] & mask));
+}
+
+// ---- what they may
+
+// Who asks, of what `reader` has said; an error for anything else, which is then no answer at all.
+function parsed(said) {
+    const words = (said || '').split(' ');
+    if (words.length !== 4 || RULES.badges.indexOf(words[0]) < 0) {
+        throw new Error('nobody knows who asks');
+    }
+    const barred = ['none', 'unknown', 'held'].indexOf(words[0]) < 0;
+    return {badge: words[0], role: words[0] === 'held' ? words[1] : '', name: words[2], said: words[3], barred};
+}
+
+function who(r) {
+    return parsed(r.variables.reader);
+}
+
+function roleOf(role) {
+    return (role && RULES.roles[role]) || {read: [], see: []};
+}
+
+function holdsRepo(sets, kinds, id) {
+    return sets.some((one) => (one[0] === '' || one[0] === kinds) && one[1].test(id));
+}
+
+function isPublic(kinds, id, closed) {
+    const opened = RULES.opened.some((one) => holdsRepo(one.named, kinds, id) && !holdsRepo(one.denied, kinds, id));
+    const shut = closed && !RULES.all_opened && !opened;
+    return RULES.anonymous.some((one) => holdsRepo([one], kinds, id) && (one[2] || !shut));
+}
+
+function mayBePublic(kinds, id) {
+    return holdsRepo(RULES.anonymous, kinds, id);
+}
+
+function decide(role, kinds, id, closed) {
+    const own = roleOf(role);
+    if (holdsRepo(own.read, kinds, id) || isPublic(kinds, id, closed)) {
+        return READ;
+    }
+    return holdsRepo(own.see, kinds, id) ? SEE : HIDDEN;
+}
+
+function hasAll(sets) {
+    return sets.some((one) => one[0] === '');
+}
+
+function mayEnter(role) {
+    const own = roleOf(role);
+    return RULES.anonymous.length + own.read.length + own.see.length > 0;
+}
+
+function readsAll(role) {
+    return hasAll(roleOf(role).read) || (RULES.all_opened && hasAll(RULES.anonymous));
+}
+
+function seesAll(role) {
+    return readsAll(role) || hasAll(roleOf(role).see);
+}
+
+// ---- refusals
+
+function unauthorized(message) {
+    return answers.refusal(401, message, '', {'WWW-Authenticate': RULES.challenge});
+}
+
+function wanted(asking) {
+    return asking.badge === 'none' ? tables.MESSAGES.token : tables.MESSAGES.strange;
+}
+
+function tokenWanted(asking) {
+    return unauthorized(wanted(asking) + '; ask ' + RULES.whom + ' for one');
+}
+
+function barred(asking) {
+    if (asking.badge === 'outside') {
+        return answers.refusal(403, tables.MESSAGES.outside.replace('{client}', asking.said));
+    }
+    const said = RULES.barred[asking.badge].replace('{name}', asking.name).replace('{said}', asking.said);
+    return unauthorized(said + '; ask ' + RULES.whom);
+}
+
+// What is answered of a repo that is not here, or that is not here for this reader: both are the same.
+function unfound(asking, repo) {
+    if (!mayEnter(asking.role) || (asking.badge === 'unknown' && !mayBePublic(repo.kinds, repo.id))) {
+        return tokenWanted(asking);
+    }
+    return Object.assign(answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound'), {repo});
+}
+
+function seeOnly(asking, id) {
+    const message = tables.MESSAGES.see_only.replace('{repo}', id).replace('{role}', asking.role).replace('{whom}', RULES.whom);
+    return answers.refusal(403, message, 'GatedRepo');
+}
+
+// ---- the door, before any route: what needs no look at a repo
+
+// Whether the answer is for everybody; null where the repo has to be looked at.
+function atDoor(asking, need) {
+    if (need === 'nothing') {
+        return true;
+    }
+    if (asking.barred) {
+        throw barred(asking);
+    }
+    if (need === undefined) {
+        return true;
+    }
+    if (need === 'entry') {
+        if (!mayEnter(asking.role)) {
+            throw tokenWanted(asking);
+        }
+        return !asking.role;
+    }
+    if (need !== 'all') {
+        return null;
+    }
+    if (!readsAll(asking.role)) {
+        throw asking.badge === 'unknown' ? tokenWanted(asking) : answers.refusal(404, tables.MESSAGES.not_all);
+    }
+    return !asking.role || readsAll('');
+}
+
+// The same for a repo of which something is published, or was; `closed` says whether its upstream closes it.
+function atRepo(asking, need, repo, closed, hasSnapshots) {
+    const sight = decide(asking.role, repo.kinds, repo.id, closed);
+    if (sight === HIDDEN) {
+        throw unfound(asking, repo);
+    }
+    if (sight === SEE && need !== 'see' && hasSnapshots) {
+        throw seeOnly(asking, repo.id);
+    }
+    return isPublic(repo.kinds, repo.id, closed);
+}
+
+export default { atDoor, atRepo, decide, isPublic, mayBePublic, parsed, reader, seesAll, unauthorized, unfound, wanted, who };

@@ -1,0 +1,140 @@
+"""A small mirror with repos of all kinds of secrecy, readers of all roles, and what each of them may find there."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.rights import Access, RepoSet, Role
+from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
+from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
+from mirror_sync.domain.content.alias import encode as encode_alias
+from mirror_sync.domain.content.keys import alias_key, blob_key, site_key
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.report import RepoState
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.ports.store import Store
+from tests.front.bucket import Published
+
+PUBLIC = {"private": False, "gated": False}
+SECRECY: Mapping[str, Mapping[str, object]] = {
+    "pub/plain": PUBLIC,
+    "pub/gatedone": {"private": False, "gated": "auto"},
+    "team/privateone": {"private": True, "gated": False},
+    "team/inner": PUBLIC,
+    "far/unsaid": {"private": False},
+}
+DATASETS = {"pub/tables": PUBLIC, "team/ledger": {"private": True, "gated": False}}
+
+ACCESS = Access(
+    anonymous=(RepoSet.parse("pub/*"), RepoSet.parse("dataset:pub/*")),
+    roles={
+        "developers": Role(read=(RepoSet.parse("team/*"), RepoSet.parse("pub/gatedone"))),
+        "auditors": Role(see=(RepoSet.parse("*"),)),
+        "admins": Role(read=(RepoSet.parse("*"),)),
+        "nothings": Role(),
+    },
+    contact="ml-platform@example.org",
+)
+OPEN_NAMES = {"pub/plain", "dataset:pub/tables"}
+READS = {
+    "": OPEN_NAMES,
+    "nothings": OPEN_NAMES,
+    "auditors": OPEN_NAMES,
+    "developers": OPEN_NAMES | {"pub/gatedone", "team/privateone", "team/inner"},
+    "admins": {*SECRECY, *(f"dataset:{name}" for name in DATASETS)},
+}
+SEES = READS | {"auditors": READS["admins"]}
+"""What each role finds, written down by hand: no function of the program had a part in it."""
+
+TOKENS = {role: f"hf_{role}".ljust(40, "x") for role in ("developers", "auditors", "admins", "nothings")}
+STRANGE, EXPIRED, REVOKED, ROLELESS, AWAY = (
+    f"hf_{word}".ljust(40, "y") for word in ("strange", "old", "gone", "no", "far")
+)
+LONG_AGO = "2020-01-01T00:00:00Z"
+BARRED = {EXPIRED: "expired", REVOKED: "revoked", ROLELESS: "role", AWAY: "not good from"}
+
+
+def write_tokens(path: Path) -> Path:
+    """The file of all these tokens."""
+    every = [AccessToken(f"the-{role}", role, digest_of(token)) for role, token in TOKENS.items()]
+    every += [
+        AccessToken("the-old", "admins", digest_of(EXPIRED), expires=LONG_AGO),
+        AccessToken("the-gone", "admins", digest_of(REVOKED), revoked=LONG_AGO),
+        AccessToken("the-no", "nobody-knows", digest_of(ROLELESS)),
+        AccessToken("the-far", "admins", digest_of(AWAY), networks=("192.0.2.0/24", "2001:db8::/32")),
+    ]
+    path.write_text(AccessTokens(tuple(every)).encode(), encoding="ascii")
+    return path
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def basic(token: str, user: str = "anybody") -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{token}".encode()).decode()}
+
+
+@dataclass
+class Guarded:
+    """What is in the store: each repo by its name in jobs.yaml, its commit, and its secret content."""
+
+    store: Store
+    repos: dict[str, Published] = field(default_factory=dict)
+    commits: dict[str, CommitId] = field(default_factory=dict)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    signs: dict[str, bytes] = field(default_factory=dict)
+    """What stands in its page and its proofs."""
+
+    @classmethod
+    def filled(cls, store: Store) -> Guarded:
+        made = cls(store)
+        for kind, names in ((Kind.MODEL, SECRECY), (Kind.DATASET, DATASETS)):
+            for name, said in names.items():
+                made.add(Repo(kind, name), said)
+        made._catalogue()
+        return made
+
+    def add(self, repo: Repo, said: Mapping[str, object]) -> None:
+        """Publish a repo of which the upstream says this; its file holds a secret, its proof a sign."""
+        name = str(repo)
+        self.repos[name] = published = Published(self.store, repo)
+        self.secrets[name] = f"the secret of {name.replace('/', ' at ')}".encode()
+        self.signs[name] = f"the sign of {name.replace('/', ' at ')}".encode()
+        small = {"README.md": self.secrets[name], "data/part.bin": self.secrets[name] * 100}
+        described = dict(said) if "gated" in said else {**said, "gated": None}
+        self.commits[name] = published.publish(small, described=described, attached={"SHA256SUMS": self.signs[name]})
+        key = alias_key(Repo(repo.kind, f"former/{repo.id.replace('/', '-')}"))
+        body = encode_alias(repo)
+        self.store.put(key, body, Sha256.of(body))
+
+    def _catalogue(self) -> None:
+        """As it is published: what is for everybody, and beside it all there is."""
+        for volume, names in (("", OPEN_NAMES), ("all/", set(self.repos))):
+            rows = sorted((self._row(name) for name in names), key=lambda row: (row.repo.lower(), row.kind.value))
+            page = ListPage("one", rows[0].repo, rows[-1].repo, tuple(rows))
+            listing = "".join(f"<li>{row.repo}</li>" for row in rows).encode()
+            for name in ("index.html", "mirror.html", "status.json", "list/one.html", "missing.html"):
+                self._put(site_key(f"{volume}{name}"), listing if name != "missing.html" else b"nothing @up/-/")
+            self._put(site_key(f"{volume}list/one.json"), encode_page(rows))
+            self._put(site_key(f"{volume}lists.json"), encode_index([page]))
+        for name, published in self.repos.items():
+            body = self.signs[name]
+            key = page_key(published.repo)
+            self._put(key if name in OPEN_NAMES else whole_key(key.removeprefix("site/")), body)
+        self._put(site_key("assets/style.css"), b"body {}")
+
+    def _row(self, name: str) -> RepoRow:
+        repo = self.repos[name].repo
+        item = f'{{"id":"{repo.id}","private":false,"gated":{"false" if name in OPEN_NAMES else "true"}}}'
+        return RepoRow(repo.kind, repo.id, RepoState.PUBLISHED, commit=self.commits[name], item=item)
+
+    def _put(self, key: str, body: bytes) -> None:
+        self.store.put(key, body, Sha256.of(body))
+
+    def digest_address(self, name: str) -> str:
+        return f"/{blob_key(Sha256.of(self.secrets[name]))}"
