@@ -105,7 +105,11 @@ class Catalogues:
     def _publish(self, target: Target, *, anew: bool = False) -> PublishResult:
         began = time.monotonic()
         publish_run = PublishRun(target.store, target.looks, self._context.go_on, anew)
-        result = publish(publish_run, known_of(self._settings, self._history, target.name))
+        result = publish(
+            publish_run,
+            known_of(self._settings, self._history, target.name),
+            self._settings.access_to(target.name),
+        )
         seconds = time.monotonic() - began
         self._context.tell(
             CataloguePublished(target.name, result.put, result.same, result.removed, result.unread, seconds)

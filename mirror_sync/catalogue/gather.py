@@ -14,6 +14,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
+from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownSnapshot, ShownVerdict
 from mirror_sync.domain.content.keys import blob_key, refs_key
@@ -39,7 +40,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "5"  # of what is remembered
+_FORMAT = "6"  # of what is remembered
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
@@ -58,7 +59,8 @@ class RepoFacts:
 
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
     digest of the document that an inspection left. `verdicts`, `signed` and `scanned` are of the shown commit.
-    `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down.
+    `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down. `closed`: its upstream
+    gave it to some people only, or did not say that it did not.
     """
 
     licenses: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class RepoFacts:
     verdicts: tuple[ShownVerdict, ...] = ()
     signed: bool = False
     scanned: bool = False
+    closed: bool = False
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -236,7 +239,7 @@ def _described(info: bytes) -> RepoFacts:
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
-    return RepoFacts(licenses, task, library, item=_item(said))
+    return RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
 
 
 def _item(said: Mapping[str, Any]) -> str:

@@ -18,10 +18,21 @@ from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.view import View, row_of
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue import published_lists
-from mirror_sync.domain.catalogue.rows import REASON, ListPage, RepoPage, RepoRow, cut_list, page_key
-from mirror_sync.domain.content.keys import HUB, repo_of, site_key
+from mirror_sync.domain.catalogue.rows import (
+    REASON,
+    WHOLE,
+    ListPage,
+    Overview,
+    RepoPage,
+    RepoRow,
+    cut_list,
+    page_key,
+    whole_key,
+)
+from mirror_sync.domain.content.keys import HUB, SITE, repo_of, site_key
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
@@ -32,7 +43,7 @@ from mirror_sync.ports.store import Stat
 
 _AT_ONCE = 8  # small objects, each a request
 _BATCHES = 256
-_STATUS = site_key("status.json")
+_STATUS, _WHOLE_STATUS = site_key("status.json"), whole_key("status.json")
 
 _log = Logger()
 
@@ -61,24 +72,46 @@ class _Entry:
     lines: tuple[RepoStatus, ...]
     put: bool | None
     left: tuple[LeftOut, ...] | None = None
+    key: str = ""
+    public: bool = True
 
 
-def publish(publish_run: PublishRun, known: LocalKnowledge) -> PublishResult:
-    """Bring a catalogue up to date. Raises StoreError, Interrupted."""
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """What tells of many repos: those that everybody may see, or, below `folder`, all of them."""
+
+    folder: str
+    rows: tuple[RepoRow, ...]
+    lines: tuple[RepoStatus, ...]
+    overview: Overview
+
+    def key(self, name: str) -> str:
+        return site_key(f"{self.folder}{name}")
+
+
+def publish(publish_run: PublishRun, known: LocalKnowledge, access: Access = OPEN_TO_PUBLIC) -> PublishResult:
+    """Bring a catalogue up to date: what everybody may see, and beside it all there is.
+
+    Raises StoreError, Interrupted.
+    """
     try:
-        return _Publication(publish_run, known, others=True).run()
+        return _Publication(publish_run, known, access, others=True).run()
     except (Interrupted, StoreError):
         raise
     except Exception:  # anybody may have written what others are said to say: it must not stop what we know
         _log.debug("site.others-left-out", exc_info=True)
-        return _Publication(publish_run, known, others=False).run()
+        return _Publication(publish_run, known, access, others=False).run()
 
 
 class _Publication:
-    def __init__(self, publish_run: PublishRun, known: LocalKnowledge, *, others: bool) -> None:
-        self._publish_run, self._assets = publish_run, pages.assets()
+    def __init__(self, publish_run: PublishRun, known: LocalKnowledge, access: Access, *, others: bool) -> None:
+        self._publish_run, self._assets, self._access = publish_run, pages.assets(), access
         self._writer = ObjectWriter(publish_run, f"{known.version} {_style()} {known.name}")
-        self._said = read_status(self._writer.read(_STATUS) or b"") if others else PeerStatus()
+        self._said = (
+            read_status(self._writer.read(_WHOLE_STATUS) or self._writer.read(_STATUS) or b"")
+            if others
+            else PeerStatus()
+        )
         known = known.with_others(self._said.jobs, self._said.lines)
         self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)
@@ -93,10 +126,23 @@ class _Publication:
         unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
         spared = self._writer.spared(self._settled, {} if unread else self._said.assets, self._known.at)
         self._left = {(row.kind, row.repo, row.commit): entry.left for entry in entries if (row := entry.row)}
-        self._lists([entry.row for entry in entries if entry.row is not None], lines, {} if unread else spared)
+        for volume in self._volumes(entries, lines):
+            self._lists(volume, {} if unread else spared)
         removed = self._writer.clear(self._settled.keys(), spared)
         came = list(self._settled.values())
         return PublishResult(came.count(True), came.count(False), removed, sum(entry.put is None for entry in entries))
+
+    def _volumes(self, entries: Sequence[_Entry], lines: tuple[RepoStatus, ...]) -> list[_Volume]:
+        """That of all repos is there only where some are hidden: without it the other one is whole."""
+        rows = tuple(entry.row for entry in entries if entry.row is not None)
+        overview = self._view.overview(rows, lines)
+        hidden = {line for entry in entries if not entry.public for line in entry.lines}
+        shown = tuple(entry.row for entry in entries if entry.row is not None and entry.public)
+        if len(shown) == len(rows) and not hidden:
+            return [_Volume("", rows, lines, overview)]
+        told = tuple(line for line in lines if line not in hidden)
+        everybody = self._view.overview(shown, told, overview.growth)
+        return [_Volume(WHOLE, rows, lines, overview), _Volume("", shown, told, everybody)]
 
     def _repos(self) -> list[_Entry]:
         """Puts the pages of all repos that have changed."""
@@ -109,7 +155,7 @@ class _Publication:
             turns = pool.map(lambda batch: [self._entry(gather, repo, listed.get(repo)) for repo in batch], batches)
             entries = [entry for turn in turns for entry in turn]
         found = [(repo, entry) for repo, entry in zip(repos, entries, strict=True) if entry is not None]
-        self._settled |= {page_key(repo): entry.put for repo, entry in found if entry.row is not None}
+        self._settled |= {entry.key: entry.put for _, entry in found if entry.row is not None}
         return [entry for _, entry in found]
 
     def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
@@ -119,11 +165,12 @@ class _Publication:
             lines = self._view.lines(repo, facts)
             if not facts.snapshots and not lines:
                 return None
-            page = self._view.page(repo, facts, lines)
+            page, public = self._view.page(repo, facts, lines), self._is_public(repo, facts)
+            key = _key_of(repo, public=public)
             put = self._writer.write_if_changed(
-                page_key(repo), partial(self._written, page), repr((page, self._known.url, self._known.principal))
+                key, partial(self._written, page), repr((page, self._known.url, self._known.principal))
             )
-            return _Entry(page.row, lines, put, page.left)
+            return _Entry(page.row, lines, put, page.left, key, public)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -131,58 +178,66 @@ class _Publication:
             _log.debug("site.unread", repo=str(repo), error=short(repr(error), REASON), exc_info=ours)
             return self._unread(repo)
 
+    def _is_public(self, repo: Repo, facts: RepoFacts) -> bool:
+        return self._access.is_public(repo, closed=facts.closed)
+
     def _unread(self, repo: Repo) -> _Entry:
-        """It keeps the page that it has; one that has none gets one that says so."""
+        """It keeps the page that it has; one that has none gets one that says so, as if its upstream had closed it."""
         lines = self._view.lines(repo, None)
         row = replace(row_of(repo, RepoFacts(), lines), state=RepoState.FAILED)
-        key = page_key(repo)
+        public = self._writer.has(page_key(repo)) and self._access.is_public(repo, closed=False)
+        public = public or self._access.is_public(repo, closed=True)
+        key = _key_of(repo, public=public)
         if self._writer.has(key):
-            return _Entry(row, lines, None)
+            return _Entry(row, lines, None, None, key, public)
         page = replace(self._view.page(repo, RepoFacts(), lines), row=row, unread=True)
         try:
             self._writer.begin(key, pages.repo_page(page, url=self._known.url, brand=self._known.name))
         except (Interrupted, StoreUnavailable):
             raise
         except MirrorError:
-            return _Entry(None, lines, None)
-        return _Entry(row, lines, None)
+            return _Entry(None, lines, None, None, key, public)
+        return _Entry(row, lines, None, None, key, public)
 
     def _written(self, page: RepoPage) -> bytes:
         files, running = first_files(self._publish_run.store, page.listings, page.classes)
         shown, known = replace(page, files=files, running=running), self._known
         return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal)
 
-    def _lists(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus], unused: Mapping[str, str]) -> None:
-        """What tells of all repos; the documents come last."""
-        overview = self._view.overview(rows, lines)
+    def _lists(self, volume: _Volume, unused: Mapping[str, str]) -> None:
+        """What tells of many repos; the documents come last."""
+        overview, lines, below = volume.overview, volume.lines, volume.folder
         known = replace(self._known, jobs=self._view.jobs(lines))
-        cut = tuple(cut_list(tuple(rows)))
-        self._list_pages(cut)
+        cut = tuple(cut_list(volume.rows))
+        self._list_pages(volume, cut)
         for page in cut:
-            self._put(f"list/{page.name}.json", partial(published_lists.encode_page, page.rows), repr(page))
+            self._put(f"{below}list/{page.name}.json", partial(published_lists.encode_page, page.rows), repr(page))
         self._put(
-            "lists.json", partial(published_lists.encode_index, cut), repr([(page.name, page.first) for page in cut])
+            f"{below}lists.json",
+            partial(published_lists.encode_index, cut),
+            repr([(page.name, page.first) for page in cut]),
         )
-        self._put("missing.html", partial(pages.missing_page, self._known.name), self._known.name)
-        self._put("index.html", partial(pages.home, overview, cut))
-        self._put("mirror.html", partial(pages.mirror_page, overview))
-        self._put("tunasync.json", partial(documents.tunasync, known, lines))
+        if not below:
+            self._put("missing.html", partial(pages.missing_page, self._known.name), self._known.name)
+        self._put(f"{below}index.html", partial(pages.home, overview, cut))
+        self._put(f"{below}mirror.html", partial(pages.mirror_page, overview))
+        self._put(f"{below}tunasync.json", partial(documents.tunasync, known, lines))
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
-            self._put("mirrorz.json", partial(bytes, mirrorz))
-        self._put("status.json", partial(documents.status, known, overview, lines, unused, self._left))
+            self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
+        self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
 
-    def _list_pages(self, cut: Sequence[ListPage]) -> None:
+    def _list_pages(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is
         put before all of them, without its links.
         """
         for page in cut[:-1]:
-            if not self._writer.has(_list_key(page)):
-                self._writer.begin(_list_key(page), pages.list_page(page, None, None, self._known.name))
+            if not self._writer.has(_list_key(volume, page)):
+                self._writer.begin(_list_key(volume, page), pages.list_page(page, None, None, self._known.name))
         beside = list(zip(cut, (None, *cut), (*cut[1:], None), strict=False))
         for page, before, after in reversed(beside):
             write = partial(pages.list_page, page, before, after, self._known.name)
-            key, values = _list_key(page), repr((page, _end(before), _end(after)))
+            key, values = _list_key(volume, page), repr((page, _end(before), _end(after)))
             self._settled[key] = self._writer.write_if_changed(key, write, values)
 
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
@@ -202,8 +257,13 @@ def _shown(line: RepoStatus) -> RepoStatus:
     return replace(line, reason=short(line.reason, REASON))
 
 
-def _list_key(page: ListPage) -> str:
-    return site_key(f"list/{page.name}.html")
+def _key_of(repo: Repo, *, public: bool) -> str:
+    """Where its page lies: beside those for everybody only where everybody may see it."""
+    return page_key(repo) if public else whole_key(page_key(repo).removeprefix(SITE))
+
+
+def _list_key(volume: _Volume, page: ListPage) -> str:
+    return volume.key(f"list/{page.name}.html")
 
 
 def _end(page: ListPage | None) -> tuple[str, str, str] | None:

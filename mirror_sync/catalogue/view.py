@@ -11,6 +11,7 @@ from mirror_sync.catalogue.gather import RepoFacts
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain.catalogue.rows import (
     GAPS_SHOWN,
+    Day,
     JobEntryView,
     Lack,
     Lag,
@@ -91,8 +92,10 @@ class View:
         counts = {name: (len(named), len(named - gaps[name])) for name, named in repos.items()}
         return tuple(_counted(job, *counts.get(job.shown.name, (0, 0))) for job in self._known.jobs)
 
-    def overview(self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus]) -> Overview:
-        """`rows` and `lines` are all there are."""
+    def overview(
+        self, rows: Sequence[RepoRow], lines: Sequence[RepoStatus], growth: tuple[Day, ...] | None = None
+    ) -> Overview:
+        """`rows` and `lines` are all there are, and today's growth is remembered by them, unless it is known."""
         known, published = self._known, [row for row in rows if row.commit is not None]
         gaps = sum(not line.state.mirrored for line in lines)
         found = Overview(
@@ -115,7 +118,7 @@ class View:
             pruned=known.pruned,
             unusual=known.unusual,
         )
-        return replace(found, growth=known.grow(found))
+        return replace(found, growth=known.grow(found) if growth is None else growth)
 
     def _address(self, repo: Repo) -> str:
         bases = (self._upstreams.get(line.job, "") for line in self._of.get(repo, ()))
