@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
@@ -32,6 +32,18 @@ def _reads(report: TrafficReport, page: TextLayout, limit: int | None) -> str:
         for repo, reads in report.repos.items()
     ]
     return _table(page, ("DOWNLOADS", "BYTES", "CLIENTS", "REPO"), rows, limit)
+
+
+def readers_text(report: TrafficReport, page: TextLayout, role_of: Mapping[str, str] | None) -> str:
+    """Who reads, by the names of tokens or by their roles, and how often somebody was refused."""
+    rows = [
+        Row((f"{reads.downloads:,}", in_bytes(reads.bytes), f"{len(reads.clients):,}", name))
+        for name, reads in report.readers(role_of).items()
+    ]
+    said = {"token": "for want of a good token", "role": "since they may not read what they asked for"}
+    refused = [f"Refused: {counted(count, 'request')} {said[why]}." for why, count in report.refused.items()]
+    header = ("DOWNLOADS", "BYTES", "CLIENTS", "USER" if role_of is None else "ROLE")
+    return "\n".join(filter(None, [_table(page, header, rows, None), *map(page.sentence, (*refused, *_end(report)))]))
 
 
 def _misses(report: TrafficReport, page: TextLayout, limit: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,6 +15,8 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 
 _OK, _MULTIPLE, _NOT_FOUND = 200, 300, 404
+_REFUSED = {401: "token", 403: "role"}  # why, by the status: no good token; a repo that is not for who asks
+NOBODY, UNKNOWN_ROLE = "(no token)", "(a role that tokens.yaml does not know)"
 COLD = timedelta(days=30)
 USUAL_DAYS = 3  # days with traffic before the last one, of which what is usual can be told
 FAR_ABOVE = 10  # times a client's usual
@@ -26,7 +28,10 @@ _TIMES = 3  # and so many times its usual
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A request for something of a repo; `bytes` that were sent, `begins` whether from a file's first byte on."""
+    """A request for something of a repo; `bytes` that were sent, `begins` whether from a file's first byte on.
+
+    `user` is the name of the token, empty where none of ours was sent.
+    """
 
     at: datetime
     client: str
@@ -36,6 +41,12 @@ class Hit:
     bytes: int
     is_file: bool
     begins: bool
+    user: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who asked: a token's name stands for its holder, from whatever address."""
+        return self.user or self.client
 
     @property
     def given(self) -> bool:
@@ -55,7 +66,13 @@ class Reads:
         """Count one request."""
         self.downloads += hit.is_file and hit.begins
         self.bytes += hit.bytes
-        self.clients.add(hit.client)
+        self.clients.add(hit.who)
+
+    def join(self, other: Reads) -> None:
+        """Count what another one has counted."""
+        self.downloads += other.downloads
+        self.bytes += other.bytes
+        self.clients |= other.clients
 
     def encode(self) -> dict[str, int]:
         """The figures as JSON; clients are counted, not named."""
@@ -73,7 +90,7 @@ class Misses:
     def add(self, hit: Hit) -> None:
         """Count one request."""
         self.requests += 1
-        self.clients.add(hit.client)
+        self.clients.add(hit.who)
         self.last = max(self.last or hit.at, hit.at)
 
 
@@ -140,6 +157,16 @@ class TrafficReport:
     unusual: tuple[Unusual, ...]
     cold: tuple[PublishedSnapshot, ...] | None
     unread: int  # lines that are none of a front's log
+    users: Mapping[str, Reads] = field(default_factory=dict)  # by the name of the token, "" for those without
+    refused: Mapping[str, int] = field(default_factory=dict)  # requests for repos, by why
+
+    def readers(self, role_of: Mapping[str, str] | None = None) -> dict[str, Reads]:
+        """By the name of the token, or, where the role of each name is given, by that; who reads most comes first."""
+        found: defaultdict[str, Reads] = defaultdict(Reads)
+        for name, reads in self.users.items():
+            whose = NOBODY if not name else name if role_of is None else role_of.get(name, UNKNOWN_ROLE)
+            found[whose].join(reads)
+        return dict(sorted(found.items(), key=lambda item: (-item[1].bytes, item[0])))
 
     def encode(self) -> dict[str, Any]:
         """The document of `traffic --json`; sizes in bytes, times in ISO 8601, days in UTC."""
@@ -159,6 +186,8 @@ class TrafficReport:
                 {"repo": str(repo), "requests": miss.requests, "clients": len(miss.clients), "last": _spoken(miss.last)}
                 for repo, miss in self.misses.items()
             ],
+            "users": [{"user": name, **reads.encode()} for name, reads in self.readers().items()],
+            "refused": dict(self.refused),
             "unusual": [item.encode() for item in self.unusual],
             "cold": cold,
             "lines_not_understood": self.unread,
@@ -172,6 +201,8 @@ class Traffic:
         self._mirrored = frozenset(mirrored)
         self._repos: defaultdict[Repo, Reads] = defaultdict(Reads)
         self._days: defaultdict[date, Reads] = defaultdict(Reads)
+        self._users: defaultdict[str, Reads] = defaultdict(Reads)
+        self._refused: Counter[str] = Counter()
         self._misses: defaultdict[Repo, Misses] = defaultdict(Misses)
         self._by_client: defaultdict[str, defaultdict[date, int]] = defaultdict(lambda: defaultdict(int))
         self._names: defaultdict[str, defaultdict[date, set[Repo]]] = defaultdict(lambda: defaultdict(set))
@@ -182,7 +213,9 @@ class Traffic:
     def add(self, hit: Hit) -> None:
         """Count one request; the order of requests does not matter."""
         self._first, self._last = min(self._first or hit.at, hit.at), max(self._last or hit.at, hit.at)
-        self._names[hit.client][hit.at.date()].add(hit.repo)
+        self._names[hit.who][hit.at.date()].add(hit.repo)
+        if hit.status in _REFUSED:
+            self._refused[_REFUSED[hit.status]] += 1
         if hit.repo not in self._mirrored:
             if hit.status == _NOT_FOUND:
                 self._misses[hit.repo].add(hit)
@@ -202,13 +235,16 @@ class Traffic:
             unusual=tuple(sorted(self._unusual(), key=lambda one: (-one.bytes, -one.names, one.client, one.kind))),
             cold=self._cold(published, now),
             unread=unread,
+            users=dict(self._users),
+            refused=dict(sorted(self._refused.items())),
         )
 
     def _count(self, hit: Hit) -> None:
         day = hit.at.date()
         self._repos[hit.repo].add(hit)
         self._days[day].add(hit)
-        self._by_client[hit.client][day] += hit.bytes
+        self._users[hit.user].add(hit)
+        self._by_client[hit.who][day] += hit.bytes
         if hit.is_file and hit.commit is not None:
             read = (hit.repo, hit.commit)
             self._read[read] = max(self._read.get(read, hit.at), hit.at)
