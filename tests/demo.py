@@ -25,6 +25,7 @@ from tests.real_model import LICENSE, REPO, model_folder
 JOB = "embeddings"
 LISTEN = os.environ.get("MIRROR_LISTEN", "127.0.0.1:8080")
 WORK = Path("var/demo")
+ACCESS = 'access: {roles: {readers: {read: ["*"]}}, tokens: ./tokens.yaml}\n'
 BIN = Path(sys.executable).parent
 
 
@@ -34,7 +35,7 @@ def main() -> int:
         print(f"Something listens on {LISTEN} already. Stop it, or choose: MIRROR_LISTEN=127.0.0.1:8081 make demo")
         return 1
     shutil.rmtree(WORK, ignore_errors=True)
-    print("Seven steps, about half a minute in all.")
+    print("Eight steps, about half a minute in all.")
     _say(1, f"A stand-in for the Hub offers {REPO}, a real model of {_size(model_folder())}")
     with _hub() as upstream:
         mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places() | {"MIRROR_SYNC_CONFIG": str(_signing())}
@@ -45,19 +46,30 @@ def main() -> int:
     _say(4, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
     with _serving(mirror):
         folder = WORK / "downloaded"
-        _say(5, f"HF_ENDPOINT=http://{LISTEN} hf download {REPO}")
         client = {**os.environ, "HF_ENDPOINT": f"http://{LISTEN}", "HF_HOME": str((WORK / "hf").absolute())}
+        _say(5, "mirror-sync token new you --role readers: who may read more than everybody; then hf auth whoami")
+        client["HF_TOKEN"] = _token(mirror)
+        _run([BIN / "hf", "auth", "whoami"], client)
+        _say(6, f"HF_ENDPOINT=http://{LISTEN} HF_TOKEN=hf_... hf download {REPO}")
         _run([BIN / "hf", "download", REPO, "--local-dir", folder, "--quiet"], client)
-        _say(6, "What came back")
+        _say(7, "What came back")
         sound = _compare(folder)
         _tokenize(folder)
-    _say(7, "The mirror has signed all of it: mirror-sync prove, as a stranger who has its public key and nothing else")
+    _say(8, "The mirror has signed all of it: mirror-sync prove, as a stranger who has its public key and nothing else")
     signers = WORK / "allowed_signers"
     shutil.copy(WORK / "mirror/trust/allowed_signers", signers)  # by another way than the mirror, where it matters
     origin = (WORK / "mirror").absolute().as_uri()
     _run([BIN / "mirror-sync", "prove", REPO, "--from", origin, "--signers", signers, "--dir", folder], os.environ)
     _what_next()
     return 0 if sound else 1
+
+
+def _token(environment: Mapping[str, str]) -> str:
+    """A token of a reader, as the program prints it: this once. The demo's own front is its only use."""
+    command = [BIN / "mirror-sync", "token", "new", "you", "--role", "readers", "--expires", "1h"]
+    made = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    print(made)
+    return made
 
 
 def _places() -> dict[str, str]:
@@ -76,7 +88,9 @@ def _signing() -> Path:
     key.touch(0o600)
     key.write_bytes(private)
     jobs = WORK / "jobs.yaml"
-    jobs.write_text(f"{Path('jobs.yaml').read_text(encoding='utf-8')}\ntrust: {{key: {key}}}\n", encoding="utf-8")
+    jobs.write_text(
+        f"{Path('jobs.yaml').read_text(encoding='utf-8')}\ntrust: {{key: {key}}}\n{ACCESS}", encoding="utf-8"
+    )
     return jobs
 
 
