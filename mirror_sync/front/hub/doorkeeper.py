@@ -91,6 +91,8 @@ class Doorkeeper:
         """Whether answers may depend on a token."""
         self.chooses = self.knows_tokens or bool(access.allow)
         """Whether answers may depend on who asks at all."""
+        self.shares = not access.allow
+        """Whether a cache may give others what is for everybody: not to those who may not ask at all."""
 
     def client(self, peer: str, forwarded: str) -> str:
         """The address of who asks."""

@@ -98,7 +98,7 @@ class Mounted:
                 raise
             raise self.door.unfound(asked.reader, refusal.repo) from None
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
-        return answers.kept_for(found, public=public or not self.door.chooses, varies=varies)
+        return answers.kept_for(found, public=(public and self.door.shares) or not self.door.chooses, varies=varies)
 
     def _elsewhere(self, asked: FrontRequest, match: Match, repo: Repo) -> Answer:
         """Where a reader may see the other repo, that is told to be there; else it is as if nothing were here."""

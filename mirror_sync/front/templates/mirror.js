@@ -58,7 +58,7 @@ async function route(r) {
     }
     const everybody = await admitted(r, asking, found);
     if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
-        r.variables.kept_for = everybody ? 'all' : 'one';
+        r.variables.kept_for = everybody && !tables.ACCESS.allow.length ? 'all' : 'one';
     }
     let other = null;
     try {
@@ -151,7 +151,7 @@ async function pointer(r) {
         const found = match(target), asking = access.parsed(r.headersIn['X-Reader']);
         const everybody = await admitted(r, asking, found);
         const blob = await protocols.pointers[found.route.name](r, found.fields);
-        if (tables.ACCESS.chooses && !everybody) {
+        if (tables.ACCESS.chooses && !(everybody && !tables.ACCESS.allow.length)) {
             blob.caching = blob.caching.replace('public', 'private');
         }
         answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');

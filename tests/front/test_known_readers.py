@@ -1,0 +1,229 @@
+"""Fronts know who asks: by a file of tokens as it is now, by the address through trusted servers; in doubt nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.rights import Access, Opening, RepoSet
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.front.hub.access_log import LogFile, Logged, hit_of
+from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.front.serve.asgi import ServeOptions, make_app
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.guarded import ACCESS, TOKENS, Guarded, bearer, write_tokens
+from tests.front.mirrors import Mirror, by_nginx
+from tests.requirements import need
+
+SECRET = "team/inner"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bucket that tests share, and a folder of one test."""
+
+    target: DirectoryTarget
+    guarded: Guarded
+    folder: Path
+
+    @property
+    def tokens(self) -> Path:
+        return self.folder / "tokens.yaml"
+
+    @property
+    def asked(self) -> str:
+        return f"/{SECRET}/resolve/{self.guarded.commits[SECRET]}/README.md"
+
+    @property
+    def log(self) -> list[dict[str, object]]:
+        [path] = [*self.folder.glob("front/logs/access.log"), *self.folder.glob("serve.log")]
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+    def status(self, front: Mirror, token: str, **headers: str) -> int:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return front.ask("GET", self.asked, {**bearer(token), **given}).status
+
+
+Start = Callable[..., AbstractContextManager[Mirror]]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[DirectoryTarget, Guarded]:
+    target = DirectoryTarget(tmp_path_factory.mktemp("known"))
+    return target, Guarded.filled(DirectoryStore(target.root))
+
+
+@pytest.fixture
+def place(filled: tuple[DirectoryTarget, Guarded], tmp_path: Path) -> Place:
+    return Place(*filled, tmp_path)
+
+
+@pytest.fixture(params=["serve", "nginx"])
+def start(request: pytest.FixtureRequest, place: Place) -> Start:
+    """Starts a front over the place, with rules and the file of tokens."""
+    if request.param == "nginx":
+        need("nginx")
+
+    def started(access: Access = ACCESS, tokens: Path | None = None) -> AbstractContextManager[Mirror]:
+        if request.param == "nginx":
+            options = NginxOptions(place.target, access=access, tokens=tokens)
+            return by_nginx(place.guarded.store, options, place.folder / "front")
+        app = make_app(place.guarded.store, ServeOptions(access=access, tokens=tokens), refs_seconds=0.2)
+        return _served(Logged(app, LogFile(place.folder / "serve.log").write), place)
+
+    return started
+
+
+@contextmanager
+def _served(app: Logged, place: Place) -> Iterator[Mirror]:
+    with serving(app) as url:
+        yield Mirror(url, place.guarded.store)
+
+
+def test_a_change_of_the_file_counts_from_the_next_request_on(place: Place, start: Start) -> None:
+    write_tokens(place.tokens)
+    known = AccessTokens.decode(place.tokens.read_bytes())
+    with start(tokens=place.tokens) as front:
+        assert place.status(front, TOKENS["developers"]) == 200
+        place.tokens.write_text(known.revoking("the-developers", "2026-01-01T00:00:00Z", "me").encode())
+        assert place.status(front, TOKENS["developers"]) == 401
+        place.tokens.write_text(known.with_token(AccessToken("new", "admins", digest_of("hf_new"))).encode())
+        assert [place.status(front, token) for token in ("hf_new", TOKENS["developers"])] == [200, 200]
+
+
+def test_of_a_file_that_is_broken_or_missing_nobody_is_known_and_everybody_reads_what_is_for_everybody(
+    place: Place, start: Start
+) -> None:
+    write_tokens(place.tokens)
+    whole = place.tokens.read_text("ascii")
+    public = f"/pub/plain/resolve/{place.guarded.commits['pub/plain']}/README.md"
+    with start(tokens=place.tokens) as front:
+        for broken in (whole + "- {name: half", whole.replace("role: ", "roles: ", 1), whole + "\x00", "é", None):
+            if broken is None:
+                place.tokens.unlink()
+            else:
+                place.tokens.write_text(broken, encoding="utf-8")
+            assert place.status(front, TOKENS["admins"]) == 401, broken
+            assert front.ask("GET", public, bearer(TOKENS["admins"])).status == 200, broken
+        place.tokens.write_text(whole)
+        assert place.status(front, TOKENS["admins"]) == 200
+
+
+def test_the_log_names_whose_token_it_was_and_never_the_token(place: Place, start: Start) -> None:
+    write_tokens(place.tokens)
+    with start(tokens=place.tokens) as front:
+        place.status(front, TOKENS["developers"])
+        place.status(front, "hf_strange")
+        place.status(front, "")
+    lines = place.log
+    assert [line["user"] for line in lines[-3:]] == ["the-developers", "", ""]
+    hit = hit_of(json.dumps(lines[-3]))
+    assert hit is not None
+    assert hit.user == "the-developers"
+    written = "".join(path.read_text("utf-8") for path in place.folder.rglob("*.log"))
+    assert not any(token in written for token in (*TOKENS.values(), "hf_strange"))
+
+
+def test_who_asks_from_elsewhere_gets_nothing_but_whether_the_front_is_there(place: Place, start: Start) -> None:
+    write_tokens(place.tokens)
+    access = replace(ACCESS, allow=("10.0.0.0/8", "2001:db8::/32"), proxies=("192.0.2.0/24",))
+    with start(access, place.tokens) as front:
+        sent = {
+            "10.1.2.3": 200,
+            "2001:db8::7": 200,
+            "2001:db9::7": 403,
+            "203.0.113.5": 403,
+            "10.1.2.3, 192.0.2.9": 200,
+            "10.1.2.3, 203.0.113.5": 403,
+            "::ffff:10.1.2.3": 200,
+            "nonsense": 403,
+            "": 403,
+        }
+        found = {way: place.status(front, TOKENS["admins"], X_Forwarded_For=way) for way in sent if way}
+        found[""] = place.status(front, TOKENS["admins"])
+        assert found == sent
+        assert front.get("/healthz").status == 200
+        page = front.ask("GET", "/pub/plain/resolve/main/README.md", {"X-Forwarded-For": "10.1.2.3"})
+        assert (page.status, "public" in (page.header("Cache-Control") or "")) == (200, False)
+
+
+def test_a_token_is_good_from_its_networks_alone(place: Place, start: Start) -> None:
+    token = AccessToken("near", "admins", digest_of("hf_near"), networks=("10.0.0.0/9", "2001:db8::/33"))
+    place.tokens.write_text(AccessTokens((token,)).encode())
+    sent = {"10.127.0.1": 200, "10.128.0.1": 401, "2001:db8:7fff::1": 200, "2001:db8:8000::1": 401}
+    with start(tokens=place.tokens) as front:
+        assert {way: place.status(front, "hf_near", X_Forwarded_For=way) for way in sent} == sent
+
+
+def test_without_rules_what_is_closed_upstream_is_for_nobody_and_a_job_may_open_it(place: Place, start: Start) -> None:
+    def found(access: Access) -> dict[str, int]:
+        with start(access) as front:
+            return {
+                name: front.get(f"{one.at}/resolve/{place.guarded.commits[name]}/README.md").status
+                for name, one in place.guarded.repos.items()
+            }
+
+    public = {"pub/plain", "team/inner", "dataset:pub/tables"}
+    assert {name for name, status in found(Access()).items() if status == 200} == public
+    opening = Opening(
+        (RepoPattern.parse("pub/*"), RepoPattern.parse("team/*")), (RepoPattern.parse("team/privateone"),)
+    )
+    assert {name for name, status in found(Access(opened=(opening,))).items() if status == 200} == public | {
+        "pub/gatedone"
+    }
+
+
+def test_where_nothing_is_for_everybody_who_brings_no_token_is_asked_for_one(place: Place, start: Start) -> None:
+    write_tokens(place.tokens)
+    with start(replace(ACCESS, anonymous=()), place.tokens) as front:
+        for asked in (
+            "/",
+            "/-/",
+            "/api/models",
+            place.asked,
+            "/pub/not-here/resolve/main/f",
+            "/-/trust/allowed_signers",
+        ):
+            reply = front.get(asked)
+            assert (reply.status, reply.header("X-Error-Code")) == (401, None), asked
+            assert "Basic" in (reply.header("WWW-Authenticate") or ""), asked
+        assert front.get("/healthz").status == 200
+        assert front.get("/api/agent-harnesses").status == 200
+        assert place.status(front, TOKENS["developers"]) == 200
+
+
+def test_patterns_match_the_same_on_both_fronts(place: Place, start: Start) -> None:
+    patterns = {"team/i?ner": 200, "team/[!a-h]nner": 200, "team/[z-a]nner": 404, "team/INNER": 404}
+    for pattern, status in patterns.items():
+        with start(Access(anonymous=(RepoSet.parse(pattern),))) as front:
+            assert place.status(front, "") == status, pattern
+
+
+def test_a_script_that_cannot_say_who_asks_admits_nobody(place: Place) -> None:
+    need("nginx")
+    write_tokens(place.tokens)
+    options = NginxOptions(place.target, access=ACCESS, tokens=place.tokens)
+    folder = place.folder / "front"
+
+    def broken(configuration: str) -> str:
+        script = folder / "access.js"
+        text = script.read_text("utf-8")
+        script.write_text(text.replace("    const client = r.variables.remote_addr;", "    throw new Error('no');", 1))
+        return configuration
+
+    with by_nginx(place.guarded.store, options, folder, broken) as front:
+        for role in ("", *TOKENS):
+            for name, one in place.guarded.repos.items():
+                reply = front.ask(
+                    "GET", f"{one.at}/resolve/{place.guarded.commits[name]}/README.md", bearer(TOKENS.get(role, ""))
+                )
+                assert reply.status == 502, (role, name)
+        assert front.get("/healthz").status == 502
