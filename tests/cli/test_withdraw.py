@@ -19,7 +19,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import Program
-from tests.front.mirrors import PATIENCE, Mirror, Reply, by_nginx, by_serve, s3_store
+from tests.front.mirrors import OPENED, PATIENCE, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_repo_goes_everywhere_and_comes_back_by_a_persons_word_alone(program: 
     need("nginx")
     store = DirectoryStore(place.root) if isinstance(place, DirectoryTarget) else s3_store(place)
     with ExitStack() as stack:
-        nginx = by_nginx(store, NginxOptions(place, by_digest=True), program.folder / "front")
+        nginx = by_nginx(store, NginxOptions(place, by_digest=True, access=OPENED), program.folder / "front")
         fronts = [stack.enter_context(by_serve(store)), stack.enter_context(nginx)]
         file, api = "/acme/one/resolve/main/weights", "/api/models/acme/one"
         own, both = (f"/{blob_key(Sha256.of(body))}" for body in (b"of one alone", b"of both"))

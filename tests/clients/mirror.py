@@ -81,8 +81,8 @@ def sync(hub_url: str, truth: Truth, folder: Path, name: TargetName, target: Map
         "defaults": {"upstream": "hub", "target": "bucket"},
         "licenses": {"allow": ["apache-2.0", "mit"], "missing": "refuse"},
         "jobs": [
-            {"name": "tagged", "repos": [MODEL], "revisions": ["main", TAG]},
-            {"name": "plain", "repos": [MANY, f"dataset:{DATASET}"], "revisions": ["main"]},
+            {"name": "tagged", "repos": [MODEL], "revisions": ["main", TAG], "readers": "everyone"},
+            {"name": "plain", "repos": [MANY, f"dataset:{DATASET}"], "readers": "everyone"},
         ],
     }
     synced = Synced(folder, jobs, truth, name)

@@ -101,6 +101,7 @@ ASKED = (
     Asked("GET", "/-/trust/models/acme/former/v1/verdicts.json"),
     Asked("GET", "/-/trust/models/acme/rows/statement.json.sig"),
     Asked("GET", "/-/trust/allowed_signers"),
+    Asked("GET", "/-/login"),
 )
 
 

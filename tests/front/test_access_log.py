@@ -29,7 +29,7 @@ LINE = {
 }  # fmt: skip
 
 
-WRITTEN = ("time", "client", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent")
+WRITTEN = ("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent")
 
 
 def line(**changes: object) -> str:

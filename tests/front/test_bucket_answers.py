@@ -19,7 +19,7 @@ from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import LFS_FROM, Published, model
-from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
+from tests.front.mirrors import OPENED, PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.front.recorder import BUCKET, OWN, Recorder, recorder
 from tests.front.stores import WatchedStore
 from tests.requirements import need
@@ -40,7 +40,8 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     need("nginx")
     store = DirectoryStore(tmp_path / "bucket")
     with recorder(store.root) as bucket:
-        options = NginxOptions(S3Target(BUCKET, bucket.url, access_key="key", secret_key="secret"), by_digest=True)
+        place = S3Target(BUCKET, bucket.url, access_key="key", secret_key="secret")
+        options = NginxOptions(place, by_digest=True, access=OPENED)
         with by_nginx(store, options, tmp_path / "nginx") as mirror:
             yield Recorded(mirror, bucket, model(store))
 
@@ -131,7 +132,7 @@ def fronted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorded
             running = by_serve(s3_store(place))
         else:
             need("nginx")
-            running = by_nginx(store, NginxOptions(place, by_digest=True), tmp_path / "nginx")
+            running = by_nginx(store, NginxOptions(place, by_digest=True, access=OPENED), tmp_path / "nginx")
         with running as mirror:
             yield Recorded(mirror, bucket, model(store))
 
@@ -181,7 +182,8 @@ def test_a_bucket_that_is_down_is_not_an_empty_one(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "bucket")
     repo = model(store)
     commit = repo.publish(FILES)
-    options = NginxOptions(S3Target(BUCKET, "http://127.0.0.1:9"), by_digest=True)  # the discard port: nobody listens
+    silent = S3Target(BUCKET, "http://127.0.0.1:9")  # the discard port: nobody listens
+    options = NginxOptions(silent, by_digest=True, access=OPENED)
     with by_nginx(store, options, tmp_path / "nginx") as mirror:
         for target in _everything(repo, commit):
             assert mirror.get(target).status == 502, target

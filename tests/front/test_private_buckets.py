@@ -14,7 +14,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from tests.front.bucket import dataset, model
-from tests.front.mirrors import Mirror, by_nginx, s3_store
+from tests.front.mirrors import OPENED, Mirror, by_nginx, s3_store
 from tests.requirements import need
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def private(radosgw: S3Server) -> S3Target:
 @pytest.fixture(scope="module")
 def mirror(private: S3Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     with by_nginx(
-        s3_store(private), NginxOptions(private, by_digest=True), tmp_path_factory.mktemp("nginx")
+        s3_store(private), NginxOptions(private, by_digest=True, access=OPENED), tmp_path_factory.mktemp("nginx")
     ) as running:
         yield running
 
@@ -94,7 +94,7 @@ def test_wrong_keys_are_the_mirrors_fault_and_never_an_empty_mirror(
     commit = repo.publish(FILES)
     keys = {"secret_key": {"secret_key": "wrong"}, "access_key": {"access_key": "WRONG"}}
     bad = replace(private, **keys.get(wrong, {"access_key": None, "secret_key": None}))
-    with by_nginx(repo.store, NginxOptions(bad, by_digest=True), tmp_path / "nginx") as front:
+    with by_nginx(repo.store, NginxOptions(bad, by_digest=True, access=OPENED), tmp_path / "nginx") as front:
         for target in (f"{repo.at}/resolve/{commit}/README.md", repo.api, f"{repo.api}/tree/main"):
             assert front.get(target).error == (502, None)
         assert front.get("/acme/none/resolve/main/f").error == (502, None)
@@ -103,7 +103,9 @@ def test_wrong_keys_are_the_mirrors_fault_and_never_an_empty_mirror(
 
 def test_a_bucket_that_does_not_exist_is_no_fault_of_the_client(private: S3Target, tmp_path: Path) -> None:
     with by_nginx(
-        s3_store(private), NginxOptions(replace(private, prefix="elsewhere"), by_digest=True), tmp_path / "nginx"
+        s3_store(private),
+        NginxOptions(replace(private, prefix="elsewhere"), by_digest=True, access=OPENED),
+        tmp_path / "nginx",
     ) as front:
         assert front.get("/acme/any/resolve/main/f").error == (404, "RepoNotFound")
 
@@ -112,7 +114,9 @@ def test_no_key_is_told_to_clients_or_logs(private: S3Target, tmp_path: Path) ->
     repo = model(s3_store(private))
     commit = repo.publish(FILES)
     with by_nginx(
-        repo.store, NginxOptions(replace(private, secret_key="not-this"), by_digest=True), tmp_path / "nginx"
+        repo.store,
+        NginxOptions(replace(private, secret_key="not-this"), by_digest=True, access=OPENED),
+        tmp_path / "nginx",
     ) as front:
         replies = [front.get(target) for target in (repo.api, f"{repo.at}/resolve/{commit}/sub/big.bin")]
         logs = (tmp_path / "nginx/logs/error.log").read_text() + (tmp_path / "nginx/logs/access.log").read_text()

@@ -23,12 +23,12 @@ from mirror_sync.domain.access.access_tokens import (
     credential,
     is_within,
 )
-from mirror_sync.domain.access.rights import Access, Need, Sight, kind_of
+from mirror_sync.domain.access.rights import Need, Sight, kind_of
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
-from mirror_sync.front.hub.snapshots import Snapshots
+from mirror_sync.front.hub.served import Served
 
 _LOCAL = ("127.0.0.1/32", "::1/128")  # a server before us on this machine, as one that ends TLS
 UNREAD = "no token is known, and only what everybody may read is given"
@@ -80,18 +80,17 @@ class Doorkeeper:
 
     def __init__(
         self,
-        access: Access,
-        snapshots: Snapshots,
+        served: Served,
         tokens: Callable[[], AccessTokens] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._access, self._snapshots = access, snapshots
+        self._served, self._access = served, served.access
         self._tokens, self._clock = tokens or _no_tokens, clock
         self.knows_tokens = tokens is not None
         """Whether answers may depend on a token."""
-        self.chooses = self.knows_tokens or bool(access.allow)
+        self.chooses = self.knows_tokens or bool(self._access.allow)
         """Whether answers may depend on who asks at all."""
-        self.shares = not access.allow
+        self.shares = not self._access.allow
         """Whether a cache may give others what is for everybody: not to those who may not ask at all."""
 
     def client(self, peer: str, forwarded: str) -> str:
@@ -132,7 +131,7 @@ class Doorkeeper:
 
     def sight(self, reader: Reader, repo: Repo) -> Sight:
         """What a reader may do with a repo; of one that is not published by its name alone."""
-        return self._access.decide(reader.role, repo, closed=self._is_closed(repo))
+        return self._access.decide(reader.role, repo, closed=self._served.is_closed(repo))
 
     def unfound(self, reader: Reader, repo: Repo) -> Refusal:
         """What is answered of a repo that is not here, or that is not here for this reader: both are the same."""
@@ -146,10 +145,10 @@ class Doorkeeper:
         repo = named_repo(fields)
         if repo is None:
             return True
-        refs = self._snapshots.refs(repo)
+        refs = self._served.snapshots.refs(repo)
         if refs is None:
             return True
-        closed = self._is_closed(repo)
+        closed = self._served.is_closed(repo)
         sight = self._access.decide(reader.role, repo, closed=closed)
         if sight is Sight.HIDDEN:
             raise self.unfound(reader, repo)
@@ -163,10 +162,6 @@ class Doorkeeper:
                 raise self._unauthorized(reader)
             raise Refusal(404, answers.NOT_ALL)
         return not reader.role or self._access.reads_all("")
-
-    def _is_closed(self, repo: Repo) -> bool:
-        refs = self._snapshots.refs(repo)
-        return refs is not None and bool(refs.snapshots) and self._snapshots.is_closed(refs)
 
     def _barred(self, reader: Reader) -> Refusal:
         if reader.badge is Badge.OUTSIDE:

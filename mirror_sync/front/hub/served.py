@@ -97,6 +97,14 @@ class Served:
             raise Elsewhere(other)
         raise answers.repo_not_found(repo)
 
+    def is_closed(self, repo: Repo) -> bool:
+        """Whether the upstream gave what is published of a repo to some people only; not where jobs have opened it all.
+
+        Of what is not published nobody knows: it is not. StoreError, DocumentError.
+        """
+        refs = None if self.access.all_opened else self.snapshots.refs(repo)
+        return refs is not None and bool(refs.snapshots) and self.snapshots.is_closed(refs)
+
     def expect_site(self) -> None:
         """Refusal where no catalogue is published."""
         if not self.site:

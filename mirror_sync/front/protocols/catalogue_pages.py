@@ -71,8 +71,7 @@ class CataloguePages:
         if repo is None:
             whole = access.sees_all(reader.role)
         else:
-            refs = self._served.snapshots.refs(repo)
-            closed = refs is not None and bool(refs.snapshots) and self._served.snapshots.is_closed(refs)
+            closed = self._served.is_closed(repo)
             if access.decide(reader.role, repo, closed=closed) is Sight.HIDDEN:
                 return None
             whole = not access.is_public(repo, closed=closed)

@@ -50,7 +50,7 @@ class Mounted:
         preflight: bool = True,
         door: Doorkeeper | None = None,
     ) -> None:
-        self.door = door or Doorkeeper(served.access, served.snapshots)
+        self.door = door or Doorkeeper(served)
         mounted = tuple(protocols)
         self._table, self._preflight = RouteTable(mounted), preflight
         self._answering: Mapping[str, Answering] = {

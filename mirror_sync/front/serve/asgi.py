@@ -85,7 +85,7 @@ def make_app(
         tokens=options.tokens is not None,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
-    door = Doorkeeper(options.access, served.snapshots, tokens)
+    door = Doorkeeper(served, tokens)
     mounted = Mounted(served, preflight=bool(options.cors.origins), door=door)
     return Starlette(routes=[_Front(mounted, store, options)])
 
