@@ -15,6 +15,7 @@ from itertools import count
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
@@ -160,6 +161,7 @@ class Machine:
     title: str = ""
     url: str = ""
     principal: str = ""
+    access: Access = OPEN_TO_PUBLIC
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
     def publish(self, *, anew: bool = False) -> PublishResult:
@@ -168,7 +170,7 @@ class Machine:
         jobs = self.jobs or (job("all", self.name),)
         known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
         known = replace(known, principal=self.principal)
-        return publish(PublishRun(self.store, self.looks, self.go_on, anew), known)
+        return publish(PublishRun(self.store, self.looks, self.go_on, anew), known, self.access)
 
 
 def filled(store: Memory, count: int = 3) -> list[Published]:

@@ -81,6 +81,7 @@ async function admitted(r, asking, found) {
         return said === null || said;
     }
     const refs = await snapshots.read(r, repo.kinds, repo.id);
+    found.fields.held = {refs};  // what is decided about is what is answered from
     if (refs === null) {
         return true;
     }

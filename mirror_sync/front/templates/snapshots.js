@@ -28,7 +28,10 @@ async function documentsOf(r, fields) {
 async function found(r, fields, isMeant) {
     const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
     const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
-    const refs = known ? await read(r, kinds, fields.id) : null;
+    let refs = fields.held ? fields.held.refs : null;
+    if (known && !fields.held) {
+        refs = await read(r, kinds, fields.id);
+    }
     if (refs !== null && tombstone(refs)) {
         const withdrawn = await whyWithdrawn(r, fields.id, tombstone(refs));
         throw withdrawn;
