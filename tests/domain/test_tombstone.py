@@ -20,7 +20,7 @@ from mirror_sync.errors import DocumentError
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=LONGEST_BY)
 
 
-@given(st.builds(Tombstone, words, words, words))
+@given(st.builds(Tombstone, words, words, words, st.booleans()))
 def test_what_is_written_is_read(tombstone: Tombstone) -> None:
     assert Tombstone.decode(tombstone.encode()) == tombstone
 

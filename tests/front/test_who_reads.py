@@ -14,11 +14,13 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 from mirror_sync.domain.access.rights import Need
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub.protocol import Route, RouteTable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.bucket import model
 from tests.front.guarded import (
     ACCESS,
     BARRED,
@@ -233,6 +235,20 @@ def test_another_name_of_a_repo_leads_there_for_those_alone_who_may_see_it(front
             else:
                 unknown = ask(front, "GET", asked + "-no", TOKENS.get(role, ""))
                 assert shape(reply, former) == shape(unknown, f"{former}-no"), (role, name)
+
+
+def test_the_word_of_a_take_down_goes_to_those_who_might_have_seen_the_repo(front: Mirror, guarded: Guarded) -> None:
+    for name, closed in (("pub/down", False), ("pub/downsecret", True)):
+        buried = model(guarded.store, name)
+        buried.publish({"README.md": b"gone"})
+        buried.bury(Tombstone("2026-11-20T08:00:00Z", "a lawyer said so", closed=closed))
+        for role in ROLES:
+            reply = ask(front, "GET", f"/{name}/resolve/main/README.md", TOKENS.get(role, ""))
+            told = not closed or role in ("admins", "auditors")
+            assert (reply.status, "lawyer" in reply.body.decode()) == ((403, True) if told else (404, False)), (
+                name,
+                role,
+            )
 
 
 def test_no_random_request_gives_a_byte_or_a_name_to_whom_it_is_hidden(front: Mirror, guarded: Guarded) -> None:

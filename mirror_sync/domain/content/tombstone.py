@@ -2,7 +2,8 @@
 
     {"at": "2026-11-20T08:00:00Z", "by": "jane", "why": "a licence that was withdrawn"}
 
-and the lists of digests that are given to nobody while their blobs are being removed: one a line, sorted.
+with `"closed": true` of a repo that its upstream gave to some people only; and the lists of digests that are given to
+nobody while their blobs are being removed: one a line, sorted.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ LONGEST_BY = 200
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """`at` in ISO 8601; `by` is empty where nobody is named."""
+    """`at` in ISO 8601; `by` is empty where nobody is named. `closed`: not everybody may hear of it."""
 
     at: str
     why: str
     by: str = ""
+    closed: bool = False
 
     @property
     def said(self) -> str:
@@ -39,7 +41,8 @@ class Tombstone:
         try:
             bounded(self.why, LONGEST_WHY)
             bounded(self.by, LONGEST_BY)
-            return encode_json({"at": self.at, "by": self.by, "why": self.why}).encode()
+            said: dict[str, object] = {"at": self.at, "by": self.by, "why": self.why}
+            return encode_json(said | ({"closed": True} if self.closed else {})).encode()
         except ValueError as error:
             raise DocumentError(f"cannot be written as a tombstone: {in_brief(error)}") from error
 
@@ -47,8 +50,9 @@ class Tombstone:
     def decode(cls, body: bytes) -> Tombstone:
         """DocumentError when the bytes are no tombstone."""
         try:
-            known = exactly(json.loads(body.decode()), ("at", "by", "why"))
-            return cls(text(known["at"]), bounded(known["why"], LONGEST_WHY), bounded(known["by"], LONGEST_BY))
+            known = exactly(json.loads(body.decode()), ("at", "by", "why"), ("closed",))
+            said = text(known["at"]), bounded(known["why"], LONGEST_WHY), bounded(known["by"], LONGEST_BY)
+            return cls(*said, closed="closed" in known)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DocumentError(f"not a tombstone: {in_brief(error)}") from error
 

@@ -15,16 +15,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
+from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import WITHDRAWAL, blob_key, withdrawn_key
-from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, LEFT_BEHIND, Refs
 from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn, encode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import TakenDown
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
-from mirror_sync.engine.published import Mapper, put_refs, read_refs
+from mirror_sync.engine.published import Mapper, put_refs, read_infos, read_refs
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
@@ -75,7 +76,7 @@ class _TakeDown:
         self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
         self._refs = read_refs(target.store, repo)
         known = _tombstone_of(target, self._refs)
-        self._again, self._tombstone = known is not None, known or tombstone
+        self._again, self._tombstone = known is not None, known or _closing(target, self._refs, tombstone)
         self._notice: PruneAnnouncement | None = None
         self._problems: list[str] = []
         self._removed: dict[Sha256, int] = {}  # bytes
@@ -254,6 +255,12 @@ class _Others(Roll):
 
     def repos(self) -> list[Repo]:
         return [repo for repo in super().repos() if repo != self._left_out]
+
+
+def _closing(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:
+    """The same with whether the upstream had closed the repo; what nobody can read any more is closed."""
+    told = next(read_infos(target.store, refs, (DEFAULT_BRANCH,)), {})
+    return replace(tombstone, closed=bool(refs.snapshots) and closed_by(told))
 
 
 def _tombstone_of(target: Target, refs: Refs) -> Tombstone | None:

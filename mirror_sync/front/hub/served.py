@@ -103,6 +103,8 @@ class Served:
         Of what is not published nobody knows: it is not. StoreError, DocumentError.
         """
         refs = None if self.access.all_opened else self.snapshots.refs(repo)
+        if refs is not None and refs.tombstone is not None:
+            return Tombstone.decode(self.snapshots.document(refs.tombstone)).closed
         return refs is not None and bool(refs.snapshots) and self.snapshots.is_closed(refs)
 
     def expect_site(self) -> None:

@@ -55,6 +55,10 @@ async function read(r, kinds, id) {
 
 // Whether the upstream gave what is published to some people only, or does not say that it did not: of the newest word on it.
 async function isClosed(r, refs) {
+    if (!tables.ACCESS.all_opened && tombstone(refs)) {
+        const text = await bucket.document(r, tombstone(refs));
+        return JSON.parse(text).closed === true;
+    }
     if (tables.ACCESS.all_opened || Object.keys(refs.snapshots).length === 0) {
         return false;
     }
