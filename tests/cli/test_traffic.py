@@ -15,11 +15,11 @@ from tests.cli.program import CONFIG, Program
 NOW = datetime.now(UTC)
 
 
-def line(repo: str, client: str, days_ago: float = 0, status: int = 200) -> str:
+def line(repo: str, client: str, days_ago: float = 0, status: int = 200, user: str = "") -> str:
     at = (NOW - timedelta(days=days_ago)).isoformat(timespec="seconds")
     return json.dumps({
-        "time": at, "client": client, "method": "GET", "uri": f"/{repo}/resolve/main/weights", "status": status,
-        "bytes": 2_000_000, "seconds": 0.1, "range": "", "commit": "", "agent": "curl",
+        "time": at, "client": client, "user": user, "method": "GET", "uri": f"/{repo}/resolve/main/weights",
+        "status": status, "bytes": 2_000_000, "seconds": 0.1, "range": "", "commit": "", "agent": "curl",
     })  # fmt: skip
 
 
@@ -95,3 +95,25 @@ def test_what_is_unusual_is_told_once_kept_for_the_metrics_and_shown_without_a_n
     page = (program.folder / "mirror" / "site" / "mirror.html").read_text("utf-8")
     assert "1 client was unusual by what it read" in page
     assert "10.0.0.9" not in page
+
+
+def test_who_reads_is_listed_by_the_names_of_tokens_or_by_their_roles(program: Program, log: Path) -> None:
+    roles = "access: {roles: {dev: {read: ['acme/*']}}, tokens: ./tokens.yaml}\n"
+    program.write(CONFIG + roles)
+    for name in ("ci", "alice"):
+        assert program("token", "new", name, "--role", "dev").code == 0
+    named = [line("acme/one", f"10.0.0.{at}", user=user) for at, user in enumerate(("ci", "ci", "alice", "left"))]
+    refused = [line("acme/one", "10.0.0.9", status=status) for status in (401, 401, 403)]
+    log.write_text("\n".join([*named, line("acme/one", "10.0.0.8"), *refused]) + "\n")
+    by_user = [text.split() for text in program("traffic", str(log), "--by", "user").out.splitlines()]
+    assert by_user[0] == ["DOWNLOADS", "BYTES", "CLIENTS", "USER"]
+    assert [row[-1] for row in by_user[1:5]] == ["ci", "token)", "alice", "left"]
+    assert by_user[1] == ["2", "4.0", "MB", "1", "ci"]
+    ended = program("traffic", str(log), "--by", "role")
+    assert ["3", "6.0", "MB", "2", "dev"] in [text.split() for text in ended.out.splitlines()]
+    assert "a role that tokens.yaml does not know" in ended.out
+    assert "Refused: 2 requests for want of a good token." in ended.out
+    assert "Refused: 1 request since they may not read what they asked for." in ended.out
+    document = json.loads(program("traffic", str(log), "--json").out)
+    assert document["refused"] == {"role": 1, "token": 2}
+    assert {one["user"]: one["downloads"] for one in document["users"]}["ci"] == 2
