@@ -18,7 +18,7 @@ from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.view import View, row_of
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue import published_lists
 from mirror_sync.domain.catalogue.rows import (
@@ -89,7 +89,7 @@ class _Volume:
         return site_key(f"{self.folder}{name}")
 
 
-def publish(publish_run: PublishRun, known: LocalKnowledge, access: Access = OPEN_TO_PUBLIC) -> PublishResult:
+def publish(publish_run: PublishRun, known: LocalKnowledge, access: AccessRules = OPEN_TO_PUBLIC) -> PublishResult:
     """Bring a catalogue up to date: what everybody may see, and beside it all there is.
 
     Raises StoreError, Interrupted.
@@ -104,7 +104,7 @@ def publish(publish_run: PublishRun, known: LocalKnowledge, access: Access = OPE
 
 
 class _Publication:
-    def __init__(self, publish_run: PublishRun, known: LocalKnowledge, access: Access, *, others: bool) -> None:
+    def __init__(self, publish_run: PublishRun, known: LocalKnowledge, access: AccessRules, *, others: bool) -> None:
         self._publish_run, self._assets, self._access = publish_run, pages.assets(), access
         self._writer = ObjectWriter(publish_run, f"{known.version} {_style()} {known.name}")
         self._said = (

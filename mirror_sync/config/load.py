@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mirror_sync.config.checks import access_checks, credentials, cross_checks, decision_checks, target_identity
+from mirror_sync.config.checks import credentials, cross_checks, decision_checks, target_identity
 from mirror_sync.config.decisions.decisions_file import DecisionsFile, read_decisions
 from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
@@ -56,7 +56,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         *target_identity.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
         *credentials.ways(file, settings),
-        *access_checks.doubts(settings),
+        *credentials.readers(settings),
         *credentials.exposed(document.value, tree, tokens.tokens, path),
     ]
     if decided is not None and not decided.there:

@@ -14,7 +14,7 @@ from mirror_sync.config.keys.program_entries import (
     MaintenanceEntry,
 )
 from mirror_sync.config.keys.trust_entries import Trust
-from mirror_sync.domain.access.rights import Access, Opening
+from mirror_sync.domain.access.rights import AccessRules, Opening
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.job import Job
@@ -53,10 +53,10 @@ class Settings:
     decisions: Path | None = None
     digest: Sha256 = field(default=Sha256.of(b""), compare=False)
     trust: Trust = Trust()
-    access: Access = Access()
+    access: AccessRules = AccessRules()
     tokens: Path | None = None
 
-    def access_to(self, target: str) -> Access:
+    def access_to(self, target: str) -> AccessRules:
         """Who may read what of a target: what `access` says, and what its jobs open."""
         jobs = [job for job in self.jobs if job.target == target]
         opened = tuple(Opening(job.repos, job.denied) for job in jobs if job.opens)

@@ -15,7 +15,7 @@ from itertools import count
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
@@ -161,7 +161,7 @@ class Machine:
     title: str = ""
     url: str = ""
     principal: str = ""
-    access: Access = OPEN_TO_PUBLIC
+    access: AccessRules = OPEN_TO_PUBLIC
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
 
     def publish(self, *, anew: bool = False) -> PublishResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mirror_sync.catalogue.gather import Gather
-from mirror_sync.domain.access.rights import Access, Opening, RepoSet
+from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
@@ -47,12 +47,12 @@ def test_where_everybody_may_see_all_there_is_one_catalogue(store: Memory) -> No
 
 def test_a_repo_that_is_opened_moves_to_everybody_and_one_that_is_closed_away_from_them(store: Memory) -> None:
     repo = hidden(store)
-    opened = Access(opened=(Opening((RepoPattern.parse("acme/*"),)),))
+    opened = AccessRules(opened=(Opening((RepoPattern.parse("acme/*"),)),))
     machine = Machine(store, lines=(line(f"acme/{SECRET}"),), access=opened)
     page = f"models/acme--{SECRET}.html"
     machine.publish()
     assert (page in store.site, [name for name in store.site if name.startswith("all/")]) == (True, [])
-    machine.access = Access()
+    machine.access = AccessRules()
     machine.publish()
     assert (page in store.site, f"all/{page}" in store.site) == (False, True)
     assert not [name for name, body in public(store).items() if SECRET.encode() in body]
@@ -64,7 +64,7 @@ def test_a_repo_that_is_opened_moves_to_everybody_and_one_that_is_closed_away_fr
 def test_what_no_pattern_for_everybody_names_is_hidden_whether_it_is_published_or_asked_for(store: Memory) -> None:
     filled(store, 1)
     lines = (line("acme/m0"), line(f"team/{SECRET}", RepoState.REFUSED, reason="no licence"))
-    machine = Machine(store, lines=lines, access=Access(anonymous=(RepoSet.parse("acme/*"),)))
+    machine = Machine(store, lines=lines, access=AccessRules(anonymous=(RepoSet.parse("acme/*"),)))
     machine.publish()
     assert not [name for name, body in public(store).items() if SECRET.encode() in body or SECRET in name]
     assert b"no licence" in store.site[f"all/models/team--{SECRET}.html"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.access.rights import Access, Sight
+from mirror_sync.domain.access.rights import AccessRules, Sight
 from mirror_sync.domain.repo import Repo
 from tests.config.texts import JOBS, REST, fault, settings
 
@@ -15,7 +15,7 @@ BASE = REST + JOBS
 
 def test_left_out_everybody_reads_what_is_public_upstream_and_there_are_no_tokens() -> None:
     found = settings(BASE)
-    assert (found.access, found.tokens, found.access_to("disk")) == (Access(), None, Access())
+    assert (found.access, found.tokens, found.access_to("disk")) == (AccessRules(), None, AccessRules())
 
 
 def test_the_file_of_tokens_lies_beside_jobs_yaml_or_where_its_path_says(tmp_path: Path) -> None:

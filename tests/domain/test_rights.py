@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.access.rights import Access, Opening, RepoSet, Role, Sight, closed_by, glob_expression
+from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet, Role, Sight, closed_by, glob_expression
 from mirror_sync.domain.repo import Repo, RepoPattern
 
 ACME, DATA = Repo.parse("acme/one"), Repo.parse("dataset:acme/one")
@@ -21,9 +21,9 @@ def sets(*texts: str) -> tuple[RepoSet, ...]:
 
 def test_without_a_word_everybody_reads_what_is_public_and_nobody_what_is_not() -> None:
     for repo in (ACME, DATA):
-        assert Access().decide("", repo, closed=False) is Sight.READ
-        assert Access().decide("", repo, closed=True) is Sight.HIDDEN
-        assert Access().decide("a role that is none", repo, closed=True) is Sight.HIDDEN
+        assert AccessRules().decide("", repo, closed=False) is Sight.READ
+        assert AccessRules().decide("", repo, closed=True) is Sight.HIDDEN
+        assert AccessRules().decide("a role that is none", repo, closed=True) is Sight.HIDDEN
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,21 @@ def test_without_a_word_everybody_reads_what_is_public_and_nobody_what_is_not() 
     [("*", Sight.HIDDEN), ("acme/*", Sight.HIDDEN), ("acme/one", Sight.READ), ("dataset:acme/one", Sight.HIDDEN)],
 )
 def test_what_is_closed_is_for_everybody_only_where_it_is_named_without_a_glob(anonymous: str, sight: Sight) -> None:
-    assert Access(sets(anonymous)).decide("", ACME, closed=True) is sight
+    assert AccessRules(sets(anonymous)).decide("", ACME, closed=True) is sight
 
 
 def test_a_job_opens_what_it_names_and_does_not_deny_to_those_who_may_read_what_is_public() -> None:
     opening = Opening((RepoPattern.parse("acme/*"),), (RepoPattern.parse("acme/two"),))
     found = {
-        name: Access(opened=(opening,)).decide("", Repo.parse(name), closed=True)
+        name: AccessRules(opened=(opening,)).decide("", Repo.parse(name), closed=True)
         for name in ("acme/one", "acme/two", "dataset:acme/one")
     }
     assert list(found.values()) == [Sight.READ, Sight.HIDDEN, Sight.HIDDEN]
-    assert Access(sets("other/*"), opened=(opening,)).decide("", ACME, closed=True) is Sight.HIDDEN
+    assert AccessRules(sets("other/*"), opened=(opening,)).decide("", ACME, closed=True) is Sight.HIDDEN
 
 
 def test_who_reads_sees_and_a_role_reads_what_everybody_reads_too() -> None:
-    access = Access(sets("pub/*"), {"a": Role(read=sets("acme/*")), "b": Role(see=sets("*"))})
+    access = AccessRules(sets("pub/*"), {"a": Role(read=sets("acme/*")), "b": Role(see=sets("*"))})
     assert access.decide("a", ACME, closed=True) is Sight.READ
     assert access.decide("a", DATA, closed=False) is Sight.HIDDEN
     assert access.decide("b", ACME, closed=True) is Sight.SEE
@@ -55,10 +55,10 @@ def test_who_reads_sees_and_a_role_reads_what_everybody_reads_too() -> None:
 
 
 def test_everybody_reads_all_only_where_every_job_has_opened_what_is_closed() -> None:
-    assert not Access().reads_all("")
-    assert Access(all_opened=True).reads_all("")
-    assert not Access(sets("acme/*"), all_opened=True).reads_all("")
-    assert Access((), {"admins": Role(read=sets("*"))}).reads_all("admins")
+    assert not AccessRules().reads_all("")
+    assert AccessRules(all_opened=True).reads_all("")
+    assert not AccessRules(sets("acme/*"), all_opened=True).reads_all("")
+    assert AccessRules((), {"admins": Role(read=sets("*"))}).reads_all("admins")
 
 
 @pytest.mark.parametrize("said", [{}, {"private": False}, {"gated": False}, {"private": None, "gated": False}])

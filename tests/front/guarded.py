@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
-from mirror_sync.domain.access.rights import Access, RepoSet, Role
+from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
 from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
 from mirror_sync.domain.content.alias import encode as encode_alias
@@ -29,7 +29,7 @@ SECRECY: Mapping[str, Mapping[str, object]] = {
 }
 DATASETS = {"pub/tables": PUBLIC, "team/ledger": {"private": True, "gated": False}}
 
-ACCESS = Access(
+ACCESS = AccessRules(
     anonymous=(RepoSet.parse("pub/*"), RepoSet.parse("dataset:pub/*")),
     roles={
         "developers": Role(read=(RepoSet.parse("team/*"), RepoSet.parse("pub/gatedone"))),

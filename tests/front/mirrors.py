@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mirror_sync.domain.access.rights import Access
+from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -28,7 +28,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-OPENED = Access(all_opened=True)  # as where all jobs say `readers: everyone`
+OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
 
@@ -131,7 +131,7 @@ def by_serve(
     site: bool = True,
     by_digest: bool = True,
     cors: Cors = ANY,
-    access: Access = OPENED,
+    access: AccessRules = OPENED,
     tokens: Path | None = None,
 ) -> Iterator[Mirror]:
     options = ServeOptions(public_url, site, by_digest, cors, access, tokens)
@@ -164,7 +164,7 @@ def by_either(
     site: bool = True,
     by_digest: bool = True,
     cors: Cors = ANY,
-    access: Access = OPENED,
+    access: AccessRules = OPENED,
     tokens: Path | None = None,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
-from mirror_sync.domain.access.rights import Access, Opening, RepoSet
+from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.front.hub.access_log import LogFile, Logged, hit_of
@@ -72,7 +72,7 @@ def start(request: pytest.FixtureRequest, place: Place) -> Start:
     if request.param == "nginx":
         need("nginx")
 
-    def started(access: Access = ACCESS, tokens: Path | None = None) -> AbstractContextManager[Mirror]:
+    def started(access: AccessRules = ACCESS, tokens: Path | None = None) -> AbstractContextManager[Mirror]:
         if request.param == "nginx":
             options = NginxOptions(place.target, access=access, tokens=tokens)
             return by_nginx(place.guarded.store, options, place.folder / "front")
@@ -164,7 +164,7 @@ def test_a_token_is_good_from_its_networks_alone(place: Place, start: Start) -> 
 
 
 def test_without_rules_what_is_closed_upstream_is_for_nobody_and_a_job_may_open_it(place: Place, start: Start) -> None:
-    def found(access: Access) -> dict[str, int]:
+    def found(access: AccessRules) -> dict[str, int]:
         with start(access) as front:
             return {
                 name: front.get(f"{one.at}/resolve/{place.guarded.commits[name]}/README.md").status
@@ -172,11 +172,11 @@ def test_without_rules_what_is_closed_upstream_is_for_nobody_and_a_job_may_open_
             }
 
     public = {"pub/plain", "team/inner", "dataset:pub/tables"}
-    assert {name for name, status in found(Access()).items() if status == 200} == public
+    assert {name for name, status in found(AccessRules()).items() if status == 200} == public
     opening = Opening(
         (RepoPattern.parse("pub/*"), RepoPattern.parse("team/*")), (RepoPattern.parse("team/privateone"),)
     )
-    assert {name for name, status in found(Access(opened=(opening,))).items() if status == 200} == public | {
+    assert {name for name, status in found(AccessRules(opened=(opening,))).items() if status == 200} == public | {
         "pub/gatedone"
     }
 
@@ -203,7 +203,7 @@ def test_where_nothing_is_for_everybody_who_brings_no_token_is_asked_for_one(pla
 def test_patterns_match_the_same_on_both_fronts(place: Place, start: Start) -> None:
     patterns = {"team/i?ner": 200, "team/[!a-h]nner": 200, "team/[z-a]nner": 404, "team/INNER": 404}
     for pattern, status in patterns.items():
-        with start(Access(anonymous=(RepoSet.parse(pattern),))) as front:
+        with start(AccessRules(anonymous=(RepoSet.parse(pattern),))) as front:
             assert place.status(front, "") == status, pattern
 
 

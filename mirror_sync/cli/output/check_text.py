@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.access.rights import Access
+from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.observe.figures import counted
@@ -33,7 +33,7 @@ def check_text(settings: Settings) -> str:
 def _readers(settings: Settings) -> Iterator[str]:
     """Who reads what, where something is said of it, or a token may bring what is not for everybody upstream."""
     access = settings.access
-    if access != Access():
+    if access != AccessRules():
         everybody = ", ".join(map(str, access.anonymous)) or "nothing"
         yield f"readers: everybody {everybody}; roles: {', '.join(access.roles) or 'none'}"
     secret = {name for name, one in settings.upstreams.items() if isinstance(one, HubUpstream) and one.token}

@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_IMODE, S_IROTH, S_IXOTH
 
-from mirror_sync.config.findings import Finding, Trail, quoted
+from mirror_sync.config.findings import Finding, Trail, listed, quoted
 from mirror_sync.config.keys import address_values
 from mirror_sync.config.keys.endpoints import EndpointEntry, HubEntry
 from mirror_sync.config.keys.model import File
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.tokens.tokens_file import read_tokens_file
 from mirror_sync.config.yaml.text_file import read_text
 from mirror_sync.config.yaml.wording import value_at
 from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.domain.job.upstreams import HubUpstream
 from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
+from mirror_sync.errors import ConfigError
 
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
+_READERS = ("access", "tokens")  # where the file of readers' tokens is named
 _MASK = "***"
 _TELLING = 8  # characters; a shorter access key, an identifier, is a word like "admin", which logs are full of
 _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
@@ -117,6 +120,41 @@ def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Ite
                 'token: "${NAME}"} to give it one, or token: "" to say that it has none'
             )
             yield Finding((*trail, index), message)
+
+
+def readers(settings: Settings) -> Iterator[Finding]:
+    """Rules and tokens of readers that give nobody anything: a front goes on by them, and gives less than was meant."""
+    roles, path = settings.access.roles, settings.tokens
+    if path is None:
+        if roles:
+            message = "nobody can have one of these: write tokens: ./tokens.yaml beside them, for mirror-sync token"
+            yield Finding(("access", "roles"), message)
+    elif not path.exists():
+        yield Finding(_READERS, f"{quoted(path)} is not there: no token is known; mirror-sync token new NAME makes it")
+    else:
+        yield from _of_tokens(settings)
+    if settings.front.by_digest and not any(map(settings.access.reads_all, roles)):
+        opened = [settings.access_to(name).reads_all("") for name in settings.targets]
+        if not all(opened):
+            right = 'write readers: everyone in each job, or a role with read: ["*"]'
+            message = f"nobody may read everything, and so nothing is given by its digest; {right}"
+            yield Finding(("front", "by_digest"), message)
+
+
+def _of_tokens(settings: Settings) -> Iterator[Finding]:
+    if settings.tokens is None:
+        return
+    try:
+        every = read_tokens_file(settings.tokens).every
+    except ConfigError as error:
+        said = "; ".join(fault.message for fault in error.faults)
+        yield Finding(_READERS, f"{quoted(settings.tokens)}: {said}: no token is known")
+        return
+    strange = sorted({one.role for one in every if not one.revoked and one.role not in settings.access.roles})
+    if strange:
+        yield Finding(
+            _READERS, f"has tokens of {listed(list(map(quoted, strange)), 'and')}, which is no role under roles"
+        )
 
 
 def _is_open(address: str) -> bool:

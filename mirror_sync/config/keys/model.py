@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.access_entries import AccessEntry
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import (
+    AccessEntry,
     CatalogueEntry,
     EngineEntry,
     FrontEntry,

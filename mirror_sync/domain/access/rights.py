@@ -119,7 +119,7 @@ def _any(patterns: Iterable[RepoPattern | RepoSet], repo: Repo) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessRules:
     """Who may read what of one target.
 
     `opened`: what jobs say of closed repos; `all_opened`: every job of the target says so, so that nothing of it is
@@ -170,7 +170,7 @@ class Access:
         return self.contact or "whoever runs this mirror"
 
 
-OPEN_TO_PUBLIC = Access()
+OPEN_TO_PUBLIC = AccessRules()
 """Without a word in jobs.yaml: what is public upstream is for everybody, and what is not for nobody."""
 
 

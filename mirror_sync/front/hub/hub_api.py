@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from mirror_sync.domain.access.access_tokens import Badge
-from mirror_sync.domain.access.rights import Access, Need, Sight, closed_by
+from mirror_sync.domain.access.rights import AccessRules, Need, Sight, closed_by
 from mirror_sync.domain.catalogue.published_lists import Listed
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
@@ -211,7 +211,7 @@ class HubApi:
         return entry
 
 
-def _sees(access: Access, role: str, one: Listed) -> bool:
+def _sees(access: AccessRules, role: str, one: Listed) -> bool:
     """Whether a role may see a repo of a list: of what is listed for everybody only the name is looked at."""
     repo = Repo(one.kind, one.id)
     if not role:

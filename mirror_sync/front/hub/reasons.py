@@ -6,7 +6,7 @@ docs/design/decisions/0018-refusals-with-reasons.md.
 from __future__ import annotations
 
 from mirror_sync.domain.access.access_tokens import Reader
-from mirror_sync.domain.access.rights import Access, Sight
+from mirror_sync.domain.access.rights import AccessRules, Sight
 from mirror_sync.domain.catalogue.published_lists import Listed
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.repo import Repo
@@ -23,7 +23,7 @@ _NOT_FOUND = 404
 class Reasons:
     """Over a store whose catalogue tells more. Safe for many threads; raises StoreError, DocumentError."""
 
-    def __init__(self, store: Store, lists: Lists, access: Access) -> None:
+    def __init__(self, store: Store, lists: Lists, access: AccessRules) -> None:
         self._store, self._lists, self._access = store, lists, access
 
     def answer(self, refusal: Refusal, asked: FrontRequest, *, browser: bool) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
@@ -60,7 +60,7 @@ class Served:
     lists: Lists
     site: bool = True
     by_digest: bool = False
-    access: Access = OPEN_TO_PUBLIC
+    access: AccessRules = OPEN_TO_PUBLIC
     tokens: bool = False
 
     def open(self, fields: Fields) -> Opened:

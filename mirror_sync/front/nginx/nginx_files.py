@@ -17,8 +17,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
+from mirror_sync.domain.access.access_tokens import LARGEST_FILE, OTHER_LINE, TOKEN_LINE, Badge
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, Role
 from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue.rows import WHOLE
 from mirror_sync.domain.content.document_format import FORMATS
 from mirror_sync.domain.content.keys import SITE_TYPES
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
@@ -27,8 +29,8 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
+from mirror_sync.front.hub.doorkeeper import UNREAD
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
-from mirror_sync.front.nginx.nginx_access import access_tables
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.mounted import PROTOCOLS
@@ -84,7 +86,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
-    access: Access = OPEN_TO_PUBLIC
+    access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
@@ -278,10 +280,39 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
-        "access": access_tables(options.access, options.tokens),
+        "access": _access(options.access, options.tokens),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
+
+
+def _access(access: AccessRules, tokens: Path | None) -> dict[str, Any]:
+    """What `tables.js` is rendered from. ValueError for a path that nginx cannot use."""
+    return {
+        "plain": {
+            "allow": access.allow,
+            "all_opened": access.all_opened,
+            "tokens": "" if tokens is None else plain(tokens.absolute()),
+            "largest": LARGEST_FILE,
+            "chooses": tokens is not None or bool(access.allow),
+            "badges": [badge.value for badge in Badge],
+            "barred": answers.BARRED,
+            "challenge": answers.CHALLENGE,
+            "unread": UNREAD,
+            "whom": access.whom_to_ask,
+        },
+        "anonymous": [one.encode() for one in access.anonymous],
+        "roles": {name: _role(role) for name, role in access.roles.items()},
+        "opened": [one.encode() for one in access.opened],
+        "token_line": TOKEN_LINE,
+        "other_line": OTHER_LINE,
+        "whole": WHOLE,
+        "whoami": answers.WHOAMI,
+    }
+
+
+def _role(role: Role) -> dict[str, Any]:
+    return {"read": [one.encode() for one in role.read], "see": [one.encode() for one in role.see]}
 
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, Access
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
@@ -57,7 +57,7 @@ class ServeOptions:
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
-    access: Access = OPEN_TO_PUBLIC
+    access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
 
 
