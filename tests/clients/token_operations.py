@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def told(name: str, ask: Callable[[], Any]) -> None:
         said: Any = ask()
     except Exception as error:  # whatever it is, its name is the answer
         said = [type(error).__name__, str(error)]
-    sys.stdout.write(json.dumps({"asked": name, "said": said}) + "\n")
+    sys.stdout.write(json.dumps({"asked": name, "said": getattr(said, "id", said)}) + "\n")
 
 
 def content(repo: str) -> str:
@@ -28,6 +29,6 @@ def content(repo: str) -> str:
 
 told("whoami", lambda: HfApi().whoami()["name"])
 for one in sys.argv[1:]:
-    told(one, lambda one=one: content(one))
-    told(f"info {one}", lambda one=one: HfApi().model_info(one).id)
+    told(one, partial(content, one))
+    told(f"info {one}", partial(HfApi().model_info, one))
 told("list", lambda: sorted(model.id for model in HfApi().list_models()))

@@ -6,7 +6,7 @@ import http.client
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -301,7 +301,7 @@ def _some_request(choose: random.Random, guarded: Guarded) -> tuple[str, str]:
     return choose.choice([*route.methods, *route.methods, "GET", "HEAD"]), target
 
 
-_TWISTS = (
+_TWISTS: tuple[Callable[[str, random.Random], str], ...] = (
     lambda target, choose: "/" * choose.randint(1, 3) + target,
     lambda target, _: target + "/",
     lambda target, choose: target + choose.choice(["?a=b", "?recursive=1&expand=true", "?search=team", "?limit=2"]),
