@@ -18,8 +18,7 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.engine.published_names import published_as
-from mirror_sync.engine.upkeep.prune import Prune
-from mirror_sync.engine.upkeep.sweep import sweep_uploads
+from mirror_sync.engine.upkeep.prune import Prune, sweep_uploads
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreError, UsageError, Vanished
 from mirror_sync.logger import Logger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 
@@ -106,3 +107,26 @@ def git_blob_hash(size: int, body: bytes = b"") -> hashlib._Hash:
     """Hashes a blob of `size` bytes as git does, from its beginning; `body` are the first of them."""
     # SHA-1 is git's choice, not ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     return hashlib.sha1(b"blob %d\0" % size + body, usedforsecurity=False)
+
+
+_DIGITS = 12  # hexadecimal digits of a digest that place it between 0 and 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The blobs whose digests lie in a window of size `share` (above 0, up to 1).
+
+    The windows of successive rounds lie side by side: after 1/share rounds every blob was in one.
+    """
+
+    share: float = 1.0
+    round: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"a sample is a share above 0% and up to 100%, not {self.share!r}")
+
+    def wants(self, digest: Sha256) -> bool:
+        """Whether a blob is looked at in this round."""
+        place = int(digest[:_DIGITS], 16) / float(16**_DIGITS)
+        return (place - self.round * self.share) % 1.0 < self.share

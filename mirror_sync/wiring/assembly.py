@@ -29,15 +29,13 @@ from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
 from mirror_sync.sources.hub.budget import Budgets, BudgetWait
-from mirror_sync.sources.wrappers.limits import JobLimits, Limits
+from mirror_sync.sources.wrappers.limited import JobLimits, Limits
 from mirror_sync.sources.wrappers.pacing import Timing
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
-from mirror_sync.state.content_index import SqliteIndex
 from mirror_sync.state.locks import acquired, locks_of
-from mirror_sync.state.read_cache import SqliteReadCache
-from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
 from mirror_sync.wiring.stages import inspecting, keys_of, seal_of, segment_signer_of, stages_of

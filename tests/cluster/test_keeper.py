@@ -33,8 +33,7 @@ from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports.audit import NoAudit
 from mirror_sync.ports.memory import UploadNote
-from mirror_sync.state.read_cache import SqliteReadCache
-from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.state.target_memory import SqliteNotes, SqliteReadCache
 from tests.engine.machines import Clock, Machine, Shelf, Upstream, refs_of
 from tests.engine.workshop import job
 

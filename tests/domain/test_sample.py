@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.content.sample import Sample
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import Sample, Sha256
 
 DIGESTS = [Sha256(hashlib.sha256(bytes([number])).hexdigest()) for number in range(200)]
 

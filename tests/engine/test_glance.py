@@ -17,7 +17,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import StoreDenied
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.store import Stat, Store, read_all
-from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.target_memory import SqliteReadCache
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.engine.workshop import Recording, Workshop, job

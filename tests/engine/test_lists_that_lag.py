@@ -14,7 +14,7 @@ from mirror_sync.domain.outcome.events import ListLags
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.sync.hints import RUNS
-from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
 

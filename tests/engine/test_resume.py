@@ -14,7 +14,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, PartsFound, Retrying
 from mirror_sync.engine.transfer import resumable_sha256
 from mirror_sync.engine.transfer.multipart import in_flight
-from mirror_sync.engine.upkeep.sweep import sweep_uploads
+from mirror_sync.engine.upkeep.prune import sweep_uploads
 from mirror_sync.ports.store import Store
 from tests.engine.workshop import PART, Workshop, job
 from tests.servers.bucket import S3Server

@@ -17,7 +17,7 @@ from mirror_sync.engine.upkeep.verify import Verification
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import Vanished
 from mirror_sync.ports.store import Stat, Store
-from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, blobs_of
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import Hub

@@ -37,8 +37,7 @@ from mirror_sync.ports.store import Store, Upload, read_all
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.sources.wrappers.source_wrapper import Wrapper
-from mirror_sync.state.content_index import SqliteIndex
-from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import WrappedStore
 

@@ -19,8 +19,7 @@ from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
 from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
-from mirror_sync.sources.wrappers.limited import LimitedSource
-from mirror_sync.sources.wrappers.limits import JobLimits, Limits
+from mirror_sync.sources.wrappers.limited import JobLimits, LimitedSource, Limits
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from tests.sources.pretended import Passed, PretendedClock, Sums
 from tests.sources.raw import QUICK

@@ -14,7 +14,7 @@ from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
 from mirror_sync.sources.hub.hub_source import HubSource
-from mirror_sync.sources.hub.listing_cost import ListingCost
+from mirror_sync.sources.hub.repo_lists import ListingCost
 from tests.sources.reading import fill_directory
 from tests.standin import Hub, faults
 

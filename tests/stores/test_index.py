@@ -12,7 +12,7 @@ import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.state.content_index import SqliteIndex
+from mirror_sync.state.target_memory import SqliteIndex
 from tests.stores.places import answer, child
 
 TARGET = "s3://bucket"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.errors import StoreUnavailable
-from mirror_sync.state.read_cache import SqliteReadCache
+from mirror_sync.state.target_memory import SqliteReadCache
 
 
 def test_what_was_remembered_is_recalled_in_that_version_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports.memory import UploadNote
-from mirror_sync.state.upload_notes import SqliteNotes
+from mirror_sync.state.target_memory import SqliteNotes
 from tests.stores.places import answer, child
 
 TARGET = "s3://bucket"

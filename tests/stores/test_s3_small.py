@@ -18,7 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.stores.s3.bucket_store import S3Store
-from mirror_sync.stores.s3.signing import Signed, signed_headers
+from mirror_sync.stores.s3.small_objects import Signed, signed_headers
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK
 from tests.stores.contract import ODD_KEYS

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from mirror_sync.domain.content.keys import blob_key
@@ -19,9 +19,8 @@ from mirror_sync.engine.context import Target
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.transfer.file_read import FileRead
 from mirror_sync.engine.transfer.resumable_sha256 import RunningSha256, restore, running_sha256
-from mirror_sync.engine.transfer.resume_note import ResumeNote, resume_note_of
 from mirror_sync.errors import IntegrityError, StoreError
-from mirror_sync.ports.memory import UploadNote
+from mirror_sync.ports.memory import UploadNote, UploadNotes
 from mirror_sync.ports.store import Upload
 
 _FEWEST, _MOST = 2, 4  # parts in flight of one file: one is fetched while one is stored, and two wait for answers
@@ -179,3 +178,52 @@ def _hash_of_kept(read: FileRead, upload: Upload, note: UploadNote | None) -> Ru
 def _worthless(error: BaseException) -> bool:
     """Whether going on would fail again: the bytes are wrong, or the store refuses for no cause that passes."""
     return isinstance(error, IntegrityError) or type(error) is StoreError
+
+
+class ResumeNote:
+    """What is noted under one key, by whoever holds the claim on it; anybody else reads and writes nothing.
+
+    A fault of the notes costs a later resume, never the transfer.
+    """
+
+    def __init__(self, notes: UploadNotes | None, key: str) -> None:
+        self._notes, self._key = notes, key
+        self.written = False
+        """Whether a later process will find a note here."""
+        self.written_bytes = 0
+        """Of the parts that were noted since the upload was begun or gone on with."""
+
+    def read(self) -> UploadNote | None:
+        note = None
+        if self._notes is not None:
+            with suppress(StoreError):
+                note = self._notes.load(self._key)
+        self.written = note is not None
+        return note
+
+    def write(self, upload: Upload, parts: int, running: RunningSha256, count: int) -> None:
+        """Note that `parts` leading parts were put and hashed, the last of which brought `count` bytes."""
+        if self._notes is None:
+            return
+        try:
+            self._notes.save(self._key, UploadNote(upload.token(parts), running.save()))
+        except StoreError:
+            return  # the last note stands: fewer parts, still true
+        self.written = True
+        self.written_bytes += count
+
+    def clear(self) -> None:
+        self.written, self.written_bytes = False, 0
+        if self._notes is not None:
+            with suppress(StoreError):
+                self._notes.forget(self._key)
+
+
+@contextmanager
+def resume_note_of(notes: UploadNotes, key: str) -> Iterator[ResumeNote]:
+    """The page of a key, blank and not to be written where somebody else on this machine brings the same content."""
+    with ExitStack() as claim:
+        mine = False
+        with suppress(StoreError):
+            mine = claim.enter_context(notes.claim(key))
+        yield ResumeNote(notes if mine else None, key)

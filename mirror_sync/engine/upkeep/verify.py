@@ -9,8 +9,7 @@ from datetime import datetime
 
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.sample import Sample
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import Sample, Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Verified
 from mirror_sync.domain.outcome.report import BlobFault, VerifyReport

@@ -43,8 +43,16 @@ from mirror_sync.sources.hub.hub_json import (
     resolved_of,
     scan_of,
 )
-from mirror_sync.sources.hub.listing_cost import ListingCost
-from mirror_sync.sources.hub.repo_lists import Reading, RepoListPage, first, following, listed, matching, questions
+from mirror_sync.sources.hub.repo_lists import (
+    ListingCost,
+    Reading,
+    RepoListPage,
+    first,
+    following,
+    listed,
+    matching,
+    questions,
+)
 
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap

@@ -6,17 +6,17 @@ The Hub sorts its lists itself, the highest and newest first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from mirror_sync.domain.content.upstream import Resolved, Shortfall
+from mirror_sync.domain.content.upstream import Heads, Resolved, Shortfall
 from mirror_sync.domain.job.ranking import MOST_RANKED, Ranking, Sort
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
-from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, resolved_of
+from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, resolved_of
 
 _ODD = 4  # of so many neighbours one may rise: a hub may sort by figures that are a little older than those it tells
 _ID = re.compile(r"(/api/(?:models|datasets)/).+(/tree/)")  # of the repo whose tree it is
@@ -157,3 +157,48 @@ def _once(items: Iterable[Item]) -> Iterator[Item]:
         if item["id"] not in seen:
             seen.add(item["id"])
             yield item
+
+
+_PATIENCE = 16  # repos that were found, for each page more that may find next to nothing
+
+
+class ListingCost:
+    """Counts what pages of a list tell of `repos`, none of which was asked for yet.
+
+    A page that finds at least two saves calls; one that does not is idle. The first idle page ends the reading, unless
+    much was found before: so there are never more calls, those for the repos that are not found included, than one for
+    each repo and one.
+    """
+
+    def __init__(self, repos: Collection[Repo]) -> None:
+        self._missing = {repo.id: repo for repo in repos}
+        self._found: list[Resolved] = []
+        self._calls = self._idle = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another page is worth its call."""
+        return len(self._missing) > 1 and self._idle * _PATIENCE <= len(self._found)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it had been better not to begin."""
+        return self._calls > len(self._found)
+
+    @property
+    def heads(self) -> Heads:
+        return Heads(tuple(self._found), self._calls)
+
+    def count(self, page: Iterable[Any]) -> None:
+        """Take in the items of a page; one that cannot be read is not found."""
+        before = len(self._found)
+        for item in page:
+            repo = self._missing.get(item["id"]) if isinstance(item, dict) else None
+            try:
+                if repo is not None:
+                    self._found.append(head_of(repo, item))
+                    del self._missing[repo.id]
+            except UNREADABLE:
+                continue
+        self._calls += 1
+        self._idle += len(self._found) - before < 2  # noqa: PLR2004  one call saves nothing when it replaces one
