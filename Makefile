@@ -68,8 +68,8 @@ s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; wri
 clients: $(INSTALLED) system ## Clients far and wide against both fronts over both targets; writes docs/lab/clients.md (needs npm, 3 GB)
 	$(BIN)/python -m tests.clients.suite
 
-bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5]
-	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS))
+bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5] [AGAINST=a wheel, or a revision]
+	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST))
 
 demo: $(INSTALLED) ## Mirror a real model from a stand-in Hub, serve it, download it back: half a minute
 	$(BIN)/python -m tests.demo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import compileall
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.builds import BuildError, older, ours
 from bench.machine import commit, machine, versions
 from bench.places import ROOT
 from bench.setting import Setting, say
@@ -26,6 +26,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--workloads", type=_names, default=list(WORKLOADS), help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=ROOT / "var", help="a folder on the disk to measure on")
+    parser.add_argument("--against", metavar="BUILD", help="an older build beside ours: a wheel, or a revision in git")
     parser.add_argument("--results", type=Path, default=ROOT / "bench", help="the folder of RESULTS.md")
     return parser.parse_args(argv)
 
@@ -41,8 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in (options.work, options.results):
         folder.mkdir(parents=True, exist_ok=True)
     results = load(options.results / "results.json", machine(options.work), versions())
-    compileall.compile_dir(ROOT / "mirror_sync", quiet=1)  # as an installation does
-    with Setting(options.work.resolve() / "bench", options.rounds) as setting:
+    work = options.work.resolve()
+    try:
+        against = older(options.against, work / "builds") if options.against else None
+        now = ours(work / "builds")
+    except BuildError as error:
+        raise SystemExit(f"bench: {error}") from error
+    with Setting(work / "bench", options.rounds, now, against) as setting:
         for name in options.workloads:
             say(f"{name}:")
             began, when = time.monotonic(), datetime.now(UTC)

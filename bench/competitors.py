@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from bench.builds import Build
 from bench.measure import Command
 from bench.places import BIN
 from bench.upstream import Upstream
@@ -34,20 +35,21 @@ TUNED_SMALL = ("--transfers", "32", "--checkers", "16", "--http-no-head", *BARE_
 """rclone's best to S3 for files of kilobytes, as chosen with `bench.tuning`: it asks the CDN for no size, too."""
 TUNED_FOLDER = ("--transfers", "16", "--checkers", "16", *_EMPTY_TARGET)
 """rclone's best to a folder here."""
+_HASHSUM = (str(BIN / "rclone"), "hashsum", "sha256")
 
 SNAPSHOT = (
     "import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1], local_dir=sys.argv[2])"
 )
 
 
-def sync(configuration: Path) -> Command:
+def sync(build: Build, configuration: Path) -> Command:
     """Ours, as a user types it."""
-    return Command([BIN / "mirror-sync", "-c", configuration, "sync"])
+    return Command([build.program, "-c", configuration, "sync"])
 
 
-def verify(configuration: Path) -> Command:
+def verify(build: Build, configuration: Path) -> Command:
     """Ours, reading back and hashing all that is published."""
-    return Command([BIN / "mirror-sync", "-c", configuration, "verify"])
+    return Command([build.program, "-c", configuration, "verify"])
 
 
 def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str], *, catalogue: bool = True) -> Path:
@@ -78,16 +80,33 @@ def bucket_target(server: S3Server, bucket: str) -> dict[str, str]:
 
 def rclone(source: Upstream | Path, target: S3Server | None, where: str, flags: tuple[str, ...] = ()) -> Command:
     """``rclone copy`` from the CDN or a folder to a bucket, or to a folder when there is no server."""
-    environment = {"RCLONE_CONFIG": "/dev/null"}
-    if target is not None:
-        environment |= _rclone_remote("S3", type="s3", provider="Ceph", endpoint=target.endpoint_url)
-        environment |= _rclone_remote("S3", access_key_id=target.access_key, secret_access_key=target.secret_key)
+    environment = _rclone_environment(target)
     if isinstance(source, Upstream):
         environment |= _rclone_remote("CDN", type="http", url=source.listing)
     come = "cdn:" if isinstance(source, Upstream) else str(source)
     leave = () if isinstance(source, Upstream) else ("--exclude", "/.cache/**")
     goes = where if target is None else f"s3:{where}"
     return Command([BIN / "rclone", "copy", come, goes, *leave, *flags], environment)
+
+
+def durable(copy: Command, folder: Path, *, hashed: bool) -> Command:
+    """A copy into a folder that is on the disk when it ends, as ours is; `hashed`: and then reads all of it back and
+    tells the SHA-256 of each file, as whoever wants to know what has come does.
+    """
+    words = [str(word) for word in copy.words]
+    then = ["sync", "-f", str(folder)]
+    sums = [*_HASHSUM, str(folder), "--output-file", str(folder.with_suffix(".sums"))] if hashed else []
+    script = "; ".join(shlex.join(each) for each in (words, then, sums) if each)
+    return Command(["sh", "-ec", script], copy.environment)
+
+
+def hashsum(where: Path | tuple[S3Server, str], sums: Path) -> Command:
+    """``rclone hashsum sha256`` of a folder, or of a bucket's objects, which it has to download."""
+    if isinstance(where, Path):
+        return Command([*_HASHSUM, str(where), "--output-file", str(sums)], _rclone_environment(None))
+    server, bucket = where
+    words = [*_HASHSUM, f"s3:{bucket}", "--download", "--output-file", str(sums)]
+    return Command(words, _rclone_environment(server))
 
 
 def s5cmd(source: Path, target: S3Server, bucket: str) -> Command:
@@ -112,6 +131,14 @@ def aria2(source: Upstream, folder: Path) -> Command:
     sums.write_text("".join(f"{made.sha256}  {path}\n" for path, made in files.items()))
     fetch = f"aria2c -x8 -s8 -j8 --quiet --file-allocation=none -d {shlex.quote(str(folder))} -i {wanted}"
     return Command(["sh", "-ec", f"{fetch}; cd {shlex.quote(str(folder))}; sha256sum --check --quiet {sums}"])
+
+
+def _rclone_environment(target: S3Server | None) -> dict[str, str]:
+    environment = {"RCLONE_CONFIG": "/dev/null"}
+    if target is not None:
+        environment |= _rclone_remote("S3", type="s3", provider="Ceph", endpoint=target.endpoint_url)
+        environment |= _rclone_remote("S3", access_key_id=target.access_key, secret_access_key=target.secret_key)
+    return environment
 
 
 def _rclone_remote(name: str, **options: str) -> dict[str, str]:

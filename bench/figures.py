@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -21,17 +21,28 @@ class Measurement:
     cpu_seconds: float
     peak_rss: int
     """Bytes."""
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a contestant asked for and left: requests to all servers, objects in its target and their bytes."""
+
+    calls: int
+    objects: int
+    bytes: int
 
 
 @dataclass(frozen=True)
 class Middle:
-    """A contestant over all rounds: medians of seconds and CPU seconds, the highest peak of memory."""
+    """A contestant over all rounds: medians of seconds and CPU seconds, the highest peak of memory, the most calls."""
 
     contestant: str
     rounds: int
     seconds: float
     cpu_seconds: float
     peak_rss: int
+    effect: Effect | None = None
 
 
 def middle(contestant: str, measurements: Iterable[Measurement]) -> Middle:
@@ -43,6 +54,7 @@ def middle(contestant: str, measurements: Iterable[Measurement]) -> Middle:
         median(one.seconds for one in own),
         median(one.cpu_seconds for one in own),
         max((one.peak_rss for one in own), default=0),
+        max((one.effect for one in own if one.effect), key=lambda one: one.calls, default=None),
     )
 
 
@@ -53,7 +65,7 @@ def best(contestant: str, of: Sequence[str], measurements: Sequence[Measurement]
         min((one for one in measurements if one.round == number and one.contestant in of), key=lambda one: one.seconds)
         for number in rounds
     ]
-    return [Measurement(contestant, one.round, one.seconds, one.cpu_seconds, one.peak_rss) for one in quickest]
+    return [replace(one, contestant=contestant) for one in quickest]
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,11 @@ class Verdict:
 def ratio(theirs: Middle, ours: Middle) -> float:
     """Return how many times as long they took; infinity for an impossible zero."""
     return theirs.seconds / ours.seconds if ours.seconds else float("inf")
+
+
+def cpu_ratio(theirs: Middle, ours: Middle) -> float:
+    """Return how many times as much CPU they took; infinity for an impossible zero."""
+    return theirs.cpu_seconds / ours.cpu_seconds if ours.cpu_seconds else float("inf")
 
 
 def per_gib(amount: float, size: int) -> float:

@@ -10,7 +10,7 @@ from bench.content import Batch, make_repo
 from bench.figures import GIB, MIB, Measurement, Target
 from bench.setting import Setting
 from bench.table import Section
-from bench.turns import Place, ours_to_folder
+from bench.turns import Ours, Place
 from bench.upstream import upstream
 
 SPARE = 2
@@ -57,5 +57,5 @@ def _mirror(setting: Setting, size: int) -> Measurement:
     repo = make_repo("huge", (batch,), setting.fresh("content"))
     with upstream(repo, setting.fresh("upstream")) as offered:
         place = Place(setting, offered, setting.fresh("turn"), check=True)
-        (cost,) = ours_to_folder(place).values()
+        (cost,) = Ours("directory", build=setting.ours)(place).values()
     return Measurement(f"{size / GIB:g} GiB", 0, cost.seconds, cost.cpu_seconds, cost.peak_rss)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.builds import HERE
 from bench.competitors import sync
 from bench.figures import MIB
 from bench.measure import Cost, measured
@@ -72,11 +73,11 @@ def rows(files: int, work: Path) -> Iterator[Row]:
         f"jobs: [{{name: many, upstream: disk, target: mirror, repos: ['{REPO}']}}]\n",
         encoding="utf-8",
     )
-    cost = measured(sync(jobs), work / "log", LIMIT)
+    cost = measured(sync(HERE, jobs), work / "log", LIMIT)
     before = objects(mirror)
     yield Row(files, "first publication", cost, before)
     (folder / "folder-0000" / "file-0000000.txt").write_text("changed\n", encoding="utf-8")
-    cost = measured(sync(jobs), work / "log", LIMIT)
+    cost = measured(sync(HERE, jobs), work / "log", LIMIT)
     yield Row(files, "one changed", cost, objects(mirror) - before)
 
 

@@ -14,8 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from bench.figures import Effect
 
 SAMPLE = 0.05
 """Seconds between two looks at a tree's memory."""
@@ -35,11 +37,17 @@ class Cost:
     """User and system time of all its processes."""
     peak_rss: int
     """Bytes: the highest sum of resident memory over its processes that was seen."""
+    effect: Effect | None = None
+    """What it asked for and left, where somebody counted."""
 
     def then(self, other: Cost) -> Cost:
         """The cost of both, one after the other."""
+        effect = self.effect and other.effect and replace(other.effect, calls=self.effect.calls + other.effect.calls)
         return Cost(
-            self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds, max(self.peak_rss, other.peak_rss)
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            max(self.peak_rss, other.peak_rss),
+            effect,
         )
 
 

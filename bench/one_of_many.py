@@ -54,7 +54,7 @@ def run(setting: Setting, files: int = 100_000, limits: Limits | None = None) ->
             hub, {"README.md": CARD.decode()} | {_path(number): f"{number % DISTINCT}\n" for number in range(files)}
         )
         target = competitors.bucket_target(gateway, bucket)
-        sync = competitors.sync(competitors.jobs(folder, hub.url, [REPO], target))
+        sync = competitors.sync(setting.ours, competitors.jobs(folder, hub.url, [REPO], target))
         first = measured(sync, folder / "first.log", 1800)
         say(f"  {files:,} files: mirrored in {first.seconds:.0f} s")
         renewed = []

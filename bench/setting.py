@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.builds import HERE, Build
 from tests.servers.radosgw import Gateway, radosgw
 
 
@@ -21,6 +22,9 @@ class Setting:
     work: Path
     """A folder of our own on the disk that is measured: all that is in it is removed, in the end the folder, too."""
     rounds: int
+    ours: Build = HERE
+    against: Build | None = None
+    """An older build of ours, which takes its turn beside it."""
     given: Gateway | None = None
     """A radosgw that runs already and goes on running; one of our own when there is none."""
     _running: ExitStack = field(default_factory=ExitStack)
@@ -34,6 +38,11 @@ class Setting:
             self._gateway = self._running.enter_context(radosgw(self.fresh("objects")))
             _wake(self._gateway)
         return self._gateway
+
+    @property
+    def builds(self) -> tuple[Build, ...]:
+        """Ours, and the one that it is measured against."""
+        return (self.ours,) if self.against is None else (self.ours, self.against)
 
     def clear(self) -> None:
         """End the radosgw and remove all files; the next workload begins with nothing."""

@@ -16,7 +16,7 @@ from bench.figures import MIB, Measurement, Target, Verdict, middle
 from bench.measure import measured
 from bench.setting import Setting, say, settle
 from bench.table import Section
-from bench.transfers import To
+from bench.turns import To
 from bench.upstream import StandIn, stand_in
 
 
@@ -97,7 +97,8 @@ def section(looked: list[Looked], fleets: tuple[Fleet, ...], seconds: float, mem
 def _look(setting: Setting, fleet: Fleet, rounds: int) -> list[Looked]:
     folder = setting.fresh("unchanged")
     with _offered(fleet, folder) as hub:
-        sync = competitors.sync(competitors.jobs(folder, hub.url, fleet.ids, _target(setting, fleet, folder)))
+        jobs = competitors.jobs(folder, hub.url, fleet.ids, _target(setting, fleet, folder))
+        sync = competitors.sync(setting.ours, jobs)
         first = measured(sync, folder / "first.log", 1800)
         say(f"  {fleet.name}: mirrored in {first.seconds:.0f} s")
         found = []

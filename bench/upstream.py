@@ -47,6 +47,7 @@ http {{
         root {files};
         default_type application/octet-stream;
         location /plain/ {{ autoindex on; autoindex_exact_size on; }}
+        location = /requests {{ stub_status; }}
     }}
     server {{
         listen {host}:{edge};
@@ -97,6 +98,14 @@ class Upstream:
     listing: str
     """The URL of a listing of the repo's plain files, on the CDN."""
     standin: StandIn
+
+    def calls(self) -> int:
+        """How many requests the Hub's edge and the CDN were asked since their start, this question among them.
+
+        What the edge asks the stand-in is not counted.
+        """
+        with urllib.request.urlopen(self.listing.replace("/plain/", "/requests"), timeout=10) as answer:
+            return int(answer.read().split()[9])
 
     @property
     def repo_id(self) -> str:

@@ -30,13 +30,13 @@ from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Lanes
+from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Interrupted, StoreError
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 _CODE_PATHS = 10  # of a repo that run code, which a plan names
-PARTS_AT_ONCE = 8  # ranges of large files, over all files of a job
 
 Result = TypeVar("Result", RepoReport, RepoPlan)
 
@@ -98,10 +98,10 @@ def open_job_run(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job
     target, source = context.targets[job.target], context.source(job)
     with (
         target.single_flight.at_work(),
-        ThreadPoolExecutor(PARTS_AT_ONCE, "part", work_for, (context.stop,)) as parts,
+        SegmentPool(job.segments, partial(work_for, context.stop), context.monotonic) as segments,
         Lanes(job.workers, "file", partial(work_for, context.stop)) as files,
     ):
-        transfer, token_check = Transfer(context, target, parts), TokenCheck(source)
+        transfer, token_check = Transfer(context, target, segments), TokenCheck(source)
         seen = PublishedView(target, context.clock), Presence(context, target)
         yield JobRun(run, context, source, target, all_jobs, transfer, files.short, files.long, token_check, *seen)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import StatisticsError
 
 import pytest
 
-from bench.figures import GIB, Measurement, Middle, Target, best, middle, per_gib, ratio
+from bench.builds import Build, installed_packages
+from bench.figures import GIB, Effect, Measurement, Middle, Target, best, cpu_ratio, middle, per_gib, ratio
+from bench.measure import Cost
+from bench.turns import UNCONFIRMED, Ours, aria2_to_folder, everybody, ours_to_bucket, ours_unconfirmed
 
 
 def measured(contestant: str, *seconds: float) -> list[Measurement]:
@@ -69,3 +73,32 @@ def test_a_miss_that_rounds_to_the_bound_stays_a_miss() -> None:
 def test_a_verdict_is_said_in_words() -> None:
     verdict = Target("peak memory", "at most", 300, " MiB").judge(123.4)
     assert (verdict.wanted, verdict.measured, verdict.met) == ("≤ 300 MiB", "123 MiB", True)
+
+
+def test_a_ratio_by_cpu_is_theirs_over_ours() -> None:
+    theirs, ours = Middle("x", 1, 1, 6, 0), Middle("y", 1, 1, 4, 0)
+    assert cpu_ratio(theirs, ours) == 1.5
+    assert cpu_ratio(theirs, Middle("y", 1, 1, 0, 0)) == float("inf")
+
+
+def test_of_what_a_contestant_asked_for_the_round_with_most_calls_stands() -> None:
+    rounds = [Measurement("ours", number, 1, 1, 1, Effect(calls, 7, 70)) for number, calls in enumerate((3, 9, 4))]
+    assert middle("ours", rounds).effect == Effect(9, 7, 70)
+    assert middle("theirs", measured("theirs", 1)).effect is None
+
+
+def test_two_commands_one_after_the_other_ask_for_the_sum_and_leave_what_the_second_left() -> None:
+    first, second = Cost(1, 2, 30, Effect(10, 5, 50)), Cost(3, 4, 20, Effect(1, 6, 60))
+    assert first.then(second) == Cost(4, 6, 30, Effect(11, 6, 60))
+
+
+def test_an_older_build_takes_its_turn_right_after_ours_and_nobody_else_takes_two() -> None:
+    now, older = Build("now", Path("a")), Build("older", Path("b"))
+    taken = everybody((ours_to_bucket, aria2_to_folder, ours_unconfirmed), (now, older))
+    names = [one.name or one.build.name if isinstance(one, Ours) else "" for one in taken]
+    assert names == ["now", "older", "", UNCONFIRMED]
+
+
+def test_versions_are_held_but_for_what_lies_in_a_folder() -> None:
+    frozen = "boto3==1.44.5\n-e file:///here\nmodel @ file:///there\nrich==14.1\n"
+    assert installed_packages(frozen) == "boto3==1.44.5\nrich==14.1\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import competitors, huge, one_of_many, transfers, turns, unchanged
+from bench import competitors, huge, one_of_many, transfers, turns, unchanged, verifying
+from bench.builds import OURS
 from bench.content import Batch
 from bench.figures import MIB
 from bench.measure import Command, CommandError
@@ -16,7 +17,18 @@ from bench.places import BIN
 from bench.setting import Setting
 from bench.table import Results, markdown
 from bench.transfers import Faster, Transfer
-from bench.turns import ARIA, BY_RCLONE, BY_S5CMD, DEFAULT, OURS, TUNED, UNCONFIRMED, Turn, WrongResult
+from bench.turns import (
+    ARIA,
+    BY_RCLONE,
+    BY_S5CMD,
+    DEFAULT,
+    DURABLE,
+    HASHED,
+    TUNED,
+    UNCONFIRMED,
+    Turn,
+    WrongResult,
+)
 from bench.unchanged import Fleet
 from tests.requirements import need
 from tests.servers.radosgw import Gateway
@@ -44,9 +56,9 @@ def only(turn: Turn) -> Transfer:
 def test_everybody_fills_a_folder_in_turn_and_is_judged(setting: Setting) -> None:
     found = transfers.run(setting, TO_FOLDER)
     assert {(row[""], row["to"]) for row in found.rows} == {
-        (name, "directory") for name in (OURS, TUNED, DEFAULT, ARIA)
+        (name, "directory") for name in (OURS, TUNED, DEFAULT, DURABLE, HASHED, ARIA)
     }
-    assert len(found.raw) == 4
+    assert len(found.raw) == 6
     results = Results({}, {})
     results.add(found)
     assert "Targets met: 1 of 1." in markdown(results)
@@ -74,6 +86,19 @@ def test_nobody_wins_by_doing_nothing(setting: Setting) -> None:
 def test_who_fails_ends_the_run(setting: Setting) -> None:
     with pytest.raises(CommandError, match="ended with 1"):
         transfers.run(setting, only(turns.to_folder("broken", lambda upstream, folder: Command(["false"]))))
+
+
+def test_what_was_asked_for_and_left_is_counted(setting: Setting) -> None:
+    found = transfers.run(setting, only(turns.rclone_to_folder(DEFAULT)))
+    assert found.rows[0]["objects"] == "7"
+    assert int(found.rows[0]["calls"]) >= 7
+
+
+def test_reading_back_is_measured_beside_rclone_on_both_targets(setting: Setting, radosgw: Gateway) -> None:
+    found = verifying.run(replace(setting, given=radosgw), FILES)
+    assert [(row[""], row["of"]) for row in found.rows] == [
+        (name, to) for to in ("directory", "S3") for name in (OURS, verifying.HASHSUM)
+    ]
 
 
 def test_calls_of_a_fleet_are_counted(setting: Setting) -> None:

@@ -127,3 +127,16 @@ def test_a_fault_says_what_would_be_right(entry: str, message: str) -> None:
 def test_connections_are_a_number(count: str) -> None:
     message = "must be a whole number from 1 to 256, like 8"
     assert fault(f"{REST}{JOBS}connections: {count}\n") == f"5:14: connections: {message}"
+
+
+def test_segments_of_a_file_are_a_number_or_found() -> None:
+    jobs = "jobs: [{name: a, repos: [a/b]}, {name: b, repos: [b/c], segments: auto}]"
+    said = settings(f"{REST}defaults: {{segments: 4}}\n{jobs}")
+    assert [job.segments for job in said.jobs] == [4, None]
+    assert settings(f"{REST}{JOBS}").jobs[0].segments is None
+
+
+@pytest.mark.parametrize("count", ["0", "17", "some", "1.5"])
+def test_segments_are_bounded(count: str) -> None:
+    message = "must be auto or a whole number from 1 to 16, like 8"
+    assert f"segments: {message}" in fault(f"{REST}defaults: {{segments: {count}}}\n{JOBS}")

@@ -1,5 +1,9 @@
 """`verify` names every published thing that is not right."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,9 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import VerifyReport
 from mirror_sync.engine.upkeep.verify import Verification
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Store
+from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 
@@ -81,3 +88,33 @@ def test_a_stop_ends_it_early_and_is_no_success(mirror: Workshop) -> None:
     report = _verify(mirror)
     assert report.interrupted
     assert not report.ok
+
+
+def test_one_large_blob_keeps_none_of_those_behind_it_waiting(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/many", license="mit").commit({f"{number:03}": b"%d" % number for number in range(100)})
+    workshop.sync(job("acme/many"))
+    first = blob_key(Sha256.of(b"0"))
+    store = Waiting(workshop.store, first, others=60)
+    bucket = replace(workshop.context.targets["bucket"], store=store)
+    report = Verification(replace(workshop.context, targets={"bucket": bucket})).run()
+    assert report.ok
+    assert not store.gave_up
+
+
+class Waiting(WrappedStore):
+    """Gives one object when so many others were asked for."""
+
+    def __init__(self, base: Store, slow: str, others: int) -> None:
+        super().__init__(base)
+        self._slow, self._others = slow, others
+        self._asked = threading.Semaphore(0)
+        self.gave_up = False
+
+    @contextmanager
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[ByteStream]:
+        if key == self._slow:
+            self.gave_up = not all(self._asked.acquire(timeout=30) for _ in range(self._others))
+        else:
+            self._asked.release()
+        with self.store.read(key, start, stop) as stream:
+            yield stream

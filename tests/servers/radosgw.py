@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +23,15 @@ class Gateway(S3Server):
     """A radosgw and the cluster under it."""
 
     cluster: Cluster = field(kw_only=True, repr=False)
+
+    def requests(self) -> int:
+        """How many requests it was asked since its start, as its own counter says."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(10)
+            asking.connect(str(self.cluster.root / "client.admin.asok"))
+            asking.sendall(b'{"prefix": "perf dump"}\0')
+            with asking.makefile("rb") as said:
+                return int(json.loads(said.read(int.from_bytes(said.read(4))))["rgw"]["req"])
 
     def free(self, bucket: str, above: int = 1 << 20) -> None:
         """Deletes objects of more than so many bytes; their room is free when it returns.

@@ -224,6 +224,11 @@ class JobKeys(Keys):
         description="How many requests and transfers a job has open at its upstream at once; no bound when left out.",
         examples=[8],
     )
+    segments: scalars.Segments | None = Field(
+        default=None,
+        description="How many segments of one large file come at once, 1 to 16; auto, or left out: as its rate gains.",
+        examples=["auto"],
+    )
     bandwidth: BandwidthEntry | None = Field(
         default=None,
         description="How fast a job may read from the upstream, and when; as fast as it can when left out.",
@@ -330,6 +335,7 @@ class JobEntry(JobKeys):
             guard=(said.guard or GuardEntry()).guard,
             on_gone=said.on_gone or OnGone.KEEP,
             connections=said.connections,
+            segments=None if said.segments == scalars.AUTO else said.segments,
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
             retention=(said.retention or RetentionEntry()).retention,
             opens=self.readers is not None,

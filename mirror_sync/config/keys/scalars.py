@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -16,6 +16,7 @@ from mirror_sync.config.keys import address_values, quantities, time_values
 from mirror_sync.config.keys.licenses import allowed_id, license_id
 from mirror_sync.domain.content.refs import name_fault
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.segment_gauge import MOST
 from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry, unclosed
 from mirror_sync.domain.url import Url
 
@@ -23,6 +24,7 @@ Read = TypeVar("Read")
 
 _MAX_WORKERS = 64
 _MAX_CONNECTIONS = 256
+AUTO = "auto"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _GLOB = re.compile(r"[*?\[]")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
@@ -49,6 +51,14 @@ def name(text: str) -> str:
     if NAME.fullmatch(text) is None:
         raise ValueError(f"{quoted(text)} is no name; write up to 64 letters, digits, '.', '_' or '-', no spaces")
     return text
+
+
+def segments(value: object) -> int | Literal["auto"]:
+    """A number of segments of one file, or that they are to be found."""
+    try:
+        return "auto" if value == AUTO else several(value, most=MOST)
+    except ValueError:
+        raise ValueError(f"must be auto or a whole number from 1 to {MOST}, like 8") from None
 
 
 def word(text: str) -> str:
@@ -221,5 +231,10 @@ Connections = Annotated[
     int,
     PlainValidator(partial(several, most=_MAX_CONNECTIONS)),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_CONNECTIONS}, VARIABLE]}),
+]
+Segments = Annotated[
+    int | Literal["auto"],
+    PlainValidator(segments),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST}, {"const": AUTO}, VARIABLE]}),
 ]
 Version = Annotated[int, PlainValidator(version), WithJsonSchema({"const": 1})]

@@ -48,7 +48,8 @@ Schedule = Every | Cron
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
-    `connections` the requests and transfers open at the upstream; None: as many as its threads make.
+    `connections` the requests and transfers open at the upstream; None: as many as its threads make,
+    `segments` those of one large file; None: as many as the rate gains by.
     `only`: the repos that a run was asked for, of those that the job names; None: all of them. A job with a `ranking`
     names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
     whatever else does. `policy` judges licences, `house` all else that is known before a file is fetched, `formats` and
@@ -70,6 +71,7 @@ class Job:
     retention: Retention = Retention()
     bandwidth: Bandwidth = Bandwidth()
     connections: int | None = None
+    segments: int | None = None
     only: frozenset[Repo] | None = None
     ranking: Ranking | None = None
     denied: tuple[RepoPattern, ...] = ()

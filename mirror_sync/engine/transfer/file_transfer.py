@@ -7,7 +7,6 @@ memory and put at once, a large one is put in parts, hashed in order, and comple
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from mirror_sync.domain.content.keys import blob_key
@@ -18,6 +17,7 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.transfer.file_read import FileOrigin, FileRead
 from mirror_sync.engine.transfer.multipart import LargeFiles
+from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import IntegrityError, Interrupted
 
 __all__ = ["FileOrigin", "Transfer"]
@@ -26,16 +26,16 @@ _ATTEMPTS = 3  # wrong bytes may be a proxy's or a disk's fault of the moment
 
 
 class Transfer:
-    """Brings files into one target. `parts` runs the ranges of large files; it is not the pool that calls `bring`."""
+    """Brings files into one target. `segments` runs the ranges of large files."""
 
-    def __init__(self, context: RunContext, target: Target, parts: Executor) -> None:
-        self._context, self._store, self._memory, self._parts = context, target.store, context.memory, parts
+    def __init__(self, context: RunContext, target: Target, segments: SegmentPool) -> None:
+        self._context, self._store, self._memory, self._segments = context, target.store, context.memory, segments
         self._room = target.room
-        self._large_files = LargeFiles(target, context.memory, parts)
+        self._large_files = LargeFiles(target, context.memory, segments)
 
     def at(self, context: RunContext, target: Target) -> Transfer:
         """One that shares the ranges' pool with this one."""
-        return Transfer(context, target, self._parts)
+        return Transfer(context, target, self._segments)
 
     def bring(self, origin: FileOrigin, file: RemoteFile) -> StoredContent:
         """Fetch, prove and store a file; return what it turned out to be.

@@ -7,11 +7,13 @@ state where the store vouches for its parts, else by reading them again. Wrong b
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
@@ -19,6 +21,7 @@ from mirror_sync.engine.context import Target
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.transfer.file_read import FileRead
 from mirror_sync.engine.transfer.resumable_sha256 import RunningSha256, restore, running_sha256
+from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import IntegrityError, StoreError
 from mirror_sync.ports.memory import UploadNote, UploadNotes
 from mirror_sync.ports.store import Upload
@@ -34,11 +37,11 @@ def in_flight(parts: int) -> int:
 
 
 class LargeFiles:
-    """Brings files that are larger than a part into one target. `parts` runs their ranges; it is not the caller's."""
+    """Brings files that are larger than a part into one target. `segments` runs their ranges."""
 
-    def __init__(self, target: Target, memory: MemoryBudget, parts: Executor) -> None:
+    def __init__(self, target: Target, memory: MemoryBudget, segments: SegmentPool) -> None:
         self._store, self._notes, self._room = target.store, target.notes, target.room
-        self._memory, self._parts = memory, parts
+        self._memory, self._segments = memory, segments
 
     def bring(self, read: FileRead, digest: Sha256) -> None:
         """Raises IntegrityError, UpstreamError, StoreError, Interrupted; then nothing is visible under the key."""
@@ -52,7 +55,7 @@ class LargeFiles:
             self._room.took(read.file.content)  # a disk gives the whole file its space at once
             if not upload.kept:
                 page.clear()
-            flow = _Flow(read, upload, page, self._memory, self._parts)
+            flow = _Flow(read, upload, page, self._memory, self._segments)
             with flow.ending():
                 running = _hash_of_kept(read, upload, note)
                 if running is not None:
@@ -64,20 +67,44 @@ class LargeFiles:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of a file on its way; `body` may be reused once it was hashed and put."""
+    """A part of a file on its way; `body` may be reused once it was hashed and put."""
 
     number: int
     body: memoryview
     fetched: Future[None]
-    put: Future[None]
+    puts: Sequence[Future[None]]
+    """Of its ranges; the last to end has put the part."""
+
+
+class _Countdown:
+    """Counts the ranges of a part that are not there yet; of several that fail the first is told."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._failed = False
+        self._lock = threading.Lock()
+
+    def one_less(self) -> bool:
+        """Whether that was the last, and none failed."""
+        with self._lock:
+            self._left -= 1
+            return not self._left
+
+    def fail(self, told: Future[None], error: BaseException) -> None:
+        with self._lock:
+            first, self._failed = not self._failed, True
+        if first:
+            told.set_exception(error)
 
 
 class _Flow:
     """The parts of one file on their way into one upload."""
 
-    def __init__(self, read: FileRead, upload: Upload, page: ResumeNote, memory: MemoryBudget, parts: Executor) -> None:
+    def __init__(
+        self, read: FileRead, upload: Upload, page: ResumeNote, memory: MemoryBudget, segments: SegmentPool
+    ) -> None:
         self._read, self._upload, self._page = read, upload, page
-        self._memory, self._parts = memory, parts
+        self._memory, self._segments = memory, segments
         self._window: deque[Part] = deque()
 
     @contextmanager
@@ -99,12 +126,14 @@ class _Flow:
         size, part_size = self._read.file.size, self._upload.part_size
         count = -(-size // part_size)
         self._page.write(self._upload, self._upload.kept, running, 0)
+        most = self._segments.window(1 if self._upload.in_order else in_flight(count))
         try:
             for number in range(self._upload.kept, count):
-                while len(self._window) >= (1 if self._upload.in_order else in_flight(count)):
+                while len(self._window) >= most:
                     self._finish(running)
                 length = min(part_size, size - number * part_size)
-                self._window.append(self._start(number, self._buffer(length, running)))
+                body = self._buffer(length, running)
+                self._window.append(self._start(number, body, self._segments.split(most, length)))
             while self._window:
                 self._finish(running)
         finally:
@@ -120,35 +149,42 @@ class _Flow:
             self._finish(running)
         return body
 
-    def _start(self, number: int, body: memoryview) -> Part:
+    def _start(self, number: int, body: memoryview, segments: int) -> Part:
+        """The part in so many ranges of about one length; whoever has the last of them puts it."""
+        start, length = number * self._upload.part_size, -(-len(body) // segments)
         fetched: Future[None] = Future()
+        left = _Countdown(segments)
 
-        def run() -> None:
+        def run(offset: int) -> None:
             try:
-                self._read.range_into(body, number * self._upload.part_size)
+                self._read.range_into(body[offset : offset + length], start + offset)
             except BaseException as error:
-                fetched.set_exception(error)
+                left.fail(fetched, error)
                 raise
-            fetched.set_result(None)
-            self._upload.put(number, body)
+            if left.one_less():
+                fetched.set_result(None)
+                self._upload.put(number, body)
 
-        return Part(number, body, fetched, self._parts.submit(run))
+        ranges = range(0, len(body), length)
+        return Part(number, body, fetched, [self._segments.submit(partial(run, offset), length) for offset in ranges])
 
     def _finish(self, running: RunningSha256) -> None:
         """Hash the oldest part while it is put, then note it: parts come in any order, a digest needs theirs."""
         part = self._window[0]
         part.fetched.result()
         running.update(part.body)
-        part.put.result()
+        for put in part.puts:
+            put.result()
         self._window.popleft()
         self._memory.give_back(part.body)
         self._page.write(self._upload, part.number + 1, running, len(part.body))
 
     def _drop(self) -> None:
         """What is left when a part failed; nobody else waits for these."""
-        for part in self._window:
-            part.put.cancel()
-        wait([part.put for part in self._window])
+        puts = [put for part in self._window for put in part.puts]
+        for put in puts:
+            put.cancel()
+        wait(puts)
         for part in self._window:
             self._memory.give_back(part.body)
 

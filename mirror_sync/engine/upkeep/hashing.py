@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -44,6 +45,7 @@ class BlobHasher:
 
     def __init__(self, context: RunContext, store: Store, throttle: Throttle) -> None:
         self._context, self._store, self._throttle = context, store, throttle
+        self._own = threading.local()
 
     def document(self, digest: Sha256) -> bytes:
         """A document, proved. KeyMissing, DocumentError, other StoreErrors, Interrupted."""
@@ -80,7 +82,7 @@ class BlobHasher:
 
     def _hash(self, key: str, git: hashlib._Hash | None) -> tuple[_Digests, int]:
         digest, count = hashlib.sha256(), 0
-        chunk = memoryview(bytearray(_READ))
+        chunk = self._buffer()
         with self._store.read(key) as stream:
             while got := stream.readinto(chunk):
                 self._context.go_on()
@@ -90,6 +92,13 @@ class BlobHasher:
                 count += got
                 self._throttle.passed(got)
         return _Digests(digest.hexdigest(), "" if git is None else git.hexdigest()), count
+
+    def _buffer(self) -> memoryview:
+        """One for each thread: a new one costs more than a small blob, since it is cleared."""
+        own: memoryview | None = getattr(self._own, "buffer", None)
+        if own is None:
+            own = self._own.buffer = memoryview(bytearray(_READ))
+        return own
 
     def _patiently(self, call: Callable[[], Answer], attempts: int = ATTEMPTS) -> Answer:
         """What a target refuses for the moment is asked again, 1 and 2 seconds later."""

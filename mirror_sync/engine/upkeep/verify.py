@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -37,6 +38,9 @@ from mirror_sync.ports.memory import Checkpoint, NoCheckpoint
 _READERS = 4
 _ENOUGH = 16  # reads that are refused one after the other until a target is asked whether it answers at all
 _VANISHED = "was published here, and is not there any more"
+# blobs that are read, or wait to be, before the oldest of them is noted: more where they are large on average, so that
+# what lies behind a large one keeps the other readers busy; bounded by bytes, which an interrupt costs
+_AHEAD, _AHEAD_IF_LARGE, _LARGE, _AHEAD_BYTES = 64, 256, 1024 * 1024, 2 * 1024 * 1024 * 1024
 _BATCH = 64  # blobs between two checkpoints,
 _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
 
@@ -201,27 +205,42 @@ class _OneTarget:
         self._mark(key + "\0", "", 0)  # after this repo, before any other
 
     def _blobs(self, nodes: Iterator[Node], at: tuple[str, str], passed: int | None) -> None:
-        position = 0
-        for batch in _batches(nodes):
-            position += len(batch)
-            if passed is None or position <= passed:
-                continue
+        """Noted in the order of the walk, while the readers are ahead by some blobs: none of them waits for the others
+        to end with a large one.
+        """
+        ahead, marked = _Ahead(), _Marks()
+        try:
+            for position, node in enumerate(nodes, 1):
+                if passed is None or position <= passed:
+                    continue
+                self._context.go_on()
+                wanted = self._wants(node)
+                ahead.add(position, node, self._readers.submit(self._look, node) if wanted else None)
+                while ahead.is_full:
+                    self._note_first(ahead, marked, at)
+            while ahead.waiting:
+                self._note_first(ahead, marked, at)
+        finally:
+            ahead.cancel()
+
+    def _note_first(self, ahead: _Ahead, marked: _Marks, at: tuple[str, str]) -> None:
+        position, node, found = ahead.first()
+        if found is None:
+            self._done.skipped += 1
+        else:
+            self._note(node, found)
+        if marked.due(0 if found is None else found.count) or not ahead.waiting:
             self._context.go_on()
-            self._verify_all(batch[max(0, len(batch) - (position - passed)) :])
             self._mark(*at, position)
 
-    def _verify_all(self, batch: Sequence[Node]) -> None:
-        for node in batch:
-            self._done.skipped += not self._wants(node)
-        wanted = [node for node in batch if self._wants(node)]
-        for node, found in zip(wanted, self._readers.map(self._look, wanted), strict=True):
-            self._done.blobs += 1
-            self._done.bytes += found.count
-            if found.count or (found.problem and not found.refused):
-                self._in_a_row, self._attempts = 0, ATTEMPTS
-            if found.problem:
-                self._blob_fault(node, found)
-            self._context.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
+    def _note(self, node: Node, found: BlobFinding) -> None:
+        self._done.blobs += 1
+        self._done.bytes += found.count
+        if found.count or (found.problem and not found.refused):
+            self._in_a_row, self._attempts = 0, ATTEMPTS
+        if found.problem:
+            self._blob_fault(node, found)
+        self._context.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
     def _look(self, node: Node) -> BlobFinding:
         if node.read is not None or self._given_up:
@@ -301,14 +320,54 @@ class _OneTarget:
         self._done.save(self._checkpoint)
 
 
-def _batches(nodes: Iterator[Node]) -> Iterator[list[Node]]:
-    batch: list[Node] = []
-    size = 0
-    for node in nodes:
-        batch.append(node)
-        size += 0 if node.file is None else node.file.size
-        if len(batch) == _BATCH or size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+class _Ahead:
+    """Blobs that are read, or wait to be, in the order of the walk. An interrupt costs them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, Node, Future[BlobFinding] | None]] = deque()
+        self._bytes = 0
+
+    def add(self, position: int, node: Node, reading: Future[BlobFinding] | None) -> None:
+        self.waiting.append((position, node, reading))
+        self._bytes += _size(node)
+
+    @property
+    def is_full(self) -> bool:
+        count = len(self.waiting)
+        if count >= _AHEAD and self._bytes < count * _LARGE:
+            return True
+        return count >= _AHEAD_IF_LARGE or (count > _READERS and self._bytes > _AHEAD_BYTES)
+
+    def first(self) -> tuple[int, Node, BlobFinding | None]:
+        """What became of the oldest, which is waited for; None where it was not wanted."""
+        position, node, reading = self.waiting[0]
+        found = None if reading is None else reading.result()
+        self.waiting.popleft()
+        self._bytes -= _size(node)
+        return position, node, found
+
+    def cancel(self) -> None:
+        """Those that were not begun."""
+        for _, _, reading in self.waiting:
+            if reading is not None:
+                reading.cancel()
+
+
+def _size(node: Node) -> int:
+    return 0 if node.file is None else node.file.size
+
+
+class _Marks:
+    """Says when a checkpoint is due."""
+
+    def __init__(self) -> None:
+        self._blobs = self._bytes = 0
+
+    def due(self, count: int) -> bool:
+        """Count a blob of `count` bytes; whether there were enough since the last time."""
+        self._blobs += 1
+        self._bytes += count
+        if self._blobs < _BATCH and self._bytes < _BATCH_BYTES:
+            return False
+        self._blobs = self._bytes = 0
+        return True
