@@ -43,7 +43,7 @@ from mirror_sync.ports.scanner import FileContent
 from mirror_sync.scanners.command_scanner import CommandScanner, without_network
 from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.standin import LFS, Hub
+from tests.standin import LFS, Hub, faults
 from tests.trust import recipes
 from tests.trust.site import Site
 
@@ -334,6 +334,62 @@ def test_what_the_hub_does_not_call_safe_waits(
     report = site.set({"scan": {"hub": "hold"}}).sync()
     told = report.reason if outcome == "held" else site.root().verdicts[-1].reason
     assert (report.outcome, said in told) == (outcome, True), told
+
+
+@pytest.mark.parametrize(
+    ("of_repo", "of_files", "said"),
+    [
+        ({"model.pt": "unsafe"}, {}, "model.pt is dangerous (/scan: unsafe)"),
+        ({"model.pt": "queued"}, {}, "model.pt is not scanned (/scan: queued)"),
+        ({"model.pt": "error"}, {}, "model.pt is failed (/scan: error)"),
+        ({"model.pt": "queued"}, {"model.pt": "unsafe"}, "model.pt is dangerous (all: unsafe)"),
+        ({}, {"model.pt": "queued"}, "model.pt is not scanned (all: queued)"),
+        ({"another.pt": "unsafe"}, {}, ""),
+    ],
+)
+def test_the_worse_word_counts_of_what_the_hub_says_of_a_file_and_of_its_repo(
+    hub: Hub, site: Site, of_repo: dict[str, str], of_files: dict[str, str], said: str
+) -> None:
+    hub.model("acme/x", license="mit").commit({**SAFE, "model.pt": STATE})
+    hub.model("acme/x").scan(of_repo, files=of_files)
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert (report.outcome, said in report.reason) == ("held" if said else "published", True), report.reason
+
+
+def test_a_repo_that_the_hub_has_not_scanned_to_its_end_waits_whatever_is_said_of_its_files(
+    hub: Hub, site: Site
+) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    hub.model("acme/x").scan({}, done=False, files={})
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert report.outcome == "held"
+    assert "README.md is not scanned (/scan: the repo is not scanned to its end)" in report.reason
+    hub.model("acme/x").scan({}, files={})
+    assert site.sync().outcome == "published", "what is not told yet is asked again"
+
+
+def test_the_hub_is_asked_once_about_a_commit_and_once_for_each_hundred_files(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit({f"{n}.txt": b"%d" % n for n in range(230)})
+    assert site.set({"scan": {"hub": "hold"}}).sync().outcome == "published"
+    asked = [one.path for one in hub.log if one.path.endswith("/scan") or "/paths-info/" in one.path]
+    assert (len(asked), sum(path.endswith("/scan") for path in asked)) == (4, 1)
+    assert site.sync().outcome == "unchanged"
+    assert sum("/scan" in one.path for one in hub.log) == 1
+
+
+def test_a_hub_without_a_verdict_on_repos_is_believed_by_what_it_says_of_files(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit({**SAFE, "model.pt": STATE})
+    hub.faults.add(faults.status(404), "/api/models/acme/x/scan")
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert report.outcome == "published", report.reason
+
+
+@pytest.mark.parametrize("answer", [{}, {"scansDone": "yes", "filesWithIssues": []}, {"scansDone": True}, []])
+def test_a_verdict_on_a_repo_that_cannot_be_read_publishes_nothing(hub: Hub, site: Site, answer: object) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    hub.faults.add(faults.status(200, body=json.dumps(answer).encode()), "/api/models/acme/x/scan")
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert (report.outcome, report.code) == ("failed", "bad-answer"), report.reason
 
 
 def test_a_job_may_ask_more_scanners(hub: Hub, site: Site, tmp_path: Path) -> None:
