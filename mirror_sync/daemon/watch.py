@@ -54,6 +54,10 @@ class WatchedMirror(Protocol):
         """What the rate limits leave, by upstream and kind of call."""
         ...
 
+    def signing_since(self, target: str) -> tuple[str, str]:
+        """The fingerprint of the key that signed last in a target, and since when; empty for none."""
+        ...
+
     def probe(self, target: str) -> bool:
         """Whether a target answers."""
         ...
@@ -74,6 +78,7 @@ class DaemonWatch:
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
+        self._signing: dict[str, tuple[str, str]] = {}
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: WatchedMirror) -> None:
@@ -106,7 +111,8 @@ class DaemonWatch:
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, unusual, counted, self._hindrance)
+        known = unusual, counted, self._hindrance, dict(self._signing)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -137,7 +143,9 @@ class DaemonWatch:
             self.metrics.ledger.remember_care(mirror.tended())
         self._look_at_state(settings.state_dir)
         disks = {"state_dir": disk_of(settings.state_dir)}
-        for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
+        names = sorted({job.target for job in settings.jobs if job.schedule is not None})
+        self._signing = {name: mirror.signing_since(name) for name in names if settings.trust.key is not None}
+        for name in names:
             self._asked = name, time.monotonic()
             answered = mirror.probe(name)
             if (folder := _folder_of(settings.targets[name])) is not None:

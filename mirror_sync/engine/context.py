@@ -116,7 +116,7 @@ class RunContext:
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
-    is done; None where there is none.
+    is done; None where there is none. `signer` is the fingerprint of the key that signs, empty for none.
     """
 
     sources: Mapping[str, Source]
@@ -135,6 +135,7 @@ class RunContext:
     stages: MoreStages = MoreStages()
     actor: Actor | None = None
     config: Sha256 | None = None
+    signer: str = ""
 
     @property
     def by(self) -> Actor:

@@ -39,7 +39,7 @@ from mirror_sync.state.read_cache import SqliteReadCache
 from mirror_sync.state.upload_notes import SqliteNotes
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
-from mirror_sync.wiring.stages import inspecting, keys_of, seal_of, segment_signer_of, stages_of
+from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
 
 class Assembly:
@@ -83,6 +83,7 @@ class Assembly:
             stages=stages_of(self._settings, self.keys),
             portion=self._portion,
             config=self._settings.digest,
+            signer="" if self._reading else fingerprint_of(self.keys),
         )
         return inspecting(context, self._settings.state_dir, self._stop)
 

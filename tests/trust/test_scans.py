@@ -37,6 +37,8 @@ from mirror_sync.domain.policy.scan_policy import (
 )
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.inspection.blob_content import BlobContent
+from mirror_sync.engine.inspection.turned_notes import TURNED
+from mirror_sync.engine.published import read_refs
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.ports.scanner import FileContent
@@ -427,6 +429,45 @@ def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
     counting(tmp_path)  # a false alarm, which the scanner's maker has mended
     assert site.mirror.rescan().ok
     assert site.sync().outcome == "published"
+
+
+def test_another_machine_holds_new_commits_by_what_a_rescan_found_here(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set(counting(tmp_path)).sync().outcome == "published"
+    before = read_refs(site.plain, Repo.parse("acme/x"))
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    assert len(turned(site)) == 1
+    noted = read_refs(site.plain, Repo.parse("acme/x"))
+    assert (noted.snapshots, noted.refs) == (before.snapshots, before.refs), "nothing is taken away"
+    counting(tmp_path)  # the other machine's scanner has no such signature yet
+    first, site.state = site.state, tmp_path / "another"
+    site.set(counting(tmp_path))
+    repo.commit({"more.txt": b"more"})
+    held = site.sync()
+    assert (held.outcome, held.code, "model.pt is dangerous (it is bad now)" in held.reason) == ("held", "scan", True)
+    repo.commit({"model.pt": b"other bytes"})
+    assert site.sync().outcome == "published", "the file that was found is not in it"
+    assert site.mirror is not None
+    assert site.mirror.rescan().ok
+    assert TURNED not in read_refs(site.plain, Repo.parse("acme/x")).attachments
+    site.state = first
+    site.set(counting(tmp_path))
+    repo.commit({"model.pt": STATE})
+    assert site.sync().outcome == "published", "a false alarm that one machine has ended holds nothing on another"
+
+
+def test_what_is_noted_and_cannot_be_read_publishes_nothing(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    site.set(counting(tmp_path)).sync()
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    turned(site)
+    digest = read_refs(site.plain, Repo.parse("acme/x")).attachments[TURNED]
+    site.plain.delete([blob_key(digest)])
+    repo.commit({"more.txt": b"more"})
+    report = site.sync()
+    assert (report.outcome, "the note is gone: mirror-sync rescan" in report.reason) == ("failed", True)
 
 
 def test_what_a_rescan_found_before_it_was_stopped_holds_new_commits_too(hub: Hub, site: Site, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from mirror_sync.engine.sync.beside_prune import PruneGuard
 from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
-from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated, read_signers
 
 
@@ -109,9 +109,10 @@ class SignRepos:
             raise UsageError(f"{retire} is the key that signs; name a new one in jobs.yaml first")
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
-        retired = [one for one in targets if retire and _lists(one.store, retire)]
-        if retire and not retired:
+        listed = {one.name: one for one in targets if retire and _lines(one.store, retire)}
+        if retire and not listed:
             raise UsageError(f"no target has a key {retire} in its {ALLOWED_SIGNERS}")
+        retired = [one for one in listed.values() if any(line.before is None for line in _lines(one.store, retire))]
         with acting(context, actor, [one.name for one in targets]) as acting_context:
             found = tuple(
                 Signing(acting_context, one, keys, signer).sign(wanted)
@@ -128,9 +129,9 @@ class SignRepos:
         return report
 
 
-def _lists(store: Store, fingerprint: str) -> bool:
-    """Whether a target says that a key is its mirror's."""
-    return any(one.key.fingerprint == fingerprint for one in read_signers(store).signers)
+def _lines(store: Store, fingerprint: str | None) -> list[Signer]:
+    """By which a target says that a key is, or was, its mirror's."""
+    return [one for one in read_signers(store).signers if one.key.fingerprint == fingerprint]
 
 
 def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:
