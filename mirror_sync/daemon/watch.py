@@ -46,6 +46,10 @@ class WatchedMirror(Protocol):
         """The last outcome of every repo that a job names, and the runs, newest first."""
         ...
 
+    def status(self) -> Sequence[RepoStatus]:
+        """What is remembered of every repo."""
+        ...
+
     def tended(self) -> Iterable[Tended]:
         """The last verify and prune of each target."""
         ...
@@ -78,7 +82,6 @@ class DaemonWatch:
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
-        self._signing: dict[str, tuple[str, str]] = {}
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: WatchedMirror) -> None:
@@ -111,7 +114,7 @@ class DaemonWatch:
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
-        known = unusual, counted, self._hindrance, dict(self._signing)
+        known = unusual, counted, self._hindrance, _signing(*self._current)
         return Readings(self._jobs(), budgets, disks, self.pulse.age, *known)
 
     def _jobs(self) -> dict[str, Due]:
@@ -141,11 +144,11 @@ class DaemonWatch:
         """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
         with suppress(OSError):  # a verify by hand is another process's
             self.metrics.ledger.remember_care(mirror.tended())
+            if settings.trust.key is not None:  # and so is a sign
+                self.metrics.ledger.remember_trust(mirror.status())
         self._look_at_state(settings.state_dir)
         disks = {"state_dir": disk_of(settings.state_dir)}
-        names = sorted({job.target for job in settings.jobs if job.schedule is not None})
-        self._signing = {name: mirror.signing_since(name) for name in names if settings.trust.key is not None}
-        for name in names:
+        for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
             self._asked = name, time.monotonic()
             answered = mirror.probe(name)
             if (folder := _folder_of(settings.targets[name])) is not None:
@@ -165,6 +168,13 @@ class DaemonWatch:
         asked = self._asked
         if asked is not None and time.monotonic() - asked[1] > PATIENCE:
             self.metrics(TargetProbed(asked[0], answered=False))
+
+
+def _signing(settings: Settings, mirror: WatchedMirror) -> dict[str, tuple[str, str]]:
+    """By target; nothing where jobs.yaml names no key to sign with."""
+    if settings.trust.key is None:
+        return {}
+    return {name: mirror.signing_since(name) for name in settings.targets}
 
 
 def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str, float]]:

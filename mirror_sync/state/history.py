@@ -26,6 +26,7 @@ from mirror_sync.domain.outcome.events import (
     Event,
     RepoFinished,
     RepoRestored,
+    RepoSigned,
     RepoWithdrawn,
     RunFinished,
     RunStarted,
@@ -150,6 +151,8 @@ class History:
                 self._write(lambda: self._remember(event.run, event.report))
             case RunFinished():
                 self._write(lambda: self._finish(event.report))
+            case RepoSigned():
+                self._write(lambda: self._sign(event))
             case RepoWithdrawn():
                 self._write(lambda: self._take_down(event))
             case RepoRestored():
@@ -293,7 +296,13 @@ class History:
             key = job, event.repo.kind, event.repo.id, revision, WITHDRAWN
             self._connection.execute(query, (f"restored at {event.at}: the next run of its job publishes it", *key))
 
-    def _rows_of(self, event: RepoWithdrawn | RepoRestored) -> list[tuple[str, str]]:
+    def _sign(self, event: RepoSigned) -> None:
+        for job, revision in self._rows_of(event):
+            key = job, event.repo.kind, event.repo.id, revision
+            query = "UPDATE repos SET signed = 1 WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+            self._connection.execute(f"{query} AND commit_id IS NOT NULL", key)
+
+    def _rows_of(self, event: RepoSigned | RepoWithdrawn | RepoRestored) -> list[tuple[str, str]]:
         """Jobs and revisions: of another spelling, or a name of long ago, the next run says it."""
         query = "SELECT job, revision FROM repos WHERE kind = ? AND repo = ?"
         rows = self._connection.execute(query, (event.repo.kind, event.repo.id)).fetchall()

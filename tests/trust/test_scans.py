@@ -418,6 +418,8 @@ def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
     assert site.set(counting(tmp_path)).sync().outcome == "published"
     assert site.mirror is not None
     assert site.mirror.rescan().ok
+    (tended,) = site.mirror.tended()
+    assert (tended.target, tended.care, tended.faults) == ("it", "rescan", 0)
     program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
     (event,) = turned(site)
     assert (event.repo, event.commit) == ("acme/x", first)

@@ -111,6 +111,18 @@ def test_status_says_what_is_signed_and_scanned_and_the_catalogue_says_the_same(
     assert "scanned" in page
 
 
+def test_what_is_held_by_its_next_commit_is_known_to_be_signed_as_soon_as_it_is(mirror: Program) -> None:
+    assert mirror("sync").code == 0
+    key = ssh_key(mirror.folder)
+    scan = {"scan": {"command": [scanner(mirror.folder, "exit 1"), "{file}"]}}
+    changed(mirror, lambda document: document.update(trust={"key": str(key)}, site={"name": "m"}, policy=scan))
+    (mirror.folder / "upstream" / "acme" / "code" / "more.txt").write_text("more", encoding="utf-8")
+    assert mirror("sync").code == 0
+    assert (lines(mirror)["code"]["state"], lines(mirror)["code"]["signed"]) == ("held", False)
+    assert mirror("sign", "--all").code == 0
+    assert (lines(mirror)["code"]["state"], lines(mirror)["code"]["signed"]) == ("held", True)
+
+
 def test_status_of_what_was_taken_down_has_no_figures_from_that_moment_on(mirror: Program) -> None:
     assert mirror("sync").code == 0
     assert lines(mirror)["code"]["files"] == 3

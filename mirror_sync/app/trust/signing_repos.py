@@ -19,6 +19,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import (
@@ -168,11 +169,13 @@ class Signing:
             if made != digest:
                 anew[commit] = made
         stated = self._keys.ssh_path is not None
-        if not anew and (not stated or is_stated(self._keys, self._store, refs)):
-            return SignedRepo(self._target.name, repo)
-        after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
-        self._publish(guard, repo, refs, after, anew)
-        return SignedRepo(self._target.name, repo, len(anew), stated)
+        done = bool(anew) or (stated and not is_stated(self._keys, self._store, refs))
+        if done:
+            after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
+            self._publish(guard, repo, refs, after, anew)
+        if stated:
+            self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
+        return SignedRepo(self._target.name, repo, len(anew), stated and done)
 
     def _anew(self, digest: Sha256) -> Sha256:
         """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""

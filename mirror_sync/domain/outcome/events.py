@@ -496,6 +496,20 @@ class RepoWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RepoSigned(Event):
+    """`sign` has found, or made, all snapshots of a repo signed by the key of today."""
+
+    log_name = "repo.signed"
+    target: str
+    repo: Repo
+    snapshots: int
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.DEBUG
+
+
+@dataclass(frozen=True, slots=True)
 class RepoRestored(Event):
     """A repo that was taken down may be published again: the next sync of a job that names it does."""
 

@@ -123,6 +123,15 @@ class Ledger:
                 if known is None or known.at <= each.at:
                     self._tended[each.target, each.care] = each
 
+    def remember_trust(self, statuses: Iterable[RepoStatus]) -> None:
+        """Take in what another process has signed since; `statuses` as the history has them."""
+        with self._lock:
+            for status in statuses:
+                known = self._repos.get(status.subject)
+                if known is not None and status.assurance.signed:
+                    signed = replace(known.assurance, signed=True)
+                    self._repos[status.subject] = replace(known, assurance=signed)
+
     def remember(self, statuses: Iterable[RepoStatus], runs: Sequence[RunRecord]) -> None:
         """Take in what the history knows of jobs that nothing is known of yet; `runs` newest first."""
         with self._lock:
