@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from mirror_sync.app.inventory import Inventory, unread, with_found
+from mirror_sync.domain.content.assurance import assured
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
@@ -134,4 +135,5 @@ def _line(store: Store, wanted: _UnknownLine, digest: Sha256) -> RepoStatus:
         bytes=root.size,
         published=when,
         last_success=when,
+        assurance=assured(root.attachments, None, None),
     )

@@ -105,7 +105,8 @@ def _job(job: KnownJob) -> dict[str, Any]:
 def _line(line: RepoStatus, left: Left) -> dict[str, Any]:
     found = left.get((line.kind, line.repo, line.commit))
     left_out = None if found is None else [asdict(one) for one in found]
-    return {**{name: getattr(line, name) for name in _JOB_LINE}, "left_out": left_out}
+    told = {name: getattr(line, name) for name in _JOB_LINE}
+    return {**told, **line.assurance.named(), "left_out": left_out}
 
 
 def _sizes(lines: Iterable[RepoStatus]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from mirror_sync.catalogue.documents import FORMAT
 from mirror_sync.catalogue.local_knowledge import KnownJob
 from mirror_sync.domain import bounds
 from mirror_sync.domain.catalogue.rows import REASON, ShownJob
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind
@@ -80,7 +81,18 @@ def _line(said: Mapping[str, Any]) -> RepoStatus:
         lag_seconds=_seconds(said["lag_seconds"]),
         files=bounds.whole(said["files"]),
         bytes=bounds.whole(said["bytes"]),
+        assurance=_assurance(said),
     )
+
+
+def _assurance(said: Mapping[str, Any]) -> Assurance:
+    """What programs before did not say is not known."""
+    if said.get("signed") is None:
+        return Assurance()
+    known = bool(said["signed"]), bool(said["scanned"]), _time(said["scanned_at"])
+    if said["code_files"] is None:
+        return Assurance(*known)
+    return Assurance(*known, _text(said["class"] or ""), bounds.whole(said["code_files"]))
 
 
 def _text(value: object) -> str:

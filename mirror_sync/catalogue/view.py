@@ -154,6 +154,8 @@ def _checked(line: RepoStatus, facts: RepoFacts) -> RepoStatus:
         return replace(known, files=there.files, bytes=there.bytes)
     if line.state is RepoState.PUBLISHED and there is None:
         return replace(line, state=RepoState.NEVER, reason=_LOST)
+    if there is not None and there.commit == facts.shown == line.commit:  # as its page says, which is read anew
+        return replace(line, assurance=replace(line.assurance, signed=facts.signed, scanned=facts.scanned))
     return line
 
 

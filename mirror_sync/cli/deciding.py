@@ -56,7 +56,7 @@ def decide(
     invocation.start_log()
     mirror = Mirror(invocation.settings(), (), invocation.stop, invocation.redaction.rotate, reading=True)
     try:
-        held = held_now(mirror.status(), mirror.settings.jobs, mirror.history.changes).holds
+        held = held_now(mirror.status(), mirror.settings.jobs, mirror.history.changes, datetime.now(UTC)).holds
         decision, new = Desk(mirror.settings, held, mirror.store, datetime.now(UTC)).decide(wish)
     finally:
         mirror.close()

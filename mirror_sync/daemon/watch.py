@@ -46,12 +46,20 @@ class WatchedMirror(Protocol):
         """The last outcome of every repo that a job names, and the runs, newest first."""
         ...
 
+    def status(self) -> Sequence[RepoStatus]:
+        """What is remembered of every repo."""
+        ...
+
     def tended(self) -> Iterable[Tended]:
         """The last verify and prune of each target."""
         ...
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """What the rate limits leave, by upstream and kind of call."""
+        ...
+
+    def signing_since(self, target: str) -> tuple[str, str]:
+        """The fingerprint of the key that signed last in a target, and since when; empty for none."""
         ...
 
     def probe(self, target: str) -> bool:
@@ -106,7 +114,8 @@ class DaemonWatch:
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, unusual, counted, self._hindrance)
+        known = unusual, counted, self._hindrance, _signing(*self._current)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -135,6 +144,8 @@ class DaemonWatch:
         """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
         with suppress(OSError):  # a verify by hand is another process's
             self.metrics.ledger.remember_care(mirror.tended())
+            if settings.trust.key is not None:  # and so is a sign
+                self.metrics.ledger.remember_trust(mirror.status())
         self._look_at_state(settings.state_dir)
         disks = {"state_dir": disk_of(settings.state_dir)}
         for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
@@ -157,6 +168,13 @@ class DaemonWatch:
         asked = self._asked
         if asked is not None and time.monotonic() - asked[1] > PATIENCE:
             self.metrics(TargetProbed(asked[0], answered=False))
+
+
+def _signing(settings: Settings, mirror: WatchedMirror) -> dict[str, tuple[str, str]]:
+    """By target; nothing where jobs.yaml names no key to sign with."""
+    if settings.trust.key is None:
+        return {}
+    return {name: mirror.signing_since(name) for name in settings.targets}
 
 
 def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str, float]]:

@@ -118,6 +118,7 @@ class RunContext:
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
     is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
+    `signer` is the fingerprint of the key that signs, empty for none.
     """
 
     sources: Mapping[str, Source]
@@ -137,6 +138,7 @@ class RunContext:
     actor: Actor | None = None
     config: Sha256 | None = None
     tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
+    signer: str = ""
 
     @property
     def by(self) -> Actor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
@@ -31,7 +32,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class NoChange:
-    """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked."""
+    """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked.
+
+    `assurance` is what is known of the snapshot that is published.
+    """
 
     outcome: RepoOutcome
     commit: str | None
@@ -41,6 +45,7 @@ class NoChange:
     size: int = 0  # bytes of all files
     edit: Edit | None = None
     verdicts: tuple[Verdict, ...] = ()
+    assurance: Assurance = Assurance()
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,9 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
     look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
     if isinstance(found, NoChange):
         look = Calls() if isinstance(item, Task) and item.head is not None else look
-        return RepoPlan(*item.subject.parts, found.outcome, found.commit, found.reason, found.code, api_calls=look.api)
+        said, known = (found.outcome, found.commit, found.reason, found.code), found.assurance
+        code = known.code_files or 0, known.code_paths
+        return RepoPlan(*item.subject.parts, *said, api_calls=look.api, code_files=code[0], code_paths=code[1])
     calls = look
     if not found.is_there:
         calls += publishing(found.files, fetch)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from mirror_sync.domain.content.assurance import Assurance, CodeCount
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import LeftOut
@@ -64,10 +65,12 @@ class Change:
     ref: Ref | None = None  # the name that shall lead to it; None where none has to be moved
     history: tuple[Commit, ...] = ()  # transfer: the newest commits
     committed: str = ""  # transfer: the commit's date; empty where nobody tells it
-    written: Root | None = None  # document
+    written: Root | None = None  # document,
+    code: CodeCount | None = None  # and what of it runs code, by the names of its files
     put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
     attachments: Mapping[str, Document] = field(default_factory=dict)  # attach
-    published: str | None = None  # publish: when, in ISO 8601
+    assurance: Assurance = Assurance()  # publish: what is known of what is published,
+    published: str | None = None  # and when it was, in ISO 8601
 
     @property
     def is_there(self) -> bool:

@@ -13,13 +13,26 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from mirror_sync.domain.content.assurance import Assurance
+from mirror_sync.domain.content.tombstone import withdrawn_reason
 from mirror_sync.domain.freshness import LastCheck
-from mirror_sync.domain.outcome.events import Care, Event, RepoFinished, RunFinished, RunStarted, Tended
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
+from mirror_sync.domain.outcome.events import (
+    Care,
+    Event,
+    RepoFinished,
+    RepoRestored,
+    RepoSigned,
+    RepoWithdrawn,
+    RunFinished,
+    RunStarted,
+    Tended,
+)
+from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.logger import Logger
@@ -29,15 +42,18 @@ from mirror_sync.state.records import ChangeRecord, RunRecord, RunState, Size
 
 RUNS_KEPT = 10_000
 CHANGES_KEPT = 100  # of a revision of a repo in a job
+_ASSURANCE = ("signed", "scanned", "scanned_at", "class", "code_files", "code_paths")  # the last columns of a row
 
 # The commit, the files and the last success are those of what is published, also after a failure. A look counts from
 # the start of its run: what was asked for when is not told. What was up to date and is interrupted stays published.
+# What is known of the trust in a commit stays until more is told of it.
 _REMEMBER = """
 INSERT INTO repos VALUES (
     :job, :kind, :repo, :revision, :outcome, iif(:success IS NULL, NULL, :commit), :reason,
     iif(:success IS NULL, 0, :files), :at, :success, :code, iif(:success IS NULL, 0, :bytes),
     :committed, :published, :lag_seconds,
-    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place), :held
+    iif(:success IS NULL, NULL, (SELECT started FROM runs WHERE run = :run)), iif(:success IS NULL, '', :place), :held,
+    :signed, :scanned, :scanned_at, :class, :code_files, :code_paths
 )
 ON CONFLICT DO UPDATE SET
     outcome = iif(:stopped AND outcome IN ('published', 'unchanged'), outcome, excluded.outcome),
@@ -51,7 +67,16 @@ ON CONFLICT DO UPDATE SET
     published = ifnull(excluded.published, published),
     lag_seconds = iif(:published IS NULL, lag_seconds, excluded.lag_seconds),
     last_look = ifnull(excluded.last_look, last_look),
-    place = iif(:success IS NULL, place, excluded.place), held = excluded.held
+    place = iif(:success IS NULL, place, excluded.place), held = excluded.held,
+    signed = iif(:success IS NULL, signed, iif(commit_id IS :commit, ifnull(:signed, signed), :signed)),
+    scanned = iif(:success IS NULL, scanned, iif(commit_id IS :commit, ifnull(:scanned, scanned), :scanned)),
+    scanned_at = iif(:success IS NULL, scanned_at,
+        iif(commit_id IS :commit, ifnull(:scanned_at, scanned_at), :scanned_at)),
+    class = iif(:success IS NULL, class, iif(commit_id IS :commit, ifnull(:class, class), :class)),
+    code_files = iif(:success IS NULL, code_files,
+        iif(commit_id IS :commit, ifnull(:code_files, code_files), :code_files)),
+    code_paths = iif(:success IS NULL, code_paths,
+        iif(commit_id IS :commit, ifnull(:code_paths, code_paths), :code_paths))
 """
 
 _CHANGED = """
@@ -68,7 +93,7 @@ DELETE FROM changes WHERE rowid IN (
 
 _LATEST = """
 SELECT job, kind, repo, revision, outcome, commit_id, reason, code, files, bytes, last_attempt, last_success,
-    committed, published, lag_seconds, held, place
+    committed, published, lag_seconds, held, place, signed, scanned, scanned_at, class, code_files, code_paths
 FROM repos ORDER BY job, kind, repo, revision
 """
 
@@ -96,7 +121,8 @@ class History:
     """An observer that remembers runs and outcomes. Safe for many threads and several processes.
 
     Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
-    and a gap in the history, never a run. `places` says of each job where it publishes. `reading`: nothing is written.
+    and a gap in the history, never a run. `places` says of each job where it publishes,
+    `targets` what that is called in jobs.yaml. `reading`: nothing is written.
     """
 
     def __init__(
@@ -105,9 +131,11 @@ class History:
         now: Callable[[], str] = _utc_now,
         places: Mapping[str, str] | None = None,
         *,
+        targets: Mapping[str, str] | None = None,
         reading: bool = False,
     ) -> None:
         self._path, self._now, self._places, self._reading = path, now, places or {}, reading
+        self._targets = targets or {}
         self._lock = threading.Lock()
         if reading:
             self._connection = copied(path)
@@ -123,6 +151,12 @@ class History:
                 self._write(lambda: self._remember(event.run, event.report))
             case RunFinished():
                 self._write(lambda: self._finish(event.report))
+            case RepoSigned():
+                self._write(lambda: self._sign(event))
+            case RepoWithdrawn():
+                self._write(lambda: self._take_down(event))
+            case RepoRestored():
+                self._write(lambda: self._restore(event))
             case Tended():
                 row = (event.target, event.care, event.at, event.faults)
                 query = "INSERT OR REPLACE INTO tended VALUES (?, ?, ?, ?)"
@@ -242,11 +276,37 @@ class History:
             "code": report.code, "bytes": report.bytes, "committed": report.committed, "published": report.published,
             "lag_seconds": report.lag_seconds, "place": self._places.get(report.job, ""),
             "held": report.commit if report.outcome is RepoOutcome.HELD else None,
+            **_columns(report.assurance),
         }  # fmt: skip
         if self._is_news(report):
             self._connection.execute(_CHANGED, row)
             self._connection.execute(_OUTDATED, row | {"kept": CHANGES_KEPT})
         self._connection.execute(_REMEMBER, row)
+
+    def _take_down(self, event: RepoWithdrawn) -> None:
+        """What the next run of each job would find."""
+        reason = withdrawn_reason(event.tombstone.said, event.repo)
+        for job, revision in self._rows_of(event):
+            parts = job, event.repo.kind, event.repo.id, revision
+            self._remember("", RepoReport(*parts, RepoOutcome.HELD, reason=reason, code=WITHDRAWN))
+
+    def _restore(self, event: RepoRestored) -> None:
+        for job, revision in self._rows_of(event):
+            query = "UPDATE repos SET reason = ? WHERE job = ? AND kind = ? AND repo = ? AND revision = ? AND code = ?"
+            key = job, event.repo.kind, event.repo.id, revision, WITHDRAWN
+            self._connection.execute(query, (f"restored at {event.at}: the next run of its job publishes it", *key))
+
+    def _sign(self, event: RepoSigned) -> None:
+        for job, revision in self._rows_of(event):
+            key = job, event.repo.kind, event.repo.id, revision
+            query = "UPDATE repos SET signed = 1 WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
+            self._connection.execute(f"{query} AND commit_id IS NOT NULL", key)
+
+    def _rows_of(self, event: RepoSigned | RepoWithdrawn | RepoRestored) -> list[tuple[str, str]]:
+        """Jobs and revisions: of another spelling, or a name of long ago, the next run says it."""
+        query = "SELECT job, revision FROM repos WHERE kind = ? AND repo = ?"
+        rows = self._connection.execute(query, (event.repo.kind, event.repo.id)).fetchall()
+        return [(job, revision) for job, revision in rows if self._targets.get(job) == event.target]
 
     def _is_news(self, report: RepoReport) -> bool:
         query = "SELECT outcome, code, held FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
@@ -275,7 +335,22 @@ def _status(row: Sequence[Any]) -> RepoStatus:
     """Of a row of _LATEST."""
     job, kind, repo, revision, outcome, _, _, code, _, _, _, success, *_ = row
     state = RepoState.of(RepoOutcome(outcome), code, was_published=success is not None)
-    return RepoStatus(job, Kind(kind), repo, revision, state, RepoOutcome(outcome), *row[5:])
+    assurance = _assurance(row[-len(_ASSURANCE) :])
+    known = *row[5 : -len(_ASSURANCE)], assurance
+    return RepoStatus(job, Kind(kind), repo, revision, state, RepoOutcome(outcome), *known)
+
+
+def _columns(assurance: Assurance) -> dict[str, Any]:
+    """By the names of _ASSURANCE."""
+    paths = None if assurance.code_files is None else json.dumps(assurance.code_paths)
+    return dict(zip(_ASSURANCE, (*astuple(assurance)[:-1], paths), strict=True))
+
+
+def _assurance(row: Sequence[Any]) -> Assurance:
+    """Of the columns of _ASSURANCE."""
+    signed, scanned, at, worst, files, paths = row
+    flags = None if signed is None else bool(signed), None if scanned is None else bool(scanned)
+    return Assurance(*flags, at, worst, files, tuple(json.loads(paths or "[]")))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mirror_sync.logger import Logger
 from mirror_sync.owners import database_cause, is_there, reading_uri, refuse_links
 
-SCHEMA = 9
+SCHEMA = 10
 _BUSY = 10.0  # seconds that a writer waits for another process's short write
 
 _TABLES = """
@@ -25,6 +25,7 @@ CREATE TABLE repos (
     outcome TEXT NOT NULL, commit_id TEXT, reason TEXT NOT NULL, files INTEGER NOT NULL,
     last_attempt TEXT NOT NULL, last_success TEXT, code TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
     committed TEXT, published TEXT, lag_seconds REAL, last_look TEXT, place TEXT NOT NULL DEFAULT '', held TEXT,
+    signed INTEGER, scanned INTEGER, scanned_at TEXT, class TEXT, code_files INTEGER, code_paths TEXT,
     PRIMARY KEY (job, kind, repo, revision)
 ) WITHOUT ROWID;
 CREATE TABLE changes (
@@ -84,6 +85,14 @@ _MIGRATIONS = {
     """,
     8: """
     ALTER TABLE repos ADD COLUMN held TEXT;
+    """,
+    9: """
+    ALTER TABLE repos ADD COLUMN signed INTEGER;
+    ALTER TABLE repos ADD COLUMN scanned INTEGER;
+    ALTER TABLE repos ADD COLUMN scanned_at TEXT;
+    ALTER TABLE repos ADD COLUMN class TEXT;
+    ALTER TABLE repos ADD COLUMN code_files INTEGER;
+    ALTER TABLE repos ADD COLUMN code_paths TEXT;
     """,
 }
 

@@ -38,7 +38,7 @@ from mirror_sync.state.locks import acquired, locks_of
 from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
-from mirror_sync.wiring.stages import inspecting, keys_of, seal_of, segment_signer_of, stages_of
+from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
 
 class Assembly:
@@ -83,6 +83,7 @@ class Assembly:
             portion=self._portion,
             config=self._settings.digest,
             tokens=partial(known_tokens, self._settings.tokens),
+            signer="" if self._reading else fingerprint_of(self.keys),
         )
         return inspecting(context, self._settings.state_dir, self._stop)
 

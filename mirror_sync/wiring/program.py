@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.fingerprints import fingerprints_of, places_of
 from mirror_sync.app.remembered import LocalMemory
+from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.job.targets import Target
-from mirror_sync.domain.outcome.events import Event, Observer, tell_all
+from mirror_sync.domain.outcome.events import Care, Event, Observer, Tended, tell_all
 from mirror_sync.domain.outcome.notices import Hooks
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import StoreError, UsageError
@@ -96,7 +97,8 @@ class Mirror:
         self._hook_delivery = _Once(self._deliverer)
         self._overhears: list[Observer] = []
         history = settings.state_dir / "history.db"
-        self._history = _Once(lambda: History(history, places=places_of(settings), reading=reading))
+        targets = {job.name: job.target for job in settings.jobs}
+        self._history = _Once(lambda: History(history, places=places_of(settings), targets=targets, reading=reading))
         self._context = _Once(self._assemble)
         remembered = self._remembered = LocalMemory(settings, self._history)
         self._catalogues = _Once(self._new_catalogues)
@@ -211,7 +213,21 @@ class Mirror:
 
         context = self._context()
         inspection = inspection_of(context, self.settings.state_dir, self.stop)
-        return Rescan(context, self.settings.jobs, inspection).run(repo)
+        report = Rescan(context, self.settings.jobs, inspection).run(repo)
+        if repo is None and not report.interrupted:
+            for name, faults in report.faults({job.name: job.target for job in self.settings.jobs}).items():
+                context.tell(Tended(name, Care.RESCAN, context.now(), faults))
+        return report
+
+    def signing_since(self, target: str) -> tuple[str, str]:
+        """The fingerprint of the key by which this machine signed last in a target, and since when in ISO 8601; empty
+        for none. What another process has recorded counts.
+        """
+        from mirror_sync.engine.sync.acts import key_of_state
+        from mirror_sync.state.audit_journal import AuditJournal, audit_folder
+
+        folder = audit_folder(self.settings.state_dir, place_of(self.settings.targets[target]))
+        return key_of_state(AuditJournal(folder).states())
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

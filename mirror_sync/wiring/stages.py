@@ -35,6 +35,11 @@ def keys_of(settings: Settings) -> SigningKeys | None:
     return SigningKeys(trust.principal, trust.key, trust.model_key, trust.certificate, trust.chain)
 
 
+def fingerprint_of(keys: SigningKeys | None) -> str:
+    """Of the key that signs sums and statements, as ssh-keygen shows it; empty for none. SigningError."""
+    return "" if keys is None or keys.ssh_path is None else keys.public.fingerprint
+
+
 def signer_of(settings: Settings, keys: SigningKeys) -> SnapshotSigner:
     """What makes the documents beside the files of a snapshot."""
     from mirror_sync.signing.signer import SnapshotSigner
@@ -110,7 +115,7 @@ def inspection_of(context: RunContext, state_dir: Path, stop: threading.Event) -
     from mirror_sync.engine.inspection.scans import Scans
 
     scanners = cache(partial(_scanners, state_dir / "scans", stop))
-    return Inspection(Scans(scanners, context.source, context.now), stop)
+    return Inspection(Scans(scanners, context.source, context.now), stop, context.tell)
 
 
 def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[Scanner, ...]:

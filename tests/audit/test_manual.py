@@ -130,3 +130,13 @@ def test_a_line_that_is_no_act_is_found(auditor: Auditor, script: Path) -> None:
 def test_a_folder_that_is_not_there_is_no_good_chain(auditor: Auditor, script: Path) -> None:
     auditor.folder = auditor.folder / "elsewhere"
     assert auditor.check(script, signed=False)[0] == 2
+
+
+@pytest.mark.parametrize(("until", "code"), [("20260201000000Z", 0), ("20251231000000Z", 1)])
+def test_a_key_that_is_retired_by_now_still_proves_what_it_signed_while_it_was_valid(
+    auditor: Auditor, script: Path, until: str, code: int
+) -> None:
+    line = auditor.signers.read_text(encoding="utf-8")
+    retired = line.replace('namespaces="mirror-sync"', f'namespaces="mirror-sync",valid-before="{until}"')
+    auditor.signers.write_text(retired, encoding="utf-8")
+    assert auditor.check(script, signed=True)[0] == code

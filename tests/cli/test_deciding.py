@@ -57,7 +57,9 @@ def test_what_is_held_goes_on_when_its_command_was_called_and_not_before(program
     assert said.code == 0
     assert f"approved acme/one ({one['commit']}), rule restricted, by Ada." in said.out
     assert "committed nowhere; it counts from the next sync on" in said.out
-    assert "acme/one" in held(program)
+    decided = held(program)["acme/one"]
+    assert (decided["command"], decided["decided"]) == ("", "approved by Ada: read: it counts at the next sync")
+    assert "approved by Ada: read: it counts at the next sync" in " ".join(program("holds").out.split())
     again = program("approve", f"acme/one@{one['commit'][:9]}", "--why", "read", "--by", "Ada")
     assert "says so already" in again.out
     assert decisions(program).count("acme/one") == 1
@@ -73,6 +75,8 @@ def test_without_a_commit_the_one_is_meant_that_is_held_now(program: Program) ->
     assert f'commit: "{commit}"' in decisions(program)
     assert "until: 2999-01-31" in decisions(program)
     assert program("reject", "acme/one", "--why", "no", "--by", "Ada").code == 0
+    assert held(program)["acme/one"]["decided"] == "rejected by Ada: no: the next sync refuses it"
+    assert held(program)["acme/pinned"]["decided"] == ""
     program("sync")
     assert "rejected by Ada: no" in program("status").out
     assert set(held(program)) == {"acme/pinned"}

@@ -175,7 +175,8 @@ def test_check_warns_of_what_is_misspelt_ended_or_in_vain(tmp_path: Path) -> Non
         GOOD.replace("approve", "reject").replace("acme/small", '"gone/*"'),
         GOOD,
     ]
-    jobs = HEAD.replace("[acme/small]", "[acme/small, evil/x]") + 'policy: {forbidden: ["evil/*"]}\n'
+    house = 'policy: {forbidden: ["evil/*"], restricted: [acme/small]}\n'
+    jobs = HEAD.replace("[acme/small]", "[acme/small, evil/x]") + house
     found = doubts(decided(tmp_path, "decisions:\n" + "".join(f"{entry}\n" for entry in entries), jobs))
     told = [one.partition(": ") for one in found]
     assert [place for place, _, _ in told] == [f"decisions.yaml:{line}:3" for line in range(2, 8)]
@@ -188,6 +189,54 @@ def test_check_warns_of_what_is_misspelt_ended_or_in_vain(tmp_path: Path) -> Non
         "decisions[5]: 'gone/*' is rejected, and no job names a repo that it could match",
     )
     assert [said for said, (_, _, words) in zip(wanted, told, strict=True) if not words.startswith(said)] == []
+
+
+def decides(tmp_path: Path, rule: str, policy: str, commit: str = "any", repo: str = "acme/small") -> list[str]:
+    """What `check` says of an approval, of what it holds in what no job can ever hold."""
+    entry = GOOD.replace("restricted", rule).replace("any", commit).replace("acme/small", repo)
+    return doubts(decided(tmp_path, f"decisions:\n{entry}\n", HEAD + policy))
+
+
+@pytest.mark.parametrize(
+    ("rule", "policy", "said"),
+    [
+        ("restricted", "", "policy.restricted does not name acme/small"),
+        ("restricted", "policy: {restricted: [acme/other]}\n", "policy.restricted does not name acme/small"),
+        ("restricted", "policy: {restricted: [{repos: acme/*, pin: true}]}\n", "policy.restricted pins acme/*"),
+        ("cooldown", "", "there is no policy.cooldown"),
+        ("base_model", "", "there is no policy.inherit_base_model"),
+        ("formats", "", "there is no policy.formats"),
+        ("scan", "policy: {formats: {allow: [text]}}\n", "there is no policy.scan"),
+        ("gated", "", "names acme/small itself, which says as much"),
+        ("private", "", "names acme/small itself, which says as much"),
+    ],
+)
+def test_check_warns_of_an_approval_for_a_rule_that_holds_nothing_of_the_repo(
+    tmp_path: Path, rule: str, policy: str, said: str
+) -> None:
+    (found,) = decides(tmp_path, rule, policy)
+    assert "decisions[0]: approves nothing: " in found
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("rule", "policy", "commit", "repo"),
+    [
+        ("restricted", "policy: {restricted: [ACME/*]}\n", "any", "acme/small"),
+        ("restricted", "policy: {restricted: [{repos: acme/*, pin: true}]}\n", f'"{"a" * 40}"', "acme/small"),
+        ("cooldown", "policy: {cooldown: 3d}\n", "any", "acme/small"),
+        ("base_model", "policy: {inherit_base_model: hold}\n", "any", "acme/small"),
+        ("formats", "policy: {formats: {allow: [text]}}\n", "any", "acme/small"),
+        ("scan", "policy: {scan: {hub: hold}}\n", f'"{"a" * 40}"', "acme/small"),
+        ("guard", "", "any", "acme/small"),
+        ("licence", "", "any", "acme/small"),
+        ("licence", "policy: {inherit_base_model: hold}\n", "any", "meta/base"),
+    ],
+)
+def test_check_says_nothing_of_an_approval_that_may_count_also_of_a_commit_that_nobody_has_seen(
+    tmp_path: Path, rule: str, policy: str, commit: str, repo: str
+) -> None:
+    assert decides(tmp_path, rule, policy, commit, repo) == []
 
 
 def test_each_run_reads_the_decisions_anew_and_faults_leave_what_was_decided(tmp_path: Path) -> None:

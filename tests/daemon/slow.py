@@ -54,6 +54,12 @@ class SlowMirror:
     def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
         return (), ()
 
+    def status(self) -> tuple[RepoStatus, ...]:
+        return ()
+
+    def signing_since(self, target: str) -> tuple[str, str]:
+        return "", ""
+
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         return {}
 

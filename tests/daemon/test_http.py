@@ -211,6 +211,12 @@ class Hanging:
     def remembered(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
         raise OSError("no state folder")
 
+    def status(self) -> tuple[RepoStatus, ...]:
+        return ()
+
+    def signing_since(self, target: str) -> tuple[str, str]:
+        return "", ""
+
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         return {}
 

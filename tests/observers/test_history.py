@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.freshness import LastCheck
-from mirror_sync.domain.outcome.events import RepoFinished, RunFinished, RunStarted
+from mirror_sync.domain.outcome.events import RepoFinished, RepoRestored, RepoWithdrawn, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.state.history import CHANGES_KEPT, History
 from mirror_sync.state.history_file import SCHEMA
 from mirror_sync.state.records import RunState, Size
@@ -45,6 +46,42 @@ def outcome(
 ) -> RepoFinished:
     report = RepoReport("job", Kind.MODEL, "acme/one", "main", result, commit, reason, code, files)
     return RepoFinished("run-1", report)
+
+
+SIGNED = Assurance(True, True, START, "pickle", 2, ("a.pt", "b.py"))
+
+
+def test_what_is_known_of_the_trust_in_a_commit_stays_until_more_is_told_of_it(path: Path) -> None:
+    def told(result: RepoOutcome, commit: str, assurance: Assurance | None = None) -> Assurance:
+        assurance = assurance or Assurance()
+        history(replace(event := outcome(result, commit), report=replace(event.report, assurance=assurance)))
+        return history.latest()[0].assurance
+
+    history = opened(path)
+    assert told(RepoOutcome.PUBLISHED, "c" * 40, SIGNED) == SIGNED
+    assert told(RepoOutcome.UNCHANGED, "c" * 40) == SIGNED, "nothing is told now"
+    assert told(RepoOutcome.UNCHANGED, "c" * 40, Assurance(False, True)) == replace(SIGNED, signed=False)
+    assert told(RepoOutcome.HELD, "d" * 40) == replace(SIGNED, signed=False), "what was published stays"
+    assert told(RepoOutcome.PUBLISHED, "d" * 40) == Assurance(), "of another commit nothing is known"
+    none = Assurance(False, False, None, "", 0)
+    assert told(RepoOutcome.PUBLISHED, "e" * 40, none) == none
+    history.close()
+    assert opened(path).latest()[0].assurance == none
+
+
+def test_what_is_taken_down_is_held_from_that_moment_on_in_the_jobs_of_that_target(path: Path) -> None:
+    history = History(path, places={"job": "here"}, targets={"job": "disk"})
+    history(outcome(RepoOutcome.PUBLISHED))
+    words = Repo(Kind.MODEL, "acme/one"), "Ada", "a leak", START
+    history(RepoWithdrawn("elsewhere", *words, 1, 2, 3))
+    assert history.latest()[0].outcome == "published"
+    history(RepoWithdrawn("disk", *words, 1, 2, 3))
+    (status,) = history.latest()
+    assert (status.outcome, status.code) == ("held", "withdrawn")
+    assert status.reason == "taken down on 2026-01-01 by Ada: a leak; mirror-sync restore acme/one lets it come back"
+    assert history.changes(Kind.MODEL, "acme/one")[0].code == "withdrawn"
+    history(RepoRestored("disk", *words))
+    assert history.latest()[0].reason == f"restored at {START}: the next run of its job publishes it"
 
 
 def test_a_repo_without_any_run_is_not_known(path: Path) -> None:

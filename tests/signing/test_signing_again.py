@@ -134,3 +134,31 @@ def test_signing_without_a_key_says_what_to_write(signed: SignedMirror, tmp_path
     signed.trust = {}
     with pytest.raises(UsageError, match=r"write trust: \{key: FILE\}"):
         sign(signed)
+
+
+def key_changes(signed: SignedMirror) -> list[str]:
+    """What the audit says of keys, oldest first."""
+    with closing(signed.mirror()) as mirror:
+        found = mirror.audit()
+    return [one.record.act.reason for one in found.acts if one.record.act.verb == "key-change"]
+
+
+def test_the_audit_says_when_a_key_signed_first_and_when_it_was_retired_and_each_once(signed: SignedMirror) -> None:
+    old = PublicKey.of(read_ed25519(signed.key)).fingerprint
+    signed.sync()
+    signed.add(REPO, {"weights.bin": "67890"})
+    signed.sync()
+    assert key_changes(signed) == [f"{old} signs from here on"]
+    new_key = ssh_key(signed.folder, "new.key")
+    new = PublicKey.of(read_ed25519(new_key)).fingerprint
+    signed.trust["key"] = str(new_key)
+    assert sign(signed).ok
+    changed = f"{new} signs from here on, in the place of {old}"
+    assert key_changes(signed)[1:] == [changed]
+    assert sign(signed, retire=old).ok
+    assert sign(signed, retire=old).ok, "it is retired already"
+    assert key_changes(signed)[1:] == [changed, f"{old} signs no longer"]
+    signed.trust = {}
+    signed.add(REPO, {"weights.bin": "third"})
+    signed.sync()
+    assert key_changes(signed)[3:] == [f"nothing is signed from here on; {new} signed before"]

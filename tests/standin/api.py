@@ -75,8 +75,10 @@ def commits(world: World, request: Request, repo: Repo, rest: list[str]) -> Answ
     return as_json(page, {"X-Total-Count": str(len(history)), **link})
 
 
-def scan(_: World, __: Request, repo: Repo, ___: list[str]) -> Answer:
-    """``GET .../scan``: the scanners' verdict."""
+def scan(_: World, __: Request, repo: Repo, rest: list[str]) -> Answer:
+    """``GET .../scan``: the scanners' verdict on the newest commit; no other can be asked for."""
+    if rest:
+        raise error(404, "Not found")
     return as_json(shapes.scan_facts(repo))
 
 

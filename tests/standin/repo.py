@@ -86,6 +86,7 @@ class Repo:
         self.commits: dict[str, Commit] = {}
         self.scans: dict[str, str] = {}
         self.scans_done = True
+        self.file_scans: dict[str, str] | None = None
         self.first_id = repo_id
         self._lock = lock
 
@@ -131,11 +132,21 @@ class Repo:
         with self._lock:
             del self.refs[next((ref for ref in _candidates(name) if ref in self.refs), name)]
 
-    def scan(self, levels: Mapping[str, str], *, done: bool = True) -> Repo:
-        """Set the scanners' verdict per path (``unsafe``, ``suspicious``, ...) and whether they are done."""
+    def scan(self, levels: Mapping[str, str], *, done: bool = True, files: Mapping[str, str] | None = None) -> Repo:
+        """Set the scanners' verdict per path (``unsafe``, ``suspicious``, ...) and whether they are done.
+
+        ``files`` is what listings say of files, where that is something else than what is said of the repo.
+        """
         with self._lock:
             self.scans, self.scans_done = dict(levels), done
+            self.file_scans = None if files is None else dict(files)
         return self
+
+    def scan_of(self, path: str) -> str:
+        """What listings say of a file."""
+        if self.file_scans is not None:
+            return self.file_scans.get(path, "safe")
+        return self.scans.get(path, "safe" if self.scans_done else "unscanned")
 
     def find(self, revision: str) -> Commit | None:
         """Return the commit a branch, tag, pull request ref or full commit id means."""

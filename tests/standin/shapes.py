@@ -57,15 +57,18 @@ def expanded_entry(repo: Repo, commit: Commit, node: Node) -> Json:
     last = commit.last_change(node.path)
     shown = entry(node) | {"lastCommit": {"id": last.id, "title": last.title, "date": iso(last.date)}}
     if node.file is not None:
-        level = repo.scans.get(node.path, "safe" if repo.scans_done else "unscanned")
+        level = repo.scan_of(node.path)
         scan = {"status": level}
         shown["securityFileStatus"] = {"status": level, "avScan": scan, "pickleImportScan": None}
     return shown
 
 
 def scan_facts(repo: Repo) -> Json:
-    """Return the scanners' verdict on a repo."""
-    issues = [{"path": path, "level": level} for path, level in sorted(repo.scans.items()) if level != "safe"]
+    """Return the scanners' verdict on the newest commit of a repo."""
+    newest = repo.find("main")
+    there = set() if newest is None else set(newest.tree.files)
+    told = [(path, level) for path, level in sorted(repo.scans.items()) if level != "safe" and path in there]
+    issues = [{"path": path, "level": level} for path, level in told]
     return {"scansDone": repo.scans_done, "filesWithIssues": issues}
 
 

@@ -37,13 +37,15 @@ from mirror_sync.domain.policy.scan_policy import (
 )
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.inspection.blob_content import BlobContent
+from mirror_sync.engine.inspection.turned_notes import TURNED
+from mirror_sync.engine.published import read_refs
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.ports.scanner import FileContent
 from mirror_sync.scanners.command_scanner import CommandScanner, without_network
 from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.standin import LFS, Hub
+from tests.standin import LFS, Hub, faults
 from tests.trust import recipes
 from tests.trust.site import Site
 
@@ -336,6 +338,62 @@ def test_what_the_hub_does_not_call_safe_waits(
     assert (report.outcome, said in told) == (outcome, True), told
 
 
+@pytest.mark.parametrize(
+    ("of_repo", "of_files", "said"),
+    [
+        ({"model.pt": "unsafe"}, {}, "model.pt is dangerous (/scan: unsafe)"),
+        ({"model.pt": "queued"}, {}, "model.pt is not scanned (/scan: queued)"),
+        ({"model.pt": "error"}, {}, "model.pt is failed (/scan: error)"),
+        ({"model.pt": "queued"}, {"model.pt": "unsafe"}, "model.pt is dangerous (all: unsafe)"),
+        ({}, {"model.pt": "queued"}, "model.pt is not scanned (all: queued)"),
+        ({"another.pt": "unsafe"}, {}, ""),
+    ],
+)
+def test_the_worse_word_counts_of_what_the_hub_says_of_a_file_and_of_its_repo(
+    hub: Hub, site: Site, of_repo: dict[str, str], of_files: dict[str, str], said: str
+) -> None:
+    hub.model("acme/x", license="mit").commit({**SAFE, "model.pt": STATE})
+    hub.model("acme/x").scan(of_repo, files=of_files)
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert (report.outcome, said in report.reason) == ("held" if said else "published", True), report.reason
+
+
+def test_a_repo_that_the_hub_has_not_scanned_to_its_end_waits_whatever_is_said_of_its_files(
+    hub: Hub, site: Site
+) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    hub.model("acme/x").scan({}, done=False, files={})
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert report.outcome == "held"
+    assert "README.md is not scanned (/scan: the repo is not scanned to its end)" in report.reason
+    hub.model("acme/x").scan({}, files={})
+    assert site.sync().outcome == "published", "what is not told yet is asked again"
+
+
+def test_the_hub_is_asked_once_about_a_commit_and_once_for_each_hundred_files(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit({f"{n}.txt": b"%d" % n for n in range(230)})
+    assert site.set({"scan": {"hub": "hold"}}).sync().outcome == "published"
+    asked = [one.path for one in hub.log if one.path.endswith("/scan") or "/paths-info/" in one.path]
+    assert (len(asked), sum(path.endswith("/scan") for path in asked)) == (4, 1)
+    assert site.sync().outcome == "unchanged"
+    assert sum("/scan" in one.path for one in hub.log) == 1
+
+
+def test_a_hub_without_a_verdict_on_repos_is_believed_by_what_it_says_of_files(hub: Hub, site: Site) -> None:
+    hub.model("acme/x", license="mit").commit({**SAFE, "model.pt": STATE})
+    hub.faults.add(faults.status(404), "/api/models/acme/x/scan")
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert report.outcome == "published", report.reason
+
+
+@pytest.mark.parametrize("answer", [{}, {"scansDone": "yes", "filesWithIssues": []}, {"scansDone": True}, []])
+def test_a_verdict_on_a_repo_that_cannot_be_read_publishes_nothing(hub: Hub, site: Site, answer: object) -> None:
+    hub.model("acme/x", license="mit").commit(SAFE)
+    hub.faults.add(faults.status(200, body=json.dumps(answer).encode()), "/api/models/acme/x/scan")
+    report = site.set({"scan": {"hub": "hold"}}).sync()
+    assert (report.outcome, report.code) == ("failed", "bad-answer"), report.reason
+
+
 def test_a_job_may_ask_more_scanners(hub: Hub, site: Site, tmp_path: Path) -> None:
     hub.model("acme/x", license="mit").commit(SAFE)
     site.set({"scan": {"hub": "hold"}}, policy=counting(tmp_path, 1))
@@ -360,6 +418,8 @@ def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
     assert site.set(counting(tmp_path)).sync().outcome == "published"
     assert site.mirror is not None
     assert site.mirror.rescan().ok
+    (tended,) = site.mirror.tended()
+    assert (tended.target, tended.care, tended.faults) == ("it", "rescan", 0)
     program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
     (event,) = turned(site)
     assert (event.repo, event.commit) == ("acme/x", first)
@@ -371,6 +431,45 @@ def test_what_turned_bad_is_told_and_stays_and_a_new_commit_that_has_it_is_held(
     counting(tmp_path)  # a false alarm, which the scanner's maker has mended
     assert site.mirror.rescan().ok
     assert site.sync().outcome == "published"
+
+
+def test_another_machine_holds_new_commits_by_what_a_rescan_found_here(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set(counting(tmp_path)).sync().outcome == "published"
+    before = read_refs(site.plain, Repo.parse("acme/x"))
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    assert len(turned(site)) == 1
+    noted = read_refs(site.plain, Repo.parse("acme/x"))
+    assert (noted.snapshots, noted.refs) == (before.snapshots, before.refs), "nothing is taken away"
+    counting(tmp_path)  # the other machine's scanner has no such signature yet
+    first, site.state = site.state, tmp_path / "another"
+    site.set(counting(tmp_path))
+    repo.commit({"more.txt": b"more"})
+    held = site.sync()
+    assert (held.outcome, held.code, "model.pt is dangerous (it is bad now)" in held.reason) == ("held", "scan", True)
+    repo.commit({"model.pt": b"other bytes"})
+    assert site.sync().outcome == "published", "the file that was found is not in it"
+    assert site.mirror is not None
+    assert site.mirror.rescan().ok
+    assert TURNED not in read_refs(site.plain, Repo.parse("acme/x")).attachments
+    site.state = first
+    site.set(counting(tmp_path))
+    repo.commit({"model.pt": STATE})
+    assert site.sync().outcome == "published", "a false alarm that one machine has ended holds nothing on another"
+
+
+def test_what_is_noted_and_cannot_be_read_publishes_nothing(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    repo.commit({**SAFE, "model.pt": STATE})
+    site.set(counting(tmp_path)).sync()
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    turned(site)
+    digest = read_refs(site.plain, Repo.parse("acme/x")).attachments[TURNED]
+    site.plain.delete([blob_key(digest)])
+    repo.commit({"more.txt": b"more"})
+    report = site.sync()
+    assert (report.outcome, "the note is gone: mirror-sync rescan" in report.reason) == ("failed", True)
 
 
 def test_what_a_rescan_found_before_it_was_stopped_holds_new_commits_too(hub: Hub, site: Site, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.report import STALE, RepoOutcome, RepoPlan, RepoStatus
 from mirror_sync.domain.policy.decisions import (
+    STRANGER,
     Decision,
     DecisionOutcome,
     Matter,
@@ -39,7 +40,8 @@ _SHORTEST = 7  # digits by which a commit that is held may be named
 class Hold(Subject):
     """A commit that waits; `rule` as a decision calls it, `since` in ISO 8601, `command` what lets it go.
 
-    `command` is empty where no decision does: then the reason says what would.
+    `command` is empty where no decision does: then the reason says what would; and where a person has decided since it
+    was held: then `decided` says who, and what the next sync makes of it.
     """
 
     commit: str
@@ -48,6 +50,7 @@ class Hold(Subject):
     reason: str
     since: str
     command: str
+    decided: str = ""
 
     def encode(self) -> dict[str, Any]:
         """An entry of `holds --json`."""
@@ -66,12 +69,16 @@ class Holds:
 
 
 def held_now(
-    statuses: Sequence[RepoStatus], jobs: Sequence[Job], changes: Callable[[Kind, str], Sequence[ChangeRecord]]
+    statuses: Sequence[RepoStatus],
+    jobs: Sequence[Job],
+    changes: Callable[[Kind, str], Sequence[ChangeRecord]],
+    now: datetime,
 ) -> Holds:
     """What of these jobs is held, as the last look at each found it. OSError where the history cannot be read."""
     names = {job.name: job for job in jobs}
     held = [one for one in statuses if one.job in names and _is_meant(names[one.job], one)]
-    return Holds(tuple(_hold(one, _since(one, changes(one.kind, one.repo))) for one in held))
+    found = (_hold(one, _since(one, changes(one.kind, one.repo))) for one in held)
+    return Holds(tuple(_decided(one, names[one.job], now) for one in found))
 
 
 def _is_meant(job: Job, one: RepoStatus) -> bool:
@@ -93,6 +100,26 @@ def _hold(one: RepoStatus, since: str) -> Hold:
     rule = key_of(one.code) or RuleKey.GUARD
     command = command_for(one.code, one.reason, one.pattern, one.held)
     return Hold(*one.subject.parts, one.held or "", rule, one.code, one.reason, since, command)
+
+
+def _decided(hold: Hold, job: Job, now: datetime) -> Hold:
+    """The same with what has been decided since the run that held it."""
+    rule = key_of(hold.code)
+    repo = hold.pattern.repo
+    matter = Matter((repo,), commit=CommitId(hold.commit), now=now)
+    against = job.decisions.rejection(matter)
+    if against is not None:
+        return replace(hold, command="", decided=f"rejected by {against.said}: the next sync refuses it")
+    found = None if rule is None else job.decisions.approval(rule, matter, pinned=_is_pinned(hold, job, repo))
+    if found is None:
+        return hold
+    return replace(hold, command="", decided=f"approved by {found.said}: it counts at the next sync")
+
+
+def _is_pinned(hold: Hold, job: Job, repo: Repo) -> bool:
+    """Whether only an approval of the very commit lets it go."""
+    pins = (one for one in job.house.restricted if one.pin and matches_in_any_case(one.pattern, repo))
+    return hold.code == STRANGER or (hold.rule == RuleKey.RESTRICTED and next(pins, None) is not None)
 
 
 def command_for(code: str, reason: str, repo: RepoPattern, commit: str | None) -> str:

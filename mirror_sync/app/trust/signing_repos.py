@@ -19,6 +19,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import (
@@ -35,7 +36,7 @@ from mirror_sync.engine.sync.beside_prune import PruneGuard
 from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
-from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated, read_signers
 
 
@@ -109,9 +110,10 @@ class SignRepos:
             raise UsageError(f"{retire} is the key that signs; name a new one in jobs.yaml first")
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
-        retired = [one for one in targets if retire and _lists(one.store, retire)]
-        if retire and not retired:
+        listed = {one.name: one for one in targets if retire and _lines(one.store, retire)}
+        if retire and not listed:
             raise UsageError(f"no target has a key {retire} in its {ALLOWED_SIGNERS}")
+        retired = [one for one in listed.values() if any(line.before is None for line in _lines(one.store, retire))]
         with acting(context, actor, [one.name for one in targets]) as acting_context:
             found = tuple(
                 Signing(acting_context, one, keys, signer).sign(wanted)
@@ -128,9 +130,9 @@ class SignRepos:
         return report
 
 
-def _lists(store: Store, fingerprint: str) -> bool:
-    """Whether a target says that a key is its mirror's."""
-    return any(one.key.fingerprint == fingerprint for one in read_signers(store).signers)
+def _lines(store: Store, fingerprint: str | None) -> list[Signer]:
+    """By which a target says that a key is, or was, its mirror's."""
+    return [one for one in read_signers(store).signers if one.key.fingerprint == fingerprint]
 
 
 def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:
@@ -167,11 +169,13 @@ class Signing:
             if made != digest:
                 anew[commit] = made
         stated = self._keys.ssh_path is not None
-        if not anew and (not stated or is_stated(self._keys, self._store, refs)):
-            return SignedRepo(self._target.name, repo)
-        after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
-        self._publish(guard, repo, refs, after, anew)
-        return SignedRepo(self._target.name, repo, len(anew), stated)
+        done = bool(anew) or (stated and not is_stated(self._keys, self._store, refs))
+        if done:
+            after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
+            self._publish(guard, repo, refs, after, anew)
+        if stated:
+            self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
+        return SignedRepo(self._target.name, repo, len(anew), stated and done)
 
     def _anew(self, digest: Sha256) -> Sha256:
         """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""

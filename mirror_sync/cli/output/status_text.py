@@ -12,6 +12,7 @@ from mirror_sync.app.inventory import Inventory
 from mirror_sync.app.next_runs import JobLine
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
+from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -24,6 +25,7 @@ _DISPENSABLE = ("FILES", "BYTES", "LAST RUN", "COMMIT", "JOB", "NEXT RUN", "AGE"
 _CHANGES_HEADER = ("OUTCOME", "TIME", "COMMIT", "FETCHED", "BYTES", "REUSED", "LAG", "REVISION")
 _DISPENSABLE_CHANGES = ("REUSED", "BYTES", "LAG", "FETCHED")
 _CHANGES_SHOWN = 30
+_CODE_REPOS = 3  # with files that run code, that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def status_text(
     rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
     rows = rows[::-1] if worst_last else rows
     parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
-    parts += map(page.sentence, [*_notes(inventory), *_care(inventory, now), _summary(inventory, now)])
+    told = [*_notes(inventory), *_care(inventory, now), *_code(inventory), *_assured(inventory)]
+    parts += map(page.sentence, [*told, _summary(inventory, now)])
     return "\n".join(parts)
 
 
@@ -139,6 +142,34 @@ def _care(inventory: Inventory, now: datetime) -> Iterator[str]:
             wrong = f"{counted(verified.faults, 'blob')} wrong or not readable" if verified.faults else "nothing wrong"
             told = f"verified {age(verified.at, now)} ago: {wrong}"
         yield f"target {target}: {told}; {f'pruned {age(pruned.at, now)} ago' if pruned else 'never pruned'}"
+
+
+def _code(inventory: Inventory) -> Iterator[str]:
+    """2 files of acme/x run code when they are loaded (pickle): a.pt, b.pt."""
+    running = [line for line in _published(inventory) if line.assurance.code_files]
+    for line in running[:_CODE_REPOS]:
+        known = line.assurance
+        many = known.code_files or 0
+        verb = "runs code when it is" if many == 1 else "run code when they are"
+        more = f" and {many - len(known.code_paths):,} more" if many > len(known.code_paths) else ""
+        paths = ", ".join(map(plain, known.code_paths))
+        yield f"{counted(many, 'file')} of {line.spoken} {verb} loaded ({known.worst}): {paths}{more}"
+    if rest := running[_CODE_REPOS:]:
+        files = counted(sum(line.assurance.code_files or 0 for line in rest), "file")
+        yield f"{files} more that run code, in {counted(len(rest), 'repo')}: status --json names them"
+
+
+def _assured(inventory: Inventory) -> Iterator[str]:
+    """signed: 2 of 3, scanned: 1 of 3; nothing where neither was ever done."""
+    lines = _published(inventory)
+    done = {"signed": sum(bool(line.assurance.signed) for line in lines)}
+    done["scanned"] = sum(bool(line.assurance.scanned) for line in lines)
+    if any(done.values()):
+        yield ", ".join(f"{word}: {count:,} of {len(lines):,}" for word, count in done.items())
+
+
+def _published(inventory: Inventory) -> list[RepoStatus]:
+    return [line for line in _once(inventory).values() if line.commit is not None]
 
 
 def _summary(inventory: Inventory, now: datetime) -> str:

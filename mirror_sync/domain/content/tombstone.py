@@ -16,6 +16,7 @@ from mirror_sync.domain.bounds import text
 from mirror_sync.domain.content.document_format import bounded, exactly, in_brief
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError
 
 LONGEST_WHY = 1000  # characters
@@ -55,6 +56,11 @@ class Tombstone:
             return cls(*said, closed="closed" in known)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DocumentError(f"not a tombstone: {in_brief(error)}") from error
+
+
+def withdrawn_reason(said: str, repo: Repo) -> str:
+    """Why a job does not bring what was taken down, in these words, and what lets it come back."""
+    return f"{said}; mirror-sync restore {repo} lets it come back"
 
 
 def encode_withdrawn(digests: Iterable[Sha256]) -> bytes:

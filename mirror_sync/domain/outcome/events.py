@@ -14,6 +14,7 @@ from dataclasses import fields as attributes_of
 from enum import StrEnum
 from typing import Any
 
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
@@ -249,6 +250,31 @@ class Retrying(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FilesScanned(Event):
+    """A scanner has looked at files of a commit, new or, in a rescan, published; a warning where not all are clean.
+
+    `files` are those that it was asked about; in `found` of them it has found something, and of `failed` it could say
+    nothing: those too which are not scanned yet.
+    """
+
+    log_name = "scan.done"
+    target: str
+    job: str
+    kind: Kind
+    repo: str
+    commit: str
+    scanner: str
+    version: str
+    files: int
+    found: int
+    failed: int
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING if self.found or self.failed else LogLevel.INFO
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotTurnedBad(Event):
     """A rescan found something in what is published: it stays, and a new commit that has it still is held."""
 
@@ -420,14 +446,15 @@ class Care(StrEnum):
 
     VERIFY = "verify"
     PRUNE = "prune"
+    RESCAN = "rescan"
 
 
 @dataclass(frozen=True, slots=True)
 class Tended(Event):
-    """A target was verified (all of it, or a sample) or pruned; an error where it needs a person.
+    """A target was verified (all of it, or a sample), pruned or scanned anew; an error where it needs a person.
 
     It came to its end; `at` is ISO 8601 in UTC. `faults`: of a verify, blobs that are wrong or could not be read; of a
-    prune, what needs a person.
+    prune, what needs a person; of a rescan, snapshots that are not clean.
     """
 
     log_name = "target.tended"
@@ -459,8 +486,27 @@ class RepoWithdrawn(Event):
     bytes: int
 
     @property
+    def tombstone(self) -> Tombstone:
+        """What stands in the place of all that was published."""
+        return Tombstone(self.at, self.why, self.by)
+
+    @property
     def level(self) -> LogLevel:
         return LogLevel.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSigned(Event):
+    """`sign` has found, or made, all snapshots of a repo signed by the key of today."""
+
+    log_name = "repo.signed"
+    target: str
+    repo: Repo
+    snapshots: int
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.DEBUG
 
 
 @dataclass(frozen=True, slots=True)

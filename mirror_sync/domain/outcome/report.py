@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.outcome.cost import UpstreamCost
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind
@@ -42,6 +43,7 @@ class RepoReport(Subject):
     large files too. `resumed_bytes` were parts that an earlier run had brought, `reused_bytes` files that were there.
     Of what the run published: `committed` is the commit's date by the upstream, `published` when readers got it here,
     `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
+    `assurance` is what is known of the published snapshot.
     """
 
     outcome: RepoOutcome
@@ -59,6 +61,13 @@ class RepoReport(Subject):
     published: str | None = None
     lag_seconds: float | None = None
     resumed_bytes: int = 0
+    assurance: Assurance = Assurance()
+
+    def encode(self) -> dict[str, Any]:
+        """An entry of `sync --json`."""
+        document = asdict(self)
+        del document["assurance"]
+        return document | self.assurance.named() | {"code_paths": self.assurance.code_paths}
 
     @property
     def failed(self) -> bool:
@@ -109,7 +118,7 @@ class RunReport:
             "left": self.left,
             "jobs_left": self.jobs_left,
             "jobs": {job: {"started": began, "finished": ended} for job, (began, ended) in self.times.items()},
-            "repos": [asdict(report) for report in self.repos],
+            "repos": [report.encode() for report in self.repos],
         }
 
 
@@ -358,9 +367,9 @@ class RepoStatus(Subject):
     """What is known of what a job asks for; times are ISO 8601 in UTC, None for never.
 
     `outcome` is that of the last run that looked at it, None for none. `committed`, `published` and `lag_seconds` are
-    those of the last publication: see `RepoReport`. `next_try` is when the daemon runs it again before the job's next
-    time. `held` is the commit that is held now, None where none is. `place` is where the commit was published, empty
-    where that is not known: of this machine alone.
+    those of the last publication, and `assurance` is of what is published: see `RepoReport`. `next_try` is when the
+    daemon runs it again before the job's next time. `held` is the commit that is held now, None where none is. `place`
+    is where the commit was published, empty where that is not known: of this machine alone.
     """
 
     state: RepoState
@@ -377,13 +386,19 @@ class RepoStatus(Subject):
     lag_seconds: float | None = None
     held: str | None = None
     place: str = ""
+    assurance: Assurance = Assurance()
     next_try: str | None = None
+
+    def emptied(self) -> RepoStatus:
+        """The same of what is published no more."""
+        gone = {"commit": None, "files": 0, "bytes": 0, "last_success": None, "committed": None, "published": None}
+        return replace(self, **gone, lag_seconds=None, assurance=Assurance())  # type: ignore[arg-type]
 
     def encode(self) -> dict[str, Any]:
         """An entry of `status --json`."""
         document = asdict(self)
-        del document["place"]
-        return document
+        del document["place"], document["assurance"]
+        return document | self.assurance.named() | {"code_paths": self.assurance.code_paths}
 
 
 Told = TypeVar("Told", RepoReport, RepoPlan)

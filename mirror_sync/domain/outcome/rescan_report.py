@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -43,6 +44,11 @@ class RescanReport:
     def bad(self) -> Iterator[RescannedSnapshot]:
         """Those that are not clean."""
         return (one for one in self.snapshots if one.result is not RescanResult.CLEAN)
+
+    def faults(self, targets: Mapping[str, str]) -> dict[str, int]:
+        """How many are not clean in each target that was judged; `targets` by the names of jobs."""
+        bad = Counter(targets[one.job] for one in self.bad)
+        return {targets[one.job]: bad[targets[one.job]] for one in self.snapshots}
 
     def encode(self) -> dict[str, Any]:
         """The document of `rescan --json`."""

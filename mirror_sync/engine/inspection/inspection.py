@@ -18,6 +18,7 @@ from mirror_sync.domain.formats.class_list import CLASSES, ClassListMaker
 from mirror_sync.domain.formats.classifier import classify
 from mirror_sync.domain.formats.file_class import Classified
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.outcome.events import FilesScanned, Observer
 from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.policy.scan_policy import ScannedFile, ScannerReport, judge_scans
 from mirror_sync.engine.inspection.blob_content import BlobContent
@@ -25,6 +26,7 @@ from mirror_sync.engine.inspection.inspected_files import InspectedFile, finding
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
 from mirror_sync.engine.inspection.scans import Scans
+from mirror_sync.engine.inspection.turned_notes import turned_files
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import stop_of_run, work_for
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
@@ -37,17 +39,17 @@ T = TypeVar("T")
 
 
 class Inspection:
-    """`stop` ends what no run's own stop does."""
+    """`stop` ends what no run's own stop does; `tell` is told who has scanned what."""
 
-    def __init__(self, scans: Scans, stop: threading.Event) -> None:
-        self._scans, self._stop = scans, stop
+    def __init__(self, scans: Scans, stop: threading.Event, tell: Observer = lambda _: None) -> None:
+        self._scans, self._stop, self._tell = scans, stop, tell
 
     def recall(self, change: Change) -> Change:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
         if not is_asked(change.task.job):
             return change
         held, memory = change, InspectionMemory(change.looks)
-        for verdict in memory.verdicts(change, self._versions(change, memory)):
+        for verdict in memory.verdicts(change, self._versions(change)):
             held = held.judged(verdict)
         return change if held.judgement.objection is None else held
 
@@ -68,7 +70,7 @@ class Inspection:
         memory = InspectionMemory(change.looks, anew=True)
         files = inspected(change, findings_of_base(change))
         self._classify(change, files, memory)
-        reports = self._scans.reports(change, files, ScanList(), memory, self._spread)
+        reports = self._scanned(change, files, ScanList(), memory)
         digests = {one.file.path: one.file.sha256 for one in files}
         turned = [
             TurnedFile(bad.path, digests[bad.path], report.scanner, bad.result, bad.why, report.at)
@@ -83,20 +85,35 @@ class Inspection:
         memory, before = InspectionMemory(change.looks), findings_of_base(change)
         files = inspected(change, before)
         self._classify(change, files, memory)
-        reports = self._scans.reports(change, files, before.scans, memory, self._spread)
-        reports = (*reports, *_turned(files, memory.turned(change.task.repo)))
+        reports = self._scanned(change, files, before.scans, memory)
+        reports = (*reports, *_turned(files, turned_files(change)))
         verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
         if all(verdict.allowed for verdict in verdicts):
-            memory.hold(change, self._versions(change, memory), ())
+            memory.hold(change, self._versions(change), ())
         else:
             memory.keep(change, files)
             if not any(report.failed for report in reports):  # what failed is tried again by the next run
-                memory.hold(change, self._versions(change, memory), [one for one in verdicts if not one.allowed])
-        if change.task.job.scan is not None:
-            change = change.attached(SCANS, ScanList.of(reports).encode())
+                memory.hold(change, self._versions(change), [one for one in verdicts if not one.allowed])
+        scans = ScanList.of(reports)
+        if scans.scanners:
+            change = change.attached(SCANS, scans.encode())
         for verdict in verdicts:
             change = change.judged(verdict)
         return change.attached(CLASSES, _document(files))
+
+    def _scanned(
+        self, change: Change, files: Sequence[InspectedFile], before: ScanList, memory: InspectionMemory
+    ) -> tuple[ScannerReport, ...]:
+        """What all scanners say, which is told, too."""
+        reports = self._scans.reports(change, files, before, memory, self._spread)
+        job, commit = change.task.job, change.resolved.commit
+        for report in reports:
+            if report.files:
+                found = sum(one.result.found for one in report.bad)
+                counts = report.files, found, len(report.bad) - found
+                of = job.target, job.name, change.task.repo.kind, change.task.repo.id, commit
+                self._tell(FilesScanned(*of, report.scanner, report.version, *counts))
+        return reports
 
     def _classify(self, change: Change, files: Sequence[InspectedFile], memory: InspectionMemory) -> None:
         """Find the classes that are not known: of what is new, and was not looked at for a commit that was held."""
@@ -126,9 +143,9 @@ class Inspection:
                 yield from pool.map(one, first)
                 first = list(islice(waiting, _BATCH))
 
-    def _versions(self, change: Change, memory: InspectionMemory) -> str:
+    def _versions(self, change: Change) -> str:
         """What was found later counts as another version of who found it."""
-        return f"{self._scans.versions(change.task.job.scan)} {memory.turned(change.task.repo)}"
+        return f"{self._scans.versions(change.task.job.scan)} {turned_files(change)}"
 
 
 def is_asked(job: Job) -> bool:

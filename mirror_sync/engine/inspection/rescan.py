@@ -1,6 +1,6 @@
 """Judges anew what is published, by the policy and the scanners of today. Nothing published is taken away.
 
-What a scanner finds now is remembered: a new commit that still has such a file is held.
+What a scanner finds now is noted in the target: a new commit that still has such a file is held, on any machine.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.decision import Base
 from mirror_sync.engine.inspection.inspection import Inspection, is_asked
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
+from mirror_sync.engine.inspection.turned_notes import note_turned
 from mirror_sync.engine.published import mirrored_repos, read_listing, read_refs, read_root
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.judging import judge_of
 from mirror_sync.engine.work import Task
-from mirror_sync.errors import Interrupted, MirrorError, UsageError
+from mirror_sync.errors import Interrupted, MirrorError, StoreError, UsageError
 from mirror_sync.scratch.file_table import FileTable
 
 
@@ -77,9 +78,17 @@ class Rescan:
     def _remember(self, *, whole: bool) -> None:
         """What was found is added to what was known where not all was judged, and takes its place elsewhere."""
         for (name, repo), files in self._turned.items():
-            memory = InspectionMemory(self._context.targets[name].looks)
-            before = () if whole and (name, repo) not in self._failed else memory.turned(repo)
-            memory.turn(repo, tuple(dict.fromkeys((*before, *files))))
+            target, more = self._context.targets[name], not whole or (name, repo) in self._failed
+            memory = InspectionMemory(target.looks)
+            known = memory.turned(repo)  # by a program that noted it here alone
+            found = tuple(dict.fromkeys((*known, *files))) if more else tuple(files)
+            try:
+                with target.lock(repo):
+                    note_turned(target, repo, found, (self._context.now(), "rescan"), more=more)
+            except (Interrupted, StoreError):
+                memory.turn(repo, found)  # so that this machine holds by it at the least
+                raise
+            memory.turn(repo, ())
 
     def _snapshot(
         self, job: Job, repo: Repo, refs: Refs, named: tuple[str, CommitId]

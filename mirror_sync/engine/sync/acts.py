@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -19,6 +19,7 @@ from mirror_sync.errors import MirrorError, StoreError
 
 _CONFIG = "jobs.yaml"  # the name under which its digest is remembered
 _TOKENS = "tokens"
+_KEY = "signing key"  # and that of the fingerprint of the key, with the time since when it signs
 _CHANGING = threading.Lock()
 
 
@@ -117,20 +118,57 @@ def _decision(target: Target, job: Job, run: str, one: Decision) -> Act:
     return Act(verb, target.name, *of, f"{one.rule}: {one.said}{until}")
 
 
+def key_of_state(states: Mapping[str, str]) -> tuple[str, str]:
+    """Of what an audit remembers: the fingerprint of the key that signs what this machine does in a target, and since
+    when, in ISO 8601; empty for none.
+    """
+    fingerprint, _, since = states.get(_KEY, "").partition(" ")
+    return fingerprint, since
+
+
+def _key(target: Target) -> str:
+    return key_of_state({_KEY: target.audit.state(_KEY)})[0]
+
+
 def _record(context: RunContext, target: Target, acts: Sequence[Act]) -> list[AuditRecord]:
-    """Another jobs.yaml than that of the act before is an act by itself: what is done by none is no change."""
+    """Another jobs.yaml, or another key, than that of the act before is an act by itself: what is done by none is no
+    change.
+    """
     records = [AuditRecord(context.now(), context.by, act) for act in acts]
-    audit, config = target.audit, context.config
-    if config is None or audit.state(_CONFIG) == config:
-        audit.record(*records)
+    if not (_is_other_config(context, target) or _is_other_key(context, target)):
+        target.audit.record(*records)
         return records
-    with _CHANGING:
-        before = audit.state(_CONFIG)
-        if before == config:  # another thread was quicker
-            audit.record(*records)
-            return records
-        digests = {"before": before, "after": str(config)} if before else {"after": str(config)}
-        change = AuditRecord(context.now(), context.by, Act(Verb.CONFIG_CHANGE, target.name, digests=digests))
-        audit.record(change, *records)
-        audit.remember(_CONFIG, config)
+    with _CHANGING:  # another thread may have been quicker
+        changes = [*_config_change(context, target), *_key_change(context, target)]
+        target.audit.record(*(AuditRecord(context.now(), context.by, act) for act in changes), *records)
+        if _is_other_config(context, target):
+            target.audit.remember(_CONFIG, str(context.config))
+        if _is_other_key(context, target):
+            target.audit.remember(_KEY, f"{context.signer} {context.now()}" if context.signer else "")
     return records
+
+
+def _is_other_config(context: RunContext, target: Target) -> bool:
+    return context.config is not None and target.audit.state(_CONFIG) != context.config
+
+
+def _is_other_key(context: RunContext, target: Target) -> bool:
+    return _key(target) != context.signer
+
+
+def _config_change(context: RunContext, target: Target) -> Iterator[Act]:
+    if _is_other_config(context, target):
+        before = target.audit.state(_CONFIG)
+        digests = {"before": before, "after": str(context.config)} if before else {"after": str(context.config)}
+        yield Act(Verb.CONFIG_CHANGE, target.name, digests=digests)
+
+
+def _key_change(context: RunContext, target: Target) -> Iterator[Act]:
+    """The key by which this machine signs from this act on."""
+    if not _is_other_key(context, target):
+        return
+    before = _key(target)
+    stead = f", in the place of {before}" if before else ""
+    gone = f"nothing is signed from here on; {before} signed before"
+    said = f"{context.signer} signs from here on{stead}" if context.signer else gone
+    yield Act(Verb.KEY_CHANGE, target.name, reason=said)

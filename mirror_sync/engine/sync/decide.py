@@ -10,6 +10,7 @@ from mirror_sync.domain.content.manifest import expect_bytes
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.selection import Sieve
 from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.tombstone import withdrawn_reason
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
@@ -276,7 +277,8 @@ class Decider:
         if root is None or root.selection != task.job.selection:
             return None
         said = remarks(resolved), second_hand(resolved)
-        return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, root.files, root.size)
+        of = root.files, root.size
+        return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, *of, assurance=root.assurance)
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
@@ -442,7 +444,7 @@ class Decider:
 
 def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:
     """No job brings back what a person has taken down, whatever a glob names and an upstream has."""
-    reason = f"{why_taken_down(store, tombstone)}; mirror-sync restore {repo} lets it come back"
+    reason = withdrawn_reason(why_taken_down(store, tombstone), repo)
     return NoChange(RepoOutcome.HELD, None, reason, WITHDRAWN)
 
 

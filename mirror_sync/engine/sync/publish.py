@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
 
+from mirror_sync.domain.content.assurance import CodeCount, counting
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.snapshot import (
@@ -49,8 +50,8 @@ def write_documents(change: Change, mapper: Mapper = map) -> Change:
         root = _root(change, info.digest, commits.digest)
         _encoded(root)
         writer = _Writer(change, mapper)
-        shards: list[Shard] = []
-        for shard, document in cut_shards(change.listing.entries()):
+        shards, code = list[Shard](), CodeCount()
+        for shard, document in cut_shards(counting(change.listing.entries(), code)):
             shards.append(shard)
             writer.add(document)
         root = replace(root, shards=tuple(shards))
@@ -58,7 +59,8 @@ def write_documents(change: Change, mapper: Mapper = map) -> Change:
     except DocumentError as error:
         raise BadAnswer(f"{change.resolved.asked}: what the upstream says of it {error}") from error
     writer.add(commits)
-    return replace(change, written=root, put={**change.put, **writer.end(), **info.put(writer.known)})
+    put = {**change.put, **writer.end(), **info.put(writer.known)}
+    return replace(change, written=root, put=put, code=code)
 
 
 def write_root(change: Change, mapper: Mapper = map) -> Sha256:

@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
+from mirror_sync.domain.content.assurance import Assurance, assured
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import Selection
@@ -31,23 +32,27 @@ _BELIEVED = timedelta(days=1)  # that a root, which was read once, is still ther
 
 @dataclass(frozen=True, slots=True)
 class RootFacts:
-    """What a look needs to know of a root document; `read` is when it was read."""
+    """What a look needs to know of a root document, and what is told of it; `read` is when it was read."""
 
     selection: Selection
     files: int
     size: int  # bytes of all files
     read: datetime
+    assurance: Assurance = Assurance()
 
     def encode(self) -> bytes:
         selection = [self.selection.include, self.selection.exclude]
-        return json.dumps([selection, self.files, self.size, self.read.isoformat()]).encode()
+        assurance = astuple(self.assurance)
+        return json.dumps([selection, self.files, self.size, self.read.isoformat(), assurance]).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> RootFacts:
         """ValueError or TypeError for anything else."""
-        (include, exclude), files, size, read = json.loads(body)
+        (include, exclude), files, size, read, *more = json.loads(body)  # programs before wrote no more
         selection = Selection(tuple(include), tuple(exclude))
-        return cls(selection, int(files), int(size), datetime.fromisoformat(read))
+        assurance = Assurance(*more[0]) if more else Assurance()
+        assurance = replace(assurance, code_paths=tuple(assurance.code_paths))
+        return cls(selection, int(files), int(size), datetime.fromisoformat(read), assurance)
 
 
 class PublishedView:
@@ -85,9 +90,10 @@ class PublishedView:
         One that was read within a day is believed to be as it was. One that was read in times to come is not: a clock
         was ahead, and would be believed for as long.
         """
-        name = _root_name(repo, revision)
+        name, told = _root_name(repo, revision), Assurance()
         with suppress(ValueError, TypeError):
             known = RootFacts.decode(self._recall(name, digest) or b"")
+            told = known.assurance
             if timedelta(0) <= self._now() - known.read < _believed(digest):
                 return known
         try:
@@ -96,7 +102,9 @@ class PublishedView:
             raise
         except (KeyMissing, DocumentError):
             return None
-        facts = RootFacts(root.selection, root.files, root.size, self._now())
+        now = assured(root.attachments, told.scanned_at, None)
+        assurance = replace(told, signed=now.signed, scanned=now.scanned, scanned_at=now.scanned_at)
+        facts = RootFacts(root.selection, root.files, root.size, self._now(), assurance)
         self._remember(name, digest, facts.encode())
         return facts
 

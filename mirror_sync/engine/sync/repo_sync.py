@@ -31,6 +31,7 @@ from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
+from mirror_sync.engine.sync.assuring import assurance_of
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
@@ -146,6 +147,7 @@ def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
         code=settled.code,
         files=settled.files,
         bytes=settled.size,
+        assurance=settled.assurance,
     )
 
 
@@ -286,6 +288,7 @@ class SnapshotMaker:
         root = write_root(change, job_run.files.map)
         self._room.close()
         job_run.context.go_on()
+        change = replace(change, assurance=assurance_of(change, job_run.context.now()))
         act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
         with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
             self._guard.publish(
@@ -310,7 +313,8 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
         _stamp(job_run, task),
         None if base is None else base.digest,
     )
-    facts = RootFacts(task.job.selection, change.files, change.size, job_run.context.clock())
+    of = change.files, change.size, job_run.context.clock(), change.assurance
+    facts = RootFacts(task.job.selection, *of)
     job_run.published_view.learn(task.repo, task.revision, refs, facts)
     write_aliases(job_run.target, task, former)
 
@@ -326,6 +330,7 @@ def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> Repo
         reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
         committed=change.committed if moment(change.committed) else None,
         published=change.published,
+        assurance=change.assurance,
     )
 
 

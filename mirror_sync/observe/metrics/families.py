@@ -7,7 +7,7 @@ upstream. No series is counted up here; that is what metrics.py does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -17,7 +17,7 @@ from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import key_of
-from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, seconds_of
+from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, RepoFigures, seconds_of
 from mirror_sync.observe.metrics.readings import Readings
 
 Sample = tuple[tuple[str, ...], float | None]
@@ -129,6 +129,7 @@ class Families(Collector):
         yield from _gauges(_SCHEDULE, (((name,), due) for name, due in readings.jobs.items()), _JOB)
         yield from _published(page, readings)
         yield _held(page, readings)
+        yield from _trusted(page, readings)
         yield from _care(page)
         yield from _targets(page, readings)
         yield from _gauges(_BUDGETS, _budgets(readings), ("upstream", "kind"))
@@ -212,13 +213,66 @@ def _repos_of_jobs(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def _published(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
-    # two jobs may publish one revision: it is there once
-    there = {
+def _trusted(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
+    """What is known of the trust in what is published; each of its names once, however many jobs ask for it."""
+    targets, there = _scheduled(readings), _there(page, readings)
+    signed = Counter(target for (target, _), state in there.items() if state.assurance.signed)
+    unsigned = Counter(target for (target, _), state in there.items() if state.assurance.signed is False)
+    gone = Counter(target for target, _ in {(key[0], key[1][:2]) for key, state in there.items() if state.withdrawn})
+    keys = readings.signing
+    yield _gauge(
+        "target_signed_snapshots",
+        "Snapshots that branches and tags of scheduled jobs lead to and that are signed.",
+        (((name,), float(signed[name])) for name in targets),
+        ("target",),
+    )
+    yield _gauge(
+        "target_unsigned_snapshots",
+        "Those of them that are not signed; no series where jobs.yaml names no key to sign with.",
+        (((name,), float(unsigned[name])) for name in targets if name in keys),
+        ("target",),
+    )
+    yield _gauge(
+        "signing_key_since_timestamp_seconds",
+        "Since when the key with this fingerprint signs what this machine does in a target.",
+        (((name, key), seconds_of(since)) for name, (key, since) in keys.items() if since),
+        ("target", "fingerprint"),
+    )
+    yield _gauge(
+        "target_withdrawn_repos",
+        "Repos of scheduled jobs that a person has taken down.",
+        (((name,), float(gone[name])) for name in targets),
+        ("target",),
+    )
+    yield _gauge(
+        "target_oldest_scan_timestamp_seconds",
+        "When the least lately scanned snapshot was scanned: as it was published, or in a clean rescan of all.",
+        (((name,), _oldest_scan(page, there, name)) for name in targets),
+        ("target",),
+    )
+
+
+def _oldest_scan(
+    page: MetricsSnapshot, there: Mapping[tuple[str, tuple[str, ...]], RepoFigures], target: str
+) -> float | None:
+    """None where nothing is scanned."""
+    again = page.tended.get((target, Care.RESCAN))
+    least = 0.0 if again is None or again.faults else seconds_of(again.at)
+    scans = [one.assurance.scanned_at for (name, _), one in there.items() if name == target]
+    return min((max(least, seconds_of(at)) for at in scans if at is not None), default=None)
+
+
+def _there(page: MetricsSnapshot, readings: Readings) -> dict[tuple[str, tuple[str, ...]], RepoFigures]:
+    """By target, kind, repo and revision: two jobs may publish one revision, which is there once."""
+    return {
         (readings.jobs[key.job].target, key.parts[1:]): state
         for key, state in page.repos.items()
         if key.job in readings.jobs
     }
+
+
+def _published(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
+    there = _there(page, readings)
     files, size = Counter[str](), Counter[str]()
     for (target, _), state in there.items():
         files[target] += state.files

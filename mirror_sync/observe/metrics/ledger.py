@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.outcome.events import (
     Care,
     ConfigRead,
@@ -24,7 +25,7 @@ from mirror_sync.domain.outcome.events import (
     TargetProbed,
     Tended,
 )
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.domain.subject import Subject
 from mirror_sync.state.records import RunRecord, RunState
 
@@ -52,6 +53,12 @@ class RepoFigures:
     lag: float | None = None
     files: int = 0
     bytes: int = 0
+    assurance: Assurance = Assurance()
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a person has taken it down: then nothing of it is published."""
+        return self.code == WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,15 @@ class Ledger:
                 if known is None or known.at <= each.at:
                     self._tended[each.target, each.care] = each
 
+    def remember_trust(self, statuses: Iterable[RepoStatus]) -> None:
+        """Take in what another process has signed since; `statuses` as the history has them."""
+        with self._lock:
+            for status in statuses:
+                known = self._repos.get(status.subject)
+                if known is not None and status.assurance.signed:
+                    signed = replace(known.assurance, signed=True)
+                    self._repos[status.subject] = replace(known, assurance=signed)
+
     def remember(self, statuses: Iterable[RepoStatus], runs: Sequence[RunRecord]) -> None:
         """Take in what the history knows of jobs that nothing is known of yet; `runs` newest first."""
         with self._lock:
@@ -162,10 +178,11 @@ class Ledger:
             # a lag is that of a publication, and stands until the next one
             old = before if before is not None and report.outcome is RepoOutcome.UNCHANGED else None
             lag = report.lag_seconds if old is None else old.lag
-            state = RepoFigures(report.outcome, report.code, now, now, lag, files=report.files, bytes=report.bytes)
+            size, known = (report.files, report.bytes), _kept(before, report.assurance, report.outcome)
+            state = RepoFigures(report.outcome, report.code, now, now, lag, *size, known)
         elif report.outcome is RepoOutcome.INTERRUPTED and before is not None and before.outcome in _GOOD:
             state = replace(before, attempt=now)  # what is published is as good as it was
-        elif before is None:
+        elif before is None or report.code == WITHDRAWN:
             state = RepoFigures(report.outcome, report.code, now)
         else:
             state = replace(before, outcome=report.outcome, code=report.code, attempt=now)
@@ -210,6 +227,14 @@ def _outcome(report: RunReport, job: str, repos: Iterable[RepoReport]) -> JobOut
     return JobOutcome.FAILED if any(repo.failed for repo in repos) else JobOutcome.COMPLETE
 
 
+def _kept(before: RepoFigures | None, now: Assurance, outcome: RepoOutcome) -> Assurance:
+    """Of what is unchanged, what is not told now stays as it was told before."""
+    if before is None or outcome is not RepoOutcome.UNCHANGED:
+        return now
+    old = before.assurance
+    return replace(now, scanned_at=now.scanned_at or old.scanned_at)
+
+
 def _recalled(status: RepoStatus, outcome: RepoOutcome) -> RepoFigures:
     return RepoFigures(
         outcome,
@@ -219,6 +244,7 @@ def _recalled(status: RepoStatus, outcome: RepoOutcome) -> RepoFigures:
         lag=status.lag_seconds,
         files=status.files,
         bytes=status.bytes,
+        assurance=status.assurance,
     )
 
 

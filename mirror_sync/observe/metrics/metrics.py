@@ -24,6 +24,7 @@ from mirror_sync.domain.outcome.events import (
     Disproved,
     Event,
     FileFinished,
+    FilesScanned,
     FileStarted,
     RepoFinished,
     ReposListed,
@@ -89,6 +90,12 @@ class Metrics:
         self._audit_failures = self._counter(
             "audit_failures", "Runs whose acts a target's audit did not take, or had lost: see the log.", "target"
         )
+        self._scans = self._counter(
+            "scanned_files", "Files that a scanner was asked about, by what it said.", "scanner", "outcome"
+        )
+        self._failed_scans = self._counter(
+            "failed_scans", "Scans of a commit that came to no verdict on some of its files.", "target"
+        )
         self._now = now
         self._start(now)
 
@@ -116,9 +123,10 @@ class Metrics:
                 self._calls.labels(event.endpoint, event.kind, event.result).inc()
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
-            case CataloguePublished() | CatalogueFailed() | AuditPut() | AuditFailed():
+            case CataloguePublished() | CatalogueFailed() | AuditPut() | AuditFailed() | FilesScanned():
                 self._write(event)
             case TargetProbed():  # before anything of it fails
+                self._failed_scans.labels(event.target)
                 self._site_failures.labels(event.target)
                 self._audit_failures.labels(event.target)
             case RunStarted() | ReposListed() | RunFinished():
@@ -158,8 +166,14 @@ class Metrics:
         elif not event.interrupted:
             self._add("failed_files", event.run)
 
-    def _write(self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed) -> None:
-        """What is written into a target beside what is mirrored."""
+    def _scan(self, event: FilesScanned) -> None:
+        clean = event.files - event.found - event.failed
+        for outcome, count in (("clean", clean), ("found", event.found), ("failed", event.failed)):
+            self._scans.labels(event.scanner, outcome).inc(count)
+        self._failed_scans.labels(event.target).inc(bool(event.failed))
+
+    def _write(self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed | FilesScanned) -> None:
+        """What is written into a target beside what is mirrored, and what is scanned there."""
         match event:
             case CataloguePublished():
                 self._site_failures.labels(event.target)
@@ -171,6 +185,8 @@ class Metrics:
                 self._audit_records.labels(event.target).inc(event.records)
             case AuditFailed():
                 self._audit_failures.labels(event.target).inc()
+            case FilesScanned():
+                self._scan(event)
 
     def _follow(self, event: RunStarted | ReposListed | RunFinished) -> None:
         """The jobs of a run come one after the other; the daemon's runs have one each."""

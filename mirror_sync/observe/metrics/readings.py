@@ -31,6 +31,8 @@ class Readings:
     """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
 
     `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
+    `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
+    when, in ISO 8601; empty before the first time.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     """
 
@@ -41,3 +43,4 @@ class Readings:
     unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
     hindrance: str | None = None
+    signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)

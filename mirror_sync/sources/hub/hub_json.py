@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -127,6 +128,32 @@ def scan_of(entry: Any) -> ScannedFile | None:
     found = {name: one for name, one in said.items() if one[0].found}
     name, (result, word) = max((found or {"all": said["all"]}).items(), key=lambda one: _WORST.index(one[1][0]))
     return ScannedFile(path, result, "" if result is ScanResult.CLEAN else f"{name}: {word}")
+
+
+def repo_scan_of(answer: Any) -> RepoScan:
+    """An answer of `/scan`: `{"scansDone": true, "filesWithIssues": [{"path": "x.bin", "level": "unsafe"}]}`."""
+    answer = _typed(answer, dict)
+    done = answer["scansDone"]
+    if not isinstance(done, bool):
+        raise TypeError(f"scansDone is true or false, not {_shown(done)}")
+    issues = [_typed(one, dict) for one in _typed(answer["filesWithIssues"], list)]
+    levels = [(_text(one["path"]), _text(one["level"])) for one in issues]
+    return RepoScan(done, {path: ScannedFile(path, _scan_result(word), f"/scan: {word}") for path, word in levels})
+
+
+@dataclass(frozen=True, slots=True)
+class RepoScan:
+    """What the Hub says of the newest commit of a repo: whether all of it is scanned, and each file with an issue."""
+
+    done: bool
+    issues: Mapping[str, ScannedFile]
+
+    def beside(self, said: ScannedFile) -> ScannedFile:
+        """The worse of what is said of a file itself and of the repo: what is not scanned as a whole is not clean."""
+        told = self.issues.get(said.path, ScannedFile(said.path, ScanResult.CLEAN))
+        if not self.done and told.result is ScanResult.CLEAN:
+            told = ScannedFile(said.path, ScanResult.NOT_SCANNED, "/scan: the repo is not scanned to its end")
+        return max(said, told, key=lambda one: _WORST.index(one.result))  # of two that are as bad, what the file says
 
 
 def _scan_result(word: Any) -> ScanResult:

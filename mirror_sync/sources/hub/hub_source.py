@@ -18,7 +18,7 @@ from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.policy.scan_policy import ScannedFile
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
-from mirror_sync.errors import NotFoundOrPrivate
+from mirror_sync.errors import NoSuchCall, NotFoundOrPrivate
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
@@ -33,6 +33,7 @@ from mirror_sync.sources.hub.hub_json import (
     HEADS,
     PROPERTIES,
     UNREADABLE,
+    RepoScan,
     commits_of,
     file_and_folder,
     file_of,
@@ -40,6 +41,7 @@ from mirror_sync.sources.hub.hub_json import (
     json_of,
     order_of,
     refs_of,
+    repo_scan_of,
     resolved_of,
     scan_of,
 )
@@ -189,16 +191,28 @@ class HubSource(Source):
         return commits
 
     def scans(self, repo: Repo, commit: CommitId, paths: Collection[str]) -> Mapping[str, ScannedFile]:
-        """One call for every hundred files."""
+        """One call about the repo, and one for every hundred files; the worse word counts.
+
+        `/scan` knows no commit: it tells of the newest. What it says is no proof that a file of another commit is
+        clean, and enough to ask a person.
+        """
         asked, wanted = self._asked(repo, commit, side="scans"), list(paths)
         url = f"{self._endpoint}/api/{repo.kind.plural}/{repo.id}/paths-info/{commit}"
         found: dict[str, ScannedFile] = {}
         with self._reading(asked):
+            whole = self._repo_scan(asked, repo)
             for start in range(0, len(wanted), _SCANS):
                 form = urlencode({"paths": wanted[start : start + _SCANS], "expand": "True"}, doseq=True)
                 told = map(scan_of, items_of(json_of(self._api.post(asked, url, form).body)))
-                found |= {one.path: one for one in told if one is not None}
+                found |= {one.path: whole.beside(one) for one in told if one is not None}
         return found
+
+    def _repo_scan(self, asked: RequestContext, repo: Repo) -> RepoScan:
+        """Where a gateway, or a mirror, has no such call, what each file says of itself stands alone."""
+        try:
+            return repo_scan_of(json_of(self._get(asked, f"/api/{repo.kind.plural}/{repo.id}/scan").body))
+        except NoSuchCall:
+            return RepoScan(done=True, issues={})
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None

@@ -32,9 +32,9 @@ def holds(
     """
     from mirror_sync.app.trust.holding import held_now
 
-    with invocation.mirror(None, reading=True) as mirror:
-        found = held_now(mirror.status(), mirror.jobs(job or ()), mirror.history.changes)
     now = datetime.now(UTC)
+    with invocation.mirror(None, reading=True) as mirror:
+        found = held_now(mirror.status(), mirror.jobs(job or ()), mirror.history.changes, now)
     invocation.answer(found, lambda page: _text(found, page, now), as_json=as_json)
 
 
@@ -45,7 +45,9 @@ def _text(found: Holds, page: TextLayout, now: datetime) -> str:
     rows = [Row(_cells(one, now), _note(one)) for one in found.holds]
     table = page.table(("RULE", "COMMIT", "SINCE", "JOB", "REPO"), rows, dispensable=("JOB",), words=("JOB",))
     repos = len({(one.kind, one.repo) for one in found.holds})
-    return f"{table}\n{counted(repos, 'repo')} held. What was published before stays."
+    decided = sum(bool(one.decided) for one in found.holds)
+    rest = f" {counted(decided, 'commit is', 'commits are')} decided, for the next sync." if decided else ""
+    return f"{table}\n{counted(repos, 'repo')} held. What was published before stays.{rest}"
 
 
 def _cells(one: Hold, now: datetime) -> tuple[str, ...]:
@@ -53,4 +55,4 @@ def _cells(one: Hold, now: datetime) -> tuple[str, ...]:
 
 
 def _note(one: Hold) -> str:
-    return f"{one.reason}; {one.command}" if one.command else one.reason
+    return "; ".join(filter(None, (one.reason, one.command, one.decided)))
