@@ -170,7 +170,7 @@ def _found(
 
 def _may_pass(report: RepoReport) -> bool:
     """A failure that may pass, or what another endpoint said while the first was silent: that may be behind."""
-    return (report.failed and report.code in MAY_PASS) or report.code in DOUBTFUL
+    return (report.failed and report.code in MAY_PASS) or report.code in DOUBTFUL or report.hearsay
 
 
 def _named(report: RepoReport) -> Repo | None:

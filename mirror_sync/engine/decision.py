@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.content.refs import Refs
@@ -34,7 +34,7 @@ class Edit:
 class NoChange:
     """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked.
 
-    `assurance` is what is known of the snapshot that is published.
+    `assurance` is what is known of the snapshot that is published. `hearsay`: see `RepoReport`.
     """
 
     outcome: RepoOutcome
@@ -46,6 +46,11 @@ class NoChange:
     edit: Edit | None = None
     verdicts: tuple[Verdict, ...] = ()
     assurance: Assurance = Assurance()
+    hearsay: bool = False
+
+    def told_by(self, resolved: Resolved) -> NoChange:
+        """The same, with whether it rests on what another endpoint than the first said while that was silent."""
+        return replace(self, hearsay=True) if second_hand(resolved) else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -186,6 +187,13 @@ def test_what_another_endpoint_said_in_place_of_the_first_is_asked_again(
 ) -> None:
     made = retries(tmp_path)
     made.learn("job", None, told(code, outcome, "acme/one"))
+    assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
+
+
+def test_a_refusal_that_rests_on_hearsay_is_asked_again(tmp_path: Path) -> None:
+    made = retries(tmp_path)
+    first, second = (told("license", RepoOutcome.HELD, f"acme/{name}").repos[0] for name in ("one", "two"))
+    made.learn("job", None, RunReport("run", AT, AT, (replace(first, hearsay=True), second)))
     assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
 
 

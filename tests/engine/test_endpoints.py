@@ -239,6 +239,21 @@ def test_what_another_endpoint_says_while_the_first_is_silent_is_told_as_second_
         pair.second.model("acme/x").commit({"a": b"newest"})
 
 
+def test_a_refusal_by_what_another_endpoint_says_while_the_first_is_silent_is_looked_at_again(pair: Pair) -> None:
+    assert pair.shop.sync_one(JOB).code == ""
+    pair.second.model("acme/x").set(license="cc-by-nc-4.0")
+    refused = [pair.shop.sync_one(JOB)]
+    pair.silence_the_first()
+    refused.append(pair.shop.sync_one(JOB))
+    pair.second.model("acme/x").commit(NEW)
+    refused.append(pair.shop.sync_one(JOB))
+    assert [(one.outcome, one.code, one.hearsay) for one in refused] == [
+        (RepoOutcome.UNCHANGED, "", False),
+        (RepoOutcome.HELD, "license", True),
+        (RepoOutcome.HELD, "license", True),
+    ]
+
+
 def test_a_404_of_a_partial_endpoint_withdraws_nothing_while_the_first_is_silent(pair: Pair) -> None:
     wish = job("acme/x", on_gone=OnGone.WITHDRAW)
     assert pair.shop.sync_one(wish).outcome == RepoOutcome.PUBLISHED

@@ -43,7 +43,8 @@ class RepoReport(Subject):
     large files too. `resumed_bytes` were parts that an earlier run had brought, `reused_bytes` files that were there.
     Of what the run published: `committed` is the commit's date by the upstream, `published` when readers got it here,
     `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
-    `assurance` is what is known of the published snapshot.
+    `assurance` is what is known of the published snapshot. `hearsay`: decided by what another endpoint than the first
+    said while that was silent, whatever `code` says: it is looked at again.
     """
 
     outcome: RepoOutcome
@@ -62,11 +63,12 @@ class RepoReport(Subject):
     lag_seconds: float | None = None
     resumed_bytes: int = 0
     assurance: Assurance = Assurance()
+    hearsay: bool = False
 
     def encode(self) -> dict[str, Any]:
         """An entry of `sync --json`."""
         document = asdict(self)
-        del document["assurance"]
+        del document["assurance"], document["hearsay"]
         return document | self.assurance.named() | {"code_paths": self.assurance.code_paths}
 
     @property

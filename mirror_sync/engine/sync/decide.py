@@ -260,14 +260,14 @@ class Decider:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
         turned = self._gone_repos.turned(task, refs, resolved)
         if turned is not None:
-            return turned
+            return turned.told_by(resolved)
         judged = self._judge.at_look(task, refs, resolved)
         if judged.objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
             published = refs.commit_of(task.revision) is not None
             settled = stopped(resolved, judged, judged.objection, published=published)
-        return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs))
+        return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs)).told_by(resolved)
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         digest = refs.root_of(task.revision)

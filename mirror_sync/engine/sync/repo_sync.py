@@ -148,6 +148,7 @@ def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
         files=settled.files,
         bytes=settled.size,
         assurance=settled.assurance,
+        hearsay=settled.hearsay,
     )
 
 
@@ -191,6 +192,7 @@ def bring_up_to_date(
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
+    done = done.told_by(begun.resolved)
     if is_noted(done):
         done = _noting(job_run, task, read_refs(job_run.target.store, task.repo), done)
     _amend(job_run, task, done)
