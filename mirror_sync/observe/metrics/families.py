@@ -279,6 +279,12 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         ("target", "kind"),
     )
     yield _gauge(
+        "traffic_refused_requests",
+        "Requests for repos that the last traffic report of a target found refused: token, no good one; role, not theirs.",
+        ((key, float(count)) for key, count in readings.refused.items()),
+        ("target", "reason"),
+    )
+    yield _gauge(
         "traffic_last_request_timestamp_seconds",
         "The last request of a target's front that a traffic report has counted.",
         (((name,), at) for name, at in readings.counted.items()),

@@ -30,7 +30,8 @@ class Disk:
 class Readings:
     """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
 
-    `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
+    `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target;
+    `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     """
 
@@ -41,3 +42,4 @@ class Readings:
     unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
     hindrance: str | None = None
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
