@@ -280,7 +280,7 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
     )
     yield _gauge(
         "traffic_refused_requests",
-        "Requests for repos that the last traffic report of a target found refused: token, no good one; role, not theirs.",
+        "Requests that the last traffic report of a target found refused: for want of a good token, or of a role.",
         ((key, float(count)) for key, count in readings.refused.items()),
         ("target", "reason"),
     )
