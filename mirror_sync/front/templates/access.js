@@ -252,6 +252,11 @@ function seesAll(role) {
 
 // ---- refusals
 
+// A message with words in its braces, as they are: `replace` would read a dollar in them.
+function filled(message, words) {
+    return Object.keys(words).reduce((text, name) => text.split('{' + name + '}').join(words[name]), message);
+}
+
 function unauthorized(message) {
     return answers.refusal(401, message, '', {'WWW-Authenticate': RULES.challenge});
 }
@@ -266,9 +271,9 @@ function tokenWanted(asking) {
 
 function barred(asking) {
     if (asking.badge === 'outside') {
-        return answers.refusal(403, tables.MESSAGES.outside.replace('{client}', asking.said));
+        return answers.refusal(403, filled(tables.MESSAGES.outside, {client: asking.said}));
     }
-    const said = RULES.barred[asking.badge].replace('{name}', asking.name).replace('{said}', asking.said);
+    const said = filled(RULES.barred[asking.badge], {name: asking.name, said: asking.said});
     return unauthorized(said + '; ask ' + RULES.whom);
 }
 
@@ -281,7 +286,7 @@ function unfound(asking, repo) {
 }
 
 function seeOnly(asking, id) {
-    const message = tables.MESSAGES.see_only.replace('{repo}', id).replace('{role}', asking.role).replace('{whom}', RULES.whom);
+    const message = filled(tables.MESSAGES.see_only, {repo: id, role: asking.role, whom: RULES.whom});
     return answers.refusal(403, message, 'GatedRepo');
 }
 
