@@ -28,7 +28,7 @@ from mirror_sync.observe.metrics.readings import Disk, Due, Readings
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord
-from mirror_sync.state.traffic_file import kept_unusual
+from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -114,7 +114,7 @@ class DaemonWatch:
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
-        known = unusual, counted, self._hindrance, _signing(*self._current)
+        known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         return Readings(self._jobs(), budgets, disks, self.pulse.age, *known)
 
     def _jobs(self) -> dict[str, Due]:
@@ -188,6 +188,12 @@ def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str
             kinds = Counter(one["kind"] for one in found)
             unusual |= {(target, kind): kinds[kind] for kind in Oddity}
     return unusual, counted
+
+
+def refused_of(settings: Settings) -> dict[tuple[str, str], int]:
+    """What the traffic command has kept of requests that were refused, by target and why."""
+    found = {target: kept_refused(settings.state_dir, target) for target in settings.targets}
+    return {(target, why): count for target, counts in found.items() for why, count in counts.items()}
 
 
 def overdue(job: Job, state: JobFigures, now: float) -> float:

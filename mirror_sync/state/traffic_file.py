@@ -50,6 +50,15 @@ def kept_unusual(folder: Path, target: str) -> tuple[str, tuple[dict[str, str], 
         return "", ()
 
 
+def kept_refused(folder: Path, target: str) -> dict[str, int]:
+    """How many requests the last report found refused, by why; empty where nothing was kept, or what cannot be read."""
+    try:
+        kept = json.loads(_path(folder, target).read_text(encoding="utf-8"))["refused"]
+        return {str(why): int(count) for why, count in kept.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def kept_days(folder: Path, target: str) -> tuple[dict[str, Any], ...]:
     """`day` (ISO 8601, UTC), `bytes`, `downloads` and `clients` of each, oldest first; none of what cannot be read."""
     try:

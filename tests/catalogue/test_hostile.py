@@ -124,14 +124,16 @@ def test_a_store_that_does_not_answer_ends_the_publication() -> None:
 
 @pytest.mark.parametrize("lines", [(), (line(BAD),)], ids=["unasked", "asked"])
 def test_a_repo_that_never_could_be_read_has_a_page_that_says_so_until_it_can(lines: tuple[Any, ...]) -> None:
+    """To those who may see everything: nobody knows whether its upstream gives it to everybody."""
     store, repo = shelves()
     good, modified = store.objects[refs_key(repo.repo)]
     store.objects[refs_key(repo.repo)] = b"{}", modified
     machine = Machine(store, lines=lines)
     assert machine.publish().unread == 1
-    assert PAGE.encode() in store.site["index.html"]
-    assert b"cannot be read" in store.site[PAGE]
-    assert b"No file of this repo is published" not in store.site[PAGE]
+    assert (PAGE in store.site, PAGE.encode() in store.site["index.html"]) == (False, False)
+    assert PAGE.encode() in store.site["all/index.html"]
+    assert b"cannot be read" in store.site[f"all/{PAGE}"]
+    assert b"No file of this repo is published" not in store.site[f"all/{PAGE}"]
     store.objects[refs_key(repo.repo)] = good, modified
     assert machine.publish().unread == 0
     assert b"README.md" in store.site[PAGE]
@@ -140,6 +142,8 @@ def test_a_repo_that_never_could_be_read_has_a_page_that_says_so_until_it_can(li
 def test_words_without_end_are_cut() -> None:
     store, repo = shelves()
     info = {
+        "private": False,
+        "gated": False,
         "cardData": {"license": ["x" * 1_000_000]},
         "tags": [*(f"license:{number:04}{'y' * 1_000}" for number in range(2_000)), f"task_categories:{'z' * 100_000}"],
         "library_name": "l" * 100_000,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.config.load import load
-from mirror_sync.daemon.watch import traffic_of
+from mirror_sync.daemon.watch import refused_of, traffic_of
 from tests.cli.program import CONFIG, Program
 
 NOW = datetime.now(UTC)
@@ -117,3 +117,5 @@ def test_who_reads_is_listed_by_the_names_of_tokens_or_by_their_roles(program: P
     document = json.loads(program("traffic", str(log), "--json").out)
     assert document["refused"] == {"role": 1, "token": 2}
     assert {one["user"]: one["downloads"] for one in document["users"]}["ci"] == 2
+    settings = load(program.folder / "jobs.yaml", {})
+    assert refused_of(settings) == {("disk", "role"): 1, ("disk", "token"): 2}

@@ -238,7 +238,7 @@ class NetworksEntry(Keys):
 
 
 class AccessEntry(Keys):
-    """Who may read what; everybody all that is public upstream, when left out."""
+    """What readers of the fronts may read: everybody, and the holders of tokens by their roles."""
 
     anonymous: tuple[Readable, ...] = Field(
         default=(ALL_REPOS,),

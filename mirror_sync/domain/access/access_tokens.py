@@ -36,7 +36,7 @@ TOKEN_LINE = (
 """A line of a token: name, role, digest, end, networks, by whom, end by a person, by whom. In what Python's `re` and
 JavaScript share.
 """
-OTHER_LINE = r"^(?:#.*|version: 1|tokens:(?: \[\])?|)$"
+OTHER_LINE = r"^(?:#[ -~]*|version: 1|tokens:(?: \[\])?|)$"
 """Every other line that may stand in the file."""
 _TOKEN_LINE, _OTHER_LINE = re.compile(TOKEN_LINE, re.ASCII), re.compile(OTHER_LINE, re.ASCII)
 _NETWORK = re.compile(r'"([^"]*)"')

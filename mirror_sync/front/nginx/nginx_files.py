@@ -199,12 +199,12 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
     for name in _MODULES:
         yield name, templates.get_template(name).render()
     for name in _RENDERED:
-        yield name, templates.get_template(f"{name}.j2").render(_tables(options, bucket))
+        yield name, templates.get_template(f"{name}.j2").render(_tables(folder, options, bucket))
     configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
     yield "nginx.conf", templates.get_template("nginx.conf.j2").render(configuration)
 
 
-def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     return {
         "public_url": _public(options.public_url),
         "said": answers.SAID,
@@ -280,19 +280,20 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
-        "access": _access(options.access, options.tokens),
+        "access": _access(options.access, options.tokens, folder / "temp" / "body" / "tokens-are-sound"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
 
 
-def _access(access: AccessRules, tokens: Path | None) -> dict[str, Any]:
+def _access(access: AccessRules, tokens: Path | None, sound: Path) -> dict[str, Any]:
     """What `tables.js` is rendered from. ValueError for a path that nginx cannot use."""
     return {
         "plain": {
             "allow": access.allow,
             "all_opened": access.all_opened,
             "tokens": "" if tokens is None else plain(tokens.absolute()),
+            "sound": str(sound),
             "largest": LARGEST_FILE,
             "chooses": tokens is not None or bool(access.allow),
             "badges": [badge.value for badge in Badge],

@@ -57,21 +57,53 @@ function credential(header) {
 
 // What the file says of a token, as it is now; null where it is none of ours. Of a broken file no token is known.
 function lineOf(r, token) {
-    let text = '';
+    let body = null;
     try {
-        text = fs.readFileSync(RULES.tokens, 'utf8');
+        body = soundBytes();
     } catch (error) {
         r.error(RULES.tokens + ': ' + error.message + ': ' + RULES.unread);
         return null;
     }
-    const lines = text.length > RULES.largest ? [''] : text.split('\n');
-    if (text.length > RULES.largest || !lines.every(isSound)) {
-        r.error(RULES.tokens + ': it is not as mirror-sync token writes it: ' + RULES.unread);
+    const named = 'sha256: ' + crypto.createHash('sha256').update(token).digest('hex'), at = body.indexOf(named);
+    if (at < 0 || body.indexOf(named, at + 1) >= 0) {  // of one that stands there twice nobody knows what is meant
         return null;
     }
-    const digest = crypto.createHash('sha256').update(token).digest('hex');
-    const named = lines.filter((line) => line[0] === '-' && line.indexOf('sha256: ' + digest) > 0);
-    return named.length === 1 ? tables.TOKEN_LINE.exec(named[0]) : null;
+    const line = body.slice(body.lastIndexOf('\n', at) + 1, body.indexOf('\n', at)).toString();
+    return isSound(line) ? tables.TOKEN_LINE.exec(line) : null;
+}
+
+// The bytes of the file, every line of which was looked at once. That it was is noted beside nginx's own temporary files, by
+// what the file system says of the file: a note that is wrong, or nobody can write, admits nobody, since the line of a
+// token is looked at each time.
+function soundBytes() {
+    const stat = fs.statSync(RULES.tokens), state = [stat.ino, stat.mtimeMs, stat.ctimeMs, stat.size].join('-');
+    if (stat.size > RULES.largest) {
+        throw new Error('it has more than ' + RULES.largest + ' bytes');
+    }
+    const body = fs.readFileSync(RULES.tokens);
+    if (noted() !== state) {
+        if (!body.toString().split('\n').every(isSound)) {
+            throw new Error('it is not as mirror-sync token writes it');
+        }
+        note(state);
+    }
+    return body;
+}
+
+function noted() {
+    try {
+        return fs.readFileSync(RULES.sound, 'utf8');
+    } catch (error) {
+        return '';
+    }
+}
+
+function note(state) {
+    try {
+        fs.writeFileSync(RULES.sound, state);
+    } catch (error) {
+        return;  // it is looked at again then
+    }
 }
 
 function isSound(line) {
@@ -220,6 +252,11 @@ function seesAll(role) {
 
 // ---- refusals
 
+// A message with words in its braces, as they are: `replace` would read a dollar in them.
+function filled(message, words) {
+    return Object.keys(words).reduce((text, name) => text.split('{' + name + '}').join(words[name]), message);
+}
+
 function unauthorized(message) {
     return answers.refusal(401, message, '', {'WWW-Authenticate': RULES.challenge});
 }
@@ -234,9 +271,9 @@ function tokenWanted(asking) {
 
 function barred(asking) {
     if (asking.badge === 'outside') {
-        return answers.refusal(403, tables.MESSAGES.outside.replace('{client}', asking.said));
+        return answers.refusal(403, filled(tables.MESSAGES.outside, {client: asking.said}));
     }
-    const said = RULES.barred[asking.badge].replace('{name}', asking.name).replace('{said}', asking.said);
+    const said = filled(RULES.barred[asking.badge], {name: asking.name, said: asking.said});
     return unauthorized(said + '; ask ' + RULES.whom);
 }
 
@@ -249,7 +286,7 @@ function unfound(asking, repo) {
 }
 
 function seeOnly(asking, id) {
-    const message = tables.MESSAGES.see_only.replace('{repo}', id).replace('{role}', asking.role).replace('{whom}', RULES.whom);
+    const message = filled(tables.MESSAGES.see_only, {repo: id, role: asking.role, whom: RULES.whom});
     return answers.refusal(403, message, 'GatedRepo');
 }
 

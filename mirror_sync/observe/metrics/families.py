@@ -333,6 +333,12 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         ("target", "kind"),
     )
     yield _gauge(
+        "traffic_refused_requests",
+        "Requests that the last traffic report of a target found refused: for want of a good token, or of a role.",
+        ((key, float(count)) for key, count in readings.refused.items()),
+        ("target", "reason"),
+    )
+    yield _gauge(
         "traffic_last_request_timestamp_seconds",
         "The last request of a target's front that a traffic report has counted.",
         (((name,), at) for name, at in readings.counted.items()),

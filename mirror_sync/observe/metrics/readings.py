@@ -32,7 +32,7 @@ class Readings:
 
     `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
     `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
-    when, in ISO 8601; empty before the first time.
+    when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     """
 
@@ -44,3 +44,4 @@ class Readings:
     counted: Mapping[str, float] = field(default_factory=dict)
     hindrance: str | None = None
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
