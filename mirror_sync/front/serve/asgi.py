@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
@@ -46,12 +46,14 @@ class ServeOptions:
 
     `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
+    `secured`: by TLS alone, as browsers are told.
     """
 
     public_url: str | None = None
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
+    secured: bool = False
 
 
 _DEFAULTS = ServeOptions()
@@ -92,6 +94,7 @@ class _Front(BaseRoute):
         self._store = store
         self._public_url = options.public_url
         self._cors = options.cors
+        self._always = SECURED if options.secured else {}
         self._threads = Threads()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -103,7 +106,7 @@ class _Front(BaseRoute):
             response = await self._respond(request)
         except ClientDisconnect:
             return
-        response.headers.update(self._cors.headers(request.headers.get("origin", "")))
+        response.headers.update(self._always | self._cors.headers(request.headers.get("origin", "")))
         if self._cors.named:
             response.headers.add_vary_header("Origin")
         await response(scope, receive, send)
