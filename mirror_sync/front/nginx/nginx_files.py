@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -51,6 +51,8 @@ _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-
 _TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = Logger()
+# What links in an answer are made of where nobody has said where they lead. Addresses have no spaces, nor have these.
+_SAID = ("$http_host", "$http_x_forwarded_host", "$http_x_forwarded_proto", "$http_x_forwarded_prefix")
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
     *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *NAMES} - {"Cache-Control"}),
@@ -62,13 +64,27 @@ _HIDDEN = (
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Files that whoever starts nginx reads, and the oldest version of TLS that is spoken."""
+
+    certificate: Path
+    key: Path
+    min_version: Literal["1.2", "1.3"] = "1.3"
+
+    @property
+    def protocols(self) -> str:
+        """As nginx names them."""
+        return "TLSv1.3" if self.min_version == "1.3" else "TLSv1.2 TLSv1.3"
+
+
+@dataclass(frozen=True, slots=True)
 class NginxOptions:
     """`user` runs the workers when nginx is started by root; None: www-data, or nobody.
 
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
-    `resolvers`: see `described`.
+    `tls`: TLS and HTTP/2 in place of plain HTTP. `resolvers`: see `described`.
     """
 
     target: Target
@@ -81,6 +97,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     cors: Cors = ANY
+    tls: Tls | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
@@ -265,6 +282,7 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
 
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+    secured = answers.SECURED if options.tls else {}
     return {
         "folder": plain(folder),
         # nginx tries patterns in this order: those of the Hub, which is last and asked most, come first
@@ -272,12 +290,17 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "js_module": str(options.js_module),
         "listen": address(options.host, options.port),
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
+        "self_scheme": "https" if options.tls else "http",
         "self_address": address(_own_address(options.host), options.port),
+        "answers_key": " ".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
         "refs_seconds": options.refs_seconds,
         "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,
         "origins": _origins(options.cors),
-        "safety_headers": answers.SAFETY | _opening(options.cors),
-        "site_headers": answers.SITE_SAFETY | _opening(options.cors),
+        "safety_headers": answers.SAFETY | _opening(options.cors) | secured,
+        "site_headers": answers.SITE_SAFETY | _opening(options.cors) | secured,
+        "tls": options.tls,
+        "certificate": options.tls and plain(options.tls.certificate),
+        "key": options.tls and plain(options.tls.key),
         "types": _types(),
         "site_types": SITE_TYPES,
         "packed": _packed(),

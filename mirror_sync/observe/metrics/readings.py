@@ -32,6 +32,7 @@ class Readings:
 
     `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
+    `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -41,3 +42,4 @@ class Readings:
     unusual: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
     hindrance: str | None = None
+    certificate_ends: float | None = None
