@@ -10,8 +10,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,8 +43,8 @@ _MODULES = (
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
 _RENDERED = ("protocols.js", "tables.js")
+_ETC, _VAR, _NAME = Path("/etc"), Path("/var"), "mirror-front"
 _SHOWN = 3  # names of files in a message
-_FOLDERS = ("logs", "temp", "cache")
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
@@ -61,6 +61,29 @@ _HIDDEN = (
     *("Expires", "Last-Modified", "Set-Cookie", "Vary", "x-amz-id-2", "x-amz-request-id", "x-amz-version-id"),
     *("x-amz-server-side-encryption", "x-rgw-object-type"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Where nginx writes: its logs, what it keeps, and what it is about to send or receive."""
+
+    logs: Path
+    cache: Path
+    temp: Path
+
+    @classmethod
+    def beside(cls, folder: Path) -> Variable:
+        """In the folder of the configuration itself, unless that is in /etc, where nothing changes by itself: then
+        where the Filesystem Hierarchy Standard has it. The unit allows these.
+        """
+        if not folder.is_relative_to(_ETC):
+            return cls(folder / "logs", folder / "cache", folder / "temp")
+        return cls(_VAR / "log" / _NAME, _VAR / "cache" / _NAME, _VAR / "cache" / _NAME / "temp")
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.logs, self.cache, self.temp
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +108,7 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `resolvers`: see `described`.
+    `variable`: where nginx writes; None: as `Variable.beside` says.
     """
 
     target: Target
@@ -98,6 +122,7 @@ class NginxOptions:
     by_digest: bool = False
     cors: Cors = ANY
     tls: Tls | None = None
+    variable: Variable | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
@@ -109,16 +134,20 @@ def write_nginx(directory: Path, options: NginxOptions) -> Path:
     one in which nginx's workers could replace what root opens. The log says what the workers will not be able to reach.
     """
     folder = directory.absolute()
-    staff = workers(options.user)
-    texts = dict(_render(folder, options, staff))
+    staff, written = workers(options.user), options.variable or Variable.beside(folder)
+    texts = dict(_render(folder, replace(options, variable=written), staff))
     _check_ours(folder)
+    places = (folder, *written.places)
     if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
-        _check_safe(folder, staff)
-    _make_folders(folder, staff)
+        _check_safe(places, staff)
+    _make_folders(places, staff)
+    (folder / _MARK).touch(0o644)
+    if staff is not None and os.geteuid() == 0:  # as above
+        drop_foreign(written.cache, staff)
     (folder / CREDENTIALS).unlink(missing_ok=True)
     for name, text in texts.items():
         _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
-    _warn(staff, folder, options.target)
+    _warn(staff, written, options.target)
     return folder / "nginx.conf"
 
 
@@ -141,8 +170,8 @@ def _begins_as_ours(configuration: Path) -> bool:
         return False
 
 
-def _check_safe(folder: Path, staff: Workers) -> None:
-    for place in (folder, *(folder / name for name in _FOLDERS)):
+def _check_safe(places: Iterable[Path], staff: Workers) -> None:
+    for place in places:
         open_to = snare(place, staff)
         if open_to is not None:
             raise ValueError(
@@ -151,21 +180,17 @@ def _check_safe(folder: Path, staff: Workers) -> None:
             )
 
 
-def _make_folders(folder: Path, staff: Workers | None) -> None:
-    places = [folder, *(folder / name for name in _FOLDERS)]
+def _make_folders(places: Iterable[Path], staff: Workers | None) -> None:
     for place in places:
         if not place.exists():
             place.mkdir(parents=True)
             if staff is not None:
                 place.chmod(_FOLDER_MODE)
-    (folder / _MARK).touch(0o644)
-    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
-        drop_foreign(folder / "cache", staff)
 
 
-def _warn(staff: Workers | None, folder: Path, target: Target) -> None:
+def _warn(staff: Workers | None, written: Variable, target: Target) -> None:
     """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
-    used = [folder / "cache", folder / "temp"]
+    used = [written.cache, written.temp]
     used += [target.root.absolute()] if isinstance(target, DirectoryTarget) else []
     try:
         who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
@@ -283,8 +308,12 @@ def _tables(options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     secured = answers.SECURED if options.tls else {}
+    written = options.variable or Variable.beside(folder)
     return {
         "folder": plain(folder),
+        "logs": plain(written.logs),
+        "cache": plain(written.cache),
+        "temp": plain(written.temp),
         # nginx tries patterns in this order: those of the Hub, which is last and asked most, come first
         "locations": [protocol.locations for protocol in reversed(PROTOCOLS) if protocol.locations],
         "js_module": str(options.js_module),
