@@ -80,7 +80,8 @@ READS = (
 class Server:
     """Somebody who serves the content: by its blobs' keys, or by the Hub's paths."""
 
-    name: Literal["plain", "front", "serve"]
+    name: str
+    """``plain``, ``front`` or ``serve``, of an older build with its name behind it."""
     where: str
     running: Running
     prefix: str = ""
@@ -144,8 +145,10 @@ def run(setting: Setting) -> Section:
             say(f"readers: round {number + 1} of {setting.rounds}")
             _round(number, servers, content, tally)
     shutil.rmtree(setting.work / "readers")
-    lines = [_line(tally, where, read, clients) for where in _SECONDS for read in READS for clients in CLIENTS]
-    lines += [_metadata_line(tally, where, what) for where in ("directory", "S3, kept") for what in _metadata(content)]
+    names = [build.name for build in setting.builds[1:]]
+    lines = [_line(tally, where, read, clients, names) for where in _SECONDS for read in READS for clients in CLIENTS]
+    wheres = ("directory", "S3, kept")
+    lines += [_metadata_line(tally, where, what, names) for where in wheres for what in _metadata(content)]
     return Section(
         "readers",
         "Readers",
@@ -161,7 +164,7 @@ def run_minute(setting: Setting) -> Section:
     """For a minute a hundred clients ask a front over S3 for all that clients ask for."""
     with ExitStack() as running:
         bucket, content = _bucket(setting)
-        url = running.enter_context(front(bucket, setting.fresh("readers") / "front", CACHE)).url
+        url = running.enter_context(front(setting.ours, bucket, setting.fresh("readers") / "front", CACHE)).url
         asks = [one for read in READS[1:] for one in read.asks(content)[:100]]
         asks += list(_metadata(content).values())
         outcome = run_load(url, asks, 100, _MINUTE)
@@ -201,16 +204,22 @@ def _everybody(setting: Setting, running: ExitStack) -> tuple[Content, list[Serv
     publish(DirectoryStore(directory.root))
     start = running.enter_context
     proxy = start(plain_proxy(bucket, folder / "plain-s3"))
-    return content, [
+    servers = [
         Server("plain", "directory", start(plain_files(directory.root, folder / "plain"))),
-        Server("front", "directory", start(front(directory, folder / "front", CACHE))),
-        Server("serve", "directory", start(serve(directory, folder / "serve"))),
         Server("plain", "S3, kept", proxy, prefix="/cached"),
-        Server("front", "S3, kept", start(front(bucket, folder / "front-s3", CACHE))),
         Server("plain", "S3, passed on", proxy),
-        Server("front", "S3, passed on", start(front(bucket, folder / "front-s3-passing", 0))),
-        Server("serve", "S3, passed on", start(serve(bucket, folder / "serve-s3"))),
     ]
+    for number, build in enumerate(setting.builds):
+        at, more = folder / f"build-{number}", f" {build.name}" if number else ""
+        at.mkdir()
+        servers += [
+            Server(f"front{more}", "directory", start(front(build, directory, at / "front", CACHE))),
+            Server(f"serve{more}", "directory", start(serve(build, directory, at / "serve"))),
+            Server(f"front{more}", "S3, kept", start(front(build, bucket, at / "front-s3", CACHE))),
+            Server(f"front{more}", "S3, passed on", start(front(build, bucket, at / "front-s3-passing", 0))),
+            Server(f"serve{more}", "S3, passed on", start(serve(build, bucket, at / "serve-s3"))),
+        ]
+    return content, servers
 
 
 def _prove(server: Server, content: Content) -> None:
@@ -245,8 +254,8 @@ def _round(number: int, servers: Sequence[Server], content: Content, tally: Tall
 
 def _measure(tally: Tally, server: Server, read: Read, content: Content, clients: int) -> None:
     crowd = server.where == "S3, passed on" and clients == CLIENTS[-1]
-    if crowd and server.name == "serve":
-        return  # it takes long to say that a process in Python is no place for a crowd
+    if crowd and server.name.startswith("serve"):
+        return  # it takes long to say that Python is no place for a crowd
     seconds = _CROWD_SECONDS if crowd and read.length > MIB else _SECONDS[server.where]
     tally.measure(server, read.name, server.asks(read, content), clients, seconds)
 
@@ -267,12 +276,12 @@ def _metadata(content: Content) -> dict[str, Ask]:
     }
 
 
-def _line(tally: Tally, where: str, read: Read, clients: int) -> tuple[Row, Verdict]:
+def _line(tally: Tally, where: str, read: Read, clients: int, older: Sequence[str]) -> tuple[Row, Verdict]:
     plain, ours, served = (tally.rate(where, read, clients, name) for name in ("plain", "front", "serve"))
     ratio = (ours or 0.0) / plain if plain else 0.0
     target = Target(f"{where}: {read.name}, {clients} client{'s' * (clients > 1)}", "at least", read.ratio, "x")
     verdict = target.judge(ratio)
-    row = {
+    row: dict[str, str] = {
         "read": f"{where}: {read.name}",
         "clients": str(clients),
         "unit": read.unit,
@@ -284,10 +293,13 @@ def _line(tally: Tally, where: str, read: Read, clients: int) -> tuple[Row, Verd
         "p50 ms, front": _shown(tally.p50(where, read.name, clients, "front")),
         "serve": _shown(served),
     }
+    for build in older:
+        row[f"front {build}"] = _shown(tally.rate(where, read, clients, f"front {build}"))
+        row[f"serve {build}"] = _shown(tally.rate(where, read, clients, f"serve {build}"))
     return row, verdict
 
 
-def _metadata_line(tally: Tally, where: str, what: str) -> tuple[Row, Verdict]:
+def _metadata_line(tally: Tally, where: str, what: str, older: Sequence[str]) -> tuple[Row, Verdict]:
     served = tally.p50("S3, passed on" if where == "S3, kept" else where, what, 1, "serve")
     took = tally.p50(where, what, 1, "front") or float("inf")
     row = {
@@ -302,6 +314,9 @@ def _metadata_line(tally: Tally, where: str, what: str) -> tuple[Row, Verdict]:
         "p50 ms, front": _shown(took),
         "serve": _shown(served),
     }
+    for build in older:
+        row[f"front {build}"] = _shown(tally.p50(where, what, 1, f"front {build}"))
+        row[f"serve {build}"] = "-"
     return row, Target(f"{where}: {what}, half of the time", "at most", LATEST_MS, " ms").judge(took)
 
 

@@ -33,10 +33,12 @@ class Ask:
     headers: tuple[str, ...] = ()
     status: int = 200
     size: int | None = None
+    body: bytes = b""
 
     def request(self, host: str) -> bytes:
-        lines = "".join(f"{line}\r\n" for line in (f"Host: {host}", *self.headers))
-        return f"{self.method} {self.target} HTTP/1.1\r\n{lines}\r\n".encode()
+        length = (f"Content-Length: {len(self.body)}",) if self.body else ()
+        lines = "".join(f"{line}\r\n" for line in (f"Host: {host}", *self.headers, *length))
+        return f"{self.method} {self.target} HTTP/1.1\r\n{lines}\r\n".encode() + self.body
 
     def body_length(self, head: bytes) -> int:
         """Bytes that follow this head, which ends with its last line. ValueError when it is not the expected one."""
@@ -70,6 +72,12 @@ class Outcome:
     def p50_ms(self) -> float | None:
         """None when no answer was over in time."""
         return median(self.latencies) * 1000 if self.latencies else None
+
+    @property
+    def p99_ms(self) -> float | None:
+        """None when no answer was over in time."""
+        latencies = sorted(self.latencies)
+        return latencies[int(len(latencies) * 0.99)] * 1000 if latencies else None
 
 
 def run_load(url: str, asks: Sequence[Ask], clients: int, seconds: float) -> Outcome:

@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.builds import Build
 from bench.measure import tree
-from bench.places import BIN
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
-from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from mirror_sync.ports.store import Store
 from tests.front.bucket import Published, model
-from tests.servers.child import child
+from tests.servers.child import child, run
 from tests.servers.nginx import nginx
 from tests.servers.ports import LOOPBACK, answers, free_port
 
@@ -26,6 +25,7 @@ LARGE = 256 << 20  # bytes
 SMALL = 4 << 10
 SMALL_FILES = 200  # different ones
 PATHS = 1000  # of a repo whose listing has pages
+MANY = 100_000  # paths of a repo about which many ask
 
 _PLAIN = """
 worker_processes auto;
@@ -44,7 +44,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     {frame}
     server {{
-        listen {host}:{port};
+        listen {host}:{port} reuseport;
         {locations}
     }}
 }}
@@ -99,6 +99,18 @@ def publish(store: Store) -> Content:
     return Content(repo, commit, Sha256.of(large), tuple(map(Sha256.of, small)))
 
 
+def publish_many(store: Store, files: int = MANY) -> Published:
+    """A repo of so many files, of a few contents."""
+    repo = model(store, "bench/many")
+    repo.publish({path_of(number): b"%d" % (number % 16) for number in range(files)}, commit=CommitId("2" * 40))
+    return repo
+
+
+def path_of(number: int) -> str:
+    """A file of the repo of many."""
+    return f"data/{number // 1000:03}/file-{number:06}.txt"
+
+
 @dataclass(frozen=True)
 class Running:
     """A server under load."""
@@ -145,32 +157,44 @@ def _plain(folder: Path, frame: str, locations: str) -> Iterator[Running]:
 
 
 @contextmanager
-def front(target: Target, folder: Path, cache_size: int) -> Iterator[Running]:
-    """Nginx as ``mirror-sync front nginx`` sets it up."""
-    port, owner = free_port(), "root" if os.geteuid() == 0 else None
-    configuration = write_nginx(folder, NginxOptions(target, port=port, user=owner, cache_size=cache_size))
-    with nginx(configuration, port) as running:
+def front(build: Build, target: Target, folder: Path, cache_size: int) -> Iterator[Running]:
+    """Nginx as ``mirror-sync front nginx`` of a build sets it up."""
+    folder.mkdir()
+    port = free_port()
+    said: dict[str, object] = {"listen": f"{LOOPBACK}:{port}", "cache": f"{cache_size >> 20}MiB" if cache_size else "0"}
+    if os.geteuid() == 0:
+        said["user"] = "root"  # the bench's folders are for their owner alone
+    jobs = _jobs(target, folder, said)
+    run([build.program, "-c", jobs, "front", "nginx", "-o", folder / "nginx"])
+    with nginx(folder / "nginx/nginx.conf", port) as running:
         yield Running(running.url, running.child.pid)
 
 
 @contextmanager
-def serve(target: Target, folder: Path) -> Iterator[Running]:
-    """``mirror-sync serve``."""
+def serve(build: Build, target: Target, folder: Path) -> Iterator[Running]:
+    """``mirror-sync serve`` of a build."""
     folder.mkdir()
-    port, jobs = free_port(), folder / "jobs.yaml"
+    port = free_port()
+    jobs = _jobs(target, folder, {})
+    command: list[str | Path] = [build.program, "-c", jobs, "serve", "--port", str(port)]
+    with child(command, folder / "log") as running:
+        running.wait_until(lambda: answers(port), 30)
+        yield Running(f"http://{LOOPBACK}:{port}", running.pid)
+
+
+def _jobs(target: Target, folder: Path, front: dict[str, object]) -> Path:
+    path = folder / "jobs.yaml"
     document = {
         "version": 1,
         "state_dir": str(folder / "state"),
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": [f"http://{LOOPBACK}:9"]}},
         "targets": {"mirror": _target(target)},
         "licenses": {"allow": ["mit"]},
+        "front": front,
         "jobs": [{"name": "none", "upstream": "hub", "target": "mirror", "repos": ["bench/readers"]}],
     }
-    jobs.write_text(json.dumps(document))
-    command: list[str | Path] = [BIN / "mirror-sync", "-c", jobs, "serve", "--port", str(port)]
-    with child(command, folder / "log") as running:
-        running.wait_until(lambda: answers(port), 30)
-        yield Running(f"http://{LOOPBACK}:{port}", running.pid)
+    path.write_text(json.dumps(document))
+    return path
 
 
 def _target(target: Target) -> dict[str, str]:

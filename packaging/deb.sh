@@ -47,11 +47,12 @@ find docs -name '*.md' -exec install -D -m 644 {} "$root/usr/share/doc/mirror-sy
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
     -e 's|docs/guide/configuration.md|/usr/share/doc/mirror-sync/docs/guide/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
+install -D -m 644 packaging/logrotate "$root/etc/logrotate.d/mirror-front"
 install -d "$root/usr/bin"
 ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
 
 install -d "$root/DEBIAN"
-echo /etc/mirror-sync/jobs.yaml > "$root/DEBIAN/conffiles"
+printf '%s\n' /etc/logrotate.d/mirror-front /etc/mirror-sync/jobs.yaml > "$root/DEBIAN/conffiles"
 arch=$(dpkg --print-architecture)
 cat > "$root/DEBIAN/control" <<END
 Package: mirror-sync

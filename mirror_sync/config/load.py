@@ -112,7 +112,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         hooks=file.on.hooks,
         bandwidth=(file.bandwidth or BandwidthEntry()).bandwidth,
         connections=file.connections,
-        front=file.front,
+        front=file.front.based(around.base),
         http=file.http,
         engine=file.engine,
         site=file.site,

@@ -22,6 +22,7 @@ from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.logger import Logger
+from mirror_sync.net.certificate import ServerCertificate
 from mirror_sync.observe.metrics.ledger import JobFigures
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, Readings
@@ -115,7 +116,8 @@ class DaemonWatch:
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known)
+        ends = _certificate_ends(self._current[0])
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -211,6 +213,17 @@ def overdue(job: Job, state: JobFigures, now: float) -> float:
         case None:
             due = None
     return 0.0 if due is None else max(0.0, now - due.timestamp())
+
+
+def _certificate_ends(settings: Settings) -> float | None:
+    """When the front's does; None where there is none, or it cannot be read."""
+    tls = settings.front.tls
+    if tls is None:
+        return None
+    try:
+        return ServerCertificate(Path(tls.certificate), Path(tls.key)).ends().timestamp()
+    except (OSError, ValueError):
+        return None
 
 
 def disk_of(folder: Path) -> Disk | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from io import FileIO
+from typing import Protocol, runtime_checkable
 
 
 class ByteStream(Protocol):
@@ -13,4 +14,14 @@ class ByteStream(Protocol):
 
         An end before the promised length is an error, never a short 0. Raises what the port that opened it raises.
         """
+        ...
+
+
+@runtime_checkable
+class FileStream(ByteStream, Protocol):
+    """One whose bytes lie in an open file of this machine, so that a kernel can send them without us."""
+
+    @property
+    def unread(self) -> tuple[FileIO, int, int]:
+        """The file, where in it the stream goes on, and how many bytes are left."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import competitors, huge, one_of_many, transfers, turns, unchanged, verifying
+from bench import asking, competitors, huge, one_of_many, transfers, turns, unchanged, verifying
 from bench.builds import OURS
 from bench.content import Batch
 from bench.figures import MIB
@@ -99,6 +99,12 @@ def test_reading_back_is_measured_beside_rclone_on_both_targets(setting: Setting
     assert [(row[""], row["of"]) for row in found.rows] == [
         (name, to) for to in ("directory", "S3") for name in (OURS, verifying.HASHSUM)
     ]
+
+
+def test_what_many_ask_is_measured_beside_the_same_bytes_as_files(setting: Setting) -> None:
+    found = asking.run(setting, files=2000)
+    assert {row["of"] for row in found.rows} == {OURS, "plain nginx"}
+    assert len(found.rows) == 8
 
 
 def test_calls_of_a_fleet_are_counted(setting: Setting) -> None:

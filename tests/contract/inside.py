@@ -179,6 +179,7 @@ def _told() -> CollectorRegistry:
         unusual={("target", "sweep"): 1},
         counted={"target": 1.0},
         hindrance="",
+        certificate_ends=1.0,
     )
     for event in _events():
         metrics(event)

@@ -94,7 +94,7 @@ def test_one_large_blob_keeps_none_of_those_behind_it_waiting(hub: Hub, workshop
     hub.model("acme/many", license="mit").commit({f"{number:03}": b"%d" % number for number in range(100)})
     workshop.sync(job("acme/many"))
     first = blob_key(Sha256.of(b"0"))
-    store = Waiting(workshop.store, first, others=60)
+    store = Waiting(workshop.store, first, others=45)
     bucket = replace(workshop.context.targets["bucket"], store=store)
     report = Verification(replace(workshop.context, targets={"bucket": bucket})).run()
     assert report.ok

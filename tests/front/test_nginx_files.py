@@ -14,7 +14,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import Snapshots
-from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
+from mirror_sync.front.nginx.nginx_files import NginxOptions, Variable, write_nginx
 from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
@@ -170,3 +170,26 @@ def test_both_fronts_answer_every_route_of_every_protocol(tmp_path: Path) -> Non
         assert table is not None, protocol.name
         assert sorted(re.split(r",\s*", table[1])) == mine
         assert all(f'name: "{name}"' in tables for name in mine)
+
+
+def test_in_etc_lies_what_a_person_wrote_and_nothing_that_changes_by_itself() -> None:
+    system = Variable.beside(Path("/etc/mirror-sync/nginx"))
+    assert {str(place) for place in system.places} == {
+        "/var/log/mirror-front",
+        "/var/cache/mirror-front",
+        "/var/cache/mirror-front/temp",
+    }
+    own = Variable.beside(Path("/srv/front"))
+    assert {place.parent for place in own.places} == {Path("/srv/front")}
+
+
+def test_logs_and_caches_lie_where_they_were_said_to(tmp_path: Path) -> None:
+    bucket = DirectoryTarget(tmp_path / "bucket")
+    published = model(DirectoryStore(bucket.root))
+    published.publish({"a": b"some"})
+    places = Variable(tmp_path / "log", tmp_path / "cache", tmp_path / "cache/temp")
+    with by_nginx(published.store, NginxOptions(bucket, variable=places), tmp_path / "front") as mirror:
+        assert mirror.get(published.api).status == 200
+    assert published.api in (tmp_path / "log/access.log").read_text()
+    assert any((tmp_path / "cache/answers").rglob("*"))
+    assert not {"logs", "cache", "temp"} & {place.name for place in (tmp_path / "front").iterdir()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,7 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirror_sync.front.serve.uvicorn_server import serving
+from bench.measure import tree
+from mirror_sync.front.serve.uvicorn_server import ServeAt, serve, serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_serve
@@ -24,24 +27,72 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from mirror_sync.front.serve.asgi import make_app
-from mirror_sync.front.serve.uvicorn_server import serve
+from mirror_sync.front.serve.uvicorn_server import ServeAt, serve
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-serve(make_app(DirectoryStore(Path(sys.argv[1]))), "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True), grace=1)
+app, processes = make_app(DirectoryStore(Path(sys.argv[1]))), int(sys.argv[2])
+serve(app, ServeAt("127.0.0.1", 0, processes), on_ready=lambda url: print(url, flush=True))
 print("stopped")
 """
 
 
+def started(folder: Path, processes: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", PROGRAM, str(folder), str(processes)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_cleanly_and_quietly_when_told_to(number: signal.Signals, tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def test_it_stops_cleanly_and_quietly_when_told_to(number: signal.Signals, processes: int, tmp_path: Path) -> None:
+    running = started(tmp_path, processes)
     assert running.stdout is not None
     url = running.stdout.readline().strip()
     assert Mirror(url, DirectoryStore(tmp_path)).get("/healthz").status == 200
     running.send_signal(number)
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_a_process_that_dies_is_replaced_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    running = started(tmp_path, 2)
+    assert running.stdout is not None
+    url = running.stdout.readline().strip()
+    mirror = Mirror(url, DirectoryStore(tmp_path))
+    try:
+        assert mirror.get("/healthz").status == 200
+        for process in [one for one in tree(running.pid) if one != running.pid]:
+            os.kill(process, signal.SIGKILL)
+        assert [mirror.get("/healthz").status for _ in range(20)] == [200] * 20
+    finally:
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (0, "stopped\n")
+    assert "another takes its place" in err
+
+
+def test_an_address_that_is_taken_is_not_shared(tmp_path: Path) -> None:
+    running = started(tmp_path, 2)
+    assert running.stdout is not None
+    try:
+        port = urlsplit(running.stdout.readline().strip()).port or 0
+        with pytest.raises(OSError, match="in use"):
+            serve(lambda *_: None, ServeAt("127.0.0.1", port, 2))  # type: ignore[arg-type]
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(70_000, 2_000_000)])
+def test_a_large_file_comes_whole_and_in_parts_and_the_connection_serves_again(tmp_path: Path, part: slice) -> None:
+    store, body = DirectoryStore(tmp_path), random.Random(1).randbytes(3_000_001)
+    repo = model(store)
+    commit = repo.publish({"big.bin": body})
+    with by_serve(store) as mirror:
+        connection = http.client.HTTPConnection(urlsplit(mirror.url).netloc, timeout=30)
+        ranged = {} if part.start is None else {"Range": f"bytes={part.start}-{part.stop - 1}"}
+        for _ in range(3):
+            connection.request("GET", f"{repo.at}/resolve/{commit}/big.bin", headers=ranged)
+            assert connection.getresponse().read() == body[part]
+        connection.close()
 
 
 def test_an_address_that_is_taken_is_an_error(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_traffic_last_request_timestamp_seconds",
         "mirror_sync_last_prune_timestamp_seconds",
         "mirror_sync_last_prune_faults",
+        "mirror_sync_front_certificate_expiry_timestamp_seconds",
         "mirror_sync_site_last_success_timestamp_seconds",
         "mirror_sync_site_failures_total",
     }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys import scalars
@@ -24,6 +25,27 @@ from mirror_sync.domain.outcome.events import Care
 _WAIT = timedelta(seconds=60)
 Readable = Annotated[RepoSet, scalars.from_text(RepoSet.parse), scalars.TEXT]
 Network = Annotated[str, scalars.from_text(network), scalars.TEXT]
+
+
+class TlsEntry(Keys):
+    """With what a front proves who it is."""
+
+    certificate: scalars.FilePath = Field(
+        description="The file of its certificate and those between it and the root, in PEM.",
+        examples=["/etc/ssl/models.pem"],
+    )
+    key: scalars.FilePath = Field(
+        description="The file of its key, in PEM, without a passphrase.", examples=["/etc/ssl/models.key"]
+    )
+    min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(str)] = Field(
+        default="1.3", description="The oldest version of TLS that is spoken.", examples=["1.2"]
+    )
+
+    def based(self, base: Path) -> TlsEntry:
+        """With absolute paths; what is not is meant from `base`."""
+        return self.model_copy(
+            update={"certificate": str((base / self.certificate).absolute()), "key": str((base / self.key).absolute())}
+        )
 
 
 class FrontEntry(Keys):
@@ -61,12 +83,21 @@ class FrontEntry(Keys):
         description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
         examples=[True],
     )
+    tls: TlsEntry | None = Field(
+        default=None,
+        description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
+        examples=[{"certificate": "/etc/ssl/models.pem", "key": "/etc/ssl/models.key"}],
+    )
     cors: scalars.Origins = Field(
         default=("*",),
         description="The origins whose pages may read the mirror in a browser; * for any, off for none.",
         examples=[["https://app.example.org"]],
         json_schema_extra={"default": "*"},
     )
+
+    def based(self, base: Path) -> FrontEntry:
+        """With absolute paths; what is not is meant from `base`."""
+        return self if self.tls is None else self.model_copy(update={"tls": self.tls.based(base)})
 
 
 class HttpEntry(Keys):

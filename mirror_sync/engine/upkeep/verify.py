@@ -40,7 +40,7 @@ _ENOUGH = 16  # reads that are refused one after the other until a target is ask
 _VANISHED = "was published here, and is not there any more"
 # blobs that are read, or wait to be, before the oldest of them is noted: more where they are large on average, so that
 # what lies behind a large one keeps the other readers busy; bounded by bytes, which an interrupt costs
-_AHEAD, _AHEAD_IF_LARGE, _LARGE, _AHEAD_BYTES = 64, 256, 1024 * 1024, 2 * 1024 * 1024 * 1024
+_AHEAD, _AHEAD_IF_LARGE, _LARGE, _AHEAD_BYTES = 48, 256, 1024 * 1024, 2 * 1024 * 1024 * 1024
 _BATCH = 64  # blobs between two checkpoints,
 _BATCH_BYTES = 512 * 1024 * 1024  # unless they are as large together
 

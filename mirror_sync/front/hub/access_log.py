@@ -175,7 +175,7 @@ class _Answer:
             self.status = message["status"]
             self.commit = Headers(raw=message["headers"]).get("x-repo-commit", "")
         await self._send(message)
-        self.bytes += len(message.get("body", b""))
+        self.bytes += message.get("count") or len(message.get("body", b""))
 
 
 def _line(scope: Scope, answer: _Answer, seconds: float) -> str:

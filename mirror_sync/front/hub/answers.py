@@ -17,6 +17,9 @@ MOVING = "public, max-age=2"  # whatever a branch or tag leads to
 LINKED = "private, max-age=2"  # what has a link in it that was made from what this client said
 NEVER = "no-store"
 
+SECURED = {"Strict-Transport-Security": "max-age=31536000"}
+"""Of a front that speaks TLS: browsers come back by https alone. Not for its subdomains, of which it knows nothing."""
+
 PREFIX = "X-Forwarded-Prefix"  # of a request, where a redirect leads: the Vary of such an answer
 SAID = f"Host, X-Forwarded-Host, {PREFIX}, X-Forwarded-Proto"  # as above, of a link
 

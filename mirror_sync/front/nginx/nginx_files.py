@@ -10,10 +10,10 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -47,14 +47,16 @@ _MODULES = (
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
 _RENDERED = ("protocols.js", "tables.js")
+_ETC, _VAR, _NAME = Path("/etc"), Path("/var"), "mirror-front"
 _SHOWN = 3  # names of files in a message
-_FOLDERS = ("logs", "temp", "cache")
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = Logger()
+# What links in an answer are made of where nobody has said where they lead. Addresses have no spaces, nor have these.
+_SAID = ("$http_host", "$http_x_forwarded_host", "$http_x_forwarded_proto", "$http_x_forwarded_prefix")
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
     *sorted({*answers.SAFETY, *answers.SITE_SAFETY, *NAMES} - {"Cache-Control"}),
@@ -66,6 +68,43 @@ _HIDDEN = (
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """Where nginx writes: its logs, what it keeps, and what it is about to send or receive."""
+
+    logs: Path
+    cache: Path
+    temp: Path
+
+    @classmethod
+    def beside(cls, folder: Path) -> Variable:
+        """In the folder of the configuration itself, unless that is in /etc, where nothing changes by itself: then
+        where the Filesystem Hierarchy Standard has it. The unit allows these.
+        """
+        if not folder.is_relative_to(_ETC):
+            return cls(folder / "logs", folder / "cache", folder / "temp")
+        return cls(_VAR / "log" / _NAME, _VAR / "cache" / _NAME, _VAR / "cache" / _NAME / "temp")
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.logs, self.cache, self.temp
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files that whoever starts nginx reads, and the oldest version of TLS that is spoken."""
+
+    certificate: Path
+    key: Path
+    min_version: Literal["1.2", "1.3"] = "1.3"
+
+    @property
+    def protocols(self) -> str:
+        """As nginx names them."""
+        return "TLSv1.3" if self.min_version == "1.3" else "TLSv1.2 TLSv1.3"
+
+
+@dataclass(frozen=True, slots=True)
 class NginxOptions:
     """`user` runs the workers when nginx is started by root; None: www-data, or nobody.
 
@@ -73,7 +112,8 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
-    `resolvers`: see `described`.
+    `tls`: TLS and HTTP/2 in place of plain HTTP. `resolvers`: see `described`. `variable`: where nginx writes; None: as
+    `Variable.beside` says.
     """
 
     target: Target
@@ -88,6 +128,8 @@ class NginxOptions:
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
+    tls: Tls | None = None
+    variable: Variable | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
@@ -99,17 +141,25 @@ def write_nginx(directory: Path, options: NginxOptions) -> Path:
     one in which nginx's workers could replace what root opens. The log says what the workers will not be able to reach.
     """
     folder = directory.absolute()
-    staff = workers(options.user)
-    texts = dict(_render(folder, options, staff))
+    staff, written = workers(options.user), _written(folder, options)
+    texts = dict(_render(folder, replace(options, variable=written), staff))
     _check_ours(folder)
+    places = (folder, *written.places)
     if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
-        _check_safe(folder, staff)
-    _make_folders(folder, staff)
+        _check_safe(places, staff)
+    _make_folders(places, staff)
+    (folder / _MARK).touch(0o644)
+    if staff is not None and os.geteuid() == 0:  # as above
+        drop_foreign(written.cache, staff)
     (folder / CREDENTIALS).unlink(missing_ok=True)
     for name, text in texts.items():
         _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
-    _warn(staff, folder, options)
+    _warn(staff, written, options)
     return folder / "nginx.conf"
+
+
+def _written(folder: Path, options: NginxOptions) -> Variable:
+    return options.variable or Variable.beside(folder)
 
 
 def _check_ours(folder: Path) -> None:
@@ -131,8 +181,8 @@ def _begins_as_ours(configuration: Path) -> bool:
         return False
 
 
-def _check_safe(folder: Path, staff: Workers) -> None:
-    for place in (folder, *(folder / name for name in _FOLDERS)):
+def _check_safe(places: Iterable[Path], staff: Workers) -> None:
+    for place in places:
         open_to = snare(place, staff)
         if open_to is not None:
             raise ValueError(
@@ -141,22 +191,18 @@ def _check_safe(folder: Path, staff: Workers) -> None:
             )
 
 
-def _make_folders(folder: Path, staff: Workers | None) -> None:
-    places = [folder, *(folder / name for name in _FOLDERS)]
+def _make_folders(places: Iterable[Path], staff: Workers | None) -> None:
     for place in places:
         if not place.exists():
             place.mkdir(parents=True)
             if staff is not None:
                 place.chmod(_FOLDER_MODE)
-    (folder / _MARK).touch(0o644)
-    if staff is not None and os.geteuid() == 0:  # nginx of anybody else has no other workers, whatever it was told
-        drop_foreign(folder / "cache", staff)
 
 
-def _warn(staff: Workers | None, folder: Path, options: NginxOptions) -> None:
+def _warn(staff: Workers | None, written: Variable, options: NginxOptions) -> None:
     """Say at once what would make every answer a 502. `staff` None: where root starts it, which nobody knows yet."""
     target, tokens = options.target, options.tokens
-    used = [folder / "cache", folder / "temp"]
+    used = [written.cache, written.temp]
     used += [] if tokens is None else [tokens.absolute().parent]
     used += [target.root.absolute()] if isinstance(target, DirectoryTarget) else []
     try:
@@ -280,7 +326,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
-        "access": _access(options.access, options.tokens, folder / "temp" / "body" / "tokens-are-sound"),
+        "access": _access(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-are-sound"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
@@ -317,19 +363,29 @@ def _role(role: Role) -> dict[str, Any]:
 
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+    secured = answers.SECURED if options.tls else {}
+    written = _written(folder, options)
     return {
         "folder": plain(folder),
+        "logs": plain(written.logs),
+        "cache": plain(written.cache),
+        "temp": plain(written.temp),
         # nginx tries patterns in this order: those of the Hub, which is last and asked most, come first
         "locations": [protocol.locations for protocol in reversed(PROTOCOLS) if protocol.locations],
         "js_module": str(options.js_module),
         "listen": address(options.host, options.port),
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
+        "self_scheme": "https" if options.tls else "http",
         "self_address": address(_own_address(options.host), options.port),
+        "answers_key": " ".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
         "refs_seconds": options.refs_seconds,
         "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,
         "origins": _origins(options.cors),
-        "safety_headers": answers.SAFETY | _opening(options.cors),
-        "site_headers": answers.SITE_SAFETY | _opening(options.cors),
+        "safety_headers": answers.SAFETY | _opening(options.cors) | secured,
+        "site_headers": answers.SITE_SAFETY | _opening(options.cors) | secured,
+        "tls": options.tls,
+        "certificate": options.tls and plain(options.tls.certificate),
+        "key": options.tls and plain(options.tls.key),
         "types": _types(),
         "site_types": SITE_TYPES,
         "packed": _packed(),
@@ -340,6 +396,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "no_body": Sha256.of(b""),
         "bucket": bucket,
         "proxies": options.access.proxies,
+        "bounded": bool(options.access.allow),
         "varies": options.tokens is not None,
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,

@@ -17,7 +17,8 @@ from pathlib import Path
 
 _ORDINARY = ("www-data", "nobody")  # whom a web server's workers run as, the first that there is
 _ENTER, _WRITE, _READ = 0o1, 0o2, 0o4
-CACHES = ("pointers", "documents", "refs", "blobs", "slices")  # the folders of proxy_cache_path in the templates
+# the folders of proxy_cache_path in the templates
+CACHES = ("pointers", "answers", "documents", "refs", "blobs", "slices")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, TokensFile
 from mirror_sync.front.hub.front_request import FrontRequest
@@ -50,7 +50,7 @@ class ServeOptions:
 
     `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
-    `access`: who may read what; `tokens`: the file of those of readers.
+    `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
     """
 
     public_url: str | None = None
@@ -59,6 +59,7 @@ class ServeOptions:
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
+    secured: bool = False
 
 
 _DEFAULTS = ServeOptions()
@@ -103,6 +104,7 @@ class _Front(BaseRoute):
         self._store = store
         self._public_url = options.public_url
         self._cors = options.cors
+        self._always = SECURED if options.secured else {}
         self._threads = Threads()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -114,7 +116,7 @@ class _Front(BaseRoute):
             response = await self._respond(request)
         except ClientDisconnect:
             return
-        response.headers.update(self._cors.headers(request.headers.get("origin", "")))
+        response.headers.update(self._always | self._cors.headers(request.headers.get("origin", "")))
         if self._cors.named:
             response.headers.add_vary_header("Origin")
         await response(scope, receive, send)

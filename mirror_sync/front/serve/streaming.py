@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from io import FileIO
 from typing import TypeVar
 
 import anyio
@@ -18,10 +19,12 @@ from starlette.types import Receive, Scope, Send
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.errors import StoreError
 from mirror_sync.front.hub.answers import BlobSlice
-from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.byte_stream import ByteStream, FileStream
 from mirror_sync.ports.store import Store
 
 CHUNK = 512 << 10  # bytes read and sent at once
+ZERO_COPY = "http.response.zerocopysend"
+WORTH_IT = 64 << 10  # bytes from which on the kernel sends them sooner than we read them
 THREADS = 64  # calls at the same time; a client that is slow to take its bytes holds none
 
 T = TypeVar("T")
@@ -54,6 +57,11 @@ class BlobStream:
         reading = store.read(blob_key(wanted.digest), wanted.start, wanted.stop)
         return cls(threads, reading, await threads.run(reading.__enter__))
 
+    @property
+    def file(self) -> tuple[FileIO, int, int] | None:
+        """The open file that holds it, where it begins there and how long it is; None where it lies elsewhere."""
+        return self._stream.unread if isinstance(self._stream, FileStream) else None
+
     async def chunks(self, length: int) -> AsyncIterator[memoryview]:
         """Exactly `length` bytes. StoreError when the blob has fewer: the client sees a cut connection."""
         while length > 0:
@@ -72,14 +80,23 @@ class BlobStream:
 
 
 class BlobResponse(StreamingResponse):
-    """Streams a slice of a blob and closes it, also when the client has gone away before the first byte."""
+    """Streams a slice of a blob and closes it, also when the client has gone away before the first byte.
+
+    What lies in a file is sent by the kernel, where the server offers that. Source: the extension
+    http.response.zerocopysend of https://asgi.readthedocs.io/en/latest/extensions.html.
+    """
 
     def __init__(self, stream: BlobStream, length: int, status: int, headers: dict[str, str]) -> None:
         super().__init__(stream.chunks(length), status, headers)
-        self._stream = stream
+        self._stream, self._length = stream, length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        file = self._stream.file if ZERO_COPY in scope.get("extensions", {}) else None
         try:
-            await super().__call__(scope, receive, send)
+            if file is None or self._length < WORTH_IT or file[2] < self._length:
+                await super().__call__(scope, receive, send)
+            else:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": ZERO_COPY, "file": file[0], "offset": file[1], "count": self._length})
         finally:
             await self._stream.close()

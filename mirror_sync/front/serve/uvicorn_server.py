@@ -9,17 +9,21 @@ import asyncio
 import resource
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from mirror_sync.front.serve.prefork import serve_in_processes
+from mirror_sync.front.serve.streaming import ZERO_COPY
 
 GRACE = 5  # seconds that downloads under way get when the server is told to stop
 BACKLOG = 512  # connections that wait to be accepted
@@ -49,24 +53,49 @@ PATIENCE = ServeTimeouts()
 NONE: Mapping[str, str] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class ServeAt:
+    """Where and how: `port` 0 takes a free one. More than one of `processes` are forked, and share the work."""
+
+    host: str
+    port: int
+    processes: int = 1
+    tls: ssl.SSLContext | None = None
+
+    @contextmanager
+    def listeners(self) -> Iterator[list[socket.socket]]:
+        """One for each process, at one address. OSError when it cannot be had."""
+        shared, port = self.processes > 1, self.port
+        with ExitStack() as opened:
+            if shared:
+                with _listen(self.host, port) as alone:  # nobody else has the address: sharing would hide it
+                    port = alone.getsockname()[1]
+            yield [opened.enter_context(_listen(self.host, port, shared=shared)) for _ in range(self.processes)]
+
+
 def serve(
     app: ASGIApp,
-    host: str,
-    port: int,
+    at: ServeAt,
     *,
     on_ready: Callable[[str], None] | None = None,
-    grace: int = GRACE,
     headers: Mapping[str, str] = NONE,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return. `port` 0 takes a free one; `on_ready` gets the URL to connect to.
+    """Serve until SIGTERM or SIGINT, then return. `on_ready` gets the URL to connect to.
 
     `headers` are those of answers that are given before the application is asked: to what is no HTTP, or is too much.
-    Call it in the main thread. OSError when the address cannot be had.
+    Call it in the main thread, before others run. OSError when the address cannot be had.
     """
-    with _listen(host, port) as listener:
+    with at.listeners() as listeners:
         if on_ready is not None:
-            on_ready(_url(listener))
-        _server(app, grace, PATIENCE, headers).run(sockets=[listener])
+            on_ready(_url(listeners[0], "https" if at.tls else "http"))
+
+        def run(listener: socket.socket) -> None:
+            _server(app, GRACE, PATIENCE, headers, at.tls).run(sockets=[listener])
+
+        if at.processes > 1:
+            serve_in_processes(listeners, run)
+        else:
+            run(listeners[0])
 
 
 @contextmanager
@@ -106,6 +135,20 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+class _Length(bytes):
+    """Stands for so many bytes that h11 does not see, as its manual has it for sendfile."""
+
+    def __new__(cls, count: int) -> _Length:
+        one = super().__new__(cls)
+        one._count = count
+        return one
+
+    _count: int
+
+    def __len__(self) -> int:
+        return self._count
+
+
 class _Connection(H11Protocol):
     """Uvicorn's, with an end to half requests, and `headers` on its own answers."""
 
@@ -114,8 +157,44 @@ class _Connection(H11Protocol):
         self._limits = {h11.IDLE: patience.head, h11.SEND_BODY: patience.body}
         self._most = patience.most
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.app = self._offering(self.app)  # type: ignore[assignment]  # as uvicorn has it, an application
         self._watched: Any = None
         self._deadline: asyncio.TimerHandle | None = None
+
+    def _offering(self, app: ASGIApp) -> ASGIApp:
+        """The application, told that this server sends files by sendfile(2). TLS, and other loops, cannot."""
+
+        async def offered(scope: Scope, receive: Receive, send: Send) -> None:
+            cycle = self.cycle
+
+            async def sent(message: Message) -> None:
+                if message["type"] == ZERO_COPY:
+                    await self._send_file(cycle, message)
+                    message = {"type": "http.response.body", "body": b"", "more_body": False}
+                await send(message)
+
+            able = isinstance(self.loop, asyncio.SelectorEventLoop) and scope.get("scheme") == "http"
+            extensions = {**scope.get("extensions", {}), **({ZERO_COPY: {}} if able else {})}
+            await app({**scope, "extensions": extensions}, receive, sent)
+
+        return offered
+
+    async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """The connection ends where the file is shorter than was said, and where the client has gone."""
+        count = message["count"]
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        self.conn.send_with_data_passthrough(h11.Data(data=_Length(count)))  # it counts what goes out
+        if self.transport.is_closing():
+            return
+        try:
+            sent = await self.loop.sendfile(self.transport, message["file"], message["offset"], count)
+        except OSError:
+            sent = 0
+        if sent < count:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -167,7 +246,13 @@ class _Connection(H11Protocol):
             self._deadline = None
 
 
-def _server(app: ASGIApp, grace: int, patience: ServeTimeouts, headers: Mapping[str, str]) -> _Server:
+def _server(
+    app: ASGIApp,
+    grace: int,
+    patience: ServeTimeouts,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None = None,
+) -> _Server:
     config = uvicorn.Config(
         app,
         # h11 bounds the size of a request's head (64 KiB, then 400); httptools does not
@@ -181,17 +266,20 @@ def _server(app: ASGIApp, grace: int, patience: ServeTimeouts, headers: Mapping[
         proxy_headers=False,
         timeout_graceful_shutdown=grace,
     )
+    config.load()
+    config.ssl = tls  # its own would be made of files alone, and speak what we do not
     return _Server(config)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """OSError, also where others have the address, unless it is `shared` and they are of the same user and share it."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    listener = socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=shared)
     # connections inherit it; asyncio sees no TCP in a socket it did not make, and a small file would wait for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str = "http") -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

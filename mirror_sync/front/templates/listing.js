@@ -6,7 +6,10 @@
 import tables from 'tables.js';
 
 const EMPTY = '[\n\n]\n';
+const FEW = 2000;  // bytes of a shard that are looked through
+const MANY = 100;  // paths: to look for so many one by one takes as long as to go through a shard
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
+const PLAIN = /^[A-Za-z0-9_.~\/\-]*$/;
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
 const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to the next slash
 
@@ -15,7 +18,7 @@ const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to 
 
 // The percent-encoding by which paths are sorted: all but letters, digits and _.-~/
 function sortKey(path) {
-    return path.split('/').map(encodePart).join('/');
+    return PLAIN.test(path) ? path : path.split('/').map(encodePart).join('/');
 }
 
 function encodePart(part) {
@@ -51,13 +54,34 @@ function endShard(root, folder) {
     return folder ? countBefore(root, sortKey(folder) + PAST_SLASH, false) : root.shards.length;
 }
 
-// The entry of `path` as it stands in the shard, or null.
+// The entry of `path` as it stands in the shard, or null. Lines are in order: a text is halved until it is short, since to
+// look through all of it takes njs longer than all else.
 function find(shard, path) {
-    const at = shard.indexOf('"path":' + JSON.stringify(path) + ',');
-    if (at < 0) {
-        return null;
+    const key = sortKey(path), name = '"path":' + JSON.stringify(path) + ',';
+    let low = 2, high = shard.length - 3;
+    while (high - low > FEW) {
+        const start = shard.lastIndexOf('\n', (low + high) >> 1) + 1, end = shard.indexOf('\n', start);
+        const here = PATH.exec(shard.slice(start, end));
+        if (start <= low || !here) {
+            break;
+        }
+        if (sortKey(unquoted(here[1])) <= key) {
+            low = start;
+        } else {
+            high = start;
+        }
     }
-    return withoutComma(shard.slice(shard.lastIndexOf('\n', at) + 1, shard.indexOf('\n', at)));
+    const rest = shard.slice(low, high), at = rest.indexOf(name);
+    return at < 0 ? null : withoutComma(rest.slice(rest.lastIndexOf('\n', at) + 1, endOf(rest, at)));
+}
+
+function unquoted(text) {
+    return text.indexOf('\\') < 0 ? text.slice(1, -1) : JSON.parse(text);
+}
+
+function endOf(text, at) {
+    const end = text.indexOf('\n', at);
+    return end < 0 ? text.length : end;
 }
 
 // The entries of those of `paths` that there are, in the order asked. Each shard is read and gone through once.
@@ -75,8 +99,17 @@ async function findAll(root, read, paths) {
     return paths.map((path) => found[JSON.stringify(path)]).filter((line) => line !== undefined);
 }
 
-// Adds the entries of several paths of a shard to `found`, by their paths in JSON, in one pass over the shard's lines.
+// Adds the entries of several paths of a shard to `found`, by their paths in JSON: one by one, many in one pass over its lines.
 function pick(shard, names, found) {
+    if (names.length <= MANY) {
+        names.forEach((name) => {
+            const line = find(shard, JSON.parse(name));
+            if (line !== null) {
+                found[name] = line;
+            }
+        });
+        return;
+    }
     const here = Object.create(null);
     names.forEach((name) => {
         here[name] = true;

@@ -95,7 +95,7 @@ function origin(r) {
         return tables.PUBLIC_URL;
     }
     const forwarded = (r.headersIn['X-Forwarded-Proto'] || '').split(',')[0].trim().toLowerCase();
-    const hosts = [(r.headersIn['X-Forwarded-Host'] || '').split(',')[0].trim(), r.headersIn.Host || ''];
+    const hosts = [(r.headersIn['X-Forwarded-Host'] || '').split(',')[0].trim(), r.variables.asked_host || ''];
     const host = hosts.filter((one) => HOST.test(one))[0];
     const scheme = forwarded === 'http' || forwarded === 'https' ? forwarded : r.variables.scheme;
     return (host ? scheme + '://' + host : '') + prefix(r);

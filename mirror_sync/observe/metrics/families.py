@@ -89,6 +89,11 @@ _DISKS: tuple[Figure, ...] = (
 )
 _DAEMON: tuple[tuple[str, str, Callable[[MetricsSnapshot, Readings], float | None]], ...] = (
     (
+        "front_certificate_expiry_timestamp_seconds",
+        "When the certificate of front.tls ends; not told where there is none, or it cannot be read.",
+        lambda _, readings: readings.certificate_ends,
+    ),
+    (
         "state_writable",
         "1 while we may write state_dir and every file in it, 0 when what happens is not remembered.",
         lambda _, readings: None if readings.hindrance is None else float(not readings.hindrance),

@@ -34,6 +34,7 @@ class Readings:
     `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
     when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
+    `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -45,3 +46,4 @@ class Readings:
     hindrance: str | None = None
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    certificate_ends: float | None = None

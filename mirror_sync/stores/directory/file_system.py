@@ -111,7 +111,7 @@ def where_supported() -> Iterator[None]:
 
 
 class StoredFileStream:
-    """Implements `ports.ByteStream` over an open file: a replaced object is read to its end."""
+    """Implements `ports.FileStream` over an open file: a replaced object is read to its end."""
 
     def __init__(self, file: FileIO, length: int, path: Path) -> None:
         self._file, self._left, self._path = file, length, path
@@ -125,6 +125,11 @@ class StoredFileStream:
             raise StoreUnavailable(f"{self._path}: ends {self._left} bytes too early")
         self._left -= count or 0
         return count or 0
+
+    @property
+    def unread(self) -> tuple[FileIO, int, int]:
+        with store_errors(self._path):
+            return self._file, self._file.tell(), self._left
 
 
 class Folders:

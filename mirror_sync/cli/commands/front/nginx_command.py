@@ -40,9 +40,9 @@ def nginx(
 
 def _nginx_options(settings: Settings, name: str) -> NginxOptions:
     from mirror_sync.front.hub.cors import Cors
-    from mirror_sync.front.nginx.nginx_files import NginxOptions
+    from mirror_sync.front.nginx.nginx_files import NginxOptions, Tls
 
-    front = settings.front
+    front, tls = settings.front, settings.front.tls
     return NginxOptions(
         _readable(name, settings.targets[name], signed=front.bucket == "private"),
         host=front.listen.host,
@@ -55,6 +55,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         cors=Cors(front.cors),
         access=settings.access_to(name),
         tokens=settings.tokens,
+        tls=tls and Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 
 

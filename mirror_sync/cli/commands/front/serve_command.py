@@ -1,9 +1,10 @@
-"""`serve`: a target for Hugging Face clients, from this process."""
+"""`serve`: a target for Hugging Face clients, from processes of this program."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,13 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Target, chosen, command
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.job.targets import Target as TargetValue
+from mirror_sync.errors import UsageError
 from mirror_sync.owners import is_there
+
+if TYPE_CHECKING:
+    import ssl
+
+    from mirror_sync.config.keys.program_entries import TlsEntry
 
 
 @command
@@ -29,11 +36,17 @@ def serve(
         Path | None,
         typer.Option("--access-log", metavar="FILE", help="Write a line for each request, for the traffic command."),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", metavar="N", min=1, max=64, help="How many share the work; one a core by default."),
+    ] = None,
 ) -> None:
-    """Serve a target to Hugging Face clients, in this process."""
+    """Serve a target to Hugging Face clients."""
     from mirror_sync.front.hub.access_log import LogFile, Logged
+    from mirror_sync.front.hub.answers import SECURED
     from mirror_sync.front.hub.cors import Cors
     from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
+    from mirror_sync.front.serve.uvicorn_server import ServeAt
     from mirror_sync.front.serve.uvicorn_server import serve as serve_until_stopped
     from mirror_sync.wiring.program import Mirror
 
@@ -48,15 +61,28 @@ def serve(
         Cors(front.cors),
         settings.access_to(name),
         settings.tokens,
+        secured=front.tls is not None,
     )
     app = make_app(mirror.store(name), options)
+    place = host or front.listen.host, front.listen.port if port is None else port
+    at = ServeAt(*place, processes or len(os.sched_getaffinity(0)), front.tls and _tls(front.tls))
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),
-        host or front.listen.host,
-        front.listen.port if port is None else port,
+        at,
         on_ready=lambda url: _welcome(invocation, name, settings.targets[name], url),
-        headers=always(options.cors),
+        headers=always(options.cors) | (SECURED if at.tls else {}),
     )
+
+
+def _tls(said: TlsEntry) -> ssl.SSLContext:
+    """UsageError where the files cannot be used, or the key is another certificate's."""
+    from mirror_sync.net.certificate import ServerCertificate
+
+    try:
+        return ServerCertificate(Path(said.certificate), Path(said.key), said.min_version).context()
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"front.tls: {said.certificate} and {said.key} cannot be used: {reason}") from error
 
 
 def _welcome(invocation: Invocation, name: str, place: TargetValue, url: str) -> None:

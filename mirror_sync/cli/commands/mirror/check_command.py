@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,9 @@ from mirror_sync.owners import hindrance
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
+
+
+_SOON = 30  # days before a certificate ends, from which on it is said
 
 
 @command
@@ -38,7 +43,7 @@ def check(
     invocation.print(check_text(settings))
     if paused := _paused_now(settings):
         invocation.print(paused)
-    for barred in _unwritable(settings):
+    for barred in (*_unwritable(settings), *_certificate(settings)):
         invocation.lines.msg(f"warning: {barred}")
 
 
@@ -58,6 +63,28 @@ def _paused_now(settings: Settings) -> str:
 
     names = {job.name for job in settings.jobs}
     return "\n".join(pause_lines({job: end for job, end in Pauses(settings.state_dir).all().items() if job in names}))
+
+
+def _certificate(settings: Settings) -> Iterator[str]:
+    """That the front's certificate ends soon, or cannot be used; as whoever we are, who may not read its key."""
+    tls = settings.front.tls
+    if tls is None:
+        return
+    from mirror_sync.net.certificate import ServerCertificate
+
+    files = ServerCertificate(Path(tls.certificate), Path(tls.key), tls.min_version)
+    try:
+        ends = files.ends()
+        if os.access(files.key, os.R_OK):
+            files.context()
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        yield f"front.tls: {tls.certificate} and {tls.key} cannot be used: {reason}"
+        return
+    left = (ends - datetime.now(UTC)).days
+    if left < _SOON:
+        said = "ended" if left < 0 else f"ends in {left} days,"
+        yield f"front.tls: {tls.certificate} {said} on {ends:%Y-%m-%d}; put a new one in its place and reload the front"
 
 
 def _unwritable(settings: Settings) -> Iterator[str]:
