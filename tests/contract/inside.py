@@ -22,6 +22,7 @@ from mirror_sync.cli.app import app
 from mirror_sync.cli.commands.completion_command import Shell
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.daemon.requests import RequestState
+from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.content.difference import ChangeKind
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.targets import DirectoryTarget
@@ -34,6 +35,7 @@ from mirror_sync.domain.outcome.events import (
     CataloguePublished,
     ConfigRead,
     Event,
+    FilesScanned,
     RepoFinished,
     ReposListed,
     RunFinished,
@@ -180,6 +182,7 @@ def _told() -> CollectorRegistry:
         counted={"target": 1.0},
         hindrance="",
         certificate_ends=1.0,
+        signing={"target": ("SHA256:key", "2026-01-01T00:00:00Z")},
     )
     for event in _events():
         metrics(event)
@@ -189,10 +192,14 @@ def _told() -> CollectorRegistry:
 def _events() -> Iterator[Event]:
     """A run of one job that was complete, one that goes on and is not, and what is told beside them."""
     at, run = "2026-01-01T00:00:00Z", "1"
-    good = RepoReport("job", Kind.MODEL, "org/name", "main", RepoOutcome.PUBLISHED, "c", lag_seconds=1.0)
+    known = Assurance(signed=True, scanned=True, scanned_at=at)
+    good = RepoReport(
+        "job", Kind.MODEL, "org/name", "main", RepoOutcome.PUBLISHED, "c", lag_seconds=1.0, assurance=known
+    )
     bad = RepoReport("job", Kind.MODEL, "org/name", "v1", RepoOutcome.FAILED, None, "why", "code")
     held = RepoReport("job", Kind.MODEL, "org/other", "main", RepoOutcome.HELD, None, "why", "scan")
     yield ConfigRead(("job",))
+    yield FilesScanned("target", "job", Kind.MODEL, "org/name", "c", "scanner", "1", 3, 1, 1)
     yield RunStarted(run, ("job",), at)
     yield ReposListed(run, "job", 2)
     yield RepoFinished(run, good)

@@ -107,9 +107,12 @@ class InspectionMemory:
         return None
 
     def scanned(self, scanner: tuple[str, str], digest: Sha256, said: ScannedFile) -> None:
-        """Remember an answer that was one: what failed is asked again."""
+        """Remember an answer that was one: what failed is asked again.
+
+        What is found anew is, too: the target has a note of it, which another machine may take back.
+        """
         if said.result is ScanResult.CLEAN or said.result.found:
-            body = json.dumps([said.result, said.why]).encode()
+            body = b"null" if self._anew and said.result.found else json.dumps([said.result, said.why]).encode()
             self._remember(_scan(scanner[0], said.path, digest), scanner[1], body)
 
     def _recall(self, name: str, version: str) -> bytes | None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
 
-from mirror_sync.domain.content.assurance import CodeCount, counting
+from mirror_sync.domain.content.assurance import Assurance, CodeCount, assured, counting
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.snapshot import (
@@ -24,15 +24,16 @@ from mirror_sync.domain.content.snapshot import (
     sibling_of,
 )
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.decision import Edit
-from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_refs
+from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_listing, read_refs
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.sync.present import expect_kept
-from mirror_sync.errors import BadAnswer, DocumentError, StoreUnavailable
-from mirror_sync.ports.store import MAX_TREE, Store
+from mirror_sync.errors import BadAnswer, DocumentError, StoreError, StoreUnavailable
+from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 
 _AT_ONCE = 16  # documents that are held and put at once
 _HELD = 1024 * 1024  # bytes of an info document that is made once
@@ -85,6 +86,32 @@ def blobs_of(change: Change, root: Sha256) -> Iterator[Sha256]:
     """What the root names, itself first, and no published snapshot is known to; digests may come twice."""
     attached = (document.digest for document in change.attachments.values())
     return chain((root,), attached, change.put, change.listing.loose())
+
+
+def assurance_of(change: Change, at: str | None) -> Assurance:
+    """Of a change that was published at this time, in ISO 8601. What cannot be read now is not known."""
+    if change.is_there:
+        return _of_snapshot(change)
+    named = change.attachments
+    code = CodeCount.of(ClassList.decode(named[CLASSES].body)) if CLASSES in named else change.code
+    return assured(named, at, code)
+
+
+def _of_snapshot(change: Change) -> Assurance:
+    """Of one that an earlier run has made, to which another name leads now."""
+    if change.relies_on is None:
+        return Assurance()
+    root = change.relies_on.root
+    try:
+        if CLASSES in root.attachments:
+            body = read_document(change.store, root.attachments[CLASSES], MAX_DOCUMENT)
+            return assured(root.attachments, None, CodeCount.of(ClassList.decode(body)))
+        count = CodeCount()
+        for entry in read_listing(change.store, root):
+            count.add(entry.file.path)
+        return assured(root.attachments, None, count)
+    except (StoreError, DocumentError):
+        return assured(root.attachments, None, None)
 
 
 def publish_refs(

@@ -31,14 +31,20 @@ from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
-from mirror_sync.engine.sync.assuring import assurance_of
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.sync.decide import Comparison, Decider
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.held_notes import is_noted, noting
 from mirror_sync.engine.sync.judging import NO_SIDE, judge_of, last_look
 from mirror_sync.engine.sync.present import holds
-from mirror_sync.engine.sync.publish import amend_refs, blobs_of, publish_refs, write_documents, write_root
+from mirror_sync.engine.sync.publish import (
+    amend_refs,
+    assurance_of,
+    blobs_of,
+    publish_refs,
+    write_documents,
+    write_root,
+)
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer

@@ -27,7 +27,7 @@ def new(
     role: Annotated[str, typer.Option("--role", metavar="ROLE", help="A role under access.roles of jobs.yaml.")],
     expires: Annotated[
         str | None,
-        typer.Option("--expires", metavar="TIME", help="How long it is good, like 90d; for ever when left out."),
+        typer.Option("--expires", metavar="TIME", help="How long it is good, like 90d; for ever if left out."),
     ] = None,
     networks: Annotated[
         list[str] | None, typer.Option("--networks", metavar="NET", help="From where it is good, again for each more.")
