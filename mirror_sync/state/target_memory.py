@@ -1,6 +1,6 @@
 """What a machine remembers of its targets, in SQLite files that targets, threads and processes share: `ports.memory`.
 
-    index.db      contents by git id: what was computed from bytes is kept apart from what a listing said (decision 0029)
+    index.db      contents by git id: what bytes have proved is kept apart from what a listing said (decision 0029)
     uploads.db    how far uploads got; beside it a file of claims, so that one process at a time goes on with each
     looks.db      what was read of small objects
 
