@@ -20,7 +20,10 @@ from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_re
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import (
     mirrored_repos,
     published_at,
@@ -30,9 +33,6 @@ from mirror_sync.engine.published import (
     read_root,
     rewritten_roots,
 )
-from mirror_sync.engine.sync.acts import recorded
-from mirror_sync.engine.sync.beside_prune import PruneGuard
-from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS

@@ -24,12 +24,12 @@ from mirror_sync.domain.content.snapshot import (
 )
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Edit
+from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Edit
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_refs
 from mirror_sync.engine.stages import Change
-from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
-from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import BadAnswer, DocumentError, StoreUnavailable
 from mirror_sync.ports.store import MAX_TREE, Store
 
