@@ -6,7 +6,7 @@ over an unchanged repo needs, so nobody else imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Writer = Callable[[str, str, dict[str, Any]], None]
@@ -24,6 +24,8 @@ class Logger:
     """Says things, each on one line. Safe for many threads."""
 
     writer: Writer = staticmethod(by_structlog)
+    silent: frozenset[str] = frozenset()
+    """Levels of which nothing is written: what is said of them need not be put into words."""
 
     def at(self, level: str, event: str, **fields: Any) -> None:
         """Say it at debug, info, warning or error."""
@@ -46,6 +48,6 @@ class Logger:
         self.at("error", event, **fields)
 
 
-def write_by(writer: Writer) -> None:
-    """From now on, for the whole process."""
-    Logger.writer = staticmethod(writer)
+def write_by(writer: Writer, silent: Iterable[str] = ()) -> None:
+    """From now on, for the whole process; nothing is written of the levels in `silent`."""
+    Logger.writer, Logger.silent = staticmethod(writer), frozenset(silent)

@@ -37,10 +37,10 @@ from mirror_sync.domain.outcome.events import (
     Retrying,
 )
 from mirror_sync.domain.outcome.report import RepoReport
+from mirror_sync.domain.work import WorkItem
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.sync.repo_sync import interrupted_report
 from mirror_sync.engine.transfer.file_read import ByteCount
-from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import StoreError
 
 Reply = Callable[[str, int, Answer], None]  # to the worker of this address, of the question with this number

@@ -17,9 +17,9 @@ from mirror_sync.cluster.dask_library import resource
 from mirror_sync.cluster.link import Crowd, Link, WorkersDied
 from mirror_sync.cluster.messages import Deal, Dispatch, Envelope, GivenBack, Refused
 from mirror_sync.domain.outcome.report import RepoReport
-from mirror_sync.engine import learn_index
+from mirror_sync.domain.work import WorkItem
+from mirror_sync.engine import known_contents
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import ClusterError, Interrupted
 
 ATTEMPTS = 4  # at one work item, when each of its workers dies
@@ -88,7 +88,7 @@ class _Coordinator:
     def bring(self, context: RunContext, work_item: WorkItem, sides: Mapping[str, str]) -> RepoReport:
         """`sides` are the names of the work item's upstream and target, with what these are here."""
         target = context.targets[work_item.task.job.target]
-        learn_index.known(target, (), context.go_on)  # by one walk, for which all wait: workers ask for it
+        known_contents.known(target, (), context.go_on)  # by one walk, for which all wait: workers ask for it
         record = AttemptRecord(context.tell, target, work_item, self._link.reply)
         try:
             for _ in range(_RETURNS):

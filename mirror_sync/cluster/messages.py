@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.outcome.events import Event
-from mirror_sync.engine.work import WorkItem
+from mirror_sync.domain.work import WorkItem
 from mirror_sync.ports.memory import UploadNote
 
 

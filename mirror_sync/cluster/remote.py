@@ -12,7 +12,6 @@ from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.engine.single_flight import SingleFlight, StoredContent
-from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.sync.repo_sync import JobRun
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports.memory import FINDINGS, UploadNote
@@ -31,14 +30,7 @@ def remote_job_run(job_run: JobRun, attempt: Attempt, actor: Actor) -> JobRun:
     single_flight = RemoteSingleFlight(job_run.target.single_flight, attempt)
     notes, index, looks = RemoteNotes(attempt), RemoteIndex(attempt), RemoteReadCache(attempt)
     target = replace(job_run.target, notes=notes, index=index, looks=looks, single_flight=single_flight)
-    published_view = PublishedView(target, context.clock)
-    return replace(
-        job_run,
-        context=context,
-        target=target,
-        transfer=job_run.transfer.at(context, target),
-        published_view=published_view,
-    )
+    return job_run.at(context, target, job_run.jobs)
 
 
 class RemoteNotes:

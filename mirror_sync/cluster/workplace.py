@@ -7,7 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mirror_sync.cluster.attempt import Attempt, Questions
 from mirror_sync.cluster.messages import Answer, Deal, Dispatch, Envelope, GivenBack, Message, Refused, TakenUp
@@ -147,9 +147,7 @@ class Workplace:
     def _carry_out(self, dispatch: Dispatch, attempt: Attempt) -> RepoReport:
         work_item = dispatch.work_item
         with self._job_runs.of(work_item.run, work_item.task.job) as shared:
-            return run_work_item(
-                replace(remote_job_run(shared, attempt, work_item.actor), jobs=work_item.jobs), work_item
-            )
+            return run_work_item(remote_job_run(shared, attempt, work_item.actor), work_item)
 
 
 class _JobRuns:

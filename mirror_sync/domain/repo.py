@@ -73,7 +73,7 @@ class Repo:
         return self.id.rpartition("/")[0]
 
     def __str__(self) -> str:
-        return _spelled(self.kind, self.id)
+        return self.id if self.kind is Kind.MODEL else f"{self.kind}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

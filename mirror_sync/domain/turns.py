@@ -22,6 +22,9 @@ class Length(StrEnum):
         return Length.LONG if self is Length.SHORT else Length.SHORT
 
 
+_BOTH = tuple(Length)
+
+
 def next_turn(waiting: Collection[Length], running: Mapping[Length, int], last: Length) -> Length | None:
     """The kind with fewer at work goes first; of two that have as many, the one that did not go `last`."""
     if not waiting:
@@ -44,7 +47,7 @@ class Turns(Generic[T]):
     """
 
     def __init__(self, places: int, long: int | None = None) -> None:
-        self.free = places
+        self.free = self._places = places
         self._most = {Length.SHORT: places, Length.LONG: places if long is None else long}
         self._waiting: Mapping[Length, deque[T]] = {length: deque() for length in Length}
         self._running = dict.fromkeys(Length, 0)
@@ -57,7 +60,7 @@ class Turns(Generic[T]):
     @property
     def are_over(self) -> bool:
         """Whether nobody waits and nobody has a place."""
-        return not any(self._running.values()) and not self.waiting
+        return self.free == self._places and not self.waiting
 
     def wait(self, length: Length, who: T) -> None:
         """Stand at the end of a queue."""
@@ -74,8 +77,10 @@ class Turns(Generic[T]):
 
     def next(self) -> T | None:
         """Give a place to whose turn it is; None where there is none of either."""
-        ready = [length for length in Length if self._waiting[length] and self._running[length] < self._most[length]]
-        length = next_turn(ready, self._running, self._last) if self.free else None
+        if not self.free:
+            return None
+        ready = [length for length in _BOTH if self._waiting[length] and self._running[length] < self._most[length]]
+        length = ready[0] if len(ready) == 1 else next_turn(ready, self._running, self._last)
         if length is None:
             return None
         self.free -= 1

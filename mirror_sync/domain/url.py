@@ -8,7 +8,7 @@ user information, escapes in the host, odd spellings of an IPv4 address, and any
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,30 +35,25 @@ class Url:
     host: str
     port: int
     target: str
+    origin: Origin = field(init=False, repr=False, compare=False)
+    """Scheme, host and port: who is spoken to."""
+    netloc: str = field(init=False, repr=False, compare=False)
+    """As the Host header says it: the port only where it is not the scheme's own."""
 
-    @classmethod
-    def parse(cls, text: str) -> Url:
+    def __post_init__(self) -> None:
+        own = self.port == _PORTS[self.scheme]
+        object.__setattr__(self, "origin", (self.scheme, self.host, self.port))
+        object.__setattr__(self, "netloc", self.bracketed if own else f"{self.bracketed}:{self.port}")
+
+    @staticmethod
+    def parse(text: str) -> Url:
         """ValueError for what is no plain http or https address; the message does not repeat it."""
-        found = _URL.fullmatch(text)
-        if found is None or _PLAIN.fullmatch(text) is None:
-            raise ValueError(_ODD)
-        scheme, host, port, rest = found.groups()
-        return cls(*_origin(scheme.lower(), host.lower(), port), _target(rest or ""))
-
-    @property
-    def origin(self) -> Origin:
-        """Scheme, host and port: who is spoken to."""
-        return self.scheme, self.host, self.port
+        return _parsed(text)
 
     @property
     def bracketed(self) -> str:
         """The host as it stands in an address."""
         return f"[{self.host}]" if ":" in self.host else self.host
-
-    @property
-    def netloc(self) -> str:
-        """As the Host header says it: the port only where it is not the scheme's own."""
-        return self.bracketed if self.port == _PORTS[self.scheme] else f"{self.bracketed}:{self.port}"
 
     @property
     def path(self) -> str:
@@ -86,6 +81,15 @@ class Url:
             return replace(self, target=f"{self.path}{mark}{query}" if mark else self.target)
         base = "" if path.startswith("/") else f"{self.path.rpartition('/')[0]}/"
         return replace(self, target=_target(f"{base}{path}{mark}{query}"))
+
+
+@lru_cache(64)  # everybody on the way of a file reads its address again
+def _parsed(text: str) -> Url:
+    found = _URL.fullmatch(text)
+    if found is None or _PLAIN.fullmatch(text) is None:
+        raise ValueError(_ODD)
+    scheme, host, port, rest = found.groups()
+    return Url(*_origin(scheme.lower(), host.lower(), port), _target(rest or ""))
 
 
 @lru_cache(256)  # few origins, each asked of thousands of times

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,6 @@ from typing import Protocol
 
 from mirror_sync.domain.access.access_tokens import AccessToken
 from mirror_sync.domain.audit_record import Actor
-from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Portion
@@ -21,12 +20,12 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
+from mirror_sync.domain.work import WorkItem
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.single_flight import SingleFlight
-from mirror_sync.engine.space import Room, documents_of, not_begun
+from mirror_sync.engine.space import Room
 from mirror_sync.engine.stages import MoreStages
-from mirror_sync.engine.work import WorkItem
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.memory import ContentIndex, NoNotes, NoReadCache, ReadCache, UploadNotes
@@ -72,11 +71,6 @@ class Target:
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
-
-    def reserved(self, fetch: Iterable[RemoteFile], files: int) -> AbstractContextManager[None]:
-        """Room for what a snapshot of so many files still lacks, and its documents. Raises StoreFull, StoreError."""
-        wanted = not_begun(self.store, self.notes, fetch)
-        return self.room.reserved(self.name, wanted, documents_of(files), self.store.free)
 
     @property
     def settling_time(self) -> float:

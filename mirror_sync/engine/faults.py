@@ -8,8 +8,8 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Crashed
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.work import NoChange, failure, internal_failure
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decision import NoChange, failure, internal_failure
 from mirror_sync.errors import Gated, MirrorError
 
 

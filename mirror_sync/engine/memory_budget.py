@@ -21,31 +21,37 @@ class MemoryBudget:
         self._size = size
         self._out = 0
         self._idle: list[_Whole] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed, self._waiting = threading.Condition(self._lock), 0
 
     def try_take(self, size: int) -> memoryview | None:
         """A buffer of `size` bytes, whatever they are; None when there is no room for it now."""
-        with self._changed:
+        with self._lock:
             return self._take_if_free(size)
 
     def take(self, size: int) -> memoryview:
         """Wait for a buffer of `size` bytes. Never call it while holding one that only the caller can give back."""
-        with self._changed:
+        with self._lock:
             while (body := self._take_if_free(size)) is None:
-                self._changed.wait()
+                self._waiting += 1
+                try:
+                    self._changed.wait()
+                finally:
+                    self._waiting -= 1
             return body
 
     def give_back(self, body: memoryview) -> None:
         """`body` is what was lent, and is not used again."""
         whole = body.obj
         assert isinstance(whole, _Whole)  # noqa: S101  for the type checker: `_fitting` made it
-        with self._changed:
+        with self._lock:
             self._out -= len(whole)
             if len(whole) >= _SHARED:
                 self._idle.append(whole)
             if not self._out:
                 self._idle.clear()
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
 
     def _take_if_free(self, size: int) -> memoryview | None:
         if self._out and self._out + size > self._size:

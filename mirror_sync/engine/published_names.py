@@ -14,9 +14,9 @@ from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.work import Task
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import mirrored_repos
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.store import Store, read_all
 

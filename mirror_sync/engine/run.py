@@ -15,24 +15,19 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
+from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted, remarks
+from mirror_sync.engine.acts import decisions_recorded, hold_recorded, tokens_recorded
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decision import NoChange, remarks
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
-from mirror_sync.engine.sync.acts import decisions_recorded, hold_recorded, tokens_recorded
-from mirror_sync.engine.sync.decide import Comparison, Decider
+from mirror_sync.engine.sync.decide import Decider
 from mirror_sync.engine.sync.expand import gather
-from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck
-from mirror_sync.engine.sync.judging import judge_of
 from mirror_sync.engine.sync.plan_totals import Freight
-from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Lanes
 from mirror_sync.engine.transfer.segment_pool import SegmentPool
-from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Interrupted, StoreError
 
 REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
@@ -101,9 +96,9 @@ def open_job_run(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job
         SegmentPool(job.segments, partial(work_for, context.stop), context.monotonic) as segments,
         Lanes(job.workers, "file", partial(work_for, context.stop)) as files,
     ):
-        transfer, token_check = Transfer(context, target, segments), TokenCheck(source)
-        seen = PublishedView(target, context.clock), Presence(context, target)
-        yield JobRun(run, context, source, target, all_jobs, transfer, files.short, files.long, token_check, *seen)
+        transfer = Transfer(context, target, segments)
+        decider = Decider.of(context, source, target, all_jobs, files.short.map)
+        yield JobRun(run, context, decider, source, target, all_jobs, transfer, files.short, files.long)
 
 
 def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
@@ -126,7 +121,7 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
             tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
             items = _gather(context, run, job, all_jobs)
-            job_run.published_view.over({item.repo for item in items if isinstance(item, Task)})
+            job_run.decider.published_view.over({item.repo for item in items if isinstance(item, Task)})
             return _for_each(context.stop, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(context, run, job, error):
@@ -157,14 +152,10 @@ def _plan_job(
 
     try:
         source, target = context.source(job), context.targets[job.target]
-        gone_repos = GoneRepos(target, all_jobs, TokenCheck(source), context.clock)
         with ThreadPoolExecutor(job.workers, "document") as documents:
-            published_view, presence = PublishedView(target, context.clock), Presence(context, target)
+            decider = Decider.of(context, source, target, all_jobs, documents.map)
             items = list(gather(context, run, job, all_jobs))
-            judge, recall = judge_of(context, source), context.stages.recall
-            given = source, target, all_jobs, context.go_on, published_view, presence
-            decider = Decider(Comparison(*given, judge, recall), gone_repos, documents.map)
-            published_view.over({item.repo for item in items if isinstance(item, Task)})
+            decider.published_view.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(context.stop, items, work, plans)
     except Exception as error:  # as above
         plans += [_plan_of(item, item.found) for item in _all_of(context, run, job, error)]
@@ -213,8 +204,7 @@ def _all_of(context: RunContext, run: str, job: Job, error: Exception) -> list[U
 
 def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> NoChange | Change:
     try:
-        task, refs = decider.named(task)
-        seen = decider.look(task, refs)
+        task, _, seen = decider.look(task)
         return seen if isinstance(seen, NoChange) else decider.compare(task, seen)
     except Interrupted:
         raise
@@ -231,7 +221,7 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
         code = known.code_files or 0, known.code_paths
         return RepoPlan(*item.subject.parts, *said, api_calls=look.api, code_files=code[0], code_paths=code[1])
     calls = look
-    if not found.is_there:
+    if found.root is None:
         calls += publishing(found.files, fetch)
     size = sum(fetch)
     running = sorted(filter(may_run, found.listing.listed()))

@@ -38,7 +38,7 @@ class SingleFlight:
     """Remembers, for one target, which contents are on their way or have landed, for as long as anybody is at work."""
 
     def __init__(self) -> None:
-        self._flying: dict[Content, Future[StoredContent]] = {}
+        self._flying: dict[Content, Future[StoredContent] | None] = {}  # None: nobody waits for it
         self._landed = SpilledMap()
         self._lock = threading.Lock()
         self._epoch: Hashable = None
@@ -70,13 +70,13 @@ class SingleFlight:
         `is_there` is asked of what has landed before, maybe long ago.
         """
         while True:
-            stored, flight, mine = self._join(content)
+            stored, flight = self._join(content)
             if stored is not None:
                 if is_there(stored):
                     return stored, False
                 self._forget(content, stored)
-            elif flight is mine:
-                return self._fly(content, mine, bring), True
+            elif flight is None:
+                return self._fly(content, bring), True
             elif flight.exception() is None:
                 return flight.result(), False
 
@@ -92,32 +92,35 @@ class SingleFlight:
             if not same:
                 self._drop_landed()
 
-    def _join(self, content: Content) -> tuple[StoredContent | None, Future[StoredContent], Future[StoredContent]]:
-        """What has landed before; else the flight of a content, and ours: the same where there was none."""
-        mine, key = Future[StoredContent](), content.key
+    def _join(self, content: Content) -> tuple[StoredContent | None, Future[StoredContent] | None]:
+        """What has landed before; else the flight of a content, None where it is ours from now on."""
+        key = content.key
         with self._lock:
             landed = self._landed.get(key)
             if landed is not None:
-                return StoredContent.unpacked(landed), mine, mine
-            return None, self._flying.setdefault(content, mine), mine
+                return StoredContent.unpacked(landed), None
+            if content not in self._flying:
+                self._flying[content] = None
+                return None, None
+            flight = self._flying[content] = self._flying[content] or Future()
+            return None, flight
 
-    def _fly(self, content: Content, mine: Future[StoredContent], bring: Callable[[], StoredContent]) -> StoredContent:
+    def _fly(self, content: Content, bring: Callable[[], StoredContent]) -> StoredContent:
         try:
             stored = bring()
-            self._land(content, stored)
+            key, packed = content.key, stored.packed
+            with self._lock:
+                self._landed.put(key, packed)
+                flight = self._flying.pop(content)
         except BaseException as error:
             with self._lock:
-                del self._flying[content]  # before anybody who waits goes on, and looks again
-            mine.set_exception(error)
+                flight = self._flying.pop(content)  # before anybody who waits goes on, and looks again
+            if flight is not None:
+                flight.set_exception(error)
             raise
-        mine.set_result(stored)
+        if flight is not None:
+            flight.set_result(stored)
         return stored
-
-    def _land(self, content: Content, stored: StoredContent) -> None:
-        key, packed = content.key, stored.packed
-        with self._lock:
-            self._landed.put(key, packed)
-            del self._flying[content]
 
     def _forget(self, content: Content, stored: StoredContent) -> None:
         with self._lock:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from struct import Struct
+from typing import Protocol
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import Content, RemoteFile
@@ -26,6 +27,19 @@ _AWAITED = Struct(">QI")
 _DOCUMENTS = 64 * 1024  # bytes that the documents of a snapshot take however few its files are
 
 
+class TakenRoom(Protocol):
+    """Where room is taken: a Target, for one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def notes(self) -> UploadNotes: ...
+
+
 class Room:
     """What is on its way into one target. Safe for many threads; all jobs of a process share it."""
 
@@ -37,22 +51,20 @@ class Room:
         self._documents: dict[int, int] = {}  # bytes, by reservation
 
     @contextmanager
-    def reserved(
-        self, name: str, files: Iterable[RemoteFile], documents: int, free: Callable[[], int | None]
-    ) -> Iterator[None]:
-        """Room for `files` and so many bytes of documents, for as long as the block lasts.
+    def reserved(self, place: TakenRoom, fetch: Iterable[RemoteFile], files: int) -> Iterator[None]:
+        """Room for what a snapshot of so many files still lacks, and its documents, for as long as the block lasts.
 
-        `free` is asked what the target of that `name` has now; it says None where nobody can tell. Raises StoreFull,
-        naming all figures, when that is less than what is on its way already and this; and what `free` raises.
+        The place is asked what it has now, which nobody may be able to tell. Raises StoreFull, naming all figures, when
+        that is less than what is on its way already and this; StoreError.
         """
-        wanted, number = SpilledMap(), next(self._numbers)
+        wanted, number, documents = SpilledMap(), next(self._numbers), documents_of(files)
         try:
             with self._lock:  # also while asking: what is taken meanwhile would be counted neither here nor there
-                room = free()
+                room = place.store.free()
                 if room is not None:
                     others = self._files + sum(self._documents.values())
-                    size = self._await(files, wanted)
-                    _expect_room(name, room, others, with_spare(size) + documents)
+                    size = self._await(not_begun(place.store, place.notes, fetch), wanted)
+                    _expect_room(place.name, room, others, with_spare(size) + documents)
                     self._documents[number] = documents + with_spare(size) - size
             yield
         finally:

@@ -16,7 +16,7 @@ whichever stage added it. What of it is on the target then is named by nothing, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from mirror_sync.domain.content.assurance import Assurance, CodeCount
@@ -27,8 +27,7 @@ from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
-from mirror_sync.engine.decision import Base, NoChange, Plan, stopped
-from mirror_sync.engine.work import Task
+from mirror_sync.domain.work import Base, NoChange, Plan, Task
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
 from mirror_sync.scratch.file_table import FileTable, ManifestView
@@ -72,21 +71,6 @@ class Change:
     assurance: Assurance = Assurance()  # publish: what is known of what is published,
     published: str | None = None  # and when it was, in ISO 8601
 
-    @property
-    def is_there(self) -> bool:
-        """Whether its files and documents are published already."""
-        return self.root is not None
-
-    @property
-    def reuse_files(self) -> int:
-        """How many files need not be fetched."""
-        return self.files - self.plan.fetch_files
-
-    @property
-    def reuse_bytes(self) -> int:
-        """Bytes of the files that need not be fetched."""
-        return self.size - self.plan.fetch_bytes
-
     def files_of(self) -> Iterator[MirroredFile]:
         """Every file of the snapshot, proved, in the order of its listing (`sort_key`): from `inspect` on.
 
@@ -124,25 +108,3 @@ class MoreStages:
     recall: tuple[Stage, ...] = ()
     inspect: tuple[Stage, ...] = ()
     attach: tuple[Stage, ...] = ()
-
-
-def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
-    """One stage after the other, until one ends it or a verdict objects. Raises what the stages raise."""
-    for stage in stages:
-        found = stage(change)
-        if isinstance(found, NoChange):
-            return found
-        change, objection = found, found.judgement.objection
-        if objection is not None:
-            published = change.refs.commit_of(change.task.revision) is not None
-            return stopped(change.resolved, change.judgement, objection, published=published)
-    return change
-
-
-def making(*stages: Stage) -> tuple[Stage, ...]:
-    """Stages that pass over a snapshot which is there already."""
-    return tuple(_passing(stage) for stage in stages)
-
-
-def _passing(stage: Stage) -> Stage:
-    return lambda change: change if change.is_there else stage(change)

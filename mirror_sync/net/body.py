@@ -106,7 +106,7 @@ class Body:
             raise
 
     def _expect_end(self) -> None:
-        if self._receive(memoryview(bytearray(1))):
+        if not self._answer.ended and self._receive(memoryview(bytearray(1))):
             self._ends = False
             raise BadAnswer(f"{spoken_origin(self._answer.url)} sent more bytes than the file has")
 

@@ -24,6 +24,7 @@ _LONGEST = 64 * 1024  # bytes of the headers of any answer, of a line between tw
 _END = re.compile(rb"\n\r?\n")  # of a head; with a bare line feed too, so that nobody waits for more of it
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112, 5.2: a header that goes on in the next line
 _UNSAFE = re.compile(r"[^\w.~:/?@!$&'()*+,;=%-]", re.ASCII)  # printable, but nothing that a request line should hold
+_LONGEST_LENGTH = len(str(2**63))  # figures
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")  # of a chunk
 _BODILESS = {204, 304}
 _ENOUGH = 1024 * 1024  # bytes of one read that are worth the way up
@@ -112,13 +113,14 @@ def _parsed(head: bytes) -> Head:
     if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdecimal() or status[3:4] not in ("", " "):
         raise ValueError("an answer that is not HTTP")
     fields = Fields.of(lines)
-    stays = version == "HTTP/1.1" and fields.get("connection", "keep-alive") in ("keep-alive", "Keep-Alive")
+    kept = dict.get(fields, "connection", "keep-alive")  # of every answer: without the detour of `Fields.get`
+    stays = version == "HTTP/1.1" and kept in ("keep-alive", "Keep-Alive")
     return Head(int(status[:3]), fields, stays, _length(fields))
 
 
 def _length(fields: Fields) -> int | None:
-    stated = fields.get("content-length", "")
-    if "transfer-encoding" in fields or not stated or not stated.isdecimal() or len(stated) > len(str(2**63)):
+    stated = dict.get(fields, "content-length", "")
+    if "transfer-encoding" in fields or not stated.isdecimal() or len(stated) > _LONGEST_LENGTH:
         return None
     return int(stated) if stated.isascii() else None
 

@@ -65,6 +65,12 @@ class Progress:
     jobs: int = 1
 
 
+_COUNTED = (
+    *(BytesFetched, PartsFound, FileStarted, FileFinished, RepoPlanned, RepoFinished, ReposListed),
+    *(RunStarted, RunFinished, Verified),
+)
+
+
 class Tally:
     """An observer that counts; the counts begin anew when a run starts while no other goes on."""
 
@@ -76,6 +82,11 @@ class Tally:
         self._repos = self._repos_done = self._files = self._files_done = self._bytes = self._bytes_done = 0
         self._job, self._shown = "", 0.0
         self._forget()
+
+    @staticmethod
+    def hears(kind: type[Event]) -> bool:
+        """Whether events of a class are counted."""
+        return issubclass(kind, _COUNTED)
 
     def __call__(self, event: Event) -> None:
         with self._lock:

@@ -37,14 +37,14 @@ class SpilledMap:
     def get(self, key: bytes) -> bytes | None:
         """What was put under a key last."""
         value = self._fresh.get(key)
-        if value is None and self._may_be_spilled(key):
+        if value is None and self._spilled is not None and self._may_be_spilled(key):
             rows = self._do("SELECT value FROM entries WHERE key = ?", (key,)).fetchall()
             return bytes(rows[0][0]) if rows else None
         return value
 
     def put(self, key: bytes, value: bytes = b"") -> bool:
         """Whether there was nothing under the key before."""
-        new = self.get(key) is None
+        new = key not in self._fresh and (self._spilled is None or self.get(key) is None)
         self._count += new
         self._fresh[key] = value
         if len(self._fresh) > self._most:
@@ -57,7 +57,7 @@ class SpilledMap:
         if value is not None:
             self._count -= 1
             self._fresh.pop(key, None)
-            if self._may_be_spilled(key):
+            if self._spilled is not None and self._may_be_spilled(key):
                 self._do("DELETE FROM entries WHERE key = ?", (key,))
         return value
 
@@ -95,7 +95,7 @@ class SpilledMap:
         self._fresh = {}
 
     def _may_be_spilled(self, key: bytes) -> bool:
-        return self._spilled is not None and all(self._sieve[bit >> 3] >> (bit & 7) & 1 for bit in _bits_of(key))
+        return all(self._sieve[bit >> 3] >> (bit & 7) & 1 for bit in _bits_of(key))
 
     def _do(self, question: str, values: Sequence[Any]) -> sqlite3.Cursor:
         assert self._spilled is not None  # noqa: S101  for the type checker: callers have looked

@@ -143,6 +143,11 @@ class History:
         path.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
         self._connection = open_or_set_aside(path)
 
+    @staticmethod
+    def hears(kind: type[Event]) -> bool:
+        """Whether events of a class are written down."""
+        return issubclass(kind, RunStarted | RepoFinished | RunFinished | Tended)
+
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():

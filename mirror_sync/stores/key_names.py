@@ -5,12 +5,14 @@ from __future__ import annotations
 from mirror_sync.errors import StoreError
 
 _NO_SEGMENTS = frozenset({"", ".", ".."})
+_HIDDEN = "lost+found"
 _SHOWN = 120  # characters of a refused key that a message repeats
 
 
 def check_key(key: str) -> str:
     """The key itself. StoreError for one that is absolute, has `.`, `..` or empty segments, NUL, or a hidden top."""
-    if hidden(key) or not _writable(key) or not _NO_SEGMENTS.isdisjoint(key.split("/")):
+    segments = key.split("/")
+    if key.startswith(".") or segments[0] == _HIDDEN or not (_NO_SEGMENTS.isdisjoint(segments) and _writable(key)):
         raise StoreError(f"not a key: {key[:_SHOWN]!a}")
     return key
 
@@ -27,7 +29,7 @@ def check_prefix(prefix: str) -> str:
 
 def hidden(key: str) -> bool:
     """Whether the first segment is one that a store keeps for itself, or that a file system puts at its root."""
-    return key.startswith(".") or key.partition("/")[0] == "lost+found"
+    return key.startswith(".") or key.partition("/")[0] == _HIDDEN
 
 
 def _writable(text: str) -> bool:

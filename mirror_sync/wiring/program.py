@@ -223,7 +223,7 @@ class Mirror:
         """The fingerprint of the key by which this machine signed last in a target, and since when in ISO 8601; empty
         for none. What another process has recorded counts.
         """
-        from mirror_sync.engine.sync.acts import key_of_state
+        from mirror_sync.engine.acts import key_of_state
         from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 
         folder = audit_folder(self.settings.state_dir, place_of(self.settings.targets[target]))

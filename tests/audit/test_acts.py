@@ -14,7 +14,7 @@ from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decis
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.house_rules import HouseRules, Restriction
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.engine.sync.acts import recorded
+from mirror_sync.engine.acts import recorded
 from mirror_sync.errors import NotRecorded, StoreDenied
 from mirror_sync.ports.audit import NoAudit
 from tests.engine.workshop import Workshop, job

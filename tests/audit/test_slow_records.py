@@ -12,8 +12,8 @@ from mirror_sync.domain.audit_record import AuditRecord
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.decision import Edit
-from mirror_sync.engine.sync.acts import recorded
+from mirror_sync.domain.work import Edit
+from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.sync.publish import amend_refs
 from mirror_sync.engine.upkeep.take_down import take_down
 from mirror_sync.errors import StoreUnavailable

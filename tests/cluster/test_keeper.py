@@ -23,13 +23,12 @@ from mirror_sync.domain.outcome.events import BytesFetched, Event, FileFinished,
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.policy.house_rules import HouseRules
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.decision import Seen
+from mirror_sync.domain.work import Seen, Task, WorkItem
 from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.stages import Change, MoreStages
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.engine.sync.repo_sync import JobRun, run_work_item
-from mirror_sync.engine.work import Task, WorkItem
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports.audit import NoAudit
 from mirror_sync.ports.memory import UploadNote

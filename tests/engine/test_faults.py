@@ -1,10 +1,12 @@
 """No byte is published that is not the promised one, and nothing half."""
 
+import time
+
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, FileFinished, FileStarted
-from mirror_sync.engine.learn_index import IndexWriter
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
@@ -169,10 +171,19 @@ def test_small_files_that_landed_in_a_run_that_failed_are_not_fetched_again(hub:
     assert hub.calls("GET", "*/resolve/*") == 1
 
 
-def test_what_landed_is_known_before_the_repo_is_published(workshop: Workshop) -> None:
-    """A killed run has no end: its lessons are learned some at a time."""
-    lessons = IndexWriter(workshop.context.targets["bucket"])
-    bodies = [b"%d" % number for number in range(100)]
-    for body in bodies:
-        lessons.add(GitOid.of_blob(body), Sha256.of(body))
-    assert len(workshop.index.known([GitOid.of_blob(body) for body in bodies])) == 64
+def test_what_landed_is_known_before_the_repo_is_published(hub: Hub, workshop: Workshop) -> None:
+    """A killed run has no end: its lessons are learned some at a time, while the last file is still on its way."""
+    bodies = [b"%d" % number for number in range(200)]
+    hub.model("acme/x", license="mit").commit({f"f{body.decode():>03}": body for body in bodies})
+    known: list[int] = []
+
+    def wait_until_most_are_known(key: str) -> None:
+        if key == blob_key(Sha256.of(bodies[-1])):
+            until = time.monotonic() + 60
+            while (count := len(workshop.index.known(map(GitOid.of_blob, bodies)))) < 150 and time.monotonic() < until:
+                time.sleep(0.01)
+            known.append(count)
+
+    workshop.store.before_put = wait_until_most_are_known
+    assert workshop.sync_one(job("acme/x", workers=1)).outcome == "published"
+    assert known[0] >= 150

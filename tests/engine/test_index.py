@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.engine.learn_index import known
+from mirror_sync.engine.known_contents import known
 from mirror_sync.errors import StoreFull, StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
 from tests.engine.machines import Index

@@ -15,7 +15,7 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decisions, RuleKey
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.engine.decision import NoChange
+from mirror_sync.domain.work import NoChange
 from mirror_sync.engine.published import put_refs
 from mirror_sync.engine.stages import Change, MoreStages, Stage
 from mirror_sync.engine.upkeep.compare_snapshots import difference

@@ -38,7 +38,7 @@ class Place:
         os.write(fd, body)
         os.close(fd)
         self.groups.add(key_of(body), staged)
-        return staged
+        return Path(staged)
 
     def named(self) -> set[str]:
         return {path.name for path in self.root.glob("blobs/*/*/*")}

@@ -78,7 +78,7 @@ class Writers:
         def run() -> None:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT)
             try:
-                self._shared.watch(path)
+                self._shared.watch(str(path))
                 os.write(fd, b"x")
                 written.set()
                 self._shared.sync(fd)

@@ -21,7 +21,10 @@ from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import (
     mirrored_repos,
     published_at,
@@ -31,9 +34,6 @@ from mirror_sync.engine.published import (
     read_root,
     rewritten_roots,
 )
-from mirror_sync.engine.sync.acts import recorded
-from mirror_sync.engine.sync.beside_prune import PruneGuard
-from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer

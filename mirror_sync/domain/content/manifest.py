@@ -13,6 +13,7 @@ from mirror_sync.errors import PointerOnly, UnsafePath
 MAX_PATH_BYTES = 4096
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
 """What git keeps of a file in LFS; `size` in bytes. Source: git-lfs, docs/spec.md, v1."""
+_NO_PARTS = frozenset({"", ".", ".."})
 _NAMED = 3  # paths that a message names
 
 
@@ -22,7 +23,7 @@ def check_path(path: str) -> str:
         raise UnsafePath(path, "is empty")
     if path.startswith("/"):
         raise UnsafePath(path, "is absolute")
-    if any(part in ("", ".", "..") for part in path.split("/")):
+    if not _NO_PARTS.isdisjoint(path.split("/")):
         raise UnsafePath(path, "has an empty, '.' or '..' part")
     if "\0" in path:
         raise UnsafePath(path, "contains a NUL")

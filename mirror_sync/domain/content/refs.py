@@ -115,6 +115,11 @@ class Refs:
     log: tuple[LogEntry, ...] = ()
 
     @property
+    def is_known(self) -> bool:
+        """Whether something of a repo is published, or was until it was withdrawn or taken down."""
+        return bool(self.snapshots) or self.gone is not None or self.tombstone is not None
+
+    @property
     def named(self) -> frozenset[CommitId]:
         """The commits that some name leads to, of the upstream's or of ours."""
         return frozenset((*(ref.target for ref in self.refs), *self.channels.values()))

@@ -21,6 +21,7 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import FilesScanned, Observer
 from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.policy.scan_policy import ScannedFile, ScannerReport, judge_scans
+from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
@@ -29,7 +30,6 @@ from mirror_sync.engine.inspection.scans import Scans
 from mirror_sync.engine.inspection.turned_notes import turned_files
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import stop_of_run, work_for
-from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
 from mirror_sync.errors import Interrupted, KeyMissing
 
 _AT_ONCE = 8  # files of a repo that are looked at

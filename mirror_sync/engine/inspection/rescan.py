@@ -17,15 +17,14 @@ from mirror_sync.domain.outcome.rescan_report import RescannedSnapshot, RescanRe
 from mirror_sync.domain.policy.rules import Judgement
 from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Base, Task
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decision import Base
 from mirror_sync.engine.inspection.inspection import Inspection, is_asked
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.turned_notes import note_turned
 from mirror_sync.engine.published import mirrored_repos, read_listing, read_refs, read_root
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.judging import judge_of
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, UsageError
 from mirror_sync.scratch.file_table import FileTable
 

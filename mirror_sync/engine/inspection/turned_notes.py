@@ -19,8 +19,8 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import exact
 from mirror_sync.domain.policy.scan_policy import ScanResult
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Edit
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Edit
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.stages import Change

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
@@ -21,8 +21,9 @@ from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Base, Edit, NoChange, Plan, Seen, held, remarks, second_hand, stopped
+from mirror_sync.domain.work import Base, Edit, NoChange, Plan, Seen, Task, held, remarks, second_hand, stopped
+from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.known_contents import present
 from mirror_sync.engine.published import (
     Mapper,
     Past,
@@ -34,13 +35,11 @@ from mirror_sync.engine.published import (
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
-from mirror_sync.engine.stages import Change, Stage, making, through
-from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
-from mirror_sync.engine.sync.judging import NO_SIDE, Judge
-from mirror_sync.engine.sync.present import present
+from mirror_sync.engine.stages import Change, Stage
+from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
+from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView
 from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import (
     BadAnswer,
     DocumentError,
@@ -58,10 +57,11 @@ _LISTS = 3  # of one commit, when they break and go on otherwise
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What is compared: `jobs` are all of the configuration, to see rivals. `go_on` raises Interrupted after a stop.
+class Decider:
+    """Decides for the tasks of a run; `jobs` are all of the configuration, to see rivals.
 
-    `recall` are stages of others, which may know a commit before a byte of it is fetched.
+    `go_on` raises Interrupted after a stop. `recall` are stages of others, which may know a commit before a byte of it
+    is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up.
     """
 
     source: Catalogue
@@ -71,113 +71,101 @@ class Comparison:
     published_view: PublishedView
     presence: Presence
     judge: Judge
+    gone_repos: GoneRepos
     recall: tuple[Stage, ...] = ()
+    mapper: Mapper = map
+    anew: bool = False
 
+    @classmethod
+    def of(
+        cls, context: RunContext, source: Catalogue, target: Target, jobs: Sequence[Job], mapper: Mapper = map
+    ) -> Decider:
+        """Who decides in a run."""
+        gone_repos = GoneRepos(target, jobs, TokenCheck(source), context.clock)
+        seen = PublishedView(target, context.clock), Presence(context, target)
+        judge, recall = judge_of(context, source), context.stages.recall
+        return cls(source, target, jobs, context.go_on, *seen, judge, gone_repos, recall, mapper)
 
-class Decider:
-    """Decides for the tasks of a run.
+    def at(self, context: RunContext, target: Target, jobs: Sequence[Job]) -> Decider:
+        """The same with another context, target and jobs; what is asked once a run has been asked."""
+        fresh = Decider.of(context, self.source, target, jobs, self.mapper)
+        return replace(fresh, presence=self.presence, gone_repos=self.gone_repos.at(target, jobs))
 
-    `anew`: nothing that is published of the commit is believed, and every blob is looked up.
-    """
+    def look(self, task: Task) -> tuple[Task, Refs, NoChange | Seen]:
+        """The task under the id that its repo is published by, what is published, and what was found.
 
-    def __init__(
-        self, comparison: Comparison, gone_repos: GoneRepos, mapper: Mapper = map, *, anew: bool = False
-    ) -> None:
-        self._presence, self._judge, self._recall = comparison.presence, comparison.judge, comparison.recall
-        self._source, self._target, self._jobs, self._go_on = (
-            comparison.source,
-            comparison.target,
-            comparison.jobs,
-            comparison.go_on,
-        )
-        self._gone_repos, self._mapper, self._anew, self._published_view = (
-            gone_repos,
-            mapper,
-            anew,
-            comparison.published_view,
-        )
-
-    def look(self, task: Task, refs: Refs) -> NoChange | Seen:
-        """One upstream call at most: settled when nothing is to be done, else what `compare` shall compare.
-
-        A second call, once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and
-        Interrupted.
+        One upstream call at most: settled when nothing is to be done, else what `compare` shall compare. A second call,
+        once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and Interrupted;
+        Vanished where nothing is found in a target that has lost all that was published there.
         """
+        self.go_on()
+        task, refs = self._named(task)
         found = self._look(task, refs)
-        if isinstance(found, Seen) and not is_known(found.refs):
-            self._presence.expect()
-        return found
+        if isinstance(found, Seen) and not found.refs.is_known:
+            self.presence.expect()
+        return task, refs, found
 
-    def named(self, task: Task) -> tuple[Task, Refs]:
+    def _named(self, task: Task) -> tuple[Task, Refs]:
         """The task under the id that its repo is published by, or is to be (the upstream's own), and what is published.
 
         What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
         the upstream, for which the name may stand for another repo by now. The call that asks is the one of `look`.
-        Raises Vanished where nothing is found in a target that has lost all that was published there.
         """
-        refs = self._published_view.refs(task.repo)
-        if is_known(refs):
+        refs = self.published_view.refs(task.repo)
+        if refs.is_known:
             return task, refs
-        led = alias_target(self._target.store, task.repo)
-        if led is not None and led != task.repo and is_known(published := self._published_view.refs(led)):
+        led = alias_target(self.target.store, task.repo)
+        if led is not None and led != task.repo and (published := self.published_view.refs(led)).is_known:
             return task.under(led), published
-        self._presence.expect(of=task.ordered)
+        self.presence.expect(of=task.ordered)
         if task.resolved is not None or task.head is not None:
             return task, refs
-        self._go_on()
-        resolved = self._source.resolve(task.repo, task.revision)
+        resolved = self.source.resolve(task.repo, task.revision)
         if not resolved.renamed:
             return replace(task, resolved=resolved), refs
-        return task.under(resolved.current, resolved), self._published_view.refs(resolved.current)
+        return task.under(resolved.current, resolved), self.published_view.refs(resolved.current)
 
     def _look(self, task: Task, refs: Refs) -> NoChange | Seen:
-        self._go_on()
         if refs.tombstone is not None:
-            return taken_down(self._target.store, task.repo, refs.tombstone)
-        frozen = self._gone_repos.frozen(task, refs)
+            return taken_down(self.target.store, task.repo, refs.tombstone)
+        frozen = self.gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen
         known = None if task.head is None else self._seen(task, refs, task.head)
         if isinstance(known, NoChange):
             return known
         try:
-            resolved = task.resolved or self._source.resolve(task.repo, task.revision)
+            resolved = task.resolved or self.source.resolve(task.repo, task.revision)
         except GONE as error:
-            if not is_known(refs):
+            if not refs.is_known:
                 raise
-            return self._gone_repos.rule_on_absence(task, refs, error)
+            return self.gone_repos.rule_on_absence(task, refs, error)
         return self._seen(task, refs, resolved)
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The first stages of a snapshot, which write nothing: see engine/stages.py."""
-        return (self.resolve, *making(self.judge, *self._recall, self.plan))
-
-    def begun(self, task: Task, seen: Seen) -> Change:
-        """What the stages start from."""
-        return Change(task, self._target.store, self._target.looks, seen.resolved, seen.refs)
 
     def compare(self, task: Task, seen: Seen) -> NoChange | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
+        These are the first stages of a snapshot, which write nothing. One that is there already needs the first alone.
         Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
         """
-        change = self.begun(task, seen)
+        change = Change(task, self.target.store, self.target.looks, seen.resolved, seen.refs)
         with ExitStack() as unless_planned:
             unless_planned.callback(change.listing.close)
-            found = through(self.stages, change)
+            found = through((self._resolve,), change)
+            if isinstance(found, Change) and found.root is None:
+                found = through((self._ask_rules, *self.recall, self._plan), found)
             if isinstance(found, Change):
                 unless_planned.pop_all()
             return found
 
-    def resolve(self, change: Change) -> NoChange | Change:
+    def _resolve(self, change: Change) -> NoChange | Change:
         """The caller who will publish holds the repo's lock, so refs are read again; what is unchanged ends here.
 
         The upstream is asked again where somebody else has published since: what we saw may be older than that.
         """
-        task, refs, resolved = change.task, read_refs(self._target.store, change.task.repo), change.resolved
+        task, refs, resolved = change.task, read_refs(self.target.store, change.task.repo), change.resolved
         if refs.tombstone is not None:
-            return taken_down(self._target.store, task.repo, refs.tombstone)
+            return taken_down(self.target.store, task.repo, refs.tombstone)
         if _is_stale(task, Seen(resolved, change.refs), refs):
             found = self._look(replace(task, resolved=None, head=None), refs)
             if isinstance(found, NoChange):
@@ -198,23 +186,22 @@ class Decider:
         try:
             return stage(change)
         except Gated as error:
-            if not is_known(change.refs):
+            if not change.refs.is_known:
                 raise
-            return self._gone_repos.rule_on_absence(change.task, change.refs, error)
+            return self.gone_repos.rule_on_absence(change.task, change.refs, error)
 
-    def judge(self, change: Change) -> NoChange | Change:
+    def _ask_rules(self, change: Change) -> NoChange | Change:
         """Ask every rule of the job whether what is wanted of the commit may be published; listed is only what may."""
         return self._unless_gated(change, self._judged)
 
     def _judged(self, change: Change) -> Change:
         task, resolved = change.task, change.resolved
-        asked = self._judge.candidate(task, change.refs, resolved)
-        asked, early = self._judge.wholly(task, asked, resolved)
+        asked, early = self.judge.wholly(task, change.refs, resolved)
         if early.objection is not None:
             return replace(change, judgement=early)
         if resolved.terms.gated:
             with suppress(*NO_SIDE):  # then the files say whether we may have them
-                self._source.authorize(task.repo)
+                self.source.authorize(task.repo)
         sieve = self._list(task, resolved.commit, change.listing, _LISTS)
         candidate = replace(asked, whole=sieve.lets_all_through)
         return replace(
@@ -225,13 +212,13 @@ class Decider:
             judgement=judge_all((*task.job.rules, *task.job.later_rules), candidate),
         )
 
-    def plan(self, change: Change) -> NoChange | Change:
+    def _plan(self, change: Change) -> NoChange | Change:
         """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
 
         BadAnswer where the upstream lists no file and nothing is published to guard.
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
-        base = None if self._anew else self._base(refs, task.revision, listing)
+        base = None if self.anew else self._base(refs, task.revision, listing)
         listing.settle()
         objection = self._objection(task, refs, base, listing, change.listed)
         if objection:
@@ -250,7 +237,7 @@ class Decider:
         listing = change.listing
         for some in listing.lacking():
             numbers = {content: number for number, content in some}
-            there = present(self._target, numbers, self._go_on, self._mapper)
+            there = present(self.target, numbers, self.go_on, self.mapper)
             listing.found((numbers[content], digest) for content, digest in there.items())
         expect_bytes(file for _, file in listing.fetch_without_bytes())
         made = Plan(*listing.to_fetch, *listing.leaving)
@@ -258,10 +245,10 @@ class Decider:
 
     def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
-        turned = self._gone_repos.turned(task, refs, resolved)
+        turned = self.gone_repos.turned(task, refs, resolved)
         if turned is not None:
             return turned.told_by(resolved)
-        judged = self._judge.at_look(task, refs, resolved)
+        judged = self.judge.at_look(task, refs, resolved)
         if judged.objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
@@ -271,9 +258,9 @@ class Decider:
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         digest = refs.root_of(task.revision)
-        if self._anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
+        if self.anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
             return None
-        root = self._published_view.root(task.repo, task.revision, digest)
+        root = self.published_view.root(task.repo, task.revision, digest)
         if root is None or root.selection != task.job.selection:
             return None
         said = remarks(resolved), second_hand(resolved)
@@ -284,7 +271,7 @@ class Decider:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
         stranger = self._stranger(task, refs, resolved)
         verdict = Verdict(RuleKey.GUARD, Outcome.HELD, stranger, STRANGER, pinned=True)
-        if stranger and self._judge.candidate(task, refs, resolved).approval(verdict) is not None:
+        if stranger and self.judge.candidate(task, refs, resolved).approval(verdict) is not None:
             stranger = ""
         if stranger and refs.snapshots:
             return held(resolved.commit, stranger, STRANGER, (verdict,))
@@ -298,9 +285,9 @@ class Decider:
     def _stranger(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why the upstream's repo is another one than the published, or the withdrawn, of its name."""
         told = Identity.of(resolved.described)
-        if not told or not is_known(refs):
+        if not told or not refs.is_known:
             return ""
-        return task.job.guard.stranger(identity_of(self._target.store, refs, (DEFAULT_BRANCH, task.revision)), told)
+        return task.job.guard.stranger(identity_of(self.target.store, refs, (DEFAULT_BRANCH, task.revision)), told)
 
     def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why what another endpoint than the first tells of a name may be older than what is published.
@@ -324,13 +311,13 @@ class Decider:
         A call for its history, unless what is published says it.
         """
         root = self._root(refs, published)
-        past = Past() if root is None else read_past(self._target.store, root)
+        past = Past() if root is None else read_past(self.target.store, root)
         if resolved.commit in past.ids:
             return f"which is older than {published}"
         if self._may_be_given_up(task, refs, resolved.commit):
             return f"which was published before under another name, or given up for {published}"
         try:
-            history = self._source.history(task.repo, resolved.commit)
+            history = self.source.history(task.repo, resolved.commit)
             made = moment(history[0].date)
         except NO_SIDE:
             history, made = (), moment(str(resolved.described.get("lastModified")))
@@ -346,22 +333,22 @@ class Decider:
         """
         if commit not in refs.snapshots or commit in refs.named:
             return False
-        pinning = (task.job, *owners(self._jobs, task.job.target, task.repo))  # whatever name led to it
+        pinning = (task.job, *owners(self.jobs, task.job.target, task.repo))  # whatever name led to it
         return not any(commit in job.revisions for job in pinning)
 
     def _way_back(self, task: Task, resolved: Resolved, base: Base | None) -> str:
         """What a report says of a name that goes back, which is to be seen: `base` is what it stands for now."""
         if base is None or base.root.commit == resolved.commit:  # of which other files are wanted now
             return ""
-        back = resolved.commit in read_past(self._target.store, base.root).ids
+        back = resolved.commit in read_past(self.target.store, base.root).ids
         return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
 
     def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> Sieve:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
         sieve = Sieve(task.job.selection)
         try:
-            for file in self._source.list(task.repo, commit):
-                self._go_on()
+            for file in self.source.list(task.repo, commit):
+                self.go_on()
                 if sieve.wants(file):
                     listing.add(file)
         except ListedOtherwise:
@@ -373,7 +360,7 @@ class Decider:
 
     def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
         """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
-        root = None if self._anew else self._root(refs, resolved.commit)
+        root = None if self.anew else self._root(refs, resolved.commit)
         if root is None or root.selection != task.job.selection:
             return None
         return Base(refs.snapshots[resolved.commit], root)
@@ -384,12 +371,12 @@ class Decider:
         if refs.commit_of(task.revision) in (None, resolved.commit):
             return _only_a_ref(change, there, (0, 0))
         listing = change.listing
-        for entry in read_listing(self._target.store, there.root, self._mapper):
+        for entry in read_listing(self.target.store, there.root, self.mapper):
             listing.add(entry.file.promised)
         base = self._base(refs, task.revision, listing)
         objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
-            guarded = self._judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
+            guarded = self.judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
             if not guarded.allowed:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None
@@ -411,14 +398,14 @@ class Decider:
         """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""
         digest = refs.root_of(revision)
         try:
-            return None if digest is None else read_root(self._target.store, digest)
+            return None if digest is None else read_root(self.target.store, digest)
         except NewerFormat:
             raise
         except (KeyMissing, DocumentError):
             return None
 
     def _refuse_rivals(self, task: Task, refs: Refs, resolved: Resolved) -> None:
-        other = rival(task.job, task.repo, {*refs.names_of(resolved.commit), task.revision}, self._jobs)
+        other = rival(task.job, task.repo, {*refs.names_of(resolved.commit), task.revision}, self.jobs)
         if other is not None:
             raise SelectionConflict(
                 f"jobs {task.job.name} ({task.job.selection}) and {other.name} ({other.selection}) want different "
@@ -434,12 +421,25 @@ class Decider:
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    listing.compare(read_listing(self._target.store, root, self._mapper))
+                    listing.compare(read_listing(self.target.store, root, self.mapper))
                     return Base(digest, root)
             except (KeyMissing, DocumentError):
                 continue
         listing.compare(())
         return None
+
+
+def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
+    """One stage after the other, until one ends it or a verdict objects. Raises what the stages raise."""
+    for stage in stages:
+        found = stage(change)
+        if isinstance(found, NoChange):
+            return found
+        change, objection = found, found.judgement.objection
+        if objection is not None:
+            published = change.refs.commit_of(change.task.revision) is not None
+            return stopped(change.resolved, change.judgement, objection, published=published)
+    return change
 
 
 def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:

@@ -14,13 +14,12 @@ from mirror_sync.domain.job.job import Job, cedes, denials
 from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.decision import NoChange
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.sync.heads import heads_of
 from mirror_sync.engine.sync.hints import Hints
-from mirror_sync.engine.work import DENIED, Task, Unlisted
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
 from mirror_sync.ports.source import Catalogue
 

@@ -22,10 +22,9 @@ from mirror_sync.domain.policy.gone import (
     is_certain,
     rule,
 )
+from mirror_sync.domain.work import Edit, NoChange, Task, held
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Edit, NoChange, held
 from mirror_sync.engine.published import identity_of, read_infos
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, NotSeen
 from mirror_sync.ports.source import Catalogue
 
@@ -56,6 +55,10 @@ class GoneRepos:
     ) -> None:
         self._target, self._jobs, self._token_check, self._now = target, jobs, token_check, now
 
+    def at(self, target: Target, jobs: Sequence[Job]) -> GoneRepos:
+        """The same for another target and other jobs; the token is not asked about again."""
+        return GoneRepos(target, jobs, self._token_check, self._now)
+
     def frozen(self, task: Task, refs: Refs) -> NoChange | None:
         """The answer for a repo that is not asked for again."""
         if refs.gone is None or not refs.snapshots or self._wish(task) is not OnGone.FREEZE:
@@ -70,7 +73,7 @@ class GoneRepos:
 
     def turned(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """What follows where the upstream gives a repo that it has switched off, or made private."""
-        if not is_known(refs):
+        if not refs.is_known:
             return None
         if resolved.terms.disabled:
             code, reason = DISABLED, "disabled: the upstream has switched the repo off"
@@ -115,8 +118,3 @@ class GoneRepos:
     def _published_info(self, task: Task, refs: Refs) -> dict[str, Any]:
         """The Hub's words about the repo when it was published; empty when they cannot be read."""
         return next(read_infos(self._target.store, refs, (task.revision, DEFAULT_BRANCH)), {})
-
-
-def is_known(refs: Refs) -> bool:
-    """Whether something of a repo is published, or was until it was withdrawn or taken down."""
-    return bool(refs.snapshots) or refs.gone is not None or refs.tombstone is not None

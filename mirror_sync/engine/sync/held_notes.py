@@ -13,11 +13,9 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Edit, NoChange, Task
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Edit, NoChange
-from mirror_sync.engine.sync.gone_repos import is_known
 from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.store import MAX_DOCUMENT, read_document
 
@@ -38,7 +36,7 @@ def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: No
     commit = CommitId(found.commit or "") if is_noted(found) else None
     if commit is None or commit in refs.snapshots:
         return found
-    if not is_known(refs):
+    if not refs.is_known:
         if presence.is_expected(task.repo) or presence.is_expected(task.ordered):
             return found
         presence.expect()

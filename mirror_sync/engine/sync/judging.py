@@ -16,8 +16,8 @@ from mirror_sync.domain.policy.decisions import Matter
 from mirror_sync.domain.policy.house_rules import MOST_BASES, base_repo, bases_of
 from mirror_sync.domain.policy.rules import BaseModel, Candidate, Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.policy.terms import Terms
+from mirror_sync.domain.work import DENIED, Task
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.work import DENIED, Task
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.ports.source import Catalogue
 
@@ -36,11 +36,12 @@ class Judge:
         """By what a look tells: no call is made."""
         return _denied(task) or judge_all(task.job.rules, self.candidate(task, refs, resolved))
 
-    def wholly(self, task: Task, candidate: Candidate, resolved: Resolved) -> tuple[Candidate, Judgement]:
-        """By all rules, those too that want a call or two; these are made where the other rules allow it.
+    def wholly(self, task: Task, refs: Refs, resolved: Resolved) -> tuple[Candidate, Judgement]:
+        """What the rules were asked about, and what they say: all of them, those too that want a call or two.
 
-        Raises UpstreamError.
+        These calls are made where the other rules allow it. Raises UpstreamError.
         """
+        candidate = self.candidate(task, refs, resolved)
         judged = _denied(task) or judge_all(task.job.rules, candidate)
         if judged.objection is not None or not task.job.later_rules:
             return candidate, judged

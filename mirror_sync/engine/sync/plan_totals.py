@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.outcome.report import RepoOutcome, TargetPlan
+from mirror_sync.domain.work import NoChange, Task
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import NoChange
 from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spare
 from mirror_sync.engine.stages import Change
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import StoreError
 from mirror_sync.scratch.spilled_map import SpilledMap
 
@@ -44,7 +43,7 @@ class Freight:
             self._bytes += sum(sizes)
             if self._publish(task, found.size):
                 self._shared += found.plan.fetch_bytes - sum(sizes)
-                self._documents += 0 if found.is_there else documents_of(found.files)
+                self._documents += 0 if found.root is not None else documents_of(found.files)
         return sizes
 
     def _needed(self, file: RemoteFile) -> int:

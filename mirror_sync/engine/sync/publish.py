@@ -26,12 +26,12 @@ from mirror_sync.domain.content.snapshot import (
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Edit
+from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.decision import Edit
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_listing, read_refs
 from mirror_sync.engine.stages import Change
-from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile
-from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.errors import BadAnswer, DocumentError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 
@@ -90,7 +90,7 @@ def blobs_of(change: Change, root: Sha256) -> Iterator[Sha256]:
 
 def assurance_of(change: Change, at: str | None) -> Assurance:
     """Of a change that was published at this time, in ISO 8601. What cannot be read now is not known."""
-    if change.is_there:
+    if change.root is not None:
         return _of_snapshot(change)
     named = change.attachments
     code = CodeCount.of(ClassList.decode(named[CLASSES].body)) if CLASSES in named else change.code

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import itemgetter
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import RemoteFile
@@ -22,21 +22,20 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.events import RepoPlanned
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.work import NoChange, Seen, Task, Unlisted, WorkItem, remarks, second_hand
+from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.decision import NoChange, Seen, remarks, second_hand
 from mirror_sync.engine.faults import to_outcome
-from mirror_sync.engine.learn_index import IndexWriter, hear
+from mirror_sync.engine.known_contents import hear, holds, learn
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
-from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
+from mirror_sync.engine.single_flight import StoredContent
+from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running
-from mirror_sync.engine.sync.acts import recorded
-from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
-from mirror_sync.engine.sync.decide import Comparison, Decider
-from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
+from mirror_sync.engine.sync.decide import Decider, through
 from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, judge_of, last_look
-from mirror_sync.engine.sync.present import holds
+from mirror_sync.engine.sync.judging import NO_SIDE, last_look
 from mirror_sync.engine.sync.publish import (
     amend_refs,
     assurance_of,
@@ -45,12 +44,10 @@ from mirror_sync.engine.sync.publish import (
     write_documents,
     write_root,
 )
-from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
+from mirror_sync.engine.sync.published_view import RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
-from mirror_sync.engine.transfer.submit_window import Stream, SubmitWindow
-from mirror_sync.engine.vanished import Presence
-from mirror_sync.engine.work import Task, Unlisted, WorkItem
+from mirror_sync.engine.transfer.lanes import Landed, Lane, Stream, bring_all
 from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
 from mirror_sync.ports.source import Source
 
@@ -69,24 +66,20 @@ class JobRun:
 
     run: str
     context: RunContext
+    decider: Decider
     source: Source
     target: Target
     jobs: Sequence[Job]
     transfer: Transfer
-    files: Executor
-    large_files: Executor
-    token_check: TokenCheck
-    published_view: PublishedView
-    presence: Presence
+    files: Lane
+    large_files: Lane
     looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
     verb: Verb = Verb.PUBLISH
 
-    def decider(self, *, anew: bool = False) -> Decider:
-        """Who decides for the repos of this run; `anew` believes nothing of what is published."""
-        gone_repos = GoneRepos(self.target, self.jobs, self.token_check, self.context.clock)
-        given = self.source, self.target, self.jobs, self.context.go_on, self.published_view, self.presence
-        comparison = Comparison(*given, judge_of(self.context, self.source), self.context.stages.recall)
-        return Decider(comparison, gone_repos, self.files.map, anew=anew)
+    def at(self, context: RunContext, target: Target, jobs: Sequence[Job]) -> JobRun:
+        """The same with another context, target and jobs; pools, source and looks are shared with this one."""
+        decider, transfer = self.decider.at(context, target, jobs), self.transfer.at(context, target)
+        return replace(self, context=context, decider=decider, target=target, jobs=jobs, transfer=transfer)
 
 
 def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
@@ -103,7 +96,8 @@ def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
     What waits or scans in this thread ends with this work item, as it would with a run.
     """
     task = work_item.task
-    job_run = replace(job_run, context=replace(job_run.context, looked=lambda report: work_item.looked))
+    context = replace(job_run.context, looked=lambda report: work_item.looked)
+    job_run = job_run.at(context, job_run.target, work_item.jobs)
     with running(job_run.context.stop):
         return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
 
@@ -112,7 +106,6 @@ def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoRepor
     started = time.monotonic()
     tally = ByteCount()
     try:
-        job_run.context.go_on()
         report = work(tally)
     except Interrupted:
         if tally.commit is None:
@@ -160,9 +153,7 @@ def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
 
 def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
     with job_run.looks:
-        decider = job_run.decider()
-        task, refs = decider.named(task)
-        found = decider.look(task, refs)
+        task, refs, found = job_run.decider.look(task)
     if not isinstance(found, NoChange):
         with job_run.target.lock(task.repo):
             if job_run.context.executor is None:
@@ -184,13 +175,14 @@ def bring_up_to_date(
     job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, anew: bool = False, tries: int = _TRIES
 ) -> RepoReport:
     """Lead a commit through all stages; again, believing nothing, where a prune was quicker. The lock is held."""
+    job_run.context.go_on()
     guard = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
-    job_run.target.single_flight.enter(guard.known)
+    decider = replace(job_run.decider, anew=True) if anew else job_run.decider
     try:
-        decider = job_run.decider(anew=anew)
-        begun = decider.begun(task, seen)
-        with closing(begun.listing), SnapshotMaker(job_run, tally, guard) as maker:
-            done = through(_stages(decider, maker, job_run.context.stages), begun)
+        done = decider.compare(task, seen)
+        if isinstance(done, Change):
+            with closing(done.listing), SnapshotMaker(job_run, tally, guard) as maker:
+                done = maker.make(done)
     except PrunedMeanwhile:
         if tries == 1:
             raise
@@ -198,7 +190,7 @@ def bring_up_to_date(
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
-    done = done.told_by(begun.resolved)
+    done = done.told_by(seen.resolved)
     if is_noted(done):
         done = _noting(job_run, task, read_refs(job_run.target.store, task.repo), done)
     _amend(job_run, task, done)
@@ -206,7 +198,7 @@ def bring_up_to_date(
 
 
 def _noting(job_run: JobRun, task: Task, refs: Refs, found: NoChange) -> NoChange:
-    return noting(job_run.target, job_run.presence, task, refs, found, job_run.context.now())
+    return noting(job_run.target, job_run.decider.presence, task, refs, found, job_run.context.now())
 
 
 def _amend(job_run: JobRun, task: Task, found: NoChange) -> None:
@@ -221,19 +213,6 @@ def _act(
     digests = {} if root is None else {"root": root}
     of = str(task.repo), task.revision, commit, task.job.name, job_run.run
     return Act(verb, job_run.target.name, *of, reason, digests)
-
-
-def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:
-    """What a snapshot goes through: resolve, judge, recall, plan, transfer, inspect, document, attach, publish.
-
-    What is planned is told between plan and transfer, also where nothing has to be brought.
-    """
-    return (
-        *decider.stages,
-        maker.announce,
-        *making(maker.transfer, *more.inspect, maker.document, *more.attach),
-        maker.publish,
-    )
 
 
 class SnapshotMaker:
@@ -252,7 +231,15 @@ class SnapshotMaker:
     def __exit__(self, *exc: object) -> None:
         self._room.close()
 
-    def announce(self, change: Change) -> Change:
+    def make(self, change: Change) -> Change | NoChange:
+        """Lead a change that is decided through the other stages; one that is there needs only a name."""
+        found: Change | NoChange = self._announced(change)
+        more = self._job_run.context.stages
+        if isinstance(found, Change) and change.root is None:
+            found = through((self._transferred, *more.inspect, self._documented, *more.attach), found)
+        return self._published(found) if isinstance(found, Change) else found
+
+    def _announced(self, change: Change) -> Change:
         """Tell what is planned, and ask what the upstream calls the revision, before anything is brought for it."""
         job_run, task, plan = self._job_run, change.task, change.plan
         self._tally.commit = change.resolved.commit
@@ -265,18 +252,18 @@ class SnapshotMaker:
                 commit=change.resolved.commit,
                 fetch_files=plan.fetch_files,
                 fetch_bytes=plan.fetch_bytes,
-                reuse_files=change.reuse_files,
-                reuse_bytes=change.reuse_bytes,
+                reuse_files=change.files - plan.fetch_files,
+                reuse_bytes=change.size - plan.fetch_bytes,
                 delete_files=plan.delete_files,
             )
         )
-        leads_there = change.is_there and change.refs.commit_of(task.revision) == change.resolved.commit
+        leads_there = change.root is not None and change.refs.commit_of(task.revision) == change.resolved.commit
         return change if leads_there else replace(change, ref=_ref(job_run, task, change.resolved.commit))
 
-    def transfer(self, change: Change) -> Change:
+    def _transferred(self, change: Change) -> Change:
         """Bring every file that the plan fetches; the history first: what that fails for is not worth all files."""
-        fetch = (file for _, file in change.listing.fetch())
-        self._room.enter_context(self._job_run.target.reserved(fetch, change.files))
+        fetch, target = map(itemgetter(1), change.listing.fetch()), self._job_run.target
+        self._room.enter_context(target.room.reserved(target, fetch, change.files))
         history, untold = _history(self._job_run, change.resolved)
         _bring_files(self._job_run, change, self._tally)
         return replace(
@@ -286,11 +273,11 @@ class SnapshotMaker:
             remark="; ".join(filter(None, (change.remark, untold))),
         )
 
-    def document(self, change: Change) -> Change:
+    def _documented(self, change: Change) -> Change:
         """Write the listing, the info and the commits."""
         return write_documents(change, self._job_run.files.map)
 
-    def publish(self, change: Change) -> Change:
+    def _published(self, change: Change) -> Change:
         """Write the root, then let refs.json name it: from then on readers see it, beside prunes of all machines."""
         job_run = self._job_run
         root = write_root(change, job_run.files.map)
@@ -301,11 +288,11 @@ class SnapshotMaker:
         with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
             self._guard.publish(
                 (change.resolved.commit, root),
-                None if change.is_there else lambda: blobs_of(change, root),
+                None if change.root is not None else lambda: blobs_of(change, root),
                 lambda: _put_refs(job_run, change, root),
             )
         published = job_run.context.now()
-        if not change.is_there:
+        if change.root is None:
             hear(job_run.target, change.listing)
         return replace(change, published=published)
 
@@ -323,7 +310,7 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
     )
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of)
-    job_run.published_view.learn(task.repo, task.revision, refs, facts)
+    job_run.decider.published_view.learn(task.repo, task.revision, refs, facts)
     write_aliases(job_run.target, task, former)
 
 
@@ -348,7 +335,7 @@ def _stamp(job_run: JobRun, task: Task) -> Stamp:
 
 def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
     """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
-    return resolved.renamed and not is_known(job_run.published_view.refs(resolved.current))
+    return resolved.renamed and not job_run.decider.published_view.refs(resolved.current).is_known
 
 
 def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
@@ -371,7 +358,7 @@ def _refs(job_run: JobRun, task: Task) -> tuple[Ref, ...]:
     try:
         return job_run.source.refs(task.repo)
     except NoSuchCall as error:
-        published = job_run.published_view.refs(task.repo).refs
+        published = job_run.decider.published_view.refs(task.repo).refs
         if refs_named(published, task.revision):
             return published
         whole = f"refs/heads/{task.revision} or refs/tags/{task.revision}"
@@ -391,23 +378,20 @@ def _history(job_run: JobRun, resolved: Resolved) -> tuple[tuple[Commit, ...], s
 def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> None:
     """Fetch all that the plan says; the first failure stops the rest, since the snapshot cannot be published then."""
     origin = FileOrigin(job_run.run, job_run.source, change.task.repo, change.resolved.commit, tally)
-    index_writer, listing, part = IndexWriter(job_run.target), change.listing, job_run.target.store.part_size
+    target, listing, part = job_run.target, change.listing, job_run.target.store.part_size
 
-    def bring(file: RemoteFile) -> Sha256:
+    def bring(file: RemoteFile) -> StoredContent:
         job_run.context.go_on()
-        stored, _ = job_run.target.single_flight.share(
+        stored, _ = target.single_flight.share(
             file.content,
             lambda: job_run.transfer.bring(origin, file),
-            lambda stored: holds(job_run.target, stored.digest, file.size),
+            lambda stored: holds(target, stored.digest, file.size),
         )
-        index_writer.add(stored.oid, stored.digest)
-        return stored.digest
+        return stored
 
-    try:
-        with SubmitWindow(bring, listing.landed) as window:
-            window.run(
-                Stream(job_run.large_files, listing.fetch_above(part), *_LARGE),
-                Stream(job_run.files, listing.fetch_up_to(part), *_SMALL),
-            )
-    finally:
-        index_writer.end()
+    def landed(some: Collection[Landed]) -> None:
+        learn(target, {stored.oid: stored.digest for _, stored in some if stored.oid is not None})
+        listing.landed((number, stored.digest) for number, stored in some)
+
+    large = Stream(job_run.large_files, listing.fetch_above(part), *_LARGE)
+    bring_all(bring, landed, large, Stream(job_run.files, listing.fetch_up_to(part), *_SMALL))

@@ -73,7 +73,8 @@ class FileRead:
     def _fill(self, body: memoryview, stream: ByteStream) -> None:
         at = 0
         while at < len(body):
-            self._context.go_on()
+            if at:  # whoever begins a read has looked
+                self._context.go_on()
             count = stream.readinto(body[at : at + _READ])
             if not count:
                 raise IntegrityError(self.file.path, f"{self.file.size} bytes", "fewer")

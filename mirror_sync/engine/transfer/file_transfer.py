@@ -6,9 +6,6 @@ memory and put at once, a large one is put in parts, hashed in order, and comple
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import ContentHash, Sha256
@@ -81,18 +78,13 @@ class Transfer:
 
     def _small(self, read: FileRead) -> StoredContent:
         file = read.file
-        with self._buffer(file.size) as body:
+        body = self._memory.take(file.size)
+        try:
             read.range_into(body, 0)
             stored = _prove(file, body)
             self._store.put(blob_key(stored.digest), body, stored.digest)
             self._room.took(file.content)
             return stored
-
-    @contextmanager
-    def _buffer(self, size: int) -> Iterator[memoryview]:
-        body = self._memory.take(size)
-        try:
-            yield body
         finally:
             self._memory.give_back(body)
 
@@ -106,11 +98,14 @@ class Transfer:
     def _digest_of(self, read: FileRead) -> Sha256:
         content = ContentHash(read.file.size, read.file.promise)
         size = self._store.part_size
-        with self._buffer(size) as body:
+        body = self._memory.take(size)
+        try:
             for start in range(0, read.file.size, size):
                 part = body[: min(size, read.file.size - start)]
                 read.range_into(part, start)
                 content.update(part)
+        finally:
+            self._memory.give_back(body)
         read.take_back()
         _check(read.file, content)
         return content.sha256

@@ -17,10 +17,10 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
 from mirror_sync.engine.published import Mapper
-from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.upkeep.expire import Expiry
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll

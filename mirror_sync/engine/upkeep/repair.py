@@ -16,18 +16,17 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Seen, Task
+from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.decision import Seen
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import put_refs, read_refs, read_root
 from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
-from mirror_sync.engine.sync.acts import recorded
-from mirror_sync.engine.sync.present import expect_kept
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
 from mirror_sync.engine.transfer.file_read import ByteCount
 from mirror_sync.engine.transfer.file_transfer import FileOrigin
 from mirror_sync.engine.walk import Place
-from mirror_sync.engine.work import Task
 from mirror_sync.errors import (
     Disabled,
     DocumentError,

@@ -23,10 +23,10 @@ from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn, en
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import TakenDown
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.prune_announcements import Elapsed, PruneAnnouncement
 from mirror_sync.engine.published import Mapper, put_refs, read_infos, read_refs
-from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.vanished import Expected

@@ -85,11 +85,12 @@ def start_log(style: LogStyle, lines: LineWriter, redaction: Redaction) -> None:
     structlog writes them where its part is more than plumbing: what a terminal shows, and tracebacks. Who has imported
     it already may speak through it, and gets the same lines.
     """
+    silent = [name for name, level in _LEVELS.items() if level < style.level]
     if style.tracebacks or _is_for_people(style, lines.stream) or "structlog" in sys.modules:
         _configure_structlog(style, lines, redaction)
-        write_by(by_structlog)
+        write_by(by_structlog, silent)
     else:
-        write_by(_PlainLines(style, lines, redaction))
+        write_by(_PlainLines(style, lines, redaction), silent)
     root = logging.getLogger()
     root.handlers = [_FromLibraries()]
     root.setLevel(logging.INFO if style.tracebacks else logging.WARNING)

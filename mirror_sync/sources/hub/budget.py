@@ -100,8 +100,11 @@ class Budget:
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Take in what an answer says; what cannot be read says nothing."""
+        said = headers.get("RateLimit")
+        if said is None:
+            return
         policies = {name: (int(q), float(w)) for name, q, w in _POLICY.findall(headers.get("RateLimit-Policy", ""))}
-        for name, remaining, left in _LEFT.findall(headers.get("RateLimit", "")):
+        for name, remaining, left in _LEFT.findall(said):
             if int(left) <= _LONGEST:
                 with self._lock:
                     self._learn(name, int(remaining), int(left), policies.get(name))

@@ -6,8 +6,7 @@ large files redirects to a signed address of another origin, which expires.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import quote
@@ -44,27 +43,26 @@ def place_of(asked: RequestContext, file: RemoteFile) -> str:
     return f"{asked.page}/resolve/{asked.revision}/{quote(file.path)}"
 
 
-class Download:
-    """The bytes [start, stop) of a file at a commit."""
+class Download(AbstractContextManager[ByteStream]):
+    """The bytes [start, stop) of a file at a commit; as a context it gives them, while the connection is held."""
 
     def __init__(self, way: Way, asked: RequestContext, file: RemoteFile, start: int, stop: int) -> None:
         self._endpoint, self._addresses = way.endpoint, way.addresses
         self._asked, self._file = asked, file
         self._wanted = WantedRange(start, min(stop, file.size), file.size)
         self._place = place_of(asked, file)
+        self._given: Body | None = None
 
-    @contextmanager
-    def open(self) -> Iterator[ByteStream]:
-        """The bytes, while the connection is held."""
+    def __enter__(self) -> ByteStream:
         if self._wanted.empty:
-            yield Empty()
-            return
-        body = self._begin()
-        try:
-            yield body
-        finally:
-            body.close()
-            if not body.complete:
+            return Empty()
+        self._given = self._begin()
+        return self._given
+
+    def __exit__(self, *exc: object) -> None:
+        if self._given is not None:
+            self._given.close()
+            if not self._given.complete:
                 self._addresses.forget(self._place)
 
     def _begin(self) -> Body:

@@ -43,11 +43,12 @@ class Endpoint:
     ) -> None:
         self.url, self.budget, self._tell = url.rstrip("/"), budget, tell
         self._place = Url.parse(self.url)
+        self._origin = self._place.origin
         self._token, self._transport, self._allow_private = token or None, transport, allow_private
 
     def is_home(self, url: str) -> bool:
         """Whether an address is the endpoint's own origin."""
-        return Url.parse(url).origin == self._place.origin
+        return Url.parse(url).origin == self._origin
 
     def path_of(self, url: str) -> str:
         """The path of an address of ours, without what a gateway puts before the hub's."""

@@ -220,7 +220,7 @@ class HubSource(Source):
         """One call to the endpoint, and one to where it redirects to; the next range of a file goes there at once."""
         asked = self._asked(repo, commit, file.path)
         way = Way(self._line, self._addresses)
-        return Download(way, asked, file, start, file.size if stop is None else stop).open()
+        return Download(way, asked, file, start, file.size if stop is None else stop)
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         """There is no elsewhere but where the hub redirects to now."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain, islice
+from types import TracebackType
 from typing import TypeVar
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import BudgetState, Found, Heads, Resolved, Stead
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Promise
 from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
@@ -92,23 +93,25 @@ class FailoverSource(Wrapper):
         """Falls over at the first file; a later error leaves, and the next call asks another source first."""
         return self._begin(self._order(), lambda source: source.list(repo, commit), Answers())
 
-    @contextmanager
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
-    ) -> Iterator[ByteStream]:
+    ) -> AbstractContextManager[ByteStream]:
         """Falls over at opening; when it breaks or drags later, the next call asks another source first."""
-        with ExitStack() as held:
 
-            def opened(source: Source) -> ByteStream:
-                return held.enter_context(source.fetch(repo, commit, file, start, stop))
+        def opened(source: Source) -> tuple[AbstractContextManager[ByteStream], ByteStream]:
+            given = source.fetch(repo, commit, file, start, stop)
+            return given, given.__enter__()
 
-            answers, order = Answers(), self._suspicions.order(file.promise, self._order())
-            stream = Overheard(self._ask(order, opened, answers, settled=False))
-            self._suspicions.served(file.promise, answers.answered)
-            try:
-                yield stream
-            finally:
-                self._judge(answers.answered, stream)
+        return _Fetch(self, file.promise, opened)
+
+    def opened(self, promise: Promise, call: Callable[[Source], _T]) -> tuple[int, _T]:
+        """Which source opened a file, and what it gave."""
+        answers, order = Answers(), self._order()
+        if len(order) > 1:
+            order = self._suspicions.order(promise, order)
+        given = self._ask(order, call, answers, settled=False)
+        self._suspicions.served(promise, answers.answered)
+        return answers.answered, given
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         """The next fetch of this content prefers those that have not given it, and the guilty come nearer to rest."""
@@ -182,7 +185,7 @@ class FailoverSource(Wrapper):
             self._fell_short(index, error)
             raise
 
-    def _judge(self, index: int, stream: Overheard) -> None:
+    def judge(self, index: int, stream: Overheard) -> None:
         """By what became of a stream after it was opened; one that was not read says nothing."""
         if isinstance(stream.error, SILENT):
             self._fell_short(index, stream.error)
@@ -217,3 +220,28 @@ def _not_empty(source: Source, items: Iterator[_T]) -> Iterator[_T]:
     if first is None:
         raise EmptyList(f"{source} lists nothing of it")
     return chain([first], items)
+
+
+class _Fetch(AbstractContextManager[ByteStream]):
+    """A stream of the first source that opens it, which is judged by what became of it."""
+
+    def __init__(
+        self,
+        sources: FailoverSource,
+        promise: Promise,
+        open_: Callable[[Source], tuple[AbstractContextManager[ByteStream], ByteStream]],
+    ) -> None:
+        self._sources, self._promise, self._open = sources, promise, open_
+
+    def __enter__(self) -> ByteStream:
+        self._index, (self._given, stream) = self._sources.opened(self._promise, self._open)
+        self._stream = Overheard(stream)
+        return self._stream
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._sources.judge(self._index, self._stream)
+        finally:
+            self._given.__exit__(kind, error, trace)

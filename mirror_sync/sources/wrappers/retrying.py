@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -107,7 +107,10 @@ class RetryingSource(Wrapper):
         def reopen(position: int) -> AbstractContextManager[ByteStream]:
             return self._source.fetch(repo, commit, file, position, end)
 
-        return _Resuming(reopen, start, lambda call: self._again(f"fetch {repo} {plain(file.path)}", call))
+        def again(error: MirrorError, call: Callable[[], int]) -> int:
+            return self._repeat(f"fetch {repo} {plain(file.path)}", _after(error, call))
+
+        return _Resuming(reopen, start, again)
 
     def _again(self, what: str, call: Callable[[], _T]) -> _T:
         """The machinery of repeating is too dear for each of many calls: it begins where the first one has failed."""
@@ -201,21 +204,28 @@ class _Resuming(AbstractContextManager[ByteStream]):
         self,
         reopen: Callable[[int], AbstractContextManager[ByteStream]],
         position: int,
-        again: Callable[[Callable[[], int]], int],
+        again: Callable[[MirrorError, Callable[[], int]], int],
     ) -> None:
+        """`again` makes a call anew whose first try has failed with an error."""
         self._reopen, self._position, self._again = reopen, position, again
         self._stream: ByteStream | None = None
-        self._opened = ExitStack()
+        self._opened: AbstractContextManager[ByteStream] | None = None
 
     def __enter__(self) -> ByteStream:
-        self._again(self._open)
+        try:
+            self._open()
+        except MirrorError as error:
+            self._again(error, self._open)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._drop()
 
     def readinto(self, buffer: memoryview) -> int:
-        count = self._again(lambda: self._read(buffer))
+        try:
+            count = self._read(buffer)
+        except MirrorError as error:
+            count = self._again(error, lambda: self._read(buffer))
         self._position += count
         return count
 
@@ -230,12 +240,15 @@ class _Resuming(AbstractContextManager[ByteStream]):
             raise
 
     def _open(self) -> int:
-        self._stream = self._opened.enter_context(self._reopen(self._position))
+        opened = self._reopen(self._position)
+        self._stream = opened.__enter__()
+        self._opened = opened
         return 0
 
     def _drop(self) -> None:
-        self._stream = None
-        self._opened.close()
+        opened, self._opened, self._stream = self._opened, None, None
+        if opened is not None:
+            opened.__exit__(None, None, None)
 
 
 def _after(error: MirrorError, call: Callable[[], _T]) -> Callable[[], _T]:

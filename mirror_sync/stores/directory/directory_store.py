@@ -43,6 +43,7 @@ class DirectoryStore:
 
     def __init__(self, root: Path, *, part_size: int = PART_SIZE) -> None:
         self.root = root.absolute()
+        self._text = str(self.root)
         self.part_size = part_size
         self._folders = Folders(self.root)
         self._staging = Staging(self.root, self._folders)
@@ -59,7 +60,7 @@ class DirectoryStore:
                 return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        self._folders.note(path.parent)  # another process may have put it a moment ago; a pointer of ours may name it
+        self._folders.note(str(path.parent))  # another process may have put it just now; a pointer of ours may name it
         return Stat(key, found.st_size, _arrived(found))
 
     @contextmanager
@@ -77,9 +78,10 @@ class DirectoryStore:
             yield StoredFileStream(file, max(0, (size if stop is None else min(stop, size)) - start), path)
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
-        path = self._path(key)
+        blob = blob_of(key) is not None  # which is a key, then
+        path = f"{self._text}/{key if blob else check_key(key)}"
         with store_errors(path):
-            if blob_of(key) is None:
+            if not blob:
                 self._groups.commit(key)
                 self._publish(self._stage(body, os.fsync), key)
             elif len(body) > _SMALL:
@@ -108,7 +110,7 @@ class DirectoryStore:
         with store_errors(self.root):
             there = self.root
             while not is_there(there) and there != there.parent:
-                _expect_end(there)
+                _expect_end(str(there))
                 there = there.parent
             found = os.statvfs(there)
             return found.f_bavail * found.f_frsize
@@ -145,8 +147,8 @@ class DirectoryStore:
         self,
         body: bytes | bytearray | memoryview,
         sync: Callable[[int], None] = lambda _: None,
-        watch: Callable[[Path], None] = lambda _: None,
-    ) -> Path:
+        watch: Callable[[str], None] = lambda _: None,
+    ) -> str:
         """A staged file of this body; nothing is left of it when that fails."""
         staged, fd = self._staging.create()
         try:
@@ -154,17 +156,17 @@ class DirectoryStore:
             write_all(fd, body)
             sync(fd)
         except BaseException:
-            staged.unlink(missing_ok=True)
+            _remove(staged)
             raise
         finally:
             os.close(fd)
         return staged
 
-    def _publish(self, staged: Path, key: str) -> None:
+    def _publish(self, staged: str, key: str) -> None:
         try:
             self._staging.publish(staged, key)
         except BaseException:
-            staged.unlink(missing_ok=True)
+            _remove(staged)
             raise
 
     def _path(self, key: str) -> Path:
@@ -184,9 +186,10 @@ class DirectoryStore:
         Also where the root is a file, or below one.
         """
         with suppress(FileNotFoundError):
-            if not stat.S_ISDIR(self.root.stat().st_mode):
+            if not stat.S_ISDIR(os.stat(self._text).st_mode):  # noqa: PTH116  text, as of what is put: misses are many
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
-        for place in (self.root, self.root.joinpath(*path.relative_to(self.root).parts[:1]), path):
+        beyond = str(path).removeprefix(self._text).lstrip("/").partition("/")[0]
+        for place in (self._text, f"{self._text}/{beyond}", str(path)):
             _expect_end(place)
 
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
@@ -218,21 +221,23 @@ class DirectoryStore:
             try:
                 found = entry.stat()
             except _NOTHING_THERE:
-                _expect_end(Path(entry.path))
+                _expect_end(entry.path)
                 return None
         return found if stat.S_ISREG(found.st_mode) else None
 
 
-def _expect_end(place: Path) -> None:
+def _remove(staged: str) -> None:
+    Path(staged).unlink(missing_ok=True)
+
+
+def _expect_end(place: str) -> None:
     """FileNotFoundError where a link leads nowhere."""
     try:
-        linked = stat.S_ISLNK(place.lstat().st_mode)
+        linked = stat.S_ISLNK(os.lstat(place).st_mode)
     except _NOTHING_THERE:
         return
-    if linked and not is_there(place):
-        raise FileNotFoundError(
-            errno.ENOENT, f"{place} is a link to what is not there; is its disk mounted?", str(place)
-        )
+    if linked and not is_there(Path(place)):
+        raise FileNotFoundError(errno.ENOENT, f"{place} is a link to what is not there; is its disk mounted?", place)
 
 
 def _arrived(found: os.stat_result) -> float:

@@ -8,7 +8,7 @@ import mmap
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -37,15 +37,29 @@ _ERRORS: dict[int | None, type[StoreError]] = {
 }
 
 
-@contextmanager
-def store_errors(path: Path) -> Iterator[None]:
-    """Turns an OSError into the StoreError that it means, with the path, in one line."""
-    try:
-        yield
-    except OSError as error:
-        kind = _ERRORS.get(error.errno, StoreUnavailable)
-        said = f"{ascii(os.fspath(path))[1:-1]}: {error.strerror or error}"
-        raise kind(with_hindrance(said, *_named(error), path) if kind is StoreDenied else said) from error
+class SystemErrors(AbstractContextManager[None]):
+    """Turns an OSError into the StoreError that it means, with the path, in one line.
+
+    A class, since every small file passes here: a generator costs twice as much.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            means = _ERRORS.get(error.errno, StoreUnavailable)
+            said = f"{ascii(os.fspath(self._path))[1:-1]}: {error.strerror or error}"
+            paths = (*_named(error), Path(self._path))
+            raise means(with_hindrance(said, *paths) if means is StoreDenied else said) from error
+
+
+store_errors = SystemErrors
 
 
 def _named(error: OSError) -> Iterator[Path]:
@@ -85,7 +99,7 @@ def _write_directly(fd: int, blocks: memoryview, offset: int) -> int:
     return count
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Path | str) -> None:
     """Makes the bytes of a file survive a power cut."""
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -94,7 +108,7 @@ def sync_file(path: Path) -> None:
         os.close(fd)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: Path | str) -> None:
     """Makes the names in a folder survive a power cut, where the file system can do that; a folder may be gone."""
     with suppress(FileNotFoundError), where_supported():
         sync_file(path)
@@ -143,7 +157,7 @@ class Folders:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._unsettled: set[Path] = set()
+        self._unsettled: set[str] = set()
         self._lock = threading.Lock()
         self._settling = threading.Lock()
 
@@ -156,9 +170,9 @@ class Folders:
             folder.mkdir()
             folder.chmod(FOLDER_MODE)
         if self._root in folder.parents:
-            self.note(folder.parent)
+            self.note(str(folder.parent))
 
-    def note(self, folder: Path) -> None:
+    def note(self, folder: str) -> None:
         """A name in this folder is new, or was seen: a pointer may come to rely on it."""
         with self._lock:
             self._unsettled.add(folder)

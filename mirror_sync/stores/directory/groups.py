@@ -34,7 +34,7 @@ class Groups:
         self, staging: Staging, longest: float = _LONGEST, sync_system: Callable[[int], bool] | None = None
     ) -> None:
         self._staging, self._longest, self._sync_system = staging, longest, sync_system or syncfs.sync_system
-        self._waiting: dict[str, Path] = {}
+        self._waiting: dict[str, str] = {}  # where each is staged
         self._lost: set[str] = set()
         self._losses = 0
         self._refused: dict[str, int] = {}  # pointers, and how many losses there were when each was refused
@@ -47,18 +47,18 @@ class Groups:
     def __contains__(self, key: str) -> bool:
         return key in self._waiting
 
-    def watch(self, staged: Path) -> None:
+    def watch(self, staged: str) -> None:
         """To be called before the first byte of a blob is written: the kernel tells of writes that failed only those
         who had opened something of the file system before. OSError.
         """
         if self._watched is None:
             with self._lock:
                 if self._watched is None:
-                    fd = os.open(staged.parent, os.O_RDONLY)
+                    fd = os.open(Path(staged).parent, os.O_RDONLY)
                     weakref.finalize(self, os.close, fd)
                     self._watched = fd
 
-    def add(self, key: str, staged: Path) -> None:
+    def add(self, key: str, staged: str) -> None:
         """Take over a staged file, written and not synced. What `publish` raises."""
         with self._lock:
             again = key in self._waiting
@@ -69,7 +69,7 @@ class Groups:
             if self._timer is None:
                 self._set_timer()
         if again:
-            staged.unlink(missing_ok=True)  # the same bytes; the older file may be getting its name just now
+            Path(staged).unlink(missing_ok=True)  # the same bytes; the older file may be getting its name just now
         if full:
             self.publish()
 
@@ -111,7 +111,7 @@ class Groups:
         for key, staged in group.items():
             self._name(key, staged)
 
-    def _name(self, key: str, staged: Path) -> None:
+    def _name(self, key: str, staged: str) -> None:
         try:
             self._staging.publish(staged, key)
         except FileNotFoundError:
@@ -120,7 +120,7 @@ class Groups:
         with self._lock:
             self._waiting.pop(key, None)
 
-    def _lose(self, group: Mapping[str, Path]) -> None:
+    def _lose(self, group: Mapping[str, str]) -> None:
         with self._lock:
             self._losses += 1
             self._lost |= group.keys()
@@ -128,12 +128,12 @@ class Groups:
                 self._waiting.pop(key, None)
         for staged in group.values():
             with suppress(OSError):
-                staged.unlink()
+                Path(staged).unlink()
 
-    def _sync(self, staged: Collection[Path]) -> None:
+    def _sync(self, staged: Collection[str]) -> None:
         """Make the bytes of files, all of one folder, survive a power cut; each by itself once that failed for all."""
         fd = self._watched
-        if self._trusted and fd is not None and _is_on(fd, next(iter(staged)).parent):
+        if self._trusted and fd is not None and _is_on(fd, Path(next(iter(staged))).parent):
             try:
                 if self._sync_system(fd):
                     return

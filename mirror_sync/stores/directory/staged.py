@@ -63,7 +63,7 @@ class StagedUpload:
             if not is_there(self._path):
                 raise StoreError(f"{self._key}: the upload was aborted or completed before")
             sync_file(self._path)
-            self._staging.publish(self._path, self._key)
+            self._staging.publish(str(self._path), self._key)
 
     def abort(self) -> None:
         with suppress(OSError):
@@ -87,7 +87,7 @@ class StagedUpload:
 def start(staging: Staging, key: str, parts: Parts) -> StagedUpload:
     """A new upload. OSError when there is no room for the whole: found now, not after hours of download."""
     path, fd = staging.create()
-    upload = StagedUpload(staging, key, parts, path)
+    upload = StagedUpload(staging, key, parts, Path(path))
     try:
         _claim_space(fd, parts.size)
     except OSError:

@@ -25,13 +25,13 @@ class Staging:
     """Makes staged files and publishes them under their keys."""
 
     def __init__(self, root: Path, folders: Folders) -> None:
-        self._root = root
+        self._root, self._begins = root, f"{root}/".replace("//", "/")
         self._folder = root / NAME
         self._folders = folders
 
-    def create(self) -> tuple[Path, int]:
-        """A new empty file and its descriptor."""
-        path = self._folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+    def create(self) -> tuple[str, int]:
+        """A new empty file and its descriptor. The path is text: of very many, each Path costs more than the call."""
+        path = f"{self._begins}{NAME}/{os.getpid()}-{secrets.token_hex(8)}"
         try:
             fd = _create(path)
         except FileNotFoundError:
@@ -51,18 +51,19 @@ class Staging:
         limit = self._now() - older_than if files else 0.0
         return sum(_remove_if_older(path, limit) for path in files)
 
-    def publish(self, staged: Path, key: str) -> None:
+    def publish(self, staged: str, key: str) -> None:
         """Gives a file, whose bytes are synced, its name. A pointer's name is durable on return, after all it names."""
-        final = self._root / key
+        final = f"{self._begins}{key}"
+        folder = final.rpartition("/")[0]
         pointer = blob_of(key) is None
         if pointer:
             self._folders.flush()
         try:
-            staged.rename(final)
+            os.rename(staged, final)  # noqa: PTH104  as above
         except FileNotFoundError:
-            self._folders.make(final.parent)
-            staged.rename(final)
-        self._folders.note(final.parent)
+            self._folders.make(Path(folder))
+            os.rename(staged, final)  # noqa: PTH104
+        self._folders.note(folder)
         if pointer:
             self._folders.flush()
 
@@ -75,7 +76,7 @@ class Staging:
             return False
         if not S_ISREG(found.st_mode):
             return False
-        self._folders.note(final.parent)
+        self._folders.note(str(final.parent))
         return True
 
     def _files(self) -> list[Path]:
@@ -92,9 +93,9 @@ class Staging:
             return time.time()
         os.close(fd)
         try:
-            return path.stat().st_mtime
+            return Path(path).stat().st_mtime
         finally:
-            path.unlink()
+            Path(path).unlink()
 
 
 def _remove_if_older(path: Path, limit: float) -> bool:
@@ -107,5 +108,5 @@ def _remove_if_older(path: Path, limit: float) -> bool:
     return True
 
 
-def _create(path: Path) -> int:
+def _create(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)

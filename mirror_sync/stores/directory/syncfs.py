@@ -38,11 +38,11 @@ class SharedSync:
         self._next: Future[bool] | None = None
         self._lock, self._syncing = threading.Lock(), threading.Lock()
 
-    def watch(self, staged: Path) -> None:
+    def watch(self, staged: str) -> None:
         """To be called before the first byte of a file is written. OSError."""
         with self._lock:
             if self._watched is None:
-                self._watched = os.open(staged.parent, os.O_RDONLY)
+                self._watched = os.open(Path(staged).parent, os.O_RDONLY)
                 weakref.finalize(self, os.close, self._watched)
 
     def sync(self, fd: int) -> None:

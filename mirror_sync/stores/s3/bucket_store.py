@@ -192,12 +192,15 @@ class S3Store:
 
     @property
     def _opened(self) -> tuple[Access, ShortWay]:
-        with self._lock:
-            if self._made is None:
-                with store_errors(self._where):
-                    access = open_access(self._target, self._options)
-                    self._made = access, ShortWay(access, self._options)
-            return self._made
+        made = self._made
+        if made is None:
+            with self._lock:
+                made = self._made
+                if made is None:
+                    with store_errors(self._where):
+                        access = open_access(self._target, self._options)
+                        made = self._made = access, ShortWay(access, self._options)
+        return made
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)

@@ -6,7 +6,7 @@ Messages name the bucket, its server, the key, the operation, the status and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import urllib3.exceptions
@@ -63,9 +63,31 @@ class CutShort(Exception):
     """An answer that is not the whole of what was asked for, and does not say how to have the rest: which, in words."""
 
 
+class BotoErrors(AbstractContextManager[None]):
+    """Turns what botocore raises into the StoreError that it means. `where` names bucket, prefix and server.
+
+    A class, since every small object passes here: a generator costs twice as much.
+    """
+
+    __slots__ = ("_key", "_operation", "_where")
+
+    def __init__(self, where: str, key: str = "", operation: str = "") -> None:
+        self._where, self._key, self._operation = where, key, operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            with _meant(self._where, self._key, self._operation):
+                raise error
+
+
+store_errors = BotoErrors
+
+
 @contextmanager
-def store_errors(where: str, key: str = "", operation: str = "") -> Iterator[None]:
-    """Turns what botocore raises into the StoreError that it means. `where` names bucket, prefix and server."""
+def _meant(where: str, key: str, operation: str) -> Iterator[None]:
     place = _place(where, key) + (f": {operation}" if operation else "")
     try:
         yield

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
 _SHY = 60.0  # seconds after a failure in which bodies of many pieces are left to boto3, who asks whether they may come
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
+_PLAIN = re.compile(r"[A-Za-z0-9/_.~-]+")  # stands in an address as it is
 _OK, _NOT_FOUND = 200, 404
 _MOVED, _FAILED = 300, 500  # from here to there an answer speaks against the way itself
 _DOUBTS = 3  # refusals in a row of what boto3 then sent with success: this way is not for this server
@@ -167,14 +168,19 @@ class ShortWay:
 
 def _stated(answer: Head) -> Stated | None:
     try:
-        modified = parsedate_to_datetime(answer.fields["last-modified"]).timestamp()
-        return int(answer.fields["content-length"]), modified
+        return int(answer.fields["content-length"]), _seconds(answer.fields["last-modified"])
     except (KeyError, TypeError, ValueError):
         return None
 
 
+@lru_cache(16)  # what was put in one second says so in one way, and the parser for e-mail takes its time
+def _seconds(date: str) -> float:
+    """Since the epoch. ValueError or TypeError for what is no date."""
+    return parsedate_to_datetime(date).timestamp()
+
+
 def _quoted(name: str) -> str:
-    return str(percent_encode(name, safe="/~"))
+    return name if _PLAIN.fullmatch(name) else str(percent_encode(name, safe="/~"))
 
 
 def _is_proxied(place: Url) -> bool:
@@ -211,7 +217,7 @@ def signed_headers(asked: Signed, region: str, keys: ReadOnlyCredentials, now: s
     if keys.token:
         headers["x-amz-security-token"] = keys.token
     names = ";".join(headers)
-    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
     request = f"{asked.method}\n{asked.path}\n\n{lines}\n{names}\n{asked.payload}"
     text = f"{_ALGORITHM}\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = hmac.digest(_day_key(keys.secret_key, now[:8], region), text.encode(), "sha256").hex()

@@ -55,7 +55,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         cors=Cors(front.cors),
         access=settings.access_to(name),
         tokens=settings.tokens,
-        tls=tls and Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
+        tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 
 

@@ -1,0 +1,214 @@
+"""Which contents a target holds already, whoever published them: by its keys, and by the index of git ids.
+
+The index is a cache, rebuilt from what the target publishes: its faults cost a fetch, no repo. What is published was
+written by whoever may write there: it is told, and only bytes prove it. Decision 0029.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.manifest import Content
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.digest import ContentHash, GitOid, Promise, Sha256
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import Target
+from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
+from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.ports.store import Store, read_document
+from mirror_sync.scratch.file_table import FileTable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_HEARD = 5000  # contents that are told of at once
+
+
+class Pairs(NamedTuple):
+    """Digests by git id: those that bytes have proved, and those that somebody has written into the target."""
+
+    proved: Mapping[GitOid, Sha256]
+    told: Mapping[GitOid, Sha256]
+
+
+def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map) -> Pairs:
+    """The digests of those contents that are known by their git id: none where the index cannot be used."""
+    with suppress(StoreError):
+        _fill(target, go_on, mapper)
+    asked = [*oids]
+    try:
+        proved = target.index.known(asked)
+        return Pairs(proved, target.index.told(oid for oid in asked if oid not in proved))
+    except StoreError:
+        return Pairs({}, {})
+
+
+def hear(target: Target, listing: FileTable) -> None:
+    """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one.
+
+    Of a listing of many files, what it has of the one before is known mostly: then what is new is enough.
+    """
+    with suppress(StoreError):
+        known = listing.count > _HEARD and _knows(target, listing.sample_of_git_pairs())
+        for some in listing.new_git_pairs() if known else listing.git_pairs():
+            target.index.hear(some)
+
+
+def _knows(target: Target, pairs: Iterable[Mapping[GitOid, Sha256]]) -> bool:
+    """Whether the index has all of these."""
+    return all(some.items() <= {**target.index.told(some), **target.index.known(some)}.items() for some in pairs)
+
+
+def learn(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
+    """Remember what bytes have proved, if the index can be used."""
+    if pairs:
+        with suppress(StoreError):
+            target.index.learn(pairs)
+
+
+def _fill(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
+    """Fill the index by one walk, however many repos ask at once: who waited for one that failed goes on without."""
+    failed = target.refill.failed
+    if target.index.complete:
+        return
+    with target.refill.lock:
+        go_on()
+        if target.index.complete or target.refill.failed != failed:
+            return
+        try:
+            _hear_everything(target, go_on, mapper)
+        except MirrorError:
+            target.refill.failed += 1
+            raise
+
+
+def _hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
+    """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it).
+
+    Raises StoreError where the index cannot be used, or the target cannot be read: the next call goes on from there.
+    """
+    heard = target.refill.heard
+    walk = Walk(partial(read_document, target.store), _pass_over, mapper, claims=True)
+    for repo in (repo for repo in mirrored_repos(target.store) if repo not in heard):
+        found: dict[GitOid, Sha256] = {}
+        for node in walk.repo(repo, _refs(target, repo)):
+            go_on()
+            if node.file is not None and node.file.pointer_size is None:
+                found[node.file.oid] = node.file.sha256
+            if len(found) >= _HEARD:
+                target.index.hear(found)
+                found = {}
+        target.index.hear(found)
+        heard.add(repo)
+    target.index.mark_complete()
+    heard.clear()  # the file may be lost, and must be filled anew
+
+
+def _refs(target: Target, repo: Repo) -> Refs:
+    try:
+        return read_refs(target.store, repo)
+    except DocumentError:
+        return Refs()
+
+
+def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
+    if not isinstance(error, KeyMissing | DocumentError):
+        raise error
+
+
+_LOOKS = 1000  # that wait for their turn at once,
+_HANDED_OVER = 64  # in so many rows: more than any pool has threads
+_READ = 1024 * 1024  # bytes between two looks at the stop event
+
+
+def present(
+    target: Target, contents: Collection[Content], go_on: Callable[[], None], mapper: Mapper = map
+) -> dict[Content, Sha256]:
+    """Those of these contents whose digest is known and whose blob is really there, in the promised size.
+
+    A blob that only a listing gives its git id is read, once: it proves the listing, or the file is fetched.
+    """
+    by_oid = [content.promise for content in contents if isinstance(content.promise, GitOid)]
+    proved, told = known(target, by_oid, go_on, mapper) if by_oid else Pairs({}, {})
+    by_git = {**told, **proved}
+    named = {content: digest for content in contents if (digest := _digest_of(content.promise, by_git))}
+    shown: dict[GitOid, Sha256] = {}
+
+    def is_there(content: Content) -> bool:
+        go_on()
+        oid, digest = content.promise, named[content]
+        if not isinstance(oid, GitOid) or oid in proved:
+            return holds(target, digest, content.size)
+        if not _shows(target, digest, (oid, content.size), go_on):
+            return False
+        shown[oid] = digest
+        return True
+
+    try:
+        there = _mapped(mapper, is_there, [*named])
+        return {content: digest for (content, digest), found in zip(named.items(), there, strict=True) if found}
+    finally:
+        learn(target, shown)
+
+
+def _mapped(mapper: Mapper, call: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """As `mapper(call, items)`; where there are many, several in a row: to hand one over costs more than to look."""
+    size = max(1, len(items) // _HANDED_OVER)
+    rows = [items[start : start + size] for start in range(0, len(items), size)]
+    for found in mapper(lambda row: [call(one) for one in row], rows):
+        yield from found
+
+
+def _digest_of(promise: Promise, by_git: Mapping[GitOid, Sha256]) -> Sha256 | None:
+    return by_git.get(promise) if isinstance(promise, GitOid) else promise
+
+
+def holds(target: Target, digest: Sha256, size: int) -> bool:
+    """Whether a blob of that many bytes is in the target now."""
+    stat = target.store.stat(blob_key(digest))
+    return stat is not None and stat.size == size
+
+
+def _shows(target: Target, digest: Sha256, promised: tuple[GitOid, int], go_on: Callable[[], None]) -> bool:
+    """Whether a blob is of this digest and of that git id and size, by its bytes. A blob that cannot be read is not."""
+    oid, left = promised
+    content, chunk = ContentHash(left, oid), memoryview(bytearray(min(left + 1, _READ)))
+    try:
+        with target.store.read(blob_key(digest)) as stream:
+            while left >= 0 and (got := stream.readinto(chunk)):
+                go_on()
+                content.update(chunk[:got])
+                left -= got
+    except StoreError as error:
+        if error.retryable:
+            raise
+        return False
+    return left == 0 and content.kept and content.sha256 == digest
+
+
+def expect_kept(store: Store, sizes: Iterable[tuple[Sha256, int]], mapper: Mapper = map) -> None:
+    """Return when blobs that were put are there, of these bytes: one look each, none where the store needs none.
+
+    StoreUnavailable where one is not: the server said that it had it.
+    """
+    if not store.confirm:
+        return
+    first, lost, looked, blobs = "", 0, 0, iter(sizes)
+    while some := [*islice(blobs, _LOOKS)]:
+        keys = [blob_key(digest) for digest, _ in some]
+        for key, (_, size), stat in zip(keys, some, _mapped(mapper, store.stat, keys), strict=True):
+            if stat is None or stat.size != size:
+                found = "is not there" if stat is None else f"has {stat.size} bytes"
+                first = first or f"{key} of {size} bytes {found}"
+                lost += 1
+        looked += len(some)
+    if lost:
+        raise StoreUnavailable(
+            f"the target confirmed what it did not keep: {first} ({lost} of {looked} objects); nothing was published"
+        )
