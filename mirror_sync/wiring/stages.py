@@ -49,13 +49,16 @@ def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
     return MoreStages(attach=(_attaching(signer_of(settings, keys)),))
 
 
-def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None]) -> Seal:
-    """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain."""
+def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None], settle: Callable[[], None]) -> Seal:
+    """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain.
+
+    `settle` waits until what another machine was about to write there is written.
+    """
     if keys is None or keys.ssh_path is None:
         return unsealed
     from mirror_sync.signing.signer import StatementSeal
 
-    return StatementSeal(keys, partial(datetime.now, UTC), audit)
+    return StatementSeal(keys, partial(datetime.now, UTC), audit, settle)
 
 
 def segment_signer_of(keys: SigningKeys | None) -> Signer | None:
