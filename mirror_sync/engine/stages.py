@@ -75,6 +75,11 @@ class Change:
         return self.root is not None
 
     @property
+    def moves(self) -> bool:
+        """Whether what the task names leads to another commit, or to none, until this is published."""
+        return self.refs.commit_of(self.task.revision) != self.resolved.commit
+
+    @property
     def reuse_files(self) -> int:
         """How many files need not be fetched."""
         return self.files - self.plan.fetch_files
@@ -114,12 +119,14 @@ class MoreStages:
     """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
 
     All go over `files_of`; `inspect` may read the files from `store`. `recall` knows what is wanted of the commit,
-    before anything is brought for it, also where it is only planned. Each is called by many threads. Raises what a
-    repo fails for: MirrorError.
+    before anything is brought for it, also where it is only planned. `revisit` judges a snapshot that is published
+    already, which `relies_on` names, before one more name leads to it; its listing may be empty. Each is called by many
+    threads. Raises what a repo fails for: MirrorError.
     """
 
     recall: tuple[Stage, ...] = ()
     inspect: tuple[Stage, ...] = ()
+    revisit: tuple[Stage, ...] = ()
     attach: tuple[Stage, ...] = ()
 
 
@@ -139,6 +146,24 @@ def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
 def making(*stages: Stage) -> tuple[Stage, ...]:
     """Stages that pass over a snapshot which is there already."""
     return tuple(_passing(stage) for stage in stages)
+
+
+def there(*stages: Stage) -> tuple[Stage, ...]:
+    """Stages of a snapshot that is published already, before a name moves onto it."""
+
+    def visiting(stage: Stage) -> Stage:
+        return lambda change: stage(change) if change.is_there and change.moves else change
+
+    return tuple(map(visiting, stages))
+
+
+def moving(*stages: Stage) -> tuple[Stage, ...]:
+    """Stages that pass over a snapshot which is there already, unless a name moves onto it."""
+
+    def moved(stage: Stage) -> Stage:
+        return lambda change: stage(change) if change.moves or not change.is_there else change
+
+    return tuple(map(moved, stages))
 
 
 def _passing(stage: Stage) -> Stage:

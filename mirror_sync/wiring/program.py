@@ -204,14 +204,17 @@ class Mirror:
 
         return segment_check_of(signers)
 
-    def rescan(self, repo: Repo | None = None) -> RescanReport:
-        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing."""
+    def rescan(self, repo: Repo | None = None, *, again: bool = False) -> RescanReport:
+        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing.
+
+        `again`: the next sync scans anew what is held.
+        """
         from mirror_sync.engine.inspection.rescan import Rescan
         from mirror_sync.wiring.stages import inspection_of
 
         context = self._context()
         inspection = inspection_of(context, self.settings.state_dir, self.stop)
-        return Rescan(context, self.settings.jobs, inspection).run(repo)
+        return Rescan(context, self.settings.jobs, inspection).run(repo, again=again)
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """By upstream and kind of call, what its last answers left; empty before the first run."""

@@ -104,7 +104,11 @@ def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> R
     def inspect(change: Change) -> Change:
         return made().inspect(change) if change.task.job.inspects else change
 
-    return replace(context, stages=replace(context.stages, recall=(recall,), inspect=(inspect,)))
+    def revisit(change: Change) -> Change:
+        return made().revisit(change) if change.task.job.inspects else change
+
+    more = replace(context.stages, recall=(recall,), inspect=(inspect,), revisit=(revisit,))
+    return replace(context, stages=more)
 
 
 def inspection_of(context: RunContext, state_dir: Path, stop: threading.Event) -> Inspection:
@@ -120,9 +124,9 @@ def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[
     """Those of a policy that look at bytes themselves."""
     found: list[Scanner] = []
     if policy.picklescan:
-        from mirror_sync.scanners.pickle_scanner import pickle_scanner
+        from mirror_sync.scanners.pickle_process import BoundedPickleScanner
 
-        found.append(pickle_scanner())
+        found.append(BoundedPickleScanner(policy.limits, lambda: stop_of_run(stop)))
     if policy.command is not None:
         from mirror_sync.scanners.command_scanner import CommandScanner
 

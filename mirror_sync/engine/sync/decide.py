@@ -33,7 +33,7 @@ from mirror_sync.engine.published import (
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
-from mirror_sync.engine.stages import Change, Stage, making, through
+from mirror_sync.engine.stages import Change, Stage, making, moving, through
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, is_known
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge
 from mirror_sync.engine.sync.present import present
@@ -150,7 +150,7 @@ class Decider:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The first stages of a snapshot, which write nothing: see engine/stages.py."""
-        return (self.resolve, *making(self.judge, *self._recall, self.plan))
+        return (self.resolve, *making(self.judge), *moving(*self._recall), *making(self.plan))
 
     def begun(self, task: Task, seen: Seen) -> Change:
         """What the stages start from."""
@@ -191,7 +191,9 @@ class Decider:
         if settled is not None:
             return settled
         there = self._same_snapshot(task, refs, resolved)
-        return change if there is None else self._another_name(change, there)
+        if there is None:
+            return change
+        return self._another_name(replace(change, candidate=self._judge.candidate(task, refs, resolved)), there)
 
     def _unless_gated(self, change: Change, stage: Stage) -> NoChange | Change:
         try:
@@ -387,7 +389,8 @@ class Decider:
         base = self._base(refs, task.revision, listing)
         objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
-            guarded = self._judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
+            assert change.candidate is not None  # noqa: S101  for the type checker: `_resolved` has asked
+            guarded = change.candidate.settled(_guarded(resolved, objection))
             if not guarded.allowed:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None

@@ -28,7 +28,7 @@ from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.learn_index import IndexWriter, hear
 from mirror_sync.engine.published import Stamp, read_refs
 from mirror_sync.engine.published_names import write_aliases
-from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
+from mirror_sync.engine.stages import Change, MoreStages, Stage, making, there, through
 from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
@@ -216,11 +216,13 @@ def _act(
 def _stages(decider: Decider, maker: SnapshotMaker, more: MoreStages) -> tuple[Stage, ...]:
     """What a snapshot goes through: resolve, judge, recall, plan, transfer, inspect, document, attach, publish.
 
+    One that is published already and is to have one more name goes through resolve, recall, revisit, publish.
     What is planned is told between plan and transfer, also where nothing has to be brought.
     """
     return (
         *decider.stages,
         maker.announce,
+        *there(*more.revisit),
         *making(maker.transfer, *more.inspect, maker.document, *more.attach),
         maker.publish,
     )
