@@ -63,6 +63,13 @@ PARTS = {
             "the check of an audit by hand",
             programs=("jq", "ssh-keygen", "sha256sum"),
         ),
+        Part(
+            "hsm",
+            ("softhsm2", "opensc"),
+            "keys in hardware",
+            programs=("softhsm2-util", "pkcs11-tool"),
+            files=("/usr/lib/softhsm/libsofthsm2.so",),
+        ),
         Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
         Part(

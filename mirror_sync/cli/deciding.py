@@ -16,7 +16,7 @@ from mirror_sync.errors import UsageError
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is kept with every snapshot.")]
 Rule = Annotated[
-    RuleKey | None, typer.Option("--rule", metavar="RULE", help="Which rule's hold; the one that holds it now.")
+    str | None, typer.Option("--rule", metavar="RULE", help="Which rule's hold; the one that holds it now.")
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The last day on which it holds.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decided; the user of this command.")]
@@ -29,7 +29,7 @@ def decide(
     outcome: DecisionOutcome,
     asked: str,
     said: tuple[str, str | None, str],
-    meant: tuple[RuleKey | None, str | None, bool],
+    meant: tuple[str | None, str | None, bool],
 ) -> None:
     """Write a decision, and say when it counts. `said`: why, by whom, the ticket; `meant`: rule, end, of any commit.
 
@@ -49,7 +49,7 @@ def decide(
         _line(why, "--why"),
         commit=commit.lower() or None,
         any_commit=any_commit,
-        rule=rule,
+        rule=_rule(rule),
         ticket=_line(ticket, "--ticket") if ticket else "",
         until=_end(until),
     )
@@ -75,6 +75,12 @@ def _pattern(text: str) -> RepoPattern:
         return RepoPattern.parse(text)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _rule(text: str | None) -> RuleKey | None:
+    if text is not None and text not in [*RuleKey]:
+        raise UsageError(f"--rule: there is no rule {text!r:.60}; the rules are {', '.join(RuleKey)}")
+    return None if text is None else RuleKey(text)
 
 
 def _line(text: str, option: str) -> str:

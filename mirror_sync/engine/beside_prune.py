@@ -2,8 +2,8 @@
 or it is noticed.
 
 A prune announces itself (`PruneAnnouncement`), a sync looks for announcements (`PruneGuard`): one that sees none,
-before and after, needs no care at all, and pays three empty listings. See
-docs/design/decisions/0005-prune-beside-sync.md.
+before and after, needs no care at all, and pays three empty listings, and one for lists of take-downs where the
+snapshot is new. See docs/design/decisions/0005-prune-beside-sync.md.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from itertools import islice
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import PRUNES, blob_key, done_of, is_active_prune, is_withdrawal, prune_key
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.tombstone import encode_withdrawn
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import Mapper, put_refs, read_refs
+from mirror_sync.engine.published import Mapper, left_behind, put_refs, read_refs
 from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.engine.withdrawn_lists import give_named
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Stat, Store, read_all, read_document
 
@@ -191,13 +194,31 @@ class PruneGuard:
             self._stay_buried(late)
             self._forget_expired(keep=snapshot[0])
             self._look_for(self._names(*snapshot))
+        if loose is not None:
+            give_named(self._target.store, loose())
 
     def _stay_buried(self, late: Collection[str]) -> None:
         """Where `put` has written over the tombstone of a take-down that came in between, that stands again."""
         tombstone = buried_by(self._target, late, self._repo)
-        if tombstone is not None:
-            put_refs(self._target, self._repo, read_refs(self._target.store, self._repo).buried(tombstone))
-            raise PrunedMeanwhile(self._repo, ())
+        if tombstone is None:
+            return
+        refs = read_refs(self._target.store, self._repo)
+        if refs.tombstone is None:
+            put_refs(self._target, self._repo, refs.buried(tombstone))
+            self._leave_behind(refs)
+        raise PrunedMeanwhile(self._repo, ())
+
+    def _leave_behind(self, overwritten: Refs) -> None:
+        """Note down what the repo named, as the take-down had whose note was written over: it must be removed."""
+        walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
+        named = frozenset(node.digest for node in walk.repo(self._repo, overwritten))
+        refs = read_refs(self._target.store, self._repo)
+        if refs.tombstone is None:
+            return
+        body = encode_withdrawn(named | left_behind(self._target.store, refs))
+        digest = Sha256.of(body)
+        self._target.store.put(blob_key(digest), body, digest)
+        put_refs(self._target, self._repo, refs.buried(refs.tombstone, digest))
 
     def _noticed(self, found: Notices) -> frozenset[str]:
         """Notices that ask for care: new ones, and those of prunes that go on or died."""
@@ -286,6 +307,12 @@ class PruneGuard:
     def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
         if isinstance(error, KeyMissing):
             raise PrunedMeanwhile(self._repo, (digest,)) from error
+        raise error
+
+
+def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
+    """What cannot be followed is left to a prune."""
+    if not isinstance(error, KeyMissing | DocumentError):
         raise error
 
 

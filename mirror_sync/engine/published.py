@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Any, Protocol
 
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Entry, Root, description, read_entries
-from mirror_sync.domain.content.tombstone import Tombstone
+from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
@@ -93,6 +93,12 @@ def why_taken_down(store: Store, tombstone: Sha256) -> str:
         return Tombstone.decode(read_document(store, tombstone)).said
     except (KeyMissing, DocumentError):
         return "taken down, for a reason that cannot be read"
+
+
+def left_behind(store: Store, refs: Refs) -> frozenset[Sha256]:
+    """What a repo named that was taken down, as long as that is not at its end. StoreError, DocumentError."""
+    digest = refs.attachments.get(LEFT_BEHIND)
+    return frozenset() if digest is None else decode_withdrawn(read_document(store, digest, MAX_DOCUMENT))
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

@@ -71,6 +71,11 @@ class Change:
     assurance: Assurance = Assurance()  # publish: what is known of what is published,
     published: str | None = None  # and when it was, in ISO 8601
 
+    @property
+    def moves(self) -> bool:
+        """Whether what the task names leads to another commit, or to none, until this is published."""
+        return self.refs.commit_of(self.task.revision) != self.resolved.commit
+
     def files_of(self) -> Iterator[MirroredFile]:
         """Every file of the snapshot, proved, in the order of its listing (`sort_key`): from `inspect` on.
 
@@ -101,10 +106,12 @@ class MoreStages:
     """What is done with every snapshot beside what the engine does: after its files are there, and before its root.
 
     All go over `files_of`; `inspect` may read the files from `store`. `recall` knows what is wanted of the commit,
-    before anything is brought for it, also where it is only planned. Each is called by many threads. Raises what a
-    repo fails for: MirrorError.
+    before anything is brought for it, also where it is only planned. `revisit` judges a snapshot that is published
+    already, which `relies_on` names, before one more name leads to it; its listing may be empty. Each is called by many
+    threads. Raises what a repo fails for: MirrorError.
     """
 
     recall: tuple[Stage, ...] = ()
     inspect: tuple[Stage, ...] = ()
+    revisit: tuple[Stage, ...] = ()
     attach: tuple[Stage, ...] = ()

@@ -29,8 +29,15 @@ class FileContent(Protocol):
 class Scanner(Protocol):
     """Safe for many threads. What it cannot do is an answer (`failed`, `not scanned`), never an error of its own."""
 
-    name: str
-    version: str  # of its answers: what another version said of a file is not believed
+    @property
+    def name(self) -> str:
+        """As verdicts call it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Of its answers: what another version said of a file is not believed."""
+        ...
 
     def wants(self, path: str, found: Classified) -> bool:
         """Whether a file is of a kind that it looks at; `found` is the file's class."""

@@ -10,26 +10,29 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 from mirror_sync.domain.formats.file_class import Classified
 from mirror_sync.domain.policy.scan_policy import FILE, ScanCommand, ScannedFile, ScanResult
 from mirror_sync.errors import Interrupted
 from mirror_sync.ports.scanner import FileContent
+from mirror_sync.scanners.command_version import CommandVersion
 
 _LIMITED = 'ulimit -v "$1" && shift && exec "$@"'  # in KiB; of the program itself, before it runs
 _NO_MEMORY = 'shift && exec "$@"'
+_KEEPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")))
+_ENDS = 15.0  # seconds in which it ends all that a command has started
 _STEP = 0.05  # seconds between two looks at what runs
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_LONGEST_VERSION = 64 * 1024  # bytes of what it says of its version
 _OUTPUT = 400  # bytes of what it says that a reason repeats
 _MOST_SAID = 16 * 1024 * 1024  # bytes of what it says, which lie on the disk meanwhile
 _CLEAN, _FOUND = 0, 1
@@ -46,7 +49,12 @@ class CommandScanner:
         self._command, self._folder, self._stop = command, folder, stop
         self._turn, self._swept = threading.BoundedSemaphore(_AT_ONCE), False
         self.name = f"command {Path(command.words[0]).name}{'' if without_network() else ', not kept from the network'}"
-        self.version = sha256("\0".join(command.words).encode()).hexdigest()[:12]
+        self._version = CommandVersion(command, self._said)
+
+    @property
+    def version(self) -> str:
+        """Of its words and of the program, as it is now."""
+        return self._version.now()
 
     def wants(self, path: str, found: Classified) -> bool:
         return True
@@ -89,18 +97,30 @@ class CommandScanner:
         if status == _FOUND:
             return ScannedFile(path, ScanResult.DANGEROUS, said)
         if status is None:
-            took = f"no answer in {self._command.timeout.total_seconds():.0f} s"
+            took = f"no answer in {self._command.limits.timeout.total_seconds():.0f} s"
             return ScannedFile(path, ScanResult.FAILED, took)
         how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
         return ScannedFile(path, ScanResult.FAILED, f"{how}: {said}" if said else how)
 
+    def _said(self, words: Sequence[str]) -> str:
+        """What a command says of its version, or why it says nothing."""
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=_PREFIX, dir=self._folder) as folder,
+            _held(Path(folder)),
+            tempfile.TemporaryFile(dir=folder) as output,
+        ):
+            status = self._run([*words], Path(folder), output.fileno())
+            output.seek(0)
+            return f"{status} {output.read(_LONGEST_VERSION).decode(errors='replace')}"
+
     def _run(self, words: list[str], folder: Path, output: int) -> int | None:
-        """Its exit status; None where it was ended for its time or its words. Nothing of its group is left."""
-        limit = self._command.memory // 1024
+        """Its exit status; None where it was ended for its time or its words. Nothing that it has started is left."""
+        limit = self._command.limits.memory // 1024
         shell = ["/bin/sh", "-c", _LIMITED if limit else _NO_MEMORY, "sh", str(limit), *words]
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
         with subprocess.Popen(  # noqa: S603  the operator's own command
-            [*without_network(), *shell],
+            [*_KEEPER, str(os.getpid()), *without_network(), *shell],
             cwd=folder,
             env={**environ, "TMPDIR": str(folder), "HOME": str(folder)},
             stdin=subprocess.DEVNULL,
@@ -111,11 +131,10 @@ class CommandScanner:
             try:
                 return self._waited(running, output)
             finally:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(running.pid, signal.SIGKILL)
+                _end(running)
 
     def _waited(self, running: subprocess.Popen[bytes], output: int) -> int | None:
-        end = time.monotonic() + self._command.timeout.total_seconds()
+        end = time.monotonic() + self._command.limits.timeout.total_seconds()
         while time.monotonic() < end and os.fstat(output).st_size <= _MOST_SAID:
             with suppress(subprocess.TimeoutExpired):
                 return running.wait(_STEP)
@@ -125,6 +144,14 @@ class CommandScanner:
     def _go_on(self) -> None:
         if self._stop().is_set():
             raise Interrupted("stopped while a file was scanned")
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    """Have the keeper end all that the command has started, and itself."""
+    running.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(_ENDS)
+    running.kill()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from mirror_sync.ports.scanner import FileContent
 
 _MOST_BYTES, _MOST_READS = 512 * 1024 * 1024, 20_000
 _AHEAD = 64 * 1024  # bytes
-_HELD = 512 * 1024 * 1024  # bytes that the opcodes of one file may take in memory, about, in all walks over it
+HELD = 512 * 1024 * 1024  # bytes that the opcodes of one file may take in memory, about, in all walks over it
 _OPCODE, _LETTER = 128, 4  # bytes that an opcode takes, and each letter of its argument, at most
 _LONGEST = 128 * 1024 * 1024  # bytes of one argument
 _LINE = 1024 * 1024  # bytes of a line
@@ -37,15 +37,16 @@ _ARRAY = "npy of objects"
 _SHOWN = 3  # globals that a reason names
 
 
+NAME = "picklescan"
 _MISSING = "picklescan is not installed: pip install 'mirror-sync[scan]'"
 
 
 class PickleScanner:
     """Implements `ports.Scanner`, by the module `scanner` of picklescan; None where it is not installed."""
 
-    name = "picklescan"
+    name = NAME
 
-    def __init__(self, scanner: Any, version: str, held: int = _HELD) -> None:
+    def __init__(self, scanner: Any, version: str, held: int = HELD) -> None:
         self._scanner, self.version, self._held = scanner, version, held
         self._turn = threading.BoundedSemaphore(_AT_ONCE)
 
@@ -75,7 +76,7 @@ class PickleScanner:
         return judged
 
 
-def pickle_scanner(held: int = _HELD) -> PickleScanner:
+def pickle_scanner(held: int = HELD) -> PickleScanner:
     """By the picklescan that is installed; without one nothing is scanned, and so nothing is clean.
 
     `held` are the bytes that the opcodes of one file may take in memory, about, in all walks over it.

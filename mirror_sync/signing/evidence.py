@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0  # seconds without a byte
 _LONGEST = 600.0  # seconds that a document may take, however slowly it comes
+_SAID = 1000  # characters of why a front does not give something
 _CHUNK = 1024 * 1024
 _NOT_FOUND, _DENIED = 404, (401, 403)
 
@@ -172,7 +173,8 @@ class FrontEvidence:
                 if error.code == _NOT_FOUND:
                     raise KeyMissing(url) from None
                 kind = StoreDenied if error.code in _DENIED else StoreUnavailable
-                raise kind(f"{url} answers {error.code}") from None
+                why = error.headers.get("X-Error-Message", "")[:_SAID]
+                raise kind(f"{url} answers {error.code}{f': {why}' if why else ''}") from None
         return answer
 
 

@@ -12,12 +12,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mirror_sync.domain.content.manifest import MirroredFile
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurve, EllipticCurvePublicKey
 
 MODEL_SIGNATURE = "model.sig"
 IGNORED = (".cache", ".git", ".gitattributes", ".github", ".gitignore")
@@ -28,11 +28,28 @@ _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
 
 
+class EllipticSigner(Protocol):
+    """A private key, in memory or in hardware."""
+
+    @property
+    def curve(self) -> EllipticCurve:
+        """On which it is."""
+        ...
+
+    def public_key(self) -> EllipticCurvePublicKey:
+        """The public half."""
+        ...
+
+    def sign(self, data: bytes, signature_algorithm: ECDSA) -> bytes:
+        """A signature in DER. SigningError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelKey:
     """What signs bundles; `certificates` in DER, the key's own first, where a bundle shall carry them."""
 
-    private: EllipticCurvePrivateKey
+    private: EllipticSigner
     certificates: tuple[bytes, ...] = ()
 
     @property

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from mirror_sync.errors import SigningError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.x509 import Certificate
 
 _LARGEST = 64 * 1024  # bytes of a file with a key
 _OTHERS = 0o077
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
 # Without the path that was read: openssl writes over what is there, without a question, and that may be another key.
 _MADE = "ssh-keygen -t ed25519 -N '' -f FILE"
 _MADE_ELLIPTIC = "openssl ecparam -name prime256v1 -genkey -noout -out FILE"
@@ -53,7 +53,7 @@ def read_elliptic(path: Path) -> EllipticCurvePrivateKey:
     key = _read(path)
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name not in CURVES:
         raise SigningError(
             f"{path}: holds {_kind(key)}, and a key on P-256, P-384 or P-521 is needed; make one in another file: "
             f"{_MADE_ELLIPTIC}"
@@ -61,12 +61,12 @@ def read_elliptic(path: Path) -> EllipticCurvePrivateKey:
     return key
 
 
-def read_certificates(key: EllipticCurvePrivateKey, certificate: Path, chain: Path | None) -> tuple[bytes, ...]:
+def read_certificates(key: EllipticCurvePublicKey, certificate: Path, chain: Path | None) -> tuple[bytes, ...]:
     """A key's certificate and those that lead to its authority, in DER. SigningError where they are not its own."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     own = _certificates(certificate)[:1]
-    if own[0].public_key() != key.public_key():
+    if own[0].public_key() != key:
         raise SigningError(f"{certificate}: is of another key")
     if not _may_sign(own[0]):
         raise SigningError(f"{certificate}: may not sign, for whoever verifies: its key usage lacks digitalSignature")
@@ -100,7 +100,7 @@ def _certificates(path: Path) -> list[Certificate]:
 
 
 def _read(path: Path) -> object:
-    body = _private_bytes(path)
+    body = private_bytes(path)
     expect_library()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
@@ -115,8 +115,11 @@ def _read(path: Path) -> object:
         raise SigningError(f"{path}: holds no private key in OpenSSH's format or PEM") from None
 
 
-def _private_bytes(path: Path) -> bytes:
-    """Of a file that its owner alone may read. The descriptor is asked, not the name: it cannot be changed between."""
+def private_bytes(path: Path) -> bytes:
+    """Of a file that its owner alone may read; SigningError for another.
+
+    The descriptor is asked, not the name: it cannot be changed between.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,9 @@ from typing import Any, TypeVar
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import check_path
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root, read_shard
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Repo
@@ -125,6 +128,8 @@ class Prover:
         )
 
     def _statement(self, asked: Asked) -> tuple[bytes, Signer, Statement]:
+        refs = self.evidence.refs(asked.repo)
+        self._expect_not_down(asked.repo, refs)
         try:
             body, signature = self.evidence.statement(asked.repo)
         except KeyMissing:
@@ -137,10 +142,18 @@ class Prover:
             raise NotProved(f"the statement is of {stated.repo}, not of {asked.repo}")
         if asked.since is not None:
             _expect_newer(body, stated, asked.since)
-        refs = self.evidence.refs(asked.repo)
         if refs is not None and not stated.agrees(refs):
             raise NotProved("refs.json names other commits or snapshots than its statement")
         return body, signer, stated
+
+    def _expect_not_down(self, repo: Repo, refs: Refs | None) -> None:
+        """A front says the same by its answer, which is StoreDenied."""
+        if refs is None or refs.tombstone is None:
+            return
+        why = "taken down, for a reason that cannot be read"
+        with suppress(NotProved, DocumentError):
+            why = Tombstone.decode(self._document("the tombstone", refs.tombstone) or b"").said
+        raise NotProved(f"{repo} was {why}")
 
     def _snapshot(self, asked: Asked, stated: Statement) -> tuple[CommitId, StatedSnapshot]:
         commit = stated.commit_of(asked.revision)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,27 @@ from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.pkcs11_uri import Pkcs11Uri
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.errors import DocumentError, KeyMissing, SigningError
+from mirror_sync.errors import DocumentError, KeyMissing, SigningError, StoreUnavailable
 from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, LARGEST, AllowedSigners
 from mirror_sync.signing.bom import BOM, cyclonedx
+from mirror_sync.signing.hardware_keys import open_elliptic
 from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, ModelKey, model_bundle
-from mirror_sync.signing.private_keys import read_certificates, read_ed25519, read_elliptic
+from mirror_sync.signing.private_keys import read_certificates, read_ed25519
+from mirror_sync.signing.spdx3 import SPDX3_BOM, spdx3
 from mirror_sync.signing.sshsig import PublicKey, sign
 from mirror_sync.signing.statement import StatedSnapshot, Statement, names_of
 from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+_TRIES = 5  # of one edit, beside other machines
+_STALLED = timedelta(minutes=1)  # after which no call lands any more that was sent before
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class SigningKeys:
         self,
         principal: str,
         ssh: Path | None = None,
-        model: Path | None = None,
+        model: Path | Pkcs11Uri | None = None,
         certificate: Path | None = None,
         chain: Path | None = None,
     ) -> None:
@@ -64,6 +71,7 @@ class SigningKeys:
         self.principal, self.ssh_path, self.model_path = principal, ssh, model
         self._certificate, self._chain = certificate, chain
         self._lock = threading.Lock()
+        self._fault: SigningError | None = None
 
     def expect(self) -> None:
         """SigningError where a key that is named cannot be used: before anything is done that would need it."""
@@ -80,9 +88,15 @@ class SigningKeys:
 
     @property
     def model(self) -> ModelKey:
-        """What signs model bundles. SigningError."""
+        """What signs model bundles. SigningError, which stays: a PIN that was wrong is not tried again."""
         with self._lock:
-            return self._model
+            if self._fault is not None:
+                raise self._fault
+            try:
+                return self._model
+            except SigningError as error:
+                self._fault = error
+                raise
 
     @property
     def public(self) -> PublicKey:
@@ -99,10 +113,10 @@ class SigningKeys:
     def _model(self) -> ModelKey:
         if self.model_path is None:
             raise SigningError("no key is named: write trust: {model_signing: {key: FILE}}")
-        key = read_elliptic(self.model_path)
+        key = open_elliptic(self.model_path)
         if self._certificate is None:
             return ModelKey(key)
-        return ModelKey(key, read_certificates(key, self._certificate, self._chain))
+        return ModelKey(key, read_certificates(key.public_key(), self._certificate, self._chain))
 
 
 class SnapshotSigner:
@@ -125,6 +139,8 @@ class SnapshotSigner:
             found[MODEL_SIGNATURE] = model_bundle(self._keys.model, name, facts.files)
         if "cyclonedx" in self._boms:
             found[BOM] = cyclonedx(facts.repo, facts.root, facts.files, facts.info)
+        if "spdx3" in self._boms:
+            found[SPDX3_BOM] = spdx3(facts.repo, facts.root, facts.files, facts.info)
         return found
 
     def stale(self, facts: SnapshotFacts, read: Callable[[Sha256], bytes]) -> dict[str, bytes]:
@@ -144,13 +160,21 @@ class SnapshotSigner:
 class StatementSeal:
     """States what a target publishes of a repo, before its refs.json is put. Safe for many threads.
 
-    `clock` gives the time, `audit` the head of the audit chain, if there is one.
+    `clock` gives the time, `audit` the head of the audit chain, if there is one; `settle` waits until what another
+    machine was about to write is written.
     """
 
-    def __init__(self, keys: SigningKeys, clock: Callable[[], datetime], audit: Callable[[], AuditHead | None]) -> None:
-        self._keys, self._clock, self._audit = keys, clock, audit
+    def __init__(
+        self,
+        keys: SigningKeys,
+        clock: Callable[[], datetime],
+        audit: Callable[[], AuditHead | None],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._keys, self._clock, self._audit, self._settle = keys, clock, audit, settle
         self._lock = threading.Lock()
         self._listed = False
+        self._added: datetime | None = None
 
     def __call__(self, store: Store, repo: Repo, refs: Refs) -> tuple[Refs, Sequence[Document]]:
         """The same refs with a statement of them, and the documents that it names, to be put first.
@@ -175,11 +199,17 @@ class StatementSeal:
         return refs.with_attachments(named), documents
 
     def _list_key(self, store: Store) -> None:
-        """Have our key among those of which the target says that they are its mirror's; once a process."""
+        """Have our key among those of which the target says that they are its mirror's; once a process.
+
+        Where it was not there, also until it is known to stay: who has read before it was there may write yet.
+        """
         with self._lock:
-            if not self._listed:
-                edit_signers(store, lambda known: known.with_key(self._keys.principal, self._keys.public))
-                self._listed = True
+            if self._listed:
+                return
+            now = self._clock()
+            if edit_signers(store, lambda known: known.with_key(self._keys.principal, self._keys.public), self._settle):
+                self._added = now
+            self._listed = self._added is None or now - self._added > _STALLED
 
 
 def is_stated(keys: SigningKeys, store: Store, refs: Refs) -> bool:
@@ -198,14 +228,23 @@ def read_signers(store: Store) -> AllowedSigners:
         return AllowedSigners()
 
 
-def edit_signers(store: Store, edit: Callable[[AllowedSigners], AllowedSigners]) -> AllowedSigners:
-    """Change a target's allowed_signers, and write it where it differs. Raises StoreError, SigningError."""
-    known = read_signers(store)
-    after = edit(known)
-    if after != known:
+def edit_signers(
+    store: Store, edit: Callable[[AllowedSigners], AllowedSigners], settle: Callable[[], None] = lambda: None
+) -> bool:
+    """Change a target's allowed_signers, and say whether it had to be written. `edit` may be called again and again.
+
+    No bucket changes an object only where nobody else has: so after `settle` it is looked at again, and edited again
+    where another machine has written over it. Raises StoreError, SigningError.
+    """
+    for count in range(_TRIES):
+        known = read_signers(store)
+        after = edit(known)
+        if after == known:
+            return count > 0
         body = after.encode()
         store.put(ALLOWED_SIGNERS, body, Sha256.of(body))
-    return after
+        settle()
+    raise StoreUnavailable(f"{ALLOWED_SIGNERS}: other machines write over it again and again; run this again")
 
 
 def _before(store: Store, refs: Refs) -> Statement | None:

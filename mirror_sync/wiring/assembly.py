@@ -40,6 +40,8 @@ from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import connections_of, open_source, open_store
 from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
+_WRITTEN = {DirectoryTarget: 0.1, S3Target: 1.0}  # seconds from a look at a small object to the end of its PUT, mostly
+
 
 class Assembly:
     """Everything that waits in what it makes ends with `stop`, or with the stop of its own run."""
@@ -124,7 +126,7 @@ class Assembly:
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
             grace=target.grace,
-            seal=seal_of(self.keys, lambda: audit.head),
+            seal=seal_of(self.keys, lambda: audit.head, partial(self._sleep, _WRITTEN[type(target)])),
             looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=audit,
         )

@@ -206,14 +206,17 @@ class Mirror:
 
         return segment_check_of(signers)
 
-    def rescan(self, repo: Repo | None = None) -> RescanReport:
-        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing."""
+    def rescan(self, repo: Repo | None = None, *, again: bool = False) -> RescanReport:
+        """Judge anew what is published, by the policies and scanners of today. UsageError where there is nothing.
+
+        `again`: the next sync scans anew what is held.
+        """
         from mirror_sync.engine.inspection.rescan import Rescan
         from mirror_sync.wiring.stages import inspection_of
 
         context = self._context()
         inspection = inspection_of(context, self.settings.state_dir, self.stop)
-        report = Rescan(context, self.settings.jobs, inspection).run(repo)
+        report = Rescan(context, self.settings.jobs, inspection).run(repo, again=again)
         if repo is None and not report.interrupted:
             for name, faults in report.faults({job.name: job.target for job in self.settings.jobs}).items():
                 context.tell(Tended(name, Care.RESCAN, context.now(), faults))

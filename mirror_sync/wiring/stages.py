@@ -54,13 +54,16 @@ def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
     return MoreStages(attach=(_attaching(signer_of(settings, keys)),))
 
 
-def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None]) -> Seal:
-    """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain."""
+def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None], settle: Callable[[], None]) -> Seal:
+    """What is done with the refs.json of one target before it is put; `audit` gives the head of the audit chain.
+
+    `settle` waits until what another machine was about to write there is written.
+    """
     if keys is None or keys.ssh_path is None:
         return unsealed
     from mirror_sync.signing.signer import StatementSeal
 
-    return StatementSeal(keys, partial(datetime.now, UTC), audit)
+    return StatementSeal(keys, partial(datetime.now, UTC), audit, settle)
 
 
 def segment_signer_of(keys: SigningKeys | None) -> Signer | None:
@@ -106,7 +109,11 @@ def inspecting(context: RunContext, state_dir: Path, stop: threading.Event) -> R
     def inspect(change: Change) -> Change:
         return made().inspect(change) if change.task.job.inspects else change
 
-    return replace(context, stages=replace(context.stages, recall=(recall,), inspect=(inspect,)))
+    def revisit(change: Change) -> Change:
+        return made().revisit(change) if change.task.job.inspects else change
+
+    more = replace(context.stages, recall=(recall,), inspect=(inspect,), revisit=(revisit,))
+    return replace(context, stages=more)
 
 
 def inspection_of(context: RunContext, state_dir: Path, stop: threading.Event) -> Inspection:
@@ -122,9 +129,9 @@ def _scanners(folder: Path, stop: threading.Event, policy: ScanPolicy) -> tuple[
     """Those of a policy that look at bytes themselves."""
     found: list[Scanner] = []
     if policy.picklescan:
-        from mirror_sync.scanners.pickle_scanner import pickle_scanner
+        from mirror_sync.scanners.pickle_process import BoundedPickleScanner
 
-        found.append(pickle_scanner())
+        found.append(BoundedPickleScanner(policy.limits, lambda: stop_of_run(stop)))
     if policy.command is not None:
         from mirror_sync.scanners.command_scanner import CommandScanner
 

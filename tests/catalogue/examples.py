@@ -96,7 +96,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         (digest("shard"),),
         running=(("pickle", 1),) if one.repo.startswith("acme/") else (),
         verdicts=(
-            ShownVerdict("license", "allowed", "licence apache-2.0 is in licenses.allow"),
+            ShownVerdict("licence", "allowed", "licence apache-2.0 is in licenses.allow"),
             ShownVerdict("restricted", "allowed", "approved by Jane Doe, legal: terms read (policy.restricted has it)"),
         ),
         signed=True,

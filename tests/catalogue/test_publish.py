@@ -352,7 +352,7 @@ def test_a_page_says_what_its_root_says_of_signatures_scans_classes_and_verdicts
     for _ in range(2):  # what is read, and what is remembered
         machine.publish()
         page = read(store.site["models/acme--proved.html"])
-        for words in ("signed", "scanned", "1 pickle", "license", "apache-2.0 is allowed", "-I Example-models "):
+        for words in ("signed", "scanned", "1 pickle", "licence", "apache-2.0 is allowed", "-I Example-models "):
             assert words in page.text, words
         assert f"/-/trust/models/acme/proved/{commit}/" in page.text
         told = read(store.site["models/acme--plain.html"]).text

@@ -94,6 +94,10 @@ WRONG = [
         ("approve", "acme/never", "--any", "--rule", "licence"),
         "policy.forbidden has acme/never, and no decision lifts",
     ),
+    (
+        ("approve", "acme/one", "--rule", "foo"),
+        "there is no rule 'foo'; the rules are restricted, forbidden, licence, formats, scan, cooldown",
+    ),
     (("approve", "acme/one", "--rule", "forbidden"), "no decision lifts policy.forbidden; choose another --rule"),
     (("approve", "acme/pinned", "--any"), "policy.restricted pins acme/pinned: write acme/pinned@COMMIT"),
     (("approve", "acme/one@abcdef0"), "abcdef0 is no commit of acme/one that is held; write acme/one@"),

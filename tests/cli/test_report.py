@@ -140,7 +140,7 @@ def test_json_has_what_an_auditor_asks_of_each_repo(whole: Shelf) -> None:
     assert [*repos] == [GONE, HELD, ONE, PLAIN]
     (one,), (plain,) = repos[ONE]["snapshots"], repos[PLAIN]["snapshots"]
     assert (one["licences"], one["licence_verdict"], one["names"]) == (["mit"], "allowed", ["main"])
-    assert {verdict["rule"] for verdict in one["verdicts"]} >= {"license", "formats"}
+    assert {verdict["rule"] for verdict in one["verdicts"]} >= {"licence", "formats"}
     assert one["content"]["inspected"]
     assert one["content"]["classes"]["code"]["files"] == one["content"]["run_code"] == 1
     assert one["content"]["code_files"] == ["run.py"]

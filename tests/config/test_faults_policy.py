@@ -8,7 +8,7 @@ import pytest
 
 from mirror_sync.domain.formats.file_class import FileClass
 from mirror_sync.domain.policy.rules import Outcome
-from mirror_sync.domain.policy.scan_policy import OnFailure, ScanCommand, ScanPolicy
+from mirror_sync.domain.policy.scan_policy import OnFailure, ScanCommand, ScanLimits, ScanPolicy
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, fault, settings, warnings
 
 FAULTS = [
@@ -88,7 +88,7 @@ def test_what_is_on_no_list_is_held_and_a_job_adds_to_the_lists_of_all() -> None
         FileClass.CODE: Outcome.HELD,
         FileClass.EXECUTABLE: Outcome.REFUSED,
     }
-    command = ScanCommand(("a", "{file}"), timedelta(minutes=10), 4 << 30)
+    command = ScanCommand(("a", "{file}"), ScanLimits(timedelta(minutes=10), 4 << 30))
     assert plain.scan == ScanPolicy(command=command)
     (job,) = settings(f"{REST}{COMMON}{jobs}").jobs
     assert job.formats is not None

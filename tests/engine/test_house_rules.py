@@ -83,7 +83,7 @@ def test_what_is_restricted_waits_with_a_note_until_a_decision_names_it(hub: Hub
     assert workshop.store.written == [], "the second run has nothing to add"
     (note,) = notes(workshop, "acme/x").values()
     assert (note.repo, note.commit) == ("acme/x", commit)
-    assert [(one.rule, one.outcome) for one in note.verdicts] == [("license", "allowed"), ("restricted", "held")]
+    assert [(one.rule, one.outcome) for one in note.verdicts] == [("licence", "allowed"), ("restricted", "held")]
     allowed = house("acme/x", restricted=rules, decisions=decided("acme/x", RuleKey.RESTRICTED))
     assert workshop.sync_one(allowed).outcome == "published"
     assert workshop.refs("acme/x").attachments == {}

@@ -54,7 +54,7 @@ def test_a_verdict_of_an_inspection_holds_the_repo_and_what_was_published_stays(
     first = repo.commit({"a": b"1"})
     assert extended(workshop, inspect=(scan,)).sync_one(job("acme/x")).outcome == "published"
     assert [(one.rule, one.outcome) for one in workshop.root("acme/x").verdicts] == [
-        ("license", "allowed"),
+        ("licence", "allowed"),
         ("scan", "allowed"),
     ]
     repo.commit({"b": LFS(BAD)})

@@ -58,7 +58,7 @@ def test_verdicts_are_those_of_the_root(mirror: Mirror) -> None:
     commit = repo.publish({"f": b"judged"})
     address = f"/-/trust/models/{repo.repo.id}/{commit}/verdicts.json"
     reply = mirror.get(address)
-    said = {"rule": "license", "outcome": "allowed", "reason": "apache-2.0 is allowed"}
+    said = {"rule": "licence", "outcome": "allowed", "reason": "apache-2.0 is allowed"}
     assert reply.json == {"repo": repo.repo.id, "commit": commit, "verdicts": [said]}
     assert reply.header("ETag") == f'"{repo.root(commit)}-verdicts"'
     again = mirror.get(
@@ -98,7 +98,7 @@ def test_what_was_not_made_is_said_in_a_line_with_the_key_that_makes_it(mirror: 
         "SHA256SUMS.sig": f"trust: {{key: FILE}} {makes}",
         "model.sig": f"trust: {{model_signing: {{key: FILE}}}} {makes}",
         "bom.cdx.json": f"trust: {{bom: [cyclonedx]}} {makes}",
-        "bom.spdx3.json": "this version makes none, bom.cdx.json is a bill of materials, too",
+        "bom.spdx3.json": f"trust: {{bom: [spdx3]}} {makes}",
     }.items():
         reply = mirror.get(f"/-/trust/models/{repo.repo.id}/main/{name}")
         assert reply.error == (404, "EntryNotFound")

@@ -37,6 +37,7 @@ FILES = {
     "sub/more.txt": "more",
     ".gitattributes": "* -text\n",
 }
+BOMS = ("bom.cdx.json", "bom.spdx3.json")
 CARD = "---\nlicense: mit\nbase_model: acme/base\ndatasets: [acme/texts, acme/more]\n---\n"
 
 
@@ -55,7 +56,7 @@ class SignedMirror:
         self.trust = {
             "key": str(self.key),
             "model_signing": {"key": str(self.model_key)},
-            "bom": ["cyclonedx"],
+            "bom": ["cyclonedx", "spdx3"],
         }
         self.add(REPO, FILES)
 

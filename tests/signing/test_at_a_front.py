@@ -36,6 +36,7 @@ class Front:
     cut: set[str] = field(default_factory=set)  # whose bodies end too early
     endless: set[str] = field(default_factory=set)  # whose bodies do not end
     elsewhere: dict[str, str] = field(default_factory=dict)  # where a path is redirected to
+    asked: list[str] = field(default_factory=list)
     url: str = ""
 
     @contextmanager
@@ -45,6 +46,7 @@ class Front:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = unquote(self.path)
+                front.asked.append(path)
                 body, place = front.bodies.get(path), front.elsewhere.get(path)
                 self.send_response(front.broken or (302 if place else 200 if body is not None else 404))
                 if path in front.endless:

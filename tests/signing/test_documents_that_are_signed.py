@@ -20,8 +20,10 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import SigningError
-from mirror_sync.signing.bom import SPDX, cyclonedx
+from mirror_sync.signing.bom import cyclonedx
+from mirror_sync.signing.declared import SPDX
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner
+from mirror_sync.signing.spdx3 import spdx3
 from mirror_sync.signing.statement import StatedSnapshot, Statement
 from mirror_sync.signing.sums import read_sums, sum_lines
 from tests.signing.keys import elliptic_key, ssh_key
@@ -102,21 +104,23 @@ def test_whatever_a_hub_says_a_bill_of_materials_is_json_and_the_same_each_time(
     card: Any, task: Any, tags: Any, date: str
 ) -> None:
     info = {"cardData": {"license": card, "datasets": card, "base_model": tags}, "pipeline_tag": task, "tags": tags}
-    first = cyclonedx(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info)
-    assert json.loads(first)["bomFormat"] == "CycloneDX"
-    assert cyclonedx(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info) == first
+    for make, sign in ((cyclonedx, '"bomFormat":"CycloneDX"'), (spdx3, '"specVersion":"3.0.1"')):
+        first = make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info)
+        assert json.loads(first)
+        assert sign.encode() in first
+        assert make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info) == first
 
 
-def test_signing_ten_thousand_files_makes_four_documents_within_a_hundred_mebibytes(tmp_path: Path) -> None:
+def test_signing_ten_thousand_files_makes_five_documents_within_a_hundred_mebibytes(tmp_path: Path) -> None:
     keys = SigningKeys("mirror", ssh_key(tmp_path), elliptic_key(tmp_path))
     files = [file_of(f"folder-{number % 100:03}/file-{number:05}.safetensors") for number in range(10_000)]
-    signer = SnapshotSigner(keys, ["cyclonedx"])
+    signer = SnapshotSigner(keys, ["cyclonedx", "spdx3"])
     keys.expect()
     tracemalloc.start()
     documents = signer.documents(SnapshotFacts(root_of(), files, {}))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert sorted(documents) == ["SHA256SUMS", "SHA256SUMS.sig", "bom.cdx.json", "model.sig"]
+    assert sorted(documents) == ["SHA256SUMS", "SHA256SUMS.sig", "bom.cdx.json", "bom.spdx3.json", "model.sig"]
     assert most < 100 * 1024 * 1024
 
 

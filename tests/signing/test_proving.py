@@ -16,7 +16,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.signing.proof import Proof
 from mirror_sync.signing.statement import Statement
-from tests.signing.mirrors import FILES, REPO, SignedMirror, another_signer
+from tests.signing.mirrors import BOMS, FILES, REPO, SignedMirror, another_signer
 
 
 def only_problem(found: Proof) -> str:
@@ -29,7 +29,7 @@ def test_what_is_published_is_proved_down_to_the_bytes_with_the_public_key_alone
     signed: SignedMirror, tmp_path: Path
 ) -> None:
     signed.sync()
-    assert set(signed.root().attachments) == {"SHA256SUMS", "SHA256SUMS.sig", "model.sig", "bom.cdx.json"}
+    assert set(signed.root().attachments) == {"SHA256SUMS", "SHA256SUMS.sig", "model.sig", *BOMS}
     found = signed.prove()
     assert found.problems == ()
     assert (found.files, found.commit) == (len(FILES) + 1, signed.refs().commit_of("main"))

@@ -18,14 +18,15 @@ from mirror_sync.engine.published import Seal, put_refs, read_refs
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.store import MAX_REFS, Store, read_document
-from mirror_sync.signing.allowed_signers import AllowedSigners
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, AllowedSigners
 from mirror_sync.signing.evidence import StoreEvidence
 from mirror_sync.signing.proof import Asked, Proof, Prover
-from mirror_sync.signing.signer import SigningKeys, StatementSeal
+from mirror_sync.signing.signer import SigningKeys, StatementSeal, edit_signers, read_signers
 from mirror_sync.signing.statement import Statement
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.signing.keys import ssh_key
+from tests.signing.mirrors import SignedMirror
 
 REPO = Repo.parse("acme/one")
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -172,3 +173,46 @@ def test_the_mirrors_key_is_listed_once_beside_others_that_stay(store: Failing, 
         found = bytearray(4096)
         text = bytes(found[: stream.readinto(memoryview(found))])
     assert text == body + f'mirror namespaces="mirror-sync" ssh-ed25519 {keys.public.wire}\n'.encode()
+
+
+def line_of(name: str, keys: SigningKeys) -> AllowedSigners:
+    """A file that names this one key."""
+    return AllowedSigners().with_key(name, keys.public)
+
+
+def test_two_machines_that_begin_at_once_with_different_keys_are_both_listed(
+    signed: SignedMirror, tmp_path: Path
+) -> None:
+    """The other has read the file before our line stood there, and writes over it."""
+    (tmp_path / "other").mkdir()
+    ours, theirs = (SigningKeys(name, ssh_key(tmp_path / at, "k")) for name, at in (("a", "."), ("b", "other")))
+    store, written = signed.store, list[int]()
+
+    def meanwhile() -> None:
+        if not written:
+            body = line_of("b", theirs).encode()
+            store.put(ALLOWED_SIGNERS, body, Sha256.of(body))
+        written.append(1)
+
+    assert edit_signers(store, lambda known: known.with_key("a", ours.public), meanwhile)
+    assert {one.principals for one in read_signers(store).signers} == {("a",), ("b",)}
+    assert not edit_signers(store, lambda known: known.with_key("a", ours.public), meanwhile)
+
+
+def test_a_line_that_is_written_over_later_stands_again_with_the_next_statement(
+    store: Failing, keys: SigningKeys
+) -> None:
+    place = machine(store, keys)
+    put_refs(place, REPO, refs_of("1"))
+    store.delete([ALLOWED_SIGNERS])
+    put_refs(place, REPO, refs_of("2"))
+    assert read_signers(store).signers == line_of("mirror", keys).signers
+
+
+def test_who_is_written_over_again_and_again_says_so(store: Failing, keys: SigningKeys) -> None:
+    with pytest.raises(StoreUnavailable, match="other machines write over it"):
+        edit_signers(
+            store,
+            lambda known: known.with_key("mirror", keys.public),
+            lambda: store.delete([ALLOWED_SIGNERS]),
+        )

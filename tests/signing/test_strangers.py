@@ -20,7 +20,9 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import SigningError
-from mirror_sync.signing.bom import SPDX, cyclonedx
+from mirror_sync.signing.bom import cyclonedx
+from mirror_sync.signing.declared import SPDX
+from mirror_sync.signing.spdx3 import spdx3
 from tests.clients.environments import GENERATIONS, environment, python
 from tests.front.mirrors import by_either
 from tests.published_files import read_manifest
@@ -32,7 +34,9 @@ from tests.signing.keys import elliptic_key
 from tests.signing.mirrors import SignedMirror
 from tests.signing.test_documents_that_are_signed import file_of, root_of
 
-STRICT = Path(__file__).parents[1] / "clients" / "checks" / "bom.py"
+CHECKS = Path(__file__).parents[1] / "clients" / "checks"
+STRICT = {"bom.cdx.json": CHECKS / "bom.py", "bom.spdx3.json": CHECKS / "spdx.py"}
+MAKERS = {"bom.cdx.json": cyclonedx, "bom.spdx3.json": spdx3}
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "trust.md"
 
 
@@ -53,7 +57,7 @@ def handed(signed: SignedMirror, tmp_path: Path) -> Path:
     signed.sync()
     folder = tmp_path / "stranger"
     signed.downloaded(folder / "model")
-    for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig", "bom.cdx.json"):
+    for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig", *STRICT):
         (folder / name).write_bytes(signed.attachment(name))
     (folder / "allowed_signers").write_bytes(signed.signers.encode())
     return folder
@@ -160,11 +164,16 @@ def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_autho
             mirror.sync(BY_DAEMON)
 
 
+def assert_valid(document: str, path: Path) -> None:
+    found = run([environment("trust") / "bin" / "python", STRICT[document], path], path.parent)
+    assert found.returncode == 0, found.stderr
+
+
 def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_whoever_makes_it(
     handed: Path, signed: SignedMirror
 ) -> None:
-    found = run([environment("trust") / "bin" / "python", STRICT, "bom.cdx.json"], handed)
-    assert found.returncode == 0, found.stderr
+    for document in STRICT:
+        assert_valid(document, handed / document)
     bom = json.loads((handed / "bom.cdx.json").read_text())
     model = bom["metadata"]["component"]
     assert model["licenses"] == [{"license": {"id": "MIT", "acknowledgement": "declared"}}]
@@ -176,8 +185,45 @@ def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_
     root, store = signed.root(), signed.store
     files_in_order = [file for _, file in sorted(read_manifest(store, root).items())]
     info = json.loads(signed.body(root.info))
-    again = cyclonedx(Repo.parse(root.repo), root, files_in_order, info)
-    assert again == (handed / "bom.cdx.json").read_bytes()
+    for document, make in MAKERS.items():
+        assert make(Repo.parse(root.repo), root, files_in_order, info) == (handed / document).read_bytes()
+
+
+def test_a_bill_in_spdx_says_what_the_model_is_where_it_comes_from_and_every_file(
+    handed: Path, signed: SignedMirror
+) -> None:
+    graph = json.loads((handed / "bom.spdx3.json").read_text())["@graph"]
+    by_kind = {kind: [one for one in graph if one["type"] == kind] for kind in {one["type"] for one in graph}}
+    (model,) = by_kind["ai_AIPackage"]
+    assert model["software_packageVersion"] == signed.root().commit
+    assert by_kind["SpdxDocument"][0]["profileConformance"] == ["core", "software", "simpleLicensing", "ai"]
+    names = {one["spdxId"]: one.get("name") for one in graph if "spdxId" in one}
+    related = {one["relationshipType"]: [names.get(to, to) for to in one["to"]] for one in by_kind["Relationship"]}
+    assert related["trainedOn"] == ["acme/texts", "acme/more"]
+    assert related["descendantOf"] == ["acme/base"]
+    assert by_kind["simplelicensing_LicenseExpression"][0]["simplelicensing_licenseExpression"] == "MIT"
+    assert "weights.bin" in related["contains"]
+    files = {one["name"]: one["verifiedUsing"][0]["hashValue"] for one in by_kind["software_File"]}
+    assert files == {path: file.sha256 for path, file in read_manifest(signed.store, signed.root()).items()}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('"specVersion":"3.0.1",', ""),
+        ('"releaseTime":', '"comments":'),
+        ('"algorithm":"sha256"', '"algorithm":"sha0"'),
+        ("#owner", "#nobody"),
+        ("#contains", "#declared"),
+    ],
+)
+def test_what_spdx_does_not_allow_is_found_by_the_same_look(handed: Path, right: str, wrong: str) -> None:
+    text = (handed / "bom.spdx3.json").read_text()
+    changed = handed / "changed.json"
+    changed.write_text(text.replace(right, wrong, 1))
+    assert changed.read_text() != text
+    found = run([environment("trust") / "bin" / "python", STRICT["bom.spdx3.json"], changed], handed)
+    assert found.returncode != 0
 
 
 @pytest.mark.parametrize(
@@ -185,15 +231,16 @@ def test_the_bill_of_materials_is_valid_says_what_the_card_says_and_is_the_same_
     [
         ("acme/one", {"license": [*SPDX], "base_model": ["../a path", "acme/x"], "datasets": ["a", "a", "b c"]}),
         ("dataset:acme/rows", {"license": ["cc-by-4.0", "other"], "license_name": "x", "license_link": "LICENSE.md"}),
+        ("acme/two", {"license": ["llama 3", "llama-3", "llama 3"], "base_model": "acme/one"}),
         ("gpt2", {"license": "llama3.1", "license_link": "https://x.example/a%zz", "datasets": {}}),
     ],
 )
 def test_a_bill_of_materials_is_valid_whatever_a_card_says(tmp_path: Path, repo: str, card: dict[str, Any]) -> None:
-    root = replace(root_of(repo), last={})
     files = [file_of("a"), file_of("b c\n")]
-    (tmp_path / "bom.json").write_bytes(cyclonedx(Repo.parse(repo), root, files, {"cardData": card}))
-    found = run([environment("trust") / "bin" / "python", STRICT, "bom.json"], tmp_path)
-    assert found.returncode == 0, found.stderr
+    for root in (root_of(repo), replace(root_of(repo), last={})):
+        for document, make in MAKERS.items():
+            (tmp_path / document).write_bytes(make(Repo.parse(repo), root, files, {"cardData": card}))
+            assert_valid(document, tmp_path / document)
 
 
 def test_the_keys_that_a_mirror_gives_out_are_read_by_ssh_keygen(handed: Path) -> None:

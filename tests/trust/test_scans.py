@@ -29,6 +29,7 @@ from mirror_sync.domain.outcome.notices import Notice
 from mirror_sync.domain.policy.scan_policy import (
     OnFailure,
     ScanCommand,
+    ScanLimits,
     ScannedFile,
     ScannerReport,
     ScanPolicy,
@@ -106,7 +107,9 @@ def test_the_exit_status_of_a_command_is_its_answer(
 
 def test_a_command_that_takes_too_long_has_failed_and_nothing_of_it_goes_on(tmp_path: Path, content: Any) -> None:
     body, mark = content(b"hello"), tmp_path / "pid"
-    scanner = commanded(tmp_path, f"sleep 300 & echo $! > {mark}; wait", timeout=timedelta(seconds=2))
+    scanner = commanded(
+        tmp_path, f"sleep 300 & echo $! > {mark}; wait", limits=ScanLimits(timeout=timedelta(seconds=2))
+    )
     said = scanner.scan("a", found_in("a", body), body)
     assert (said.result, said.why) == ("failed", "no answer in 2 s")
     for _ in range(100):
@@ -120,16 +123,21 @@ def test_a_command_that_takes_too_long_has_failed_and_nothing_of_it_goes_on(tmp_
 def test_a_command_has_no_more_memory_than_it_may_take(tmp_path: Path, content: Any) -> None:
     body = content(b"hello")
     takes = f"exec {sys.executable} -c 'print(len(bytearray(1 << 30)))'"
-    assert commanded(tmp_path, takes, memory=256 << 20).scan("a", found_in("a", body), body).result in (
+    assert commanded(tmp_path, takes, limits=ScanLimits(memory=256 << 20)).scan(
+        "a", found_in("a", body), body
+    ).result in (
         ScanResult.FAILED,
         ScanResult.DANGEROUS,  # Python ends by 1 for what it did not catch
     )
-    assert commanded(tmp_path, takes, memory=4 << 30).scan("a", found_in("a", body), body).result == "clean"
+    assert (
+        commanded(tmp_path, takes, limits=ScanLimits(memory=4 << 30)).scan("a", found_in("a", body), body).result
+        == "clean"
+    )
 
 
 def test_a_command_that_says_too_much_has_failed_before_the_disk_is_full(tmp_path: Path, content: Any) -> None:
     body = content(b"hello")
-    scanner = commanded(tmp_path, "exec yes", timeout=timedelta(minutes=5))
+    scanner = commanded(tmp_path, "exec yes", limits=ScanLimits(timeout=timedelta(minutes=5)))
     said = scanner.scan("a", found_in("a", body), body)
     assert (said.result, said.why) == ("failed", "it said more than 16,777,216 bytes")
 

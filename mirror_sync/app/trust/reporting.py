@@ -50,6 +50,7 @@ from mirror_sync.errors import MirrorError
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
 from mirror_sync.signing.bom import BOM
 from mirror_sync.signing.model_bundle import MODEL_SIGNATURE
+from mirror_sync.signing.spdx3 import SPDX3_BOM
 from mirror_sync.signing.statement import Statement
 from mirror_sync.signing.sums import SUMS_SIGNATURE
 from mirror_sync.state.traffic_file import kept_repos
@@ -211,7 +212,7 @@ class RepoReading:
             bytes=root.size,
             sums_signed=SUMS_SIGNATURE in root.attachments,
             model_signed=MODEL_SIGNATURE in root.attachments,
-            bom=BOM in root.attachments,
+            bom=BOM in root.attachments or SPDX3_BOM in root.attachments,
         )
         return self._by_documents(told, root)
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from mirror_sync.config.load import fault_at
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.pkcs11_uri import Pkcs11Uri
 from mirror_sync.errors import Fault, SigningError
-from mirror_sync.signing.private_keys import read_certificates, read_ed25519, read_elliptic
+from mirror_sync.signing.hardware_keys import open_elliptic
+from mirror_sync.signing.model_bundle import EllipticSigner
+from mirror_sync.signing.private_keys import read_certificates, read_ed25519
 
 
 def key_faults(settings: Settings, path: Path) -> Iterator[Fault]:
@@ -19,12 +22,13 @@ def key_faults(settings: Settings, path: Path) -> Iterator[Fault]:
         yield from _faults(path, ("key",), partial(read_ed25519, trust.key))
     if trust.model_key is None:
         return
-    key = partial(read_elliptic, trust.model_key)
-    found = tuple(_faults(path, ("model_signing", "key"), key))
-    yield from found
-    if trust.certificate is not None and not found:
-        certificate, chain = trust.certificate, trust.chain
-        yield from _faults(path, ("model_signing", "certificate"), lambda: read_certificates(key(), certificate, chain))
+    opened: list[EllipticSigner] = []  # once: a PIN that is wrong is given once
+    place = trust.model_key
+    named = "pkcs11" if isinstance(place, Pkcs11Uri) else "key"
+    yield from _faults(path, ("model_signing", named), lambda: opened.append(open_elliptic(place)))
+    if trust.certificate is not None and opened:
+        read = partial(read_certificates, opened[0].public_key(), trust.certificate, trust.chain)
+        yield from _faults(path, ("model_signing", "certificate"), read)
 
 
 def _faults(path: Path, below: tuple[str, ...], read: Callable[[], object]) -> Iterator[Fault]:

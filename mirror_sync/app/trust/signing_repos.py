@@ -39,6 +39,8 @@ from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner, edit_signers, is_stated, read_signers
 
+_WRITTEN = 1.0  # seconds from a look at a small object to the end of its PUT, mostly
+
 
 @dataclass(frozen=True, slots=True)
 class SignedRepo:
@@ -124,7 +126,8 @@ class SignRepos:
             for one in retired if report.ok else ():
                 act = Act(Verb.KEY_CHANGE, one.name, reason=f"{retire} signs no longer")
                 with recorded(acting_context, one, [act]):
-                    edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()))
+                    settle = partial(context.pause, _WRITTEN)
+                    edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()), settle)
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored")
         return report

@@ -15,7 +15,7 @@ from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.domain.formats.file_class import FileClass
 from mirror_sync.domain.policy.format_policy import FormatPolicy
-from mirror_sync.domain.policy.scan_policy import FILE, OnFailure, ScanCommand, ScanPolicy
+from mirror_sync.domain.policy.scan_policy import FILE, OnFailure, ScanCommand, ScanLimits, ScanPolicy
 
 _LISTS = ("refuse", "hold", "allow")
 
@@ -76,15 +76,21 @@ class ScanEntry(Keys):
         description="A program that is started for each file, {file} being its path: 0 clean, 1 found, else failed.",
         examples=[["/usr/bin/scanner", "{file}"]],
     )
+    version: tuple[scalars.Argument, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="A command that says the version of the scanner and its signatures: another one scans all anew.",
+        examples=[["/usr/bin/scanner", "--version"]],
+    )
     timeout: scalars.Interval = Field(
         default=timedelta(minutes=10),
-        description="How long the command may take for one file; then it is ended, and has failed.",
+        description="How long the command, or picklescan, may take for one file; then it is ended, and has failed.",
         examples=["10m"],
         json_schema_extra={"default": "10m"},
     )
     memory: scalars.Size = Field(
         default=4 << 30,
-        description="How much address space the command may take; 0: any.",
+        description="How much address space the command, or picklescan, may take; 0: any.",
         examples=["4GiB"],
         json_schema_extra={"default": "4GiB"},
     )
@@ -96,15 +102,18 @@ class ScanEntry(Keys):
 
     def policy(self) -> ScanPolicy | None:
         """Who is asked; None for nobody."""
-        command = None if self.command is None else ScanCommand(self.command, self.timeout, self.memory)
+        limits = ScanLimits(self.timeout, self.memory)
+        command = None if self.command is None else ScanCommand(self.command, limits, self.version or ())
         if not (self.hub or self.picklescan or command):
             return None
-        return ScanPolicy(self.hub is not None, self.picklescan, command, self.on_failure)
+        return ScanPolicy(self.hub is not None, self.picklescan, command, self.on_failure, limits)
 
     def faults(self, trail: Trail) -> Iterator[Finding]:
         """A command that is not told which file."""
         if self.command is not None and not any(FILE in word for word in self.command[1:]):
             yield Finding((*trail, "command"), f"does not say which file; write [{self.command[0]}, {quoted(FILE)}]")
+        if self.version is not None and self.command is None:
+            yield Finding((*trail, "version"), "is of a command; write command: [...] beside it, or remove it")
         if self.policy() is None:
             yield Finding(trail, "names no scanner; write hub: hold, picklescan: true or command: [...]")
 

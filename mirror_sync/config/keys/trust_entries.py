@@ -6,18 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
 from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.domain.pkcs11_uri import Pkcs11Uri
 from mirror_sync.domain.url import Url
 
 _NO_PRINCIPAL = re.compile(r"[^A-Za-z0-9._@-]+")
 _UNNAMED = "mirror-sync"
-_NOT_YET = "signs nothing in this version; write model_signing: {key: FILE}, with a key on P-256"
+BOM_KINDS = ("cyclonedx", "spdx3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,14 @@ class Trust:
 
     principal: str = _UNNAMED
     key: Path | None = None
-    model_key: Path | None = None
+    model_key: Path | Pkcs11Uri | None = None
     certificate: Path | None = None
     chain: Path | None = None
     boms: tuple[str, ...] = ()
 
     @property
-    def keys(self) -> Mapping[str, Path]:
-        """The files of keys, by what jobs.yaml calls them below `trust`."""
+    def keys(self) -> Mapping[str, Path | Pkcs11Uri]:
+        """Where keys are, by what jobs.yaml calls them below `trust`."""
         named = {"key": self.key, "model_signing.key": self.model_key}
         return {name: path for name, path in named.items() if path is not None}
 
@@ -47,24 +48,32 @@ def principal_of(name: str | None, *addresses: str | None) -> str:
 
 def bom_kind(text: str) -> str:
     """A kind of bill of materials that is written."""
-    if text == "spdx3":
-        raise ValueError("spdx3 is not written by this version; write cyclonedx")
-    if text != "cyclonedx":
-        raise ValueError(f"{quoted(text)} is no kind of bill of materials; write cyclonedx")
+    if text not in BOM_KINDS:
+        raise ValueError(f"{quoted(text)} is no kind of bill of materials; write {' or '.join(BOM_KINDS)}")
     return text
 
 
-BomKind = Annotated[str, scalars.from_text(bom_kind), WithJsonSchema({"enum": ["cyclonedx"]})]
+BomKind = Annotated[str, scalars.from_text(bom_kind), WithJsonSchema({"enum": [*BOM_KINDS]})]
+
+
+Pkcs11Address = Annotated[Pkcs11Uri, scalars.from_text(Pkcs11Uri.parse), WithJsonSchema({"type": "string"})]
 
 
 class ModelSigningEntry(Keys):
     """The key that signs OpenSSF model bundles."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = {"pkcs11": f"pkcs11 {_NOT_YET}"}
-
-    key: scalars.FilePath = Field(
+    key: scalars.FilePath | None = Field(
+        default=None,
         description="A private key on P-256, P-384 or P-521, in PEM, that its owner alone may read.",
         examples=["/etc/mirror-sync/oms.pem"],
+    )
+    pkcs11: Pkcs11Address | None = Field(
+        default=None,
+        description="A private key in hardware, in the place of a file: its address by RFC 7512. It needs the extra "
+        "mirror-sync[pkcs11].",
+        examples=[
+            "pkcs11:token=mirror;object=oms?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/etc/mirror-sync/pin"
+        ],
     )
     certificate: scalars.FilePath | None = Field(
         default=None,
@@ -76,6 +85,12 @@ class ModelSigningEntry(Keys):
         description="The certificates that lead from the key's own to its authority, in one PEM file.",
         examples=["/etc/mirror-sync/chain.crt"],
     )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.key is None) is (self.pkcs11 is None):
+            raise ValueError("one key signs; write key: FILE, or pkcs11: ADDRESS of a key in hardware")
+        return self
 
     @model_validator(mode="after")
     def _chain_of_something(self) -> Self:
@@ -100,8 +115,8 @@ class TrustEntry(Keys):
     )
     bom: tuple[BomKind, ...] = Field(
         default=(),
-        description="The kinds of bills of materials that are published with each snapshot: cyclonedx.",
-        examples=[["cyclonedx"]],
+        description="The kinds of bills of materials that are published with each snapshot: cyclonedx, spdx3.",
+        examples=[["cyclonedx", "spdx3"]],
     )
 
     def trust(self, base: Path, principal: str) -> Trust:
@@ -114,7 +129,7 @@ class TrustEntry(Keys):
         return Trust(
             principal=principal,
             key=place(self.key),
-            model_key=place(model.key if model else None),
+            model_key=(model.pkcs11 or place(model.key)) if model else None,
             certificate=place(model.certificate if model else None),
             chain=place(model.chain if model else None),
             boms=tuple(dict.fromkeys(self.bom)),

@@ -38,6 +38,7 @@ ENTRIES_PER_SHARD = 400  # on average; see docs/design/decisions/0002-shards.md
 FULL_SHARD = 4 * 1024 * 1024  # bytes, after which a shard ends whatever its paths say
 FULL_SIBLINGS = 5000  # files; see `sibling_of`
 MOST_VERDICTS = MOST_ATTACHMENTS = 256
+_RENAMED = {"license": "licence"}  # rules, as older programs wrote them
 LONGEST_REASON = 4096  # characters of a verdict
 _KEYS = (
     *("format", "repo", "commit", "last", "info", "commits", "selection", "verdicts", "attachments"),
@@ -193,15 +194,25 @@ def verdict_document(verdict: Verdict) -> dict[str, str]:
 
 def _first_verdict(document: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """The one of format 1."""
-    return (Verdict("license", Outcome(document["outcome"]), text(document["reason"])),)
+    return (Verdict("licence", Outcome(document["outcome"]), text(document["reason"])),)
 
 
 def read_verdicts(documents: Sequence[Any]) -> tuple[Verdict, ...]:
     """Verdicts as they were kept. TypeError, KeyError, ValueError for anything else."""
     items = (exactly(one, ("rule", "outcome", "reason")) for one in few(documents, MOST_VERDICTS))
     return tuple(
-        Verdict(word(one["rule"]), Outcome(one["outcome"]), bounded(one["reason"], LONGEST_REASON)) for one in items
+        Verdict(
+            _rule(one["rule"]),
+            Outcome(one["outcome"]),
+            bounded(one["reason"], LONGEST_REASON),
+        )
+        for one in items
     )
+
+
+def _rule(name: object) -> str:
+    found = word(name)
+    return _RENAMED.get(found, found)
 
 
 def _attachments(document: Mapping[str, Any]) -> dict[str, Sha256]:

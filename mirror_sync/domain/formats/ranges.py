@@ -66,6 +66,10 @@ class Ranges:
         return body
 
 
+class _BeforeTheBeginning(Unclear, OSError):
+    """What a file of an operating system raises as well: `zipfile` tries it on whatever is shorter than its end."""
+
+
 class RangeFile(io.RawIOBase):
     """A file for those who want one that seeks: `tarfile`, picklescan. What is small is read ahead."""
 
@@ -87,7 +91,7 @@ class RangeFile(io.RawIOBase):
         """As files do; before the beginning is an error of the file that is read."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._ranges.size}[whence]
         if base + offset < 0:
-            raise Unclear(f"a seek to {base + offset}")
+            raise _BeforeTheBeginning(f"a seek to {base + offset}")
         self._place = base + offset
         return self._place
 

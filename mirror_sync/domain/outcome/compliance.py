@@ -13,7 +13,7 @@ from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.policy.decisions import Decision
 from mirror_sync.domain.policy.gone import Gone
-from mirror_sync.domain.policy.licences import LICENSE
+from mirror_sync.domain.policy.licences import LICENCE
 from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.times import iso_utc
 
@@ -67,7 +67,7 @@ class SnapshotCompliance:
     @property
     def licence_verdict(self) -> Verdict | None:
         """What the rule of licences said when it was published."""
-        return next((one for one in self.verdicts if one.rule == LICENSE), None)
+        return next((one for one in self.verdicts if one.rule == LICENCE), None)
 
     def encode(self) -> dict[str, Any]:
         """As a part of the report's document."""

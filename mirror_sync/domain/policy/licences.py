@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Matter, RuleKey
@@ -30,7 +29,8 @@ from mirror_sync.domain.policy.rules import Candidate, Outcome, Verdict
 from mirror_sync.domain.policy.terms import OTHER, Terms
 from mirror_sync.domain.repo import Repo, RepoPattern
 
-LICENSE = "license"  # the name of this rule
+LICENCE = "licence"  # the name of this rule
+_CODE = "license"  # of its verdicts, in reports
 _APPROVE = "; once a person has read it, approve the repo by name in licenses.approved"
 BY_NAME = ": name it explicitly or approve it"  # what a repo waits for that only a glob found
 _ID, _SPOKEN = 200, 5  # characters of an id, and ids, that a reason repeats
@@ -38,7 +38,8 @@ UNREAD, GATED = "license-unread", "gated"  # codes of its verdicts; the second i
 NAMED_ONLY = frozenset({"other", "unknown"})  # families of licences, not licences: never allowed by these words alone
 
 
-_verdict = partial(Verdict, LICENSE)
+def _verdict(outcome: Outcome, reason: str, code: str = _CODE) -> Verdict:
+    return Verdict(LICENCE, outcome, reason, code)
 
 
 class Missing(StrEnum):

@@ -42,22 +42,31 @@ class OnFailure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ScanCommand:
-    """A program that is started for each file: `words` with FILE for its path; `memory` in bytes."""
+class ScanLimits:
+    """What a scanner may take for one file; `memory` in bytes of address space, 0: any."""
 
-    words: tuple[str, ...]
     timeout: timedelta = timedelta(minutes=10)
     memory: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
+class ScanCommand:
+    """A program that is started for each file: `words` with FILE for its path; `version` those that say its version."""
+
+    words: tuple[str, ...]
+    limits: ScanLimits = ScanLimits()
+    version: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ScanPolicy:
-    """Who is asked. `hub`: what the upstream itself says of its files."""
+    """Who is asked. `hub`: what the upstream itself says of its files; `limits` are those of picklescan."""
 
     hub: bool = False
     picklescan: bool = False
     command: ScanCommand | None = None
     on_failure: OnFailure = OnFailure.HOLD
+    limits: ScanLimits = ScanLimits()
 
     def tightened(self, own: ScanPolicy) -> ScanPolicy:
         """The same with whom a job asks beside it."""
@@ -66,6 +75,7 @@ class ScanPolicy:
             self.picklescan or own.picklescan,
             self.command or own.command,
             max(self.on_failure, own.on_failure, key=list(OnFailure).index),
+            self.limits if self.picklescan else own.limits,
         )
 
 

@@ -7,10 +7,11 @@ commit that was held: neither is read again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mirror_sync.domain.content.manifest import MirroredFile
-from mirror_sync.domain.content.snapshot import sort_key
+from mirror_sync.domain.content.snapshot import Root, sort_key
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.classifier import VERSION
 from mirror_sync.domain.formats.file_class import Classified
@@ -18,7 +19,8 @@ from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
 from mirror_sync.engine.published import read_listing
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import DocumentError, KeyMissing
-from mirror_sync.ports.store import MAX_DOCUMENT, read_document
+from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
+from mirror_sync.scratch.file_table import FileTable
 
 
 @dataclass(slots=True)
@@ -52,6 +54,18 @@ def findings_of_base(change: Change) -> BaseFindings:
         return BaseFindings()
     current = classes.classifier == VERSION and classes.files == base.root.files
     return BaseFindings(classes if current else None, scans)
+
+
+def listing_of(store: Store, root: Root) -> FileTable:
+    """All files of a published snapshot, each with its digest; to be closed. KeyMissing, DocumentError."""
+    listing = FileTable()
+    with ExitStack() as unless_whole:
+        unless_whole.callback(listing.close)
+        for entry in read_listing(store, root):
+            listing.add(entry.file.promised)
+        listing.compare(read_listing(store, root))
+        unless_whole.pop_all()
+    return listing
 
 
 def inspected(change: Change, before: BaseFindings) -> list[InspectedFile]:

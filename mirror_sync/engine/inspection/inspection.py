@@ -2,6 +2,7 @@
 
     recall   what an earlier inspection held is held again, before a byte of it is fetched
     inspect  classes of all files, by ranges of those that are new, and scanners, also where the classes hold it
+    revisit  the same of a snapshot that is published already, before one more name leads to it
 
 Without a policy neither reads or writes anything.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
@@ -23,7 +26,7 @@ from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.policy.scan_policy import ScannedFile, ScannerReport, judge_scans
 from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.inspection.blob_content import BlobContent
-from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected
+from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected, listing_of
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.scan_list import SCANS, ScanList
 from mirror_sync.engine.inspection.scans import Scans
@@ -49,7 +52,7 @@ class Inspection:
         if not is_asked(change.task.job):
             return change
         held, memory = change, InspectionMemory(change.looks)
-        for verdict in memory.verdicts(change, self._versions(change)):
+        for verdict in memory.verdicts(change, self._versions(change, memory)):
             held = held.judged(verdict)
         return change if held.judgement.objection is None else held
 
@@ -61,6 +64,23 @@ class Inspection:
             return self._inspected(change)
         except KeyMissing as error:
             raise PrunedMeanwhile(change.task.repo, ()) from error
+
+    def revisit(self, change: Change) -> Change:
+        """Adds the verdicts of today on a published snapshot, onto which a name is to move. Raises as `inspect` does.
+
+        What was found when it was published counts, as it does for the files that a new commit shares with it.
+        """
+        base = change.relies_on
+        if not is_asked(change.task.job) or base is None:
+            return change
+        try:
+            with closing(listing_of(change.store, base.root)) as listing:
+                verdicts = self._judged(replace(change, listing=listing))[1]
+        except KeyMissing as error:
+            raise PrunedMeanwhile(change.task.repo, ()) from error
+        for verdict in verdicts:
+            change = change.judged(verdict)
+        return change
 
     def again(self, change: Change) -> tuple[list[Verdict], list[TurnedFile], bool]:
         """Judge a published snapshot, which is its own base, by what scanners say today.
@@ -82,6 +102,16 @@ class Inspection:
         return verdicts, turned, any(report.failed for report in reports)
 
     def _inspected(self, change: Change) -> Change:
+        files, verdicts, reports = self._judged(change)
+        scans = ScanList.of(reports)
+        if scans.scanners:
+            change = change.attached(SCANS, scans.encode())
+        for verdict in verdicts:
+            change = change.judged(verdict)
+        return change.attached(CLASSES, _document(files))
+
+    def _judged(self, change: Change) -> tuple[list[InspectedFile], list[Verdict], tuple[ScannerReport, ...]]:
+        """The files with their classes, what the policy says of them, and what scanners do; a hold is remembered."""
         memory, before = InspectionMemory(change.looks), findings_of_base(change)
         files = inspected(change, before)
         self._classify(change, files, memory)
@@ -89,17 +119,12 @@ class Inspection:
         reports = (*reports, *_turned(files, turned_files(change)))
         verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
         if all(verdict.allowed for verdict in verdicts):
-            memory.hold(change, self._versions(change), ())
+            memory.hold(change, self._versions(change, memory), ())
         else:
             memory.keep(change, files)
             if not any(report.failed for report in reports):  # what failed is tried again by the next run
-                memory.hold(change, self._versions(change), [one for one in verdicts if not one.allowed])
-        scans = ScanList.of(reports)
-        if scans.scanners:
-            change = change.attached(SCANS, scans.encode())
-        for verdict in verdicts:
-            change = change.judged(verdict)
-        return change.attached(CLASSES, _document(files))
+                memory.hold(change, self._versions(change, memory), [one for one in verdicts if not one.allowed])
+        return files, verdicts, reports
 
     def _scanned(
         self, change: Change, files: Sequence[InspectedFile], before: ScanList, memory: InspectionMemory
@@ -143,9 +168,10 @@ class Inspection:
                 yield from pool.map(one, first)
                 first = list(islice(waiting, _BATCH))
 
-    def _versions(self, change: Change) -> str:
+    def _versions(self, change: Change, memory: InspectionMemory) -> str:
         """What was found later counts as another version of who found it."""
-        return f"{self._scans.versions(change.task.job.scan)} {turned_files(change)}"
+        since = memory.since(change.task.repo)
+        return f"{self._scans.versions(change.task.job.scan)} {turned_files(change)} {since}"
 
 
 def is_asked(job: Job) -> bool:

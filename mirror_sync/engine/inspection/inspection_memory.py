@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from hashlib import sha256
+from uuid import uuid4
 
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.digest import Sha256
@@ -23,7 +24,7 @@ from mirror_sync.engine.stages import Change
 from mirror_sync.errors import StoreError
 from mirror_sync.ports.memory import FINDINGS, ReadCache
 
-_TURNED = "1"  # of how it is written
+_TURNED = _AGAIN = "1"  # of how it is written
 _MOST = 200_000  # files of a held commit that are remembered
 
 Known = Mapping[str, tuple[str, Classified]]
@@ -66,6 +67,14 @@ class InspectionMemory:
         if files or self.turned(repo):
             rows = [list(astuple(one)) for one in files[:_MOST]]
             self._remember(_turned(repo), _TURNED, json.dumps(rows, separators=(",", ":")).encode())
+
+    def scan_again(self, repo: Repo | None) -> None:
+        """Believe nothing any more of what was remembered of scans and holds until now, of one repo or of all."""
+        self._remember(_again(repo), _AGAIN, uuid4().hex.encode())
+
+    def since(self, repo: Repo) -> str:
+        """Since when what is remembered is believed, in a word; empty: from the beginning."""
+        return b"".join(self._recall(_again(one), _AGAIN) or b"" for one in (None, repo)).decode(errors="replace")
 
     def verdicts(self, change: Change, scanners: str) -> tuple[Verdict, ...]:
         """Those by which this very commit was held, under the same policy by the same `scanners`."""
@@ -123,6 +132,10 @@ class InspectionMemory:
     def _remember(self, name: str, version: str, body: bytes) -> None:
         with suppress(StoreError):
             self._looks.remember(name, version, body)
+
+
+def _again(repo: Repo | None) -> str:
+    return f"{FINDINGS}again:{'' if repo is None else refs_key(repo)}"
 
 
 def _turned(repo: Repo) -> str:

@@ -19,14 +19,14 @@ from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Base, Task
 from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.inspection.inspected_files import listing_of
 from mirror_sync.engine.inspection.inspection import Inspection, is_asked
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.turned_notes import note_turned
-from mirror_sync.engine.published import mirrored_repos, read_listing, read_refs, read_root
+from mirror_sync.engine.published import mirrored_repos, read_refs, read_root
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.judging import judge_of
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, UsageError
-from mirror_sync.scratch.file_table import FileTable
 
 
 class Rescan:
@@ -38,10 +38,16 @@ class Rescan:
         self._turned: dict[tuple[str, Repo], list[TurnedFile]] = {}
         self._failed: set[tuple[str, Repo]] = set()
 
-    def run(self, repo: Repo | None = None) -> RescanReport:
-        """Judge every snapshot that a name leads to, of one repo or of all. UsageError where there is none to judge."""
+    def run(self, repo: Repo | None = None, *, again: bool = False) -> RescanReport:
+        """Judge every snapshot that a name leads to, of one repo or of all. UsageError where there is none to judge.
+
+        `again`: the next sync scans what is held anew, too, whatever was found in it.
+        """
         if not self._jobs:
             raise UsageError("no job has a policy with formats or scan, by which anything could be judged")
+        asked = [job for job in self._jobs if repo is None or job.names(repo)]
+        for target in {job.target for job in asked} if again else ():
+            InspectionMemory(self._context.targets[target].looks).scan_again(repo)
         found: list[RescannedSnapshot] = []
         try:
             for job in self._jobs:
@@ -51,7 +57,7 @@ class Rescan:
             self._remember(whole=False)
             return RescanReport(tuple(found), interrupted=True)
         self._remember(whole=True)
-        if repo is not None and not found:
+        if repo is not None and not found and not (again and asked):
             raise UsageError(f"nothing of {repo} is mirrored by a job whose policy looks at files")
         return RescanReport(tuple(found))
 
@@ -116,10 +122,7 @@ class Rescan:
     def _change(self, task: Task, refs: Refs, commit: CommitId, digest: Sha256) -> Change:
         target = self._context.targets[task.job.target]
         root = read_root(target.store, digest)
-        listing = FileTable()
-        for entry in read_listing(target.store, root):
-            listing.add(entry.file.promised)
-        listing.compare(read_listing(target.store, root))
+        listing = listing_of(target.store, root)
         resolved = Resolved(task.repo, task.repo, commit, Terms(), {})
         return Change(task, target.store, target.looks, resolved, refs, listing=listing, relies_on=Base(digest, root))
 

@@ -71,17 +71,17 @@ class Scans:
         spread: Spread,
     ) -> ScannerReport:
         who = scanner.name, scanner.version
-        known = before.has(*who)
+        known, remembered = before.has(*who), (scanner.name, f"{scanner.version} {memory.since(change.task.repo)}")
         wanted = [one for one in files if not (one.published and known) and _wants(scanner, one)]
 
         def scan(one: InspectedFile) -> ScannedFile:
             file = one.file
-            said = memory.scan(who, file.path, file.sha256)
+            said = memory.scan(remembered, file.path, file.sha256)
             if said is None:
                 assert one.found is not None  # noqa: S101  for the type checker: classes come before scans
                 content = BlobContent(change.store, file.sha256, file.size)
                 said = replace(scanner.scan(file.path, one.found, content), path=file.path)
-                memory.scanned(who, file.sha256, said)
+                memory.scanned(remembered, file.sha256, said)
             return said
 
         bad = tuple(one for one in spread(scan, wanted) if one.result is not ScanResult.CLEAN)

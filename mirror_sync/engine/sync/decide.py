@@ -154,6 +154,8 @@ class Decider:
             found = through((self._resolve,), change)
             if isinstance(found, Change) and found.root is None:
                 found = through((self._ask_rules, *self.recall, self._plan), found)
+            elif isinstance(found, Change) and found.moves:
+                found = through(self.recall, found)
             if isinstance(found, Change):
                 unless_planned.pop_all()
             return found
@@ -180,7 +182,9 @@ class Decider:
         if settled is not None:
             return settled
         there = self._same_snapshot(task, refs, resolved)
-        return change if there is None else self._another_name(change, there)
+        if there is None:
+            return change
+        return self._another_name(replace(change, candidate=self.judge.candidate(task, refs, resolved)), there)
 
     def _unless_gated(self, change: Change, stage: Stage) -> NoChange | Change:
         try:
@@ -376,7 +380,8 @@ class Decider:
         base = self._base(refs, task.revision, listing)
         objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
-            guarded = self.judge.candidate(task, refs, resolved).settled(_guarded(resolved, objection))
+            assert change.candidate is not None  # noqa: S101  for the type checker: `_resolved` has asked
+            guarded = change.candidate.settled(_guarded(resolved, objection))
             if not guarded.allowed:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None

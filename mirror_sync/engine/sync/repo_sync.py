@@ -237,6 +237,8 @@ class SnapshotMaker:
         more = self._job_run.context.stages
         if isinstance(found, Change) and change.root is None:
             found = through((self._transferred, *more.inspect, self._documented, *more.attach), found)
+        elif isinstance(found, Change) and change.moves:
+            found = through(more.revisit, found)
         return self._published(found) if isinstance(found, Change) else found
 
     def _announced(self, change: Change) -> Change:

@@ -25,6 +25,7 @@ from mirror_sync.engine.upkeep.expire import Expiry
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.vanished import Expected
+from mirror_sync.engine.withdrawn_lists import keep_withdrawn
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Stat
 
@@ -171,6 +172,10 @@ class _Sweep:
             for number, batch in enumerate(batches(self._candidates(marks), _BATCH)):
                 self._refresh(marks, first=number == 0)
                 self._remove([(stat, digest) for stat, digest in batch if digest not in marks])
+        keep_withdrawn(self._target.store, lambda digest: digest not in marks and self._is_there(digest))
+
+    def _is_there(self, digest: Sha256) -> bool:
+        return self._target.store.stat(blob_key(digest)) is not None
 
     def _expiry(self, jobs: Sequence[Job]) -> Expiry:
         return Expiry(self._target, self._roll, jobs, self._now, self._mapper, self._beat)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -12,17 +12,23 @@ from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE
 from mirror_sync.domain.content.rewritten import PUBLISHED
+from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.formats.class_list import CLASSES
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.policy.format_policy import FORMATS
+from mirror_sync.domain.policy.scan_policy import SCAN
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Seen, Task
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.inspection.scan_list import SCANS
 from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import put_refs, read_refs, read_root
 from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
 from mirror_sync.engine.transfer.file_read import ByteCount
 from mirror_sync.engine.transfer.file_transfer import FileOrigin
@@ -44,6 +50,7 @@ from mirror_sync.errors import (
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
 
 _NOTES = (PUBLISHED, STATEMENT, STATEMENT_SIGNATURE)  # attachments of a refs.json that it can do without
+_OF_FILES = (FORMATS, SCAN)  # rules that judge by what is in the files
 _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound)
 
 
@@ -152,8 +159,9 @@ class Repair:
         return named or self._otherwise[target.name].get(repo, [])
 
     def _publish_again(self, target: Target, repo: Repo, commit: CommitId, job: Job, name: Repo) -> str:
-        job_run = self._job_run(job)
-        task = Task(_as_selected(job, target, repo, commit), name, commit)
+        root = _published_root(target, repo, commit)
+        job_run = _restoring(self._job_run(job), root)
+        task = Task(job if root is None else replace(job, selection=root.selection), name, commit)
         task = task if name == repo else task.under(repo)
         resolved = job_run.source.resolve(repo, commit)
         with target.lock(repo):
@@ -177,15 +185,37 @@ def _is_lost(store: Store, digest: Sha256) -> bool:
     return False
 
 
-def _as_selected(job: Job, target: Target, repo: Repo, commit: CommitId) -> Job:
-    """The job with the selection of the published snapshot, where that can still be read. NewerFormat."""
+def _published_root(target: Target, repo: Repo, commit: CommitId) -> Root | None:
+    """That of the published snapshot, where it can still be read. NewerFormat."""
     digest = read_refs(target.store, repo).root_of(commit)
     try:
-        return job if digest is None else replace(job, selection=read_root(target.store, digest).selection)
+        return None if digest is None else read_root(target.store, digest)
     except NewerFormat:
         raise
     except (KeyMissing, DocumentError):
-        return job
+        return None
+
+
+def _restoring(job_run: JobRun, root: Root | None) -> JobRun:
+    """One that holds nothing by its files: what was found in them when they were published stays said.
+
+    A policy that came later is about commits to come. Where the root cannot be read, nothing is said any more, so that
+    the next commit is looked at as a whole.
+    """
+
+    def found_before(change: Change) -> Change:
+        if root is None:
+            return change
+        for verdict in root.verdicts:
+            if verdict.rule in _OF_FILES:
+                change = change.judged(verdict)
+        for name in (CLASSES, SCANS):
+            with suppress(KeyError, KeyMissing, DocumentError):
+                change = change.attached(name, read_document(change.store, root.attachments[name], MAX_DOCUMENT))
+        return change
+
+    stages = replace(job_run.context.stages, recall=(), inspect=(found_before,))
+    return replace(job_run, context=replace(job_run.context, stages=stages))
 
 
 def _why(error: MirrorError) -> str:

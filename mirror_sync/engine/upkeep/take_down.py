@@ -8,7 +8,6 @@ between has taken the repo down, and the same call again goes on where it stoppe
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -17,22 +16,23 @@ from functools import partial
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.keys import WITHDRAWAL, blob_key, withdrawn_key
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, LEFT_BEHIND, Refs
-from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn, encode_withdrawn
+from mirror_sync.domain.content.keys import WITHDRAWAL, blob_key
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import TakenDown
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import Mapper, put_refs, read_infos, read_refs
+from mirror_sync.engine.published import Mapper, left_behind, put_refs, read_infos, read_refs
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.engine.withdrawn_lists import give_digests, withdraw_digests
 from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreUnavailable
-from mirror_sync.ports.store import MAX_DOCUMENT, Stat, read_all, read_document
+from mirror_sync.ports.store import Stat, read_document
 
 _READERS = 8
 _BATCH = 64  # blobs between a look at their times and their removal
@@ -64,7 +64,7 @@ def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> 
         if refs.tombstone is None:
             return False
         with recorded(context, target, [Act(Verb.RESTORE, target.name, str(repo), reason=why)]):
-            _unlist(target, _left_behind(target, refs))
+            give_digests(target.store, left_behind(target.store, refs))
             put_refs(target, repo, refs.withdrawn(None))
         return True
 
@@ -118,20 +118,25 @@ class _TakeDown:
 
     def _remove_all(self, named: Collection[Sha256]) -> None:
         marks = self._marks()
-        self._list(self._unmarked(named, marks))
+        withdraw_digests(self._target.store, self._unmarked(named, marks))
         named = self._have_the_last_word(named)
         marks.refresh()
         mine = self._unmarked(named, marks)
-        self._list(mine)
+        withdraw_digests(self._target.store, mine)
         try:
             for batch in batches(mine, _BATCH):
                 self._beat()
                 self._remove(batch)
         finally:
             self._look_again(marks)
-        _unlist(self._target, named)
+        give_digests(self._target.store, named)
         refs = read_refs(self._target.store, self._repo)
-        if refs.tombstone is not None:
+        if refs.tombstone is None:
+            return
+        more = left_behind(self._target.store, refs) - frozenset(named)
+        if more:  # of a sync that wrote over the tombstone, and put it back
+            self._remove_all(more)
+        else:
             put_refs(self._target, self._repo, refs.buried(refs.tombstone))
 
     def _report(self) -> TakenDown:
@@ -152,7 +157,7 @@ class _TakeDown:
         walk = Walk(partial(read_document, self._target.store), self._pass_over, self._mapper)
         mine = refs if refs.tombstone is None else Refs()  # what stands beside a tombstone is a take-down's own
         found = {node.digest for node in walk.repo(self._repo, mine)}
-        return frozenset(found) | _left_behind(self._target, refs)
+        return frozenset(found) | left_behind(self._target.store, refs)
 
     def _pass_over(self, place: Place, digest: Sha256, error: MirrorError) -> None:
         if not isinstance(error, KeyMissing | DocumentError):
@@ -189,14 +194,6 @@ class _TakeDown:
                 return named
             named = self._bury(named)
         raise StoreUnavailable("another machine publishes it again and again: stop its sync, and run this again")
-
-    def _list(self, digests: Iterable[Sha256]) -> None:
-        """From now on they are given to nobody, by no address."""
-        for key, mine in _by_key(digests).items():
-            listed = _listed(self._target, key)
-            if not mine <= listed:
-                body = encode_withdrawn(listed | mine)
-                self._target.store.put(key, body, Sha256.of(body))
 
     def _remove(self, digests: Sequence[Sha256]) -> None:
         """Look at their times, and remove at once what was not put or used since the notice."""
@@ -269,34 +266,3 @@ def _tombstone_of(target: Target, refs: Refs) -> Tombstone | None:
         return None if refs.tombstone is None else Tombstone.decode(read_document(target.store, refs.tombstone))
     except (KeyMissing, DocumentError):
         return None
-
-
-def _left_behind(target: Target, refs: Refs) -> frozenset[Sha256]:
-    digest = refs.attachments.get(LEFT_BEHIND)
-    return frozenset() if digest is None else decode_withdrawn(read_document(target.store, digest, MAX_DOCUMENT))
-
-
-def _by_key(digests: Iterable[Sha256]) -> dict[str, set[Sha256]]:
-    found = defaultdict[str, set[Sha256]](set)
-    for digest in digests:
-        found[withdrawn_key(digest)].add(digest)
-    return found
-
-
-def _listed(target: Target, key: str) -> frozenset[Sha256]:
-    try:
-        return decode_withdrawn(read_all(target.store, key, MAX_DOCUMENT))
-    except KeyMissing:
-        return frozenset()
-
-
-def _unlist(target: Target, digests: Iterable[Sha256]) -> None:
-    """What is removed, or spared, needs no list any more."""
-    for key, mine in _by_key(digests).items():
-        listed = _listed(target, key)
-        if left := listed - mine:
-            body = encode_withdrawn(left)
-            if left != listed:
-                target.store.put(key, body, Sha256.of(body))
-        elif listed:
-            target.store.delete([key])

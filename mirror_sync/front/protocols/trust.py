@@ -35,7 +35,7 @@ _OF_SNAPSHOT = {
     "SHA256SUMS.sig": _KEY,
     "model.sig": f"trust: {{model_signing: {{key: FILE}}}} {_MAKES}",
     "bom.cdx.json": f"trust: {{bom: [cyclonedx]}} {_MAKES}",
-    "bom.spdx3.json": "this version makes none, bom.cdx.json is a bill of materials, too",
+    "bom.spdx3.json": f"trust: {{bom: [spdx3]}} {_MAKES}",
 }
 # Of a repo as a whole: by the end of the address, the name of an attachment of refs.json.
 _OF_REPO = {"statement.json": "statement", "statement.json.sig": "statement.sig"}

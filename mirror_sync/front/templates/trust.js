@@ -49,8 +49,9 @@ function sendVerdicts(r, opened) {
     if (answers.isCurrent(r, etag)) {
         return answers.send(r, 304, headers);
     }
-    const said = root.verdicts || [Object.assign({rule: 'license'}, root.license)];
-    const verdicts = said.map((one) => ({rule: one.rule, outcome: one.outcome, reason: one.reason}));
+    const said = root.verdicts || [Object.assign({rule: 'licence'}, root.license)];
+    const rule = (name) => name === 'license' ? 'licence' : name;  // as older programs wrote it
+    const verdicts = said.map((one) => ({rule: rule(one.rule), outcome: one.outcome, reason: one.reason}));
     answers.sendJson(r, JSON.stringify({repo: root.repo, commit: opened.commit, verdicts}), headers);
 }
 

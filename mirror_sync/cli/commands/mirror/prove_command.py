@@ -13,6 +13,8 @@ from mirror_sync.cli.options import Json, command, repo_of
 from mirror_sync.domain.bounds import plain
 from mirror_sync.errors import MirrorError, UsageError, cause_of
 
+_STOPPED = 130  # as a shell calls a program that Ctrl-C ended
+
 if TYPE_CHECKING:
     from mirror_sync.domain.repo import Repo
     from mirror_sync.signing.proof import Proof
@@ -46,7 +48,7 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
 ) -> None:
     """Prove that a mirror gives what it has signed.
 
-    Needs no jobs.yaml. Exit codes: 0 proved, 1 not proved, 2 nobody could look.
+    Needs no jobs.yaml. Exit codes: 0 proved, 1 not proved, 2 nobody could look, 130 stopped by Ctrl-C.
     """
     from mirror_sync.signing.proof import Asked
     from mirror_sync.wiring.proving import prove as proved
@@ -59,6 +61,9 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
         found = proved(Asked(wanted, revision, folder, seen, identity), source, signers)
         if keep is not None and found.ok:
             _write(keep, found.statement)
+    except KeyboardInterrupt:  # not 1: that says that it is not proved
+        invocation.say("stopped before it was proved")
+        raise typer.Exit(_STOPPED) from None
     except MirrorError as error:
         invocation.say(f"could not look: {plain(str(error))}")
         raise typer.Exit(MISUSED) from None

@@ -19,6 +19,7 @@ def rescan(
     repo: Annotated[
         str | None, typer.Argument(metavar="REPO", help="Only this one: org/name, or dataset:org/name.")
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="What is held is scanned anew by the next sync.")] = False,
     as_json: Json = False,
 ) -> None:
     """Scan again what is published.
@@ -27,7 +28,7 @@ def rescan(
     found is held, and hooks of `held` are told.
     """
     with invocation.mirror("scanning") as mirror:
-        report = mirror.rescan(None if repo is None else repo_of(repo))
+        report = mirror.rescan(None if repo is None else repo_of(repo), again=again)
     invocation.answer(report, lambda page: _text(report, page), as_json=as_json)
     end(report.ok)
 
