@@ -30,6 +30,7 @@ from mirror_sync.engine.published import (
     read_past,
     read_refs,
     read_root,
+    shard_reader,
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
@@ -432,7 +433,7 @@ class Decider:
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    listing.compare(read_listing(self._target.store, root, self._mapper))
+                    listing.compare_shards(root.shards, shard_reader(self._target.store, self._mapper))
                     return Base(digest, root)
             except (KeyMissing, DocumentError):
                 continue

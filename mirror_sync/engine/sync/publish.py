@@ -18,9 +18,8 @@ from mirror_sync.domain.content.snapshot import (
     Document,
     Root,
     Shard,
-    cut_shards,
     info_pieces,
-    sibling_of,
+    joined,
 )
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
@@ -50,9 +49,10 @@ def write_documents(change: Change, mapper: Mapper = map) -> Change:
         _encoded(root)
         writer = _Writer(change, mapper)
         shards: list[Shard] = []
-        for shard, document in cut_shards(change.listing.entries()):
+        for shard, document in change.listing.shards():
             shards.append(shard)
-            writer.add(document)
+            if document is not None:
+                writer.add(document)
         root = replace(root, shards=tuple(shards))
         _encoded(root)
     except DocumentError as error:
@@ -208,8 +208,8 @@ class _Info:
         resolved, listing = self._change.resolved, self._change.listing
         described = {**resolved.described, "id": resolved.asked.id, "sha": resolved.commit}
         if listing.count > FULL_SIBLINGS:
-            return info_pieces(described, map(sibling_of, listing.paths()))
-        return info_pieces(described, (entry.sibling for entry in listing.by_path()))
+            return info_pieces(described, listing.names())
+        return info_pieces(described, joined(entry.sibling for entry in listing.by_path()))
 
     def put(self, known: Collection[Sha256]) -> Mapping[Sha256, int]:
         """Put it, unless it is known; returns its size in bytes."""
