@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
-from mirror_sync.domain.content.snapshot import Document, Entry, Root, description, read_entries
+from mirror_sync.domain.content.snapshot import Document, Entry, Root, Shard, description, read_entries
 from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
@@ -162,6 +162,11 @@ def read_listing(store: Store, root: Root, mapper: Mapper = map) -> Iterator[Ent
     while some := [*islice(digests, _SHARDS)]:
         for entries in mapper(lambda digest: read_entries(read_document(store, digest)), some):
             yield from entries
+
+
+def shard_reader(store: Store, mapper: Mapper = map) -> Callable[[Iterable[Shard]], Iterable[bytes]]:
+    """Reads shards, whose bytes are proved. KeyMissing, DocumentError, StoreError."""
+    return lambda shards: mapper(lambda shard: read_document(store, shard.digest), shards)
 
 
 def published_at(store: Store, root: Sha256) -> float | None:

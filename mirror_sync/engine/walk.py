@@ -12,6 +12,7 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import Mapper
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 _AT_ONCE = 16  # shards whose bytes are held in memory, at most 16 MiB of each
 
@@ -39,7 +40,7 @@ class Walk:
     """Gives every blob below refs, each once for all repos and snapshots that this walk is led through.
 
     `read` gives the proved bytes of a document. What it cannot give is told to `fault`, and the walk goes on beside it;
-    a `fault` that raises ends the walk. Memory: some 100 bytes for each blob.
+    a `fault` that raises ends the walk. Memory: 20,000 digests; more of them are on disk.
     `claims`: a blob is given again where a listing says another git id of it.
     """
 
@@ -52,9 +53,9 @@ class Walk:
         claims: bool = False,
     ) -> None:
         self._read, self._fault, self._mapper, self._claims = read, fault, mapper, claims
-        self._seen: set[bytes] = set()
+        self._seen = SpilledMap()
         # Apart from the blobs that were seen: a file may hold the very bytes of another repo's document.
-        self._walked: set[bytes] = set()
+        self._walked = SpilledMap()
 
     def __contains__(self, digest: Sha256) -> bool:
         return bytes.fromhex(digest) in self._seen
@@ -80,7 +81,7 @@ class Walk:
             if self._is_new(document):
                 yield Node(place, document)
         yield from self._shards(place, [shard.digest for shard in root.shards])
-        self._walked.add(bytes.fromhex(digest))  # only now: a walk that was broken off has to be made again
+        self._walked.put(bytes.fromhex(digest))  # only now: a walk that was broken off has to be made again
 
     def _decoded(self, place: Place, digest: Sha256, body: bytes | MirrorError) -> Root | None:
         if isinstance(body, MirrorError):
@@ -112,7 +113,7 @@ class Walk:
         for file in files:
             if self._is_new(file.sha256, self._claim(file)):
                 yield Node(Place(place.repo, place.commit, file.path), file.sha256, file)
-        self._walked.add(bytes.fromhex(digest))
+        self._walked.put(bytes.fromhex(digest))
 
     def _once(self, place: Place, digest: Sha256, body: bytes | MirrorError) -> Iterator[Node]:
         if self._is_new(digest):
@@ -122,11 +123,7 @@ class Walk:
         return file.oid if self._claims and file.pointer_size is None else ""
 
     def _is_new(self, digest: Sha256, claim: str = "") -> bool:
-        key = bytes.fromhex(digest + claim)
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
+        return self._seen.put(bytes.fromhex(digest + claim))
 
     def _attempt(self, digest: Sha256) -> bytes | MirrorError:
         try:

@@ -5,64 +5,74 @@
     gone      published files whose path leaves, or has another content now
     contents  each content of all other files once: the plan
 
-They are filled in this order: `add`, `compare` where something is published, `settle`, `found`, `landed`. Then `files`
-and `entries` give the whole snapshot in the order of its listing, `by_path` in that of its paths.
+They are filled in this order: `add`, `compare` or `compare_shards` where something is published, `settle`, `found`,
+`landed`. Then `files` and `entries` give the whole snapshot in the order of its listing, `by_path` in that of its
+paths. Files in shards that are kept as they are have no digest here: it is read from these when it is asked for.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from mirror_sync.domain.content.manifest import Content, MirroredFile, RemoteFile
-from mirror_sync.domain.content.snapshot import Entry, path_of, sort_key
+from mirror_sync.domain.content.snapshot import (
+    Document,
+    Entry,
+    Shard,
+    cut_shards,
+    joined,
+    path_of,
+    read_entries,
+    sibling_of,
+    sort_key,
+)
 from mirror_sync.domain.digest import GitOid, Promise, Sha256
 from mirror_sync.errors import BadAnswer, DocumentError, UnsafePath
-from mirror_sync.scratch.unnamed import scratch_errors, unnamed
+from mirror_sync.scratch.kept_shards import (
+    END,
+    TEXT,
+    ReadShards,
+    Stretch,
+    between,
+    files_in,
+    lines_in,
+    may_be_kept,
+    promises,
+    shards_in_order,
+)
+from mirror_sync.scratch.scratch_table import PAGE, ScratchTable
+from mirror_sync.scratch.unnamed import scratch_errors
 
-_T = TypeVar("_T")
-
-PAGE = 1000  # rows that are read or written at once
 _LARGEST = 2**63 - 1  # bytes of a file: SQLite counts no further
 _SHA256 = 32  # bytes
 _NO_DIGEST = bytes(_SHA256)  # in its place until it is known: a row that grew would have to be moved
 
-_OTHER, _SAME = 0, 1  # states of a file: the published snapshot has the same content under its path
+_SHARDS = 16  # that are read at once
+_SAMPLE = 4  # shards
+
+# States of a file: the published snapshot has another content under its path, or none; the same; the same, in a shard
+# that is kept. As the last they are put, since of most nothing has to be changed then.
+_OTHER, _SAME, _KEPT = 0, 1, 2
 _LACKING, _HELD, _PRESENT, _LANDED = 0, 1, 2, 3  # of a content: nowhere; in the snapshot; in the target; fetched
 
-_TABLES = """
-CREATE TABLE files (
-    key TEXT PRIMARY KEY, size INTEGER, oid BLOB, sha256 BLOB, pointer_size INTEGER, pointer_only INTEGER,
-    state INTEGER, digest BLOB
-) WITHOUT ROWID;
-CREATE TABLE folders (key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE gone (promise BLOB, size INTEGER, digest BLOB, leaves INTEGER);
-CREATE INDEX gone_by_content ON gone (promise, size);
-CREATE TABLE contents (
-    id INTEGER PRIMARY KEY, promise BLOB, size INTEGER, key TEXT, state INTEGER, digest BLOB, UNIQUE (promise, size)
-);
-"""
 _PROMISE = "ifnull(f.sha256, f.oid)"
 _DIGEST = f"""CASE f.state WHEN {_SAME} THEN f.digest ELSE (
     SELECT c.digest FROM contents c WHERE c.promise = {_PROMISE} AND c.size = f.size AND c.state <> {_LACKING}
 ) END"""
 _PROVED = f"SELECT f.key, f.size, f.oid, {_DIGEST}, f.pointer_size FROM files f"
 _FETCHED = f"state IN ({_LACKING}, {_LANDED})"
-_IDLE: list[sqlite3.Connection] = []  # emptied: to make the tables and to parse all questions takes a millisecond
-_MOST_IDLE = 4
-_NUMBERS = ("id", "c.id")
 _SUM = "count(*), ifnull(sum(size >> 32), 0), ifnull(sum(size & 4294967295), 0)"  # one sum would end at 2^63
 
 
-class FileTable:
+class FileTable(ScratchTable):
     """Safe for many threads; what was added, compared and settled is not added to. Raises StoreError for its disk."""
 
     def __init__(self) -> None:
-        self._open: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
+        super().__init__()
+        self.count = self.published = 0
         self.empty()
 
     def empty(self) -> None:
@@ -72,17 +82,14 @@ class FileTable:
         self._folder = ""
         self.count = self.size = 0  # of all files: their number, and their bytes
         self.published = 0  # files of the snapshot that it was compared with
+        self._compared = self._lacks_bytes = False
+        self._kept: list[Stretch] = []  # in their order
+        self._read_shards: ReadShards = _nothing
+        self._unread = False  # whether digests have still to be read from what is kept
 
     def close(self) -> None:
         """Give memory and disk back; a small one is emptied, and kept for the next."""
-        with self._lock:
-            connection, self._open = self._open, None
-            if connection is not None and self.count + self.published <= PAGE and len(_IDLE) < _MOST_IDLE:
-                for table in ("files", "folders", "gone", "contents"):
-                    connection.execute(f"DELETE FROM {table}")
-                _IDLE.append(connection)
-            elif connection is not None:
-                connection.close()
+        self.give_back(keep=self.count + self.published <= PAGE)
 
     def __del__(self) -> None:
         self.close()
@@ -94,6 +101,7 @@ class FileTable:
         key = sort_key(file.path)
         oid, sha256 = bytes.fromhex(file.oid), None if file.sha256 is None else bytes.fromhex(file.sha256)
         self._rows.append((key, file.size, oid, sha256, file.pointer_size, file.pointer_only))
+        self._lacks_bytes = self._lacks_bytes or file.pointer_only
         self.count += 1
         self.size += file.size
         if len(self._rows) >= PAGE:
@@ -104,12 +112,53 @@ class FileTable:
 
         DocumentError where they do not come in the order of their keys, and what their reading raises.
         """
+        self._begin_comparison()
+        self._lay_beside(published, Stretch("", END))
+
+    def compare_shards(self, shards: Iterable[Shard], read: ReadShards) -> None:
+        """The same with its shards: one of which nothing has changed is kept. `read` may be asked for it later, too."""
+        self._begin_comparison()
+        self._read_shards = read
+        behind = ""
+        for stretch, body in shards_in_order(shards, read, _SHARDS):
+            behind = stretch.after
+            if self._is_kept(stretch, body):
+                self._kept.append(stretch)
+                self.published += files_in(body)
+            else:
+                self._lay_beside(read_entries(body), stretch)
+        if not behind:
+            self._lay_beside((), Stretch("", END))
+        self._unread = bool(self._kept)
+
+    def _begin_comparison(self) -> None:
         self._flush()
-        if self.published:
-            self._do(f"UPDATE files SET state = {_OTHER} WHERE state = {_SAME}")
+        if self._compared:
+            self._do(f"UPDATE files SET state = {_KEPT} WHERE state <> {_KEPT}")
             self._do("DELETE FROM gone")
-            self.published = 0
-        verdicts = self._laid_beside(published)
+        self._compared, self._kept, self._unread, self.published = True, [], False, 0
+
+    def _is_kept(self, stretch: Stretch, body: bytes) -> bool:
+        text = promises(body)
+        if not text:
+            return False
+        first, wanted = self._row(TEXT, (stretch.first, stretch.after, lines_in(text) + 1))
+        return wanted == text and may_be_kept(stretch, first, self._first_from(stretch.after))
+
+    def _first_from(self, key: str) -> str | None:
+        """The first of all keys that are not before this one."""
+        first = self._row(
+            "SELECT min(key) FROM (SELECT min(key) AS key FROM files WHERE key >= ?1 "
+            "UNION ALL SELECT min(key) FROM folders WHERE key >= ?1)",
+            (key,),
+        )
+        return None if first is None else first[0]
+
+    def _lay_beside(self, published: Iterable[Entry], stretch: Stretch) -> None:
+        """These are all that are published of a stretch."""
+        whole = stretch.first, stretch.after
+        self._do(f"UPDATE files SET state = {_OTHER} WHERE key >= ? AND key < ?", whole)
+        verdicts = self._laid_beside(published, *whole)
         while page := [*islice(verdicts, PAGE)]:
             self.published += len(page)
             same = [(digest, key) for key, _, _, digest, state in page if state == "same"]
@@ -121,14 +170,19 @@ class FileTable:
             self._do_all(f"UPDATE files SET state = {_SAME}, digest = ? WHERE key = ?", same)
             self._do_all("INSERT INTO gone VALUES (?, ?, ?, ?)", gone)
 
-    def _laid_beside(self, published: Iterable[Entry]) -> Iterator[tuple[str, bytes, int, bytes, str]]:
-        rows = (row for page in self._pages(f"SELECT f.key, f.size, {_PROMISE} FROM files f", "f.key") for row in page)
+    def _laid_beside(
+        self, published: Iterable[Entry], first: str, after: str
+    ) -> Iterator[tuple[str, bytes, int, bytes, str]]:
+        pages = self._pages(f"SELECT f.key, f.size, {_PROMISE} FROM files f", "f.key", since=first)
+        rows = (row for page in pages for row in page)
         row = next(rows, None)
         before = ""
         for entry in published:
             key, size, digest = entry.key, entry.size, bytes.fromhex(entry.sha256)
             if key <= before:
                 raise DocumentError(f"a listing that is not in order: {path_of(key)!a} after {path_of(before)!a}")
+            if not first <= key < after:
+                raise DocumentError(f"a listing whose shards are not as its root says: {path_of(key)!a} is in another")
             before = key
             promise = bytes.fromhex(entry.oid) if entry.pointer_size is None else digest
             while row is not None and row[0] < key:
@@ -145,10 +199,12 @@ class FileTable:
         both a file and a folder.
         """
         self._flush()
+        if not self._compared:
+            self.compare(())
         clash = self._row("SELECT key FROM folders JOIN files USING (key) LIMIT 1")
         if clash is not None:
             raise UnsafePath(path_of(clash[0]), "is a file and a folder at once")
-        for lacking in (0, 1):  # of equal contents, one whose bytes are there
+        for lacking in range(1 + self._lacks_bytes):  # of equal contents, one whose bytes are there
             self._do(
                 f"INSERT OR IGNORE INTO contents (promise, size, key, state) SELECT {_PROMISE}, f.size, f.key, "
                 f"{_LACKING} FROM files f WHERE f.state = {_OTHER} AND f.pointer_only = {lacking} ORDER BY f.key"
@@ -164,10 +220,42 @@ class FileTable:
         )
         if self._row("SELECT 1 FROM contents LIMIT 1") is None:
             return
-        same = f"files f JOIN contents c ON c.promise = {_PROMISE} WHERE f.state = {_SAME}"
-        self._expect_one_size(f"(SELECT * FROM files f WHERE f.state = {_SAME}) f", _PROMISE, "c.size <> f.size")
-        held = self._all(f"SELECT c.id, min(f.digest) FROM {same} AND c.size = f.size GROUP BY c.id")
+        there = f"(SELECT * FROM files f WHERE f.state <> {_OTHER}) f"
+        self._expect_one_size(there, _PROMISE, "c.size <> f.size")
+        equal = f"files f JOIN contents c ON c.promise = {_PROMISE} AND c.size = f.size WHERE f.state"
+        held = self._all(f"SELECT c.id, min(f.digest) FROM {equal} = {_SAME} GROUP BY c.id")
         self._do_all(f"UPDATE contents SET state = {_HELD}, digest = ? WHERE id = ?", ((own, id_) for id_, own in held))
+        kept = f"SELECT c.id, min(f.key) FROM {equal} = {_KEPT} AND c.state = {_LACKING} GROUP BY c.id ORDER BY 2"
+        self._know(_HELD, self._digests_in_kept(self._all(kept)))
+
+    def _digests_in_kept(self, wanted: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Sha256]]:
+        """Of files in kept shards, each by a number and its key, in the order of keys: the number, and its SHA-256."""
+        left = iter(wanted)
+        one = next(left, None)
+        for stretch in self._kept:
+            if one is None:
+                return
+            if one[1] >= stretch.after:
+                continue
+            digests = {entry.key: entry.sha256 for entry in self._entries_of(stretch)}
+            while one is not None and one[1] < stretch.after:
+                yield one[0], Sha256(digests[one[1]])
+                one = next(left, None)
+
+    def _entries_of(self, *kept: Stretch) -> Iterator[Entry]:
+        """The files of kept shards, as these say. What `read` raises."""
+        for start in range(0, len(kept), _SHARDS):
+            some = [stretch.shard for stretch in kept[start : start + _SHARDS] if stretch.shard is not None]
+            for body in self._read_shards(some):
+                yield from read_entries(body)
+
+    def _read_kept(self) -> None:
+        """Have all digests here."""
+        if self._unread:
+            digests = ((bytes.fromhex(entry.sha256), entry.key) for entry in self._entries_of(*self._kept))
+            while page := [*islice(digests, PAGE)]:
+                self._do_all(f"UPDATE files SET state = {_SAME}, digest = ? WHERE key = ?", page)
+            self._unread = False
 
     def _expect_one_size(self, files: str, promise: str, differs: str) -> None:
         two = self._row(
@@ -247,19 +335,40 @@ class FileTable:
 
     def files(self) -> Iterator[MirroredFile]:
         """Every file, in the order of the listing. KeyError for one that was neither here nor fetched."""
+        self._read_kept()
         return (_mirrored(row) for page in self._pages(_PROVED, "f.key") for row in page)
 
     def entries(self) -> Iterator[Entry]:
         """Files and folders, in the order of the listing. KeyError as of `files`."""
+        self._read_kept()
+        return self._entries(Stretch("", END))
+
+    def _entries(self, stretch: Stretch) -> Iterator[Entry]:
         folders = "SELECT key, 0, NULL, NULL, NULL FROM folders"
-        key = ""
+        key, beyond = stretch.first, ">="
         while page := self._all(
-            f"{_PROVED} WHERE f.key > ? UNION ALL {folders} WHERE key > ? ORDER BY 1 LIMIT {PAGE}", (key, key)
+            f"{_PROVED} WHERE f.key {beyond} ?1 AND f.key < ?2 UNION ALL {folders} "
+            f"WHERE key {beyond} ?1 AND key < ?2 ORDER BY 1 LIMIT {PAGE}",
+            (key, stretch.after),
         ):
             yield from map(_entry, page)
             if len(page) < PAGE:
                 return
-            key = page[-1][0]
+            key, beyond = page[-1][0], ">"
+
+    def shards(self) -> Iterator[tuple[Shard, Document | None]]:
+        """The listing in shards, as `cut_shards` cuts it; None for one that is kept. KeyError as of `files`."""
+        some = False
+        for stretch in between(self._kept):
+            if stretch.shard is not None:
+                yield stretch.shard, None
+            elif (first := self._first_from(stretch.first)) is not None and first < stretch.after:
+                yield from cut_shards(self._entries(stretch))
+            else:
+                continue
+            some = True
+        if not some:
+            yield from cut_shards(())
 
     def listed(self) -> Iterator[str]:
         """Every path, in the order of the listing: from `settle` on, before anything of a file is there."""
@@ -268,8 +377,28 @@ class FileTable:
     def paths(self) -> Iterator[str]:
         """Every path, in the order of their characters."""
         if self._escapes:
-            return (entry.path for entry in self.by_path())
+            return map(path_of, self._keys_by_path())
         return (key for page in self._pages("SELECT key FROM files", "key") for (key,) in page)
+
+    def _keys_by_path(self) -> Iterator[str]:
+        with self._lock, scratch_errors():
+            sorted_keys = self._connection.execute("SELECT f.key FROM files f ORDER BY path_of(f.key)")
+        while page := self._read(lambda: sorted_keys.fetchmany(PAGE)):
+            yield from (key for (key,) in page)
+
+    def names(self) -> Iterator[str]:
+        """`sibling_of` every path, in the order of `paths`; many `joined` in one."""
+        if self._escapes:
+            yield from joined(map(sibling_of, self.paths()))
+            return
+        question = (  # a key without an escape is its path, and needs none in JSON
+            "SELECT max(key), group_concat('{\"rfilename\":\"' || key || '\"}') FROM "
+            f"(SELECT key FROM files WHERE key > ? ORDER BY key LIMIT {PAGE})"
+        )
+        last, some = self._row(question, ("",))
+        while last is not None:
+            yield some
+            last, some = self._row(question, (last,))
 
     @property
     def _escapes(self) -> bool:
@@ -278,18 +407,16 @@ class FileTable:
 
     def by_path(self) -> Iterator[Entry]:
         """Every file, in the order of paths by their characters. KeyError as of `files`."""
+        self._read_kept()
         if not self._escapes:
             yield from (_entry(row) for page in self._pages(_PROVED, "f.key") for row in page)
             return
-        with self._lock, scratch_errors():
-            self._connection.create_function("path_of", 1, path_of, deterministic=True)
-            sorted_keys = self._connection.execute("SELECT f.key FROM files f ORDER BY path_of(f.key)")
-        while page := self._read(lambda: sorted_keys.fetchmany(PAGE)):
-            for (key,) in page:
-                yield _entry(self._all(f"{_PROVED} WHERE f.key = ?", (key,))[0])
+        for key in self._keys_by_path():
+            yield _entry(self._row(f"{_PROVED} WHERE f.key = ?", (key,)))
 
     def git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
         """What is proved by git id, some at a time; of LFS files there is the pointer's id alone."""
+        self._read_kept()
         return map(_pairs, self._pages(_PROVED, "f.key", "f.pointer_size IS NULL"))
 
     def new_git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
@@ -297,12 +424,19 @@ class FileTable:
         return map(_pairs, self._pages(_PROVED, "f.key", f"f.pointer_size IS NULL AND f.state = {_OTHER}"))
 
     def sample_of_git_pairs(self) -> Iterator[Mapping[GitOid, Sha256]]:
-        """One in 256 of `git_pairs`, by chance."""
+        """Some of the `git_pairs` that the published snapshot has: one in 256, by chance, and those of a few shards."""
         chance = f"f.pointer_size IS NULL AND f.state = {_SAME} AND f.digest < x'01'"
-        return map(_pairs, self._pages(_PROVED, "f.key", chance))
+        yield from map(_pairs, self._pages(_PROVED, "f.key", chance))
+        for stretch in self._kept[:: max(1, len(self._kept) // _SAMPLE)] if self._unread else ():
+            yield {
+                GitOid(entry.oid): Sha256(entry.sha256)
+                for entry in self._entries_of(stretch)
+                if entry.pointer_size is None
+            }
 
     def find(self, path: str) -> MirroredFile | None:
         """The file of a path, None where no such file is wanted. KeyError as of `files`."""
+        self._read_kept()
         row = self._row(f"{_PROVED} WHERE f.key = ?", (sort_key(path),))
         return None if row is None else _mirrored(row)
 
@@ -317,7 +451,7 @@ class FileTable:
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
         try:
-            self._do_all(f"INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, {_OTHER}, x'{_NO_DIGEST.hex()}')", rows)
+            self._do_all(f"INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, {_KEPT}, x'{_NO_DIGEST.hex()}')", rows)
         except sqlite3.IntegrityError as error:
             raise BadAnswer(f"the upstream lists {self._doubled(rows)!a} twice") from error
         for key, *_ in rows:
@@ -341,41 +475,6 @@ class FileTable:
             seen.add(key)
         return path_of(rows[-1][0])
 
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        if self._open is None:
-            try:
-                self._open = _IDLE.pop()
-            except IndexError:
-                self._open = unnamed(_TABLES)
-        return self._open
-
-    def _pages(self, question: str, key: str, where: str = "true") -> Iterator[list[Any]]:
-        """The answer by pages, in the order of `key`, its first column: what is told meanwhile does no harm."""
-        last: str | int = 0 if key in _NUMBERS else ""
-        while page := self._all(f"{question} WHERE {where} AND {key} > ? ORDER BY {key} LIMIT {PAGE}", (last,)):
-            yield page
-            if len(page) < PAGE:
-                return
-            last = page[-1][0]
-
-    def _all(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._read(lambda: self._connection.execute(question, values).fetchall())
-
-    def _row(self, question: str, values: Sequence[Any] = ()) -> Any:
-        return self._read(lambda: self._connection.execute(question, values).fetchone())
-
-    def _do(self, change: str, values: Sequence[Any] = ()) -> int:
-        """How many rows it changed."""
-        return self._read(lambda: self._connection.execute(change, values).rowcount)
-
-    def _do_all(self, change: str, values: Iterable[Sequence[Any]]) -> None:
-        self._read(lambda: self._connection.executemany(change, values))
-
-    def _read(self, call: Callable[[], _T]) -> _T:
-        with self._lock, scratch_errors():
-            return call()
-
 
 class ManifestView(Mapping[str, MirroredFile]):
     """The files of a table by path, read when asked for; in the order of the listing."""
@@ -394,6 +493,10 @@ class ManifestView(Mapping[str, MirroredFile]):
 
     def __len__(self) -> int:
         return self._table.count
+
+
+def _nothing(_shards: Sequence[Shard]) -> Iterable[bytes]:
+    return ()
 
 
 def _pairs(page: Iterable[Sequence[Any]]) -> Mapping[GitOid, Sha256]:

@@ -12,9 +12,11 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ from mirror_sync.state.history_file import copied, open_or_set_aside
 from mirror_sync.state.records import ChangeRecord, RunRecord, RunState, Size
 
 RUNS_KEPT = 10_000
+_TOGETHER = 256  # repos that had not changed, which are written at once
+_LATEST_BY = 1.0  # seconds, by which they are
 CHANGES_KEPT = 100  # of a revision of a repo in a job
 _ASSURANCE = ("signed", "scanned", "scanned_at", "class", "code_files", "code_paths")  # the last columns of a row
 
@@ -121,8 +125,9 @@ class History:
     """An observer that remembers runs and outcomes. Safe for many threads and several processes.
 
     Opening raises OSError when the file can be neither read nor made. Once open, a fault of the disk costs a warning
-    and a gap in the history, never a run. `places` says of each job where it publishes,
-    `targets` what that is called in jobs.yaml. `reading`: nothing is written.
+    and a gap in the history, never a run. That a repo is as it was is written within a second of the next event, or
+    with what comes next; a kill may cost it. `places` says of each job where it publishes, `targets` what that is
+    called in jobs.yaml. `reading`: nothing is written.
     """
 
     def __init__(
@@ -137,6 +142,8 @@ class History:
         self._path, self._now, self._places, self._reading = path, now, places or {}, reading
         self._targets = targets or {}
         self._lock = threading.Lock()
+        self._waiting: list[Callable[[], object]] = []
+        self._since = 0.0  # when the first of them came
         if reading:
             self._connection = copied(path)
             return
@@ -152,8 +159,10 @@ class History:
         match event:
             case RunStarted():
                 self._write(lambda: self._start(event))
+            case RepoFinished() if event.report.outcome is RepoOutcome.UNCHANGED:
+                self._write_soon(partial(self._remember, event.run, event.report, self._now()))
             case RepoFinished():
-                self._write(lambda: self._remember(event.run, event.report))
+                self._write(lambda: self._remember(event.run, event.report, self._now()))
             case RunFinished():
                 self._write(lambda: self._finish(event.report))
             case RepoSigned():
@@ -166,6 +175,8 @@ class History:
                 row = (event.target, event.care, event.at, event.faults)
                 query = "INSERT OR REPLACE INTO tended VALUES (?, ?, ?, ?)"
                 self._write(lambda: self._connection.execute(query, row))
+            case _:
+                self._write_in_time()
 
     def latest(self) -> tuple[RepoStatus, ...]:
         """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
@@ -219,6 +230,7 @@ class History:
 
     def close(self) -> None:
         """Close the file; nothing may be asked afterwards."""
+        self._write_waiting()
         with self._lock:
             self._connection.close()
 
@@ -226,6 +238,7 @@ class History:
         return iso_utc(datetime.fromisoformat(self._now()) + timedelta(days=1))
 
     def _read(self, query: str, *arguments: object) -> list[Any]:
+        self._write_waiting()
         try:
             with self._lock:
                 self._look_again()
@@ -241,15 +254,50 @@ class History:
             self._bury_the_dead()
 
     def _write(self, change: Callable[[], object]) -> None:
-        if self._reading:
+        """In the order of what happened: what waits comes first."""
+        self._write_waiting()
+        self._commit([change])
+
+    def _write_soon(self, change: Callable[[], object]) -> None:
+        """With others like it: a transaction for each of many repos that are as they were is most of what they cost."""
+        with self._lock:
+            self._since = self._since if self._waiting else time.monotonic()
+            self._waiting.append(change)
+            full = len(self._waiting) >= _TOGETHER
+        if full:
+            self._write_waiting()
+        else:
+            self._write_in_time()
+
+    def _write_in_time(self) -> None:
+        if self._waiting and time.monotonic() - self._since >= _LATEST_BY:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Those that one bad row keeps from being written together are written each by itself."""
+        if not self._waiting:
             return
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if not self._commit(waiting, last=len(waiting) == 1):
+            for change in waiting if len(waiting) > 1 else ():
+                self._commit([change])
+
+    def _commit(self, changes: Sequence[Callable[[], object]], *, last: bool = True) -> bool:
+        """Whether they were written. `last`: that they were not is told, and they are given up."""
+        if self._reading:
+            return True
         try:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                change()
+                for change in changes:
+                    change()
         except (sqlite3.Error, OverflowError, UnicodeError) as error:  # a number, or a text, that no column holds
-            reason = database_cause(str(error), self._path)
-            _log.warning("history.not-written", file=str(self._path), reason=reason)
+            if last:
+                reason = database_cause(str(error), self._path)
+                _log.warning("history.not-written", file=str(self._path), reason=reason)
+            return False
+        return True
 
     def _start(self, event: RunStarted) -> None:
         self._bury_the_dead()
@@ -269,8 +317,7 @@ class History:
             if owner != _owner(int(owner.partition(":")[0])):
                 self._connection.execute("UPDATE runs SET state = ? WHERE run = ?", (RunState.INTERRUPTED, run))
 
-    def _remember(self, run: str, report: RepoReport) -> None:
-        at = self._now()
+    def _remember(self, run: str, report: RepoReport, at: str) -> None:
         success = at if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED) else None
         row = {
             "run": run, "at": at, "success": success, "stopped": report.outcome is RepoOutcome.INTERRUPTED,

@@ -23,6 +23,7 @@ from mirror_sync.domain.content.snapshot import (
     description,
     encode_json,
     info_pieces,
+    joined,
     read_entries,
     read_shard,
     sibling_of,
@@ -224,7 +225,7 @@ def test_siblings_carry_sizes_and_digests_and_names_alone_in_a_very_large_repo()
 
 
 def _siblings(manifest: Manifest) -> Any:
-    return json.loads(b"".join(info_pieces({"id": "acme/x"}, _told(manifest))))["siblings"]
+    return json.loads(b"".join(info_pieces({"id": "acme/x"}, joined(_told(manifest)))))["siblings"]
 
 
 def _told(manifest: Manifest) -> list[str]:
@@ -270,7 +271,7 @@ def test_a_shard_of_another_hand_is_read_in_full_or_refused() -> None:
 
 def test_what_an_info_document_says_is_read_without_its_files() -> None:
     said = {"id": "acme/x", "cardData": {"siblings": [1]}, "tags": ["a", '","siblings":[']}
-    info = b"".join(info_pieces(said, (sibling_of(f"file-{number}") for number in range(2500)))).decode()
+    info = b"".join(info_pieces(said, joined(sibling_of(f"file-{number}") for number in range(2500)))).decode()
     assert description(info) == said
     assert description(info[: info.index("file-7")]) == said
     assert description('{"id":"acme/x"}') == {"id": "acme/x"}
@@ -431,6 +432,6 @@ def test_documents_are_byte_for_byte_what_they_were(count: int, shards: str, inf
     files += [_golden(name, number, lfs=number % 5 == 0) for number, name in enumerate(names)]
     manifest = {file.path: file for file in files}
     cut = "".join(shard.first + shard.digest for shard, _ in cut_shards(listing_of(manifest)))
-    body = b"".join(info_pieces({"id": "a/b", "x": 1}, _told(manifest)))
+    body = b"".join(info_pieces({"id": "a/b", "x": 1}, joined(_told(manifest))))
     assert Sha256.of(cut.encode())[:16] == shards
     assert Sha256.of(body)[:16] == info

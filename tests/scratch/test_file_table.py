@@ -11,10 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile, RemoteFile
-from mirror_sync.domain.content.snapshot import Entry, cut_shards, info_pieces, sibling_of
+from mirror_sync.domain.content.snapshot import Entry, cut_shards, info_pieces
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.errors import BadAnswer, DocumentError, UnsafePath
-from mirror_sync.scratch.file_table import PAGE, FileTable, ManifestView
+from mirror_sync.scratch.file_table import FileTable, ManifestView
+from mirror_sync.scratch.scratch_table import PAGE
 from tests.domain.files import desired_of, listing_of, manifest_of, mirrored, remote, trees
 
 Tree = dict[str, tuple[bytes, bool]]
@@ -203,7 +204,7 @@ def peak(count: int) -> int:
         for page in table.lacking():
             table.found((number, Sha256.of(content.promise.encode())) for number, content in page)
         shards = sum(1 for _ in cut_shards(table.entries()))
-        pieces = sum(1 for _ in info_pieces({}, map(sibling_of, table.paths())))
+        pieces = sum(1 for _ in info_pieces({}, table.names()))
         assert (shards > 1, pieces > 1) == (True, True)
         other.compare(map(Entry.of, table.files()))
         other.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,14 +12,24 @@ from mirror_sync.domain.digest import GitOid, Promise, Sha256
 from mirror_sync.errors import PointerOnly, UnsafePath
 
 MAX_PATH_BYTES = 4096
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
 """What git keeps of a file in LFS; `size` in bytes. Source: git-lfs, docs/spec.md, v1."""
 _NO_PARTS = frozenset({"", ".", ".."})
 _NAMED = 3  # paths that a message names
 
 
+def is_plain(path: str) -> bool:
+    """Whether a path is of unreserved characters alone (RFC 3986, 2.3), and no part of it begins with a dot: then it is
+    safe, unless it is too long, and is written the same in an address and in JSON.
+    """
+    return _PLAIN.fullmatch(path) is not None
+
+
 def check_path(path: str) -> str:
     """Return `path`, or raise UnsafePath: only relative POSIX paths without tricks are ever published."""
+    if is_plain(path) and len(path) <= MAX_PATH_BYTES:
+        return path
     if not path:
         raise UnsafePath(path, "is empty")
     if path.startswith("/"):

@@ -28,7 +28,7 @@ from urllib.parse import quote, unquote
 
 from mirror_sync.domain.bounds import short, text, texts, whole, words
 from mirror_sync.domain.content.document_format import FORMAT, bounded, exactly, few, format_of, in_brief, word
-from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.manifest import MirroredFile, is_plain
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.policy.rules import Outcome, Verdict
@@ -45,7 +45,7 @@ _KEYS = (
     *("files", "bytes", "shards"),
 )
 _SIBLINGS = "siblings"  # of an info document: its files, which come last
-_PIECE = 1000  # of them
+_PIECE = 1000  # of them that are written at once
 _HEX, _COUNT = r"[0-9a-f]", r"0|[1-9][0-9]{0,14}"
 _OUR_LINE = re.compile(
     rf'\{{"type":"file","oid":"(?P<oid>{_HEX}{{40}})","size":(?P<size>{_COUNT}),"path":"(?P<path>[^"\\\x00-\x1f]+)"'
@@ -230,7 +230,7 @@ def _left(document: Mapping[str, Any]) -> tuple[LeftOut, ...] | None:
 
 def sort_key(path: str) -> str:
     """Percent-encoded: pure ASCII, so that Python, njs and a text search agree on the order."""
-    return quote(path, safe="/")
+    return path if is_plain(path) else quote(path, safe="/")
 
 
 def path_of(key: str) -> str:
@@ -277,7 +277,7 @@ class Entry(NamedTuple):
         There is no `xetHash`, since a client that sees one asks for what no bucket speaks.
         """
         if not self.oid:
-            return encode_json(folder_of(self.path))
+            return folder_line(self.path)
         key, size, oid, sha256, pointer_size = self
         lfs = "" if pointer_size is None else f',"lfs":{_lfs("oid", sha256, size, pointer_size)}'
         path = encode_json(path_of(key))
@@ -306,16 +306,23 @@ def sibling_of(path: str) -> str:
 def info_pieces(described: Mapping[str, Any], siblings: Iterable[str]) -> Iterator[bytes]:
     """The info document, piece by piece: what the upstream says of a repo, and its files in the order of paths.
 
-    `siblings` are `Entry.sibling`, of more than FULL_SIBLINGS files `sibling_of`. DocumentError as of
-    `Document.of_json`.
+    `siblings` are `joined` of `Entry.sibling`, of more than FULL_SIBLINGS files `joined` of `sibling_of`. DocumentError
+    as of `Document.of_json`.
     """
     head = Document.of_json({**{key: described[key] for key in described if key != _SIBLINGS}, _SIBLINGS: []}).body
     yield head.removesuffix(b"]}")
-    rest, joint = iter(siblings), ""
-    while some := [*islice(rest, _PIECE)]:
-        yield (joint + ",".join(some)).encode()
+    joint = ""
+    for some in siblings:
+        yield (joint + some).encode()
         joint = ","
     yield b"]}"
+
+
+def joined(items: Iterable[str]) -> Iterator[str]:
+    """The items of a list, many in one piece."""
+    rest = iter(items)
+    while some := [*islice(rest, _PIECE)]:
+        yield ",".join(some)
 
 
 def description(info: str) -> dict[str, Any]:
@@ -348,6 +355,11 @@ def folder_of(path: str) -> dict[str, Any]:
     }
 
 
+def folder_line(path: str) -> str:
+    """A folder as it stands in a shard."""
+    return encode_json(folder_of(path))
+
+
 def cut_shards(entries: Iterable[Entry]) -> Iterator[tuple[Shard, Document]]:
     """A listing in shards, each when it is whole: files and folders, in the order of their keys.
 
@@ -359,7 +371,7 @@ def cut_shards(entries: Iterable[Entry]) -> Iterator[tuple[Shard, Document]]:
         key = entry.key
         if key == before:
             raise UnsafePath(entry.path, "is a file and a folder at once")
-        if lines and (_begins_shard(key) or size >= FULL_SHARD):
+        if lines and (begins_shard(key) or size >= FULL_SHARD):
             yield _shard(first, lines)
             lines = []
         if not lines:
@@ -422,7 +434,8 @@ def _one_line(error: Exception) -> str:
     return ascii(str(error))[1:-1]
 
 
-def _begins_shard(key: str) -> bool:
+def begins_shard(key: str) -> bool:
+    """Whether a listing is cut before this key, wherever it stands."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % ENTRIES_PER_SHARD == 0
 
 

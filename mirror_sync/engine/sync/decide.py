@@ -32,6 +32,7 @@ from mirror_sync.engine.published import (
     read_past,
     read_refs,
     read_root,
+    shard_reader,
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
@@ -426,7 +427,7 @@ class Decider:
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    listing.compare(read_listing(self.target.store, root, self.mapper))
+                    listing.compare_shards(root.shards, shard_reader(self.target.store, self.mapper))
                     return Base(digest, root)
             except (KeyMissing, DocumentError):
                 continue

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
 
-from mirror_sync.domain.content.assurance import Assurance, CodeCount, assured, counting
+from mirror_sync.domain.content.assurance import Assurance, CodeCount, assured
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.snapshot import (
@@ -19,9 +19,8 @@ from mirror_sync.domain.content.snapshot import (
     Document,
     Root,
     Shard,
-    cut_shards,
     info_pieces,
-    sibling_of,
+    joined,
 )
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
@@ -52,9 +51,12 @@ def write_documents(change: Change, mapper: Mapper = map) -> Change:
         _encoded(root)
         writer = _Writer(change, mapper)
         shards, code = list[Shard](), CodeCount()
-        for shard, document in cut_shards(counting(change.listing.entries(), code)):
+        for path in change.listing.listed():
+            code.add(path)
+        for shard, document in change.listing.shards():
             shards.append(shard)
-            writer.add(document)
+            if document is not None:
+                writer.add(document)
         root = replace(root, shards=tuple(shards))
         _encoded(root)
     except DocumentError as error:
@@ -237,8 +239,8 @@ class _Info:
         resolved, listing = self._change.resolved, self._change.listing
         described = {**resolved.described, "id": resolved.asked.id, "sha": resolved.commit}
         if listing.count > FULL_SIBLINGS:
-            return info_pieces(described, map(sibling_of, listing.paths()))
-        return info_pieces(described, (entry.sibling for entry in listing.by_path()))
+            return info_pieces(described, listing.names())
+        return info_pieces(described, joined(entry.sibling for entry in listing.by_path()))
 
     def put(self, known: Collection[Sha256]) -> Mapping[Sha256, int]:
         """Put it, unless it is known; returns its size in bytes."""

@@ -28,6 +28,7 @@ from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.withdrawn_lists import keep_withdrawn
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Stat
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 _READERS = 8
 _BATCH = 64  # blobs between a look at their ages and their removal
@@ -147,7 +148,7 @@ class _Sweep:
             0.0,
             Elapsed(self._context),
         )  # how long the last look was at what is published; its end
-        self._removed: set[bytes] = set()
+        self._removed = SpilledMap()
         self._recorded = False  # that blobs are removed
 
     def rehearse(self, jobs: Sequence[Job]) -> None:
@@ -267,7 +268,8 @@ class _Sweep:
 
     def _delete(self, old: Sequence[tuple[Stat, Sha256]]) -> None:
         """Remove, and count what went: of a removal that is refused half-way, what is not there any more."""
-        self._removed.update(bytes.fromhex(digest) for _, digest in old)
+        for _, digest in old:
+            self._removed.put(bytes.fromhex(digest))
         gone = old
         try:
             self._target.store.delete([blob_key(digest) for _, digest in old])
@@ -297,7 +299,7 @@ class _Sweep:
         try:
             yield
         finally:
-            if self._removed:
+            if len(self._removed):
                 self._look_again(marks)
 
     def _look_again(self, marks: Marks) -> None:
@@ -309,8 +311,9 @@ class _Sweep:
             marks.refresh()
         except MirrorError as error:
             doubts.append(error)
-        named = [blob_key(digest) for removed in self._removed if (digest := Sha256(removed.hex())) in marks]
         try:
+            removed = (Sha256(key.hex()) for key in self._removed.all_keys())
+            named = [blob_key(digest) for digest in removed if digest in marks]
             lost = sum(stat is None for stat in self._mapper(self._target.store.stat, named))
         except MirrorError as error:
             doubts.append(error)

@@ -79,22 +79,26 @@ def head_of(asked: Repo, item: Any) -> Resolved:
 
 def file_of(entry: Any) -> RemoteFile | None:
     """An entry of a tree listing, None for a folder. UnsafePath for a name that must not be published."""
-    entry = _typed(entry, dict)
-    kind = _text(entry["type"])
-    if kind == "directory":
-        return None
+    if type(entry) is not dict:
+        raise TypeError(f"dict expected, got {_shown(entry)}")
+    kind = entry["type"]
     if kind != "file":
-        raise ValueError(f"an entry of type {_shown(kind)}, neither a file nor a folder")
-    lfs, size = entry.get("lfs"), _size(entry["size"])
-    lfs = None if lfs is None else _typed(lfs, dict)
-    if lfs is not None and _size(lfs["size"]) != size:
+        if kind == "directory":
+            return None
+        raise ValueError(f"an entry of type {_shown(_text(kind))}, neither a file nor a folder")
+    path, size, oid, lfs = entry["path"], entry["size"], entry["oid"], entry.get("lfs")
+    if type(size) is not int or not 0 <= size <= _LARGEST_FILE:
+        size = _size(size)
+    if lfs is None:
+        return RemoteFile(_typed(path, str), size, GitOid(_typed(oid, str)))
+    if _size(_typed(lfs, dict)["size"]) != size:
         raise ValueError(f"a file of {size} bytes whose LFS object has {lfs['size']}")
     return RemoteFile(
-        path=_typed(entry["path"], str),
+        path=_typed(path, str),
         size=size,
-        oid=GitOid(_text(entry["oid"])),
-        sha256=None if lfs is None else Sha256(_text(lfs["oid"])),
-        pointer_size=None if lfs is None else _size(lfs["pointerSize"]),
+        oid=GitOid(_typed(oid, str)),
+        sha256=Sha256(_text(lfs["oid"])),
+        pointer_size=_size(lfs["pointerSize"]),
     )
 
 
@@ -103,10 +107,15 @@ def order_of(path: str) -> bytes:
     return path.encode().replace(b"/", b"\0")
 
 
+def path_in_order(key: bytes) -> str:
+    """The path of an `order_of`."""
+    return key.replace(b"\0", b"/").decode()
+
+
 def file_and_folder(ordered: Iterable[bytes]) -> str | None:
     """A path that is a file's and, at once, the folder of another: no disk can hold both; `ordered` as `order_of`."""
     doubled = (path for path, following in pairwise(ordered) if following.startswith(path + b"\0"))
-    return next((path.replace(b"\0", b"/").decode() for path in doubled), None)
+    return next(map(path_in_order, doubled), None)
 
 
 def scan_of(entry: Any) -> ScannedFile | None:

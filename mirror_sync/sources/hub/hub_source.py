@@ -22,7 +22,7 @@ from mirror_sync.errors import NoSuchCall, NotFoundOrPrivate
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
-from mirror_sync.scratch.spilled_map import SpilledMap
+from mirror_sync.scratch.distinct_keys import DistinctKeys
 from mirror_sync.sources.hub.api_calls import ApiAnswer, ApiCalls
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.download import Download, Way, place_of
@@ -40,6 +40,7 @@ from mirror_sync.sources.hub.hub_json import (
     items_of,
     json_of,
     order_of,
+    path_in_order,
     refs_of,
     repo_scan_of,
     resolved_of,
@@ -62,6 +63,7 @@ _WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _SCANS = 100  # files of which the scans are asked at once
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
+_DESCRIBED = {kind: f"?{urlencode({'expand': names}, doseq=True)}" for kind, names in PROPERTIES.items()}
 _ENTRIES = 2_000_000  # files and folders of one commit: fewer than endless
 
 
@@ -142,10 +144,10 @@ class HubSource(Source):
         """One call; a second one when a renamed repo's redirect forgets the revision."""
         asked = self._asked(repo, revision)
         with self._reading(asked):
-            answer = self._get(asked, _info_path(repo, revision), expand=PROPERTIES[repo.kind])
+            answer = self._get(asked, f"{_info_path(repo, revision)}{_DESCRIBED[repo.kind]}")
             found = resolved_of(repo, json_of(answer.body))
             if found.renamed and _revision_part(revision) not in answer.url:
-                answer = self._get(asked, _info_path(found.current, revision), expand=PROPERTIES[repo.kind])
+                answer = self._get(asked, f"{_info_path(found.current, revision)}{_DESCRIBED[repo.kind]}")
                 found = resolved_of(repo, json_of(answer.body))
             if CommitId.matches(revision) and found.commit != revision:
                 raise bad_answer(asked, f"asked for commit {revision}, got {found.commit}")
@@ -164,7 +166,7 @@ class HubSource(Source):
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """One call for every thousand entries. BadAnswer for a path that is listed twice or is a folder, too."""
         asked = self._asked(repo, commit)
-        seen = SpilledMap()
+        seen = DistinctKeys()
         with self._reading(asked):
             pages = self._pages(asked, f"/api/{repo.kind.plural}/{repo.id}/tree/{commit}", _WHOLE_TREE)
             for count, entry in enumerate(chain.from_iterable(pages)):
@@ -173,10 +175,12 @@ class HubSource(Source):
                 file = file_of(entry)
                 if file is None:
                     continue
-                if not seen.put(order_of(file.path)):
-                    raise bad_answer(asked, f"{file.path!r} is listed twice")
+                seen.add(order_of(file.path))
                 yield file
-            doubled = file_and_folder(seen.all_keys())
+            twice = seen.twice()
+            if twice is not None:
+                raise bad_answer(asked, f"{path_in_order(twice)!r} is listed twice")
+            doubled = file_and_folder(seen.in_order())
             if doubled is not None:
                 raise bad_answer(asked, f"{doubled!r} is both a file and a folder")
 
@@ -245,9 +249,8 @@ class HubSource(Source):
     ) -> RequestContext:
         return RequestContext(self._endpoint, self._token, repo, revision, path, side)
 
-    def _get(self, asked: RequestContext, path: str, **query: Any) -> ApiAnswer:
-        question = f"?{urlencode(query, doseq=True)}" if query else ""
-        return self._api.get(asked, f"{self._endpoint}{path}{question}")
+    def _get(self, asked: RequestContext, path: str) -> ApiAnswer:
+        return self._api.get(asked, f"{self._endpoint}{path}")
 
     def _owned(self, asked: RequestContext, kind: Kind, owner: str, **query: Any) -> Iterator[Sequence[Any]]:
         return self._pages(asked, f"/api/{kind.plural}", {"author": owner, "limit": _PAGE, **query})
