@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mirror_sync.domain.formats.file_class import may_run
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing
+from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing, scanning
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted, remarks
@@ -223,6 +223,8 @@ def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[in
     calls = look
     if found.root is None:
         calls += publishing(found.files, fetch)
+        if found.task.job.scan is not None and found.task.job.scan.hub:
+            calls += scanning(len(fetch))
     size = sum(fetch)
     running = sorted(filter(may_run, found.listing.listed()))
     return RepoPlan(

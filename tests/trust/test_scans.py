@@ -380,7 +380,8 @@ def test_a_repo_that_the_hub_has_not_scanned_to_its_end_waits_whatever_is_said_o
 
 def test_the_hub_is_asked_once_about_a_commit_and_once_for_each_hundred_files(hub: Hub, site: Site) -> None:
     hub.model("acme/x", license="mit").commit({f"{n}.txt": b"%d" % n for n in range(230)})
-    assert site.set({"scan": {"hub": "hold"}}).sync().outcome == "published"
+    assert site.set({"scan": {"hub": "hold"}}).plan().api_calls == 7, "a look, listing, history, and these"
+    assert site.sync().outcome == "published"
     asked = [one.path for one in hub.log if one.path.endswith("/scan") or "/paths-info/" in one.path]
     assert (len(asked), sum(path.endswith("/scan") for path in asked)) == (4, 1)
     assert site.sync().outcome == "unchanged"

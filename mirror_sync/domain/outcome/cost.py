@@ -10,6 +10,7 @@ from mirror_sync.domain.content.upstream import BudgetState
 
 WINDOW = 300.0  # seconds; https://huggingface.co/docs/hub/rate-limits
 _PAGE = 1000  # entries of a listing; the Hub's page
+SCANS = 100  # files whose scans are asked for at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ def publishing(files: int, fetch: Iterable[int]) -> Calls:
     `fetch` gives the sizes in bytes of what must be fetched: one call each, whatever the size.
     """
     return Calls(api=max(1, ceil(files / _PAGE)) + 1, resolvers=sum(1 for size in fetch if size))
+
+
+def scanning(files: int) -> Calls:
+    """What it costs at the least to ask the upstream for its scans of so many new files: of the repo, then of these."""
+    return Calls(api=1 + ceil(files / SCANS)) if files else Calls()
 
 
 def least_wait(calls: Calls, budget: Mapping[str, BudgetState]) -> float:

@@ -13,6 +13,7 @@ from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
+from mirror_sync.domain.outcome.cost import SCANS
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.policy.scan_policy import ScannedFile
@@ -60,7 +61,6 @@ from mirror_sync.sources.hub.repo_lists import (
 DEFAULT_BRANCH = "main"
 _PAGE = 1000  # repos a page of a list: the Hub's cap
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
-_SCANS = 100  # files of which the scans are asked at once
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
 _DESCRIBED = {kind: f"?{urlencode({'expand': names}, doseq=True)}" for kind, names in PROPERTIES.items()}
@@ -205,8 +205,8 @@ class HubSource(Source):
         found: dict[str, ScannedFile] = {}
         with self._reading(asked):
             whole = self._repo_scan(asked, repo)
-            for start in range(0, len(wanted), _SCANS):
-                form = urlencode({"paths": wanted[start : start + _SCANS], "expand": "True"}, doseq=True)
+            for start in range(0, len(wanted), SCANS):
+                form = urlencode({"paths": wanted[start : start + SCANS], "expand": "True"}, doseq=True)
                 told = map(scan_of, items_of(json_of(self._api.post(asked, url, form).body)))
                 found |= {one.path: whole.beside(one) for one in told if one is not None}
         return found
