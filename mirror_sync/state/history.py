@@ -340,7 +340,7 @@ class History:
         reason = withdrawn_reason(event.tombstone.said, event.repo)
         for job, revision in self._rows_of(event):
             parts = job, event.repo.kind, event.repo.id, revision
-            self._remember("", RepoReport(*parts, RepoOutcome.HELD, reason=reason, code=WITHDRAWN))
+            self._remember("", RepoReport(*parts, RepoOutcome.HELD, reason=reason, code=WITHDRAWN), self._now())
 
     def _restore(self, event: RepoRestored) -> None:
         for job, revision in self._rows_of(event):
