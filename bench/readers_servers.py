@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.measure import tree
 from bench.places import BIN
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
@@ -145,10 +146,13 @@ def _plain(folder: Path, frame: str, locations: str) -> Iterator[Running]:
 
 
 @contextmanager
-def front(target: Target, folder: Path, cache_size: int) -> Iterator[Running]:
+def front(
+    target: Target, folder: Path, cache_size: int, access: AccessRules = OPEN_TO_PUBLIC, tokens: Path | None = None
+) -> Iterator[Running]:
     """Nginx as ``mirror-sync front nginx`` sets it up."""
     port, owner = free_port(), "root" if os.geteuid() == 0 else None
-    configuration = write_nginx(folder, NginxOptions(target, port=port, user=owner, cache_size=cache_size))
+    options = NginxOptions(target, port=port, user=owner, cache_size=cache_size, access=access, tokens=tokens)
+    configuration = write_nginx(folder, options)
     with nginx(configuration, port) as running:
         yield Running(running.url, running.child.pid)
 

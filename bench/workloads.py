@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bench import huge, one_of_many, readers, transfers, unchanged
+from bench import huge, one_of_many, readers, readers_tokens, transfers, unchanged
 from bench.setting import Setting
 from bench.table import Section
 
@@ -16,4 +16,4 @@ WORKLOADS: dict[str, Callable[[Setting], Section]] = {
     one.name: partial(transfers.run, transfer=one)
     for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.CONFIRM, transfers.MIXED)
 } | {"unchanged": unchanged.run, "one-of-many": one_of_many.run, "huge": huge.run}
-WORKLOADS |= {"readers": readers.run, "readers-minute": readers.run_minute}
+WORKLOADS |= {"readers": readers.run, "readers-minute": readers.run_minute, "readers-tokens": readers_tokens.run}
