@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,14 +157,16 @@ def _plain(folder: Path, frame: str, locations: str) -> Iterator[Running]:
 
 
 @contextmanager
-def front(build: Build, target: Target, folder: Path, cache_size: int) -> Iterator[Running]:
-    """Nginx as ``mirror-sync front nginx`` of a build sets it up."""
+def front(
+    build: Build, target: Target, folder: Path, cache_size: int, access: Mapping[str, object] | None = None
+) -> Iterator[Running]:
+    """Nginx as ``mirror-sync front nginx`` of a build sets it up; `access` as jobs.yaml says it."""
     folder.mkdir()
     port = free_port()
     said: dict[str, object] = {"listen": f"{LOOPBACK}:{port}", "cache": f"{cache_size >> 20}MiB" if cache_size else "0"}
     if os.geteuid() == 0:
         said["user"] = "root"  # the bench's folders are for their owner alone
-    jobs = _jobs(target, folder, said)
+    jobs = _jobs(target, folder, {"front": said} if access is None else {"front": said, "access": access})
     run([build.program, "-c", jobs, "front", "nginx", "-o", folder / "nginx"])
     with nginx(folder / "nginx/nginx.conf", port) as running:
         yield Running(running.url, running.child.pid)
@@ -175,14 +177,14 @@ def serve(build: Build, target: Target, folder: Path) -> Iterator[Running]:
     """``mirror-sync serve`` of a build."""
     folder.mkdir()
     port = free_port()
-    jobs = _jobs(target, folder, {})
+    jobs = _jobs(target, folder, {"front": {}})
     command: list[str | Path] = [build.program, "-c", jobs, "serve", "--port", str(port)]
     with child(command, folder / "log") as running:
         running.wait_until(lambda: answers(port), 30)
         yield Running(f"http://{LOOPBACK}:{port}", running.pid)
 
 
-def _jobs(target: Target, folder: Path, front: dict[str, object]) -> Path:
+def _jobs(target: Target, folder: Path, said: Mapping[str, object]) -> Path:
     path = folder / "jobs.yaml"
     document = {
         "version": 1,
@@ -190,7 +192,7 @@ def _jobs(target: Target, folder: Path, front: dict[str, object]) -> Path:
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": [f"http://{LOOPBACK}:9"]}},
         "targets": {"mirror": _target(target)},
         "licenses": {"allow": ["mit"]},
-        "front": front,
+        **said,
         "jobs": [{"name": "none", "upstream": "hub", "target": "mirror", "repos": ["bench/readers"]}],
     }
     path.write_text(json.dumps(document))

@@ -67,7 +67,7 @@ def main() -> int:
 def _token(environment: Mapping[str, str]) -> str:
     """A token of a reader, as the program prints it: this once. The demo's own front is its only use."""
     command: list[str | Path] = [BIN / "mirror-sync", "token", "new", "you", "--role", "readers", "--expires", "1h"]
-    made = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    made: str = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     print(made)
     return made
 

@@ -326,20 +326,20 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
-        "access": _access(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-are-sound"),
+        "access": _access(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
 
 
-def _access(access: AccessRules, tokens: Path | None, sound: Path) -> dict[str, Any]:
+def _access(access: AccessRules, tokens: Path | None, shelves: Path) -> dict[str, Any]:
     """What `tables.js` is rendered from. ValueError for a path that nginx cannot use."""
     return {
         "plain": {
             "allow": access.allow,
             "all_opened": access.all_opened,
             "tokens": "" if tokens is None else plain(tokens.absolute()),
-            "sound": str(sound),
+            "shelves": str(shelves),
             "largest": LARGEST_FILE,
             "chooses": tokens is not None or bool(access.allow),
             "badges": [badge.value for badge in Badge],

@@ -55,54 +55,68 @@ function credential(header) {
     return password || user;
 }
 
-// What the file says of a token, as it is now; null where it is none of ours. Of a broken file no token is known.
+// What the file says of a token, as it is now; null where it is none of ours. Of a broken file no token is known, and of
+// one that stands there twice nobody knows what is meant.
 function lineOf(r, token) {
-    let body = null;
+    const digest = crypto.createHash('sha256').update(token).digest('hex');
+    let text = '';
     try {
-        body = soundBytes();
+        text = shelfOf(r, digest.slice(0, 2));
     } catch (error) {
         r.error(RULES.tokens + ': ' + error.message + ': ' + RULES.unread);
         return null;
     }
-    const named = 'sha256: ' + crypto.createHash('sha256').update(token).digest('hex'), at = body.indexOf(named);
-    if (at < 0 || body.indexOf(named, at + 1) >= 0) {  // of one that stands there twice nobody knows what is meant
-        return null;
-    }
-    const line = body.slice(body.lastIndexOf('\n', at) + 1, body.indexOf('\n', at)).toString();
-    return isSound(line) ? tables.TOKEN_LINE.exec(line) : null;
+    const lines = text.split('\n').filter((line) => line.indexOf('sha256: ' + digest) > 0);
+    return lines.length === 1 ? tables.TOKEN_LINE.exec(lines[0]) : null;
 }
 
-// The bytes of the file, every line of which was looked at once. That it was is noted beside nginx's own temporary files, by
-// what the file system says of the file: a note that is wrong, or nobody can write, admits nobody, since the line of a
-// token is looked at each time.
-function soundBytes() {
-    const stat = fs.statSync(RULES.tokens), state = [stat.ino, stat.mtimeMs, stat.ctimeMs, stat.size].join('-');
+// The lines of the tokens whose digests begin so. njs keeps nothing from request to request, and to read all of the file for
+// each costs more than the rest: so its lines are laid beside nginx's own temporary files, by their first two digits, each
+// below what the file system says of the file of tokens. What is not of the file as it is now is laid out anew.
+function shelfOf(r, shelf) {
+    const stat = fs.statSync(RULES.tokens), state = [stat.ino, stat.mtimeMs, stat.ctimeMs, stat.size].join('-') + '\n';
+    const kept = keptOn(shelf);
+    if (kept.indexOf(state) === 0) {
+        return kept;
+    }
     if (stat.size > RULES.largest) {
         throw new Error('it has more than ' + RULES.largest + ' bytes');
     }
-    const body = fs.readFileSync(RULES.tokens);
-    if (noted() !== state) {
-        if (!body.toString().split('\n').every(isSound)) {
-            throw new Error('it is not as mirror-sync token writes it');
-        }
-        note(state);
+    const shelves = sorted(fs.readFileSync(RULES.tokens, 'utf8'));
+    for (let number = 0; number < 256; number++) {
+        const name = (number < 16 ? '0' : '') + number.toString(16);
+        keep(r, name, state + (shelves[name] || ''));
     }
-    return body;
+    return shelves[shelf] || '';
 }
 
-function noted() {
+function sorted(text) {
+    const lines = text.split('\n'), shelves = Object.create(null);
+    if (!lines.every(isSound)) {
+        throw new Error('it is not as mirror-sync token writes it');
+    }
+    lines.filter((line) => line[0] === '-').forEach((line) => {
+        const name = tables.TOKEN_LINE.exec(line)[3].slice(0, 2);
+        shelves[name] = (shelves[name] || '') + line + '\n';
+    });
+    return shelves;
+}
+
+function keptOn(shelf) {
     try {
-        return fs.readFileSync(RULES.sound, 'utf8');
+        return fs.readFileSync(RULES.shelves + shelf, 'utf8');
     } catch (error) {
         return '';
     }
 }
 
-function note(state) {
+function keep(r, shelf, text) {
+    const young = RULES.shelves + r.variables.pid + '.' + shelf;
     try {
-        fs.writeFileSync(RULES.sound, state);
+        fs.writeFileSync(young, text);
+        fs.renameSync(young, RULES.shelves + shelf);
     } catch (error) {
-        return;  // it is looked at again then
+        return;  // it is laid out again then
     }
 }
 
