@@ -34,7 +34,7 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "the name servers": lambda closed: _resolvers("example.org", closed / "resolv.conf"),
     "a cache of other workers": lambda closed: drop_foreign(closed, Workers("nobody", NOBODY, "", frozenset())),
     "the room of a target": lambda closed: DirectoryStore(closed / "mirror").free(),
-    "a link that may lead nowhere": lambda closed: _expect_end(closed / "mirror"),
+    "a link that may lead nowhere": lambda closed: _expect_end(str(closed / "mirror")),
     "a name that was given": lambda closed: Staging(closed, Folders(closed)).is_published(KEY),
 }
 
