@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.keys import BLOBS, blob_key
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import ContentHash, GitOid, Promise, Sha256
@@ -28,6 +28,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _HEARD = 5000  # contents that are told of at once
+_LOOKS = 1000  # that wait for their turn at once,
+_HANDED_OVER = 64  # in so many rows: more than any pool has threads
+_WORTH_A_LIST = 64  # looks, instead of which one list of a thousand keys may be enough
+_READ = 1024 * 1024  # bytes between two looks at the stop event
 
 
 class Pairs(NamedTuple):
@@ -122,11 +126,6 @@ def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
         raise error
 
 
-_LOOKS = 1000  # that wait for their turn at once,
-_HANDED_OVER = 64  # in so many rows: more than any pool has threads
-_READ = 1024 * 1024  # bytes between two looks at the stop event
-
-
 def present(
     target: Target, contents: Collection[Content], go_on: Callable[[], None], mapper: Mapper = map
 ) -> dict[Content, Sha256]:
@@ -151,10 +150,25 @@ def present(
         return True
 
     try:
-        there = _mapped(mapper, is_there, [*named])
-        return {content: digest for (content, digest), found in zip(named.items(), there, strict=True) if found}
+        listed = _listed(target.store, len(named))
+        asked = [one for one, digest in named.items() if listed is None or blob_key(digest) in listed]
+        there = _mapped(mapper, is_there, asked)
+        return {content: named[content] for content, found in zip(asked, there, strict=True) if found}
     finally:
         learn(target, shown)
+
+
+def _listed(store: Store, asked: int) -> Collection[str] | None:
+    """The keys of all blobs, where these are fewer than are asked for: most likely the target is new. None: not known.
+
+    That one is not listed is enough to fetch it, as a list that lags costs no more; that it is, is no proof.
+    """
+    if asked < _WORTH_A_LIST:
+        return None
+    with suppress(StoreError):
+        keys = frozenset(stat.key for stat in islice(store.list(BLOBS), asked))
+        return keys if len(keys) < asked else None
+    return None
 
 
 def _mapped(mapper: Mapper, call: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
