@@ -13,6 +13,7 @@ from mirror_sync.domain.formats.class_list import CLASSES
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.inspection.scan_list import SCANS
 from mirror_sync.engine.published import read_refs
+from mirror_sync.engine.upkeep.verify import Scope
 from tests.standin import LFS, Hub
 from tests.trust import recipes
 from tests.trust.site import ACME, Site
@@ -100,7 +101,7 @@ def test_a_snapshot_whose_policy_came_later_is_repaired_as_it_was_published(hub:
     site.plain.delete([blob_key({"info": root.info, "root": refs.snapshots[root.commit]}[lost])])
     mirror = site.set(POLICY).mirror
     assert mirror is not None
-    report = mirror.verify(BY_DAEMON, repair=True)
+    report = mirror.verify(BY_DAEMON, Scope(repair=True))
     assert report.ok, [fault.repair for fault in report.faults]
     assert read_refs(site.plain, Repo.parse(ACME)).snapshots == refs.snapshots
     assert site.sync().outcome == "unchanged"
@@ -116,5 +117,5 @@ def test_a_repair_keeps_what_was_found_in_the_files_when_they_were_published(
     site.plain.delete([blob_key(root.info)])
     mirror = site.set({"formats": {"refuse": ["text"]}}).mirror
     assert mirror is not None
-    assert mirror.verify(BY_DAEMON, repair=True).ok
+    assert mirror.verify(BY_DAEMON, Scope(repair=True)).ok
     assert site.root() == root
