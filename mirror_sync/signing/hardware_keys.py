@@ -19,7 +19,7 @@ from mirror_sync.signing.private_keys import CURVES, expect_library, private_byt
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurve, EllipticCurvePublicKey
-    from pkcs11 import PrivateKey, PublicKey, Session, Token
+    from pkcs11 import PublicKey, Session, Token
 
 _NO_LIBRARY = "keys in hardware need python-pkcs11, which is not installed: pip install 'mirror-sync[pkcs11]'"
 _TRIED = b"whether the private key is that of the public one"
@@ -89,7 +89,8 @@ class HardwareKey:
             raise SigningError(f"{self._uri}: the public key beside it is of another key") from None
 
 
-def _opened(uri: Pkcs11Uri) -> tuple[PrivateKey, EllipticCurvePublicKey]:
+def _opened(uri: Pkcs11Uri) -> tuple[Any, EllipticCurvePublicKey]:
+    """The private key, whose class is mixed of what it can do, and the public one."""
     expect_library()
     try:
         import pkcs11

@@ -186,7 +186,7 @@ def test_two_machines_that_begin_at_once_with_different_keys_are_both_listed(
     """The other has read the file before our line stood there, and writes over it."""
     (tmp_path / "other").mkdir()
     ours, theirs = (SigningKeys(name, ssh_key(tmp_path / at, "k")) for name, at in (("a", "."), ("b", "other")))
-    store, written = signed.store, []
+    store, written = signed.store, list[int]()
 
     def meanwhile() -> None:
         if not written:

@@ -28,7 +28,7 @@ def withdraw_digests(store: Store, digests: Iterable[Sha256]) -> None:
 def give_digests(store: Store, digests: Iterable[Sha256]) -> None:
     """From now on they are given again, where there is something to give. StoreError."""
     for key, mine in _by_key(digests).items():
-        _keep(store, key, lambda digest, mine=mine: digest not in mine)
+        _keep(store, key, _not_in(mine))
 
 
 def give_named(store: Store, named: Iterable[Sha256]) -> None:
@@ -42,6 +42,10 @@ def keep_withdrawn(store: Store, wanted: Callable[[Sha256], bool]) -> None:
     """Keep those on the lists of which this is true. StoreError."""
     for key in [stat.key for stat in store.list(WITHDRAWN)]:
         _keep(store, key, wanted)
+
+
+def _not_in(digests: set[Sha256]) -> Callable[[Sha256], bool]:
+    return lambda digest: digest not in digests
 
 
 def _keep(store: Store, key: str, wanted: Callable[[Sha256], bool]) -> None:
