@@ -16,7 +16,13 @@ from mirror_sync.errors import UsageError
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is kept with every snapshot.")]
 Rule = Annotated[
-    str | None, typer.Option("--rule", metavar="RULE", help="Which rule's hold; the one that holds it now.")
+    str | None,
+    typer.Option(
+        "--rule",
+        metavar="RULE",
+        help="Which rule's hold; the one that holds it now.",
+        autocompletion=lambda: [rule.value for rule in RuleKey],
+    ),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The last day on which it holds.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decided; the user of this command.")]

@@ -48,12 +48,8 @@ class Pkcs11Uri:
             raise ValueError("names no key; write object=NAME or id=%01, as pkcs11-tool --list-objects shows it")
         if found.get("type", "private") != "private":
             raise ValueError("names what is no private key; write type=private, or leave it out")
-        key_id = found.get("id")
-        token, serial, label = (
-            None if one is None else unquote(one)
-            for one in (found.get("token"), found.get("serial"), found.get("object"))
-        )
-        return cls(module, token, serial, label, None if key_id is None else unquote_to_bytes(key_id), pin)
+        token, serial, label = (_word(found, name) for name in ("token", "serial", "object"))
+        return cls(module, token, serial, label, unquote_to_bytes(found["id"]) if "id" in found else None, pin)
 
     def __str__(self) -> str:
         """For messages: which key of which token."""
@@ -75,6 +71,10 @@ def _attributes(written: Iterable[str], known: tuple[str, ...]) -> dict[str, str
             raise ValueError(f"{name} has a letter that an address writes as %20 and the like")
         found[name] = value
     return found
+
+
+def _word(found: Mapping[str, str], name: str) -> str | None:
+    return unquote(found[name]) if name in found else None
 
 
 def _file(found: Mapping[str, str], name: str) -> Path | None:

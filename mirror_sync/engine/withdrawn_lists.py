@@ -8,8 +8,7 @@ and what is not there any more. See docs/design/decisions/0042-taken-down.md.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 
 from mirror_sync.domain.content.keys import WITHDRAWN, withdrawn_key
 from mirror_sync.domain.content.tombstone import decode_withdrawn, encode_withdrawn
@@ -29,7 +28,7 @@ def withdraw_digests(store: Store, digests: Iterable[Sha256]) -> None:
 def give_digests(store: Store, digests: Iterable[Sha256]) -> None:
     """From now on they are given again, where there is something to give. StoreError."""
     for key, mine in _by_key(digests).items():
-        _keep(store, key, partial(_is_other, mine))
+        _keep(store, key, _not_in(mine))
 
 
 def give_named(store: Store, named: Iterable[Sha256]) -> None:
@@ -45,8 +44,8 @@ def keep_withdrawn(store: Store, wanted: Callable[[Sha256], bool]) -> None:
         _keep(store, key, wanted)
 
 
-def _is_other(mine: Collection[Sha256], digest: Sha256) -> bool:
-    return digest not in mine
+def _not_in(digests: set[Sha256]) -> Callable[[Sha256], bool]:
+    return lambda digest: digest not in digests
 
 
 def _keep(store: Store, key: str, wanted: Callable[[Sha256], bool]) -> None:

@@ -5,13 +5,14 @@
     parent to child  for each `read` eight bytes of length, and so many bytes
 
 The child has nothing of the parent's environment, and no file of it: it is given what it asks for, and nothing else.
+Its memory is watched from outside, and has no limit of the kernel's: picklescan takes a MemoryError for the end of a
+pickle, and calls clean what it has not read.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import IO
 
 from mirror_sync.domain.formats.file_class import Classified, FileClass
@@ -63,28 +65,25 @@ class BoundedPickleScanner:
 
     def _scanned(self, path: str, found: Classified, content: FileContent, stop: threading.Event) -> ScannedFile:
         asked = {"path": path, "of": found.of, "what": found.what, "size": content.size, "held": self._held}
-        with self._child(stop) as (child, late):
+        with self._child(stop) as (child, ended):
             assert child.stdin is not None  # noqa: S101  for the type checker: both are pipes
             assert child.stdout is not None  # noqa: S101
             with suppress(BrokenPipeError):
-                _send(child.stdin, json.dumps([asked, self._limits.memory]).encode() + b"\n")
+                _send(child.stdin, json.dumps(asked).encode() + b"\n")
                 said = _served(child.stdin, child.stdout, content)
                 if said is not None:
                     return ScannedFile(path, ScanResult(said[0]), said[1])
             status = child.wait()
         if stop.is_set():
             raise Interrupted("stopped while a file was scanned")
-        if late.is_set():
-            took = f"no answer in {self._limits.timeout.total_seconds():.0f} s"
-            return ScannedFile(path, ScanResult.FAILED, took)
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return ScannedFile(path, ScanResult.FAILED, f"picklescan's process ended by {how}")
+        return ScannedFile(path, ScanResult.FAILED, *(ended or [f"picklescan's process ended by {how}"]))
 
     @contextmanager
-    def _child(self, stop: threading.Event) -> Iterator[tuple[subprocess.Popen[bytes], threading.Event]]:
-        """The process, and whether it was ended for its time; it is gone after the block."""
-        late, over = threading.Event(), threading.Event()
-        end = time.monotonic() + self._limits.timeout.total_seconds()
+    def _child(self, stop: threading.Event) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+        """The process, and why it was ended, where it was; it is gone after the block."""
+        ended: list[str] = []
+        over = threading.Event()
         with subprocess.Popen(  # noqa: S603  nothing in it is of others
             [sys.executable, "-m", __name__, str(os.getpid())],
             cwd="/",
@@ -94,25 +93,39 @@ class BoundedPickleScanner:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as child:
-
-            def watch() -> None:
-                while not over.wait(_STEP):
-                    if stop.is_set() or time.monotonic() > end:
-                        if not stop.is_set():
-                            late.set()
-                        child.kill()
-                        return
-
-            watching = threading.Thread(target=watch, name="picklescan", daemon=True)
+            watching = threading.Thread(target=self._watch, args=(child, stop, over, ended), name="picklescan")
             watching.start()
             try:
-                yield child, late
+                yield child, ended
             finally:
                 over.set()
                 watching.join()
                 child.kill()
                 with suppress(OSError):  # what was not sent to it yet
                     child.communicate()
+
+    def _watch(
+        self, child: subprocess.Popen[bytes], stop: threading.Event, over: threading.Event, ended: list[str]
+    ) -> None:
+        """End it for a stop, or where it takes more than it may."""
+        limits, began = self._limits, time.monotonic()
+        while True:
+            if time.monotonic() - began > limits.timeout.total_seconds():
+                ended.append(f"no answer in {limits.timeout.total_seconds():.0f} s")
+            elif limits.memory and _address_space(child.pid) > limits.memory:
+                ended.append(f"it takes more than {limits.memory:,} bytes of memory")
+            if ended or stop.is_set():
+                child.kill()
+            if ended or over.wait(_STEP):
+                return
+
+
+def _address_space(process: int) -> int:
+    """In bytes; 0 for one that is not there any more. Source: proc(5), statm."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _served(given: IO[bytes], asked: IO[bytes], content: FileContent) -> tuple[str, str] | None:
@@ -153,9 +166,7 @@ def main() -> None:
     if not end_with_parent(int(sys.argv[1]), signal.SIGKILL):
         return
     given, asked = sys.stdin.buffer, sys.stdout.buffer
-    said, memory = json.loads(given.readline())
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    said = json.loads(given.readline())
     content = _Asked(said["size"], given, asked)
     found = Classified(FileClass(said["of"]), said["what"])
     judged = pickle_scanner(said["held"]).scan(said["path"], found, content)

@@ -89,7 +89,8 @@ class HardwareKey:
             raise SigningError(f"{self._uri}: the public key beside it is of another key") from None
 
 
-def _opened(uri: Pkcs11Uri) -> tuple[Any, EllipticCurvePublicKey]:  # the library's types do not say that a key signs
+def _opened(uri: Pkcs11Uri) -> tuple[Any, EllipticCurvePublicKey]:
+    """The private key, whose class is mixed of what it can do, and the public one."""
     expect_library()
     try:
         import pkcs11

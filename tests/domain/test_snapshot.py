@@ -49,7 +49,7 @@ def _root(shards: tuple[Shard, ...]) -> Root:
         info=Sha256("1" * 64),
         commits=Sha256("2" * 64),
         selection=Selection(("*",), ("*.bin",)),
-        verdicts=(Verdict("license", Outcome.ALLOWED, "licence mit is in licenses.allow"),),
+        verdicts=(Verdict("licence", Outcome.ALLOWED, "licence mit is in licenses.allow"),),
         files=3,
         size=10,
         shards=shards,
@@ -166,6 +166,13 @@ def test_a_root_document_survives_being_written_and_read() -> None:
     document = root.encode()
     assert Root.decode(document.body) == root
     assert document.digest == Sha256.of(document.body)
+
+
+def test_the_rule_of_licences_has_one_name_whichever_program_wrote_it() -> None:
+    document = _root(()).encode()
+    older = document.body.replace(b'"rule":"licence"', b'"rule":"license"')
+    assert older != document.body
+    assert Root.decode(older) == Root.decode(document.body)
 
 
 @pytest.mark.parametrize(

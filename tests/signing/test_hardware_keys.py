@@ -95,16 +95,14 @@ def verified(signed: SignedMirror, *how: str | Path) -> subprocess.CompletedProc
     if not copy.exists():
         signed.downloaded(copy)
     (signed.folder / "model.sig").write_bytes(signed.attachment("model.sig"))
-    command: list[str | Path] = [
-        environment("trust") / "bin" / "model_signing",
-        "verify",
-        how[0],
-        copy,
-        "--signature",
-        "model.sig",
-    ]
+    verify: list[str | Path] = [environment("trust") / "bin" / "model_signing", "verify", how[0], copy]
     return subprocess.run(
-        [*command, *how[1:]], cwd=signed.folder, capture_output=True, text=True, check=False, timeout=240
+        [*verify, "--signature", "model.sig", *how[1:]],
+        cwd=signed.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,6 +56,7 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
     from mirror_sync.signing.proof import Asked
     from mirror_sync.wiring.proving import prove as proved
 
+    signal.signal(signal.SIGINT, _stop)
     wanted = _named(repo)
     try:
         seen = _seen(since)
@@ -61,9 +65,6 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
         found = proved(Asked(wanted, revision, folder, seen, identity), source, signers)
         if keep is not None and found.ok:
             _write(keep, found.statement)
-    except KeyboardInterrupt:  # not 1: that says that it is not proved
-        invocation.say("stopped before it was proved")
-        raise typer.Exit(_STOPPED) from None
     except MirrorError as error:
         invocation.say(f"could not look: {plain(str(error))}")
         raise typer.Exit(MISUSED) from None
@@ -76,6 +77,12 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
         invocation.say(f"not proved: {problem}")
     if not found.ok:
         raise typer.Exit(FAILED)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """Not with 1, as other commands end: here that says that it is not proved. Threads may be deep in an answer."""
+    os.write(2, b"mirror-sync: stopped before it was proved\n")
+    os._exit(_STOPPED)
 
 
 def _named(text: str) -> Repo:
