@@ -29,9 +29,10 @@ def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
     thread = threading.Thread(target=work.run, name="hook post", daemon=True)
     thread.start()
     thread.join(work.seconds)
-    if thread.is_alive():
-        work.give_up()
-    if thread.is_alive() or isinstance(work.error, TimeoutError):  # all of its time-outs are the one
+    late = thread.is_alive()
+    if late:
+        work.give_up()  # it ends by whatever that makes of its connection
+    if late or isinstance(work.error, TimeoutError):  # all of its time-outs are the one
         raise Undelivered(f"no whole answer within {round(seconds, 1):g} s")
     if work.error is not None or work.answer is None:
         raise Undelivered(type(work.error).__name__)
