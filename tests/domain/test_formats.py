@@ -30,7 +30,7 @@ ROOT_2 = (
     f'"last":{{"id":"{A}","title":"first","date":"2026-01-01T00:00:00.000Z"}},'
     f'"info":"{"1" * 64}","commits":"{"2" * 64}","selection":{{"include":["*"],"exclude":["*.bin"]}},'
     '"left":[["exclude",["*.bin"],2,7]],'
-    '"verdicts":[{"rule":"license","outcome":"allowed","reason":"licence mit is in licenses.allow"}],'
+    '"verdicts":[{"rule":"licence","outcome":"allowed","reason":"licence mit is in licenses.allow"}],'
     f'"attachments":{{"SHA256SUMS":"{"5" * 64}","aibom.cdx.json":"{"6" * 64}"}},'
     f'"files":3,"bytes":10,"shards":[["","{"3" * 64}"],["b%20c","{"4" * 64}"]]}}'
 ).encode()
@@ -54,7 +54,7 @@ ROOT = Root(
     info=Sha256("1" * 64),
     commits=Sha256("2" * 64),
     selection=Selection(("*",), ("*.bin",)),
-    verdicts=(Verdict("license", Outcome.ALLOWED, "licence mit is in licenses.allow"),),
+    verdicts=(Verdict("licence", Outcome.ALLOWED, "licence mit is in licenses.allow"),),
     files=3,
     size=10,
     shards=(Shard("", Sha256("3" * 64)), Shard("b%20c", Sha256("4" * 64))),

@@ -248,4 +248,4 @@ def test_every_rule_is_asked_and_the_first_of_the_worst_verdicts_stands(
 def test_the_code_of_a_verdict_is_its_rules_name_where_no_other_is_said() -> None:
     assert Verdict("scan", Outcome.HELD, "x").code == "scan"
     assert Verdict("scan", Outcome.HELD, "x", "pickle").code == "pickle"
-    assert POLICY.judge(Candidate(REPO, _terms("gpl-3.0"), whole=True, named=True)).rule == "license"
+    assert POLICY.judge(Candidate(REPO, _terms("gpl-3.0"), whole=True, named=True)).rule == "licence"

@@ -124,7 +124,7 @@ def test_signing_ten_thousand_files_makes_five_documents_within_a_hundred_mebiby
     assert most < 100 * 1024 * 1024
 
 
-def test_a_publication_that_is_signed_puts_six_blobs_more_and_the_mirrors_key_once(tmp_path: Path) -> None:
+def test_a_publication_that_is_signed_puts_seven_blobs_more_and_the_mirrors_key_once(tmp_path: Path) -> None:
     counts = {}
     for name in ("plain", "signed"):
         (tmp_path / name).mkdir()
@@ -132,9 +132,9 @@ def test_a_publication_that_is_signed_puts_six_blobs_more_and_the_mirrors_key_on
         mirror.trust = mirror.trust if name == "signed" else {}
         mirror.sync()
         counts[name] = Counter(stat.key.partition("/")[0] for stat in mirror.store.list(""))
-        assert len(mirror.root().attachments) <= 4
+        assert len(mirror.root().attachments) <= 5
         with closing(mirror.mirror()) as program:
             assert program.verify(BY_DAEMON).ok
     more = counts["signed"] - counts["plain"]
-    told = "four documents of the root; the statement, and its signature; that of the segment of the audit"
-    assert more == {"blobs": 6, "trust": 1, "audit": 1}, told
+    told = "five documents of the root; the statement, and its signature; that of the segment of the audit"
+    assert more == {"blobs": 7, "trust": 1, "audit": 1}, told
