@@ -151,7 +151,7 @@ def _checked(line: RepoStatus, facts: RepoFacts) -> RepoStatus:
     there = next((one for one in facts.snapshots if not _spellings(line.revision).isdisjoint(_ways_to(one))), None)
     if line.state in (RepoState.NEVER, RepoState.INTERRUPTED) and there is not None:
         known = replace(line, state=RepoState.PUBLISHED, reason="", commit=there.commit, published=there.published)
-        return replace(known, files=there.files, bytes=there.bytes)
+        line = replace(known, files=there.files, bytes=there.bytes)
     if line.state is RepoState.PUBLISHED and there is None:
         return replace(line, state=RepoState.NEVER, reason=_LOST)
     if there is not None and there.commit == facts.shown == line.commit:  # as its page says, which is read anew

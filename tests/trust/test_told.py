@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from mirror_sync.config.load import load
+from mirror_sync.domain.content.keys import site_key
+from mirror_sync.ports.store import read_all
 from mirror_sync.signing.private_keys import read_ed25519
 from mirror_sync.signing.sshsig import PublicKey
+from mirror_sync.wiring.program import Mirror
 from tests.cli.program import Program
 from tests.daemon.living import living
 from tests.daemon.test_http import daemon_of, get, value
@@ -96,15 +101,9 @@ def test_status_says_what_is_signed_and_scanned_and_the_catalogue_says_the_same(
     told = lines(mirror)["code"]
     assert (told["signed"], told["scanned"], told["class"], told["code_files"]) == (True, True, "code", 2)
     assert told["scanned_at"] <= told["published"], "before that moment"
-    from mirror_sync.config.load import load
-    from mirror_sync.domain.content.keys import site_key
-    from mirror_sync.ports.store import read_all
-    from mirror_sync.wiring.program import Mirror
-
-    mirror_ = Mirror(load(mirror.folder / "jobs.yaml", {}), reading=True)
-    document = json.loads(read_all(mirror_.store("it"), site_key("status.json"), 1 << 20))
-    page = read_all(mirror_.store("it"), site_key("models/acme--code.html"), 1 << 20).decode()
-    mirror_.close()
+    with closing(Mirror(load(mirror.folder / "jobs.yaml", {}), reading=True)) as reader:
+        document = json.loads(read_all(reader.store("it"), site_key("status.json"), 1 << 20))
+        page = read_all(reader.store("it"), site_key("models/acme--code.html"), 1 << 20).decode()
     names = ("signed", "scanned", "scanned_at", "class", "code_files")
     (line,) = [one for one in document["repos"] if one["repo"] == "acme/code"]
     assert {name: line[name] for name in names} == {name: told[name] for name in names}
@@ -165,7 +164,7 @@ def test_a_daemon_tells_prometheus_what_is_signed_scanned_and_taken_down(tmp_pat
     with living(daemon_of(tmp_path / "jobs.yaml"), tmp_path) as daemon:
         daemon.until_logged("event=run.finished")
         text = get(port, "/metrics")[1]
-        while "mirror_sync_signing_key_since" not in text:
+        while mark not in text:  # the end of a run writes it down
             text = get(port, "/metrics")[1]
         assert value(text, "mirror_sync_target_signed_snapshots", target="it") == 1
         assert value(text, "mirror_sync_target_unsigned_snapshots", target="it") == 1, "its new commit is held"
