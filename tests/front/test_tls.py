@@ -125,7 +125,8 @@ def test_nginx_speaks_http_2(tmp_path: Path) -> None:
     files = certificate(tmp_path, soon())
     with by_nginx(tmp_path, tmp_path / "mirror", files) as port:
         address = f"https://localhost:{port}{repo.at}/resolve/{commit}/a.bin"
-        words = [curl, "-sS", "--http2", "--cacert", files.certificate, "-w", "%{http_version}", "-o", tmp_path / "got"]
+        words = [curl, "-sS", "--http2", "--cacert", str(files.certificate), "-w", "%{http_version}"]
+        words += ["-o", str(tmp_path / "got")]
         said = subprocess.run([*words, address], capture_output=True, text=True, check=True, timeout=60)
     assert said.stdout == "2"
     assert (tmp_path / "got").read_bytes() == BODY
@@ -167,6 +168,6 @@ def checked(folder: Path, pem: str, key: str) -> str:
         "jobs: [{name: none, repos: [acme/x]}]\n"
     )
     program = Path(sys.executable).parent / "mirror-sync"
-    words = [program, "-c", folder / "jobs.yaml", "check"]
+    words = [str(program), "-c", str(folder / "jobs.yaml"), "check"]
     found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     return found.stdout + found.stderr

@@ -329,7 +329,7 @@ class JobEntry(JobKeys):
             guard=(said.guard or GuardEntry()).guard,
             on_gone=said.on_gone or OnGone.KEEP,
             connections=said.connections,
-            segments=None if said.segments == scalars.AUTO else said.segments,
+            segments=said.segments if isinstance(said.segments, int) else None,
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
             retention=(said.retention or RetentionEntry()).retention,
         )

@@ -157,7 +157,7 @@ class _Connection(H11Protocol):
         self._limits = {h11.IDLE: patience.head, h11.SEND_BODY: patience.body}
         self._most = patience.most
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self.app = self._offering(self.app)  # type: ignore[assignment]  # as uvicorn has it, an application
+        self.app = self._offering(self.app)
         self._watched: Any = None
         self._deadline: asyncio.TimerHandle | None = None
 

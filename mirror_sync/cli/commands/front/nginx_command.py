@@ -53,7 +53,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         site=settings.site.enabled,
         by_digest=front.by_digest,
         cors=Cors(front.cors),
-        tls=tls and Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
+        tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 
 

@@ -58,7 +58,7 @@ def serve(
     options = ServeOptions(front.url, settings.site.enabled, front.by_digest, Cors(front.cors), secured=secured)
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port
-    at = ServeAt(*place, processes or len(os.sched_getaffinity(0)), front.tls and _tls(front.tls))
+    at = ServeAt(*place, processes or len(os.sched_getaffinity(0)), None if front.tls is None else _tls(front.tls))
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),
         at,
