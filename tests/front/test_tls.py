@@ -168,6 +168,6 @@ def checked(folder: Path, pem: str, key: str) -> str:
         "jobs: [{name: none, repos: [acme/x]}]\n"
     )
     program = Path(sys.executable).parent / "mirror-sync"
-    words: list[str | Path] = [program, "-c", folder / "jobs.yaml", "check"]
+    words = [str(program), "-c", str(folder / "jobs.yaml"), "check"]
     found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     return found.stdout + found.stderr

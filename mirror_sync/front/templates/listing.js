@@ -7,7 +7,7 @@ import tables from 'tables.js';
 
 const EMPTY = '[\n\n]\n';
 const FEW = 2000;  // bytes of a shard that are looked through
-const MANY = 100;  // paths: to look for so many one by one takes as long as to go through a shard
+const MANY = 40;  // searches of a shard by halves, which take as long as to go through it
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
 const PLAIN = /^[A-Za-z0-9_.~\/\-]*$/;
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
@@ -54,14 +54,24 @@ function endShard(root, folder) {
     return folder ? countBefore(root, sortKey(folder) + PAST_SLASH, false) : root.shards.length;
 }
 
-// The entry of `path` as it stands in the shard, or null. Lines are in order: a text is halved until it is short, since to
-// look through all of it takes njs longer than all else.
+// The entry of `path` as it stands in the shard, or null.
 function find(shard, path) {
+    return locate(shard, path, 2).line;
+}
+
+// The same, and where the line behind it begins; `from` is the beginning of a line that is not behind it. Lines are in order: a
+// text is halved until it is short, since to look through all of it takes njs longer than all else. Who asks for paths in
+// their order mostly finds each right behind the one before.
+function locate(shard, path, from) {
+    const first = shard.slice(from, endOf(shard, from)), named = PATH.exec(first);
+    if (named && unquoted(named[1]) === path) {
+        return {line: withoutComma(first), next: from + first.length + 1, halved: false};
+    }
     const key = sortKey(path), name = '"path":' + JSON.stringify(path) + ',';
-    let low = 2, high = shard.length - 3;
+    let low = from, high = shard.length - 3;
     while (high - low > FEW) {
-        const start = shard.lastIndexOf('\n', (low + high) >> 1) + 1, end = shard.indexOf('\n', start);
-        const here = PATH.exec(shard.slice(start, end));
+        const start = shard.lastIndexOf('\n', (low + high) >> 1) + 1;
+        const here = PATH.exec(shard.slice(start, endOf(shard, start)));
         if (start <= low || !here) {
             break;
         }
@@ -72,7 +82,11 @@ function find(shard, path) {
         }
     }
     const rest = shard.slice(low, high), at = rest.indexOf(name);
-    return at < 0 ? null : withoutComma(rest.slice(rest.lastIndexOf('\n', at) + 1, endOf(rest, at)));
+    if (at < 0) {
+        return {line: null, next: low, halved: true};
+    }
+    const begin = rest.lastIndexOf('\n', at) + 1, end = endOf(rest, at);
+    return {line: withoutComma(rest.slice(begin, end)), next: low + end + 1, halved: true};
 }
 
 function unquoted(text) {
@@ -99,20 +113,32 @@ async function findAll(root, read, paths) {
     return paths.map((path) => found[JSON.stringify(path)]).filter((line) => line !== undefined);
 }
 
-// Adds the entries of several paths of a shard to `found`, by their paths in JSON: one by one, many in one pass over its lines.
+// Adds the entries of several paths of a shard to `found`, by their paths in JSON: one by one in the order of the lines; when
+// many of them were far apart, the others in one pass over all lines.
 function pick(shard, names, found) {
-    if (names.length <= MANY) {
-        names.forEach((name) => {
-            const line = find(shard, JSON.parse(name));
-            if (line !== null) {
-                found[name] = line;
-            }
-        });
-        return;
+    const ordered = names.map((name) => ({name, path: JSON.parse(name)}));
+    ordered.forEach((one) => {
+        one.key = sortKey(one.path);
+    });
+    ordered.sort((one, other) => one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
+    let from = 2, halved = 0, at = 0;
+    for (; at < ordered.length && halved < MANY; at++) {
+        const here = locate(shard, ordered[at].path, from);
+        if (here.line !== null) {
+            found[ordered[at].name] = here.line;
+        }
+        from = here.next;
+        halved += here.halved ? 1 : 0;
     }
+    if (at < ordered.length) {
+        pickAll(shard, ordered.slice(at), found);
+    }
+}
+
+function pickAll(shard, wanted, found) {
     const here = Object.create(null);
-    names.forEach((name) => {
-        here[name] = true;
+    wanted.forEach((one) => {
+        here[one.name] = true;
     });
     lines(shard).forEach((line) => {
         const name = PATH.exec(line);
