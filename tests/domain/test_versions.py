@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mirror_sync.domain.content.ref_log import LogEntry
 from mirror_sync.domain.content.refs import PINNED, Ref, Refs
 from mirror_sync.domain.content.versions import (
     KEPT,
@@ -18,6 +19,7 @@ from mirror_sync.domain.content.versions import (
     tag_fault,
 )
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.channel_rules import ChannelRule
 from mirror_sync.domain.job.retention import Retention, most_generous
 from mirror_sync.errors import DocumentError
 
@@ -135,3 +137,33 @@ def test_a_history_is_read_as_it_was_written_and_keeps_the_newest() -> None:
 def test_what_is_no_history_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(DocumentError, match="not a history of names"):
         decode_history(body)
+
+
+NOW = datetime(2026, 1, 10, 6, tzinfo=UTC)
+RULE = ChannelRule("stable", "candidate", timedelta(days=7))
+
+
+def _candidate(commit: CommitId, at: str = AT) -> Refs:
+    refs = _synced(A, B)
+    return replace(refs, channels={**refs.channels, "candidate": commit}).logged(refs, at, "promote by alice@host")
+
+
+def test_a_channel_gets_what_another_has_stood_for_long_enough() -> None:
+    assert RULE.due(_candidate(B), (), NOW) == B
+    assert RULE.due(_candidate(B), (), NOW - timedelta(days=3)) is None
+    assert RULE.due(_candidate(B, "2026-01-09T06:00:00Z"), (), NOW) is None
+    assert RULE.due(replace(_candidate(B), channels={"candidate": B, "stable": B}), (), NOW) is None
+    assert RULE.due(_synced(A, B), (), NOW) is None, "there is no candidate"
+
+
+def test_a_rule_never_gives_back_what_a_channel_has_left() -> None:
+    left = NameMove(AT, "stable", B, A, "alice@host", "it is bad", "promote")
+    assert RULE.due(_candidate(B), (left,), NOW) is None
+    assert RULE.due(_candidate(B), (replace(left, name="candidate"),), NOW) == B
+
+
+def test_since_when_a_name_stands_is_at_least_since_the_first_line_of_a_log_that_forgot_it() -> None:
+    forgot = replace(_candidate(B), log=(LogEntry("2026-01-08T06:00:00Z", "refs/heads/dev", None, A, "sync"),))
+    assert RULE.due(forgot, (), NOW) is None
+    assert RULE.due(forgot, (), NOW + timedelta(days=7)) == B
+    assert RULE.due(replace(forgot, log=()), (), NOW) is None

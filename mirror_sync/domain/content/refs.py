@@ -33,6 +33,7 @@ from mirror_sync.errors import DocumentError
 DEFAULT_BRANCH = "main"
 HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScript ask
 MAIN = f"refs/heads/{DEFAULT_BRANCH}"
+MAINS = (DEFAULT_BRANCH, HEAD, MAIN)  # all names of main
 OURS = "refs/channels/"  # begins the full name of a name that this mirror gives
 _SHORT = ("branches", "tags")
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
@@ -144,7 +145,7 @@ class Refs:
 
     def pins(self, revision: str) -> bool:
         """Whether a revision is main, and main is pinned: then nobody moves it but a person."""
-        return PINNED in self.attachments and revision in (DEFAULT_BRANCH, HEAD, MAIN)
+        return PINNED in self.attachments and revision in MAINS
 
     @property
     def newest_words(self) -> tuple[Sha256, ...]:

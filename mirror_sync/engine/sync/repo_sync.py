@@ -32,7 +32,7 @@ from mirror_sync.engine.stages import Change, MoreStages, Stage, making, through
 from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.acts import recorded
 from mirror_sync.engine.sync.beside_prune import PrunedMeanwhile, PruneGuard
-from mirror_sync.engine.sync.decide import Comparison, Decider
+from mirror_sync.engine.sync.decide import Comparison, Decider, still_pinned
 from mirror_sync.engine.sync.gone_repos import GoneRepos, TokenCheck, is_known
 from mirror_sync.engine.sync.held_notes import is_noted, noting
 from mirror_sync.engine.sync.judging import NO_SIDE, judge_of, last_look
@@ -296,6 +296,9 @@ class SnapshotMaker:
         published = job_run.context.now()
         if not change.is_there:
             hear(job_run.target, change.listing)
+        if change.refs.pins(change.task.revision):
+            pinned = still_pinned(job_run.target.store, change.task, change.refs, change.resolved.commit)
+            change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
         return replace(change, published=published)
 
 
@@ -311,7 +314,8 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
         None if base is None else base.digest,
     )
     facts = RootFacts(task.job.selection, change.files, change.size, job_run.context.clock())
-    job_run.published_view.learn(task.repo, task.revision, refs, facts)
+    stands_at = resolved.commit if refs.pins(task.revision) else task.revision
+    job_run.published_view.learn(task.repo, stands_at, refs, facts)
     write_aliases(job_run.target, task, former)
 
 
