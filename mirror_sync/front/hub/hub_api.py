@@ -137,7 +137,7 @@ class HubApi:
         return answers.json_text(f"[{','.join(items)}]".encode(), **headers)
 
     def _repo(self, asked: FrontRequest, fields: Fields) -> Answer:
-        return self._revision(asked, {**fields, "rev": "main"})
+        return self._revision(asked, {"rev": "main", **fields})
 
     def _revision(self, asked: FrontRequest, fields: Fields) -> Answer:
         opened = self._served.open(fields)

@@ -212,4 +212,4 @@ function named(fields) {
     return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, read, refsOf, resume, shard, shown };
+export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, ourCommit, read, refsOf, resume, shard, shown };
