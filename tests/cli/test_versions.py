@@ -13,10 +13,13 @@ import pytest
 
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.ports.store import read_all
+from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import Ended, Program
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
+from tests.signing.keys import ssh_key
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -32,6 +35,7 @@ defaults: {upstream: local, target: disk}
 licenses: {allow: [mit]}
 jobs:
   - {name: good, repos: [acme/one], retention: {snapshots: 1, days: 0}, keep_rollbacks: 1}
+trust: {key: signing.key}
 """
 
 
@@ -86,7 +90,8 @@ def walk(tmp_path: Path, place: Target) -> Walk:
         keys = f"access_key: {place.access_key}, secret_key: {place.secret_key}"
         address = f"s3://{place.bucket}/{place.prefix}"
         target = f'{{url: "{address}", endpoint_url: "{place.endpoint_url}", {keys}, grace: 0s}}'
-    program.write(CONFIG.replace("TARGET", target))
+    ssh_key(tmp_path, "signing.key")
+    program.write(CONFIG.replace("TARGET", target)).chmod(0o600)
     made = Walk(program)
     assert made.sync("first")["outcome"] == "published"
     time.sleep(1.1)  # a bucket's clock has seconds
@@ -94,87 +99,115 @@ def walk(tmp_path: Path, place: Target) -> Walk:
     return made
 
 
-def _shows(mirror: Mirror, revision: str, body: str) -> None:
-    limit = time.monotonic() + PATIENCE
-    while (got := mirror.get(f"/acme/one/resolve/{revision}/weights").body) != body.encode():
-        assert time.monotonic() < limit, f"{revision} still gives {got[:100]!r}, not {body}"
-        time.sleep(0.1)
+class Readers:
+    """Who reads at both fronts."""
+
+    def __init__(self, walk: Walk, place: Target, folder: Path, stack: ExitStack) -> None:
+        self._walk, self._signers = walk, folder / "allowed_signers"
+        self.store = DirectoryStore(place.root) if isinstance(place, DirectoryTarget) else s3_store(place)
+        nginx = by_nginx(self.store, NginxOptions(place), folder / "front")
+        self.fronts: list[Mirror] = [stack.enter_context(by_serve(self.store)), stack.enter_context(nginx)]
+
+    def see(self, **expected: str) -> None:
+        """What each revision gives, soon; `_` in a name stands for a dot."""
+        for mirror in self.fronts:
+            for name, body in expected.items():
+                self._shows(mirror, name.replace("_", "."), body)
+
+    def _shows(self, mirror: Mirror, revision: str, body: str) -> None:
+        limit = time.monotonic() + PATIENCE
+        while (got := mirror.get(f"/acme/one/resolve/{revision}/weights").body) != body.encode():
+            assert time.monotonic() < limit, f"{revision} still gives {got[:100]!r}, not {body}"
+            time.sleep(0.1)
+
+    def prove(self, **expected: str) -> None:
+        """That the mirror has signed what each revision leads to."""
+        self._signers.write_bytes(read_all(self.store, ALLOWED_SIGNERS, 1 << 20))
+        for mirror in self.fronts:
+            for name, commit in expected.items():
+                words = "--from", mirror.url, "--signers", str(self._signers), "--revision", name.replace("_", ".")
+                assert self._walk.done("prove", "acme/one", *words)["commit"] == commit
+
+    @property
+    def refs(self) -> list[dict[str, str]]:
+        found = [mirror.get("/api/models/acme/one/refs").json["branches"] for mirror in self.fronts]
+        return [{one["name"]: one["targetCommit"] for one in each} for each in found]
 
 
-def test_a_release_is_named_goes_back_stays_there_and_goes_on(walk: Walk, place: Target, tmp_path: Path) -> None:
+def test_a_release_is_named_tried_by_some_goes_back_stays_there_and_goes_on(
+    walk: Walk, place: Target, tmp_path: Path
+) -> None:
     need("nginx")
-    store = DirectoryStore(place.root) if isinstance(place, DirectoryTarget) else s3_store(place)
     with ExitStack() as stack:
-        nginx = by_nginx(store, NginxOptions(place), tmp_path / "front")
-        fronts = [stack.enter_context(by_serve(store)), stack.enter_context(nginx)]
-        first, second = walk.commits
-
-        promoted = walk.done("promote", "acme/one", "main", "candidate", "--why", "try it")
-        assert (promoted["changed"], promoted["name"], promoted["from"], promoted["to"]) == (
-            *(True, "candidate"),
-            *(None, second),
-        )
-        assert not walk.done("promote", "acme/one", "main", "candidate", "--why", "again")["changed"]
-        assert walk.done("tag", "acme/one", "v1.0", first[:10])["to"] == first
-        assert walk.done("promote", "acme/one", "v1.0", "stable", "--why", "proved for months")["to"] == first
-        for mirror in fronts:
-            for revision, body in {"candidate": "second", "v1.0": "first", "stable": "first", "main": "second"}.items():
-                _shows(mirror, revision, body)
-            refs = {
-                one["name"]: one["targetCommit"] for one in mirror.get("/api/models/acme/one/refs").json["branches"]
-            }
-            assert refs == {"main": second, "candidate": second, "stable": first, "v1.0": first}
-
-        went = walk.done("rollback", "acme/one", "--why", "it answers nonsense")
-        assert (went["from"], went["to"], went["verb"]) == (second, first, "rollback")
-        for mirror in fronts:
-            _shows(mirror, "main", "first")
-        row = walk.sync("third")
-        assert (row["outcome"], "main is pinned" in row["reason"]) == ("published", True)
-        third = walk.commits[-1]
-        for mirror in fronts:
-            _shows(mirror, "main", "first")
-            _shows(mirror, third, "third")
-        (again,) = walk.done("sync")["repos"]
-        assert (again["outcome"], again["code"], again["commit"]) == ("unchanged", "pinned", first)
-        (line,) = walk.done("status")["repos"]
-        assert (line["code"], "it answers nonsense" in line["reason"]) == ("pinned", True)
-
-        assert walk.program("prune").code == 0
-        named = walk.names()
-        assert (named["channels"], named["tags"]) == ({"candidate": second, "stable": first}, {"v1.0": first})
-        assert (named["main"], named["pinned"]["why"]) == (first, "it answers nonsense")
-        assert [(one["verb"], one["name"]) for one in named["history"]] == [
-            ("promote", "candidate"),
-            ("tag", "v1.0"),
-            ("promote", "stable"),
-            ("rollback", "main"),
-        ]
-        for mirror in fronts:
-            for revision, body in {"candidate": "second", "stable": "first", third: "third"}.items():
-                _shows(mirror, revision, body)
-
-        walk.done("unpin", "acme/one", "--why", "mended")
-        assert walk.done("sync")["repos"][0]["outcome"] == "published"
-        walk.done("promote", "acme/one", "main", "stable", "--why", "mended")
-        for mirror in fronts:
-            _shows(mirror, "main", "third")
-            _shows(mirror, "stable", "third")
-        page = fronts[0].get("/-/models/acme--one.html").body.decode()
+        readers = Readers(walk, place, tmp_path, stack)
+        _named(walk, readers)
+        _tried_and_gone_back(walk, readers)
+        _stays_beside_syncs_and_a_prune(walk, readers)
+        _goes_on(walk, readers)
+        page = readers.fronts[0].get("/-/models/acme--one.html").body.decode()
         assert all(word in page for word in ("it answers nonsense", "candidate", "rollback"))
-        assert walk.done("diff", "acme/one", "v1.0", "stable")["after"] == third
-        walk.done("share", "acme/one", "candidate", "100%", "--why", "all try it")
-        assert walk.names()["share"] == {"channel": "candidate", "percent": 100}
-        for mirror in fronts:
-            _shows(mirror, "main", "second")
-        walk.done("share", "acme/one", "candidate", "0%", "--why", "over")
-        assert not walk.done("share", "acme/one", "candidate", "0", "--why", "over")["changed"]
-        for mirror in fronts:
-            _shows(mirror, "main", "third")
-        assert walk.program("verify").code == 0
-        verbs = [act["verb"] for act in walk.done("audit")["acts"]]
-        mine = [one for one in verbs if one in ("promote", "tag", "share", "rollback", "unpin")]
-        assert mine == ["promote", "tag", "promote", "rollback", "unpin", "promote", "share", "share"]
+    verbs = [act["verb"] for act in walk.done("audit")["acts"]]
+    mine = [one for one in verbs if one in ("promote", "tag", "share", "rollback", "unpin")]
+    assert mine == ["promote", "tag", "promote", "share", "share", "rollback", "unpin", "promote"]
+
+
+def _named(walk: Walk, readers: Readers) -> None:
+    first, second = walk.commits
+    promoted = walk.done("promote", "acme/one", "main", "candidate", "--why", "try it")
+    assert (promoted["changed"], promoted["name"], promoted["from"], promoted["to"]) == (
+        True,
+        "candidate",
+        None,
+        second,
+    )
+    assert not walk.done("promote", "acme/one", "main", "candidate", "--why", "again")["changed"]
+    assert walk.done("tag", "acme/one", "v1.0", first[:10])["to"] == first
+    assert walk.done("promote", "acme/one", "v1.0", "stable", "--why", "proved for months")["to"] == first
+    readers.see(candidate="second", v1_0="first", stable="first", main="second")
+    assert readers.refs == [{"main": second, "candidate": second, "stable": first, "v1.0": first}] * 2
+
+
+def _tried_and_gone_back(walk: Walk, readers: Readers) -> None:
+    first, second = walk.commits
+    walk.done("share", "acme/one", "stable", "100%", "--why", "all of them, here")
+    assert walk.names()["share"] == {"channel": "stable", "percent": 100}
+    readers.see(main="first", candidate="second")
+    walk.done("share", "acme/one", "stable", "0%", "--why", "over")
+    assert not walk.done("share", "acme/one", "stable", "0", "--why", "over")["changed"]
+    readers.see(main="second")
+    went = walk.done("rollback", "acme/one", "--why", "it answers nonsense")
+    assert (went["from"], went["to"], went["verb"]) == (second, first, "rollback")
+    readers.see(main="first")
+
+
+def _stays_beside_syncs_and_a_prune(walk: Walk, readers: Readers) -> None:
+    first, second = walk.commits
+    row = walk.sync("third")
+    assert (row["outcome"], "main is pinned" in row["reason"]) == ("published", True)
+    third = walk.commits[-1]
+    (again,) = walk.done("sync")["repos"]
+    assert (again["outcome"], again["code"], again["commit"]) == ("unchanged", "pinned", first)
+    (line,) = walk.done("status")["repos"]
+    assert (line["code"], "it answers nonsense" in line["reason"]) == ("pinned", True)
+    assert walk.program("prune").code == 0
+    named = walk.names()
+    assert (named["channels"], named["tags"]) == ({"candidate": second, "stable": first}, {"v1.0": first})
+    assert (named["main"], named["pinned"]["why"]) == (first, "it answers nonsense")
+    moves = [(one["verb"], one["name"]) for one in named["history"]]
+    assert moves[:3] == [("promote", "candidate"), ("tag", "v1.0"), ("promote", "stable")]
+    assert moves[3:] == [("share", "stable"), ("share", "stable"), ("rollback", "main")]
+    readers.see(main="first", candidate="second", stable="first", **{third: "third"})
+
+
+def _goes_on(walk: Walk, readers: Readers) -> None:
+    first, _, third = walk.commits
+    walk.done("unpin", "acme/one", "--why", "mended")
+    assert walk.done("sync")["repos"][0]["outcome"] == "published"
+    walk.done("promote", "acme/one", "main", "stable", "--why", "mended")
+    readers.see(main="third", stable="third")
+    readers.prove(main=third, stable=third, v1_0=first)
+    assert walk.done("diff", "acme/one", "v1.0", "stable")["after"] == third
+    assert walk.program("verify").code == 0
 
 
 @pytest.mark.parametrize("place", ["directory"], indirect=True)

@@ -195,3 +195,23 @@ def test_a_lost_history_is_no_reason_not_to_roll_back_and_is_told() -> None:
     moved = move_name(context, context.targets["bucket"], REPO, back(site.commits[1]))
     assert (moved.anew, site.history) == (True, ["me"])
     assert read_refs(site.one.view, REPO).channels == {"stable": site.commits[0]}
+
+
+def test_who_writes_over_a_line_of_another_at_each_look_is_written_over_in_turn_and_both_lines_stay() -> None:
+    """Both wait at once: what the other had read before comes back twice, and each sees to its own line."""
+    site = Site()
+    first, second, _ = site.commits
+    stale = [site.shelf.objects["hub/models/acme--x/refs.json"]] * 2
+
+    def lands_late(seconds: float) -> None:
+        site.clock.advance(seconds)
+        if stale:
+            body, _ = stale.pop()
+            site.shelf.objects["hub/models/acme--x/refs.json"] = (body, site.clock.now)
+
+    move(site.one, to("stable", first, "one"), sleep=lands_late)
+    assert stale == []
+    assert (site.refs.channels, site.history) == ({"stable": first}, ["one"])
+    move(site.other, to("candidate", second, "other"))
+    assert site.history == ["one", "other"]
+    expect_complete(site.shelf)
