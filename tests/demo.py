@@ -7,6 +7,7 @@ client downloads it back with nothing but HF_ENDPOINT set.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -35,7 +37,7 @@ def main() -> int:
         print(f"Something listens on {LISTEN} already. Stop it, or choose: MIRROR_LISTEN=127.0.0.1:8081 make demo")
         return 1
     shutil.rmtree(WORK, ignore_errors=True)
-    print("Eight steps, about half a minute in all.")
+    print("Nine steps, about half a minute in all.")
     _say(1, f"A stand-in for the Hub offers {REPO}, a real model of {_size(model_folder())}")
     with _hub() as upstream:
         mirror = {**os.environ, "MIRROR_UPSTREAM": upstream} | _places() | {"MIRROR_SYNC_CONFIG": str(_signing())}
@@ -43,25 +45,39 @@ def main() -> int:
         _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
         _say(3, "Once more: nothing has changed, so nothing is fetched")
         _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
-    _say(4, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
+        _say(4, "A new commit turns out to be bad: mirror-sync rollback, and readers of main have the version before")
+        _commit(upstream)
+        _run([BIN / "mirror-sync", "--quiet", "sync", JOB], mirror)
+        why = ["--why", "the new one answers nonsense", "--no-wait"]
+        _run([BIN / "mirror-sync", "--quiet", "rollback", REPO, *why], mirror)
+        _run([BIN / "mirror-sync", "channel", REPO], mirror)
+    _say(5, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
     with _serving(mirror):
         folder = WORK / "downloaded"
         client = {**os.environ, "HF_ENDPOINT": f"http://{LISTEN}", "HF_HOME": str((WORK / "hf").absolute())}
-        _say(5, "mirror-sync token new you --role readers: who may read more than everybody; then hf auth whoami")
+        _say(6, "mirror-sync token new you --role readers: who may read more than everybody; then hf auth whoami")
         client["HF_TOKEN"] = _token(mirror)
         _run([BIN / "hf", "auth", "whoami"], client)
-        _say(6, f"HF_ENDPOINT=http://{LISTEN} HF_TOKEN=hf_... hf download {REPO}")
+        _say(7, f"HF_ENDPOINT=http://{LISTEN} HF_TOKEN=hf_... hf download {REPO}")
         _run([BIN / "hf", "download", REPO, "--local-dir", folder, "--quiet"], client)
-        _say(7, "What came back")
+        _say(8, "What came back: the version before")
         sound = _compare(folder)
         _tokenize(folder)
-    _say(8, "The mirror has signed all of it: mirror-sync prove, as a stranger who has its public key and nothing else")
+    _say(9, "The mirror has signed all of it: mirror-sync prove, as a stranger who has its public key and nothing else")
     signers = WORK / "allowed_signers"
     shutil.copy(WORK / "mirror/trust/allowed_signers", signers)  # by another way than the mirror, where it matters
     origin = (WORK / "mirror").absolute().as_uri()
     _run([BIN / "mirror-sync", "prove", REPO, "--from", origin, "--signers", signers, "--dir", folder], os.environ)
     _what_next()
     return 0 if sound else 1
+
+
+def _commit(upstream: str) -> None:
+    """Something new upstream, as its authors would push it."""
+    said = {"do": "commit", "repo": REPO, "files": {"NEWS.md": "all new, all better"}}
+    request = Request(f"{upstream}/__control__", json.dumps(said).encode(), method="POST")
+    with urlopen(request, timeout=10) as answer:
+        print(f"   upstream is at {json.load(answer)['commit']} now")
 
 
 def _token(environment: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.trust.auditing import acting
 from mirror_sync.domain.audit_record import Actor
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
@@ -25,9 +26,14 @@ class SyncJobs:
     """Safe for many threads."""
 
     def __init__(
-        self, configured: Configured, context: Callable[[], RunContext], catalogues: Callable[[], Catalogues]
+        self,
+        configured: Configured,
+        context: Callable[[], RunContext],
+        catalogues: Callable[[], Catalogues],
+        by_rules: Callable[[Actor, Sequence[Job], RunReport], None],
     ) -> None:
         self._configured, self._context, self._catalogues = configured, context, catalogues
+        self._by_rules = by_rules
 
     def __call__(
         self,
@@ -57,6 +63,7 @@ class SyncJobs:
                 for target in set(targets.values()):
                     context.targets[target].audit.begin_anew()
             report = sync_jobs(acting_context, jobs, self._configured.jobs())
+        self._by_rules(actor, jobs, report)
         doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
         self._catalogues().publish_all(set(targets.values()), doubted)
         return report

@@ -16,11 +16,12 @@ from typing import Any
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownSnapshot, ShownVerdict
+from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownMove, ShownSnapshot, ShownVerdict
 from mirror_sync.domain.content.keys import blob_key, refs_key
-from mirror_sync.domain.content.refs import Refs, name_fault
+from mirror_sync.domain.content.refs import VERSIONS, Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
+from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
@@ -40,12 +41,13 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "6"  # of what is remembered
+_FORMAT = "7"  # of what is remembered
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
+_MOVES = 50  # of names, that are shown
 _LONGEST_ITEM = 8192  # characters
 _LEAST = (
     *("_id", "id", "modelId", "author", "sha", "createdAt", "lastModified", "private", "gated", "disabled", "tags"),
@@ -80,6 +82,7 @@ class RepoFacts:
     signed: bool = False
     scanned: bool = False
     closed: bool = False
+    moves: tuple[ShownMove, ...] = ()
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -160,8 +163,12 @@ class Gather:
             return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
+        described = self._described(root)
+        newer = (Root.decode(_document(self._store, one)) for one in refs.newest_words[1:])
         return replace(
-            _described(_there(root.info, partial(read_beginning, self._store, root.info, MAX_DESCRIPTION))),
+            described,
+            closed=described.closed or any(self._described(one).closed for one in newer),
+            moves=self._moves(refs),
             verdict=_fit(short(root.reason, REASON)),
             gone=_gone(refs),
             shown=shown,
@@ -177,10 +184,37 @@ class Gather:
             scanned=_SCANNED in root.attachments,
         )
 
+    def _described(self, root: Root) -> RepoFacts:
+        return _described(_there(root.info, partial(read_beginning, self._store, root.info, MAX_DESCRIPTION)))
+
+    def _moves(self, refs: Refs) -> tuple[ShownMove, ...]:
+        """The last moves of names, newest first; where their history cannot be read there is none to show."""
+        digest = refs.attachments.get(VERSIONS)
+        try:
+            moves = () if digest is None else decode_history(_document(self._store, digest))
+        except DocumentError:
+            return ()
+        return tuple(
+            ShownMove(
+                one.at,
+                one.name,
+                one.before or "",
+                one.after or "",
+                _word(one.by),
+                _fit(short(one.why, REASON)),
+                _word(one.verb),
+            )
+            for one in reversed(moves[-_MOVES:])
+        )
+
     def _snapshot(
         self, refs: Refs, commit: CommitId, digest: Sha256, known: Mapping[str, ShownSnapshot]
     ) -> ShownSnapshot:
-        named = (ref.shortest for ref in refs.refs if ref.target == commit)
+        ours = (name for name, to in refs.channels.items() if to == commit)
+        named = (
+            *(ref.shortest for ref in refs.refs if ref.target == commit and ref.shortest not in refs.channels),
+            *ours,
+        )
         names = tuple(name for name in named if not name_fault(name))  # they stand in commands to copy
         if digest in known and known[digest].commit == commit:
             return replace(known[digest], names=names)
@@ -302,8 +336,9 @@ def _decoded(kept: dict[str, Any]) -> RepoFacts:
     lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
     left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
     verdicts = tuple(ShownVerdict(**one) for one in kept["verdicts"])
+    moves = tuple(ShownMove(**one) for one in kept["moves"])
     snapshots = tuple(_snapshots(kept["snapshots"]))
-    return RepoFacts(**{**kept, **lists, "snapshots": snapshots, "left": left, "verdicts": verdicts})
+    return RepoFacts(**{**kept, **lists, "snapshots": snapshots, "left": left, "verdicts": verdicts, "moves": moves})
 
 
 def _left_out(kept: dict[str, Any]) -> LeftOut:

@@ -182,9 +182,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "repo.nothing": ("No file of this repo is published here.", "本站尚未发布此仓库的文件。"),
     "repo.snapshots": ("Snapshots", "快照"),
-    "repo.names": ("Branches and tags", "分支与标签"),
+    "repo.names": ("Channels, branches and tags", "频道、分支与标签"),
     "repo.title": ("Title", "标题"),
     "repo.root": ("Root document", "根文档"),
+    "repo.moves": ("Who moved which name", "名称变更记录"),
+    "repo.moved-at": ("When", "时间"),
+    "repo.name": ("Name", "名称"),
+    "repo.from": ("From", "原提交"),
+    "repo.to": ("To", "新提交"),
+    "repo.by": ("By", "操作者"),
     # for what is not here
     "missing.title": ("Not found here", "本站未找到此内容"),
     "missing.lead": (

@@ -79,6 +79,7 @@ class View:
             verdicts=facts.verdicts,
             signed=facts.signed,
             scanned=facts.scanned,
+            moves=facts.moves,
         )
 
     def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:

@@ -66,6 +66,12 @@ class Verb(StrEnum):
     SIGN = "sign"  # what was published unsigned, or with another key
     REPAIR = "repair"  # what a verify found wrong
     PRUNE = "prune"  # a snapshot; without a repo: blobs that nothing names
+    PROMOTE = "promote"  # a channel to a commit; `revision` is the name that moves, of the next five, too
+    TAG = "tag"
+    UNTAG = "untag"
+    ROLLBACK = "rollback"  # main, which is pinned then
+    UNPIN = "unpin"
+    SHARE = "share"  # of the readers of main, who are given what a channel stands for
     KEY_CHANGE = "key-change"  # what segments and snapshots are signed with
     TOKEN_NEW = "token-new"  # noqa: S105  a verb: somebody may read here, by a token of this name
     TOKEN_REVOKE = "token-revoke"  # noqa: S105  a verb

@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any, Protocol
 
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
-from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, LEFT_BEHIND, PINNED, Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Entry, Root, Shard, description, read_entries
 from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn
+from mirror_sync.domain.content.versions import decode_pin
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
@@ -75,12 +76,13 @@ def put_refs(target: Published, repo: Repo, refs: Refs) -> Refs:
     if len(body) > MAX_REFS:
         raise DocumentError(f"{repo} has too many names and snapshots: its refs.json would be over {MAX_REFS:,} bytes")
     for document in documents:  # first: a refs.json never names what is not there
-        _put(target.store, document)
+        put_document(target.store, document)
     target.store.put(refs_key(repo), body, Sha256.of(body))
     return sealed
 
 
-def _put(store: Store, document: Document) -> None:
+def put_document(store: Store, document: Document) -> None:
+    """Put a document that a refs.json is to name. StoreUnavailable where the target confirms and does not keep it."""
     key = blob_key(document.digest)
     store.put(key, document.body, document.digest)
     if store.confirm and ((stat := store.stat(key)) is None or stat.size != len(document.body)):
@@ -99,6 +101,18 @@ def left_behind(store: Store, refs: Refs) -> frozenset[Sha256]:
     """What a repo named that was taken down, as long as that is not at its end. StoreError, DocumentError."""
     digest = refs.attachments.get(LEFT_BEHIND)
     return frozenset() if digest is None else decode_withdrawn(read_document(store, digest, MAX_DOCUMENT))
+
+
+def why_pinned(store: Store, refs: Refs) -> str:
+    """Where main is pinned to, by whom and why, in a line. What cannot be read says that it is: that is enough.
+
+    StoreError.
+    """
+    try:
+        said = f" {decode_pin(read_document(store, refs.attachments[PINNED])).said}"
+    except (KeyMissing, DocumentError):
+        said = ", for a reason that cannot be read"
+    return f"main is pinned to {refs.commit_of(DEFAULT_BRANCH)}{said}"
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

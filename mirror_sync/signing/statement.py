@@ -21,7 +21,7 @@ from typing import Any
 from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.bounds import text, whole
 from mirror_sync.domain.content.document_format import exactly, in_brief
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, OURS, Refs
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.errors import SigningError
@@ -53,9 +53,12 @@ class Statement:
         return (self.names, self.channels, roots) == (names_of(refs), refs.channels, refs.snapshots)
 
     def commit_of(self, revision: str) -> CommitId | None:
-        """What a branch, a tag, a full name or a commit id stands for."""
+        """What a channel, a branch, a tag, a full name or a commit id stands for: the mirror's own names first."""
         if CommitId.matches(revision):
             return CommitId(revision) if revision in self.snapshots else None
+        ours = self.channels.get(revision.removeprefix(OURS))
+        if ours in self.snapshots:
+            return ours
         asked = DEFAULT_BRANCH if revision == HEAD else revision
         full = (asked, f"refs/heads/{asked}", f"refs/tags/{asked}")
         return next((self.names[name] for name in full if name in self.names), None)

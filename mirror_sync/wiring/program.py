@@ -33,6 +33,7 @@ from mirror_sync.wiring.adapters import open_store
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.releasing import ReleaseNames
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
+    from mirror_sync.domain.job.job import Job
+    from mirror_sync.domain.outcome.report import RunReport
     from mirror_sync.domain.outcome.rescan_report import RescanReport
     from mirror_sync.engine.context import RunContext
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
@@ -112,7 +115,7 @@ class Mirror:
         """Bring jobs up to date."""
         from mirror_sync.app.syncing import SyncJobs
 
-        return SyncJobs(self._configured, self._context, self._catalogues)
+        return SyncJobs(self._configured, self._context, self._catalogues, self._by_rules)
 
     @cached_property
     def plan(self) -> PlanJobs:
@@ -150,6 +153,13 @@ class Mirror:
         return TakeDownRepo(self._configured, self._context, self._catalogues)
 
     @cached_property
+    def releases(self) -> ReleaseNames:
+        """Move names of a repo, and show them."""
+        from mirror_sync.app.releasing import ReleaseNames
+
+        return ReleaseNames(self._configured, self._context, self._catalogues)
+
+    @cached_property
     def audit(self) -> AuditTrail:
         """Read what was done in targets, and by whom."""
         from mirror_sync.app.trust.auditing import AuditTrail
@@ -162,6 +172,13 @@ class Mirror:
         from mirror_sync.app.measuring import MeasureTraffic
 
         return MeasureTraffic(self._configured, self.settings.state_dir, self._hook_delivery())
+
+    def _by_rules(self, actor: Actor, jobs: Sequence[Job], report: RunReport) -> None:
+        """Move the channels of jobs that have rules for it; without one nothing is imported."""
+        if any(job.channels for job in jobs):
+            from mirror_sync.app.promoting import PromoteByRules
+
+            PromoteByRules(self._context, lambda: self.releases)(actor, jobs, report)
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with."""

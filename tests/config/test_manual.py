@@ -35,6 +35,7 @@ SECTIONS = {
     "select": ("SelectEntry",),
     "bandwidth, connections": ("BandwidthEntry", "WindowEntry"),
     "guard, on_gone, retention": ("GuardEntry", "RetentionEntry"),
+    "channels": ("ChannelEntry",),
     "schedule": ("EveryEntry", "CronEntry"),
 }
 KEYS = [

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from mirror_sync.app.releasing import Wanted
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import STATEMENT, Refs
@@ -195,3 +196,23 @@ def test_a_mirror_that_signs_nothing_imports_nothing_for_it(tmp_path: Path) -> N
     )
     found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=False, timeout=240)
     assert (found.stdout, found.returncode) == ("[]\n", 0), found.stderr
+
+
+def test_a_name_of_ours_is_stated_apart_from_the_upstreams_and_proved(signed: SignedMirror) -> None:
+    """Before and after main goes back: a statement is made with each refs.json."""
+    signed.sync()
+    first = signed.refs().commit_of("main")
+    assert first is not None
+    signed.add(REPO, {"weights.bin": "67890"})
+    signed.wait()
+    signed.sync()
+    wanted = Wanted(BY_DAEMON, "mirror", Repo.parse(REPO), "proved for months", wait=False)
+    with closing(signed.mirror()) as mirror:
+        mirror.releases.promote(wanted, first, "stable")
+        assert signed.prove(revision="stable").commit == first
+        mirror.releases.rollback(wanted)
+    found = signed.prove(revision="stable")
+    assert (found.problems, found.commit, signed.prove().commit) == ((), first, first)
+    assert found.stated is not None
+    assert (found.stated.channels, list(found.stated.names)) == ({"stable": first}, ["refs/heads/main"])
+    assert only_problem(signed.prove(revision="candidate")) == "the statement names no candidate of acme/one"

@@ -38,8 +38,10 @@ class TakeDownRepo:
         UsageError for what the target does not have, and for words that are none; StoreError, DocumentError.
         """
         context, place = self._context(), self._place(target)
-        meant = _meant(place, repo)
-        tombstone = Tombstone(context.now(), _words(why, "--why", LONGEST_WHY), _words(by, "--by", LONGEST_BY))
+        meant = published_repo(place, repo)
+        tombstone = Tombstone(
+            context.now(), in_one_line(why, "--why", LONGEST_WHY), in_one_line(by, "--by", LONGEST_BY)
+        )
         if not tombstone.why:
             raise UsageError("say why: --why TEXT is what readers are told")
         with acting(context, actor, [target]) as acting_context:
@@ -56,8 +58,8 @@ class TakeDownRepo:
         UsageError for a repo that was not taken down; StoreError, DocumentError.
         """
         context, place = self._context(), self._place(target)
-        meant = _meant(place, repo)
-        words = _words(by, "--by", LONGEST_BY), _words(why, "--why", LONGEST_WHY)
+        meant = published_repo(place, repo)
+        words = in_one_line(by, "--by", LONGEST_BY), in_one_line(why, "--why", LONGEST_WHY)
         if not words[1]:
             raise UsageError("say why: --why TEXT is what the log keeps")
         with acting(context, actor, [target]) as acting_context:
@@ -73,8 +75,8 @@ class TakeDownRepo:
         return self._context().targets[target]
 
 
-def _meant(target: Target, repo: Repo) -> Repo:
-    """The id by which it is published: a former name, or other letters, will do."""
+def published_repo(target: Target, repo: Repo) -> Repo:
+    """The id by which a repo is published: a former name, or other letters, will do. UsageError, StoreError."""
     known = frozenset(mirrored_repos(target.store))
     found = published_as(target.store, repo, known)
     if found is None:
@@ -83,8 +85,8 @@ def _meant(target: Target, repo: Repo) -> Repo:
     return found
 
 
-def _words(text: str, option: str, most: int) -> str:
-    """In one line, which headers and logs can hold."""
+def in_one_line(text: str, option: str, most: int) -> str:
+    """What a person wrote, in one line, which headers and logs can hold. UsageError for more than `most` characters."""
     words = " ".join(text.split())
     if len(words) > most or not words.isprintable():
         raise UsageError(f"{option}: up to {most:,} characters that can be seen")

@@ -20,6 +20,7 @@ from mirror_sync.config.keys.scalars import NAME
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.yaml.wording import example, value_at
 from mirror_sync.domain import nearest
+from mirror_sync.domain.content.refs import OURS
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
@@ -113,9 +114,11 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
     yield from draft.policy.inspection_faults(("policy",))
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
+    yield from _circular(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
         yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
         yield from _late(("jobs", index), entry)
+        yield from _circular(("jobs", index), entry)
         own = entry.policy or PolicyEntry()
         yield from own.loosened(("jobs", index, "policy"), draft.policy)
         yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
@@ -133,6 +136,12 @@ def _late(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
     every = entry.schedule
     if isinstance(every, EveryEntry) and every.jitter >= every.every:
         yield Finding((*trail, "schedule", "jitter"), "must be shorter than every, so that no run skips the next")
+
+
+def _circular(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
+    for name, rule in (entry.channels or {}).items():
+        if rule.source.removeprefix(OURS) == name:
+            yield Finding((*trail, "channels", name, "from"), f"is {name} itself; write another name, as candidate")
 
 
 def _doubled(draft: Draft) -> Iterator[Finding]:

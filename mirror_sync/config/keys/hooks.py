@@ -94,6 +94,11 @@ class OnEntry(Keys):
     recovered: tuple[HookEntry, ...] = Field(
         default=(), description="A repo that had failed, or was held, is as it should be.", examples=[_SLACK]
     )
+    moved: tuple[HookEntry, ...] = Field(
+        default=(),
+        description="A person has moved a name of a repo: promote, tag, rollback, unpin.",
+        examples=[_SLACK],
+    )
     unusual: tuple[HookEntry, ...] = Field(
         default=(),
         description="A client reads what it never did, as the traffic command finds in a front's log.",

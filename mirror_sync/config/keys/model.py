@@ -31,6 +31,7 @@ from mirror_sync.config.keys.program_entries import (
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.keys.trust_entries import TrustEntry
 from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.job.channel_rules import ChannelRule
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
@@ -205,6 +206,32 @@ class RetentionEntry(Keys):
         return Retention(self.snapshots, timedelta(days=self.days))
 
 
+ChannelName = Literal["candidate", "stable", "deprecated"]
+
+
+class ChannelEntry(Keys):
+    """When a channel moves by itself, at the end of a run of the job."""
+
+    source: scalars.Revision = Field(
+        alias="from",
+        description="The name whose commit the channel gets: another channel, main, a branch or a tag.",
+        examples=["candidate"],
+    )
+    after: scalars.Duration = Field(
+        default=timedelta(0),
+        description="How long that name must have stood for the commit.",
+        examples=["7d"],
+        json_schema_extra={"default": "0s"},
+    )
+    command: tuple[scalars.Argument, ...] = Field(
+        default=(),
+        alias="if",
+        description="A program and its arguments, no shell: exit status 0 lets it move, 1 leaves it. It gets job, "
+        "target, kind, repo, channel, from and to as JSON on its standard input.",
+        examples=[["/usr/local/bin/evaluated"]],
+    )
+
+
 class JobKeys(Keys):
     """What a job may say itself or take from defaults."""
 
@@ -260,6 +287,17 @@ class JobKeys(Keys):
         default=None,
         description="When a commit that removes files, or another repo, is held; half of the files when left out.",
         examples=[{"max_removed": "50%"}],
+    )
+    channels: dict[ChannelName, ChannelEntry] | None = Field(
+        default=None,
+        description="Channels that move by themselves at the end of a run; people alone move them when left out.",
+        examples=[{"stable": {"from": "candidate", "after": "7d", "if": ["/usr/local/bin/evaluated"]}}],
+    )
+    keep_rollbacks: scalars.Count | None = Field(
+        default=None,
+        description="So many of the commits that main stood for before stay, for rollback; none for that when left "
+        "out.",
+        examples=[5],
     )
     on_gone: OnGone | None = Field(
         default=None,
@@ -337,8 +375,11 @@ class JobEntry(JobKeys):
             connections=said.connections,
             segments=said.segments if isinstance(said.segments, int) else None,
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
-            retention=(said.retention or RetentionEntry()).retention,
+            retention=replace((said.retention or RetentionEntry()).retention, rollbacks=said.keep_rollbacks or 0),
             opens=self.readers is not None,
+            channels=tuple(
+                ChannelRule(name, one.source, one.after, one.command) for name, one in (said.channels or {}).items()
+            ),
         )
 
 

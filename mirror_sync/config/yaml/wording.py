@@ -102,7 +102,7 @@ def _unknown(key: str, judge: type[Keys] | None) -> str:
         return "this key is not known"
     if key in judge.elsewhere:
         return judge.elsewhere[key]
-    known = list(judge.model_fields)
+    known = [field.alias or name for name, field in judge.model_fields.items()]
     here = f"the keys here are {listed(known, 'and')}" if len(known) > 1 else f"the only key here is {known[0]}"
     return "this key is not known" + (nearest_word(key, known) or f"; {here}")
 

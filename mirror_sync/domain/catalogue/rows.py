@@ -80,6 +80,19 @@ class ShownVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownMove:
+    """Who moved a name of the repo, when and why; commits are empty where there was, or is, none."""
+
+    at: str
+    name: str
+    before: str
+    after: str
+    by: str
+    why: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobEntryView:
     """What a job makes of a repo: its state, and why in one line."""
 
@@ -101,7 +114,8 @@ class RepoPage:
     many files of the shown commit run code, by their class; by names it is how many of `files`.
 
     Of the shown commit, too: `verdicts` of the rules under which it was published; `signed`, whether its sums are;
-    `scanned`, whether its root says which scanners looked at it.
+    `scanned`, whether its root says which scanners looked at it. `moves` are the last of the names that this mirror
+    gives, newest first.
     """
 
     row: RepoRow
@@ -121,6 +135,7 @@ class RepoPage:
     verdicts: tuple[ShownVerdict, ...] = ()
     signed: bool = False
     scanned: bool = False
+    moves: tuple[ShownMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

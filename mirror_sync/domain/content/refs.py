@@ -32,12 +32,17 @@ from mirror_sync.errors import DocumentError
 
 DEFAULT_BRANCH = "main"
 HEAD = "HEAD"  # git's name for the default branch, by which clients in JavaScript ask
+MAIN = f"refs/heads/{DEFAULT_BRANCH}"
+MAINS = (DEFAULT_BRANCH, HEAD, MAIN)  # all names of main
+OURS = "refs/channels/"  # begins the full name of a name that this mirror gives
 _SHORT = ("branches", "tags")
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
 TOMBSTONE = "tombstone"  # the attachment that says why all of a repo was taken down (tombstone.py)
 LEFT_BEHIND = "left-behind"  # that lists what it named, as long as the take-down is not at its end
 MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
+VERSIONS = "versions"  # the attachment that tells who moved names of ours, and why (versions.py)
+PINNED = "pinned"  # that keeps main where it is, and says why
 HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
 STATEMENT, STATEMENT_SIGNATURE = "statement", "statement.sig"
 """The attachments by which a mirror signs what a refs.json says; they are of that refs.json alone."""
@@ -95,7 +100,7 @@ def held_name(commit: CommitId) -> str:
 
 def refs_named(refs: Iterable[Ref], revision: str) -> list[Ref]:
     """What a name may stand for, the best first: a full name, a branch, a tag; see decision 0015."""
-    asked = f"refs/heads/{DEFAULT_BRANCH}" if revision == HEAD else revision
+    asked = MAIN if revision == HEAD else revision
     found = [ref for ref in refs if asked in (ref.ref, ref.shortest)]
     return sorted(found, key=lambda ref: (ref.ref != asked, GROUPS.index(ref.group)))
 
@@ -135,20 +140,60 @@ class Refs:
             return CommitId(revision) if revision in self.snapshots else None
         return next((ref.target for ref in refs_named(self.refs, revision) if ref.target in self.snapshots), None)
 
+    def leads_to(self, revision: str) -> CommitId | None:
+        """What a reader gets who asks for a revision: as `commit_of`, and a name of ours before the upstream's.
+
+        Jobs ask the upstream, and so `commit_of`: what it calls stable is not what we call so.
+        """
+        ours = None if CommitId.matches(revision) else self.channels.get(revision.removeprefix(OURS))
+        return ours if ours in self.snapshots else self.commit_of(revision)
+
+    def pins(self, revision: str) -> bool:
+        """Whether a revision is main, and main is pinned: then nobody moves it but a person."""
+        return PINNED in self.attachments and revision in MAINS
+
+    @property
+    def newest_words(self) -> tuple[Sha256, ...]:
+        """The roots that may hold the upstream's newest words on the repo, main's first; empty without a main.
+
+        While main is pinned those are of a commit that came since, or was left: of whatever the log remembers.
+        """
+        main = self.root_of(DEFAULT_BRANCH)
+        if main is None or PINNED not in self.attachments:
+            return () if main is None else (main,)
+        told = (commit for entry in reversed(self.log) for commit in (entry.after, entry.before))
+        return tuple(dict.fromkeys((main, *(self.snapshots[one] for one in told if one in self.snapshots))))
+
+    def shown(self) -> dict[str, list[dict[str, str]]]:
+        """The Hub's lists of refs as readers are given them: a name leads where it is listed to lead.
+
+        A name of ours stands among the branches, by a full name of its own; the upstream's of the same short name is
+        left out, and answers to its full one.
+        """
+        found: dict[str, list[dict[str, str]]] = {group: [] for group in GROUPS}
+        ours = {name: to for name, to in sorted(self.channels.items()) if to in self.snapshots}
+        for ref in self.refs:
+            if ref.shortest not in ours:
+                found[ref.group].append({"name": ref.name, "ref": ref.ref, "targetCommit": ref.target})
+        found[GROUPS[0]] += ({"name": name, "ref": OURS + name, "targetCommit": to} for name, to in ours.items())
+        return found
+
     def root_of(self, revision: str) -> Sha256 | None:
         """The digest of the root document of what a revision stands for; None where nothing is mirrored."""
         commit = self.commit_of(revision)
         return None if commit is None else self.snapshots[commit]
 
     def names_of(self, commit: CommitId) -> tuple[str, ...]:
-        """The names that stand for a commit, and its id."""
+        """The upstream's names that stand for a commit, and its id."""
         return (*(ref.shortest for ref in self.refs if ref.target == commit), commit)
 
     def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
-        """Publish a snapshot, and move `ref` onto it; a mirrored commit stays readable by its id.
+        """Publish a snapshot, and move `ref` onto it, unless it is pinned; a mirrored commit stays readable by its id.
 
         A repo of which something is published anew is not gone, nor is the commit held any more.
         """
+        if ref is not None and self.pins(ref.ref):
+            ref = None
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
         attached = {name: digest for name, digest in self.attachments.items() if name != held_name(commit)}
@@ -178,6 +223,15 @@ class Refs:
     def with_attachments(self, named: Mapping[str, Sha256]) -> Refs:
         """The same with these documents of the repo as a whole, in the place of others of their names."""
         return replace(self, attachments={**self.attachments, **named})
+
+    def without_attachment(self, name: str) -> Refs:
+        """The same without a document of the repo as a whole, where there is one."""
+        return replace(self, attachments={known: one for known, one in self.attachments.items() if known != name})
+
+    def moving_main(self, commit: CommitId) -> Refs:
+        """The same with main at a published commit, whether it is pinned or not: by a person's word."""
+        kept = (ref for ref in self.refs if ref.ref != MAIN)
+        return replace(self, refs=tuple(sorted((*kept, Ref(GROUPS[0], DEFAULT_BRANCH, MAIN, commit)))))
 
     def unstated(self) -> Refs:
         """The same without the statement of what stood here before."""

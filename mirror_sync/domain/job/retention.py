@@ -6,16 +6,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.versions import earlier_mains
 from mirror_sync.domain.digest import CommitId
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """A snapshot stays while it is among the newest `snapshots` of its repo, or published less than `age` ago."""
+    """A snapshot stays while it is among the newest `snapshots` of its repo, or published less than `age` ago.
+
+    So do the last `rollbacks` that main stood for before its present one.
+    """
 
     snapshots: int = 3
     age: timedelta = timedelta(days=90)
+    rollbacks: int = 0
 
     def expired(
         self, refs: Refs, published: Mapping[CommitId, float], pinned: Collection[str], now: float
@@ -24,10 +29,11 @@ class Retention:
 
         `published` gives the times of publication and `now` the present, in seconds by the store's clock; a commit
         whose time is unknown stays. `pinned` are revisions that jobs name: a commit among them stays, as does
-        everything that a ref or a channel points to.
+        everything that a ref or a channel points to. While main is pinned the newest of all stays: main goes there.
         """
-        newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)[: self.snapshots]
-        kept = {*newest, *refs.named, *pinned}
+        least = max(self.snapshots, int(refs.pins(DEFAULT_BRANCH)))
+        newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)[:least]
+        kept = {*newest, *refs.named, *pinned, *earlier_mains(refs)[: self.rollbacks]}
         horizon = now - self.age.total_seconds()
         return tuple(commit for commit in refs.snapshots if commit not in kept and published.get(commit, now) < horizon)
 
@@ -35,4 +41,5 @@ class Retention:
 def most_generous(wishes: Iterable[Retention]) -> Retention:
     """What satisfies several jobs at once; ValueError when there is none."""
     several = list(wishes)
-    return Retention(max(wish.snapshots for wish in several), max(wish.age for wish in several))
+    most = max(wish.snapshots for wish in several), max(wish.age for wish in several)
+    return Retention(*most, max(wish.rollbacks for wish in several))

@@ -526,6 +526,42 @@ class RepoRestored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RepoNameMoved(Event):
+    """A person has moved a name of a repo: a channel, a tag, or main, which a rollback pins; `verb` says how.
+
+    `before` null: the name is new; `after` null: it was taken away. `at` is ISO 8601 in UTC.
+    """
+
+    log_name = "repo.name-moved"
+    target: str
+    repo: Repo
+    name: str
+    verb: str
+    before: str | None
+    after: str | None
+    by: str
+    why: str
+    at: str
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING if self.verb in ("rollback", "untag") else LogLevel.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLeft(Event):
+    """A channel that a job moves by its rule was left where it is: nobody could tell whether it is due, or move it."""
+
+    log_name = "repo.channel-left"
+    level = LogLevel.WARNING
+    target: str
+    repo: Repo
+    name: str
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CataloguePublished(Event):
     """The catalogue of a target was brought up to date; `unread` repos cannot be read: run `verify`.
 

@@ -34,6 +34,7 @@ class StateChange(StrEnum):
     FAILED = "failed"  # and had not before
     HELD = "held"  # and was not before, or for another cause
     RECOVERED = "recovered"  # published or unchanged, and had failed or was held before
+    MOVED = "moved"  # a name of it, by a person's word
     UNUSUAL = "unusual"  # what clients read, by the log of a front
 
 
@@ -198,6 +199,49 @@ class Alarm:
     def body(self, shape: Shape) -> dict[str, Any]:
         """What is sent to a service that wants it in this shape."""
         return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
+
+
+@dataclass(frozen=True, slots=True)
+class NameNotice:
+    """What somebody is told of a name that a person has moved. `at` is ISO 8601 in UTC, commits None where none is."""
+
+    target: str
+    repo: str
+    name: str
+    verb: str
+    before: str | None
+    after: str | None
+    by: str
+    why: str
+    at: str
+    turn: StateChange = StateChange.MOVED
+    several: bool = True
+    run: str = ""
+
+    @property
+    def about(self) -> str:
+        """What it is of, in a few words."""
+        return self.repo
+
+    @property
+    def text(self) -> str:
+        """One line: mirror-sync moved: acme/x stable from 1a2b3c4d to 5e6f7a8b (promote by alice@host): reason."""
+        before, after = (one[:8] if one else "nothing" for one in (self.before, self.after))
+        why = f": {one_line(self.why, _REASON)}" if self.why else ""
+        moved = f"{self.repo} {self.name} from {before} to {after} ({self.verb} by {self.by})"
+        return one_line(f"mirror-sync {self.turn}: {moved}{why}")
+
+    def encode(self) -> dict[str, Any]:
+        """The notice as JSON."""
+        names = ("at", "target", "repo", "name", "verb", "before", "after", "by", "why", "text")
+        return {"event": self.turn, **{name: getattr(self, name) for name in names}}
+
+    def body(self, shape: Shape) -> dict[str, Any]:
+        """What is sent to a service that wants it in this shape."""
+        return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
+
+
+AnyNotice = Notice | Alarm | NameNotice
 
 
 def _said(shape: Shape, text: str, slack: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from mirror_sync.domain.content.manifest import expect_bytes
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
 from mirror_sync.domain.content.selection import Sieve
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import withdrawn_reason
@@ -33,6 +33,7 @@ from mirror_sync.engine.published import (
     read_refs,
     read_root,
     shard_reader,
+    why_pinned,
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
@@ -262,15 +263,21 @@ class Decider:
         return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs)).told_by(resolved)
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
-        digest = refs.root_of(task.revision)
-        if self.anew or digest is None or refs.commit_of(task.revision) != resolved.commit:
+        pinned = refs.pins(task.revision)
+        name = resolved.commit if pinned else task.revision
+        digest = refs.root_of(name)
+        if self.anew or digest is None or refs.commit_of(name) != resolved.commit:
             return None
-        root = self.published_view.root(task.repo, task.revision, digest)
+        root = self.published_view.root(task.repo, name, digest)
         if root is None or root.selection != task.job.selection:
             return None
-        said = remarks(resolved), second_hand(resolved)
+        remark, commit = remarks(resolved), resolved.commit
+        if pinned:
+            remark = "; ".join(filter(None, (remark, still_pinned(self.target.store, task, refs, commit))))
+        shown = refs.commit_of(task.revision) or commit
+        code = second_hand(resolved) or (PINNED if pinned else "")
         of = root.files, root.size
-        return NoChange(RepoOutcome.UNCHANGED, resolved.commit, *said, *of, assurance=root.assurance)
+        return NoChange(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=root.assurance)
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
@@ -452,6 +459,15 @@ def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:
     """No job brings back what a person has taken down, whatever a glob names and an upstream has."""
     reason = withdrawn_reason(why_taken_down(store, tombstone), repo)
     return NoChange(RepoOutcome.HELD, None, reason, WITHDRAWN)
+
+
+def still_pinned(store: Store, task: Task, refs: Refs, commit: CommitId) -> str:
+    """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`."""
+    said = why_pinned(store, refs)
+    if refs.commit_of(task.revision) == commit:
+        return said
+    free = f"mirror-sync unpin {task.repo} lets main follow again"
+    return f"{said}; the upstream's is {commit}, which is here by its id: {free}"
 
 
 def _found_again(refs: Refs) -> Edit | None:

@@ -33,7 +33,7 @@ from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running
-from mirror_sync.engine.sync.decide import Decider, through
+from mirror_sync.engine.sync.decide import Decider, still_pinned, through
 from mirror_sync.engine.sync.held_notes import is_noted, noting
 from mirror_sync.engine.sync.judging import NO_SIDE, last_look
 from mirror_sync.engine.sync.publish import (
@@ -296,6 +296,9 @@ class SnapshotMaker:
         published = job_run.context.now()
         if change.root is None:
             hear(job_run.target, change.listing)
+        if change.refs.pins(change.task.revision):
+            pinned = still_pinned(job_run.target.store, change.task, change.refs, change.resolved.commit)
+            change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
         return replace(change, published=published)
 
 
@@ -312,7 +315,8 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
     )
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of)
-    job_run.decider.published_view.learn(task.repo, task.revision, refs, facts)
+    stands_at = resolved.commit if refs.pins(task.revision) else task.revision
+    job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
     write_aliases(job_run.target, task, former)
 
 

@@ -17,7 +17,7 @@ _SHORTEST = 4  # digits of a commit id, as git asks for
 
 
 def difference(store: Store, repo: Repo, before: str | None = None, after: str | None = None) -> Difference:
-    """From `before` to `after`: branches, tags, commit ids or beginnings of them.
+    """From `before` to `after`: channels, branches, tags, commit ids or beginnings of them.
 
     Left out, `after` is the branch main, or what was published last where that is not mirrored, and `before` is what
     was published last before it. Raises UsageError for what is not mirrored, DocumentError, StoreError.
@@ -38,13 +38,14 @@ def difference(store: Store, repo: Repo, before: str | None = None, after: str |
 
 
 def _named(refs: Refs, repo: Repo, name: str) -> CommitId:
-    commit = refs.commit_of(name)
+    commit = refs.leads_to(name)
     if commit is not None:
         return commit
     begun = [known for known in refs.snapshots if len(name) >= _SHORTEST and known.startswith(name)]
     if len(begun) == 1:
         return begun[0]
-    known = ", ".join([ref.name for ref in refs.refs] + [commit[:8] for commit in refs.snapshots])
+    names = [*refs.channels, *(ref.name for ref in refs.refs)]
+    known = ", ".join(names + [commit[:8] for commit in refs.snapshots])
     problem = "stands for several snapshots" if begun else "is not mirrored"
     raise UsageError(f"{name!r} of {repo} {problem}; mirrored are: {known}")
 

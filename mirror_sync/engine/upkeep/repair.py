@@ -10,7 +10,7 @@ from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile
-from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE
+from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE, VERSIONS
 from mirror_sync.domain.content.rewritten import PUBLISHED
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -49,7 +49,7 @@ from mirror_sync.errors import (
 )
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
 
-_NOTES = (PUBLISHED, STATEMENT, STATEMENT_SIGNATURE)  # attachments of a refs.json that it can do without
+_NOTES = (PUBLISHED, STATEMENT, STATEMENT_SIGNATURE, VERSIONS)  # attachments of a refs.json that it can do without
 _OF_FILES = (FORMATS, SCAN)  # rules that judge by what is in the files
 _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound)
 

@@ -15,7 +15,6 @@ from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import AccessRules, Need, Sight, closed_by
 from mirror_sync.domain.catalogue.published_lists import Listed
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
-from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.repo import Repo
@@ -105,8 +104,7 @@ class HubApi:
         return answers.json_answer({"ok": True})
 
     def _refs(self, _asked: FrontRequest, fields: Fields) -> Answer:
-        document = json.loads(self._served.refs_of(fields).encode())
-        return answers.json_answer({group: document[group] for group in GROUPS})  # the rest is ours
+        return answers.json_answer(self._served.refs_of(fields).shown())
 
     def _harnesses(self, _asked: FrontRequest, _fields: Fields) -> Answer:
         """While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads."""
@@ -139,7 +137,7 @@ class HubApi:
         return answers.json_text(f"[{','.join(items)}]".encode(), **headers)
 
     def _repo(self, asked: FrontRequest, fields: Fields) -> Answer:
-        return self._revision(asked, {**fields, "rev": "main"})
+        return self._revision(asked, {"rev": "main", **fields})
 
     def _revision(self, asked: FrontRequest, fields: Fields) -> Answer:
         opened = self._served.open(fields)

@@ -67,7 +67,7 @@ class Served:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""
         revision = decoded(fields["rev"])
         refs = self.refs_of(fields)
-        commit = refs.commit_of(revision)
+        commit = refs.leads_to(revision)
         if commit is None:
             raise answers.revision_not_found()
         digest = refs.snapshots[commit]

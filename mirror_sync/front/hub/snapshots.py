@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content import alias
 from mirror_sync.domain.content.keys import alias_key, withdrawn_key
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
@@ -92,10 +92,10 @@ class Snapshots:
     def is_closed(self, refs: Refs) -> bool:
         """Whether the upstream gave what is published to some people only, or does not say that it did not.
 
-        What it said of `main` counts, as the repo's newest word; without that name, whatever snapshot is closed.
+        What it said of `main` counts, as the repo's newest word; without that name, whatever snapshot is closed. While
+        `main` is pinned its words may be older than what was closed since: then each of the newest counts.
         """
-        main = refs.root_of(DEFAULT_BRANCH)
-        roots = [main] if main is not None else sorted(set(refs.snapshots.values()))[:_ASKED]
+        roots = refs.newest_words or sorted(set(refs.snapshots.values()))[:_ASKED]
         return any(map(self._closes, roots))
 
     def _closes(self, root: Sha256) -> bool:

@@ -43,7 +43,7 @@ CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
 _MODULES = (
     *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
-    *("signing.js", "slices.js", "snapshots.js"),
+    *("shares.js", "signing.js", "slices.js", "snapshots.js"),
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
 _RENDERED = ("protocols.js", "tables.js")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from urllib.parse import quote
 
+from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import Need, Sight
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, MAINS, OURS
+from mirror_sync.domain.content.share import Share, reader_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
-from mirror_sync.front.hub.front_request import Fields, FrontRequest
+from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots
 from mirror_sync.front.hub.reasons import Reasons
@@ -51,6 +55,7 @@ class Mounted:
         door: Doorkeeper | None = None,
     ) -> None:
         self.door = door or Doorkeeper(served)
+        self._served = served
         mounted = tuple(protocols)
         self._table, self._preflight = RouteTable(mounted), preflight
         self._answering: Mapping[str, Answering] = {
@@ -86,8 +91,9 @@ class Mounted:
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
         public = self.door.admit(asked.reader, match.route.needs, match.fields)
+        fields, shared = self._arm(asked, match)
         try:
-            found = self._answering[match.route.name](asked, match.fields)
+            found = self._answering[match.route.name](asked, fields)
         except Elsewhere as elsewhere:
             found = self._elsewhere(asked, match, elsewhere.repo)
             public = False
@@ -98,7 +104,25 @@ class Mounted:
                 raise
             raise self.door.unfound(asked.reader, refusal.repo) from None
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
-        return answers.kept_for(found, public=(public and self.door.shares) or not self.door.chooses, varies=varies)
+        public = ((public and self.door.shares) or not self.door.chooses) and not shared
+        return answers.kept_for(found, public=public, varies=varies or shared)
+
+    def _arm(self, asked: FrontRequest, match: Match) -> tuple[Fields, bool]:
+        """The fields of a request, where a grey release leads its reader away from main; and whether there is one.
+
+        Then what is answered is for this reader, in whichever arm: no cache may give it to another.
+        """
+        revision = DEFAULT_BRANCH if match.route.name == "repo" else decoded(match.fields.get("rev") or "")
+        repo = named_repo(match.fields) if revision in MAINS else None
+        refs = None if repo is None else self._served.snapshots.refs(repo)
+        share = None if refs is None else Share.of(refs.attachments)
+        if repo is None or refs is None or share is None:
+            return match.fields, False
+        reader = reader_key(asked.reader.name if asked.reader.badge is Badge.HELD else "", asked.client)
+        name = f"{OURS}{share.channel}"
+        if refs.leads_to(name) is None or not share.takes(repo, reader):
+            return match.fields, True
+        return {**match.fields, "rev": quote(name, safe="")}, True
 
     def _elsewhere(self, asked: FrontRequest, match: Match, repo: Repo) -> Answer:
         """Where a reader may see the other repo, that is told to be there; else it is as if nothing were here."""

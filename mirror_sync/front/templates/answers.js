@@ -27,6 +27,9 @@ function setHeaders(r, headers) {
     Object.keys(said).forEach((name) => {
         r.headersOut[name] = name === 'Cache-Control' ? cachingFor(r, said[name]) : said[name];
     });
+    if (r.variables.kept_for === 'one' && r.variables.asks_itself) {
+        r.headersOut['X-Accel-Expires'] = '0';  // nginx keeps nothing of what is for one reader, and tells no one this
+    }
 }
 
 function varied(by) {

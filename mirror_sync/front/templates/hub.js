@@ -43,11 +43,7 @@ async function listed(r, fields) {
 
 async function refs(r, fields) {
     const document = await snapshots.refsOf(r, fields);
-    const told = {};  // the rest is ours
-    tables.REF_GROUPS.forEach((group) => {
-        told[group] = document[group];
-    });
-    answers.sendJson(r, JSON.stringify(told));
+    answers.sendJson(r, JSON.stringify(snapshots.shown(document)));
 }
 
 async function auth_check(r, fields) {

@@ -7,6 +7,7 @@ import bucket from 'bucket.js';
 import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
+import shares from 'shares.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
@@ -60,9 +61,10 @@ async function route(r) {
     if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
         r.variables.kept_for = everybody && !tables.ACCESS.allow.length ? 'all' : 'one';
     }
+    const fields = await shares.arm(r, asking, found);
     let other = null;
     try {
-        await protocols.routes[found.route.name](r, found.fields);
+        await protocols.routes[found.route.name](r, fields);
     } catch (error) {
         if (!error.elsewhere) {
             throw error.unanswered ? lacking(r) : error.repo ? access.unfound(asking, error.repo) : error;

@@ -7,6 +7,7 @@ import requests from 'requests.js';
 import tables from 'tables.js';
 
 const COMMIT = /^[0-9a-f]{40}$/;
+const OURS = 'refs/channels/';
 const ASKED = 8;  // snapshots of a repo without a main branch
 const CURSOR = /^([0-9a-f]{64})-(\d{1,9})-(\d{1,9})$/;
 // as mirror_sync/domain/repo.py: "--" and ".." would make keys collide
@@ -62,8 +63,8 @@ async function isClosed(r, refs) {
     if (tables.ACCESS.all_opened || Object.keys(refs.snapshots).length === 0) {
         return false;
     }
-    const main = commitOf(refs, 'main');
-    const roots = main ? [refs.snapshots[main]] : Object.keys(refs.snapshots).map((commit) => refs.snapshots[commit]).sort().slice(0, ASKED);
+    const newest = newestWords(refs);
+    const roots = newest.length ? newest : Object.keys(refs.snapshots).map((commit) => refs.snapshots[commit]).sort().slice(0, ASKED);
     for (let i = 0; i < roots.length; i++) {
         const reply = await r.subrequest('/-/closed/' + roots[i], {method: 'GET'});
         if (reply.status !== 200 || ['open', 'closed'].indexOf(reply.responseText) < 0) {
@@ -74,6 +75,17 @@ async function isClosed(r, refs) {
         }
     }
     return false;
+}
+
+// The roots that may hold the upstream's newest words on a repo; as Refs.newest_words in mirror_sync/domain/content/refs.py.
+function newestWords(refs) {
+    const main = commitOf(refs, 'main');
+    if (!main || !(refs.attachments || {}).pinned) {
+        return main ? [refs.snapshots[main]] : [];
+    }
+    const told = [main];
+    (refs.log || []).forEach((entry) => told.push(entry.to, entry.from));
+    return told.map((commit) => commit && refs.snapshots[commit]).filter((root, at, all) => root && all.indexOf(root) === at);
 }
 
 // What the upstream says of a root: `open` for a repo that it gives to everybody.
@@ -124,6 +136,23 @@ async function meant(r, kinds, id) {
     return null;
 }
 
+// The commit that a name of ours stands for, or undefined; as Refs.leads_to in mirror_sync/domain/content/refs.py.
+function ourCommit(refs, revision) {
+    const name = revision.indexOf(OURS) === 0 ? revision.slice(OURS.length) : revision, ours = refs.channels || {};
+    return Object.prototype.hasOwnProperty.call(ours, name) && refs.snapshots[ours[name]] ? ours[name] : undefined;
+}
+
+// The Hub's lists of refs as readers are given them; as Refs.shown there.
+function shown(refs) {
+    const told = {}, names = Object.keys(refs.channels || {}).sort().filter((name) => ourCommit(refs, name));
+    tables.REF_GROUPS.forEach((group) => {
+        const short = group === 'branches' || group === 'tags';
+        told[group] = refs[group].filter((ref) => names.indexOf(short ? ref.name : ref.ref) < 0);
+    });
+    told.branches = told.branches.concat(names.map((name) => ({name, ref: OURS + name, targetCommit: refs.channels[name]})));
+    return told;
+}
+
 // The best first: a full name, a branch, a tag. Conversions and pull requests have their full names alone.
 function commitOf(refs, revision) {
     if (COMMIT.test(revision)) {
@@ -140,7 +169,7 @@ function commitOf(refs, revision) {
 async function open(r, fields) {
     const revision = requests.decoded(fields.rev);
     const refs = await refsOf(r, fields);
-    const commit = commitOf(refs, revision);
+    const commit = (isCommit(revision) ? undefined : ourCommit(refs, revision)) || commitOf(refs, revision);
     if (!commit) {
         throw answers.refusal(404, tables.MESSAGES.revision, 'RevisionNotFound');
     }
@@ -190,4 +219,4 @@ function named(fields) {
     return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, read, refsOf, resume, shard };
+export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, ourCommit, read, refsOf, resume, shard, shown };

@@ -17,7 +17,7 @@ import threading
 import time
 from contextlib import suppress
 
-from mirror_sync.domain.outcome.notices import Alarm, Hook, HookCommand, HookPost, Hooks, Notice, Shape, StateChange
+from mirror_sync.domain.outcome.notices import AnyNotice, Hook, HookCommand, HookPost, Hooks, Shape, StateChange
 from mirror_sync.logger import Logger
 from mirror_sync.observe.notify.posting import Undelivered, posted
 from mirror_sync.observe.redaction import SHOWN
@@ -43,12 +43,12 @@ class HookDelivery:
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
-        self._waiting: queue.Queue[tuple[Hook, Notice | Alarm] | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[Hook, AnyNotice] | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
-    def __call__(self, notice: Notice | Alarm) -> None:
+    def __call__(self, notice: AnyNotice) -> None:
         for hook in self._hooks.get(notice.turn, ()):
             if notice.turn is StateChange.PUBLISHED and hook.one_by_one is notice.several:
                 continue  # each publication is told by itself or with the others, and not twice
@@ -89,7 +89,7 @@ class HookDelivery:
             except Exception as error:  # the next one may be brought
                 _log.warning("hook.failed", **_facts(hook, notice), reason=cause(error) or type(error).__name__)
 
-    def _bring(self, hook: Hook, notice: Notice | Alarm) -> None:
+    def _bring(self, hook: Hook, notice: AnyNotice) -> None:
         match hook:
             case HookCommand():
                 _run(hook, notice)
@@ -97,7 +97,7 @@ class HookDelivery:
                 self._post(hook, notice)
         _log.info("hook.done", **_facts(hook, notice))
 
-    def _post(self, hook: HookPost, notice: Notice | Alarm) -> None:
+    def _post(self, hook: HookPost, notice: AnyNotice) -> None:
         """Try again what may come through later, within the hook's time for all of it."""
         seconds = hook.timeout.total_seconds()
         end = time.monotonic() + seconds
@@ -111,7 +111,7 @@ class HookDelivery:
                     raise
 
 
-def _post_once(hook: HookPost, notice: Notice | Alarm, end: float) -> None:
+def _post_once(hook: HookPost, notice: AnyNotice, end: float) -> None:
     """Raises Undelivered for what may come through later, and OSError."""
     status, body = posted(hook.url, json.dumps(notice.body(hook.shape)).encode(), end - time.monotonic())
     if status >= _SERVER_ERROR:
@@ -123,7 +123,7 @@ def _post_once(hook: HookPost, notice: Notice | Alarm, end: float) -> None:
         raise OSError(f"answered {refusal}")
 
 
-def _run(hook: HookCommand, notice: Notice | Alarm) -> None:
+def _run(hook: HookCommand, notice: AnyNotice) -> None:
     """Raises OSError, TimeoutError; ends the whole process group of a command that takes too long."""
     seconds = hook.timeout.total_seconds()
     end = time.monotonic() + seconds
@@ -186,7 +186,7 @@ def _refusal(shape: Shape, body: bytes) -> str:
     return ", ".join(f"{name} {said[name]}" for name in _REFUSALS[shape] if type(said.get(name)) is int and said[name])
 
 
-def _facts(hook: Hook, notice: Notice | Alarm) -> dict[str, str]:
+def _facts(hook: Hook, notice: AnyNotice) -> dict[str, str]:
     """An address is not named: it holds a secret."""
     what = hook.arguments[0] if isinstance(hook, HookCommand) else f"post ({hook.shape})"
     return {"hook": what, "on": notice.turn, "repo": notice.about, "run": notice.run}

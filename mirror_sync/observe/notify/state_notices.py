@@ -11,8 +11,15 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from mirror_sync.domain.outcome.events import Event, RepoFinished, RunFinished, RunStarted, SnapshotTurnedBad
-from mirror_sync.domain.outcome.notices import LastState, Notice, StateChange, ToldRepo, turns
+from mirror_sync.domain.outcome.events import (
+    Event,
+    RepoFinished,
+    RepoNameMoved,
+    RunFinished,
+    RunStarted,
+    SnapshotTurnedBad,
+)
+from mirror_sync.domain.outcome.notices import AnyNotice, LastState, NameNotice, Notice, StateChange, ToldRepo, turns
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
@@ -27,7 +34,7 @@ class Notices:
     def __init__(
         self,
         known: Callable[[], Iterable[RepoStatus]],
-        deliver: Callable[[Notice], None],
+        deliver: Callable[[AnyNotice], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._known, self._deliver, self._clock = known, deliver, clock
@@ -42,6 +49,9 @@ class Notices:
             case RepoFinished() if event.report.outcome is not RepoOutcome.INTERRUPTED:
                 self._find(event.run, event.report)
                 self._tell(lambda group, since: self._clock() - since > LONGEST)
+            case RepoNameMoved():
+                told = event.name, event.verb, event.before, event.after, event.by, event.why, event.at
+                self._deliver(NameNotice(event.target, str(event.repo), *told))
             case SnapshotTurnedBad():
                 self._deliver(_turned_bad(event))
             case RunFinished():

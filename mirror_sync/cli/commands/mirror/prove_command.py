@@ -33,7 +33,9 @@ def prove(  # noqa: PLR0913, PLR0917  one parameter an option
     signers: Annotated[
         Path, typer.Option("--signers", metavar="FILE", help="Its public keys, as ssh-keygen reads allowed_signers.")
     ],
-    revision: Annotated[str, typer.Option("--revision", metavar="NAME", help="A branch, tag or commit.")] = "main",
+    revision: Annotated[
+        str, typer.Option("--revision", metavar="NAME", help="A channel, branch, tag or commit.")
+    ] = "main",
     folder: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help="Prove this copy; else all files are read there.")
     ] = None,

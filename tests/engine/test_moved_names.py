@@ -1,0 +1,217 @@
+"""Names that people move, beside syncs, prunes and people at other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mirror_sync.domain.content.refs import PINNED, VERSIONS, Refs
+from mirror_sync.domain.content.versions import NameMove
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import read_refs
+from mirror_sync.engine.upkeep.move_names import WantedNames, history_of, move_name
+from mirror_sync.errors import StoreUnavailable
+from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, expect_complete, refs_of
+from tests.engine.workshop import job
+
+X, REPO = job("acme/x", workers=1), Repo.parse("acme/x")
+AT = "2026-01-01T06:00:00Z"
+
+
+class Site:
+    """Two machines over one target, which has three commits of x; `commits` are the oldest first."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.shelf, self.upstream = Shelf(self.clock), Upstream()
+        self.one, self.other = Machine(self.upstream, self.shelf), Machine(self.upstream, self.shelf)
+        self.commits = [self.new_commit() for _ in range(3)]
+
+    def new_commit(self) -> CommitId:
+        commit = self.upstream.commit("acme/x", {"same": b"same", "f": b"%d" % len(self.upstream.commits[REPO])})
+        assert self.one.sync(X).outcome == "published"
+        self.clock.advance(HOUR)
+        return commit
+
+    @property
+    def refs(self) -> Refs:
+        return refs_of(self.shelf, "acme/x")
+
+    @property
+    def history(self) -> list[str]:
+        return [move.by for move in history_of(View(self.shelf), self.refs)]
+
+
+def move(
+    machine: Machine, decide: Callable[[Refs], WantedNames], *, sleep: Callable[[float], None] | None = None
+) -> NameMove:
+    context = machine.context if sleep is None else replace(machine.context, sleep=sleep)
+    return move_name(context, context.targets["bucket"], REPO, decide).move
+
+
+def to(name: str, commit: CommitId, by: str) -> Callable[[Refs], WantedNames]:
+    def decide(refs: Refs) -> WantedNames:
+        told = NameMove(AT, name, refs.channels.get(name), commit, by, "why", "promote")
+        return WantedNames(replace(refs, channels={**refs.channels, name: commit}), told)
+
+    return decide
+
+
+def back(commit: CommitId) -> Callable[[Refs], WantedNames]:
+    def decide(refs: Refs) -> WantedNames:
+        told = NameMove(AT, "main", refs.commit_of("main"), commit, "me", "it is bad", "rollback")
+        return WantedNames(refs.moving_main(commit), told, PINNED, (PINNED,))
+
+    return decide
+
+
+def unpin(refs: Refs) -> WantedNames:
+    at = refs.commit_of("main")
+    return WantedNames(refs, NameMove(AT, "main", at, at, "me", "", "unpin"), dropped=(PINNED,))
+
+
+def test_a_machine_that_was_written_over_writes_again_and_no_line_is_lost() -> None:
+    """The other one reads, all of ours is done, then it writes what it made of what it had read."""
+    site = Site()
+    first, second, _ = site.commits
+    held: list[tuple[str, bytes]] = []
+
+    def hold(key: str, body: bytes) -> bool:
+        held.append((key, body))
+        return True
+
+    class Slow(View):
+        """Its refs.json lands later."""
+
+        def put(self, key: str, body: bytes | bytearray | memoryview, digest: object) -> None:
+            if key.endswith("refs.json") and not held and hold(key, bytes(body)):
+                return
+            super().put(key, body, digest)  # type: ignore[arg-type]
+
+    target = site.other.context.targets["bucket"]
+    slow = replace(site.other.context, targets={"bucket": replace(target, store=Slow(site.shelf))}, sleep=_no_wait)
+    move_name(slow, slow.targets["bucket"], REPO, to("candidate", second, "other"), wait=False)
+
+    def others_lands(seconds: float) -> None:
+        site.clock.advance(seconds)
+        if held[0] is not None and held[0][0]:
+            key, body = held[0]
+            site.shelf.objects[key] = (body, site.clock.now)
+            held[0] = ("", b"")
+
+    move(site.one, to("stable", first, "one"), sleep=others_lands)
+    assert site.refs.channels == {"candidate": second, "stable": first}
+    assert site.history == ["other", "one"]
+    expect_complete(site.shelf)
+
+
+def _no_wait(_: float) -> None:
+    pass
+
+
+def test_a_line_that_others_write_over_again_and_again_is_told_and_not_believed() -> None:
+    site = Site()
+    before = dict(site.shelf.objects)
+
+    def all_undone(_: float) -> None:
+        site.shelf.objects.update({key: one for key, one in before.items() if key.endswith("refs.json")})
+
+    with pytest.raises(StoreUnavailable, match="another machine writes acme/x again and again"):
+        move(site.one, to("stable", site.commits[0], "one"), sleep=all_undone)
+
+
+def test_a_sync_keeps_bringing_what_is_new_beside_a_pinned_main_and_does_not_move_it() -> None:
+    site = Site()
+    first, _, third = site.commits
+    move(site.one, back(first))
+    assert (site.refs.commit_of("main"), PINNED in site.refs.attachments) == (first, True)
+    report = site.one.sync(X)
+    assert (report.outcome, report.commit) == ("unchanged", first)
+    assert f"main is pinned to {first} by me on 2026-01-01: it is bad" in report.reason
+    assert third in report.reason
+
+    fourth = site.upstream.commit("acme/x", {"f": b"new"})
+    for machine in (site.one, site.other):
+        report = machine.sync(X)
+        assert report.outcome == ("published" if machine is site.one else "unchanged"), report
+        assert "main is pinned" in report.reason
+        assert (site.refs.commit_of("main"), fourth in site.refs.snapshots) == (first, True)
+    fetched = len(site.upstream.fetched)
+    assert site.one.sync(X).outcome == "unchanged"
+    assert len(site.upstream.fetched) == fetched
+
+    move(site.other, unpin)
+    assert site.refs.commit_of("main") == first, "the next sync moves it"
+    assert site.one.sync(X).outcome == "published"
+    assert (site.refs.commit_of("main"), len(site.upstream.fetched)) == (fourth, fetched)
+    expect_complete(site.shelf)
+
+
+def test_a_sync_that_was_under_way_when_main_was_pinned_leaves_it_there() -> None:
+    site = Site()
+    first = site.commits[0]
+    fourth = site.upstream.commit("acme/x", {"f": b"new"})
+    done: list[str] = []
+
+    def pin_meanwhile(verb: str, key: str) -> None:
+        if verb == "put" and key.startswith("blobs/") and not done:
+            done.append(key)
+            move(site.other, back(first))
+
+    site.one.view.before = pin_meanwhile
+    assert site.one.sync(X).outcome == "published"
+    assert (site.refs.commit_of("main"), fourth in site.refs.snapshots) == (first, True)
+
+
+def test_a_prune_leaves_what_a_channel_a_pin_and_a_rollback_need() -> None:
+    site = Site()
+    first, second, third = site.commits
+    fourth, fifth = site.new_commit(), site.new_commit()
+    move(site.one, to("stable", first, "one"))
+    keeping = replace(X, retention=Retention(1, timedelta(0), rollbacks=1))
+    site.clock.advance(100 * HOUR)
+    assert site.one.prune(keeping).ok
+    assert set(site.refs.snapshots) == {first, fourth, fifth}, (second, third)
+    move(site.one, back(fourth))
+    site.clock.advance(100 * HOUR)
+    assert site.one.prune(replace(X, retention=Retention(0, timedelta(0)))).ok
+    assert set(site.refs.snapshots) == {first, fourth, fifth}, "the upstream's newest, too, to which main would go"
+    assert {VERSIONS, PINNED} <= site.refs.attachments.keys()
+    assert site.history == ["one", "me"]
+    expect_complete(site.shelf)
+
+
+def test_a_lost_history_is_no_reason_not_to_roll_back_and_is_told() -> None:
+    site = Site()
+    move(site.one, to("stable", site.commits[0], "one"))
+    digest = site.refs.attachments[VERSIONS]
+    del site.shelf.objects[f"blobs/sha256/{digest[:2]}/{digest}"]
+    context = site.one.context
+    moved = move_name(context, context.targets["bucket"], REPO, back(site.commits[1]))
+    assert (moved.anew, site.history) == (True, ["me"])
+    assert read_refs(site.one.view, REPO).channels == {"stable": site.commits[0]}
+
+
+def test_who_writes_over_a_line_of_another_at_each_look_is_written_over_in_turn_and_both_lines_stay() -> None:
+    """Both wait at once: what the other had read before comes back twice, and each sees to its own line."""
+    site = Site()
+    first, second, _ = site.commits
+    stale = [site.shelf.objects["hub/models/acme--x/refs.json"]] * 2
+
+    def lands_late(seconds: float) -> None:
+        site.clock.advance(seconds)
+        if stale:
+            body, _ = stale.pop()
+            site.shelf.objects["hub/models/acme--x/refs.json"] = (body, site.clock.now)
+
+    move(site.one, to("stable", first, "one"), sleep=lands_late)
+    assert stale == []
+    assert (site.refs.channels, site.history) == ({"stable": first}, ["one"])
+    move(site.other, to("candidate", second, "other"))
+    assert site.history == ["one", "other"]
+    expect_complete(site.shelf)
