@@ -17,7 +17,7 @@ from mirror_sync.domain.content.versions import NameMove, decode_history, decode
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import put_document, put_refs, read_refs
-from mirror_sync.engine.sync.acts import recorded
+from mirror_sync.engine.acts import recorded
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 
