@@ -141,7 +141,7 @@ class History:
     ) -> None:
         self._path, self._now, self._places, self._reading = path, now, places or {}, reading
         self._targets = targets or {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiting: list[Callable[[], object]] = []
         self._since = 0.0  # when the first of them came
         if reading:
@@ -275,13 +275,11 @@ class History:
 
     def _write_waiting(self) -> None:
         """Those that one bad row keeps from being written together are written each by itself."""
-        if not self._waiting:
-            return
-        with self._lock:
+        with self._lock:  # to the end: whoever reads, or writes what came later, finds them written
             waiting, self._waiting = self._waiting, []
-        if not self._commit(waiting, last=len(waiting) == 1):
-            for change in waiting if len(waiting) > 1 else ():
-                self._commit([change])
+            if waiting and not self._commit(waiting, last=len(waiting) == 1):
+                for change in waiting if len(waiting) > 1 else ():
+                    self._commit([change])
 
     def _commit(self, changes: Sequence[Callable[[], object]], *, last: bool = True) -> bool:
         """Whether they were written. `last`: that they were not is told, and they are given up."""

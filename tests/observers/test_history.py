@@ -218,6 +218,35 @@ def test_each_job_of_a_run_ends_by_itself(path: Path) -> None:
     assert run.state is RunState.INTERRUPTED
 
 
+def test_repos_that_have_not_changed_are_written_together_and_known_at_once(path: Path) -> None:
+    """Commits are counted, and no time is: a slow machine may make some more of them."""
+    history, other, versions = opened(path), sqlite3.connect(path), set[int]()
+    for number in range(512):
+        report = replace(outcome(RepoOutcome.UNCHANGED).report, repo=f"acme/{number}")
+        history(RepoFinished("run-1", report))
+        versions |= {version for (version,) in other.execute("PRAGMA data_version")}
+    assert len(versions) < 512 / 8
+    other.close()
+    assert len(history.latest()) == 512
+
+
+def test_what_comes_later_is_written_after_what_waits(path: Path) -> None:
+    history = opened(path)
+    for result in (RepoOutcome.UNCHANGED, RepoOutcome.FAILED, RepoOutcome.UNCHANGED):
+        history(outcome(result))
+    history.close()
+    (status,) = opened(path).latest()
+    assert (status.outcome, status.last_attempt) == (RepoOutcome.UNCHANGED, "2026-01-01T00:00:03Z")
+
+
+def test_one_that_cannot_be_written_takes_none_with_it_of_those_that_wait(path: Path) -> None:
+    history = opened(path)
+    for name, size in (("one", 1), ("two", 2**70), ("three", 3)):
+        report = replace(outcome(RepoOutcome.UNCHANGED).report, repo=f"acme/{name}", bytes=size)
+        history(RepoFinished("run-1", report))
+    assert {status.repo for status in history.latest()} == {"acme/one", "acme/three"}
+
+
 def test_many_threads_lose_nothing(path: Path) -> None:
     history = History(path)
 
