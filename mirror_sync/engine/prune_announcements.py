@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from mirror_sync.domain.content.keys import PRUNES, done_of, is_active_prune, is_withdrawal, prune_key
+from mirror_sync.domain.content.keys import PRUNES, WITHDRAWN, done_of, is_active_prune, is_withdrawal, prune_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
@@ -127,11 +127,17 @@ class PruneAnnouncement:
         self._since = since
 
     def _clear_old(self) -> None:
-        """Of prunes that died, and of those that ended before any sync that still goes on can have begun."""
+        """Of prunes that died, and of those that ended before any sync that still goes on can have begun.
+
+        Those of take-downs stay as long as their lists do: by them a sync knows that there are some.
+        """
         done = self.now - max(_DONE, 2 * self._grace)
-        for stat in list(self._store.list(PRUNES)):
-            if stat.modified < (self.now - _DEAD if is_active_prune(stat.key) else done):
-                self._store.delete([stat.key])
+        notices = list(self._store.list(PRUNES))
+        old = [one.key for one in notices if one.modified < (self.now - _DEAD if is_active_prune(one.key) else done)]
+        if any(map(is_withdrawal, old)) and any(self._store.list(WITHDRAWN)):
+            old = [key for key in old if not is_withdrawal(key)]
+        if old:
+            self._store.delete(old)
 
 
 def _put(context: RunContext, store: Store, key: str, said: str = "") -> None:

@@ -1,7 +1,6 @@
 """Publishes beside prunes: nothing that refs.json will name is removed meanwhile, or it is noticed.
 
-See docs/design/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings, and one for lists
-of take-downs where the snapshot is new.
+See docs/design/decisions/0005-prune-beside-sync.md. Without a prune this costs three empty listings.
 """
 
 from __future__ import annotations
@@ -75,11 +74,12 @@ class PruneGuard:
         self._known = found
         put()
         # A prune that began after the look above: what it removed is not there now.
-        if late := prune_announcements(self._target).keys() - self.known - dead:
+        after = prune_announcements(self._target)
+        if late := after.keys() - self.known - dead:
             self._stay_buried(late)
             self._forget_expired(keep=snapshot[0])
             self._look_for(self._names(*snapshot))
-        if loose is not None:
+        if loose is not None and any(map(is_withdrawal, (*found, *after))):
             give_named(self._target.store, loose())
 
     def _stay_buried(self, late: Collection[str]) -> None:
