@@ -2,8 +2,8 @@
 or it is noticed.
 
 A prune announces itself (`PruneAnnouncement`), a sync looks for announcements (`PruneGuard`): one that sees none,
-before and after, needs no care at all, and pays three empty listings, and one for lists of take-downs where the
-snapshot is new. See docs/design/decisions/0005-prune-beside-sync.md.
+before and after, needs no care at all, and pays three empty listings. See
+docs/design/decisions/0005-prune-beside-sync.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from functools import partial
 from itertools import islice
 
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.keys import PRUNES, blob_key, done_of, is_active_prune, is_withdrawal, prune_key
+from mirror_sync.domain.content.keys import (
+    PRUNES,
+    WITHDRAWN,
+    blob_key,
+    done_of,
+    is_active_prune,
+    is_withdrawal,
+    prune_key,
+)
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.tombstone import encode_withdrawn
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -139,11 +147,17 @@ class PruneAnnouncement:
         self._since = since
 
     def _clear_old(self) -> None:
-        """Of prunes that died, and of those that ended before any sync that still goes on can have begun."""
+        """Of prunes that died, and of those that ended before any sync that still goes on can have begun.
+
+        Those of take-downs stay as long as their lists do: by them a sync knows that there are some.
+        """
         done = self.now - max(_DONE, 2 * self._grace)
-        for stat in list(self._store.list(PRUNES)):
-            if stat.modified < (self.now - _DEAD if is_active_prune(stat.key) else done):
-                self._store.delete([stat.key])
+        notices = list(self._store.list(PRUNES))
+        old = [one.key for one in notices if one.modified < (self.now - _DEAD if is_active_prune(one.key) else done)]
+        if any(map(is_withdrawal, old)) and any(self._store.list(WITHDRAWN)):
+            old = [key for key in old if not is_withdrawal(key)]
+        if old:
+            self._store.delete(old)
 
 
 def _put(context: RunContext, store: Store, key: str, said: str = "") -> None:
@@ -190,11 +204,12 @@ class PruneGuard:
         self._known = found
         put()
         # A prune that began after the look above: what it removed is not there now.
-        if late := prune_announcements(self._target).keys() - self._known.keys() - dead:
+        after = prune_announcements(self._target)
+        if late := after.keys() - self._known.keys() - dead:
             self._stay_buried(late)
             self._forget_expired(keep=snapshot[0])
             self._look_for(self._names(*snapshot))
-        if loose is not None:
+        if loose is not None and any(map(is_withdrawal, (*found, *after))):
             give_named(self._target.store, loose())
 
     def _stay_buried(self, late: Collection[str]) -> None:

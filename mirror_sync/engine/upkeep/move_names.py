@@ -15,9 +15,9 @@ from mirror_sync.domain.content.refs import PINNED, VERSIONS, Refs
 from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.versions import NameMove, decode_history, decode_pin, encode_history, encode_pin
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import put_document, put_refs, read_refs
-from mirror_sync.engine.acts import recorded
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 
