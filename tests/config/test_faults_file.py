@@ -19,7 +19,7 @@ TOP_FAULTS = [
         (
             "5:1: zzz: this key is not known; the keys here are "
             "version, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, site, "
-            "maintenance, trust, defaults, licenses, decisions, policy and jobs"
+            "maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
     (
@@ -27,7 +27,7 @@ TOP_FAULTS = [
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, state_dir, upstreams, targets, "
             "front, on, connections, bandwidth, http, engine, site, maintenance, "
-            "trust, defaults, licenses, decisions, policy and jobs"
+            "access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
     ("state_dir: ''", f"5:12: state_dir: {FOLDER}"),
