@@ -211,8 +211,15 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
 )
 def test_front(entry: str, wanted: dict[str, Any]) -> None:
     plain = {"listen": Listen("127.0.0.1", 8080), "bucket": "private", "url": None, "user": None, "cache": 16 << 30}
-    plain |= {"by_digest": False, "cors": ("*",)}
+    plain |= {"by_digest": False, "cors": ("*",), "tls": None}
     assert dict(settings(f"{REST}{JOBS}front: {{{entry}}}\n").front) == plain | wanted
+
+
+def test_files_of_tls_are_meant_from_beside_the_file_and_the_version_may_be_a_number() -> None:
+    found = settings(f"{REST}{JOBS}front: {{tls: {{certificate: m.pem, key: /etc/ssl/m.key, min_version: 1.2}}}}\n")
+    assert found.front.tls is not None
+    assert found.front.tls.certificate == str((found.path.parent / "m.pem").absolute())
+    assert (found.front.tls.key, found.front.tls.min_version) == ("/etc/ssl/m.key", "1.2")
 
 
 @pytest.mark.parametrize(
