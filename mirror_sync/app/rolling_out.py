@@ -11,7 +11,7 @@ from mirror_sync.app.promoting import looked_at, run_command
 from mirror_sync.app.releasing import ReleaseNames, Wanted
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.refs import Refs
-from mirror_sync.domain.content.share import Share
+from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.rollout import Rollout
 from mirror_sync.domain.outcome.events import ChannelLeft
@@ -56,7 +56,7 @@ class RollOut:
         refs = read_refs(store, repo)
         if not refs.snapshots and (led := alias_target(store, repo)) is not None:  # what a job calls otherwise
             repo, refs = led, read_refs(store, led)
-        share = Share.of(refs.attachments)
+        share = ReaderShare.of(refs.attachments)
         if share is None:
             return
         bad = self._why_bad(job, repo, rollout, refs, share)
@@ -65,7 +65,7 @@ class RollOut:
             why = f"rollout of job {job.name}: {bad or 'nothing says that it is bad'}"
             self._releases().share(Wanted(actor, job.target, repo, why, wait=False), share.channel, step)
 
-    def _why_bad(self, job: Job, repo: Repo, rollout: Rollout, refs: Refs, share: Share) -> str:
+    def _why_bad(self, job: Job, repo: Repo, rollout: Rollout, refs: Refs, share: ReaderShare) -> str:
         """Empty where it is well. OSError where nobody can tell."""
         if rollout.promql:
             return found_by(rollout.prometheus, rollout.promql)

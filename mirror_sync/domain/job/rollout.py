@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mirror_sync.domain.content.share import Share
+from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.freshness import moment
 
@@ -24,7 +24,7 @@ class Rollout:
     promql: str = ""
     prometheus: str = ""
 
-    def grown(self, share: Share, history: Sequence[NameMove], now: datetime) -> int | None:
+    def grown(self, share: ReaderShare, history: Sequence[NameMove], now: datetime) -> int | None:
         """The step that is due after a share, in hundredths of a percent; None: it stays as it is.
 
         Since when it stands says the history; of a share that has no line there nobody can tell, and it stays.
