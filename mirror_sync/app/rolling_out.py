@@ -12,8 +12,8 @@ from mirror_sync.app.releasing import ReleaseNames, Wanted
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.share import ReaderShare
+from mirror_sync.domain.job.channel_rules import Rollout
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.rollout import Rollout
 from mirror_sync.domain.outcome.events import ChannelLeft
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo

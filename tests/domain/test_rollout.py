@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
-from mirror_sync.domain.job.rollout import Rollout
+from mirror_sync.domain.job.channel_rules import Rollout
 
 ROLLOUT = Rollout((1000, 5000, 10_000), timedelta(days=1), ("/bin/true",))
 BEGUN = datetime(2026, 1, 1, 6, tzinfo=UTC)

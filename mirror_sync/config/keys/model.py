@@ -32,12 +32,11 @@ from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.keys.trust_entries import TrustEntry
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.share import WHOLE
-from mirror_sync.domain.job.channel_rules import ChannelRule
+from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.job.retention import Retention
-from mirror_sync.domain.job.rollout import Rollout
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern

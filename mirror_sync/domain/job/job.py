@@ -9,12 +9,11 @@ from fnmatch import fnmatchcase
 
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.bandwidth import Bandwidth
-from mirror_sync.domain.job.channel_rules import ChannelRule
+from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
-from mirror_sync.domain.job.rollout import Rollout
 from mirror_sync.domain.policy.decisions import Decisions
 from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.gone import OnGone, mildest
