@@ -46,7 +46,7 @@ class PromoteByRules:
         Nobody waits whether another machine writes over it: then the next run does it again. Ends at a stop.
         """
         rules = {job.name: job for job in jobs if job.channels}
-        for job, repo in _looked_at(rules, report) if rules else ():
+        for job, repo in looked_at(rules, report) if rules else ():
             for rule in job.channels:
                 if self._context().stop.is_set():
                     return
@@ -79,14 +79,14 @@ class PromoteByRules:
             return True
         asked = {"job": job.name, "target": job.target, "kind": repo.kind, "repo": repo.id, "channel": rule.channel}
         told = json.dumps({**asked, "from": refs.channels.get(rule.channel), "to": commit}).encode()
-        status, said = _run(rule.command, told, self._context())
+        status, said = run_command(rule.command, told, self._context())
         if status not in (_YES, _NO):
             how = f"took longer than {_SECONDS:g} s" if status is None else f"ended with {status}"
             raise OSError(f"{rule.command[0]} {how}{f': {said}' if said else ''}")
         return status == _YES
 
 
-def _looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, Repo]]:
+def looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, Repo]]:
     """Each repo once for each job that has rules."""
     well = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
     found = ((one.job, one.one_repo) for one in report.repos if one.job in jobs and one.outcome in well)
@@ -95,7 +95,7 @@ def _looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, R
             yield jobs[name], repo
 
 
-def _run(command: Sequence[str], told: bytes, context: RunContext) -> tuple[int | None, str]:
+def run_command(command: Sequence[str], told: bytes, context: RunContext) -> tuple[int | None, str]:
     """Its exit status, None where it was ended for its time, and how its words begin. OSError; Interrupted."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
         given.write(told)

@@ -15,7 +15,7 @@ from mirror_sync.app.trust.auditing import acting
 from mirror_sync.app.trust.taking_down import in_one_line, published_repo
 from mirror_sync.domain.audit_record import Actor, Verb
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
-from mirror_sync.domain.content.share import SHARE, Share
+from mirror_sync.domain.content.share import SHARE, ReaderShare
 from mirror_sync.domain.content.versions import (
     CHANNELS,
     LONGEST_WHY,
@@ -77,7 +77,7 @@ class RepoNames:
     names: dict[str, CommitId]
     main: CommitId | None
     pinned: NameMove | None
-    share: Share | None
+    share: ReaderShare | None
     earlier: tuple[CommitId, ...]
     history: tuple[NameMove, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -172,8 +172,8 @@ class ReleaseNames:
         if channel not in CHANNELS:
             raise UsageError(f"{channel!r} is no channel; they are: {', '.join(CHANNELS)}")
         repo, refs = self._repo(wanted)
-        share = Share(channel, hundredths)
-        on = Share.of(refs.attachments)
+        share = ReaderShare(channel, hundredths)
+        on = ReaderShare.of(refs.attachments)
         if on == (share if hundredths else None):
             told = self._move(wanted, Verb.SHARE, channel, refs.channels.get(channel), refs.channels.get(channel))
             return NameReport(wanted.target, repo, told, changed=False)
@@ -204,7 +204,7 @@ class ReleaseNames:
             notes.append(f"the history cannot be read: {error}")
         names = dict(sorted(refs.channels.items(), key=lambda one: (one[0] not in CHANNELS, one[0])))
         main = refs.commit_of(DEFAULT_BRANCH)
-        share = Share.of(refs.attachments)
+        share = ReaderShare.of(refs.attachments)
         return RepoNames(target, meant, names, main, pinned, share, earlier_mains(refs), history, tuple(notes))
 
     def _name(self, wanted: Wanted, name: str, source: str, verb: Verb) -> NameReport:

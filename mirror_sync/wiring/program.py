@@ -174,11 +174,15 @@ class Mirror:
         return MeasureTraffic(self._configured, self.settings.state_dir, self._hook_delivery())
 
     def _by_rules(self, actor: Actor, jobs: Sequence[Job], report: RunReport) -> None:
-        """Move the channels of jobs that have rules for it; without one nothing is imported."""
+        """Move the channels and shares of jobs that have rules for it; without one nothing is imported."""
         if any(job.channels for job in jobs):
             from mirror_sync.app.promoting import PromoteByRules
 
             PromoteByRules(self._context, lambda: self.releases)(actor, jobs, report)
+        if any(job.rollout for job in jobs):
+            from mirror_sync.app.rolling_out import RollOut
+
+            RollOut(self._context, lambda: self.releases)(actor, jobs, report)
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with."""

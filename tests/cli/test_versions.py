@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -282,3 +284,84 @@ def test_faults_of_channels_are_told_at_their_place(walk: Walk, tmp_path: Path) 
     }.items():
         config.write_text(plain.replace("keep_rollbacks: 1", f"keep_rollbacks: 1, channels: {wrong}"))
         assert said in walk.refused("check"), wrong
+    for steps, bad, said in (
+        ("[50%, 10%]", "{command: [x]}", "rollout.steps: must grow"),
+        ("[10%]", "{}", "rollout.on_bad: write either command, or promql and prometheus"),
+        ("[10%]", '{promql: "up == 0"}', "rollout.on_bad: write either"),
+        ("[10%]", '{command: [x], promql: "a", prometheus: "http://127.0.0.1:1"}', "rollout.on_bad: write either"),
+    ):
+        rollout = f"rollout: {{steps: {steps}, every: 1d, on_bad: {bad}}}"
+        config.write_text(plain.replace("keep_rollbacks: 1", f"keep_rollbacks: 1, {rollout}"))
+        assert said in walk.refused("check"), (steps, bad)
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """Answers queries as Prometheus does; `answer` is what its API says now."""
+
+    answer: ClassVar[tuple[int, str]] = (200, "")
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(f"{self.path} {self.rfile.read(int(self.headers['Content-Length'])).decode()}")
+        status, body = self.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+NOTHING, SOME = (
+    json.dumps({"status": "success", "data": {"resultType": "vector", "result": found}})
+    for found in ([], [{"metric": {"arm": "candidate"}, "value": [1, "2"]}])
+)
+
+
+@pytest.mark.parametrize("place", ["directory"], indirect=True)
+@pytest.mark.parametrize("asked", ["command", "prometheus"])
+def test_a_share_grows_by_steps_and_a_bad_signal_ends_it_and_is_told(walk: Walk, tmp_path: Path, asked: str) -> None:
+    config, answer = tmp_path / "jobs.yaml", tmp_path / "answer"
+    command = tmp_path / "is-bad"
+    command.write_text(f"#!/bin/sh\ncat > /dev/null\necho many errors; exit $(cat {answer})\n")
+    command.chmod(0o700)
+    told = tmp_path / "told"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        by = f"command: [{command}]" if asked == "command" else f'promql: "errors > 1", prometheus: "{url}"'
+        rollout = f"rollout: {{steps: [10%, 50%, 100%], every: 1s, on_bad: {{{by}}}}}"
+        hook = f'on: {{moved: [{{run: [/bin/sh, -c, "cat >> {told}"]}}]}}\n'
+        config.write_text(hook + config.read_text().replace("keep_rollbacks: 1", f"keep_rollbacks: 1, {rollout}"))
+        walk.done("promote", "acme/one", "main", "candidate", "--why", "try it")
+        walk.done("share", "acme/one", "candidate", "10%", "--why", "begin")
+
+        def after(status: int, body: str, http: int = 200) -> tuple[Any, str]:
+            answer.write_text(str(status))
+            Metrics.answer = (http, body)
+            time.sleep(1.1)  # a step stands for a second
+            ended = walk.program("sync")
+            assert ended.code == 0, ended.err
+            return walk.names()["share"], ended.err
+
+        share, said = after(7, "no JSON", 500)
+        assert share["percent"] == 10
+        assert "repo.channel-left" in said
+        assert after(0, NOTHING)[0]["percent"] == 50
+        assert after(0, NOTHING)[0]["percent"] == 100
+        assert after(0, NOTHING)[0]["percent"] == 100
+        assert after(1, SOME)[0] is None
+        assert after(1, SOME)[0] is None
+        server.shutdown()
+    last = walk.names()["history"][-1]
+    assert (last["verb"], last["name"]) == ("share", "candidate")
+    assert last["why"].startswith("0% of the readers of main: rollout of job good: ")
+    assert ("many errors" in last["why"], "errors > 1 finds 2 series" in last["why"]) == (
+        asked == "command",
+        asked == "prometheus",
+    )
+    if asked == "prometheus":
+        assert Metrics.asked[-1] == "/api/v1/query query=count%28errors+%3E+1%29"
+    assert '"verb": "share"' in told.read_text()
+    assert "mirror-sync moved: acme/one candidate" in told.read_text()

@@ -36,6 +36,7 @@ SECTIONS = {
     "bandwidth, connections": ("BandwidthEntry", "WindowEntry"),
     "guard, on_gone, retention": ("GuardEntry", "RetentionEntry"),
     "channels": ("ChannelEntry",),
+    "rollout": ("RolloutEntry", "OnBadEntry"),
     "schedule": ("EveryEntry", "CronEntry"),
 }
 KEYS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.content.share import WHOLE, Share, reader_key
+from mirror_sync.domain.content.share import WHOLE, ReaderShare, reader_key
 from mirror_sync.domain.repo import Repo
 
 REPO = Repo.parse("acme/x")
@@ -14,21 +14,21 @@ KEYS = [reader_key("", one) for one in ADDRESSES]
 
 @pytest.mark.parametrize("percent", [1, 10, 33, 50, 90])
 def test_of_four_thousand_addresses_a_share_has_as_many_as_it_says(percent: int) -> None:
-    taken = sum(Share("candidate", percent * 100).takes(REPO, key) for key in KEYS)
+    taken = sum(ReaderShare("candidate", percent * 100).takes(REPO, key) for key in KEYS)
     assert abs(taken / len(KEYS) * 100 - percent) < 2
 
 
 def test_all_and_none_are_all_and_none() -> None:
-    assert all(Share("candidate", WHOLE).takes(REPO, key) for key in KEYS)
-    assert not any(Share("candidate", 0).takes(REPO, key) for key in KEYS)
+    assert all(ReaderShare("candidate", WHOLE).takes(REPO, key) for key in KEYS)
+    assert not any(ReaderShare("candidate", 0).takes(REPO, key) for key in KEYS)
 
 
 def test_a_larger_share_has_all_readers_of_a_smaller_one_and_another_repo_has_others() -> None:
     ten, half = (
-        {key for key in KEYS if Share("candidate", hundredths).takes(REPO, key)} for hundredths in (1000, 5000)
+        {key for key in KEYS if ReaderShare("candidate", hundredths).takes(REPO, key)} for hundredths in (1000, 5000)
     )
     assert ten < half
-    other = {key for key in KEYS if Share("candidate", 1000).takes(Repo.parse("dataset:acme/x"), key)}
+    other = {key for key in KEYS if ReaderShare("candidate", 1000).takes(Repo.parse("dataset:acme/x"), key)}
     assert len(ten & other) < len(ten) / 2
 
 
@@ -41,11 +41,11 @@ def test_a_reader_is_known_by_the_name_of_a_token_else_by_an_address_however_it_
 
 @pytest.mark.parametrize("name", ["share.candidate.1000", "share.stable.1", "share.candidate.10000"])
 def test_what_an_attachment_is_called_says_all(name: str) -> None:
-    share = Share.of(["versions", name])
+    share = ReaderShare.of(["versions", name])
     assert share is not None
     assert share.name == name
 
 
 @pytest.mark.parametrize("name", ["share.candidate.0", "share.candidate.10001", "share..5", "share.x.5.5", "shared"])
 def test_what_says_no_share_is_none(name: str) -> None:
-    assert Share.of([name]) is None
+    assert ReaderShare.of([name]) is None

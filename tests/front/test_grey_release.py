@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirror_sync.domain.content.share import Share, reader_key
+from mirror_sync.domain.content.share import ReaderShare, reader_key
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -25,7 +25,7 @@ def released(repo: Published, percent: int) -> tuple[str, str]:
     new = repo.publish({"f": b"new", "only-new": b"1"})
     old = repo.publish({"f": b"old", "only-old": b"1"})
     repo.refs = replace(repo.refs, channels={"candidate": new})
-    repo.attach(Share("candidate", percent * 100).name, b"{}")
+    repo.attach(ReaderShare("candidate", percent * 100).name, b"{}")
     return old, new
 
 
@@ -51,7 +51,7 @@ def test_a_reader_of_main_gets_one_arm_by_every_address_and_again(mirror: Mirror
     arms = {address: arm(mirror, repo, address) for address in ADDRESSES[:12]}
     assert set(arms.values()) == {old, new}
     for address, commit in arms.items():
-        taken = Share("candidate", 5000).takes(repo.repo, reader_key("", address))
+        taken = ReaderShare("candidate", 5000).takes(repo.repo, reader_key("", address))
         assert commit == (new if taken else old)
         assert arm(mirror, repo, address) == commit
         name = b"only-new" if commit == new else b"only-old"
@@ -96,7 +96,7 @@ def test_of_four_thousand_addresses_a_tenth_gets_the_candidate_and_both_fronts_a
     new = {address for address, body in got.items() if body == b"new"}
     assert set(got.values()) == {b"new", b"old"}
     assert abs(len(new) / len(got) * 100 - 10) < 2
-    share = Share("candidate", 1000)
+    share = ReaderShare("candidate", 1000)
     assert new == {address for address in ADDRESSES if share.takes(repo.repo, reader_key("", address))}
 
 
@@ -109,7 +109,7 @@ def test_a_reader_with_a_token_stays_in_their_arm_wherever_they_are(front: str, 
     tokens = write_tokens(tmp_path / "tokens.yaml")
     with by_either(front, target, tmp_path / "front", access=ACCESS, tokens=tokens) as mirror:
         for repo, (old, new) in zip(repos, commits, strict=True):
-            taken = Share("candidate", 5000).takes(repo.repo, reader_key("the-developers", ""))
+            taken = ReaderShare("candidate", 5000).takes(repo.repo, reader_key("the-developers", ""))
             for address in ADDRESSES[:3]:
                 assert arm(mirror, repo, address, **bearer(TOKENS["developers"])) == (new if taken else old)
 

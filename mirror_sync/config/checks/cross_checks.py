@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -115,10 +116,12 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from draft.policy.inspection_faults(("policy",))
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
     yield from _circular(("defaults",), draft.defaults or DefaultsEntry())
+    yield from _unclear(("defaults",), draft.defaults or DefaultsEntry())
     for index, entry in draft.jobs:
         yield from _undecided(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), draft.tree)
         yield from _late(("jobs", index), entry)
         yield from _circular(("jobs", index), entry)
+        yield from _unclear(("jobs", index), entry)
         own = entry.policy or PolicyEntry()
         yield from own.loosened(("jobs", index, "policy"), draft.policy)
         yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
@@ -142,6 +145,18 @@ def _circular(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
     for name, rule in (entry.channels or {}).items():
         if rule.source.removeprefix(OURS) == name:
             yield Finding((*trail, "channels", name, "from"), f"is {name} itself; write another name, as candidate")
+
+
+def _unclear(trail: Trail, entry: JobKeys) -> Iterator[Finding]:
+    rollout = entry.rollout
+    if rollout is None:
+        return
+    if any(before >= after for before, after in pairwise(rollout.steps)):
+        yield Finding((*trail, "rollout", "steps"), "must grow, each above the one before, as [10%, 50%, 100%]")
+    bad = rollout.on_bad
+    if bool(bad.command) == bool(bad.promql) or bool(bad.promql) != bool(bad.prometheus):
+        message = "write either command, or promql and prometheus: one of them says what is bad"
+        yield Finding((*trail, "rollout", "on_bad"), message)
 
 
 def _doubled(draft: Draft) -> Iterator[Finding]:

@@ -31,7 +31,8 @@ from mirror_sync.config.keys.program_entries import (
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.keys.trust_entries import TrustEntry
 from mirror_sync.domain.content.selection import Selection
-from mirror_sync.domain.job.channel_rules import ChannelRule
+from mirror_sync.domain.content.share import WHOLE
+from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
@@ -232,6 +233,43 @@ class ChannelEntry(Keys):
     )
 
 
+class OnBadEntry(Keys):
+    """Who says that what the readers of a grey release are given is bad: a command, or a Prometheus."""
+
+    command: tuple[scalars.Argument, ...] = Field(
+        default=(),
+        description="A program and its arguments, no shell: exit status 0 is well, 1 is bad. It gets job, target, "
+        "kind, repo, channel, percent and commit as JSON on its standard input.",
+        examples=[["/usr/local/bin/is-bad"]],
+    )
+    promql: scalars.Sentence | None = Field(
+        default=None,
+        description="An expression of Prometheus: bad where it finds any series, as of an alert.",
+        examples=['rate(inference_errors_total{arm="candidate"}[10m]) > 0.05'],
+    )
+    prometheus: scalars.Endpoint | None = Field(
+        default=None, description="The address of that Prometheus.", examples=["http://127.0.0.1:9090"]
+    )
+
+
+class RolloutEntry(Keys):
+    """How a grey release grows and ends by itself, at the end of runs of the job; a person begins it, by share."""
+
+    steps: tuple[scalars.Part, ...] = Field(
+        min_length=1, description="The shares, each above the one before.", examples=[["10%", "50%", "100%"]]
+    )
+    every: scalars.Interval = Field(description="How long a step stands at least.", examples=["1d"])
+    on_bad: OnBadEntry = Field(
+        description="Who says that it is bad: then the share ends.", examples=[{"command": ["/usr/local/bin/is-bad"]}]
+    )
+
+    @property
+    def rollout(self) -> Rollout:
+        """As a job has it."""
+        steps, bad = tuple(round(step * WHOLE) for step in self.steps), self.on_bad
+        return Rollout(steps, self.every, bad.command, bad.promql or "", bad.prometheus or "")
+
+
 class JobKeys(Keys):
     """What a job may say itself or take from defaults."""
 
@@ -292,6 +330,11 @@ class JobKeys(Keys):
         default=None,
         description="Channels that move by themselves at the end of a run; people alone move them when left out.",
         examples=[{"stable": {"from": "candidate", "after": "7d", "if": ["/usr/local/bin/evaluated"]}}],
+    )
+    rollout: RolloutEntry | None = Field(
+        default=None,
+        description="How a grey release grows and ends by itself; it stays as a person said when left out.",
+        examples=[{"steps": ["10%", "50%"], "every": "1d", "on_bad": {"command": ["/usr/local/bin/is-bad"]}}],
     )
     keep_rollbacks: scalars.Count | None = Field(
         default=None,
@@ -377,6 +420,7 @@ class JobEntry(JobKeys):
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
             retention=replace((said.retention or RetentionEntry()).retention, rollbacks=said.keep_rollbacks or 0),
             opens=self.readers is not None,
+            rollout=None if said.rollout is None else said.rollout.rollout,
             channels=tuple(
                 ChannelRule(name, one.source, one.after, one.command) for name, one in (said.channels or {}).items()
             ),

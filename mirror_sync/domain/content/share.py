@@ -24,7 +24,7 @@ _DIGITS = 8  # of a digest in hexadecimal, as many as JavaScript counts exactly
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ReaderShare:
     """So many hundredths of a percent of the readers of main are given what a channel stands for."""
 
     channel: str
@@ -45,7 +45,7 @@ class Share:
         return {"channel": self.channel, "percent": self.hundredths / 100}
 
     @classmethod
-    def of(cls, attachments: Iterable[str]) -> Share | None:
+    def of(cls, attachments: Iterable[str]) -> ReaderShare | None:
         """The one that is on; None for none, and for a name that says none."""
         for name in sorted(attachments):
             found = _NAME.fullmatch(name)

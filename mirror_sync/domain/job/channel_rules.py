@@ -1,4 +1,8 @@
-"""When a job moves a channel by itself: what has stood elsewhere for long enough, and was never taken back."""
+"""What a job moves by itself, when a run ends.
+
+A channel gets what has stood elsewhere for long enough, and was never taken back. A share of the readers of main grows
+by steps, and ends where something says that what they are given is bad.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, MAIN, Refs
+from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.freshness import moment
@@ -36,6 +41,32 @@ class ChannelRule:
         """What the source stands for, where the channel does not."""
         commit = refs.leads_to(self.source)
         return None if commit == refs.channels.get(self.channel) else commit
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How a share grows: by `steps` in hundredths of a percent, each above the one before, of which each stands for
+    `every` at least.
+
+    Who says that it is bad: `command`, or the Prometheus at `prometheus` where `promql` finds any series.
+    """
+
+    steps: tuple[int, ...]
+    every: timedelta
+    command: tuple[str, ...] = ()
+    promql: str = ""
+    prometheus: str = ""
+
+    def grown(self, share: ReaderShare, history: Sequence[NameMove], now: datetime) -> int | None:
+        """The step that is due after a share, in hundredths of a percent; None: it stays as it is.
+
+        Since when it stands says the history; of a share that has no line there nobody can tell, and it stays.
+        """
+        lines = [move for move in history if (move.verb, move.name) == ("share", share.channel)]
+        since = moment(lines[-1].at) if lines else None
+        if since is None or now - since < self.every:
+            return None
+        return next((step for step in self.steps if step > share.hundredths), None)
 
 
 def _since(name: str, commit: CommitId, refs: Refs) -> datetime | None:

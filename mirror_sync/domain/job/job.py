@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.bandwidth import Bandwidth
-from mirror_sync.domain.job.channel_rules import ChannelRule
+from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.ranking import Ranking
@@ -55,8 +55,8 @@ class Job:
     names all repos that it ranks, in `repos`, and brings the first of them. What `denied` matches it does not name,
     whatever else does. `policy` judges licences, `house` all else that is known before a file is fetched, `formats` and
     `scan` the files themselves (None: nobody looks at them); `decisions` are those of people, of any job. `opens`: what
-    is gated or private upstream is for everybody here who may read what is public. `channels` move by a rule when a run
-    ends.
+    is gated or private upstream is for everybody here who may read what is public. `channels` move by a rule, and a
+    grey release grows by its `rollout`, when a run ends.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Job:
     scan: ScanPolicy | None = None
     opens: bool = False
     channels: tuple[ChannelRule, ...] = ()
+    rollout: Rollout | None = None
     # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
     _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
     _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)

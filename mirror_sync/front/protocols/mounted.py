@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import Need, Sight
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, MAINS, OURS
-from mirror_sync.domain.content.share import Share, reader_key
+from mirror_sync.domain.content.share import ReaderShare, reader_key
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
@@ -115,7 +115,7 @@ class Mounted:
         revision = DEFAULT_BRANCH if match.route.name == "repo" else decoded(match.fields.get("rev") or "")
         repo = named_repo(match.fields) if revision in MAINS else None
         refs = None if repo is None else self._served.snapshots.refs(repo)
-        share = None if refs is None else Share.of(refs.attachments)
+        share = None if refs is None else ReaderShare.of(refs.attachments)
         if repo is None or refs is None or share is None:
             return match.fields, False
         reader = reader_key(asked.reader.name if asked.reader.badge is Badge.HELD else "", asked.client)

@@ -12,6 +12,7 @@ from mirror_sync.domain.url import Url
 from mirror_sync.net.connection import Connection, connected
 from mirror_sync.net.http1 import USER_AGENT, BodyReader, HeadDeadline, read_final_head, request_head
 
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 _MOST = 64 * 1024  # bytes of an answer that are looked at
 
 
@@ -19,13 +20,15 @@ class Undelivered(Exception):
     """Worth another try."""
 
 
-def posted(url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
-    """The status and the beginning of the body of the answer. Raises Undelivered, whose text holds no part of the URL.
+def posted(url: str, body: bytes, seconds: float, kind: str = JSON) -> tuple[int, bytes]:
+    """The status and the beginning of the body of the answer; `kind` is the body's type.
+
+    Raises Undelivered, whose text holds no part of the URL.
 
     Neither the resolver nor a server that sends a byte now and then can be timed out by a socket: the work has a thread
     of its own, which is left behind at the deadline, its connection shut.
     """
-    work = _Delivery(url, body, max(seconds, 0.001))
+    work = _Delivery(url, body, max(seconds, 0.001), kind)
     thread = threading.Thread(target=work.run, name="hook post", daemon=True)
     thread.start()
     thread.join(work.seconds)
@@ -44,6 +47,7 @@ class _Delivery:
     url: str = field(repr=False)
     body: bytes
     seconds: float
+    kind: str
     answer: tuple[int, bytes] | None = None
     error: Exception | None = None
     _connection: Connection | None = None
@@ -68,7 +72,7 @@ class _Delivery:
             "host": place.netloc,
             "user-agent": USER_AGENT,
             "accept-encoding": "identity",
-            "content-type": "application/json",
+            "content-type": self.kind,
             "content-length": str(len(self.body)),
         }
         connection = self._connection = connected(place.host, place.port, self.seconds)
