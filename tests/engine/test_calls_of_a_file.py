@@ -83,7 +83,7 @@ def _counted(hub: Hub, folder: Path, repo: str, target: dict[str, str]) -> Count
         report = mirror.sync(BY_DAEMON)
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         mirror.close()
     assert report.ok, report
     return counted
