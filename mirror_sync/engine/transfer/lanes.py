@@ -7,7 +7,7 @@ waited for in batches, since to wake somebody after each costs as much as a smal
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,13 +51,16 @@ class Lanes:
             self._over.wait_for(lambda: self._turns.are_over)
         self._pool.shutdown()
 
-    def start(self, work: _Work) -> None:
-        """Now, or when it is its turn."""
+    def start(self, length: Length, calls: Iterable[Callable[[], None]]) -> None:
+        """Each now, or when it is its turn."""
+        begun: list[_Work] = []
         with self._lock:
-            self._turns.wait(work[0], work)
-            begun = self._turns.next()
-        if begun is not None:
-            self._pool.submit(self._run, begun)
+            for call in calls:
+                self._turns.wait(length, (length, call))
+            while (work := self._turns.next()) is not None:
+                begun.append(work)
+        for work in begun:
+            self._pool.submit(self._run, work)
 
     def _run(self, begun: _Work) -> None:
         """One call after the other while there are any that may run."""
@@ -78,9 +81,9 @@ class Lane(Executor):
     def __init__(self, lanes: Lanes, length: Length) -> None:
         self._lanes, self._length = lanes, length
 
-    def start(self, call: Callable[[], None]) -> None:
-        """Make a call that raises nothing, and of which nobody asks what it gave: a future costs more than the rest."""
-        self._lanes.start((self._length, call))
+    def start(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Make calls that raise nothing, and of which nobody asks what they gave: a future costs more than the rest."""
+        self._lanes.start(self._length, calls)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -95,7 +98,7 @@ class Lane(Executor):
             else:
                 future.set_result(found)
 
-        self.start(run)
+        self.start((run,))
         return future
 
 
@@ -165,8 +168,7 @@ class _Batch:
 
     def start(self, bring: Callable[[RemoteFile], StoredContent], files: Sequence[Numbered]) -> None:
         """Hand its files over to the lane."""
-        for number, file in files:
-            self.stream.lane.start(partial(self._bring, bring, number, file))
+        self.stream.lane.start([partial(self._bring, bring, number, file) for number, file in files])
 
     def stop(self) -> None:
         """Begin no other file."""
