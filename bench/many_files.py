@@ -1,7 +1,8 @@
 """``python -m bench.many_files 50000 200000``: what one repo of so many tiny files costs, from a folder into a folder.
 
 For each number it makes a folder of that many files, all different, mirrors it, changes one file and mirrors it again.
-It needs nothing but the program and a disk: some 9 KiB a file, for the folder and its mirror. Prints a table.
+It needs nothing but the program and a disk: some 9 KiB a file, for the folder and its mirror. With ``--hub`` the repo
+is a Hub's, of few different contents, so that the listing is what costs: see `bench.paged_hub`. Prints a table.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.builds import HERE
-from bench.competitors import sync
+from bench.competitors import jobs, sync
 from bench.figures import MIB
 from bench.measure import Cost, measured
+from bench.paged_hub import paged_hub
 from bench.places import ROOT
 from bench.setting import say
 
@@ -51,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.many_files", description=__doc__)
     parser.add_argument("files", type=int, nargs="+")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "many-files", help="a folder that may be removed")
+    parser.add_argument("--hub", action="store_true", help="from a Hub's paged listing, in place of a folder")
     options = parser.parse_args(argv)
     say(HEAD)
     for files in options.files:
-        for row in rows(files, options.work / str(files)):
+        for row in (rows_of_hub if options.hub else rows)(files, options.work / str(files)):
             say(str(row))
         shutil.rmtree(options.work / str(files))
 
@@ -63,8 +67,8 @@ def rows(files: int, work: Path) -> Iterator[Row]:
     """A first publication, then a run after one file has changed."""
     shutil.rmtree(work, ignore_errors=True)
     folder, mirror = make(files, work / "upstream"), work / "mirror"
-    jobs = work / "jobs.yaml"
-    jobs.write_text(
+    path = work / "jobs.yaml"
+    path.write_text(
         "version: 1\n"
         f"state_dir: {work / 'state'}\n"
         "licenses: {allow: [mit]}\n"
@@ -73,12 +77,28 @@ def rows(files: int, work: Path) -> Iterator[Row]:
         f"jobs: [{{name: many, upstream: disk, target: mirror, repos: ['{REPO}']}}]\n",
         encoding="utf-8",
     )
-    cost = measured(sync(HERE, jobs), work / "log", LIMIT)
+    cost = measured(sync(HERE, path), work / "log", LIMIT)
     before = objects(mirror)
     yield Row(files, "first publication", cost, before)
     (folder / "folder-0000" / "file-0000000.txt").write_text("changed\n", encoding="utf-8")
-    cost = measured(sync(HERE, jobs), work / "log", LIMIT)
+    cost = measured(sync(HERE, path), work / "log", LIMIT)
     yield Row(files, "one changed", cost, objects(mirror) - before)
+
+
+def rows_of_hub(files: int, work: Path) -> Iterator[Row]:
+    """The same from a Hub: what it costs to read its listing, and to lay it beside what is published."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    mirror = work / "mirror"
+    with paged_hub(files, work / "hub.log") as hub:
+        run = sync(jobs(work, hub, [REPO], {"url": mirror.as_uri()}))
+        cost = measured(run, work / "log", LIMIT)
+        before = objects(mirror)
+        yield Row(files, "first publication", cost, before)
+        with urllib.request.urlopen(f"{hub}/__change__/{files // 2}") as answer:
+            answer.read()
+        cost = measured(run, work / "log", LIMIT)
+        yield Row(files, "one changed", cost, objects(mirror) - before)
 
 
 def make(files: int, root: Path) -> Path:
