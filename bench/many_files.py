@@ -91,7 +91,7 @@ def rows_of_hub(files: int, work: Path) -> Iterator[Row]:
     work.mkdir(parents=True)
     mirror = work / "mirror"
     with paged_hub(files, work / "hub.log") as hub:
-        run = sync(jobs(work, hub, [REPO], {"url": mirror.as_uri()}))
+        run = sync(HERE, jobs(work, hub, [REPO], {"url": mirror.as_uri()}))
         cost = measured(run, work / "log", LIMIT)
         before = objects(mirror)
         yield Row(files, "first publication", cost, before)
