@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mirror_sync.domain.outcome.events import RepoFinished, RunFinished, RunStarted
-from mirror_sync.domain.outcome.notices import Notice, StateChange
+from mirror_sync.domain.outcome.notices import Alarm, NameNotice, Notice, StateChange
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.observe.notify.state_notices import LONGEST, Notices
@@ -17,13 +19,23 @@ def report(number: int, outcome: RepoOutcome, code: str = "", reason: str = "") 
     )
 
 
+def into(told: list[Notice]) -> Callable[[Notice | Alarm | NameNotice], None]:
+    """Who takes notices of repos alone."""
+
+    def take(each: Notice | Alarm | NameNotice) -> None:
+        assert isinstance(each, Notice)
+        told.append(each)
+
+    return take
+
+
 def several(told: list[Notice]) -> list[tuple[StateChange, str, int, str]]:
     return [(each.turn, each.first.code, len(each.repos), each.first.reason) for each in told if each.several]
 
 
 def test_an_outage_is_one_notice_with_its_first_cause_and_so_is_its_end() -> None:
     told: list[Notice] = []
-    notices = Notices(lambda: (), told.append)
+    notices = Notices(lambda: (), into(told))
     end = RunFinished(RunReport("run", AT, AT, ()))
     notices(RunStarted("run", ("job",), AT))
     for number in range(22):
@@ -43,7 +55,7 @@ def test_an_outage_is_one_notice_with_its_first_cause_and_so_is_its_end() -> Non
 
 def test_a_publication_is_told_by_itself_at_once_and_with_the_others_at_the_end() -> None:
     told: list[Notice] = []
-    notices = Notices(lambda: (), told.append)
+    notices = Notices(lambda: (), into(told))
     for number in range(3):
         notices(report(number, RepoOutcome.PUBLISHED))
     assert [(each.turn, each.several) for each in told] == [(StateChange.PUBLISHED, False)] * 3

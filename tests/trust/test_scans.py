@@ -46,6 +46,7 @@ from mirror_sync.ports.scanner import FileContent
 from mirror_sync.scanners.command_scanner import CommandScanner, without_network
 from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.observers.test_notices import into
 from tests.standin import LFS, Hub, faults
 from tests.trust import recipes
 from tests.trust.site import Site
@@ -502,7 +503,7 @@ def test_what_a_rescan_found_before_it_was_stopped_holds_new_commits_too(hub: Hu
 def test_hooks_of_what_is_held_are_told_of_what_turned_bad() -> None:
     told: list[Notice] = []
     parts = "job", Kind.MODEL, "acme/x", "main", "c" * 40
-    Notices(list, told.append)(SnapshotTurnedBad(*parts, "one: model.pt is dangerous"))
+    Notices(list, into(told))(SnapshotTurnedBad(*parts, "one: model.pt is dangerous"))
     (notice,) = told
     said = "what is published turned bad: one: model.pt is dangerous"
     assert notice.text == f"mirror-sync held: acme/x@main (job job, commit cccccccc): {said}"

@@ -56,7 +56,7 @@ class ReaderShare:
     def takes(self, repo: Repo, reader: str) -> bool:
         """Whether a reader, as `reader_key` calls them, is among them."""
         digest = sha256(f"{repo.kind.plural}/{repo.id}\n{reader}".encode()).hexdigest()
-        return int(digest[:_DIGITS], 16) * WHOLE < self.hundredths * 16**_DIGITS
+        return bool(int(digest[:_DIGITS], 16) * WHOLE < self.hundredths * 16**_DIGITS)
 
 
 def reader_key(token: str, client: str) -> str:
