@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mirror_sync.domain.outcome.events import RepoFinished, RunFinished, RunStarted
-from mirror_sync.domain.outcome.notices import Alarm, NameNotice, Notice, StateChange
+from mirror_sync.domain.outcome.notices import AnyNotice, Notice, StateChange
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.observe.notify.state_notices import LONGEST, Notices
@@ -19,10 +19,10 @@ def report(number: int, outcome: RepoOutcome, code: str = "", reason: str = "") 
     )
 
 
-def into(told: list[Notice]) -> Callable[[Notice | Alarm | NameNotice], None]:
+def into(told: list[Notice]) -> Callable[[AnyNotice], None]:
     """Who takes notices of repos alone."""
 
-    def take(each: Notice | Alarm | NameNotice) -> None:
+    def take(each: AnyNotice) -> None:
         assert isinstance(each, Notice)
         told.append(each)
 
@@ -66,7 +66,7 @@ def test_a_publication_is_told_by_itself_at_once_and_with_the_others_at_the_end(
 def test_a_run_that_goes_on_for_long_tells_meanwhile_what_it_has_found() -> None:
     told: list[Notice] = []
     now = [0.0]
-    notices = Notices(lambda: (), told.append, lambda: now[0])
+    notices = Notices(lambda: (), into(told), lambda: now[0])
     notices(report(1, RepoOutcome.FAILED, "unreachable"))
     now[0] = LONGEST + 1
     notices(report(2, RepoOutcome.UNCHANGED))
