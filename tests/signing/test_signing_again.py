@@ -139,8 +139,8 @@ def test_signing_without_a_key_says_what_to_write(signed: SignedMirror, tmp_path
 def key_changes(signed: SignedMirror) -> list[str]:
     """What the audit says of keys, oldest first."""
     with closing(signed.mirror()) as mirror:
-        found = mirror.audit.acts("mirror")
-    return [record.act.reason for record in found.records if record.act.verb == "key-change"]
+        found = mirror.audit.acts("mirror").records
+    return [one.act.reason for one in found if one.act.verb == "key-change"]
 
 
 def test_the_audit_says_when_a_key_signed_first_and_when_it_was_retired_and_each_once(signed: SignedMirror) -> None:

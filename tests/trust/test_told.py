@@ -45,6 +45,9 @@ def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> Program:
         made.add_repo(f"acme/{name}")
     for name in ("modeling.py", "pytorch_model.bin"):
         (tmp_path / "upstream" / "acme" / "code" / name).write_text("x = 1\n", encoding="utf-8")
+    folder = tmp_path / "upstream" / "acme" / "plain" / "named.bin"  # a folder runs nothing, whatever it is called
+    folder.mkdir()
+    (folder / "words.txt").write_text("words", encoding="utf-8")
     return made
 
 
@@ -176,7 +179,7 @@ def test_a_daemon_tells_prometheus_what_is_signed_scanned_and_taken_down(tmp_pat
         by = {"scanner": name}
         assert value(text, "mirror_sync_scanned_files_total", outcome="failed", **by) == 1
         assert value(text, "mirror_sync_scanned_files_total", outcome="found", **by) == 0
-        assert value(text, "mirror_sync_scanned_files_total", outcome="clean", **by) == 5
+        assert value(text, "mirror_sync_scanned_files_total", outcome="clean", **by) == 6
         assert value(text, "mirror_sync_target_oldest_scan_timestamp_seconds", target="it") > 0
         assert value(text, "mirror_sync_target_held_repos", target="it", rule="scan") == 1
         assert value(text, "mirror_sync_target_withdrawn_repos", target="it") == 0

@@ -79,5 +79,6 @@ Listed = TypeVar("Listed", bound=Entry)
 def counting(entries: Iterable[Listed], count: CodeCount) -> Iterator[Listed]:
     """The same entries, counted by their names as they pass."""
     for entry in entries:
-        count.add(entry.file.path)
+        if entry.sha256:  # a folder has none, and runs nothing whatever it is called
+            count.add(entry.path)
         yield entry

@@ -110,7 +110,7 @@ def _of_snapshot(change: Change) -> Assurance:
             return assured(root.attachments, None, CodeCount.of(ClassList.decode(body)))
         count = CodeCount()
         for entry in read_listing(change.store, root):
-            count.add(entry.file.path)
+            count.add(entry.path)
         return assured(root.attachments, None, count)
     except (StoreError, DocumentError):
         return assured(root.attachments, None, None)
