@@ -136,6 +136,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(start)
+tokens = typer.Typer(
+    cls=_TokenGroup,
+    help="Say who may read the mirror beside what everybody may.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(tokens, name="token")
 front = typer.Typer(
     cls=_FrontGroup,
     help="Write what a web server needs to serve the mirror.",
@@ -150,10 +157,3 @@ webhooks = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(webhooks, name="webhooks")
-tokens = typer.Typer(
-    cls=_TokenGroup,
-    help="Say who may read the mirror beside what everybody may.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
-app.add_typer(tokens, name="token")

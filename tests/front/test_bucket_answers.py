@@ -64,6 +64,18 @@ def test_nothing_of_a_client_reaches_the_bucket_but_its_range(recorded: Recorded
     assert large in recorded.bucket.asked_keys()
 
 
+def test_a_condition_that_nginx_refuses_by_itself_costs_no_worker(recorded: Recorded, tmp_path: Path) -> None:
+    commit = recorded.repo.publish(FILES)
+    at, api = recorded.repo.at, recorded.repo.api
+    for target in (f"{at}/resolve/{commit}/README.md", f"{at}/resolve/main/README.md", f"{api}/tree/main", api):
+        for method in ("GET", "HEAD"):
+            for condition in ({"If-Match": '"another"'}, {"If-Unmodified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"}):
+                assert recorded.mirror.ask(method, target, condition).status in (200, 307, 412)
+    assert recorded.mirror.get(f"{at}/resolve/main/README.md").body == b"# card"
+    log = (tmp_path / "nginx/logs/error.log").read_text()
+    assert "exited" not in log
+
+
 def test_documents_and_small_files_are_asked_for_once(recorded: Recorded) -> None:
     commit = recorded.repo.publish(FILES)
     for _ in range(3):

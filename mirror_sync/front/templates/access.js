@@ -13,10 +13,11 @@ const NETWORK = /"([^"]*)"/g;
 
 // ---- who asks
 
-// For nginx's variable: badge, role, name and what is said of a token, with a space between each; nothing of them has one.
+// For nginx's variable: badge, role, name and what is said of a token, with a space between each, and a dot at the end; nothing
+// of them has a space. It also travels in a header, of which spaces at the end would be lost.
 function reader(r) {
     try {
-        return identified(r).join(' ');
+        return identified(r).concat('.').join(' ');
     } catch (error) {
         r.error('cannot tell who asks: ' + error.message);
         return '';
@@ -210,7 +211,7 @@ function holds(network, address) {
 // Who asks, of what `reader` has said; an error for anything else, which is then no answer at all.
 function parsed(said) {
     const words = (said || '').split(' ');
-    if (words.length !== 4 || RULES.badges.indexOf(words[0]) < 0) {
+    if (words.length !== 5 || RULES.badges.indexOf(words[0]) < 0) {
         throw new Error('nobody knows who asks');
     }
     const barred = ['none', 'unknown', 'held'].indexOf(words[0]) < 0;

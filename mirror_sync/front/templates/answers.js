@@ -42,8 +42,16 @@ function cachingFor(r, value) {
 }
 
 function send(r, status, headers, body) {
-    setHeaders(r, headers);
-    r.return(status, body);
+    const kept = status !== 200 || meets(r, headers.ETag);
+    setHeaders(r, kept ? headers : {'Cache-Control': tables.CACHING.never});
+    r.return(kept ? status : 412, kept ? body : '');
+}
+
+// Whether an answer with this tag, if it has one, is what If-Match and If-Unmodified-Since ask for. Nothing here has a date.
+// nginx would refuse the others with a page, and take the script's state away while the script is at it.
+function meets(r, etag) {
+    const match = (r.headersIn['If-Match'] || '*').trim();
+    return r.headersIn['If-Unmodified-Since'] === undefined && (match === '*' || match === etag);
 }
 
 // As serve does: nginx's own redirects have a page.
@@ -158,6 +166,9 @@ function pointerHeaders(blob) {
 
 // The head of a blob of `size` bytes; null: it says none.
 function sendHead(r, headers, size) {
+    if (!meets(r, headers.ETag)) {
+        return send(r, 200, headers, '');
+    }
     r.status = 200;
     setHeaders(r, headers);
     r.headersOut['Accept-Ranges'] = 'bytes';

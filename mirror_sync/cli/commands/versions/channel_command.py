@@ -21,7 +21,7 @@ _SHOWN = 20  # moves of a history; all of them are in the JSON
 
 @command
 def channel(invocation: Invocation, repo: RepoArgument, target: Target = None, as_json: Json = False) -> None:
-    """Show the channels and tags of a repo, where main is, and who moved them when and why."""
+    """Show the channels and tags of a repo, and who moved them."""
     with invocation.mirror(None, reading=True) as mirror:
         found = mirror.releases.names(chosen(mirror.settings, target), repo_of(repo))
     now = datetime.now(UTC)

@@ -27,7 +27,7 @@ def share(  # noqa: PLR0913, PLR0917  the options of a command
     no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
-    """Give a share of the readers of main what a channel stands for.
+    """Give a share of main's readers what a channel stands for.
 
     A reader is told by the name of their token, else by their address, and stays among them, or not, at every
     front. Who asks for a commit, or any other name, gets that.
