@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mirror_sync.domain.content.refs import PINNED
+from mirror_sync.domain.digest import CommitId
 from tests.front.bucket import dataset, model
 from tests.front.mirrors import Mirror, quoted
 
@@ -37,7 +38,7 @@ def test_refs_list_our_names_beside_the_upstreams_and_each_leads_where_it_says(m
     ours = repo.publish({"f": b"ours"})
     theirs = repo.publish({"f": b"theirs"}, branch="stable")
     repo.tag("v1", theirs)
-    repo.write_refs(replace(repo.refs, channels={"v1": ours, "stable": ours, "lost": "f" * 40}).encode())
+    repo.write_refs(replace(repo.refs, channels={"v1": ours, "stable": ours, "lost": CommitId("f" * 40)}).encode())
     refs = mirror.get(f"{repo.api}/refs").json
     names = {one["name"]: one["ref"] for group in ("branches", "tags") for one in refs[group]}
     assert names == {"main": "refs/heads/main", "stable": "refs/channels/stable", "v1": "refs/channels/v1"}

@@ -20,7 +20,7 @@ from mirror_sync.domain.repo import Repo
 SHARE = "share."  # begins the name of the attachment
 WHOLE = 10_000  # hundredths of a percent
 _NAME = re.compile(r"share\.([a-z]{1,40})\.([1-9][0-9]{0,4})", re.ASCII)
-_DIGITS = 8  # of a digest in hexadecimal, as many as JavaScript counts exactly
+_DIGITS, _ALL = 8, 1 << 32  # of a digest in hexadecimal, as many as JavaScript counts exactly; and how many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ReaderShare:
     def takes(self, repo: Repo, reader: str) -> bool:
         """Whether a reader, as `reader_key` calls them, is among them."""
         digest = sha256(f"{repo.kind.plural}/{repo.id}\n{reader}".encode()).hexdigest()
-        return int(digest[:_DIGITS], 16) * WHOLE < self.hundredths * 16**_DIGITS
+        return int(digest[:_DIGITS], 16) * WHOLE < self.hundredths * _ALL
 
 
 def reader_key(token: str, client: str) -> str:
