@@ -310,7 +310,8 @@ class Mirror:
 
     def _told(self) -> Observer:
         """Notices before the history: what that remembers then is what was known before."""
-        notices = (Notices(self.history.latest, self._hook_delivery()),) if self.settings.hooks else ()
+        hooks = self._hook_delivery() if self.settings.hooks else None
+        notices = () if hooks is None else (Notices(self.history.latest, hooks, deliver_names=hooks),)
         return News(self.history.latest, tell_all((*notices, self.history, *self._observers, self._overheard)))
 
     def _deliverer(self) -> HookDelivery:

@@ -83,8 +83,8 @@ TOP_FAULTS = [
         "defaults: {name: x}",
         (
             "5:12: defaults.name: this key is not known; the keys here are upstream, target, workers, "
-            "connections, segments, bandwidth, schedule, revisions, include, exclude, guard, channels, rollout, keep_rollbacks, "
-            "on_gone and retention"
+            "connections, segments, bandwidth, schedule, revisions, include, exclude, guard, channels, rollout, "
+            "keep_rollbacks, on_gone and retention"
         ),
     ),
     ("defaults: {upstream: hab}", "5:22: defaults.upstream: 'hab' is not under upstreams; upstreams has hub"),

@@ -20,7 +20,7 @@ from mirror_sync.domain.repo import Repo
 SHARE = "share."  # begins the name of the attachment
 WHOLE = 10_000  # hundredths of a percent
 _NAME = re.compile(r"share\.([a-z]{1,40})\.([1-9][0-9]{0,4})", re.ASCII)
-_DIGITS = 8  # of a digest in hexadecimal, as many as JavaScript counts exactly
+_DIGITS, _ALL = 8, 1 << 32  # of a digest in hexadecimal, as many as JavaScript counts exactly; and how many there are
 
 
 @dataclass(frozen=True, slots=True)

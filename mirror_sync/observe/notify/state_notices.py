@@ -19,7 +19,7 @@ from mirror_sync.domain.outcome.events import (
     RunStarted,
     SnapshotTurnedBad,
 )
-from mirror_sync.domain.outcome.notices import AnyNotice, LastState, NameNotice, Notice, StateChange, ToldRepo, turns
+from mirror_sync.domain.outcome.notices import LastState, NameNotice, Notice, StateChange, ToldRepo, turns
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
@@ -34,10 +34,11 @@ class Notices:
     def __init__(
         self,
         known: Callable[[], Iterable[RepoStatus]],
-        deliver: Callable[[AnyNotice], None],
+        deliver: Callable[[Notice], None],
         clock: Callable[[], float] = time.monotonic,
+        deliver_names: Callable[[NameNotice], None] = lambda notice: None,
     ) -> None:
-        self._known, self._deliver, self._clock = known, deliver, clock
+        self._known, self._deliver, self._clock, self._deliver_names = known, deliver, clock, deliver_names
         self._states: dict[Subject, LastState] = {}
         self._found: dict[_Group, tuple[float, list[ToldRepo]]] = {}
         self._lock = threading.Lock()
@@ -51,7 +52,7 @@ class Notices:
                 self._tell(lambda group, since: self._clock() - since > LONGEST)
             case RepoNameMoved():
                 told = event.name, event.verb, event.before, event.after, event.by, event.why, event.at
-                self._deliver(NameNotice(event.target, str(event.repo), *told))
+                self._deliver_names(NameNotice(event.target, str(event.repo), *told))
             case SnapshotTurnedBad():
                 self._deliver(_turned_bad(event))
             case RunFinished():
