@@ -101,6 +101,7 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_last_verify_timestamp_seconds",
         "mirror_sync_last_verify_faults",
         "mirror_sync_traffic_unusual_clients",
+        "mirror_sync_traffic_refused_requests",
         "mirror_sync_traffic_last_request_timestamp_seconds",
         "mirror_sync_last_prune_timestamp_seconds",
         "mirror_sync_last_prune_faults",
