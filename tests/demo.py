@@ -112,7 +112,14 @@ def _signing() -> Path:
 
 @contextmanager
 def _hub() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.standin", "--folder", f"{REPO}={model_folder()},license={LICENSE}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.standin",
+        "--steerable",
+        "--folder",
+        f"{REPO}={model_folder()},license={LICENSE}",
+    ]
     with _running(command, os.environ, stdout=subprocess.PIPE) as hub:
         line = hub.stdout.readline() if hub.stdout else ""
         yield line.split()[1]
