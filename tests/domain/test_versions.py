@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mirror_sync.domain.content.ref_log import LogEntry
+from mirror_sync.domain.content.ref_log import KEPT as LOGGED
+from mirror_sync.domain.content.ref_log import RECALLED, LogEntry
 from mirror_sync.domain.content.refs import PINNED, Ref, Refs
 from mirror_sync.domain.content.versions import (
     KEPT,
@@ -122,6 +123,29 @@ def test_while_main_is_pinned_newer_words_of_the_upstream_on_who_may_read_count(
     assert refs.newest_words == (roots[B],)
     assert set(replace(_back(refs, A), attachments={PINNED: ROOT}).newest_words) == set(roots.values())
     assert Refs(snapshots=roots).newest_words == ()
+
+
+def test_no_number_of_moves_of_our_names_makes_a_pinned_main_forget_newer_words_of_the_upstream() -> None:
+    roots = {A: Sha256("a" * 64), B: Sha256("b" * 64), C: Sha256("c" * 64)}
+    refs = replace(_back(_synced(A, B), A), snapshots={A: roots[A], B: roots[B]}, attachments={PINNED: ROOT})
+    refs = refs.with_snapshot(C, roots[C], _main(C)).logged(refs, AT, "sync of all")
+    by = "promote of alice@".ljust(100, "x")  # as long as such words may be
+    for number in range(3 * LOGGED):
+        refs = replace(refs, channels={"stable": A if number % 2 else B}).logged(refs, AT, by)
+    assert set(refs.newest_words) == set(roots.values())
+    assert {entry.by for entry in refs.log[RECALLED:]} == {by}
+
+
+def test_of_a_move_that_the_log_forgot_nobody_says_that_it_was_long_ago() -> None:
+    old, late = "2026-01-01T06:00:00Z", "2026-03-01T06:00:00Z"
+    refs = replace(_back(_synced(A, B, C, D), A), attachments={PINNED: ROOT})
+    assert {entry.at for entry in refs.log} == {old}
+    refs = replace(refs, channels={"candidate": B}).logged(refs, late, "promote")
+    for number in range(LOGGED):
+        refs = replace(refs, channels={"candidate": B, "stable": A if number % 2 else C}).logged(refs, late, "promote")
+    assert (refs.log[0].at, "channels/candidate" in {entry.ref for entry in refs.log}) == (old, False)
+    rule, day = ChannelRule("best", "candidate", timedelta(days=7)), timedelta(days=1)
+    assert rule.due(refs, (), datetime(2026, 3, 1, 6, tzinfo=UTC) + day) is None
 
 
 def _move(number: int) -> NameMove:

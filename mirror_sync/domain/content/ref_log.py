@@ -18,6 +18,8 @@ from mirror_sync.domain.content.document_format import bounded, exactly, few
 from mirror_sync.domain.digest import CommitId
 
 KEPT, KEPT_BYTES = 16, 4096  # entries, and bytes of them, that are written: every front reads them with each refs.json
+RECALLED = 4  # of these entries, that are kept longer than others while main is pinned
+LOGGED_OURS = "channels/"  # begins a name that this mirror gives, in the log
 _READ = 256  # entries that are read, so that a program that keeps more is no stranger
 _REF, _BY, _AT = 300, 100, 40  # characters
 
@@ -47,16 +49,32 @@ class LogEntry:
         return cls(item["at"], ref, _commit(item["from"]), _commit(item["to"]), bounded(item["by"], _BY))
 
 
-def newest(entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
-    """As many of the last entries as are kept."""
+def newest(entries: Sequence[LogEntry], *, recalled: bool = False) -> tuple[LogEntry, ...]:
+    """As many of the last entries as are kept; with `recalled` the last RECALLED about names that are not ours, too.
+
+    Then entries may be missing behind those.
+    """
+    if not recalled:
+        return _within(entries[-KEPT:], KEPT_BYTES)
+    whole = KEPT - RECALLED
+    older = [entry for entry in entries[:-whole] if not (entry.ref or "").startswith(LOGGED_OURS)]
+    first = _within(older[-RECALLED:], KEPT_BYTES // 2)
+    return (*first, *_within(entries[-whole:], KEPT_BYTES - sum(map(_size, first))))
+
+
+def _within(entries: Sequence[LogEntry], left: int) -> tuple[LogEntry, ...]:
+    """The last entries that have no more than so many bytes."""
     kept: list[LogEntry] = []
-    left = KEPT_BYTES
-    for entry in reversed(entries[-KEPT:]):
-        left -= len(json.dumps(entry.encode(), ensure_ascii=True)) + 1
+    for entry in reversed(entries):
+        left -= _size(entry)
         if left < 0:
             break
         kept.append(entry)
     return tuple(reversed(kept))
+
+
+def _size(entry: LogEntry) -> int:
+    return len(json.dumps(entry.encode(), ensure_ascii=True)) + 1
 
 
 def read_log(document: Any) -> tuple[LogEntry, ...]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from mirror_sync.domain.bounds import text
 from mirror_sync.domain.content.document_format import FORMAT, exactly, few, format_of, in_brief, word
-from mirror_sync.domain.content.ref_log import LogEntry, newest, read_log, write_log
+from mirror_sync.domain.content.ref_log import LOGGED_OURS, LogEntry, newest, read_log, write_log
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.errors import DocumentError
@@ -259,7 +259,8 @@ class Refs:
         if not self.snapshots:
             return replace(self, log=())
         changed = (LogEntry(at, *change, by) for change in _changes(before, self))
-        return replace(self, log=newest((*before.log, *changed)))
+        # while main is pinned the log is where newer words of the upstream are found: no move of ours drives them out
+        return replace(self, log=newest((*before.log, *changed), recalled=PINNED in self.attachments))
 
     def encode(self) -> bytes:
         """As format FORMAT writes it, whatever format was read. DocumentError for a name with half a character, which
@@ -332,4 +333,5 @@ def _changes(before: Refs, after: Refs) -> Iterator[tuple[str | None, CommitId |
 
 
 def _targets(refs: Refs) -> dict[str, CommitId]:
-    return {ref.ref: ref.target for ref in refs.refs} | {f"channels/{name}": to for name, to in refs.channels.items()}
+    ours = {f"{LOGGED_OURS}{name}": to for name, to in refs.channels.items()}
+    return {ref.ref: ref.target for ref in refs.refs} | ours

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from mirror_sync.domain.content.ref_log import LOGGED_OURS, RECALLED
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, MAIN, Refs
 from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
@@ -70,10 +71,13 @@ class Rollout:
 
 
 def _since(name: str, commit: CommitId, refs: Refs) -> datetime | None:
-    """Since when a name has stood for its commit: at least since the log's first line, where that is forgotten."""
-    known = {f"channels/{name}", *(ref.ref for ref in refs.refs if name in (ref.ref, ref.shortest))}
+    """Since when a name has stood for its commit: at least since the log's first line, where that is forgotten.
+
+    The first few may be older than what is missing behind them: see `newest`.
+    """
+    known = {f"{LOGGED_OURS}{name}", *(ref.ref for ref in refs.refs if name in (ref.ref, ref.shortest))}
     if name in (DEFAULT_BRANCH, HEAD):
         known.add(MAIN)
     lines = [entry for entry in refs.log if entry.ref in known and entry.after == commit]
-    told = lines[-1:] or refs.log[:1]
+    told = lines[-1:] or (refs.log[RECALLED:] or refs.log)[:1]
     return moment(told[0].at) if told else None

@@ -55,7 +55,7 @@ _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-
 _TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
 _log = Logger()
-# What links in an answer are made of where nobody has said where they lead. Addresses have no spaces, nor have these.
+# What links in an answer are made of where nobody has said where they lead. These may have spaces, but no line feeds.
 _SAID = ("$http_host", "$http_x_forwarded_host", "$http_x_forwarded_proto", "$http_x_forwarded_prefix")
 # What a bucket says about an object that is not what the Hub says about the file, and what we say ourselves.
 _HIDDEN = (
@@ -377,7 +377,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_scheme": "https" if options.tls else "http",
         "self_address": address(_own_address(options.host), options.port),
-        "answers_key": " ".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
+        "answers_key": r"\n".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
         "refs_seconds": options.refs_seconds,
         "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,
         "origins": _origins(options.cors),

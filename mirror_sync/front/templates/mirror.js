@@ -26,6 +26,7 @@ async function answer(r) {
         refusal = error;
     }
     if (refusal) {
+        r.variables.kept_for = '';  // no cache keeps a refusal; and what is hidden has no header that what is not there lacks
         await refuse(r, refusal);
     }
 }
