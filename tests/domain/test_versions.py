@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mirror_sync.domain.content.ref_log import KEPT as LINES_KEPT
 from mirror_sync.domain.content.ref_log import LogEntry
 from mirror_sync.domain.content.refs import PINNED, Ref, Refs
 from mirror_sync.domain.content.versions import (
@@ -122,6 +123,25 @@ def test_while_main_is_pinned_newer_words_of_the_upstream_on_who_may_read_count(
     assert refs.newest_words == (roots[B],)
     assert set(replace(_back(refs, A), attachments={PINNED: ROOT}).newest_words) == set(roots.values())
     assert Refs(snapshots=roots).newest_words == ()
+
+
+@pytest.mark.parametrize("under_its_id", [False, True])
+def test_while_main_is_pinned_the_newest_words_stay_known_however_often_other_names_move(under_its_id: bool) -> None:
+    roots = {commit: Sha256(commit[0] * 64) for commit in (A, B, C)}
+    pin = {PINNED: ROOT}
+    refs = _back(_synced(A, B) if under_its_id else _synced(A, B, C), A).attaching(pin)
+    if under_its_id:
+        refs = refs.with_snapshot(C, ROOT, _main(C)).logged(refs, AT, "sync job")
+    for number in range(40):
+        later = f"2026-02-01T06:00:{number:02}Z"
+        refs = replace(refs, channels={"stable": (A, B)[number % 2]}).logged(refs, later, "promote by alice")
+    assert len(refs.log) <= LINES_KEPT
+    assert set(replace(refs, snapshots=roots).newest_words) == set(roots.values())
+    assert earlier_mains(refs) == (), "what was left by going back is no way back"
+    rule = ChannelRule("candidate", "main")
+    told = replace(rule, after=timedelta(days=20)).due(refs, (), datetime(2026, 2, 1, 7, tzinfo=UTC))
+    assert told is None, "since when main is there nobody knows but that it is as long as the log goes back"
+    assert rule.due(refs, (), datetime(2026, 2, 1, 7, tzinfo=UTC)) == A
 
 
 def _move(number: int) -> NameMove:

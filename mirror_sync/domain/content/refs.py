@@ -254,12 +254,22 @@ class Refs:
     def logged(self, before: Refs, at: str, by: str) -> Refs:
         """The same with what changed since `before` in its log; `at` in ISO 8601, `by`: which verb, of which job.
 
-        Where nothing is published any more nothing is told: the names may be of a repo that is private by now.
+        Where nothing is published any more nothing is told: the names may be of a repo that is private by now. While
+        main is pinned, the commit that a sync brought last is not forgotten: see `newest_words`.
         """
         if not self.snapshots:
             return replace(self, log=())
-        changed = (LogEntry(at, *change, by) for change in _changes(before, self))
-        return replace(self, log=newest((*before.log, *changed)))
+        every = (*before.log, *(LogEntry(at, *change, by) for change in _changes(before, self)))
+        kept = newest(every)
+        came = next((one for one in reversed(every) if self._came(one)), None) if PINNED in self.attachments else None
+        if came is not None and came not in kept:  # as a line of its commit alone: where main was is forgotten
+            kept = (replace(came, ref=None, before=None), *kept[1:])
+        return replace(self, log=kept)
+
+    def _came(self, told: LogEntry) -> bool:
+        """Whether a line tells of what a sync brought for main, or beside a pinned one, and is published still."""
+        by_sync = told.by.partition(" ")[0] == "sync" and told.before != told.after
+        return by_sync and told.ref in (None, MAIN) and told.after in self.snapshots
 
     def encode(self) -> bytes:
         """As format FORMAT writes it, whatever format was read. DocumentError for a name with half a character, which

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, MAIN, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, MAIN, PINNED, Refs
 from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.digest import CommitId
@@ -75,5 +75,6 @@ def _since(name: str, commit: CommitId, refs: Refs) -> datetime | None:
     if name in (DEFAULT_BRANCH, HEAD):
         known.add(MAIN)
     lines = [entry for entry in refs.log if entry.ref in known and entry.after == commit]
-    told = lines[-1:] or refs.log[:1]
+    first = 1 if PINNED in refs.attachments else 0  # whose log may begin with a line of long ago
+    told = lines[-1:] or refs.log[first : first + 1]
     return moment(told[0].at) if told else None
