@@ -26,6 +26,7 @@ from mirror_sync.domain.content.keys import (
     prune_key,
 )
 from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.snapshot import Shard
 from mirror_sync.domain.content.tombstone import encode_withdrawn
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
@@ -175,6 +176,20 @@ class PrunedMeanwhile(StoreUnavailable):
     def __init__(self, repo: Repo, digests: Collection[Sha256]) -> None:
         lost = f"{len(digests)} blobs" if digests else "the snapshot that it builds on"
         super().__init__(f"{repo}: a prune removed {lost} while a snapshot was being published; try again")
+
+
+def shards_beside_prunes(
+    read: Callable[[Iterable[Shard]], Iterable[bytes]], repo: Repo
+) -> Callable[[Iterable[Shard]], Iterator[bytes]]:
+    """Reads shards of a published snapshot, also a second time, when another machine may have let it go."""
+
+    def reading(shards: Iterable[Shard]) -> Iterator[bytes]:
+        try:
+            yield from read(shards)
+        except KeyMissing as error:
+            raise PrunedMeanwhile(repo, ()) from error
+
+    return reading
 
 
 class PruneGuard:

@@ -46,6 +46,7 @@ RUNS_KEPT = 10_000
 _TOGETHER = 256  # repos that had not changed, which are written at once
 _LATEST_BY = 1.0  # seconds, by which they are
 CHANGES_KEPT = 100  # of a revision of a repo in a job
+_WRITTEN = RunStarted, RepoFinished, RunFinished, RepoSigned, RepoWithdrawn, RepoRestored, Tended
 _ASSURANCE = ("signed", "scanned", "scanned_at", "class", "code_files", "code_paths")  # the last columns of a row
 
 # The commit, the files and the last success are those of what is published, also after a failure. A look counts from
@@ -153,7 +154,7 @@ class History:
     @staticmethod
     def hears(kind: type[Event]) -> bool:
         """Whether events of a class are written down."""
-        return issubclass(kind, RunStarted | RepoFinished | RunFinished | Tended)
+        return issubclass(kind, _WRITTEN)
 
     def __call__(self, event: Event) -> None:
         match event:

@@ -11,6 +11,7 @@ from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.published import read_root
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreUnavailable
 from tests.engine.machines import (
@@ -369,4 +370,25 @@ def test_a_ref_that_moves_onto_a_snapshot_which_a_prune_takes_away_is_published_
 
     pair.syncing.view.before = before
     pair.sync()
+    pair.expect_well()
+
+
+def test_a_listing_that_was_compared_and_is_gone_when_it_is_read_again_is_written_anew() -> None:
+    """Another machine has moved main meanwhile, and a prune has let the snapshot go that the new one builds on."""
+    pair = Pair()
+    pair.sync()
+    digest = refs_of(pair.shelf, "acme/x").root_of("main")
+    assert digest is not None
+    shard = blob_key(read_root(pair.syncing.view, digest).shards[0].digest)
+    pair.wanted, reads = pair.upstream.commit("acme/x", WANTED), list[str]()
+
+    def before(verb: str, key: str) -> None:
+        if key == shard and verb == "read":
+            reads.append(key)
+            if len(reads) == 2:
+                del pair.shelf.objects[shard]
+
+    pair.syncing.view.before = before
+    report = pair.syncing.sync(ACME)
+    assert (report.outcome, report.commit, len(reads) >= 2) == ("published", pair.wanted, True), report.reason
     pair.expect_well()

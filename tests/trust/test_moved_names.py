@@ -12,7 +12,7 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.formats.class_list import CLASSES
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.inspection.scan_list import SCANS
-from mirror_sync.engine.published import read_refs
+from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.engine.upkeep.verify import Scope
 from tests.standin import LFS, Hub
 from tests.trust import recipes
@@ -119,3 +119,16 @@ def test_a_repair_keeps_what_was_found_in_the_files_when_they_were_published(
     assert mirror is not None
     assert mirror.verify(BY_DAEMON, Scope(repair=True)).ok
     assert site.root() == root
+
+
+def test_what_was_held_once_and_published_by_an_older_policy_is_repaired(hub: Hub, site: Site) -> None:
+    commit = hub.model(ACME, license="mit").commit({**SAFE, "pytorch_model.bin": PICKLE})
+    assert site.set(POLICY, revisions=[commit]).sync().outcome == "held"
+    assert site.set(revisions=[commit]).sync().outcome == "published"
+    snapshots = read_refs(site.plain, Repo.parse(ACME)).snapshots
+    site.plain.delete([blob_key(read_root(site.plain, snapshots[commit]).info)])
+    mirror = site.set(POLICY, revisions=[commit]).mirror
+    assert mirror is not None
+    report = mirror.verify(BY_DAEMON, Scope(repair=True))
+    assert report.ok, [fault.repair for fault in report.faults]
+    assert read_refs(site.plain, Repo.parse(ACME)).snapshots == snapshots

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.app.releasing import Wanted
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import Sha256
@@ -467,6 +469,45 @@ def test_another_machine_holds_new_commits_by_what_a_rescan_found_here(hub: Hub,
     site.set(counting(tmp_path))
     repo.commit({"model.pt": STATE})
     assert site.sync().outcome == "published", "a false alarm that one machine has ended holds nothing on another"
+
+
+def test_what_a_name_of_ours_leads_to_is_scanned_again_too(hub: Hub, site: Site, tmp_path: Path) -> None:
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({**SAFE, "model.pt": STATE})
+    assert site.set(counting(tmp_path)).sync().outcome == "published"
+    assert site.mirror is not None
+    site.mirror.releases.promote(
+        Wanted(BY_DAEMON, "it", Repo.parse("acme/x"), "approved", wait=False), "main", "stable"
+    )
+    repo.commit({"model.pt": b"other bytes"})
+    assert site.sync().outcome == "published"
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+    assert {event.revision: event.commit for event in turned(site)}["refs/channels/stable"] == first
+
+
+def test_a_note_that_cannot_be_written_hides_what_was_found_in_no_other_repo(
+    hub: Hub, site: Site, tmp_path: Path
+) -> None:
+    for name in ("acme/w", "acme/x"):
+        hub.model(name, license="mit").commit({**SAFE, "model.pt": STATE})
+    site.set(counting(tmp_path), repos=["acme/w", "acme/x"])
+    assert site.mirror is not None
+    assert site.mirror.sync(BY_DAEMON).ok
+    program(tmp_path, 'case "$1" in *.pt) echo it is bad now; exit 1;; esac')
+
+    def refuse(key: str) -> None:
+        if key == refs_key(Repo.parse("acme/w")):
+            raise StoreUnavailable("the disk is read-only")
+
+    site.store.before_put = refuse
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        site.mirror.rescan()
+    assert TURNED in read_refs(site.plain, Repo.parse("acme/x")).attachments
+    site.store.before_put = lambda key: None
+    counting(tmp_path)
+    hub.model("acme/w").commit({"more.txt": b"more"})
+    held = next(one for one in site.mirror.sync(BY_DAEMON).repos if one.repo == "acme/w")
+    assert (held.outcome, held.code) == ("held", "scan"), "this machine holds by it all the same"
 
 
 def test_what_is_noted_and_cannot_be_read_publishes_nothing(hub: Hub, site: Site, tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ class LogEntry:
         ref = None if self.ref is None else short(self.ref, _REF)
         return {"at": self.at, "ref": ref, "from": self.before, "to": self.after, "by": short(self.by, _BY)}
 
+    @property
+    def came_for_main(self) -> bool:
+        """Whether a sync moved main, or brought a commit beside a pinned one."""
+        return self.by.partition(" ")[0] == "sync" and self.ref in (None, "refs/heads/main")
+
     @classmethod
     def decode(cls, document: Any) -> LogEntry:
         """TypeError, KeyError, ValueError for anything else."""
@@ -50,14 +55,14 @@ class LogEntry:
 
 
 def newest(entries: Sequence[LogEntry], *, recalled: bool = False) -> tuple[LogEntry, ...]:
-    """As many of the last entries as are kept; with `recalled` the last RECALLED about names that are not ours, too.
+    """As many of the last entries as are kept; with `recalled` the last RECALLED of what syncs brought for main, too.
 
     Then entries may be missing behind those.
     """
     if not recalled:
         return _within(entries[-KEPT:], KEPT_BYTES)
     whole = KEPT - RECALLED
-    older = [entry for entry in entries[:-whole] if not (entry.ref or "").startswith(LOGGED_OURS)]
+    older = [entry for entry in entries[:-whole] if entry.came_for_main]
     first = _within(older[-RECALLED:], KEPT_BYTES // 2)
     return (*first, *_within(entries[-whole:], KEPT_BYTES - sum(map(_size, first))))
 

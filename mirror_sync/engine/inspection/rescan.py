@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import OURS, Refs
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
@@ -18,7 +18,7 @@ from mirror_sync.domain.policy.rules import Judgement
 from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Base, Task
-from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.inspection.inspected_files import listing_of
 from mirror_sync.engine.inspection.inspection import Inspection, is_asked
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
@@ -26,7 +26,7 @@ from mirror_sync.engine.inspection.turned_notes import note_turned
 from mirror_sync.engine.published import mirrored_repos, read_refs, read_root
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.judging import judge_of
-from mirror_sync.errors import Interrupted, MirrorError, StoreError, UsageError
+from mirror_sync.errors import Interrupted, MirrorError, UsageError
 
 
 class Rescan:
@@ -81,19 +81,31 @@ class Rescan:
             yield one
 
     def _remember(self, *, whole: bool) -> None:
-        """What was found is added to what was known where not all was judged, and takes its place elsewhere."""
+        """What was found is added to what was known where not all was judged, and takes its place elsewhere.
+
+        Raises what could not be noted, after all others are.
+        """
+        failed: list[MirrorError] = []
         for (name, repo), files in self._turned.items():
-            target, more = self._context.targets[name], not whole or (name, repo) in self._failed
-            memory = InspectionMemory(target.looks)
-            known = memory.turned(repo)  # by a program that noted it here alone
-            found = tuple(dict.fromkeys((*known, *files))) if more else tuple(files)
+            more = not whole or (name, repo) in self._failed
             try:
-                with target.lock(repo):
-                    note_turned(target, repo, found, (self._context.now(), "rescan"), more=more)
-            except (Interrupted, StoreError):
-                memory.turn(repo, found)  # so that this machine holds by it at the least
-                raise
-            memory.turn(repo, ())
+                self._note(self._context.targets[name], repo, files, more=more)
+            except MirrorError as error:  # which must not cost what was found in others
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def _note(self, target: Target, repo: Repo, files: Sequence[TurnedFile], *, more: bool) -> None:
+        memory = InspectionMemory(target.looks)
+        known = memory.turned(repo)  # by a program that noted it here alone
+        found = tuple(dict.fromkeys((*known, *files))) if more else tuple(files)
+        try:
+            with target.lock(repo):
+                note_turned(target, repo, found, (self._context.now(), "rescan"), more=more)
+        except MirrorError:
+            memory.turn(repo, found)  # so that this machine holds by it at the least
+            raise
+        memory.turn(repo, ())
 
     def _snapshot(
         self, job: Job, repo: Repo, refs: Refs, named: tuple[str, CommitId]
@@ -128,11 +140,12 @@ class Rescan:
 
 
 def _named(job: Job, refs: Refs) -> Iterator[tuple[str, CommitId]]:
-    """Each commit that a name of the job's leads to, or that it pins, once."""
+    """Each commit that a name of the job's leads to, or that it pins, once; those of our own names are every job's."""
     seen: set[CommitId] = set()
     names = ((ref.shortest, ref.target) for ref in refs.refs)
     pinned = ((str(commit), commit) for commit in refs.snapshots)
-    for revision, commit in (*names, *pinned):
-        if commit in refs.snapshots and commit not in seen and job.follows(revision):
+    found = [(revision, commit) for revision, commit in (*names, *pinned) if job.follows(revision)]
+    for revision, commit in (*found, *((OURS + name, commit) for name, commit in refs.channels.items())):
+        if commit in refs.snapshots and commit not in seen:
             seen.add(commit)
             yield revision, commit

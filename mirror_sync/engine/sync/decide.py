@@ -22,6 +22,7 @@ from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Base, Edit, NoChange, Plan, Seen, Task, held, remarks, second_hand, stopped
+from mirror_sync.engine.beside_prune import PrunedMeanwhile, shards_beside_prunes
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.known_contents import present
 from mirror_sync.engine.published import (
@@ -176,7 +177,8 @@ class Decider:
                 return found
             resolved = found.resolved
         self._refuse_rivals(task, refs, resolved)
-        return self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
+        found = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
+        return found.told_by(resolved) if isinstance(found, NoChange) else found
 
     def _resolved(self, change: Change) -> NoChange | Change:
         task, refs, resolved = change.task, change.refs, change.resolved
@@ -224,7 +226,7 @@ class Decider:
         BadAnswer where the upstream lists no file and nothing is published to guard.
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
-        base = None if self.anew else self._base(refs, task.revision, listing)
+        base = None if self.anew else self._base(task, refs, listing)
         listing.settle()
         objection = self._objection(task, refs, base, listing, change.listed)
         if objection:
@@ -385,7 +387,7 @@ class Decider:
         listing = change.listing
         for entry in read_listing(self.target.store, there.root, self.mapper):
             listing.add(entry.file.promised)
-        base = self._base(refs, task.revision, listing)
+        base = self._base(task, refs, listing)
         objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
             assert change.candidate is not None  # noqa: S101  for the type checker: `_resolved` has asked
@@ -425,18 +427,19 @@ class Decider:
                 f"files of {task.repo} at {resolved.commit} on one target: give them the same include and exclude"
             )
 
-    def _base(self, refs: Refs, revision: str, listing: FileTable) -> Base | None:
+    def _base(self, task: Task, refs: Refs, listing: FileTable) -> Base | None:
         """Compare with a snapshot: of the same name, else any other of the repo, which likely shares most.
 
         One that cannot be read to its end is none.
         """
-        for name in (revision, DEFAULT_BRANCH, *reversed(refs.snapshots)):
+        read = shards_beside_prunes(shard_reader(self.target.store, self.mapper), task.repo)
+        for name in (task.revision, DEFAULT_BRANCH, *reversed(refs.snapshots)):
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    listing.compare_shards(root.shards, shard_reader(self.target.store, self.mapper))
+                    listing.compare_shards(root.shards, read)
                     return Base(digest, root)
-            except (KeyMissing, DocumentError):
+            except (PrunedMeanwhile, DocumentError):
                 continue
         listing.compare(())
         return None
@@ -447,11 +450,11 @@ def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
     for stage in stages:
         found = stage(change)
         if isinstance(found, NoChange):
-            return found
+            return found.told_by(change.resolved)
         change, objection = found, found.judgement.objection
         if objection is not None:
             published = change.refs.commit_of(change.task.revision) is not None
-            return stopped(change.resolved, change.judgement, objection, published=published)
+            return stopped(change.resolved, change.judgement, objection, published=published).told_by(change.resolved)
     return change
 
 

@@ -215,7 +215,8 @@ def _restoring(job_run: JobRun, root: Root | None) -> JobRun:
         return change
 
     stages = replace(job_run.context.stages, recall=(), inspect=(found_before,))
-    return replace(job_run, context=replace(job_run.context, stages=stages))
+    context = replace(job_run.context, stages=stages)
+    return replace(job_run, context=context, decider=replace(job_run.decider, recall=stages.recall))
 
 
 def _why(error: MirrorError) -> str:
