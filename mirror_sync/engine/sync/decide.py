@@ -177,8 +177,8 @@ class Decider:
                 return found
             resolved = found.resolved
         self._refuse_rivals(task, refs, resolved)
-        found = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
-        return found.told_by(resolved) if isinstance(found, NoChange) else found
+        settled = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
+        return settled.told_by(resolved) if isinstance(settled, NoChange) else settled
 
     def _resolved(self, change: Change) -> NoChange | Change:
         task, refs, resolved = change.task, change.refs, change.resolved
