@@ -152,6 +152,17 @@ def test_a_sync_keeps_bringing_what_is_new_beside_a_pinned_main_and_does_not_mov
     expect_complete(site.shelf)
 
 
+def test_what_is_told_of_a_pinned_main_is_of_the_commit_that_readers_get() -> None:
+    site = Site()
+    first = site.commits[0]
+    move(site.one, back(first))
+    site.upstream.commit("acme/x", {"same": b"same", "f": b"new", "run.py": b"print()"})
+    assert site.one.sync(X).outcome == "published"
+    report = site.one.sync(X)
+    assert (report.outcome, report.commit, report.files) == ("unchanged", first, 2)
+    assert not report.assurance.code_files, "run.py is in the commit that nobody gets who asks for main"
+
+
 def test_a_sync_that_was_under_way_when_main_was_pinned_leaves_it_there() -> None:
     site = Site()
     first = site.commits[0]

@@ -9,6 +9,7 @@ import pytest
 
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.formats.class_list import CLASSES
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.inspection.scan_list import SCANS
@@ -126,7 +127,7 @@ def test_what_was_held_once_and_published_by_an_older_policy_is_repaired(hub: Hu
     assert site.set(POLICY, revisions=[commit]).sync().outcome == "held"
     assert site.set(revisions=[commit]).sync().outcome == "published"
     snapshots = read_refs(site.plain, Repo.parse(ACME)).snapshots
-    site.plain.delete([blob_key(read_root(site.plain, snapshots[commit]).info)])
+    site.plain.delete([blob_key(read_root(site.plain, snapshots[CommitId(commit)]).info)])
     mirror = site.set(POLICY, revisions=[commit]).mirror
     assert mirror is not None
     report = mirror.verify(BY_DAEMON, Scope(repair=True))

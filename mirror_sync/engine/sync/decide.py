@@ -41,7 +41,7 @@ from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
-from mirror_sync.engine.sync.published_view import PublishedView
+from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import (
     BadAnswer,
@@ -177,8 +177,8 @@ class Decider:
                 return found
             resolved = found.resolved
         self._refuse_rivals(task, refs, resolved)
-        found = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
-        return found.told_by(resolved) if isinstance(found, NoChange) else found
+        settled = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
+        return settled.told_by(resolved) if isinstance(settled, NoChange) else settled
 
     def _resolved(self, change: Change) -> NoChange | Change:
         task, refs, resolved = change.task, change.refs, change.resolved
@@ -274,12 +274,21 @@ class Decider:
         if root is None or root.selection != task.job.selection:
             return None
         remark, commit = remarks(resolved), resolved.commit
+        shown, facts = commit, root
         if pinned:
             remark = "; ".join(filter(None, (remark, still_pinned(self.target.store, task, refs, commit))))
-        shown = refs.commit_of(task.revision) or commit
+            shown, facts = self._kept_main(task, refs) or (commit, root)
         code = second_hand(resolved) or (PINNED if pinned else "")
-        of = root.files, root.size
-        return NoChange(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=root.assurance)
+        of = facts.files, facts.size
+        return NoChange(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
+
+    def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
+        """What a pinned main stands for, and what is known of that; None where it cannot be read."""
+        commit, digest = refs.commit_of(task.revision), refs.root_of(task.revision)
+        if commit is None or digest is None:
+            return None
+        facts = self.published_view.root(task.repo, task.revision, digest)
+        return None if facts is None else (commit, facts)
 
     def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
