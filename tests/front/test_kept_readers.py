@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mirror_sync.domain.access.rights import AccessRules, RepoSet
 from mirror_sync.domain.content.share import ReaderShare, reader_key
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.front.nginx.nginx_files import NginxOptions
@@ -45,3 +46,17 @@ def test_headers_that_look_the_same_in_a_row_are_others(tmp_path: Path) -> None:
             for _ in range(2):
                 reply = mirror.ask("GET", f"{repo.api}/tree/main?recursive=true", sent)
                 assert wanted in (reply.header("Link") or ""), reply.headers
+
+
+def test_what_was_kept_under_other_rules_is_given_to_nobody_after_them(tmp_path: Path) -> None:
+    need("nginx")
+    target = DirectoryTarget(tmp_path / "bucket")
+    target.root.mkdir()
+    repo = model(DirectoryStore(target.root), "acme/x")
+    commit = repo.publish({"a.txt": b"a"})
+    for named, status in (("acme/*", 200), ("other/*", 404)):
+        access = AccessRules(anonymous=(RepoSet.parse(named),))
+        options = NginxOptions(target, refs_seconds=600, access=access)
+        with by_nginx(repo.store, options, tmp_path / "front") as mirror:
+            for path in (repo.api, f"{repo.at}/resolve/{commit}/a.txt"):
+                assert mirror.get(path, Host="m.example.org").status == status, (named, path)

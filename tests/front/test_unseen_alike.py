@@ -43,3 +43,21 @@ def test_no_header_tells_a_hidden_repo_from_an_unknown_one(
                         for name in ("pub/gatedone", "pub/neverwas", "former/pub-gatedone")
                     }
                     assert len(told) == 1, (method, path, sent, told)
+
+
+@pytest.mark.parametrize("front", ["serve", "nginx"])
+def test_what_was_stated_of_a_closed_repo_is_told_to_nobody_else_when_it_is_withdrawn(
+    front: str, tmp_path: Path
+) -> None:
+    target = DirectoryTarget(tmp_path / "bucket")
+    target.root.mkdir()
+    repo = Guarded.filled(DirectoryStore(target.root)).repos["pub/gatedone"]
+    repo.attach("statement", b'{"stated": 1}')
+    repo.refs = repo.refs.withdrawn(None)
+    repo.write_refs(repo.refs.encode())
+    tokens, asked = write_tokens(tmp_path / "tokens.yaml"), "/-/trust/models/{}/statement.json"
+    with by_either(front, target, tmp_path / "front", access=ACCESS, tokens=tokens) as mirror:
+        told, unknown = (mirror.get(asked.format(name)) for name in ("pub/gatedone", "pub/neverwas"))
+        assert _said(told, "pub/gatedone") == _said(unknown, "pub/neverwas")
+        assert (told.status, b"stated" in told.body) == (404, False)
+        assert mirror.ask("GET", asked.format("pub/gatedone"), bearer(TOKENS["developers"])).status == 200

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from mirror_sync.domain.access.rights import Need
+from mirror_sync.domain.access.rights import Need, Sight
 from mirror_sync.domain.content.keys import ALLOWED_SIGNERS, blob_key
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -20,6 +20,7 @@ from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.conditions import content, is_current
+from mirror_sync.front.hub.doorkeeper import named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.protocol import FIELDS, GET, Answering, Protocol, Route
 from mirror_sync.front.hub.served import Opened, Served
@@ -78,8 +79,13 @@ class TrustDocuments:
         return None if revision in refs.snapshots else refs.attachments.get(f"{HELD}{revision}")
 
     def _statement(self, asked: FrontRequest, fields: Fields) -> Answer:
-        name = fields["statement"]
-        digest = self._served.documents_of(fields).attachments.get(_OF_REPO[name])
+        name, refs, repo = fields["statement"], self._served.documents_of(fields), named_repo(fields)
+        if repo is not None and not refs.snapshots:
+            # what was stated last of what is withdrawn: nobody knows any more whether its upstream had closed it
+            sight = self._served.access.decide(asked.reader.role, repo, closed=True)
+            if sight is Sight.HIDDEN:
+                raise answers.repo_not_found(repo)
+        digest = refs.attachments.get(_OF_REPO[name])
         if digest is None:
             raise _not_made(name, fields["id"], _KEY)
         return self._blob(asked, digest, {"Content-Type": _TYPES[name], "Cache-Control": answers.MOVING})

@@ -1,5 +1,6 @@
 // What a stranger proves a snapshot with: mirror_sync/front/protocols/trust.py in JavaScript.
 
+import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import requests from 'requests.js';
@@ -56,7 +57,11 @@ function sendVerdicts(r, opened) {
 }
 
 async function statement(r, fields) {
-    const refs = await snapshots.documentsOf(r, fields), name = fields.statement;
+    const refs = await snapshots.documentsOf(r, fields), name = fields.statement, repo = snapshots.named(fields);
+    if (Object.keys(refs.snapshots).length === 0 && access.decide(access.who(r).role, repo.kinds, repo.id, true) === 'hidden') {
+        // what was stated last of what is withdrawn: nobody knows any more whether its upstream had closed it
+        throw Object.assign(answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound'), {repo});
+    }
     const digest = (refs.attachments || {})[OWN.OF_REPO[name]];
     if (!digest) {
         throw notMade(name, fields.id, OWN.KEY);
