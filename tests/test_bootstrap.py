@@ -65,8 +65,8 @@ def test_threads_that_come_at_once_share_one_history_and_one_site(
     together = threading.Barrier(8)
 
     class Counted(History):
-        def __init__(self, path: Path, *, places: Mapping[str, str], reading: bool) -> None:
-            super().__init__(path, places=places, reading=reading)
+        def __init__(self, path: Path, *, places: Mapping[str, str], targets: Mapping[str, str], reading: bool) -> None:
+            super().__init__(path, places=places, targets=targets, reading=reading)
             made.append(self)
 
     monkeypatch.setattr(verbs, "History", Counted)
@@ -90,7 +90,7 @@ def test_a_mirror_that_only_serves_opens_no_history(settings: Settings) -> None:
     assert not settings.state_dir.exists()
 
 
-@pytest.mark.parametrize(("workers", "connections"), [((), 32), ((1,), 32), ((64,), 76), ((8, 64), 96)])
+@pytest.mark.parametrize(("workers", "connections"), [((), 32), ((1,), 32), ((64,), 84), ((8, 64), 112)])
 def test_there_are_connections_for_all_that_jobs_do_at_once(workers: tuple[int, ...], connections: int) -> None:
     jobs = [Job(f"job{count}", (), "hub", "bucket", workers=count) for count in workers]
     assert connections_of(jobs) == connections

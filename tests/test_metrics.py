@@ -216,8 +216,8 @@ def test_every_end_of_a_run_leaves_every_metric_as_it_is_true(site: Site, left: 
     published = [site.value(f"target_published_{unit}", target="disk") for unit in ("files", "bytes")]
     assert tuple(published) == left.published
     assert (site.of_job("reused_files_total"), site.of_job("reused_bytes_total")) == left.reused
-    assert (site.of_job("verifications_total"), site.of_job("verification_failures_total")) == left.verifications
     if left.repo is not None:  # what an interrupted run has begun may be thrown away or not
+        assert (site.of_job("verifications_total"), site.of_job("verification_failures_total")) == left.verifications
         assert counts == {
             "stored_files": left.stored[0],
             "stored_bytes": left.stored[1],

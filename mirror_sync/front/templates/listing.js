@@ -9,8 +9,9 @@ const EMPTY = '[\n\n]\n';
 const FEW = 2000;  // bytes of a shard that are looked through
 const MANY = 40;  // searches of a shard by halves, which take as long as to go through it
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
-const PLAIN = /^[A-Za-z0-9_.~\/\-]*$/;
+const NOT_PLAIN = /[^A-Za-z0-9_.~\/\-]/;  // in njs a dollar also matches before a line feed at the end
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
+const NOT_ASCII = /[^ -~]|\\/;  // or a backslash
 const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to the next slash
 
 // In njs 0.7.9 a reply's text counts bytes where other strings count characters. So here no length of the one is an
@@ -18,7 +19,7 @@ const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to 
 
 // The percent-encoding by which paths are sorted: all but letters, digits and _.-~/
 function sortKey(path) {
-    return PLAIN.test(path) ? path : path.split('/').map(encodePart).join('/');
+    return !NOT_PLAIN.test(path) ? path : path.split('/').map(encodePart).join('/');
 }
 
 function encodePart(part) {
@@ -89,8 +90,9 @@ function locate(shard, path, from) {
     return {line: withoutComma(rest.slice(begin, end)), next: low + end + 1, halved: true};
 }
 
+// A path as characters, which a slice of a reply's text is not.
 function unquoted(text) {
-    return text.indexOf('\\') < 0 ? text.slice(1, -1) : JSON.parse(text);
+    return NOT_ASCII.test(text) ? JSON.parse(text) : text.slice(1, -1);
 }
 
 function endOf(text, at) {
