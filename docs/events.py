@@ -24,6 +24,7 @@ from mirror_sync.domain.outcome import events
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity, Unusual
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.logger import Logger
 from mirror_sync.observe.log.event_log import EventLog
 
 _PACKAGE = Path(__file__).parents[1] / "mirror_sync"
@@ -165,11 +166,15 @@ def _is_log(value: ast.expr) -> bool:
 
 
 def _told() -> Iterator[tuple[str, str, list[str]]]:
-    """Name, level and fields of the domain's events, as the log has them while a run goes on."""
-    log = EventLog()
-    with capture_logs() as lines:
-        for event in chain.from_iterable(map(samples, kinds())):
-            log(event)
+    """Name, level and fields of the domain's events, as the log has them while a run goes on; it is silent of none."""
+    log, silent = EventLog(), Logger.silent
+    Logger.silent = frozenset()
+    try:
+        with capture_logs() as lines:
+            for event in chain.from_iterable(map(samples, kinds())):
+                log(event)
+    finally:
+        Logger.silent = silent
     for line in lines:
         yield line.pop("event"), line.pop("log_level"), list(line)
 
