@@ -26,6 +26,7 @@ from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.upkeep.move_names import history_of
 from mirror_sync.errors import Interrupted, MirrorError
+from mirror_sync.ports.store import Store
 
 _SECONDS = 300.0  # that a command may take
 _STEP = 0.1  # seconds between two looks at what runs
@@ -60,9 +61,7 @@ class PromoteByRules:
     def _apply(self, actor: Actor, job: Job, repo: Repo, rule: ChannelRule) -> None:
         context = self._context()
         store = context.targets[job.target].store
-        refs = read_refs(store, repo)
-        if not refs.snapshots and (led := alias_target(store, repo)) is not None:  # what a job calls otherwise
-            repo, refs = led, read_refs(store, led)
+        repo, refs = published_of(store, repo)
         if rule.candidate(refs) is None:
             return
         commit = rule.due(refs, history_of(store, refs), context.clock())
@@ -93,6 +92,13 @@ def looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, Re
     for name, repo in dict.fromkeys(found):
         if repo is not None:
             yield jobs[name], repo
+
+
+def published_of(store: Store, repo: Repo) -> tuple[Repo, Refs]:
+    """What is published of a repo that a job names, and the id by which it is: a job may call it otherwise."""
+    refs = read_refs(store, repo)
+    led = None if refs.snapshots else alias_target(store, repo)
+    return (repo, refs) if led is None else (led, read_refs(store, led))
 
 
 def run_command(command: Sequence[str], told: bytes, context: RunContext) -> tuple[int | None, str]:

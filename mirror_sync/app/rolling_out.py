@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from mirror_sync.app.promoting import looked_at, run_command
+from mirror_sync.app.promoting import looked_at, published_of, run_command
 from mirror_sync.app.releasing import ReleaseNames, Wanted
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.refs import Refs
@@ -18,8 +18,6 @@ from mirror_sync.domain.outcome.events import ChannelLeft
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.published import read_refs
-from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.upkeep.move_names import history_of
 from mirror_sync.errors import Interrupted, MirrorError
 from mirror_sync.observe.notify.posting import FORM, Undelivered, posted
@@ -53,9 +51,7 @@ class RollOut:
     def _apply(self, actor: Actor, job: Job, repo: Repo, rollout: Rollout) -> None:
         context = self._context()
         store = context.targets[job.target].store
-        refs = read_refs(store, repo)
-        if not refs.snapshots and (led := alias_target(store, repo)) is not None:  # what a job calls otherwise
-            repo, refs = led, read_refs(store, led)
+        repo, refs = published_of(store, repo)
         share = ReaderShare.of(refs.attachments)
         if share is None:
             return

@@ -13,18 +13,21 @@ ROOT = Path(__file__).parents[2]
 MODULE = ("-m", "mirror_sync")
 PATIENCE = 240  # seconds until a test gives up; nothing is measured
 
-CONFIG = """\
+BEGIN = """\
 version: 1
 state_dir: state
 upstreams:
   local: {kind: directory, url: "file://FOLDER/upstream"}
 targets:
-  disk: {url: "file://FOLDER/mirror"}
+  disk: TARGET
 defaults: {upstream: local, target: disk}
 licenses: {allow: [mit]}
+"""
+CONFIG = f"""\
+{BEGIN.replace("TARGET", '{url: "file://FOLDER/mirror"}')}\
 jobs:
-  - {name: good, repos: [acme/one]}
-  - {name: bad, repos: [acme/closed, acme/gone]}
+  - {{name: good, repos: [acme/one]}}
+  - {{name: bad, repos: [acme/closed, acme/gone]}}
 """
 
 

@@ -22,28 +22,21 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.published import read_refs
 from mirror_sync.ports.store import Store
 from mirror_sync.wiring.adapters import open_store
-from tests.cli.program import Ended, Program
+from tests.cli.program import BEGIN, Ended, Program
 from tests.signing.keys import ssh_key
 from tests.trust.site import in_bucket
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
 
-CONFIG = """\
-version: 1
-state_dir: state
-upstreams:
-  local: {kind: directory, url: "file://FOLDER/upstream"}
-targets:
-  disk: TARGET
-defaults: {upstream: local, target: disk}
-licenses: {allow: [mit]}
+CONFIG = f"""\
+{BEGIN}\
 decisions: ./decisions.yaml
-trust: {key: ./signing.key, bom: [cyclonedx]}
-policy: {restricted: ["acme/held"]}
+trust: {{key: ./signing.key, bom: [cyclonedx]}}
+policy: {{restricted: ["acme/held"]}}
 jobs:
-  - {name: looked, repos: [acme/one], policy: {formats: {allow: [data, text, container, pickle, code, unknown]}}}
-  - {name: plain, repos: [acme/plain, acme/held, acme/gone]}
+  - {{name: looked, repos: [acme/one], policy: {{formats: {{allow: [data, text, container, pickle, code, unknown]}}}}}}
+  - {{name: plain, repos: [acme/plain, acme/held, acme/gone]}}
 """
 WHY = "<script>alert(1)</script> & so on"
 ODD = "=1+1,<b>.py"  # a file that a spreadsheet would compute, and a browser take for a tag

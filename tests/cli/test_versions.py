@@ -18,7 +18,7 @@ from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.ports.store import read_all
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.cli.program import Ended, Program
+from tests.cli.program import BEGIN, Ended, Program
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 from tests.signing.keys import ssh_key
@@ -26,18 +26,11 @@ from tests.signing.keys import ssh_key
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
 
-CONFIG = """\
-version: 1
-state_dir: state
-upstreams:
-  local: {kind: directory, url: "file://FOLDER/upstream"}
-targets:
-  disk: TARGET
-defaults: {upstream: local, target: disk}
-licenses: {allow: [mit]}
+CONFIG = f"""\
+{BEGIN}\
 jobs:
-  - {name: good, repos: [acme/one], retention: {snapshots: 1, days: 0}, keep_rollbacks: 1}
-trust: {key: signing.key}
+  - {{name: good, repos: [acme/one], retention: {{snapshots: 1, days: 0}}, keep_rollbacks: 1}}
+trust: {{key: signing.key}}
 """
 
 

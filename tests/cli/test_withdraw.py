@@ -18,24 +18,17 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.cli.program import Program
+from tests.cli.program import BEGIN, Program
 from tests.front.mirrors import OPENED, PATIENCE, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
 
-CONFIG = """\
-version: 1
-state_dir: state
-upstreams:
-  local: {kind: directory, url: "file://FOLDER/upstream"}
-targets:
-  disk: TARGET
-defaults: {upstream: local, target: disk}
-licenses: {allow: [mit]}
+CONFIG = f"""\
+{BEGIN}\
 jobs:
-  - {name: good, repos: [acme/one, "acme/*"]}
+  - {{name: good, repos: [acme/one, "acme/*"]}}
 """
 WORDS = ("--why", "its licence was withdrawn", "--by", "J. Doe")
 

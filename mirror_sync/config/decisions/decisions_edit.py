@@ -6,14 +6,10 @@ kept: it must hold what was there, and the entry.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import secrets
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import takewhile
@@ -23,14 +19,13 @@ import yaml
 
 from mirror_sync.config.decisions.decision_entries import ANY
 from mirror_sync.config.decisions.decisions_file import decisions_in
+from mirror_sync.config.edited_files import alone_at, replace_file
 from mirror_sync.config.yaml.text_file import MISSING, read_text
 from mirror_sync.domain.policy.decisions import Decision
 from mirror_sync.errors import ConfigError, Fault, UsageError
-from mirror_sync.owners import cause, whose
 
 _HEADER = "# What people have decided about what mirror-sync holds: docs/guide/trust.md. Keep it in git.\nversion: 1\n"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*[A-Za-z0-9_]")
-_MODE = 0o644
 _FOUR_DIGITS = 1000  # of years before, strftime writes fewer
 _BOM = "\ufeff"
 
@@ -65,13 +60,13 @@ def with_entry(path: Path, text: str, decision: Decision) -> str:
 def add_entry(path: Path, decision: Decision) -> None:
     """Write the file anew with one entry more, or make it; owner and mode stay. ConfigError, UsageError, OSError."""
     path = path.resolve()
-    with _alone_at(path):
+    with alone_at(path):
         try:
             text = _raw(path)
         except FileNotFoundError:
             text = None
         made = with_entry(path, _HEADER if text is None else text, decision)
-        _replace(path, made.encode())
+        replace_file(path, made.encode())
 
 
 def _raw(path: Path) -> str:
@@ -198,50 +193,3 @@ def _block(decision: Decision, indent: int) -> str:
 
 def _flow(decision: Decision) -> str:
     return "{" + ", ".join(f"{key}: {value}" for key, value in _fields(decision)) + "}"
-
-
-@contextmanager
-def _alone_at(path: Path) -> Iterator[None]:
-    """Two that decide at once do so one after the other. OSError where the folder is not there."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, body: bytes) -> None:
-    """In one step, on the disk then; whose it was and who may read it stays. UsageError where that cannot be."""
-    young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            _take_after(path, descriptor)
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(body)
-                file.flush()
-                os.fsync(descriptor)
-            young.replace(path)
-        except BaseException:
-            young.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {cause(error, path.parent)}") from error
-
-
-def _take_after(path: Path, descriptor: int) -> None:
-    try:
-        old = path.stat()
-    except FileNotFoundError:
-        os.fchmod(descriptor, _MODE)
-        return
-    new = os.fstat(descriptor)
-    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-        try:
-            os.fchown(descriptor, old.st_uid, old.st_gid)
-        except PermissionError:
-            raise UsageError(f"{whose(path)}, and would not be any more; decide as its owner") from None
-    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from mirror_sync.config.edited_files import alone_at, replace_file
 from mirror_sync.domain.access.access_tokens import LARGEST_FILE, AccessToken, AccessTokens
 from mirror_sync.errors import ConfigError, Fault, UsageError
 from mirror_sync.owners import cause, unread_cause
 
-_MODE = 0o644  # nginx's workers read it; who has a digest of it cannot find the token
-_SHARED_WAY = 0o755
+_SHARED_WAY = 0o755  # nginx's workers read it
 
 
 def read_tokens_file(path: Path) -> AccessTokens:
@@ -45,42 +42,10 @@ def change_tokens_file(path: Path, change: Callable[[AccessTokens], AccessTokens
     path = path.resolve()
     try:
         path.parent.mkdir(_SHARED_WAY, parents=True, exist_ok=True)
-        with _alone_at(path.parent):
+        with alone_at(path):
             text = change(read_tokens_file(path)).encode()
             if len(text) > LARGEST_FILE:
                 raise UsageError(f"{path} would have more than {LARGEST_FILE} bytes: remove what is revoked from it")
-            _replace(path, text.encode("ascii"))
+            replace_file(path, text.encode("ascii"))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {cause(error, path.parent)}") from error
-
-
-@contextmanager
-def _alone_at(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, body: bytes) -> None:
-    """In one step, on the disk then; whose it was, and who may read it, stays. OSError."""
-    young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(body)
-            file.flush()
-        with suppress(FileNotFoundError):
-            old = path.stat()
-            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, old.st_uid, old.st_gid)
-        os.fchmod(descriptor, path.stat().st_mode & 0o777 if path.exists() else _MODE)
-        os.fsync(descriptor)
-        young.replace(path)
-    except BaseException:
-        young.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
