@@ -7,7 +7,6 @@ Nothing that is decided here is kept: who may read something is looked up for ea
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import threading
 import time
@@ -29,10 +28,11 @@ from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.served import Served
+from mirror_sync.logger import Logger
 
 _LOCAL = ("127.0.0.1/32", "::1/128")  # a server before us on this machine, as one that ends TLS
 UNREAD = "no token is known, and only what everybody may read is given"
-_log = logging.getLogger(__name__)
+_log = Logger()
 
 
 class TokensFile:
@@ -65,10 +65,13 @@ class TokensFile:
             with self._path.open("rb") as file:
                 return AccessTokens.decode(file.read(LARGEST_FILE + 1))
         except OSError as error:
-            _log.error("%s: %s: %s", self._path, os.strerror(error.errno or 0), UNREAD)
+            self._tell(os.strerror(error.errno or 0))
         except ValueError as error:
-            _log.error("%s: %s: %s", self._path, error, UNREAD)
+            self._tell(str(error))
         return AccessTokens()
+
+    def _tell(self, why: str) -> None:
+        _log.error("tokens.unread", file=str(self._path), reason=f"{why}: {UNREAD}")
 
 
 def _no_tokens() -> AccessTokens:

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from mirror_sync.logger import Logger
+
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
 _ORDERS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PR_SET_PDEATHSIG = 1
 _SOON = 1.0  # seconds that one has to live for the next to be begun at once
-_log = logging.getLogger(__name__)
+_log = Logger()
 
 
 def serve_in_processes(listeners: Sequence[socket.socket], serve: Callable[[socket.socket], None]) -> None:
@@ -35,7 +37,7 @@ def serve_in_processes(listeners: Sequence[socket.socket], serve: Callable[[sock
         while signal.sigwait(_SIGNALS) not in _ORDERS:
             for died in _ended(running):
                 listener, began = running.pop(died)
-                _log.error("a process of serve has ended; another takes its place")
+                _log.error("serve.process-ended", reason="a process that serves has ended; another takes its place")
                 time.sleep(max(0.0, _SOON - (time.monotonic() - began)))
                 running[_begin(listener, listeners, serve, before)] = listener, time.monotonic()
     finally:
@@ -69,7 +71,7 @@ def _begin(
             serve(own)
             status = 0
     except BaseException:
-        _log.exception("a process of serve has failed")
+        logging.getLogger(__name__).exception("a process of serve has failed")
     finally:
         os._exit(status)
 
