@@ -7,8 +7,11 @@
     transfer    every file is in the target, and proved                  engine/sync/repo_sync.py
     inspect     looks at the files: adds verdicts                        engine/inspection
     document    listing, info and commits are written                    engine/sync/repo_sync.py
-    attach      adds documents that the root names                       none yet
+    attach      adds documents that the root names                       signing/signer.py, by wiring/stages.py
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
+
+One that is published already, onto which a name is to move, goes through resolve, recall, revisit (what `inspect` says
+of it by the policy of today) and publish.
 
 A stage returns the change with what it adds, or what ends it (`NoChange`). An objection among the verdicts ends it too,
 whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.

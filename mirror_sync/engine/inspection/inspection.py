@@ -49,7 +49,7 @@ class Inspection:
 
     def recall(self, change: Change) -> Change:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
-        if not is_asked(change.task.job):
+        if not change.task.job.inspects:
             return change
         held, memory = change, InspectionMemory(change.looks)
         for verdict in memory.verdicts(change, self._versions(change, memory)):
@@ -58,7 +58,7 @@ class Inspection:
 
     def inspect(self, change: Change) -> Change:
         """Adds verdicts, and the documents `classes` and `scans`. Raises what a repo fails for: MirrorError."""
-        if not is_asked(change.task.job):
+        if not change.task.job.inspects:
             return change
         try:
             return self._inspected(change)
@@ -71,7 +71,7 @@ class Inspection:
         What was found when it was published counts, as it does for the files that a new commit shares with it.
         """
         base = change.relies_on
-        if not is_asked(change.task.job) or base is None:
+        if not change.task.job.inspects or base is None:
             return change
         try:
             with closing(listing_of(change.store, base.root)) as listing:
@@ -172,11 +172,6 @@ class Inspection:
         """What was found later counts as another version of who found it."""
         since = memory.since(change.task.repo)
         return f"{self._scans.versions(change.task.job.scan)} {turned_files(change)} {since}"
-
-
-def is_asked(job: Job) -> bool:
-    """Whether the policy of a job looks at files."""
-    return job.formats is not None or job.scan is not None
 
 
 def _class_of(change: Change, one: InspectedFile) -> Classified:

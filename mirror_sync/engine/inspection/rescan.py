@@ -20,7 +20,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Base, Task
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.inspection.inspected_files import listing_of
-from mirror_sync.engine.inspection.inspection import Inspection, is_asked
+from mirror_sync.engine.inspection.inspection import Inspection
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
 from mirror_sync.engine.inspection.turned_notes import note_turned
 from mirror_sync.engine.published import mirrored_repos, read_refs, read_root
@@ -34,7 +34,7 @@ class Rescan:
 
     def __init__(self, context: RunContext, jobs: Sequence[Job], inspection: Inspection) -> None:
         self._context, self._inspection = context, inspection
-        self._jobs = tuple(job for job in jobs if is_asked(job))
+        self._jobs = tuple(job for job in jobs if job.inspects)
         self._turned: dict[tuple[str, Repo], list[TurnedFile]] = {}
         self._failed: set[tuple[str, Repo]] = set()
 
