@@ -13,9 +13,11 @@ import pwd
 import re
 import shlex
 import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -27,6 +29,7 @@ _FILE = 0o666  # less the umask: what keeps others out is the folder
 _OTHERS = 0o007
 _MIRRORED = ("blobs", "hub")  # what a target has at its top
 _DAY = 86400  # seconds
+_IMPORTED_LATE = ("concurrent", "apscheduler", "mirror_sync.daemon")  # the language's, a library's, and ours
 _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 _SHARED = re.compile(  # the machine's folders: nobody gives them to a single user
     "/((boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr(/local)?|var(/(cache|lib|log|opt|spool|tmp))?))?"
@@ -70,6 +73,18 @@ def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = 
         said = f"{whose(standing)}, and root cannot become {owner} here ({error.strerror}): run it as {owner}"
         raise UsageError(said) from error
     os.environ["HOME"] = home
+
+
+def bar_to_program() -> str:
+    """What keeps whom we run as from reading the program itself, as where it lies in root's home; empty for nothing.
+
+    What a command imports later is not found then, and Python names the module and no cause.
+    """
+    if all(find_spec(name) is not None for name in _IMPORTED_LATE):
+        return ""
+    places = map(Path, filter(None, (os.__file__, __file__, *sys.path)))
+    barred = next(filter(None, (_barrier(place.absolute(), os.R_OK) for place in places)), None)
+    return "" if barred is None else _told(barred, os.R_OK)
 
 
 def _standing(folder: Path, targets: Iterable[Path]) -> Path | None:

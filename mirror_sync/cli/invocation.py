@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.audit_record import Actor, ActorKind
+from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
-from mirror_sync.owners import become_owner
+from mirror_sync.owners import bar_to_program, become_owner
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -75,7 +76,10 @@ class Invocation:
 
         settings = self.settings()
         roots = [target.root for target in settings.targets.values() if isinstance(target, DirectoryTarget)]
+        begun_as = os.geteuid()
         become_owner(settings.state_dir, roots, reading=reading)
+        if os.geteuid() != begun_as and (bar := bar_to_program()):
+            raise UsageError(f"root goes on as the owner of {settings.state_dir}, who cannot read this program: {bar}")
         return settings
 
     def start_log(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import mirror_sync
 from mirror_sync.app.this_machine import machine_word
 from mirror_sync.domain.outcome.traffic import Reads, TrafficReport
 from mirror_sync.owners import hindrance, state_hindrance, who_else_writes, write_anew
@@ -79,6 +80,22 @@ def test_root_becomes_the_owner_of_the_state_folder(theirs: Program, command: li
     assert owners(theirs.folder / "state", theirs.folder / "mirror") == {SOMEBODY}
     assert theirs("sync", AS=str(SOMEBODY)).code == 1  # acme/gone is not there
     assert "not-written" not in theirs("sync", AS=str(SOMEBODY)).err
+
+
+def test_root_becomes_nobody_who_cannot_read_the_program(theirs: Program) -> None:
+    """As where Python or the program lies in root's home: said in a line, instead of a module that is not found."""
+    private = theirs.folder / "private"
+    private.mkdir(0o700)
+    shutil.copytree(Path(mirror_sync.__file__).parent, private / "mirror_sync")
+    shut_out = Program(theirs.folder, environ={"PYTHONPATH": str(private)})
+    for command in ("sync", "status"):
+        ended = shut_out(command)
+        assert (ended.code, ended.out) == (2, "")
+        said = f"root goes on as the owner of {theirs.folder / 'state'}, who cannot read this program: "
+        assert ended.err.startswith(f"mirror-sync: {said}"), ended.err
+        assert re.fullmatch(
+            rf".* \(mode 0700\), and this runs as uid {SOMEBODY}; put it where .* may read it\n", ended.err
+        )
 
 
 def test_what_root_has_left_is_named_with_its_owner_and_mode(theirs: Program) -> None:
