@@ -243,7 +243,7 @@ def test_when_all_are_down_nobody_is_asked_and_nothing_is_repeated(pair: Pair) -
     sleep = Steps()
     retrying = RetryingSource(pair.source, RetryPolicy(), lambda _: None, sleep, lambda: 0.0)
     for _ in range(1000):
-        with pytest.raises(Resting, match=f"^{pair.first.url} has not answered for a while: not asked again for"):
+        with pytest.raises(Resting, match=r"^http://[^;]+ does not answer: .*; not asked again for a while$"):
             retrying.resolve(TINY, "main")
     assert pair.calls() == (0, 0)
     assert sleep.waits == []

@@ -127,8 +127,10 @@ def _told_once(repos: Iterable[RepoReport] | Iterable[RepoPlan]) -> Iterator[str
         else:
             scheme = None if told else _SCHEME.search(repo.reason)
             told.add(repo.reason)
-            proxy = f"; if only a proxy leads there, set {scheme[1].upper()}_PROXY" if scheme else ""
-            yield f"{repo.reason}{proxy}"
+            hint = (
+                f"; is its address right? If only a proxy leads there, set {scheme[1].upper()}_PROXY" if scheme else ""
+            )
+            yield f"{repo.reason}{hint}"
 
 
 def _sync_table(repos: Sequence[RepoReport], page: TextLayout) -> str:

@@ -198,12 +198,14 @@ class FailoverSource(Wrapper):
         self._prefer(index + 1)
 
     def _resting(self, resting: Sequence[int]) -> Resting:
-        """Of those that were left alone; one that answered has nothing to be waited for."""
+        """Of those that were left alone; one that answered has nothing to be waited for.
+
+        The cause comes first, and no figure that counts down: a report is read hours later, of many repos at once.
+        """
         next_one = min((self._all[index] for index in resting), key=lambda one: one.breaker.outcome_in)
         rest = next_one.breaker
-        wait, cause = f"{rest.tried_in:.0f} s", f"; {self._last}" if self._last else ""
-        why = f"{next_one.source} has not answered for a while: not asked again for {wait}{cause}"
-        return Resting(why, rest.outcome_in, rest.silent)
+        cause = self._last or f"{next_one.source} has not answered"
+        return Resting(f"{cause}; not asked again for a while", rest.outcome_in, rest.silent)
 
     def _order(self) -> Sequence[int]:
         first, until = self._first
