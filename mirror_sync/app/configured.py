@@ -9,6 +9,7 @@ from mirror_sync.config.load import with_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
+from mirror_sync.domain.nearest import jobs_instead
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Store
@@ -32,7 +33,8 @@ class Configured:
         known = {job.name: job for job in self._settings.jobs}
         for name in names:
             if name not in known:
-                raise UsageError(f"{self._settings.path.name} has no job {name!r}; it has: {', '.join(known)}")
+                instead = jobs_instead(name, self._settings.jobs)
+                raise UsageError(f"{self._settings.path.name} has no job {name!r}{instead}")
         return tuple(job for job in self._settings.jobs if not names or job.name in names)
 
     def _decide(self) -> None:

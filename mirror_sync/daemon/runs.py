@@ -12,7 +12,7 @@ from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Starte
 from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
 from mirror_sync.domain.job.job import Job, denials
-from mirror_sync.domain.nearest import did_you_mean
+from mirror_sync.domain.nearest import did_you_mean, jobs_instead
 from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -153,7 +153,7 @@ class Runs:
         if not begun:
             denied = "" if repo is None else denials(self._jobs(), repo)
             near = "" if repo is None else f": {denied}" if denied else self._meant(repo)
-            known = f"; it has: {', '.join(named)}" if repo is None else near
+            known = jobs_instead(text, self._jobs()) if repo is None else near
             raise UsageError(f"jobs.yaml has no job {'that names ' * (repo is not None)}{text}{known}")
         return begun
 

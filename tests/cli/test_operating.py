@@ -50,7 +50,7 @@ def test_a_trigger_has_the_daemon_publish_at_once(program: Program) -> None:
         daemon.until_logged("event=repo.published job=good repo=acme/one@main")
         refused = program("trigger", "goof")
         assert (refused.code, refused.out) == (2, "")
-        assert refused.err == "mirror-sync: jobs.yaml has no job goof; it has: good, bad\n"
+        assert refused.err == "mirror-sync: jobs.yaml has no job goof; it has: good, bad; did you mean good?\n"
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
 
@@ -97,8 +97,8 @@ def test_a_pause_of_some_time_says_until_when(program: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["pause", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad"),
-        (["resume", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad"),
+        (["pause", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad; did you mean good?"),
+        (["resume", "goof"], "jobs.yaml has no job 'goof'; it has: good, bad; did you mean good?"),
         (["pause", "good", "--for", "2"], "'2' is no duration; write 6h, 90m, 1d12h or 30s"),
         (["pause", "good", "--for", "0s"], "'0s' is no time at all; write 6h, 90m, 1d12h or 30s"),
     ],

@@ -75,8 +75,9 @@ def resume(invocation: Invocation, job: Job) -> None:
 
 def _having(invocation: Invocation, job: str) -> Settings:
     """The settings, which have this job: UsageError else."""
+    from mirror_sync.domain.nearest import jobs_instead
+
     settings = invocation.owned()
-    names = [one.name for one in settings.jobs]
-    if job not in names:
-        raise UsageError(f"{settings.path.name} has no job {job!r}; it has: {', '.join(names)}")
+    if job not in {one.name for one in settings.jobs}:
+        raise UsageError(f"{settings.path.name} has no job {job!r}{jobs_instead(job, settings.jobs)}")
     return settings
