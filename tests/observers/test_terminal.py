@@ -9,7 +9,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from mirror_sync.domain.outcome.events import CatalogueFailed, FileFinished, ReposListed, Retrying, RunFinished
+from mirror_sync.domain.outcome.events import (
+    CatalogueFailed,
+    CataloguePublished,
+    FileFinished,
+    ReposListed,
+    Retrying,
+    RunFinished,
+)
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.observe.log.terminal import TerminalLog
 from tests.observers.happenings import REPO, RUN, STARTED, began, came, finished, planned, stored
@@ -51,10 +58,12 @@ def test_a_reason_is_cut_to_the_line_and_cannot_drive_the_terminal(outcome: Repo
 
 def test_what_goes_wrong_with_a_file_or_a_call_is_a_line_too() -> None:
     lines = said(
-        Retrying("GET https://hub/x", "unreachable", "timed out", 1, 2.0),
+        Retrying("GET https://hub/x", "unreachable", "timed out", 1, 0.3),
+        Retrying("GET https://hub/x", "unreachable", "timed out", 2, 2.0),
         FileFinished(RUN, REPO, "w.bin", 9, error="expected 00"),
     )
     assert [line[10:] for line in lines] == [
+        "again        in 1s: GET https://hub/x: timed out",
         "again        in 2s: GET https://hub/x: timed out",
         "failed       acme/one w.bin: expected 00",
     ]
@@ -62,5 +71,7 @@ def test_what_goes_wrong_with_a_file_or_a_call_is_a_line_too() -> None:
 
 def test_all_else_is_logged_as_ever(log: list[structlog.typing.EventDict]) -> None:
     at = "2026-01-01T00:00:00Z"
-    assert said(CatalogueFailed("disk", "target-full", "no space"), RunFinished(RunReport(RUN, at, at, ()))) == []
-    assert [line["event"] for line in log] == ["site.failed"]
+    whole, part = (CataloguePublished("disk", 9, 0, 0, unread, 0.1) for unread in (0, 1))
+    failed, end = CatalogueFailed("disk", "target-full", "no space"), RunFinished(RunReport(RUN, at, at, ()))
+    assert said(failed, end, whole, part) == []
+    assert [line["event"] for line in log] == ["site.failed", "site.published"], "that all went well needs no line"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.outcome.events import (
     AuditPut,
+    CataloguePublished,
     Event,
     FileFinished,
     RepoFinished,
@@ -40,14 +41,15 @@ class TerminalLog:
                 if event.report.outcome is not RepoOutcome.UNCHANGED and not event.told_already:
                     self._tell(_repo(event.report))
             case Retrying():
-                self._tell(f"{'again':<{_STATE}}  in {in_time(event.wait)}: {event.what}: {event.message}")
+                wait = in_time(max(event.wait, 1))
+                self._tell(f"{'again':<{_STATE}}  in {wait}: {event.what}: {event.message}")
             case FileFinished() if event.error is not None:
                 self._tell(f"{'failed':<{_STATE}}  {event.repo} {event.path}: {event.error}")
             case RunFinished() if not event.report.interrupted:
                 pass  # the summary follows
             case RunStarted() | ReposListed() | RepoPlanned():
                 pass  # the bars say this
-            case AuditPut():
+            case AuditPut() | CataloguePublished(unread=0):
                 pass  # of what the lines above told
             case _:
                 self._log(event)
