@@ -51,12 +51,12 @@ def main() -> int:
         why = ["--why", "the new one answers nonsense", "--no-wait"]
         _run([BIN / "mirror-sync", "--quiet", "rollback", REPO, *why], mirror)
         _run([BIN / "mirror-sync", "channel", REPO], mirror)
-    _say(5, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}")
+    _say(5, "mirror-sync token new you --role readers: who may read more than everybody")
+    client = {**os.environ, "HF_ENDPOINT": f"http://{LISTEN}", "HF_HOME": str((WORK / "hf").absolute())}
+    client["HF_TOKEN"] = _token(mirror)
+    _say(6, f"The Hub is gone now. mirror-sync serve answers on http://{LISTEN}; then hf auth whoami")
     with _serving(mirror):
         folder = WORK / "downloaded"
-        client = {**os.environ, "HF_ENDPOINT": f"http://{LISTEN}", "HF_HOME": str((WORK / "hf").absolute())}
-        _say(6, "mirror-sync token new you --role readers: who may read more than everybody; then hf auth whoami")
-        client["HF_TOKEN"] = _token(mirror)
         _run([BIN / "hf", "auth", "whoami"], client)
         _say(7, f"HF_ENDPOINT=http://{LISTEN} HF_TOKEN=hf_... hf download {REPO}")
         _run([BIN / "hf", "download", REPO, "--local-dir", folder, "--quiet"], client)
