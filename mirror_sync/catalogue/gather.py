@@ -17,8 +17,9 @@ from typing import Any
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownMove, ShownSnapshot, ShownVerdict
+from mirror_sync.domain.content.held_note import CLOSING
 from mirror_sync.domain.content.keys import blob_key, refs_key
-from mirror_sync.domain.content.refs import VERSIONS, Refs, name_fault
+from mirror_sync.domain.content.refs import CLOSED, VERSIONS, Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.content.versions import decode_history
@@ -160,10 +161,11 @@ class Gather:
             reverse=True,
         )
         if not snapshots:
-            return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None)
+            closed = CLOSED in refs.attachments
+            return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None, closed=closed)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
-        described = self._described(root)
+        described = self._since(refs, self._described(root))
         newer = (Root.decode(_document(self._store, one)) for one in refs.newest_words[1:])
         return replace(
             described,
@@ -183,6 +185,14 @@ class Gather:
             signed=_SIGNED in root.attachments,
             scanned=_SCANNED in root.attachments,
         )
+
+    @staticmethod
+    def _since(refs: Refs, described: RepoFacts) -> RepoFacts:
+        """The same with what its upstream has closed without a commit."""
+        if CLOSED not in refs.attachments:
+            return described
+        item = json.loads(described.item) | json.loads(CLOSING.body)
+        return replace(described, closed=True, item=json.dumps(item, ensure_ascii=True, separators=(",", ":")))
 
     def _described(self, root: Root) -> RepoFacts:
         return _described(_there(root.info, partial(read_beginning, self._store, root.info, MAX_DESCRIPTION)))

@@ -165,7 +165,7 @@ class _Publication:
             lines = self._view.lines(repo, facts)
             if not facts.snapshots and not lines:
                 return None
-            page, public = self._view.page(repo, facts, lines), self._is_public(repo, facts)
+            page, public = self._view.page(repo, facts, lines), self._is_public(repo, facts, lines)
             key = _key_of(repo, public=public)
             put = self._writer.write_if_changed(
                 key, partial(self._written, page), repr((page, self._known.url, self._known.principal))
@@ -178,8 +178,13 @@ class _Publication:
             _log.debug("site.unread", repo=str(repo), error=short(repr(error), REASON), exc_info=ours)
             return self._unread(repo)
 
-    def _is_public(self, repo: Repo, facts: RepoFacts) -> bool:
-        return self._access.is_public(repo, closed=facts.closed)
+    def _is_public(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bool:
+        """What was never published, and is closed upstream, is told to some where readers are told apart by roles.
+
+        Where they are not, its reason is for all who ask: nobody else could be told.
+        """
+        closed = facts.closed or (not facts.snapshots and any(line.state is RepoState.GATED for line in lines))
+        return self._access.is_public(repo, closed=closed and bool(facts.snapshots or self._access.roles))
 
     def _unread(self, repo: Repo) -> _Entry:
         """It keeps the page that it has; one that has none gets one that says so, as if its upstream had closed it."""

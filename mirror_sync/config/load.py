@@ -16,11 +16,13 @@ from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
 from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.program_entries import FrontEntry
 from mirror_sync.config.keys.trust_entries import principal_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml import wording
 from mirror_sync.config.yaml.document import YamlDocument, read
 from mirror_sync.config.yaml.variables import Expansion
+from mirror_sync.domain.job.targets import S3Target, Target
 from mirror_sync.errors import ConfigError, Fault
 
 _LONGEST = 600  # characters of a message
@@ -107,7 +109,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         path=path,
         state_dir=around.base / file.state_dir,
         upstreams={name: entry.upstream(("upstreams", name), around) for name, entry in file.upstreams.items()},
-        targets={name: entry.target(around.base) for name, entry in file.targets.items()},
+        targets={name: _cached(entry.target(around.base), file.front) for name, entry in file.targets.items()},
         jobs=tuple(job for _, job in draft.numbered()),
         hooks=file.on.hooks,
         bandwidth=(file.bandwidth or BandwidthEntry()).bandwidth,
@@ -121,6 +123,11 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         tokens=None if file.access.tokens is None else around.base / file.access.tokens,
         trust=file.trust.trust(around.base, principal_of(file.site.name, file.site.url, file.front.url)),
     )
+
+
+def _cached(target: Target, front: FrontEntry) -> Target:
+    """With what its objects say to caches, where it is a bucket: as the front's own answers."""
+    return replace(target, caching=front.caches.caching) if isinstance(target, S3Target) else target
 
 
 def _faults(found: Iterable[Finding], document: YamlDocument, secrets: Iterable[str]) -> tuple[Fault, ...]:

@@ -111,7 +111,8 @@ class Edit:
 class NoChange:
     """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked.
 
-    `assurance` is what is known of the snapshot that is published. `hearsay`: see `RepoReport`.
+    `assurance` is what is known of the snapshot that is published. `hearsay`: see `RepoReport`. `closed`: the upstream
+    gives the repo to some people only.
     """
 
     outcome: RepoOutcome
@@ -124,6 +125,7 @@ class NoChange:
     verdicts: tuple[Verdict, ...] = ()
     assurance: Assurance = Assurance()
     hearsay: bool = False
+    closed: bool = False
 
     def told_by(self, resolved: Resolved) -> NoChange:
         """The same, with whether it rests on what another endpoint than the first said while that was silent."""

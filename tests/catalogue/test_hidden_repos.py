@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from mirror_sync.catalogue.gather import Gather
-from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
+from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet, Role
+from mirror_sync.domain.content.held_note import CLOSING
 from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.refs import CLOSED
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
 from tests.catalogue.shelves import Machine, Memory, filled, job, line, status
@@ -94,3 +96,36 @@ def test_an_upstream_that_does_not_say_whether_a_repo_is_closed_closes_it(store:
     stat = store.stat(refs_key(repo.repo))
     assert stat is not None
     assert Gather(store, machine.looks).facts(repo.repo, stat).closed
+
+
+def test_what_an_upstream_closed_without_a_commit_moves_away_from_everybody(store: Memory) -> None:
+    filled(store, 1)
+    repo = model(store, f"acme/{SECRET}")
+    repo.publish({"README.md": b"hello"})
+    machine = Machine(store, lines=(line("acme/m0"), line(f"acme/{SECRET}")))
+    machine.publish()
+    assert SECRET.encode() in store.site["index.html"]
+    repo.write_refs(repo.refs.with_attachments({CLOSED: CLOSING.digest}).encode())
+    machine.publish()
+    assert not [name for name, body in public(store).items() if SECRET in name or SECRET.encode() in body]
+    [listed] = [one for one in lines_of(store, "all/") if SECRET in one]
+    assert '\\"gated\\":true' in listed or '"gated":true' in listed
+
+
+def lines_of(store: Memory, volume: str) -> list[str]:
+    """Of all pages of the list of a volume."""
+    bodies = (body for name, body in store.site.items() if name.startswith(f"{volume}list/") and name.endswith(".json"))
+    return [line for body in bodies for line in body.decode().splitlines()]
+
+
+def test_what_was_never_published_and_is_gated_is_hidden_where_readers_have_roles(store: Memory) -> None:
+    filled(store, 1)
+    lines = (line("acme/m0"), line(f"acme/{SECRET}", RepoState.GATED, reason="gated: accept the terms"))
+    machine = Machine(store, lines=lines)
+    machine.publish()
+    page = f"models/acme--{SECRET}.html"
+    assert SECRET.encode() in store.site[page]
+    machine.access = AccessRules(roles={"readers": Role(read=(RepoSet.parse("acme/*"),))})
+    machine.publish()
+    assert not [name for name, body in public(store).items() if SECRET in name or SECRET.encode() in body]
+    assert SECRET.encode() in store.site[f"all/{page}"]

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
 
 def told(name: str, ask: Callable[[], Any]) -> None:
@@ -27,8 +27,14 @@ def content(repo: str) -> str:
     return Path(hf_hub_download(repo, "README.md")).read_text(encoding="utf-8")
 
 
+def names(repo: str) -> list[str]:
+    folder = Path(snapshot_download(repo))
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
 told("whoami", lambda: HfApi().whoami()["name"])
 for one in sys.argv[1:]:
     told(one, partial(content, one))
     told(f"info {one}", partial(HfApi().model_info, one))
+    told(f"snapshot {one}", partial(names, one))
 told("list", lambda: sorted(model.id for model in HfApi().list_models()))

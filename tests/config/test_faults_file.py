@@ -8,6 +8,9 @@ from tests.config.texts import FOLDER, JOBS, LICENSES, NOTHING, REST, UPSTREAMS,
 
 SCHEDULER = "must be an address like tcp://scheduler:8786, or tls://scheduler:8786"
 LISTEN = "write 127.0.0.1:8080, or 0.0.0.0:8080 for all interfaces"
+TIMES = "write 6h, 90m, 1d12h or 30s"
+REQUESTS = "are no requests in a time; write 200/s, or 30/m"
+ANSWERS = "must be a whole number from 1 to 4096, like 64"
 CORS = 'must be "*", off, or a list of origins; write cors: ["https://app.example.org"]'
 ORIGIN = "is no origin; write https://app.example.org, without a path"
 TOP_FAULTS = [
@@ -59,6 +62,28 @@ TOP_FAULTS = [
     ),
     ("front: {cache: 16}", "5:16: front.cache: '16' is no size; write 500MB, 16GiB or 0"),
     ("front: {cache: 1GiB/s}", "5:16: front.cache: '1GiB/s' is no size; write 500MB, 16GiB or 0"),
+    ("front: {cache: {size: 16}}", "5:23: front.cache.size: '16' is no size; write 500MB, 16GiB or 0"),
+    (
+        "front: {cache: {immutable: 0s}}",
+        f"5:28: front.cache.immutable: '0s' is no time at all; {TIMES}",
+    ),
+    ("front: {cache: {pointers: 2}}", "5:27: front.cache.pointers: 2 has no unit; write 2s, 2m, 2h or 2d"),
+    (
+        "front: {limits: {requests: 5}}",
+        f"5:28: front.limits.requests: '5' {REQUESTS}",
+    ),
+    (
+        "front: {limits: {requests: 0/s}}",
+        f"5:28: front.limits.requests: '0/s' {REQUESTS}",
+    ),
+    (
+        "front: {limits: {connections: 0}}",
+        f"5:31: front.limits.connections: {ANSWERS}",
+    ),
+    (
+        "front: {limits: {bandwidth: 9B/s}}",
+        "5:29: front.limits.bandwidth: is less than 1KB/s, and nothing would ever end; write 10MB/s, or leave it out",
+    ),
     ("front: {cors: on}", f"5:15: front.cors: {CORS}"),
     ("front: {cors: []}", f"5:15: front.cors: {CORS}"),
     ("front: {cors: [1]}", f"5:15: front.cors: {CORS}"),

@@ -21,7 +21,7 @@ SECTIONS = {
     "several endpoints": ("EndpointEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
-    "front": ("FrontEntry", "TlsEntry"),
+    "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
     "engine": ("EngineEntry",),

@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mirror_sync.config.keys.address_values import Listen
+from mirror_sync.config.keys.program_entries import LimitsEntry
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.access.reader_limits import ReaderLimits
+from mirror_sync.domain.content.keys import Caching
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.job.bandwidth import Window
 from mirror_sync.domain.job.guard import Guard
@@ -211,8 +214,29 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
 )
 def test_front(entry: str, wanted: dict[str, Any]) -> None:
     plain = {"listen": Listen("127.0.0.1", 8080), "bucket": "private", "url": None, "user": None, "cache": 16 << 30}
-    plain |= {"by_digest": False, "cors": ("*",), "tls": None}
+    plain |= {"by_digest": False, "cors": ("*",), "tls": None, "limits": LimitsEntry()}
     assert dict(settings(f"{REST}{JOBS}front: {{{entry}}}\n").front) == plain | wanted
+
+
+def test_what_a_reader_may_ask_is_read_as_it_is_counted() -> None:
+    some = settings(f"{REST}{JOBS}front: {{limits: {{requests: 200/s, connections: 64, bandwidth: 1GB/s}}}}\n")
+    assert some.front.limits.limits == ReaderLimits(12_000, 64, 1_000_000_000)
+    few = settings(f"{REST}{JOBS}front: {{limits: {{requests: '30 /m'}}}}\n").front.limits.limits
+    assert (few, bool(few), bool(settings(f"{REST}{JOBS}").front.limits.limits)) == (ReaderLimits(30), True, False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "size", "caching"),
+    [
+        ("{size: 1GiB, immutable: 1h, pointers: 0s}", 1 << 30, Caching(3600, 0)),
+        ("{pointers: 5s}", 16 << 30, Caching(31_536_000, 5)),
+        ("1GiB", 1 << 30, Caching()),
+    ],
+)
+def test_caches_are_told_by_fronts_and_by_objects_of_a_bucket(entry: str, size: int, caching: Caching) -> None:
+    found = settings(f"{REST}{JOBS}front: {{cache: {entry}}}\n".replace("url: ./mirror", "url: 's3://models'"))
+    assert (found.front.caches.size, found.front.caches.caching) == (size, caching)
+    assert [one.caching for one in found.targets.values() if isinstance(one, S3Target)] == [caching]
 
 
 def test_files_of_tls_are_meant_from_beside_the_file_and_the_version_may_be_a_number() -> None:

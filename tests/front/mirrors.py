@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits
 from mirror_sync.domain.access.rights import AccessRules
+from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -133,8 +135,10 @@ def by_serve(
     cors: Cors = ANY,
     access: AccessRules = OPENED,
     tokens: Path | None = None,
+    limits: ReaderLimits = UNLIMITED,
+    caching: Caching = USUAL,
 ) -> Iterator[Mirror]:
-    options = ServeOptions(public_url, site, by_digest, cors, access, tokens)
+    options = ServeOptions(public_url, site, by_digest, cors, access, tokens, limits=limits, caching=caching)
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
         yield Mirror(url, store)
@@ -166,15 +170,16 @@ def by_either(
     cors: Cors = ANY,
     access: AccessRules = OPENED,
     tokens: Path | None = None,
+    public_url: str | None = None,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
-        return by_serve(store, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens)
+        told = {"public_url": public_url, "site": site, "by_digest": by_digest}
+        return by_serve(store, **told, cors=cors, access=access, tokens=tokens)  # type: ignore[arg-type]
     need("nginx")
-    return by_nginx(
-        store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens), folder
-    )
+    options = NginxOptions(bucket, public_url=public_url, site=site, by_digest=by_digest, cors=cors)
+    return by_nginx(store, replace(options, access=access, tokens=tokens), folder)
 
 
 def s3_store(bucket: S3Target) -> S3Store:

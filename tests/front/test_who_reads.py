@@ -251,6 +251,7 @@ def test_the_word_of_a_take_down_goes_to_those_who_might_have_seen_the_repo(fron
             )
 
 
+@pytest.mark.timeout(300 + REQUESTS // 5)
 def test_no_random_request_gives_a_byte_or_a_name_to_whom_it_is_hidden(front: Mirror, guarded: Guarded) -> None:
     choose = random.Random(SEED)
     parts = urlsplit(front.url)

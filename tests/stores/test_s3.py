@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_sync.domain.content.keys import Caching, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
 from mirror_sync.stores.s3.bucket_store import S3Store
@@ -288,3 +289,29 @@ def test_what_a_bucket_has_of_the_catalogue_says_what_it_is(radosgw: S3Server, k
         put(store, key, body)
         found = radosgw.client().get_object(Bucket=bucket, Key=key)
         assert (found["ContentType"], found["Body"].read()) == (media_type, body)
+
+
+@pytest.mark.parametrize("multipart", [True, False])
+def test_every_object_says_how_long_caches_may_keep_it_whichever_way_it_was_put(
+    radosgw: S3Server, *, multipart: bool
+) -> None:
+    """The second put takes the short way; a blob that is touched says it anew."""
+    bucket = radosgw.make_bucket()
+    store = store_in(radosgw, bucket=bucket, multipart=multipart, caching=Caching(immutable=3600, pointers=7))
+    small, large = blob_key(Sha256.of(b"small")), blob_key(Sha256.of(b"large" * 2_000_000))
+    for _ in range(2):
+        put(store, small, b"small")
+        put(store, "hub/models/a--b/refs.json", b"{}")
+        put(store, "site/index.html", b"page")
+    with store.begin(large, 10_000_000) as upload:
+        for number, start in enumerate(range(0, 10_000_000, upload.part_size)):
+            upload.put(number, (b"large" * 2_000_000)[start : start + upload.part_size])
+        upload.complete()
+
+    def said(key: str) -> str:
+        return str(radosgw.client().head_object(Bucket=bucket, Key=key)["CacheControl"])
+
+    assert said(small) == said(large) == "max-age=3600, immutable"
+    assert said("hub/models/a--b/refs.json") == said("site/index.html") == "max-age=7"
+    store_in(radosgw, bucket=bucket, caching=Caching(immutable=60)).touch(small)
+    assert said(small) == "max-age=60, immutable"

@@ -65,7 +65,8 @@ class TestSignature:
             store = store_at(server.endpoint_url, "pre", access_key=None, secret_key=None, region="eu-west-7")
             put(store, key, b"x")
         (sent,) = server.asked
-        place = Signed("PUT", sent.headers["host"], sent.target, Sha256.of(b"x"))
+        described = {"cache-control": sent.headers["cache-control"]}
+        place = Signed("PUT", sent.headers["host"], sent.target, Sha256.of(b"x"), described)
         ours = signed_headers(place, "eu-west-7", keys, sent.headers["x-amz-date"])
         assert ours["x-amz-content-sha256"] == sent.headers["x-amz-content-sha256"]
         assert ours.get("x-amz-security-token") == sent.headers.get("x-amz-security-token")

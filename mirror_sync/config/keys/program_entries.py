@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.address_values import Listen
-from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.domain.access.access_tokens import network
+from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.access.rights import ALL_REPOS, AccessRules, RepoSet, Role
+from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.job.job import Cron
 from mirror_sync.domain.outcome.events import Care
 
 _WAIT = timedelta(seconds=60)
+_LEAST = 1000  # bytes a second
 Readable = Annotated[RepoSet, scalars.from_text(RepoSet.parse), scalars.TEXT]
 Network = Annotated[str, scalars.from_text(network), scalars.TEXT]
 
@@ -46,6 +49,73 @@ class TlsEntry(Keys):
         return self.model_copy(
             update={"certificate": str((base / self.certificate).absolute()), "key": str((base / self.key).absolute())}
         )
+
+
+def _enough(rate: int) -> int:
+    if rate < _LEAST:
+        raise ValueError("is less than 1KB/s, and nothing would ever end; write 10MB/s, or leave it out")
+    return rate
+
+
+class LimitsEntry(Keys):
+    """How much one reader may ask of a front."""
+
+    requests: scalars.Requests | None = Field(
+        default=None,
+        description="Requests in a second or a minute; what is over waits for its turn.",
+        examples=["200/s"],
+    )
+    connections: scalars.Answers | None = Field(
+        default=None, description="Answers that are given at the same time.", examples=[64]
+    )
+    bandwidth: Annotated[scalars.Rate, AfterValidator(_enough)] | None = Field(
+        default=None,
+        description="Bytes a second: of all answers by serve, of each answer by nginx.",
+        examples=["1GB/s"],
+    )
+
+    @property
+    def limits(self) -> ReaderLimits:
+        """What it comes to."""
+        return ReaderLimits(self.requests, self.connections, self.bandwidth)
+
+
+class CacheEntry(Keys):
+    """How long caches may keep answers and objects, and how much nginx keeps."""
+
+    size: scalars.Size = Field(
+        default=16 << 30,
+        description="The room on its disk in which the generated nginx keeps large files of an s3:// target; 0: none.",
+        examples=["200GiB"],
+        json_schema_extra={"default": "16GiB"},
+    )
+    immutable: scalars.Interval = Field(
+        default=timedelta(seconds=USUAL.immutable),
+        description="How long any cache may keep what a commit or a digest names: answers, and blobs in a bucket.",
+        examples=["365d"],
+        json_schema_extra={"default": "365d"},
+    )
+    pointers: scalars.Duration = Field(
+        default=timedelta(seconds=USUAL.pointers),
+        description="How long any cache may keep what leads elsewhere soon: branches, refs.json, pages.",
+        examples=["2s"],
+        json_schema_extra={"default": "2s"},
+    )
+
+    @property
+    def caching(self) -> Caching:
+        """What answers and objects say."""
+        return Caching(int(self.immutable.total_seconds()), int(self.pointers.total_seconds()))
+
+
+def _cache_tag(value: Any) -> str:
+    return f"{UNION}entry" if isinstance(value, dict | CacheEntry) else f"{UNION}size"
+
+
+SizeOrCache = Annotated[
+    Annotated[scalars.Size, Tag(f"{UNION}size")] | Annotated[CacheEntry, Tag(f"{UNION}entry")],
+    Discriminator(_cache_tag),
+]
 
 
 class FrontEntry(Keys):
@@ -72,15 +142,17 @@ class FrontEntry(Keys):
         description="Who runs nginx's workers when root starts it; left out or empty, who owns the folder, never root.",
         examples=["www-data"],
     )
-    cache: scalars.Size = Field(
+    cache: SizeOrCache = Field(
         default=16 << 30,
-        description="The room on its disk in which the generated nginx keeps large files of an s3:// target; 0: none.",
+        description="How long caches may keep answers, and the room of nginx's own for files of an s3:// target, which "
+        "may stand alone; 0: none.",
         examples=["200GiB"],
         json_schema_extra={"default": "16GiB"},
     )
     by_digest: scalars.Switch = Field(
         default=False,
-        description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
+        description="Whether those who may read everything get contents by their digest alone: /blobs/sha256/...; "
+        "also what is published no more, until a prune, and not what was taken down.",
         examples=[True],
     )
     tls: TlsEntry | None = Field(
@@ -88,12 +160,22 @@ class FrontEntry(Keys):
         description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
         examples=[{"certificate": "/etc/ssl/models.pem", "key": "/etc/ssl/models.key"}],
     )
+    limits: LimitsEntry = Field(
+        default_factory=LimitsEntry,
+        description="How much one reader may ask, by the name of their token, else by address; no bound when left out.",
+        examples=[{"requests": "200/s", "connections": 64, "bandwidth": "1GB/s"}],
+    )
     cors: scalars.Origins = Field(
         default=("*",),
         description="The origins whose pages may read the mirror in a browser; * for any, off for none.",
         examples=[["https://app.example.org"]],
         json_schema_extra={"default": "*"},
     )
+
+    @property
+    def caches(self) -> CacheEntry:
+        """What is said of caches, also where it was a size alone."""
+        return self.cache if isinstance(self.cache, CacheEntry) else CacheEntry.model_construct(size=self.cache)
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

@@ -6,7 +6,8 @@ import re
 
 from mirror_sync.config.findings import quoted
 
-_RATE = re.compile(r"(?P<count>[0-9]{1,9}) ?(?P<unit>B|KB|MB|KiB|MiB)/s")
+_RATE = re.compile(r"(?P<count>[0-9]{1,9}) ?(?P<unit>[KMG]?B|[KMG]iB)/s")
+_REQUESTS = re.compile(r"(?P<count>[1-9][0-9]{0,5}) ?/(?P<per>[sm])")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,6}) ?(?P<unit>[MGT]i?B)")
 _UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 _UNITS |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -16,11 +17,19 @@ _WHOLE = 100
 
 
 def rate(value: object) -> int:
-    """`10KB/s`: bytes a second, in B, KB, MB (1000) or KiB, MiB (1024)."""
+    """`10KB/s`: bytes a second, in B, KB, MB, GB (1000) or KiB, MiB, GiB (1024)."""
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{_shown(value)} is no rate; write 500B/s, 10KB/s or 1MB/s")
     return int(match["count"]) * _UNITS[match["unit"]]
+
+
+def requests(value: object) -> int:
+    """`200/s`, `30/m`: requests a minute."""
+    match = _REQUESTS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{_shown(value)} are no requests in a time; write 200/s, or 30/m")
+    return int(match["count"]) * (60 if match["per"] == "s" else 1)
 
 
 def size(value: object) -> int:

@@ -24,6 +24,7 @@ Read = TypeVar("Read")
 
 _MAX_WORKERS = 64
 _MAX_CONNECTIONS = 256
+_MAX_ANSWERS = 4096
 AUTO = "auto"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _GLOB = re.compile(r"[*?\[]")
@@ -193,6 +194,7 @@ OwnListen = Annotated[address_values.Listen | None, from_text(own_listen), TEXT]
 Interval = Annotated[timedelta, PlainValidator(time_values.interval), TEXT]
 Duration = Annotated[timedelta, PlainValidator(time_values.duration), TEXT]
 Size = Annotated[int, PlainValidator(quantities.size), WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]})]
+Requests = Annotated[int, PlainValidator(quantities.requests), TEXT]
 Rate = Annotated[int, PlainValidator(quantities.rate), TEXT]
 Share = Annotated[float, PlainValidator(quantities.share), TEXT]
 Part = Annotated[float, PlainValidator(quantities.part), TEXT]
@@ -231,6 +233,11 @@ Connections = Annotated[
     int,
     PlainValidator(partial(several, most=_MAX_CONNECTIONS)),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_CONNECTIONS}, VARIABLE]}),
+]
+Answers = Annotated[
+    int,
+    PlainValidator(partial(several, most=_MAX_ANSWERS, like=64)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_ANSWERS}, VARIABLE]}),
 ]
 Segments = Annotated[
     int | Literal["auto"],

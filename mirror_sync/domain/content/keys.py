@@ -18,6 +18,7 @@ directory.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Kind, Repo
@@ -132,3 +133,22 @@ def site_key(name: str) -> str:
 def site_type(key: str) -> str | None:
     """The media type of a part of the catalogue; None for any other key."""
     return SITE_TYPES.get(key.rpartition(".")[2]) if key.startswith(SITE) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """In seconds: `immutable` what is named by a digest or a commit, `pointers` whatever may lead elsewhere soon."""
+
+    immutable: int = 31_536_000
+    pointers: int = 2
+
+    def of_object(self, key: str) -> str:
+        """The Cache-Control of an object in a bucket, for whatever stands right before that.
+
+        It says neither `public` nor `private`: so a shared cache keeps an answer to who asks without credentials, and
+        gives nobody what somebody's signature has opened (RFC 9111, section 3.5).
+        """
+        return f"max-age={self.immutable}, immutable" if blob_of(key) else f"max-age={self.pointers}"
+
+
+USUAL = Caching()

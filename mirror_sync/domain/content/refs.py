@@ -36,6 +36,7 @@ MAIN = f"refs/heads/{DEFAULT_BRANCH}"
 MAINS = (DEFAULT_BRANCH, HEAD, MAIN)  # all names of main
 OURS = "refs/channels/"  # begins the full name of a name that this mirror gives
 _SHORT = ("branches", "tags")
+_ASKED = 8  # snapshots of a repo without a main branch
 GROUPS = (*_SHORT, "converts", "pullRequests")  # the Hub's lists of refs
 TOMBSTONE = "tombstone"  # the attachment that says why all of a repo was taken down (tombstone.py)
 LEFT_BEHIND = "left-behind"  # that lists what it named, as long as the take-down is not at its end
@@ -43,6 +44,7 @@ MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
 VERSIONS = "versions"  # the attachment that tells who moved names of ours, and why (versions.py)
 PINNED = "pinned"  # that keeps main where it is, and says why
+CLOSED = "closed"  # that says that the upstream has closed the repo since main was published (closing.py)
 HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
 STATEMENT, STATEMENT_SIGNATURE = "statement", "statement.sig"
 """The attachments by which a mirror signs what a refs.json says; they are of that refs.json alone."""
@@ -164,6 +166,11 @@ class Refs:
         told = (commit for entry in reversed(self.log) for commit in (entry.after, entry.before))
         return tuple(dict.fromkeys((main, *(self.snapshots[one] for one in told if one in self.snapshots))))
 
+    @property
+    def telling(self) -> tuple[Sha256, ...]:
+        """The roots that tell whether the upstream gave the repo to everybody; without a main whatever is published."""
+        return self.newest_words or tuple(sorted(set(self.snapshots.values()))[:_ASKED])
+
     def shown(self) -> dict[str, list[dict[str, str]]]:
         """The Hub's lists of refs as readers are given them: a name leads where it is listed to lead.
 
@@ -196,7 +203,8 @@ class Refs:
             ref = None
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
-        attached = {name: digest for name, digest in self.attachments.items() if name != held_name(commit)}
+        told = {held_name(commit)} | ({CLOSED} if ref is not None and ref.ref == MAIN else set())  # by its own info
+        attached = {name: digest for name, digest in self.attachments.items() if name not in told}
         return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None, attachments=attached)
 
     def attaching(self, attachments: Mapping[str, Sha256]) -> Refs:

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from mirror_sync.domain.content.keys import USUAL, Caching
+
 Addressing = Literal["path", "virtual", "auto"]
 
 
@@ -28,7 +30,8 @@ class S3Target:
     boto3, takes us-east-1, and reads unsigned). `addressing`: where the bucket's name stands in a request.
     `sign_parts`: whether every part is hashed once more, into its signature (decision 7). `multipart`: whether large
     files go in parts, rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is
-    relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune.
+    relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune. `caching`: what
+    each object says, from when it is put, of how long it may be kept.
     """
 
     bucket: str
@@ -42,6 +45,7 @@ class S3Target:
     multipart: bool = True
     confirm: bool = True
     grace: timedelta = timedelta(hours=48)
+    caching: Caching = USUAL
 
     @property
     def server(self) -> str:

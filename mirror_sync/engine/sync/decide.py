@@ -39,6 +39,7 @@ from mirror_sync.engine.published import (
 )
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
+from mirror_sync.engine.sync.closing import closing
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -255,14 +256,20 @@ class Decider:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
         turned = self.gone_repos.turned(task, refs, resolved)
         if turned is not None:
-            return turned.told_by(resolved)
+            return self.closing(task, refs, resolved, turned).told_by(resolved)
         judged = self.judge.at_look(task, refs, resolved)
         if judged.objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
             published = refs.commit_of(task.revision) is not None
             settled = stopped(resolved, judged, judged.objection, published=published)
-        return Seen(resolved, refs) if settled is None else replace(settled, edit=_found_again(refs)).told_by(resolved)
+        if settled is None:
+            return Seen(resolved, refs)
+        return self.closing(task, refs, resolved, replace(settled, edit=_found_again(refs))).told_by(resolved)
+
+    def closing(self, task: Task, refs: Refs, resolved: Resolved, found: NoChange) -> NoChange:
+        """The same with what refs.json has to say of who may read the repo: see closing.py."""
+        return closing(self.published_view, task, refs, resolved, found)
 
     def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
         pinned = refs.pins(task.revision)

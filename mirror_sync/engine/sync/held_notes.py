@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from mirror_sync.domain.content.held_note import MOST_HELD, HeldNote, held_commits, with_note
+from mirror_sync.domain.content.held_note import CLOSING, MOST_HELD, HeldNote, held_commits, with_note
 from mirror_sync.domain.content.keys import refs_key
-from mirror_sync.domain.content.refs import Refs, held_name
+from mirror_sync.domain.content.refs import CLOSED, Refs, held_name
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.gone import PRIVATE
@@ -44,12 +44,17 @@ def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: No
     before = _read(target, task.repo, after, commit)
     note = HeldNote(str(task.repo), commit, now if before is None else before.since, found.verdicts)
     document = note.encode()
-    if after.attachments.get(held_name(commit)) == document.digest:
+    shut = found.closed and not after.snapshots and CLOSED not in after.attachments  # of a published one see closing.py
+    if after.attachments.get(held_name(commit)) == document.digest and not shut:
         return found
     _remember(target, task.repo, note)
     others = held_commits(after) if len(held_commits(after)) >= MOST_HELD else ()
     since = {one: told.since for one in others if (told := _read(target, task.repo, after, one)) is not None}
-    return replace(found, edit=Edit(refs, with_note(after, note, document.digest, since), (document,)))
+    documents = (*(() if found.edit is None else found.edit.documents), document)
+    noted = with_note(after, note, document.digest, since)
+    if shut:
+        noted, documents = noted.with_attachments({CLOSED: CLOSING.digest}), (*documents, CLOSING)
+    return replace(found, edit=Edit(refs, noted, documents))
 
 
 def _read(target: Target, repo: Repo, refs: Refs, commit: CommitId) -> HeldNote | None:

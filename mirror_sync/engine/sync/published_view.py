@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
+from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content.assurance import Assurance, assured
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -20,7 +21,7 @@ from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.published import read_root
+from mirror_sync.engine.published import read_description, read_root
 from mirror_sync.errors import DocumentError, KeyMissing, NewerFormat, StoreError
 from mirror_sync.ports.store import read_refs_json
 
@@ -107,6 +108,21 @@ class PublishedView:
         facts = RootFacts(root.selection, root.files, root.size, self._now(), assurance)
         self._remember(name, digest, facts.encode())
         return facts
+
+    def is_closed(self, repo: Repo, refs: Refs) -> bool:
+        """Whether what is published says that its upstream closed it; not where nobody can read that. StoreError."""
+        name, version = f"{refs_key(repo)}#closed", Sha256.of("".join(refs.telling).encode())
+        known = self._recall(name, version)
+        if known is None:
+            known = b"closed" if any(map(self._closes, refs.telling)) else b"open"
+            self._remember(name, version, known)
+        return known == b"closed"
+
+    def _closes(self, root: Sha256) -> bool:
+        try:
+            return closed_by(read_description(self._target.store, read_root(self._target.store, root).info))
+        except (KeyMissing, DocumentError):
+            return False
 
     def learn(self, repo: Repo, revision: str, refs: Refs, facts: RootFacts) -> None:
         """Remember what was published a moment ago: the next run need not read it."""

@@ -33,6 +33,7 @@ from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running
+from mirror_sync.engine.sync.closing import may_close
 from mirror_sync.engine.sync.decide import Decider, still_pinned, through
 from mirror_sync.engine.sync.held_notes import is_noted, noting
 from mirror_sync.engine.sync.judging import NO_SIDE, last_look
@@ -191,8 +192,12 @@ def bring_up_to_date(
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
     done = done.told_by(seen.resolved)
-    if is_noted(done):
-        done = _noting(job_run, task, read_refs(job_run.target.store, task.repo), done)
+    if is_noted(done) or may_close(seen.refs, seen.resolved):
+        refs = read_refs(job_run.target.store, task.repo)
+        if done.edit is None or done.edit.before == refs:
+            done = decider.closing(task, refs, seen.resolved, done)
+        if is_noted(done):
+            done = _noting(job_run, task, refs, done)
     _amend(job_run, task, done)
     return report_of(task, done)
 

@@ -17,7 +17,7 @@ from functools import partial
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import WITHDRAWAL, blob_key
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
+from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import TakenDown
@@ -257,7 +257,7 @@ class _Others(Roll):
 def _closing(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:
     """The same with whether the upstream had closed the repo; what nobody can read any more is closed."""
     told = next(read_infos(target.store, refs, (DEFAULT_BRANCH,)), {})
-    return replace(tombstone, closed=bool(refs.snapshots) and closed_by(told))
+    return replace(tombstone, closed=bool(refs.snapshots) and (CLOSED in refs.attachments or closed_by(told)))
 
 
 def _tombstone_of(target: Target, refs: Refs) -> Tombstone | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mirror_sync.domain.content.keys import Caching
 from mirror_sync.domain.content.snapshot import encode_json
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
@@ -16,6 +17,16 @@ SETTLED = "public, max-age=60"  # what a commit's listing says: another selectio
 MOVING = "public, max-age=2"  # whatever a branch or tag leads to
 LINKED = "private, max-age=2"  # what has a link in it that was made from what this client said
 NEVER = "no-store"
+
+
+def caching_words(caching: Caching) -> dict[str, str]:
+    """What is said in the place of those of the above that jobs.yaml may have otherwise."""
+    return {
+        IMMUTABLE: f"public, max-age={caching.immutable}, immutable",
+        MOVING: f"public, max-age={caching.pointers}",
+        LINKED: f"private, max-age={caching.pointers}",
+    }
+
 
 SECURED = {"Strict-Transport-Security": "max-age=31536000"}
 """Of a front that speaks TLS: browsers come back by https alone. Not for its subdomains, of which it knows nothing."""
@@ -59,6 +70,7 @@ NOT_ALL = "Nothing is given by its digest alone to those who may not read everyt
 WHOSE = "A token of this mirror is wanted (HF_TOKEN, hf auth login, or the password of curl -u name:token)"
 STRANGER = "This token is none of this mirror, and what was asked for is not for everybody"
 OUTSIDE = "Nobody may ask this mirror from {client}"
+TOO_MUCH = "This is more at once than one reader may ask of this mirror: ask again in a second, or less at a time"
 BARRED = {
     "expired": "The token {name} has expired: it was good until {said}",
     "revoked": "The token {name} was revoked on {said}",
@@ -153,11 +165,16 @@ class Answer:
         return replace(self, headers=kept, sized=False)
 
 
-def kept_for(answer: Answer, *, public: bool, varies: bool) -> Answer:
-    """An answer that no cache gives to other readers than those who may have it; `varies`: tokens make a difference."""
+def kept_for(answer: Answer, caching: Caching, *, public: bool, varies: bool) -> Answer:
+    """An answer that no cache gives to other readers than those who may have it, or keeps for longer than it may.
+
+    `varies`: tokens make a difference.
+    """
     headers = dict(answer.headers)
-    if not public and "Cache-Control" in headers:
-        headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
+    said = headers.get("Cache-Control")
+    if said is not None:
+        said = caching_words(caching).get(said, said)
+        headers["Cache-Control"] = said if public else said.replace("public", "private")
     if varies:
         headers["Vary"] = ", ".join(filter(None, (headers.get("Vary", ""), "Authorization")))
     return replace(answer, headers=headers)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
+from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
@@ -52,7 +53,7 @@ class Served:
     """A store with what is published in it. Safe for many threads.
 
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
-    `access`: who may read what; `tokens`: readers may have some.
+    `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
     """
 
     store: Store
@@ -62,6 +63,7 @@ class Served:
     by_digest: bool = False
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: bool = False
+    caching: Caching = USUAL
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""
@@ -100,12 +102,13 @@ class Served:
     def is_closed(self, repo: Repo) -> bool:
         """Whether the upstream gave what is published of a repo to some people only; not where jobs have opened it all.
 
-        Of what is not published nobody knows: it is not. StoreError, DocumentError.
+        Of what is not published refs.json says it where it remembers why; else nobody knows: it is not. StoreError,
+        DocumentError.
         """
         refs = None if self.access.all_opened else self.snapshots.refs(repo)
         if refs is not None and refs.tombstone is not None:
             return Tombstone.decode(self.snapshots.document(refs.tombstone)).closed
-        return refs is not None and bool(refs.snapshots) and self.snapshots.is_closed(refs)
+        return refs is not None and self.snapshots.is_closed(refs)
 
     def expect_site(self) -> None:
         """Refusal where no catalogue is published."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content import alias
 from mirror_sync.domain.content.keys import alias_key, withdrawn_key
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import CLOSED, Refs
 from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
@@ -29,7 +29,6 @@ from mirror_sync.ports.store import (
 )
 
 DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
-_ASKED = 8  # snapshots of a repo without a main branch
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
 _DECODED = 4  # a decoded document takes about so many times the bytes of its text
 
@@ -93,10 +92,10 @@ class Snapshots:
         """Whether the upstream gave what is published to some people only, or does not say that it did not.
 
         What it said of `main` counts, as the repo's newest word; without that name, whatever snapshot is closed. While
-        `main` is pinned its words may be older than what was closed since: then each of the newest counts.
+        `main` is pinned its words may be older than what was closed since: then each of the newest counts. What it has
+        closed since without a commit stands in refs.json.
         """
-        roots = refs.newest_words or sorted(set(refs.snapshots.values()))[:_ASKED]
-        return any(map(self._closes, roots))
+        return CLOSED in refs.attachments or any(map(self._closes, refs.telling))
 
     def _closes(self, root: Sha256) -> bool:
         known = self._closed.get(root)

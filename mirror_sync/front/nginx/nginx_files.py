@@ -18,11 +18,12 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror_sync.domain.access.access_tokens import LARGEST_FILE, OTHER_LINE, TOKEN_LINE, Badge
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, Role
+from mirror_sync.domain.access.reader_limits import AGAIN, UNLIMITED, ReaderLimits
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, Need, Role
 from mirror_sync.domain.catalogue import published_lists
 from mirror_sync.domain.catalogue.rows import WHOLE
 from mirror_sync.domain.content.document_format import FORMATS
-from mirror_sync.domain.content.keys import SITE_TYPES
+from mirror_sync.domain.content.keys import SITE_TYPES, USUAL, Caching
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
@@ -112,8 +113,8 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
-    `tls`: TLS and HTTP/2 in place of plain HTTP. `resolvers`: see `described`. `variable`: where nginx writes; None: as
-    `Variable.beside` says.
+    `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
+    keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
     """
 
     target: Target
@@ -129,6 +130,8 @@ class NginxOptions:
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
     tls: Tls | None = None
+    limits: ReaderLimits = UNLIMITED
+    caching: Caching = USUAL
     variable: Variable | None = None
     resolvers: tuple[str, ...] | None = None
     js_module: Path = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
@@ -251,6 +254,7 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
 
 
 def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+    kept = answers.caching_words(options.caching)
     return {
         "public_url": _public(options.public_url),
         "said": answers.SAID,
@@ -268,10 +272,10 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "text": answers.TEXT,
         "lfs_pointer": LFS_POINTER,
         "caching": {
-            "immutable": answers.IMMUTABLE,
+            "immutable": kept[answers.IMMUTABLE],
             "settled": answers.SETTLED,
-            "moving": answers.MOVING,
-            "linked": answers.LINKED,
+            "moving": kept[answers.MOVING],
+            "linked": kept[answers.LINKED],
             "never": answers.NEVER,
             "checked": answers.CHECKED,
         },
@@ -298,9 +302,11 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
             "token": answers.WHOSE,
             "strange": answers.STRANGER,
             "outside": answers.OUTSIDE,
+            "too_much": answers.TOO_MUCH,
             "see_only": answers.SEE_ONLY,
             "not_all": answers.NOT_ALL,
         },
+        "again": str(AGAIN),
         "preflight": PREFLIGHT if options.cors.origins else None,
         "list": {
             "line": published_lists.LINE,
@@ -395,6 +401,9 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
+        "limits": options.limits,
+        "queue": _queue(options.limits),
+        "open_paths": [route.pattern() for route in _TABLE.routes if route.needs is Need.NOTHING],
         "proxies": options.access.proxies,
         "bounded": bool(options.access.allow),
         "varies": options.tokens is not None,
@@ -402,6 +411,13 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
     }
+
+
+def _queue(limits: ReaderLimits) -> str:
+    """The words of limit_req for how many may wait, and how many need not: nginx counts none for the first."""
+    free = limits.at_once - 1
+    words = {"burst": free + limits.waiting, "delay": free}
+    return "".join(f" {word}={count}" for word, count in words.items() if count)
 
 
 def _is_sliced(options: NginxOptions) -> bool:

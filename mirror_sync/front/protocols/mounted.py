@@ -67,6 +67,11 @@ class Mounted:
         """The same request with who asks. Raises nothing."""
         return replace(asked, reader=self.door.reader(asked))
 
+    def is_open(self, asked: FrontRequest) -> bool:
+        """Whether nothing is asked of a reader at an address, as by those that watch the front."""
+        match = self._table.match(asked.raw_path)
+        return match is not None and match.route.needs is Need.NOTHING
+
     def answer(self, asked: FrontRequest) -> Answer:
         """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
         try:
@@ -105,7 +110,7 @@ class Mounted:
             raise self.door.unfound(asked.reader, refusal.repo) from None
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
         public = ((public and self.door.shares) or not self.door.chooses) and not shared
-        return answers.kept_for(found, public=public, varies=varies or shared)
+        return answers.kept_for(found, self._served.caching, public=public, varies=varies or shared)
 
     def _arm(self, asked: FrontRequest, match: Match) -> tuple[Fields, bool]:
         """The fields of a request, where a grey release leads its reader away from main; and whether there is one.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits, counted_as
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
+from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
@@ -30,7 +33,8 @@ from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.protocols.mounted import Mounted
-from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Threads
+from mirror_sync.front.serve.reader_turns import ReaderTurns
+from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads
 from mirror_sync.ports.store import Store
 
 READER, CLIENT = "mirror_sync.reader", "mirror_sync.client"  # of a scope, for the log
@@ -51,6 +55,7 @@ class ServeOptions:
     `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
+    `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
     """
 
     public_url: str | None = None
@@ -60,6 +65,8 @@ class ServeOptions:
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
     secured: bool = False
+    limits: ReaderLimits = UNLIMITED
+    caching: Caching = USUAL
 
 
 _DEFAULTS = ServeOptions()
@@ -84,6 +91,7 @@ def make_app(
         by_digest=options.by_digest,
         access=options.access,
         tokens=options.tokens is not None,
+        caching=options.caching,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
@@ -106,28 +114,32 @@ class _Front(BaseRoute):
         self._cors = options.cors
         self._always = SECURED if options.secured else {}
         self._threads = Threads()
+        self._turns = ReaderTurns(options.limits) if options.limits else None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
-            response = await self._respond(request)
-        except ClientDisconnect:
-            return
-        response.headers.update(self._always | self._cors.headers(request.headers.get("origin", "")))
-        if self._cors.named:
-            response.headers.add_vary_header("Origin")
-        await response(scope, receive, send)
+        async with AsyncExitStack() as held:
+            try:
+                response = await self._respond(request, held)
+            except ClientDisconnect:
+                return
+            response.headers.update(self._always | self._cors.headers(request.headers.get("origin", "")))
+            if self._cors.named:
+                response.headers.add_vary_header("Origin")
+            await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request, held: AsyncExitStack) -> Response:
+        """The answer, for which the reader's turn was waited for, and is held until `held` is left."""
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
             peer = str((request.scope.get("client") or ("", 0))[0])
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
-            answering = partial(self._answer, request.scope, replace(asked, client=client))
-            return await self._response(asked, await self._threads.run(answering))
+            asked, paced = await self._turn(request.scope, replace(asked, client=client), held)
+            answer = await self._threads.run(partial(self._answer, request.scope, asked))
+            return await self._response(asked, answer, paced)
         except Refusal as refusal:
             return _plain(request.method, refusal.answer)
         except (StoreError, DocumentError) as error:
@@ -140,17 +152,29 @@ class _Front(BaseRoute):
             _log.exception("cannot answer %s", request.scope["path"])
             return _plain(request.method, Refusal(500, BROKEN).answer)
 
-    def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
-        """The answer; the log finds in the scope whose token was sent, and from where."""
+    async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:
+        """The request with who asks, where readers have limits, when its turn has come."""
+        if self._turns is None or self._mounted.is_open(asked):
+            return asked, None
+        asked = await self._threads.run(partial(self._known, scope, asked))
+        pace = await held.enter_async_context(self._turns.turn(counted_as(asked.reader, asked.client)))
+        return asked, None if pace is None else Paced(pace, self._turns.piece)
+
+    def _known(self, scope: Scope, asked: FrontRequest) -> FrontRequest:
+        """The log finds in the scope whose token was sent, and from where."""
         known = self._mounted.known(asked)
         scope[READER], scope[CLIENT] = known.reader.name, known.client
-        return self._mounted.answer(known)
+        return known
 
-    async def _response(self, asked: FrontRequest, answer: Answer) -> Response:
+    def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
+        """Who asks is looked up anew: whoever has waited may have lost their token meanwhile."""
+        return self._mounted.answer(self._known(scope, asked))
+
+    async def _response(self, asked: FrontRequest, answer: Answer, paced: Paced | None) -> Response:
         if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
             return _plain(asked.method, answer)
         stream = await BlobStream.open(self._threads, self._store, answer.body)
-        return BlobResponse(stream, answer.length, answer.status, _headers(answer))
+        return BlobResponse(stream, answer.length, answer.status, _headers(answer), paced)
 
 
 def _plain(method: str, answer: Answer) -> Response:

@@ -5,8 +5,9 @@ Memory is one chunk a client, and a client that goes away ends the read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from typing import TypeVar
@@ -43,6 +44,14 @@ class Threads:
         return await to_thread.run_sync(call, limiter=self._limiter)
 
 
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """`wait` until so many bytes may be sent, of which a `piece` at a time is sent."""
+
+    wait: Callable[[int], Awaitable[None]]
+    piece: int
+
+
 class BlobStream:
     """An open slice of a blob. Close it, whatever happens."""
 
@@ -62,11 +71,14 @@ class BlobStream:
         """The open file that holds it, where it begins there and how long it is; None where it lies elsewhere."""
         return self._stream.unread if isinstance(self._stream, FileStream) else None
 
-    async def chunks(self, length: int) -> AsyncIterator[memoryview]:
+    async def chunks(self, length: int, paced: Paced | None = None) -> AsyncIterator[memoryview]:
         """Exactly `length` bytes. StoreError when the blob has fewer: the client sees a cut connection."""
+        most = CHUNK if paced is None else min(CHUNK, paced.piece)
         while length > 0:
             # a new buffer each time: the event loop may hold the last one until the client has taken it
-            chunk = memoryview(bytearray(min(CHUNK, length)))
+            chunk = memoryview(bytearray(min(most, length)))
+            if paced is not None:
+                await paced.wait(len(chunk))
             count = await self._threads.run(partial(self._stream.readinto, chunk))
             if count == 0:
                 raise StoreError("a blob is shorter than its listing says")
@@ -86,9 +98,11 @@ class BlobResponse(StreamingResponse):
     http.response.zerocopysend of https://asgi.readthedocs.io/en/latest/extensions.html.
     """
 
-    def __init__(self, stream: BlobStream, length: int, status: int, headers: dict[str, str]) -> None:
-        super().__init__(stream.chunks(length), status, headers)
-        self._stream, self._length = stream, length
+    def __init__(
+        self, stream: BlobStream, length: int, status: int, headers: dict[str, str], paced: Paced | None = None
+    ) -> None:
+        super().__init__(stream.chunks(length, paced), status, headers)
+        self._stream, self._length, self._paced = stream, length, paced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         file = self._stream.file if ZERO_COPY in scope.get("extensions", {}) else None
@@ -97,6 +111,17 @@ class BlobResponse(StreamingResponse):
                 await super().__call__(scope, receive, send)
             else:
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                await send({"type": ZERO_COPY, "file": file[0], "offset": file[1], "count": self._length})
+                await self._send_file(send, file[0], file[1])
         finally:
             await self._stream.close()
+
+    async def _send_file(self, send: Send, file: FileIO, offset: int) -> None:
+        paced, left = self._paced, self._length
+        while left:
+            count = left if paced is None else min(left, paced.piece)
+            if paced is not None:
+                await paced.wait(count)
+            left -= count
+            part = {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": bool(left)}
+            await send(part)
+            offset += count

@@ -170,7 +170,8 @@ class _Connection(H11Protocol):
             async def sent(message: Message) -> None:
                 if message["type"] == ZERO_COPY:
                     await self._send_file(cycle, message)
-                    message = {"type": "http.response.body", "body": b"", "more_body": False}
+                    more = message.get("more_body", False)
+                    message = {"type": "http.response.body", "body": b"", "more_body": more}
                 await send(message)
 
             able = isinstance(self.loop, asyncio.SelectorEventLoop) and scope.get("scheme") == "http"

@@ -68,6 +68,7 @@ function plain(message) {
 }
 
 function refuse(r, error) {
+    r.variables.kept_for = '';  // no cache keeps a refusal: nothing is said of whom one might be for
     const form = tables.FORMS[error.form || 'json'];
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': plain(error.message)}, error.headers);

@@ -206,6 +206,11 @@ function badBucket(r) {
     answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
 }
 
+// More than a reader may ask at once, and has no time to wait for.
+function tooMuch(r) {
+    answers.refuse(r, answers.refusal(429, tables.MESSAGES.too_much, '', {'Retry-After': tables.AGAIN}));
+}
+
 // nginx finds that no byte of a file is wanted when it has given the file's headers already: they go.
 function unsatisfiable(r) {
     const size = r.variables.blob_size;
@@ -216,4 +221,5 @@ function unsatisfiable(r) {
 }
 
 export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, noBlob: slices.never(noBlob),
-                 noPage, pointer, reader: access.reader, rangedType: requests.rangedType, typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, pointer, reader: access.reader, rangedType: requests.rangedType, tooMuch,
+                 typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };

@@ -60,8 +60,11 @@ async function isClosed(r, refs) {
         const text = await bucket.document(r, tombstone(refs));
         return JSON.parse(text).closed === true;
     }
-    if (tables.ACCESS.all_opened || Object.keys(refs.snapshots).length === 0) {
+    if (tables.ACCESS.all_opened) {
         return false;
+    }
+    if ((refs.attachments || {}).closed) {  // since, without a commit; or before anything was published
+        return true;
     }
     const newest = newestWords(refs);
     const roots = newest.length ? newest : Object.keys(refs.snapshots).map((commit) => refs.snapshots[commit]).sort().slice(0, ASKED);

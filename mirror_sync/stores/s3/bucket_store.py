@@ -44,14 +44,16 @@ _RANGE_BEYOND_END = (400, 416)  # nanio answers with the first
 _NO_BATCHES = (405, 501)
 _DELETES_AT_ONCE = 8  # where a server takes them one by one
 _PAGE = "text/html"
+_HEADERS = {"CacheControl": "cache-control", "ContentType": "content-type"}
 
 
 class _Range(TypedDict, total=False):
     Range: str
 
 
-class _Typed(TypedDict, total=False):
+class _Described(TypedDict, total=False):
     ContentType: str
+    CacheControl: str
 
 
 class S3Store:
@@ -101,17 +103,16 @@ class S3Store:
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
-        name, media_type = self._name(key), site_type(key) or ""
-        typed: _Typed = {"ContentType": media_type} if media_type else {}
+        name, described = self._name(key), self._described(key)
         with store_errors(self._where, key, "PutObject"):
             access, short_way = self._opened
 
             def send() -> object:
                 return access.client.put_object(
-                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest), **typed
+                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest), **described
                 )
 
-            short_way.put(name, body, digest, send, media_type)
+            short_way.put(name, body, digest, send, {_HEADERS[word]: str(said) for word, said in described.items()})
 
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
@@ -124,7 +125,9 @@ class S3Store:
             kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
             if kept is not None:
                 return kept
-            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)["UploadId"]
+            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=name, **self._described(key))[
+                "UploadId"
+            ]
         return S3Upload(replace(begun, id=upload), parts, signs=signs)
 
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
@@ -140,6 +143,7 @@ class S3Store:
                 Body=cast("IO[bytes]", body),
                 ContentLength=parts.size,
                 **signed,
+                **self._described(key),
             )
 
         return SinglePut(send, parts, place)
@@ -152,7 +156,8 @@ class S3Store:
         with store_errors(self._where, key, "CopyObject"):
             try:
                 # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
-                self._client.copy(source, self._bucket, name, {"MetadataDirective": "REPLACE"}, Config=self._copies)
+                change = {"MetadataDirective": "REPLACE", **self._described(key)}
+                self._client.copy(source, self._bucket, name, change, Config=self._copies)
             except ClientError as error:
                 if error.operation_name != "HeadObject":
                     raise
@@ -201,6 +206,12 @@ class S3Store:
                         access = open_access(self._target, self._options)
                         made = self._made = access, ShortWay(access, self._options)
         return made
+
+    def _described(self, key: str) -> _Described:
+        """What an object says of itself to whoever reads the bucket by HTTP."""
+        described: _Described = {"CacheControl": self._target.caching.of_object(key)}
+        media_type = site_type(key)
+        return {**described, "ContentType": media_type} if media_type else described
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)

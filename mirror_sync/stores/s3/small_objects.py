@@ -17,7 +17,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -83,15 +83,18 @@ class ShortWay:
         body: bytes | bytearray | memoryview,
         digest: Sha256,
         send: Callable[[], object],
-        media_type: str,
+        described: Mapping[str, str],
     ) -> None:
-        """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises."""
+        """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises.
+
+        `described` are headers of the object, in lower case.
+        """
         way = self._way
         if way is None or not self._takes(len(body)):
             send()
             self._learn(name)
             return
-        answer = self._ask(way, Signed("PUT", way.host, way.base + _quoted(name), digest, media_type), body)
+        answer = self._ask(way, Signed("PUT", way.host, way.base + _quoted(name), digest, described), body)
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
@@ -198,24 +201,23 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 class Signed:
     """What is signed: `path` as it stands in the request line, `payload` the digest of the body in hex.
 
-    `media_type` of the body; empty for none.
+    `described` are headers of the object that is put, in lower case.
     """
 
     method: str
     host: str
     path: str
     payload: str
-    media_type: str = ""
+    described: Mapping[str, str] = field(default_factory=dict)
 
 
 def signed_headers(asked: Signed, region: str, keys: ReadOnlyCredentials, now: str) -> Mapping[str, str]:
     """The headers that belong on the request, but for `host`. `now` in UTC as 20260131T235959Z."""
     scope = f"{now[:8]}/{region}/s3/aws4_request"
-    headers = {"host": asked.host, "x-amz-content-sha256": asked.payload, "x-amz-date": now}
-    if asked.media_type:
-        headers = {"content-type": asked.media_type, **headers}  # in the order of names
+    headers = {**asked.described, "host": asked.host, "x-amz-content-sha256": asked.payload, "x-amz-date": now}
     if keys.token:
         headers["x-amz-security-token"] = keys.token
+    headers = dict(sorted(headers.items()))
     names = ";".join(headers)
     lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
     request = f"{asked.method}\n{asked.path}\n\n{lines}\n{names}\n{asked.payload}"

@@ -49,12 +49,14 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         port=front.listen.port,
         user=front.user,
         public_url=front.url,
-        cache_size=front.cache,
+        cache_size=front.caches.size,
         site=settings.site.enabled,
         by_digest=front.by_digest,
         cors=Cors(front.cors),
         access=settings.access_to(name),
         tokens=settings.tokens,
+        limits=front.limits.limits,
+        caching=front.caches.caching,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

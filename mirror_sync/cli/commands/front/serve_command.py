@@ -62,6 +62,8 @@ def serve(
         settings.access_to(name),
         settings.tokens,
         secured=front.tls is not None,
+        limits=front.limits.limits,
+        caching=front.caches.caching,
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port

@@ -1,0 +1,49 @@
+"""Whether refs.json has to say that an upstream has closed a repo, or opened it again, without a new commit.
+
+The attachment `closed` says it. Fronts learn from the info of the newest snapshot whether a repo is for everybody;
+between two commits an upstream may close it, and that must not wait for the next. Any word of an upstream closes, also
+that of another endpoint than the first; only the first one's opens. One that says nothing of it does neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.refs import CLOSED, Refs
+from mirror_sync.domain.content.upstream import Resolved
+from mirror_sync.domain.work import Edit, NoChange, Task
+from mirror_sync.engine.sync.published_view import PublishedView
+
+_SAID = {
+    True: "closed: the upstream gives it to some people only now, and so do the fronts",
+    False: "open again: the upstream gives it to everybody",
+}
+
+
+def may_close(refs: Refs, resolved: Resolved) -> bool:
+    """Whether `closing` may find anything to say; not of most repos, which are open, and were."""
+    return CLOSED in refs.attachments or resolved.terms.gated is True or resolved.terms.private is True
+
+
+def closing(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, found: NoChange) -> NoChange:
+    """The same with the edit by which refs.json, as it was read, says what the upstream says now, where it does not.
+
+    Reads documents of the target only of a repo that is closed upstream, and once for each of its states. StoreError.
+    """
+    after = refs if found.edit is None else found.edit.after
+    terms, noted = resolved.terms, CLOSED in after.attachments
+    closes = terms.gated is True or terms.private is True
+    opens = terms.gated is False and terms.private is False and resolved.stead is None
+    found = replace(found, closed=closes)
+    if noted == closes or not (closes or opens) or (closes and not after.snapshots):
+        return found
+    if closes and view.is_closed(task.repo, after):
+        return found
+    documents = () if found.edit is None else found.edit.documents
+    if closes:
+        told, documents = after.with_attachments({CLOSED: CLOSING.digest}), (*documents, CLOSING)
+    else:
+        told = after.without_attachment(CLOSED)
+    edit = Edit(refs, told, documents)
+    return replace(found, edit=edit, reason="; ".join(filter(None, (found.reason, _SAID[closes]))))

@@ -1,0 +1,151 @@
+"""What an upstream closes without a new commit is closed here with the next sync, for one PUT of refs.json."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.catalogue.gather import Gather
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.refs import CLOSED
+from mirror_sync.domain.repo import Repo
+from mirror_sync.front.hub.snapshots import Snapshots
+from mirror_sync.state.target_memory import SqliteReadCache
+from tests.engine.test_looking import calls, fill, in_turn
+from tests.engine.workshop import Workshop, job
+from tests.standin import LFS, Hub
+
+NAME = "acme/tiny"
+REFS = "hub/models/acme--tiny/refs.json"
+CHANGES = [{"gated": "manual"}, {"private": True}]
+
+
+@pytest.fixture
+def published(hub: Hub, tmp_path: Path) -> Workshop:
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=[NAME], private=[NAME]))
+    hub.model(NAME, license="mit").commit({"a": b"1", "large.bin": LFS(b"x" * 2000)})
+    assert workshop.sync_one(job(NAME)).outcome == "published"
+    return workshop
+
+
+def is_closed(workshop: Workshop) -> bool:
+    """As the fronts see it."""
+    return Snapshots(workshop.store, 0).is_closed(workshop.refs(NAME))
+
+
+def again(workshop: Workshop) -> list[str]:
+    """The keys that one more sync writes."""
+    workshop.store.written.clear()
+    workshop.sync(job(NAME))
+    return list(workshop.store.written)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_closed_is_so_with_the_next_sync_for_a_put_and_no_byte_of_a_file(
+    hub: Hub, published: Workshop, change: dict[str, object]
+) -> None:
+    assert again(published) == []
+    assert not is_closed(published)
+    hub.model(NAME).set(**change)  # type: ignore[arg-type]
+    document, refs = again(published)
+    assert (refs, (published.folder / "bucket" / document).stat().st_size < 100) == (REFS, True)
+    assert is_closed(published)
+    assert published.files(NAME)["a"] == b"1"
+    assert again(published) == []
+
+
+def test_a_report_says_it_once(hub: Hub, published: Workshop) -> None:
+    hub.model(NAME).set(gated="auto")
+    first, second = (published.sync_one(job(NAME)) for _ in range(2))
+    assert (first.outcome, first.reason.partition(":")[0], second.reason) == ("unchanged", "closed", "")
+    hub.model(NAME).set(gated=False)
+    opened = published.sync_one(job(NAME))
+    assert opened.reason.startswith("open again")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_opened_again_is_open_with_the_next_sync(
+    hub: Hub, published: Workshop, change: dict[str, object]
+) -> None:
+    hub.model(NAME).set(**change)  # type: ignore[arg-type]
+    published.sync(job(NAME))
+    hub.model(NAME).set(**dict.fromkeys(change, False))  # type: ignore[arg-type]
+    assert again(published) == [REFS]
+    assert not is_closed(published)
+
+
+def test_a_new_snapshot_of_main_says_it_by_itself(hub: Hub, published: Workshop) -> None:
+    hub.model(NAME).set(gated="auto")
+    published.sync(job(NAME))
+    hub.model(NAME).commit({"a": b"2"})
+    assert published.sync_one(job(NAME)).outcome == "published"
+    assert CLOSED not in published.refs(NAME).attachments
+    assert is_closed(published)
+    assert again(published) == []
+
+
+def test_a_repo_whose_new_commit_is_held_is_closed_all_the_same(hub: Hub, tmp_path: Path) -> None:
+    workshop = Workshop(hub.url, tmp_path)
+    hub.model(NAME, license="mit").commit({"a": b"1"})
+    workshop.sync(job(NAME))
+    hub.model(NAME).set(gated="manual")
+    hub.model(NAME).commit({"a": b"2"})
+    assert workshop.sync_one(job(NAME)).code == "gated"
+    assert is_closed(workshop)
+    hub.model(NAME).set(gated=False, license="gpl-3.0")
+    assert workshop.sync_one(job(NAME)).outcome == "held"
+    assert not is_closed(workshop)
+
+
+def test_a_repo_that_was_gated_when_it_was_published_is_read_once_and_not_written(hub: Hub, tmp_path: Path) -> None:
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=[NAME]))
+    target = replace(workshop.context.targets["bucket"], looks=SqliteReadCache(tmp_path / "looks.db", "bucket"))
+    workshop.context = replace(workshop.context, targets={"bucket": target})
+    hub.model(NAME, license="mit", gated="auto").commit({"a": b"1"})
+    workshop.sync(job(NAME))
+    assert again(workshop) == []
+    workshop.store.reads.clear()
+    assert again(workshop) == []
+    assert workshop.store.reads == [REFS]
+
+
+def test_a_list_tells_it_too_and_costs_no_further_call(hub: Hub, tmp_path: Path) -> None:
+    workshop = Workshop(hub.url, tmp_path)
+    wanted = job(*fill(hub, "acme", 3))
+    workshop.sync(wanted)
+    hub.model("acme/m01", gated="manual")
+    hub.log.clear()
+    workshop.store.written.clear()
+    workshop.sync(wanted)
+    assert calls(hub) == (1, in_turn(3))
+    assert [key for key in workshop.store.written if key.startswith("hub/")] == ["hub/models/acme--m01/refs.json"]
+
+
+def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None:
+    repo = Repo.parse(NAME)
+    hub.model(NAME).set(gated="auto")
+    published.sync(job(NAME))
+    [listed] = published.store.list(refs_key(repo))
+    facts = Gather(published.store, published.context.targets["bucket"].looks).facts(repo, listed)
+    assert (facts.closed, '"gated":true' in facts.item) == (True, True)
+
+
+def test_a_gated_repo_that_is_held_before_anything_of_it_is_published_is_closed_until_it_is_open(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """Its note names a repo, a commit and verdicts: they are not for everybody."""
+    workshop = Workshop(hub.url, tmp_path)
+    hub.model(NAME, license="mit", gated="manual").commit({"a": b"1"})
+    assert workshop.sync_one(job("acme/*")).outcome == "held"
+    assert is_closed(workshop)
+    assert again_by_glob(workshop) == []
+    hub.model(NAME).set(gated=False, license="gpl-3.0")
+    workshop.sync(job("acme/*"))
+    assert not is_closed(workshop)
+
+
+def again_by_glob(workshop: Workshop) -> list[str]:
+    workshop.sync(job("acme/*"))
+    return list(workshop.store.written)
