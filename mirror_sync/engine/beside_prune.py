@@ -24,6 +24,7 @@ from mirror_sync.domain.content.keys import (
     is_active_prune,
     is_withdrawal,
     prune_key,
+    refs_key,
 )
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Shard
@@ -227,6 +228,25 @@ class PruneGuard:
         if loose is not None and any(map(is_withdrawal, (*found, *after))):
             give_named(self._target.store, loose())
 
+    def stand(self, led_to: CommitId, put: Callable[[], Refs]) -> Refs:
+        """Call `put`, which reads refs.json and writes it with a name of a snapshot that is published there.
+
+        Between both a machine may stand still, and a prune meanwhile let that snapshot go and remove it: where one may
+        have, it is looked at afterwards. PrunedMeanwhile where it is not whole: then `put` has named what is torn.
+        """
+        reading = Elapsed(self._context)
+        refs = put()
+        took, after = reading(), prune_announcements(self._target)
+        late = after.keys() - self._known.keys()
+        if late:
+            self._stay_buried(late)
+        if late or (took > self._target.settling_time * _OLD and any(map(is_active_prune, after))):
+            self._forget_expired(keep=led_to)
+            stat = self._target.store.stat(refs_key(self._repo))
+            now = 0.0 if stat is None else stat.modified  # put a moment ago
+            self._protect(lambda: self._names(led_to, refs.snapshots[led_to]), 0.0, now)
+        return refs
+
     def _stay_buried(self, late: Collection[str]) -> None:
         """Where `put` has written over the tombstone of a take-down that came in between, that stands again."""
         tombstone = buried_by(self._target, late, self._repo)
@@ -297,12 +317,13 @@ class PruneGuard:
             return False
         return True
 
-    def _protect(self, loose: Callable[[], Iterable[Sha256]], since: float) -> None:
+    def _protect(self, loose: Callable[[], Iterable[Sha256]], since: float, now: float = 0.0) -> None:
         """Every blob that no published snapshot protects is made young, and is there when all deletes have landed.
 
-        A take-down goes on `since` then, by the store's clock (0: none): it removes whatever was put before.
+        A take-down goes on `since` then, by the store's clock (0: none): it removes whatever was put before. It is at
+        least `now` by that clock.
         """
-        now, age = 0.0, self._target.grace.total_seconds() * _OLD
+        age = self._target.grace.total_seconds() * _OLD
         for found in map(self._stats, _some(loose())):
             now = max(now, *(stat.modified for stat in found))  # the root, which comes first, was put a moment ago
             old = [stat.key for stat in found if now - stat.modified > age or stat.modified <= since]
@@ -338,6 +359,22 @@ class PruneGuard:
         if isinstance(error, KeyMissing):
             raise PrunedMeanwhile(self._repo, (digest,)) from error
         raise error
+
+
+def look_for_lists(target: Target) -> None:
+    """Once for a process and a target: who died before may have published what its lists give to nobody. StoreError."""
+    if target.withheld.found is None:
+        target.withheld.found = any(target.store.list(WITHDRAWN))
+
+
+def give_late(target: Target, repo: Repo) -> None:
+    """All that is published of a repo is given, where a process may have died between the one and the other.
+
+    StoreError.
+    """
+    if target.withheld.found:
+        walk = Walk(partial(read_document, target.store), _pass_over)
+        give_named(target.store, (node.digest for node in walk.repo(repo, read_refs(target.store, repo))))
 
 
 def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:

@@ -48,6 +48,16 @@ class Refill:
         self.failed = 0
 
 
+class Withheld:
+    """Whether lists of digests that are given to nobody lay in a target when this process first looked there.
+
+    Then one that died before may have published what stands on them: see `withdrawn_lists`.
+    """
+
+    def __init__(self) -> None:
+        self.found: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
@@ -71,6 +81,7 @@ class Target:
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
+    withheld: Withheld = field(default_factory=Withheld, repr=False, compare=False)
 
     @property
     def settling_time(self) -> float:

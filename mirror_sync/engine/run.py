@@ -17,6 +17,7 @@ from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFini
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
 from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted, remarks
 from mirror_sync.engine.acts import decisions_recorded, hold_recorded, tokens_recorded
+from mirror_sync.engine.beside_prune import give_late, look_for_lists
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
@@ -111,6 +112,8 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
         )
         try:
             hold_recorded(context, context.targets[job.target], run, report)
+            if report.outcome is RepoOutcome.UNCHANGED and report.one_repo is not None:
+                give_late(context.targets[job.target], report.one_repo)
         except StoreError as error:
             report = report_of(item, to_outcome(context, run, job, report.pattern, error))
         context.tell(RepoFinished(run, report))
@@ -118,6 +121,7 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
 
     try:
         with _crew_at_work(context) as at_once, open_job_run(context, run, job, all_jobs) as job_run:
+            look_for_lists(job_run.target)
             tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
             items = _gather(context, run, job, all_jobs)

@@ -39,7 +39,9 @@ def test_a_reader_is_known_by_the_name_of_a_token_else_by_an_address_however_it_
     assert reader_key("", "unix:") == "address unix:"
 
 
-@pytest.mark.parametrize("name", ["share.candidate.1000", "share.stable.1", "share.candidate.10000"])
+@pytest.mark.parametrize(
+    "name", ["share.candidate.1000", "share.stable.1", "share.candidate.10000", "share.candidate.1000.1767225600"]
+)
 def test_what_an_attachment_is_called_says_all(name: str) -> None:
     share = ReaderShare.of(["versions", name])
     assert share is not None

@@ -136,6 +136,27 @@ def test_no_number_of_moves_of_our_names_makes_a_pinned_main_forget_newer_words_
     assert {entry.by for entry in refs.log[RECALLED:]} == {by}
 
 
+def test_no_number_of_moves_of_our_names_makes_it_unknown_where_main_was_before() -> None:
+    refs = _synced(A, B, C, D)
+    for pinned in ({}, {PINNED: ROOT}):
+        refs = replace(refs, attachments=pinned)
+        for number in range(3 * LOGGED):
+            refs = replace(refs, channels={"stable": B if number % 2 else C}).logged(refs, AT, "promote by alice@host")
+        assert earlier_mains(refs) == (C, B, A)
+        assert Retention(1, timedelta(0), rollbacks=2).expired(refs, {A: 1.0, B: 2.0, C: 3.0, D: 4.0}, (), 9.0) == (A,)
+        assert len(refs.log) <= LOGGED
+
+
+def test_of_a_pinned_main_newer_words_that_came_by_a_tag_alone_are_not_forgotten() -> None:
+    roots = {A: Sha256("a" * 64), B: Sha256("b" * 64), C: Sha256("c" * 64)}
+    refs = replace(_back(_synced(A, B), A), snapshots={A: roots[A], B: roots[B]}, attachments={PINNED: ROOT})
+    tag = Ref("tags", "v2", "refs/tags/v2", C)
+    refs = refs.with_snapshot(C, roots[C], tag).logged(refs, AT, "sync of all")
+    for number in range(3 * LOGGED):
+        refs = replace(refs, channels={"stable": A if number % 2 else B}).logged(refs, AT, "promote by alice@host")
+    assert set(refs.newest_words) == set(roots.values())
+
+
 def test_of_a_move_that_the_log_forgot_nobody_says_that_it_was_long_ago() -> None:
     old, late = "2026-01-01T06:00:00Z", "2026-03-01T06:00:00Z"
     refs = replace(_back(_synced(A, B, C, D), A), attachments={PINNED: ROOT})

@@ -140,6 +140,7 @@ def test_a_sync_keeps_bringing_what_is_new_beside_a_pinned_main_and_does_not_mov
         report = machine.sync(X)
         assert report.outcome == ("published" if machine is site.one else "unchanged"), report
         assert "main is pinned" in report.reason
+        assert ("fetched" in report.reason, report.code) == (machine is site.one, "pinned")
         assert (site.refs.commit_of("main"), fourth in site.refs.snapshots) == (first, True)
     fetched = len(site.upstream.fetched)
     assert site.one.sync(X).outcome == "unchanged"
@@ -175,7 +176,9 @@ def test_a_sync_that_was_under_way_when_main_was_pinned_leaves_it_there() -> Non
             move(site.other, back(first))
 
     site.one.view.before = pin_meanwhile
-    assert site.one.sync(X).outcome == "published"
+    report = site.one.sync(X)
+    assert report.outcome == "published"
+    assert f"fetched {fourth}, which is here by its id alone: main is pinned to {first}" in report.reason
     assert (site.refs.commit_of("main"), fourth in site.refs.snapshots) == (first, True)
 
 
@@ -226,3 +229,72 @@ def test_who_writes_over_a_line_of_another_at_each_look_is_written_over_in_turn_
     move(site.other, to("candidate", second, "other"))
     assert site.history == ["one", "other"]
     expect_complete(site.shelf)
+
+
+RETAINING = replace(X, retention=Retention(1, timedelta(hours=1)))
+
+
+def _standing_still(site: Site, decide: Callable[[Refs], WantedNames]) -> None:
+    """A machine reads what is there, stands still while another prunes, and writes then."""
+    done: list[str] = []
+
+    def prune_meanwhile(verb: str, key: str) -> None:
+        if verb == "put" and key.endswith("refs.json") and not done:
+            done.append(key)
+            site.clock.advance(2 * HOUR)
+            assert site.other.prune(RETAINING).ok
+
+    site.one.view.before = prune_meanwhile
+    context = site.one.context
+    with pytest.raises(StoreUnavailable, match="a prune removed"):
+        move_name(context, context.targets["bucket"], REPO, decide)
+    assert done
+
+
+@pytest.mark.parametrize("name", ["stable", "main"])
+def test_what_a_prune_has_removed_before_a_machine_that_stood_still_came_to_name_it_has_no_name(name: str) -> None:
+    site = Site()
+    first, _, third = site.commits
+    site.clock.advance(200 * HOUR)
+    _standing_still(site, back(first) if name == "main" else to("stable", first, "one"))
+    assert (site.refs.commit_of("main"), site.refs.channels, first in site.refs.snapshots) == (third, {}, False)
+    assert PINNED not in site.refs.attachments, "nobody keeps main where it was not led"
+    told = history_of(View(site.shelf), site.refs)
+    assert [(one.before, one.after) for one in told][-1] == (first, third if name == "main" else None)
+    assert told[-1].why == "a prune had removed what it was led to"
+    expect_complete(site.shelf)
+    assert site.one.sync(X).outcome == "unchanged"
+
+
+def test_a_prune_at_each_step_of_a_move_leaves_what_it_names_whole() -> None:
+    for step in range(40):
+        site = Site()
+        first = site.commits[0]
+        site.clock.advance(200 * HOUR)
+        passed: list[str] = []
+
+        def act(verb: str, _key: str, step: int = step, passed: list[str] = passed, site: Site = site) -> None:
+            passed.append(verb)
+            if len(passed) == step + 1:
+                assert site.other.prune(RETAINING).ok
+
+        site.one.view.before = act
+        context = site.one.context
+        try:
+            move_name(context, context.targets["bucket"], REPO, _expecting(first))
+            assert site.refs.channels == {"stable": first}
+        except (StoreUnavailable, LookupError):
+            assert site.refs.channels == {}
+        expect_complete(site.shelf)
+    assert len(passed) < 40, "all steps were tried"
+
+
+def _expecting(commit: CommitId) -> Callable[[Refs], WantedNames]:
+    """As a command decides, which names nothing that is not published."""
+
+    def decide(refs: Refs) -> WantedNames:
+        if commit not in refs.snapshots:
+            raise LookupError(commit)
+        return to("stable", commit, "one")(refs)
+
+    return decide

@@ -10,7 +10,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.upkeep.take_down import let_come_back
 from mirror_sync.engine.withdrawn_lists import withdraw_digests
-from tests.engine.machines import HOUR, expect_complete, refs_of
+from tests.engine.machines import HOUR, Machine, expect_complete, refs_of
 from tests.engine.test_prune_beside_sync import Counter
 from tests.engine.test_take_down import OWN, SHARED, Pair, X, Y
 
@@ -56,6 +56,27 @@ def test_the_same_bytes_of_another_repo_are_given_once_it_is_published_wherever_
         pair.expect_down()
         assert pair.has(OWN), step
     assert left, "some of them had hidden it"
+
+
+def test_what_a_sync_died_over_that_had_published_it_the_next_one_gives_to_all() -> None:
+    """It names bytes that a dead take-down hides, and had no time to take them off the list."""
+    pair = Pair()
+    dead_at(pair, next(number for number, name in enumerate(steps()) if name == "delete of a blob"))
+    pair.clock.advance(3 * HOUR)
+    pair.upstream.commit("acme/y", {"shared": SHARED, "y": b"of y", "own": OWN})
+
+    def die_when_published(verb: str, key: str) -> None:
+        if verb in ("put", "delete") and key.startswith("trust/") and refs_of(pair.shelf, "acme/y").snapshots:
+            die()
+
+    pair.syncing.view.before = die_when_published
+    with pytest.raises(KeyboardInterrupt):
+        pair.sync_y()
+    assert hidden(pair, OWN)
+    another_process = Machine(pair.upstream, pair.shelf)
+    assert another_process.sync(Y).outcome == "unchanged"
+    assert not hidden(pair, OWN)
+    assert pair.has(OWN)
 
 
 def test_a_prune_gives_again_what_is_named_and_forgets_what_is_gone() -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from mirror_sync.domain.content.share import ReaderShare, reader_key
+from mirror_sync.domain.content.share import NOTICE, WHOLE, ReaderShare, reader_key
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, dataset, model
 from tests.front.guarded import ACCESS, TOKENS, bearer, write_tokens
-from tests.front.mirrors import Mirror, by_either
+from tests.front.mirrors import PATIENCE, Mirror, by_either
 
 ADDRESSES = [f"10.{number // 250}.7.{number % 250}" for number in range(4000)]
 
@@ -57,6 +58,23 @@ def test_a_reader_of_main_gets_one_arm_by_every_address_and_again(mirror: Mirror
         name = b"only-new" if commit == new else b"only-old"
         listed = mirror.ask("GET", f"{repo.api}/tree/main", {"X-Forwarded-For": address}).body
         assert (name in listed, (b"only-old" if name == b"only-new" else b"only-new") in listed) == (True, False)
+
+
+def test_when_a_share_begins_who_got_the_candidate_once_gets_it_from_then_on_by_every_address(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    new, old = repo.publish({"f": b"new"}), repo.publish({"f": b"old"})
+    repo.write_refs(replace(repo.refs, channels={"candidate": new}).encode())
+    mirror.get_until(f"{repo.at}/resolve/candidate/f", b"new")
+    paths = (f"{repo.api}/revision/main", repo.api, f"{repo.api}/tree/main", f"{repo.at}/resolve/main/f")
+    seen = [mirror.get(path).header("X-Repo-Commit") for path in paths]
+    repo.attach(ReaderShare("candidate", WHOLE, int(time.time()) + NOTICE + 3).name, b"{}")
+    limit = time.monotonic() + PATIENCE
+    while seen[-1] == old or len(seen) % 40:
+        assert time.monotonic() < limit
+        seen += [mirror.get(path).header("X-Repo-Commit") for path in paths]
+        time.sleep(0.05)
+    assert set(seen) == {old, new}
+    assert set(seen[seen.index(new) :]) == {new}, "a listing of one version, and a file of the other"
 
 
 def test_who_names_a_version_gets_that_and_it_may_be_kept_for_all(mirror: Mirror) -> None:

@@ -41,7 +41,7 @@ def _meetings(jobs: Sequence[Numbered]) -> Iterator[tuple[Numbered, Numbered, st
         if first[1].target != second[1].target:
             continue
         revisions = _shared_revisions(first[1], second[1])
-        repos = _shared_repos(first[1], second[1]) if revisions else []
+        repos = shared_repos(first[1], second[1]) if revisions else []
         if repos:
             more = len(repos) * len(revisions) - 1
             shared = f"{repos[0]} at {revisions[0]}" + (f" (and {more} more)" if more else "")
@@ -55,7 +55,7 @@ def _shared_revisions(one: Job, other: Job) -> list[str]:
     return sorted({*named, *(set(one.revisions) & set(other.revisions))})
 
 
-def _shared_repos(one: Job, other: Job) -> list[str]:
+def shared_repos(one: Job, other: Job) -> list[str]:
     """What both name for certain, by the same rule. Sets first: a file may name thousands of repos."""
     same = set(one.repos) & set(other.repos)
     met = {*same, *_caught(one, other), *_caught(other, one)}

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions
+from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.licenses import doubt
@@ -221,6 +222,7 @@ def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
 def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     """What is odd, but usable."""
     yield from repetitions(tuple(draft.numbered()))
+    yield from version_doubts(tuple(draft.numbered()))
     yield from _shortened(("defaults", "revisions"), file.defaults.revisions or ())
     for index, job in draft.numbered():
         entries = file.jobs[index].repos or ()

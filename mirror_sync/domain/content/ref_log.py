@@ -8,7 +8,7 @@ An entry: `{"at": "2026-01-01T06:00:00Z", "ref": "refs/heads/main", "from": "<co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,11 @@ from mirror_sync.domain.bounds import short
 from mirror_sync.domain.content.document_format import bounded, exactly, few
 from mirror_sync.domain.digest import CommitId
 
-KEPT, KEPT_BYTES = 16, 4096  # entries, and bytes of them, that are written: every front reads them with each refs.json
-RECALLED = 4  # of these entries, that are kept longer than others while main is pinned
+KEPT, KEPT_BYTES = 24, 6144  # entries, and bytes of them, that are written: every front reads them with each refs.json
+MAINS = 8  # of these entries, the last about main: by them it is known where main was before
+_BESIDE, _ELSEWHERE = 4, 2  # while main is pinned: of what syncs brought beside it, and for other names
+RECALLED = MAINS + _BESIDE + _ELSEWHERE  # entries that may stay longer than others
+_MAIN = "refs/heads/main"
 LOGGED_OURS = "channels/"  # begins a name that this mirror gives, in the log
 _READ = 256  # entries that are read, so that a program that keeps more is no stranger
 _REF, _BY, _AT = 300, 100, 40  # characters
@@ -40,9 +43,14 @@ class LogEntry:
         return {"at": self.at, "ref": ref, "from": self.before, "to": self.after, "by": short(self.by, _BY)}
 
     @property
-    def came_for_main(self) -> bool:
-        """Whether a sync moved main, or brought a commit beside a pinned one."""
-        return self.by.partition(" ")[0] == "sync" and self.ref in (None, "refs/heads/main")
+    def moved_main(self) -> bool:
+        """Whether main came to stand for another commit."""
+        return self.ref == _MAIN and self.before != self.after
+
+    @property
+    def came(self) -> bool:
+        """Whether a sync brought it."""
+        return self.by.partition(" ")[0] == "sync"
 
     @classmethod
     def decode(cls, document: Any) -> LogEntry:
@@ -54,28 +62,35 @@ class LogEntry:
         return cls(item["at"], ref, _commit(item["from"]), _commit(item["to"]), bounded(item["by"], _BY))
 
 
-def newest(entries: Sequence[LogEntry], *, recalled: bool = False) -> tuple[LogEntry, ...]:
-    """As many of the last entries as are kept; with `recalled` the last RECALLED of what syncs brought for main, too.
+def newest(entries: Sequence[LogEntry], *, pinned: bool = False) -> tuple[LogEntry, ...]:
+    """As many of the last entries as are kept, and older ones that matter longer, between which others are missing.
 
-    Then entries may be missing behind those.
+    The last MAINS about main stay however many others follow: `rollback` and `prune` ask them. While main is `pinned`
+    so do the last that syncs brought beside it, and for other names: one of them has the upstream's newest words.
     """
-    if not recalled:
-        return _within(entries[-KEPT:], KEPT_BYTES)
-    whole = KEPT - RECALLED
-    older = [entry for entry in entries[:-whole] if entry.came_for_main]
-    first = _within(older[-RECALLED:], KEPT_BYTES // 2)
-    return (*first, *_within(entries[-whole:], KEPT_BYTES - sum(map(_size, first))))
+    recalled = _last(entries, MAINS, lambda one: one.moved_main)
+    if pinned:
+        recalled |= _last(entries, _BESIDE, lambda one: one.came and one.ref is None)
+        recalled |= _last(entries, _ELSEWHERE, lambda one: one.came and one.ref not in (None, _MAIN))
+    others = [number for number in range(len(entries)) if number not in recalled][len(recalled) - KEPT :]
+    first = _within(entries, sorted(recalled), KEPT_BYTES * 2 // 3)
+    rest = _within(entries, others, KEPT_BYTES - sum(_size(entries[number]) for number in first))
+    return tuple(entries[number] for number in sorted((*first, *rest)))
 
 
-def _within(entries: Sequence[LogEntry], left: int) -> tuple[LogEntry, ...]:
-    """The last entries that have no more than so many bytes."""
-    kept: list[LogEntry] = []
-    for entry in reversed(entries):
-        left -= _size(entry)
+def _last(entries: Sequence[LogEntry], most: int, wanted: Callable[[LogEntry], bool]) -> set[int]:
+    return set([number for number, one in enumerate(entries) if wanted(one)][-most:])
+
+
+def _within(entries: Sequence[LogEntry], numbers: Sequence[int], left: int) -> list[int]:
+    """The last of these numbers whose entries have no more than so many bytes."""
+    kept: list[int] = []
+    for number in reversed(numbers):
+        left -= _size(entries[number])
         if left < 0:
             break
-        kept.append(entry)
-    return tuple(reversed(kept))
+        kept.append(number)
+    return kept
 
 
 def _size(entry: LogEntry) -> int:

@@ -268,7 +268,7 @@ class Refs:
             return replace(self, log=())
         changed = (LogEntry(at, *change, by) for change in _changes(before, self))
         # while main is pinned the log is where newer words of the upstream are found: no move of ours drives them out
-        return replace(self, log=newest((*before.log, *changed), recalled=PINNED in self.attachments))
+        return replace(self, log=newest((*before.log, *changed), pinned=PINNED in self.attachments))
 
     def encode(self) -> bytes:
         """As format FORMAT writes it, whatever format was read. DocumentError for a name with half a character, which

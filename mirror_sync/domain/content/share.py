@@ -1,7 +1,9 @@
 """A grey release: a share of those who ask for main is given what a channel stands for.
 
 It stands in refs.json as an attachment whose name says all that a front needs, `share.<channel>.<hundredths of a
-percent>`; the document is the line of the history that began it (versions.py). Which readers these are nobody writes
+percent>`, or with `.<seconds since 1970>` at its end: from then on. The document is the line of the history that began
+it (versions.py). A share that is yet to begin lets fronts keep no answer for all readers that would outlast its
+beginning: then all of them change over at one moment, in every answer. Which readers these are nobody writes
 down: a digest of the repo and the reader says it, the same at every front and for every request. A larger share has
 all readers of a smaller one.
 """
@@ -19,21 +21,26 @@ from mirror_sync.domain.repo import Repo
 
 SHARE = "share."  # begins the name of the attachment
 WHOLE = 10_000  # hundredths of a percent
-_NAME = re.compile(r"share\.([a-z]{1,40})\.([1-9][0-9]{0,4})", re.ASCII)
+NOTICE = 5  # seconds before a share begins: what fronts keep for all, by what they knew before, is gone by then
+_NAME = re.compile(r"share\.([a-z]{1,40})\.([1-9][0-9]{0,4})(?:\.([1-9][0-9]{0,11}))?", re.ASCII)
 _DIGITS, _ALL = 8, 1 << 32  # of a digest in hexadecimal, as many as JavaScript counts exactly; and how many there are
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderShare:
-    """So many hundredths of a percent of the readers of main are given what a channel stands for."""
+    """So many hundredths of a percent of the readers of main are given what a channel stands for.
+
+    From `begins` on, in seconds since 1970; 0: at once.
+    """
 
     channel: str
     hundredths: int
+    begins: int = 0
 
     @property
     def name(self) -> str:
         """That of the attachment."""
-        return f"{SHARE}{self.channel}.{self.hundredths}"
+        return f"{SHARE}{self.channel}.{self.hundredths}{f'.{self.begins}' if self.begins else ''}"
 
     @property
     def said(self) -> str:
@@ -50,7 +57,7 @@ class ReaderShare:
         for name in sorted(attachments):
             found = _NAME.fullmatch(name)
             if found is not None and int(found[2]) <= WHOLE:
-                return cls(found[1], int(found[2]))
+                return cls(found[1], int(found[2]), int(found[3] or 0))
         return None
 
     def takes(self, repo: Repo, reader: str) -> bool:

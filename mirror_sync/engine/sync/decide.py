@@ -480,12 +480,17 @@ def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:
     return NoChange(RepoOutcome.HELD, None, reason, WITHDRAWN)
 
 
-def still_pinned(store: Store, task: Task, refs: Refs, commit: CommitId) -> str:
-    """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`."""
+def still_pinned(store: Store, task: Task, refs: Refs, commit: CommitId, *, fetched: bool = False) -> str:
+    """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`.
+
+    `fetched`: that was brought just now, and the report is about it.
+    """
     said = why_pinned(store, refs)
     if refs.commit_of(task.revision) == commit:
         return said
     free = f"mirror-sync unpin {task.repo} lets main follow again"
+    if fetched:
+        return f"fetched {commit}, which is here by its id alone: {said}, and stays there; {free}"
     return f"{said}; the upstream's is {commit}, which is here by its id: {free}"
 
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, PINNED, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import lag, moment
@@ -293,21 +293,24 @@ class SnapshotMaker:
         change = replace(change, assurance=assurance_of(change, job_run.context.now()))
         act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
         with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
+            put = list[Refs]()
             self._guard.publish(
                 (change.resolved.commit, root),
                 None if change.root is not None else lambda: blobs_of(change, root),
-                lambda: _put_refs(job_run, change, root),
+                lambda: put.append(_put_refs(job_run, change, root)),
             )
         published = job_run.context.now()
         if change.root is None:
             hear(job_run.target, change.listing)
-        if change.refs.pins(change.task.revision):
-            pinned = still_pinned(job_run.target.store, change.task, change.refs, change.resolved.commit)
+        now, task, commit = put[-1], change.task, change.resolved.commit
+        if now.pins(task.revision):  # by now, also where a person was quicker than this sync
+            pinned = still_pinned(job_run.target.store, task, now, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
-        return replace(change, published=published)
+        return replace(change, refs=now, published=published)
 
 
-def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
+def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
+    """As they stand there then."""
     task, resolved, base = change.task, change.resolved, change.relies_on
     former = resolved.current if _is_free(job_run, resolved) else None
     refs = publish_refs(
@@ -323,12 +326,13 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> None:
     stands_at = resolved.commit if refs.pins(task.revision) else task.revision
     job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
     write_aliases(job_run.target, task, former)
+    return refs
 
 
 def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> RepoReport:
     resolved = change.resolved
     reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
-    said = reason, second_hand(resolved)
+    said = reason, second_hand(resolved) or (PINNED if change.refs.pins(change.task.revision) else "")
     settled = NoChange(RepoOutcome.PUBLISHED, resolved.commit, *said, change.files, change.size)
     return replace(
         report_of(change.task, settled),

@@ -3,19 +3,24 @@
 Another machine may write the same refs.json at the same moment, and stores give no conditional write. So whoever moved
 a name looks again when all calls have landed that were made before its own (the settling time), and where its line
 is not there any more, moves the name once more: see docs/design/decisions/0053-names-of-ours.md.
+
+A prune on another machine may let go what a name is led to, between the read and the write of a machine that stands
+still. So a move looks for prunes, as a sync does, and takes the name back where it came too late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.refs import PINNED, VERSIONS, Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, VERSIONS, Refs
 from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.versions import NameMove, decode_history, decode_pin, encode_history, encode_pin
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
+from mirror_sync.engine.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import put_document, put_refs, read_refs
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
@@ -99,23 +104,84 @@ def pin_of(store: Store, refs: Refs) -> NameMove | None:
 
 def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> MovedName:
     """The caller holds the repo's lock."""
+    guard = PruneGuard(context, target, repo)
     asked = decide(read_refs(target.store, repo)).move
     act = Act(Verb(asked.verb), target.name, str(repo), asked.name, asked.after or "", reason=asked.why)
     with recorded(context, target, [act]):  # which may take long: so it is decided again
-        before = read_refs(target.store, repo)
-        wanted = decide(before)
-        known, anew = _known(target.store, before)
-        documents = {VERSIONS: Document.of(encode_history((*known, wanted.move)))}
-        after = wanted.refs
-        for name in wanted.dropped:
-            after = after.without_attachment(name)
-        if wanted.attached:
-            documents[wanted.attached] = Document.of(encode_pin(wanted.move))
-        for one in documents.values():  # first: a refs.json never names what is not there
-            put_document(target.store, one)
-        after = after.with_attachments({name: one.digest for name, one in documents.items()})
-        put_refs(target, repo, after.logged(before, wanted.move.at, f"{wanted.move.verb} by {wanted.move.by}"))
-    return MovedName(wanted.move, anew)
+        made = _prepared(target, repo, decide)
+
+        def put() -> Refs:
+            nonlocal made
+            while (now := read_refs(target.store, repo)) != made.before:  # to put documents took a while
+                context.go_on()
+                made = _prepared(target, repo, decide)
+            return put_refs(target, repo, made.after.logged(now, made.move.at, f"{made.move.verb} by {made.move.by}"))
+
+        move = made.move
+        try:
+            if made.led_to is None:
+                put()
+            else:
+                guard.stand(made.led_to, put)
+            move = made.move
+        except PrunedMeanwhile:
+            _take_back(target, repo, made, context.now())
+            raise
+    return MovedName(move, made.anew)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A move whose documents are put: all that is left is to write `after` where `before` stands."""
+
+    before: Refs
+    after: Refs
+    move: NameMove
+    anew: bool
+
+    @property
+    def led_to(self) -> CommitId | None:
+        """The commit that a name is led to; None where it is taken away, or a pin."""
+        return None if self.move.after == self.move.before else self.move.after
+
+
+def _prepared(target: Target, repo: Repo, decide: Decide) -> _Prepared:
+    before = read_refs(target.store, repo)
+    wanted = decide(before)
+    known, anew = _known(target.store, before)
+    documents = {VERSIONS: Document.of(encode_history((*known, wanted.move)))}
+    after = wanted.refs
+    for name in wanted.dropped:
+        after = after.without_attachment(name)
+    if wanted.attached:
+        documents[wanted.attached] = Document.of(encode_pin(wanted.move))
+    for one in documents.values():  # first: a refs.json never names what is not there
+        put_document(target.store, one)
+    return _Prepared(
+        before, after.with_attachments({name: one.digest for name, one in documents.items()}), wanted.move, anew
+    )
+
+
+def _take_back(target: Target, repo: Repo, made: _Prepared, at: str) -> None:
+    """Let a name stand for what it did before where it was led to what a prune had removed; the history says both."""
+    move, now = made.move, read_refs(target.store, repo)
+    after = now
+    earlier = move.before if move.before in now.snapshots else None
+    if move.name == DEFAULT_BRANCH and earlier is not None and now.commit_of(DEFAULT_BRANCH) == move.after:
+        after = now.moving_main(earlier)
+        pin = made.before.attachments.get(PINNED)
+        after = after.without_attachment(PINNED) if pin is None else after.with_attachments({PINNED: pin})
+    elif move.after is not None and now.channels.get(move.name) == move.after:
+        kept = {name: to for name, to in now.channels.items() if name != move.name}
+        after = replace(now, channels=kept if earlier is None else {**kept, move.name: earlier})
+    if after == now or move.after is None:
+        return
+    if move.after not in after.named:
+        after = after.without((move.after,))
+    told = replace(move, at=at, before=move.after, after=earlier, why="a prune had removed what it was led to")
+    history = Document.of(encode_history((*_known(target.store, now)[0], told)))
+    put_document(target.store, history)
+    put_refs(target, repo, after.with_attachments({VERSIONS: history.digest}).logged(now, at, f"{told.verb} undone"))
 
 
 def _known(store: Store, refs: Refs) -> tuple[tuple[NameMove, ...], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import quote
@@ -125,7 +126,7 @@ class Mounted:
             return match.fields, False
         reader = reader_key(asked.reader.name if asked.reader.badge is Badge.HELD else "", asked.client)
         name = f"{OURS}{share.channel}"
-        if refs.leads_to(name) is None or not share.takes(repo, reader):
+        if time.time() < share.begins or refs.leads_to(name) is None or not share.takes(repo, reader):
             return match.fields, True
         return {**match.fields, "rev": quote(name, safe="")}, True
 

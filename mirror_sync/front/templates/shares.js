@@ -7,7 +7,7 @@ import snapshots from 'snapshots.js';
 const crypto = require('crypto');
 
 const MAINS = ['main', 'HEAD', 'refs/heads/main'];
-const NAME = /^share\.([a-z]{1,40})\.([1-9][0-9]{0,4})$/;
+const NAME = /^share\.([a-z]{1,40})\.([1-9][0-9]{0,4})(?:\.([1-9][0-9]{0,11}))?$/;
 const WHOLE = 10000;  // hundredths of a percent
 
 // The fields of a request, where a grey release leads its reader away from main; then no cache may give it to another.
@@ -24,7 +24,8 @@ async function arm(r, asking, found) {
     }
     r.variables.kept_for = 'one';
     const name = 'refs/channels/' + share.channel;
-    if (!snapshots.ourCommit(refs, name) || !takes(share, repo, readerKey(r, asking))) {
+    const begun = Date.now() >= share.begins * 1000;  // before that, too, nothing is kept that would outlast it
+    if (!begun || !snapshots.ourCommit(refs, name) || !takes(share, repo, readerKey(r, asking))) {
         return found.fields;
     }
     return Object.assign({}, found.fields, {rev: encodeURIComponent(name)});
@@ -32,7 +33,7 @@ async function arm(r, asking, found) {
 
 function shareOf(attachments) {
     const on = Object.keys(attachments).sort().map((name) => NAME.exec(name)).filter((one) => one && Number(one[2]) <= WHOLE);
-    return on.length ? {channel: on[0][1], hundredths: Number(on[0][2])} : null;
+    return on.length ? {channel: on[0][1], hundredths: Number(on[0][2]), begins: Number(on[0][3] || 0)} : null;
 }
 
 function takes(share, repo, reader) {
