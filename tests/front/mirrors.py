@@ -28,6 +28,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
+DOORS = frozenset({"oci"})  # as where front says `oci: true`
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
@@ -133,8 +134,9 @@ def by_serve(
     cors: Cors = ANY,
     access: AccessRules = OPENED,
     tokens: Path | None = None,
+    doors: frozenset[str] = DOORS,
 ) -> Iterator[Mirror]:
-    options = ServeOptions(public_url, site, by_digest, cors, access, tokens)
+    options = ServeOptions(public_url, site, by_digest, cors, access, tokens, doors=doors)
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
         yield Mirror(url, store)
@@ -166,14 +168,17 @@ def by_either(
     cors: Cors = ANY,
     access: AccessRules = OPENED,
     tokens: Path | None = None,
+    doors: frozenset[str] = DOORS,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
-        return by_serve(store, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens)
+        return by_serve(store, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens, doors=doors)
     need("nginx")
     return by_nginx(
-        store, NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens), folder
+        store,
+        NginxOptions(bucket, site=site, by_digest=by_digest, cors=cors, access=access, tokens=tokens, doors=doors),
+        folder,
     )
 
 

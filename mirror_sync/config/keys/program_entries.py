@@ -83,6 +83,11 @@ class FrontEntry(Keys):
         description="Whether a front gives contents by their digest alone, whatever is published: /blobs/sha256/...",
         examples=[True],
     )
+    oci: scalars.Switch = Field(
+        default=False,
+        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/.",
+        examples=[True],
+    )
     tls: TlsEntry | None = Field(
         default=None,
         description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
@@ -94,6 +99,11 @@ class FrontEntry(Keys):
         examples=[["https://app.example.org"]],
         json_schema_extra={"default": "*"},
     )
+
+    @property
+    def doors(self) -> frozenset[str]:
+        """Those that are open beside the Hub's, by their names."""
+        return frozenset({"oci"}) if self.oci else frozenset()
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

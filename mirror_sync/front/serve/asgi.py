@@ -51,6 +51,7 @@ class ServeOptions:
     `site`: a catalogue is published, and `/` and the addresses of repos lead there. `by_digest`: contents are given by
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
+    `doors`: those that are open beside the Hub's.
     """
 
     public_url: str | None = None
@@ -60,6 +61,7 @@ class ServeOptions:
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
     secured: bool = False
+    doors: frozenset[str] = frozenset()
 
 
 _DEFAULTS = ServeOptions()
@@ -84,6 +86,7 @@ def make_app(
         by_digest=options.by_digest,
         access=options.access,
         tokens=options.tokens is not None,
+        doors=options.doors,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
@@ -124,21 +127,24 @@ class _Front(BaseRoute):
     async def _respond(self, request: Request) -> Response:
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
+        except Refusal as refusal:
+            return _plain(request.method, refusal.answer)
+        try:
             peer = str((request.scope.get("client") or ("", 0))[0])
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
             answering = partial(self._answer, request.scope, replace(asked, client=client))
             return await self._response(asked, await self._threads.run(answering))
         except Refusal as refusal:
-            return _plain(request.method, refusal.answer)
+            return _plain(request.method, self._mounted.shaped(refusal, asked).answer)
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
             _log.error("cannot answer %s: %s", request.scope["path"], error)
-            return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+            return _plain(request.method, self._mounted.shaped(Refusal(502, BAD_BUCKET), asked).answer)
         except ClientDisconnect:
             raise
         except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
             _log.exception("cannot answer %s", request.scope["path"])
-            return _plain(request.method, Refusal(500, BROKEN).answer)
+            return _plain(request.method, self._mounted.shaped(Refusal(500, BROKEN), asked).answer)
 
     def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
         """The answer; the log finds in the scope whose token was sent, and from where."""

@@ -55,6 +55,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         cors=Cors(front.cors),
         access=settings.access_to(name),
         tokens=settings.tokens,
+        doors=front.doors,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

@@ -62,6 +62,7 @@ def serve(
         settings.access_to(name),
         settings.tokens,
         secured=front.tls is not None,
+        doors=front.doors,
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port
