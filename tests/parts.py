@@ -70,6 +70,12 @@ PARTS = {
             programs=("softhsm2-util", "pkcs11-tool"),
             files=("/usr/lib/softhsm/libsofthsm2.so",),
         ),
+        Part(
+            "registries",
+            ("skopeo", "podman", "containerd"),
+            "clients of registries",
+            programs=("skopeo", "podman", "containerd", "ctr"),
+        ),
         Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
         Part(

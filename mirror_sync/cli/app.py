@@ -41,6 +41,7 @@ _COMMANDS = {
     "sign": "mirror.sign_command:sign",
     "prove": "mirror.prove_command:prove",
     "site": "front.site_command:site",
+    "doors": "front.doors_command:doors",
     "traffic": "front.traffic_command:traffic",
     "daemon": "daemon.daemon_command:daemon",
     "trigger": "daemon.trigger_pause_resume:trigger",

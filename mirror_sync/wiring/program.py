@@ -215,11 +215,19 @@ class Mirror:
     ) -> SignReport:
         """Sign what is published already: all of it, or of one target, or one repo. See `SignRepos`."""
         from mirror_sync.app.trust.signing_repos import SignRepos
-        from mirror_sync.wiring.stages import keys_of, signer_of
+        from mirror_sync.wiring.stages import doors_of, keys_of, signer_of
 
         keys = keys_of(self.settings)
         signer = None if keys is None else signer_of(self.settings, keys)
-        return SignRepos(self._context, keys, signer)(actor, repo=repo, target=target, retire=retire)
+        signing = SignRepos(self._context, keys, signer, doors_of(self.settings))
+        return signing(actor, repo=repo, target=target, retire=retire)
+
+    def open_doors(self, actor: Actor, *, repo: Repo | None = None, target: str | None = None) -> SignReport:
+        """Make what open doors need of what is published already. See `RemakeDoors`."""
+        from mirror_sync.app.trust.signing_repos import RemakeDoors
+        from mirror_sync.wiring.stages import doors_of
+
+        return RemakeDoors(self._context, doors_of(self.settings))(actor, repo=repo, target=target)
 
     def segment_check(self, signers: Path) -> SignatureCheck:
         """Who asks whether segments of the audit are signed by these keys. UsageError for a file that is none."""

@@ -20,6 +20,7 @@ from mirror_sync.ports.scanner import Scanner
 
 if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import AuditHead
+    from mirror_sync.engine.doors.door_documents import DoorDocuments
     from mirror_sync.engine.inspection.inspection import Inspection
     from mirror_sync.ports.audit import SignatureCheck, Signer
     from mirror_sync.signing.signer import SigningKeys, SnapshotSigner
@@ -49,9 +50,18 @@ def signer_of(settings: Settings, keys: SigningKeys) -> SnapshotSigner:
 
 def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
     """What is done between the transfer of a snapshot and its publication."""
-    if keys is None:
-        return MoreStages()
-    return MoreStages(attach=(_attaching(signer_of(settings, keys)),))
+    signing = () if keys is None else (_attaching(signer_of(settings, keys)),)
+    doors = doors_of(settings)
+    return MoreStages(attach=(*signing, *(() if doors is None else (doors.attach,))))
+
+
+def doors_of(settings: Settings) -> DoorDocuments | None:
+    """What makes the documents of the doors that are open; None where none needs any."""
+    if not settings.front.doors:
+        return None
+    from mirror_sync.engine.doors.door_documents import DoorDocuments
+
+    return DoorDocuments(settings.front.doors)
 
 
 def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None], settle: Callable[[], None]) -> Seal:

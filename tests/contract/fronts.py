@@ -102,6 +102,17 @@ ASKED = (
     Asked("GET", "/-/trust/models/acme/rows/statement.json.sig"),
     Asked("GET", "/-/trust/allowed_signers"),
     Asked("GET", "/-/login"),
+    Asked("GET", "/v2/"),
+    Asked("GET", "/v2/token"),
+    Asked("GET", "/v2/acme/one/tags/list"),
+    Asked("GET", "/v2/acme/one/manifests/latest"),
+    Asked("GET", "/v2/acme/one/manifests/none"),
+    Asked("GET", f"/v2/acme/one/manifests/sha256:{'0' * 64}"),
+    Asked("GET", f"/v2/acme/one/blobs/sha256:{_DIGEST}"),
+    Asked("GET", f"/v2/acme/one/blobs/sha256:{'0' * 64}"),
+    Asked("GET", f"/v2/acme/one/referrers/sha256:{'0' * 64}"),
+    Asked("GET", "/v2/acme/none/tags/list"),
+    Asked("POST", "/v2/acme/one/blobs/uploads/", (), b""),
 )
 
 

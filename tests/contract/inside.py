@@ -58,7 +58,7 @@ from mirror_sync.observe.metrics.readings import Disk, Due, Readings
 from mirror_sync.state import tries
 from mirror_sync.state.records import RunState
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.mirrors import OPENED, Mirror, by_nginx, by_serve
+from tests.front.mirrors import DOORS, OPENED, Mirror, by_nginx, by_serve
 
 _TABLE = RouteTable(PROTOCOLS)
 _WORDS: dict[str, type[StrEnum]] = {
@@ -244,4 +244,4 @@ def front(kind: str, mirror: Path, folder: Path) -> AbstractContextManager[Mirro
     store = DirectoryStore(mirror)
     if kind == "serve":
         return by_serve(store)
-    return by_nginx(store, NginxOptions(DirectoryTarget(mirror), by_digest=True, access=OPENED), folder)
+    return by_nginx(store, NginxOptions(DirectoryTarget(mirror), by_digest=True, access=OPENED, doors=DOORS), folder)

@@ -28,7 +28,7 @@ targets:
   disk: {url: "file://FOLDER/mirror", grace: 1s}
 defaults: {upstream: hub, target: disk}
 licenses: {allow: [mit]}
-front: {by_digest: true}
+front: {by_digest: true, oci: true}
 http: {listen: "127.0.0.1:PORT", webhook_secret: "${WEBHOOK_SECRET:-}"}
 jobs:
   - name: named

@@ -16,6 +16,8 @@ from mirror_sync.domain.content.snapshot import Document, Root, cut_shards
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
+from mirror_sync.domain.doors.gguf_quants import HEAD
+from mirror_sync.domain.doors.oci_documents import PROOFS, OciSubject, oci_documents
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store
@@ -49,6 +51,13 @@ def etag(body: bytes) -> str:
     return f'"{mirrored("any", body).promise}"'
 
 
+def registered(repo: Repo, commit: CommitId, files: Files, attached: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The attachments by which clients of registries are answered."""
+    proofs = {name: (Sha256.of(body), len(body)) for name, body in attached.items() if name in PROOFS}
+    every = [mirrored(path, body) for path, body in files.items()]
+    return oci_documents(OciSubject(repo, commit, every, proofs), lambda file: files[file.path][:HEAD])
+
+
 @dataclass
 class Published:
     """A repo in a store; `publish` moves a ref onto a new snapshot."""
@@ -74,11 +83,15 @@ class Published:
         told: Mapping[str, Mapping[str, Any]] | None = None,
         attached: Mapping[str, bytes] | None = None,
         described: Mapping[str, Any] | None = None,
+        *,
+        registry: bool = False,
     ) -> CommitId:
         """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise,
-        `described` what the info does.
+        `described` what the info does. `registry`: with what clients of registries need, as a sync makes it.
         """
         commit = commit or commit_id()
+        if registry:
+            attached = {**(attached or {}), **registered(self.repo, commit, files, attached or {})}
         for body in set(files.values()):
             self._put(body)
         attachments = {name: self._put(body) for name, body in (attached or {}).items()}

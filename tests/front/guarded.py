@@ -13,10 +13,12 @@ from mirror_sync.domain.catalogue.published_lists import encode_index, encode_pa
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
 from mirror_sync.domain.content.alias import encode as encode_alias
 from mirror_sync.domain.content.keys import alias_key, blob_key, site_key
+from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.oci_documents import MANIFEST
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.ports.store import Store
+from mirror_sync.ports.store import Store, read_document
 from tests.front.bucket import Published
 
 PUBLIC = {"private": False, "gated": False}
@@ -107,7 +109,9 @@ class Guarded:
         self.signs[name] = f"the sign of {name.replace('/', ' at ')}".encode()
         small = {"README.md": self.secrets[name], "data/part.bin": self.secrets[name] * 100}
         described = dict(said) if "gated" in said else {**said, "gated": None}
-        self.commits[name] = published.publish(small, described=described, attached={"SHA256SUMS": self.signs[name]})
+        self.commits[name] = published.publish(
+            small, described=described, attached={"SHA256SUMS": self.signs[name]}, registry=True
+        )
         key = alias_key(Repo(repo.kind, f"former/{repo.id.replace('/', '-')}"))
         body = encode_alias(repo)
         self.store.put(key, body, Sha256.of(body))
@@ -135,6 +139,13 @@ class Guarded:
 
     def _put(self, key: str, body: bytes) -> None:
         self.store.put(key, body, Sha256.of(body))
+
+    def registry_digest(self, name: str, route: str) -> Sha256:
+        """What a route of registries asks for: a manifest's digest, or that of the secret file."""
+        if route == "oci_blob":
+            return Sha256.of(self.secrets[name])
+        root = Root.decode(read_document(self.store, self.repos[name].root(self.commits[name])))
+        return root.attachments[MANIFEST]
 
     def digest_address(self, name: str) -> str:
         return f"/{blob_key(Sha256.of(self.secrets[name]))}"

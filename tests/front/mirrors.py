@@ -30,6 +30,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
+DOORS = frozenset({"oci"})  # as where front says `oci: true`
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
@@ -137,8 +138,11 @@ def by_serve(
     tokens: Path | None = None,
     limits: ReaderLimits = UNLIMITED,
     caching: Caching = USUAL,
+    doors: frozenset[str] = DOORS,
 ) -> Iterator[Mirror]:
-    options = ServeOptions(public_url, site, by_digest, cors, access, tokens, limits=limits, caching=caching)
+    options = ServeOptions(
+        public_url, site, by_digest, cors, access, tokens, limits=limits, caching=caching, doors=doors
+    )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
         yield Mirror(url, store)
@@ -171,15 +175,16 @@ def by_either(
     access: AccessRules = OPENED,
     tokens: Path | None = None,
     public_url: str | None = None,
+    doors: frozenset[str] = DOORS,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
         told = {"public_url": public_url, "site": site, "by_digest": by_digest}
-        return by_serve(store, **told, cors=cors, access=access, tokens=tokens)  # type: ignore[arg-type]
+        return by_serve(store, **told, cors=cors, access=access, tokens=tokens, doors=doors)  # type: ignore[arg-type]
     need("nginx")
     options = NginxOptions(bucket, public_url=public_url, site=site, by_digest=by_digest, cors=cors)
-    return by_nginx(store, replace(options, access=access, tokens=tokens), folder)
+    return by_nginx(store, replace(options, access=access, tokens=tokens, doors=doors), folder)
 
 
 def s3_store(bucket: S3Target) -> S3Store:

@@ -43,12 +43,15 @@ CARD = "---\nlicense: mit\nbase_model: acme/base\ndatasets: [acme/texts, acme/mo
 
 @dataclass
 class SignedMirror:
-    """`trust` is what jobs.yaml says of it; `target` its target; `catalogue`, whether pages are published, too."""
+    """`trust` is what jobs.yaml says of it; `target` its target; `catalogue`, whether pages are published, too; `front`
+    what is said of that.
+    """
 
     folder: Path
     target: Mapping[str, str]
     trust: dict[str, Any] = field(default_factory=dict)
     catalogue: bool = False
+    front: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = ssh_key(self.folder)
@@ -79,6 +82,7 @@ class SignedMirror:
             "site": {"enabled": self.catalogue, "name": "Example models"},
             "jobs": [{"name": "all", "repos": list(repos), "retention": {"snapshots": 1, "days": 0}}],
             **({"trust": self.trust} if self.trust else {}),
+            **({"front": self.front} if self.front else {}),
         }
         path = self.folder / "jobs.yaml"
         path.write_text(json.dumps(jobs), encoding="utf-8")

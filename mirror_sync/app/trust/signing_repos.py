@@ -1,4 +1,5 @@
-"""`sign`: signs anew what was published before a key was named, or with another one.
+"""`sign`: signs anew what was published before a key was named, or with another one. `doors`: the same with the
+documents of doors, of what was published before one was opened.
 
 The documents of a snapshot are attachments of its root, so a snapshot that is signed anew has another root; its files,
 its names and its time of publication stay. All snapshots of a repo move with one PUT of its refs.json.
@@ -24,6 +25,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.doors.door_documents import DoorDocuments
 from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import (
     mirrored_repos,
@@ -94,9 +96,13 @@ class SignRepos:
     """Safe for many threads; `keys` None where jobs.yaml names none."""
 
     def __init__(
-        self, context: Callable[[], RunContext], keys: SigningKeys | None, signer: SnapshotSigner | None
+        self,
+        context: Callable[[], RunContext],
+        keys: SigningKeys | None,
+        signer: SnapshotSigner | None,
+        doors: DoorDocuments | None = None,
     ) -> None:
-        self._context, self._keys, self._signer = context, keys, signer
+        self._context, self._keys, self._signer, self._doors = context, keys, signer, doors
 
     def __call__(
         self, actor: Actor, *, repo: Repo | None = None, target: str | None = None, retire: str | None = None
@@ -118,7 +124,7 @@ class SignRepos:
         retired = [one for one in listed.values() if any(line.before is None for line in _lines(one.store, retire))]
         with acting(context, actor, [one.name for one in targets]) as acting_context:
             found = tuple(
-                Signing(acting_context, one, keys, signer).sign(wanted)
+                Signing(acting_context, one, keys, signer, self._doors).sign(wanted)
                 for one in targets
                 for wanted in _wanted(one.store, repo)
             )
@@ -144,12 +150,45 @@ def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:
             yield one
 
 
-class Signing:
-    """Signs the repos of one target."""
+class RemakeDoors:
+    """Makes what doors need of what is published already. Safe for many threads; `doors` None where none is open."""
 
-    def __init__(self, context: RunContext, target: Target, keys: SigningKeys, signer: SnapshotSigner) -> None:
+    def __init__(self, context: Callable[[], RunContext], doors: DoorDocuments | None) -> None:
+        self._context, self._doors = context, doors
+
+    def __call__(self, actor: Actor, *, repo: Repo | None = None, target: str | None = None) -> SignReport:
+        """For `actor`, of all repos of all targets, or of one, or of one repo. UsageError where no door is open, and
+        for a repo that is nowhere; Interrupted after a stop.
+        """
+        if self._doors is None:
+            raise UsageError("jobs.yaml opens no door that needs anything; write front: {oci: true}")
+        context = self._context()
+        targets = [one for name, one in context.targets.items() if target in (None, name)]
+        with acting(context, actor, [one.name for one in targets]) as acting_context:
+            found = tuple(
+                Signing(acting_context, one, None, None, self._doors).sign(wanted)
+                for one in targets
+                for wanted in _wanted(one.store, repo)
+            )
+        if repo is not None and not found:
+            raise UsageError(f"nothing of {repo} is mirrored")
+        return SignReport(found)
+
+
+class Signing:
+    """Gives the snapshots of one target the attachments that they lack: signs them where there is a `signer`."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        target: Target,
+        keys: SigningKeys | None,
+        signer: SnapshotSigner | None,
+        doors: DoorDocuments | None = None,
+    ) -> None:
         self._context, self._target, self._keys, self._signer = context, target, keys, signer
-        self._store = target.store
+        self._store, self._doors = target.store, doors
+        self._verb = Verb.PUBLISH if signer is None else Verb.SIGN
 
     def sign(self, repo: Repo) -> SignedRepo:
         """One repo, under its lock. What goes wrong is said of it; Interrupted after a stop."""
@@ -171,10 +210,11 @@ class Signing:
             made = self._anew(digest)
             if made != digest:
                 anew[commit] = made
-        stated = self._keys.ssh_path is not None
-        done = bool(anew) or (stated and not is_stated(self._keys, self._store, refs))
+        stated = self._keys is not None and self._keys.ssh_path is not None
+        done = bool(anew) or (self._keys is not None and stated and not is_stated(self._keys, self._store, refs))
         if done:
-            after = self._with_times(refs, anew).logged(refs, self._context.now(), "sign")
+            verb = "doors" if self._signer is None else "sign"
+            after = self._with_times(refs, anew).logged(refs, self._context.now(), verb)
             self._publish(guard, repo, refs, after, anew)
         if stated:
             self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
@@ -185,14 +225,18 @@ class Signing:
         root = read_root(self._store, digest)
         files = sorted((entry.file for entry in read_listing(self._store, root)), key=lambda file: file.path)
         facts = SnapshotFacts(root, files, self._info(root))
-        lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
+        lacking = dict[str, bytes]()
+        if self._signer is not None:
+            lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
+        if self._doors is not None:
+            lacking |= self._doors.stale(self._store, root, files, lacking)
         if not lacking:
             return digest
         documents = {name: Document.of(body) for name, body in lacking.items()}
         named = {name: document.digest for name, document in documents.items()}
         top = replace(root, attachments={**root.attachments, **named}).encode()
         if len(top.body) > MAX_TREE:
-            raise DocumentError(f"{facts.repo} at {root.commit}: its root would be too large with what signs it")
+            raise DocumentError(f"{facts.repo} at {root.commit}: its root would be too large with it")
         for document in (*documents.values(), top):  # the root last: it never names what is not there
             self._put(document)
         return top.digest
@@ -225,12 +269,13 @@ class Signing:
         self, guard: PruneGuard, repo: Repo, before: Refs, after: Refs, anew: Mapping[CommitId, Sha256]
     ) -> None:
         commits = list[str](anew) or [""]  # the statement alone
-        acts = [Act(Verb.SIGN, self._target.name, str(repo), commit=commit) for commit in commits]
+        why = "what the doors of fronts need" if self._signer is None else ""
+        acts = [Act(self._verb, self._target.name, str(repo), commit=commit, reason=why) for commit in commits]
 
         def put() -> None:
             with recorded(self._context, self._target, acts):  # which may take long
                 if read_refs(self._store, repo) != before:
-                    raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; sign it again")
+                    raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; do it again")
                 put_refs(self._target, repo, after)
 
         commit = next((one for one in anew if one in after.named), next(iter(anew), None))

@@ -155,6 +155,11 @@ class FrontEntry(Keys):
         "also what is published no more, until a prune, and not what was taken down.",
         examples=[True],
     )
+    oci: scalars.Switch = Field(
+        default=False,
+        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/.",
+        examples=[True],
+    )
     tls: TlsEntry | None = Field(
         default=None,
         description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
@@ -176,6 +181,11 @@ class FrontEntry(Keys):
     def caches(self) -> CacheEntry:
         """What is said of caches, also where it was a size alone."""
         return self.cache if isinstance(self.cache, CacheEntry) else CacheEntry.model_construct(size=self.cache)
+
+    @property
+    def doors(self) -> frozenset[str]:
+        """Those that are open beside the Hub's, by their names."""
+        return frozenset({"oci"}) if self.oci else frozenset()
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

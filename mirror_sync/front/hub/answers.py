@@ -116,7 +116,24 @@ TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
 # What a refusal is written as: its type, and the key of the message; git shows text, and git-lfs what its own API says.
-FORMS = {"json": (JSON, "error"), "text": (TEXT, ""), "lfs": ("application/vnd.git-lfs+json", "message")}
+FORMS = {
+    "json": (JSON, "error"),
+    "text": (TEXT, ""),
+    "lfs": ("application/vnd.git-lfs+json", "message"),
+    "oci": ("application/json", "errors"),
+}
+# Codes of registries: by ours, else by the status; distribution-spec 1.1, "Error Codes".
+OCI_CODES = {
+    "RepoNotFound": "NAME_UNKNOWN",
+    "RevisionNotFound": "MANIFEST_UNKNOWN",
+    "EntryNotFound": "BLOB_UNKNOWN",
+    "400": "NAME_INVALID",
+    "401": "UNAUTHORIZED",
+    "403": "DENIED",
+    "404": "NAME_UNKNOWN",
+    "405": "UNSUPPORTED",
+    "416": "UNSUPPORTED",
+}
 
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), TEXT)}
@@ -201,7 +218,11 @@ class Refusal(Exception):
         }
         if self.code:
             headers["X-Error-Code"] = self.code
-        body = encode_json({key: self.message}) if key else f"{self.message}\n"
+        said: object = self.message
+        if self._form == "oci":
+            code = OCI_CODES.get(self.code) or OCI_CODES.get(str(self.status), "UNKNOWN")
+            said = [{"code": code, "message": self.message}]
+        body = encode_json({key: said}) if key else f"{self.message}\n"
         return Answer(self.status, headers, body.encode())
 
 

@@ -12,7 +12,7 @@ ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 # Names of headers as clients know them; a browser shows a page no others.
 SHOWN = {
     "Access-Control-Expose-Headers": "ETag, Content-Length, Content-Range, Accept-Ranges, Link, X-Repo-Commit, "
-    "X-Linked-Size, X-Linked-ETag, X-Error-Code, X-Error-Message",
+    "X-Linked-Size, X-Linked-ETag, X-Error-Code, X-Error-Message, Docker-Content-Digest",
 }
 # What a browser is told that asks before it sends anything unusual.
 PREFLIGHT = {

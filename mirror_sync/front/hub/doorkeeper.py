@@ -104,7 +104,7 @@ class Doorkeeper:
         """Who asks, by the address and the token."""
         if self._access.allow and not is_within(asked.client, self._access.allow):
             return Reader(Badge.OUTSIDE, said=asked.client)
-        token = credential(asked.headers.get("authorization", ""), _from_base64)
+        token = credential(asked.headers.get("authorization", ""), from_base64)
         if token is None:
             return Reader()
         known = self._tokens().of(token) if token else None
@@ -195,5 +195,6 @@ def named_repo(fields: Fields) -> Repo | None:
         return None
 
 
-def _from_base64(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
+    """What `credential` reads Basic with."""
     return base64.b64decode(text, validate=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mirror_sync.domain.access.rights import Need
-from mirror_sync.front.hub.answers import Answer
+from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.served import Served
 
@@ -42,12 +42,18 @@ Answering = Callable[[FrontRequest, Fields], Answer]
 """Answers a request that a route has matched. Raises Refusal, Elsewhere, StoreError, DocumentError."""
 
 
+Shaping = Callable[[Refusal, str, str], Refusal]
+"""The same refusal in the form of a protocol, of a raw path; the last is our own origin, "" where it is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """`name` is the function that answers, in both languages; `template` names `fields` in braces.
 
     `needs` is what it asks of a reader: to read the repo that it names, unless it says otherwise. One that names none
-    must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's.
+    must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's. A `tagged`
+    one names repos and revisions as clients of registries write them: in any letters, `latest` for main, and what is no
+    revision in the field `quant`.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Route:
     last: bool = False
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
     needs: Need = Need.READ
+    tagged: bool = False
 
     def __post_init__(self) -> None:
         if self.needs in (Need.READ, Need.SEE) and "{id}" not in self.template:
@@ -91,6 +98,7 @@ class Protocol:
     that only this protocol needs; the first has the same functions for nginx, in its `routes`. `locations` is a
     template of what nginx needs beside them, where it needs anything; `constants` are what the scripts find in
     `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks.
+    `refuses` puts every refusal into the form of the protocol, at raw paths that match `under`.
     """
 
     name: str
@@ -100,6 +108,8 @@ class Protocol:
     locations: str = ""
     constants: Mapping[str, object] = field(default_factory=dict)
     lacks: tuple[NotOffered, ...] = ()
+    under: str = ""
+    refuses: Shaping | None = None
 
 
 class Match(NamedTuple):
@@ -119,6 +129,7 @@ class RouteTable:
         self.lacks = tuple(lack for one in mounted for lack in one.lacks)
         self._compiled = tuple((route, re.compile(route.pattern(), re.ASCII)) for route in self.routes)
         self._lacks = tuple((lack, re.compile(lack.pattern, re.ASCII)) for lack in self.lacks)
+        self._shapes = tuple((re.compile(one.under, re.ASCII), one.refuses) for one in mounted if one.refuses)
 
     def match(self, raw_path: str) -> Match | None:
         """The route of a raw path, None when nothing is there."""
@@ -131,6 +142,11 @@ class RouteTable:
     def lack(self, raw_path: str) -> NotOffered | None:
         """What is asked for at a raw path that is no route, where that is a thing that others have."""
         return next((lack for lack, pattern in self._lacks if pattern.fullmatch(raw_path)), None)
+
+    def shaped(self, refusal: Refusal, raw_path: str, origin: str = "") -> Refusal:
+        """A refusal as the protocol at a raw path says it."""
+        shape = next((shape for pattern, shape in self._shapes if pattern.fullmatch(raw_path)), None)
+        return refusal if shape is None else shape(refusal, raw_path, origin)
 
 
 _DOTS = re.compile(DOTS)

@@ -15,6 +15,7 @@ from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.protocol import RouteTable
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all
 
 _NOT_FOUND = 404
@@ -23,8 +24,9 @@ _NOT_FOUND = 404
 class Reasons:
     """Over a store whose catalogue tells more. Safe for many threads; raises StoreError, DocumentError."""
 
-    def __init__(self, store: Store, lists: Lists, access: AccessRules) -> None:
-        self._store, self._lists, self._access = store, lists, access
+    def __init__(self, store: Store, lists: Lists, access: AccessRules, table: RouteTable) -> None:
+        """`table` knows in which form a protocol refuses."""
+        self._store, self._lists, self._access, self._table = store, lists, access, table
 
     def answer(self, refusal: Refusal, asked: FrontRequest, *, browser: bool) -> Answer:
         """What is answered in place of a refusal: who may not see a repo is told what is told of an unknown one."""
@@ -38,10 +40,10 @@ class Reasons:
             headers = {**answers.SITE_SAFETY, "Content-Type": answers.HTML, "Cache-Control": answers.NEVER}
             return Answer(refusal.status, headers, page.replace(answers.UP.encode(), up.encode()))
         if known is not None:
-            return _told(known, origin).answer
-        if refusal.repo is not None:
+            refusal = _told(known, origin)
+        elif refusal.repo is not None:
             refusal = Refusal(refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code)
-        return refusal.answer
+        return self._table.shaped(refusal, raw_path, origin).answer
 
     def _known(self, repo: Repo, reader: Reader) -> Listed | None:
         if self._access.decide(reader.role, repo, closed=False) is Sight.HIDDEN:

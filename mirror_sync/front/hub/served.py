@@ -54,6 +54,7 @@ class Served:
 
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
     `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
+    `doors`: those that are open beside the Hub's.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class Served:
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: bool = False
     caching: Caching = USUAL
+    doors: frozenset[str] = frozenset()
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""
@@ -98,6 +100,13 @@ class Served:
         if other is not None:
             raise Elsewhere(other)
         raise answers.repo_not_found(repo)
+
+    def meant(self, repo: Repo) -> Repo | None:
+        """The repo that is published under the id of another one in other letters, or formerly; None for none."""
+        refs = self.snapshots.refs(repo)
+        if refs is not None and (refs.snapshots or refs.tombstone):
+            return None
+        return self.snapshots.published_by_alias(repo)
 
     def is_closed(self, repo: Repo) -> bool:
         """Whether the upstream gave what is published of a repo to some people only; not where jobs have opened it all.

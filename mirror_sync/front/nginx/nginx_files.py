@@ -27,6 +27,7 @@ from mirror_sync.domain.content.keys import SITE_TYPES, USUAL, Caching
 from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
@@ -35,6 +36,7 @@ from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.mounted import PROTOCOLS
+from mirror_sync.front.protocols.oci import UNDER
 from mirror_sync.logger import Logger
 
 FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
@@ -44,7 +46,7 @@ CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
 _MODULES = (
     *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
-    *("shares.js", "signing.js", "slices.js", "snapshots.js"),
+    *("shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js"),
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
 _RENDERED = ("protocols.js", "tables.js")
@@ -111,7 +113,8 @@ class NginxOptions:
 
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
-    repos lead there. `by_digest`: contents are given by their digest alone, too. `cors`: whose pages may read.
+    repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
+    the Hub's. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -126,6 +129,7 @@ class NginxOptions:
     cache_size: int = CACHE_SIZE
     site: bool = True
     by_digest: bool = False
+    doors: frozenset[str] = frozenset()
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -265,6 +269,9 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "lacks": _TABLE.lacks,
         "forms": answers.FORMS,
         "readable": GET,
+        "registry": UNDER,
+        "oci_codes": answers.OCI_CODES,
+        "doors": sorted(options.doors),
         "dots": DOTS,
         "media_types": answers.MEDIA_TYPES,
         "site_types": SITE_TYPES,
@@ -398,6 +405,8 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "nothing": answers.NOTHING,
         "never": answers.NEVER,
         "json": answers.JSON,
+        "binary": answers.BINARY,
+        "oci_manifest": OCI_MANIFEST,
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,

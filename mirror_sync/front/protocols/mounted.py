@@ -12,6 +12,8 @@ from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import Need, Sight
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, MAINS, OURS
 from mirror_sync.domain.content.share import ReaderShare, reader_key
+from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.doors.oci_documents import LATEST
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
@@ -24,6 +26,7 @@ from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.oci import OCI
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -37,7 +40,7 @@ HEALTH = Protocol(
     "health", (Route("healthz", GET, "/healthz", needs=Need.NOTHING),), lambda _: {"healthz": _healthz}, ("health.js",)
 )
 
-PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, HUB)
+PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, OCI, HUB)
 """What both fronts answer. The first of several routes that match has the word."""
 
 
@@ -62,7 +65,7 @@ class Mounted:
         self._answering: Mapping[str, Answering] = {
             name: answering for one in mounted for name, answering in one.open(served).items()
         }
-        self._reasons = Reasons(served.store, served.lists, served.access) if served.site else None
+        self._reasons = Reasons(served.store, served.lists, served.access, self._table) if served.site else None
 
     def known(self, asked: FrontRequest) -> FrontRequest:
         """The same request with who asks. Raises nothing."""
@@ -79,9 +82,13 @@ class Mounted:
             return self._answer(asked)
         except Refusal as refusal:
             if self._reasons is None:
-                raise
+                raise self.shaped(refusal, asked) from None
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
             return self._reasons.answer(refusal, asked, browser=browser)
+
+    def shaped(self, refusal: Refusal, asked: FrontRequest) -> Refusal:
+        """A refusal in the form of the protocol that was asked by."""
+        return self._table.shaped(refusal, asked.raw_path, asked.origin)
 
     def _answer(self, asked: FrontRequest) -> Answer:
         if len(asked.raw_path) > answers.LONGEST_ADDRESS:
@@ -90,12 +97,7 @@ class Mounted:
             raise Refusal(400, answers.BAD_PATH)
         if asked.method == "OPTIONS" and self._preflight:
             return Answer(204, dict(PREFLIGHT))
-        match = self._table.match(asked.raw_path)
-        if match is None:
-            self.door.admit(asked.reader, None, {})
-            raise self._lacking(asked)
-        if asked.method not in match.route.methods:
-            raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        match = self._matched(asked)
         public = self.door.admit(asked.reader, match.route.needs, match.fields)
         fields, shared = self._arm(asked, match)
         try:
@@ -112,6 +114,15 @@ class Mounted:
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
         public = ((public and self.door.shares) or not self.door.chooses) and not shared
         return answers.kept_for(found, self._served.caching, public=public, varies=varies or shared)
+
+    def _matched(self, asked: FrontRequest) -> Match:
+        match = self._table.match(asked.raw_path)
+        if match is None:
+            self.door.admit(asked.reader, None, {})
+            raise self._lacking(asked)
+        if asked.method not in match.route.methods:
+            raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        return self._tagged(asked, match) if match.route.tagged else match
 
     def _arm(self, asked: FrontRequest, match: Match) -> tuple[Fields, bool]:
         """The fields of a request, where a grey release leads its reader away from main; and whether there is one.
@@ -130,6 +141,23 @@ class Mounted:
             return match.fields, True
         return {**match.fields, "rev": quote(name, safe="")}, True
 
+    def _tagged(self, asked: FrontRequest, match: Match) -> Match:
+        """As clients of registries name things: ids in any letters, `latest`, and words for a part of a commit.
+
+        A repo that is hidden from who asks stays unknown under the name that was asked for.
+        """
+        fields, repo = dict(match.fields), named_repo(match.fields)
+        other = None if repo is None else self._served.meant(repo)
+        if other is not None and self.door.sight(asked.reader, other) is not Sight.HIDDEN:
+            fields["id"], repo = other.id, other
+        refs = None if repo is None else self._served.snapshots.refs(repo)
+        tag = fields.get("rev")
+        if tag == LATEST:
+            fields["rev"] = DEFAULT_BRANCH
+        elif tag is not None and refs is not None and refs.leads_to(tag) is None and not CommitId.matches(tag):
+            fields |= {"rev": DEFAULT_BRANCH, "quant": tag}
+        return Match(match.route, fields)
+
     def _elsewhere(self, asked: FrontRequest, match: Match, repo: Repo) -> Answer:
         """Where a reader may see the other repo, that is told to be there; else it is as if nothing were here."""
         meant = named_repo(match.fields)
@@ -140,7 +168,7 @@ class Mounted:
     def _lacking(self, asked: FrontRequest) -> Refusal:
         """What is no route: with the words for what a mirror does not do."""
         lack = self._table.lack(asked.raw_path)
-        if asked.method not in GET and (lack is None or lack.form == "json"):
+        if asked.method not in GET and (lack is None or lack.form in ("json", "oci")):
             return Refusal(405, answers.NO_METHOD, Allow=", ".join(GET))
         return Refusal(404, answers.NOTHING) if lack is None else Refusal(404, lack.message, form=lack.form)
 

@@ -56,6 +56,7 @@ class ServeOptions:
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
     `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
+    `doors`: those that are open beside the Hub's.
     """
 
     public_url: str | None = None
@@ -67,6 +68,7 @@ class ServeOptions:
     secured: bool = False
     limits: ReaderLimits = UNLIMITED
     caching: Caching = USUAL
+    doors: frozenset[str] = frozenset()
 
 
 _DEFAULTS = ServeOptions()
@@ -92,6 +94,7 @@ def make_app(
         access=options.access,
         tokens=options.tokens is not None,
         caching=options.caching,
+        doors=options.doors,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
@@ -135,22 +138,25 @@ class _Front(BaseRoute):
         """The answer, for which the reader's turn was waited for, and is held until `held` is left."""
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
+        except Refusal as refusal:
+            return _plain(request.method, refusal.answer)
+        try:
             peer = str((request.scope.get("client") or ("", 0))[0])
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
             asked, paced = await self._turn(request.scope, replace(asked, client=client), held)
             answer = await self._threads.run(partial(self._answer, request.scope, asked))
             return await self._response(asked, answer, paced)
         except Refusal as refusal:
-            return _plain(request.method, refusal.answer)
+            return _plain(request.method, self._mounted.shaped(refusal, asked).answer)
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
             _log.error("cannot answer %s: %s", request.scope["path"], error)
-            return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+            return _plain(request.method, self._mounted.shaped(Refusal(502, BAD_BUCKET), asked).answer)
         except ClientDisconnect:
             raise
         except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
             _log.exception("cannot answer %s", request.scope["path"])
-            return _plain(request.method, Refusal(500, BROKEN).answer)
+            return _plain(request.method, self._mounted.shaped(Refusal(500, BROKEN), asked).answer)
 
     async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:
         """The request with who asks, where readers have limits, when its turn has come."""

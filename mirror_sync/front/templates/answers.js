@@ -69,15 +69,20 @@ function plain(message) {
 
 function refuse(r, error) {
     r.variables.kept_for = '';  // no cache keeps a refusal: nothing is said of whom one might be for
-    const form = tables.FORMS[error.form || 'json'];
+    const registry = tables.REGISTRY.test(r.variables.request_uri.split('?')[0]);
+    const form = tables.FORMS[registry ? 'oci' : error.form || 'json'];
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': plain(error.message)}, error.headers);
     if (error.code) {
         headers['X-Error-Code'] = error.code;
     }
     const said = {};
-    said[form[1]] = error.message;
+    said[form[1]] = registry ? [{code: registryCode(error), message: error.message}] : error.message;
     send(r, error.status, headers, form[1] ? JSON.stringify(said) : error.message + '\n');
+}
+
+function registryCode(error) {
+    return tables.OCI_CODES[error.code] || tables.OCI_CODES[String(error.status)] || 'UNKNOWN';
 }
 
 function sendJson(r, text, headers) {
@@ -131,7 +136,7 @@ function sendBlob(r, blob) {
     v.blob_type = blob.type;
     v.blob_caching = cachingFor(r, blob.caching);
     v.blob_commit = blob.commit || '';
-    v.blob_size = blob.linked ? String(blob.size) : '';
+    v.blob_size = blob.linked || blob.sized ? String(blob.size) : '';
     r.internalRedirect(blob.location);
 }
 
@@ -156,7 +161,7 @@ function blobHeaders(blob) {
         headers['X-Linked-Etag'] = blob.etag;
         headers['X-Linked-Size'] = String(blob.size);
     }
-    return headers;
+    return Object.assign(headers, blob.more || {});
 }
 
 // What the location of pinned files needs to know of a blob.

@@ -10,6 +10,7 @@ import requests from 'requests.js';
 import shares from 'shares.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
+import tagged from 'tagged.js';
 import tables from 'tables.js';
 
 const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
@@ -33,10 +34,22 @@ async function answer(r) {
 
 async function refuse(r, refusal) {
     try {
+        challenge(r, refusal);
         await reasons.refuse(r, refusal);
     } catch (error) {
         fail(r, error);
     }
+}
+
+// Whoever has no token is told as clients of registries want it where one is given, but for that place itself.
+function challenge(r, refusal) {
+    const path = r.variables.request_uri.split('?')[0], origin = refusal.status === 401 ? requests.origin(r) : '';
+    if (!origin || !tables.REGISTRY.test(path) || /^\/+v2\/token\/?$/.test(path)) {
+        return;
+    }
+    const found = /^\/+v2\/([A-Za-z0-9._\/-]+)\/(?:manifests|blobs|tags|referrers)\/.*$/.exec(path);
+    const scope = found ? ',scope="repository:' + found[1] + ':pull"' : '';
+    refusal.headers['WWW-Authenticate'] = 'Bearer realm="' + origin + '/v2/token",service="mirror-sync"' + scope;
 }
 
 function fail(r, error) {
@@ -57,6 +70,9 @@ async function route(r) {
     }
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
+    }
+    if (found.route.tagged) {
+        found.fields = await tagged.named(r, asking, found.fields);
     }
     const everybody = await admitted(r, asking, found);
     if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
@@ -130,7 +146,7 @@ function match(path) {
 // What is no route: with the words for what a mirror does not do.
 function lacking(r) {
     const path = r.variables.request_uri.split('?')[0], lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
-    if (tables.READABLE.indexOf(r.method) < 0 && (!lack || lack.form === 'json')) {
+    if (tables.READABLE.indexOf(r.method) < 0 && (!lack || lack.form === 'json' || lack.form === 'oci')) {
         return answers.refusal(405, tables.MESSAGES.method, '', {Allow: tables.READABLE.join(', ')});
     }
     return lack ? Object.assign(answers.refusal(404, lack.message), {form: lack.form})

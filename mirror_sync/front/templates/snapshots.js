@@ -99,6 +99,11 @@ async function closing(r, digest) {
     return said.private === false && said.gated === false ? 'open' : 'closed';
 }
 
+// Whether something of a repo is published, or was taken down.
+function isThere(refs) {
+    return Object.keys(refs.snapshots).length > 0 || Boolean(tombstone(refs));
+}
+
 // The digest of the document that says why a repo was taken down.
 function tombstone(refs) {
     return (refs.attachments || {}).tombstone;
@@ -132,7 +137,7 @@ async function meant(r, kinds, id) {
     const others = [told, id.toLowerCase()].filter((other) => other !== null && other !== id);
     for (let i = 0; i < others.length; i++) {
         const refs = await read(r, kinds, others[i]);
-        if (refs !== null && (Object.keys(refs.snapshots).length > 0 || tombstone(refs))) {
+        if (refs !== null && isThere(refs)) {
             return others[i];
         }
     }
@@ -168,17 +173,27 @@ function commitOf(refs, revision) {
     return named.length ? named[0].targetCommit : null;
 }
 
+// The commit that a reader gets who asks for a revision, or nothing; as Refs.leads_to.
+function leadsTo(refs, revision) {
+    return (isCommit(revision) ? undefined : ourCommit(refs, revision)) || commitOf(refs, revision);
+}
+
+async function rootOf(r, digest) {
+    const text = await bucket.document(r, digest);
+    return known(JSON.parse(text), 'root document');
+}
+
 // The snapshot that a request leads to; `pinned` when the request named the commit itself.
 async function open(r, fields) {
     const revision = requests.decoded(fields.rev);
     const refs = await refsOf(r, fields);
-    const commit = (isCommit(revision) ? undefined : ourCommit(refs, revision)) || commitOf(refs, revision);
+    const commit = leadsTo(refs, revision);
     if (!commit) {
         throw answers.refusal(404, tables.MESSAGES.revision, 'RevisionNotFound');
     }
     const digest = refs.snapshots[commit];
-    const text = await bucket.document(r, digest);
-    return {commit, digest, root: known(JSON.parse(text), 'root document'), pinned: revision === commit};
+    const root = await rootOf(r, digest);
+    return {commit, digest, root, pinned: revision === commit};
 }
 
 function isCommit(revision) {
@@ -222,4 +237,5 @@ function named(fields) {
     return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, documentsOf, entryOf, isClosed, isCommit, named, open, ourCommit, read, refsOf, resume, shard, shown };
+export default { closing, commitOf, documentsOf, entryOf, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit, read,
+                 refsOf, resume, rootOf, shard, shown };

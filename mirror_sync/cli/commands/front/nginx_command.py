@@ -57,6 +57,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         tokens=settings.tokens,
         limits=front.limits.limits,
         caching=front.caches.caching,
+        doors=front.doors,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

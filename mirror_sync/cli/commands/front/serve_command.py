@@ -64,6 +64,7 @@ def serve(
         secured=front.tls is not None,
         limits=front.limits.limits,
         caching=front.caches.caching,
+        doors=front.doors,
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port

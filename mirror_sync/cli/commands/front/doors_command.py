@@ -1,0 +1,36 @@
+"""`doors`: what clients of open doors need of what is published already."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mirror_sync.cli.exits import end
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import Json, chosen, command, repo_of
+
+
+@command
+def doors(
+    invocation: Invocation,
+    repo: Annotated[
+        str | None, typer.Option("--repo", metavar="REPO", help="Of this one only: org/name, or dataset:org/name.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let what is published already be asked for at the doors that front opens.
+
+    What is published from then on is ready for them by itself. Files are not read again.
+    """
+    with invocation.mirror("doors") as mirror:
+        name = None if target is None else chosen(mirror.settings, target)
+        report = mirror.open_doors(invocation.actor, repo=None if repo is None else repo_of(repo), target=name)
+    lines = [
+        f"{one.target}: {one.repo}: "
+        + (f"failed: {one.problem}" if one.problem else f"{one.snapshots} made ready" if one.snapshots else "ready")
+        for one in report.repos
+    ]
+    invocation.answer(report, lambda page: "\n".join(lines or ["nothing is published"]), as_json=as_json)
+    end(report.ok)

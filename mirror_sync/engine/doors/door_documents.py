@@ -1,0 +1,70 @@
+"""The attachments of a root by which clients of other doors than the Hub's are answered, made of what a store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors.gguf_quants import HEAD
+from mirror_sync.domain.doors.oci_documents import MOST_FILES, PROOFS, OciSubject, oci_documents
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.inspection.blob_content import BlobContent
+from mirror_sync.engine.stages import Change
+from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.ports.store import Store
+
+
+class DoorDocuments:
+    """For the doors that are open. Safe for many threads; raises StoreError, DocumentError."""
+
+    def __init__(self, doors: Collection[str]) -> None:
+        self._doors = frozenset(doors)
+
+    def attach(self, change: Change) -> Change:
+        """The last of the attach stages: it tells of what those before it have attached."""
+        root = change.written
+        assert root is not None  # noqa: S101  for the type checker: `document` comes before
+        proofs = {name: (one.digest, len(one.body)) for name, one in change.attachments.items() if name in PROOFS}
+        files = [*change.files_of()] if change.files <= MOST_FILES else []
+        for name, body in self._made(change.store, root, files, proofs).items():
+            change = change.attached(name, body)
+        return change
+
+    def stale(
+        self, store: Store, root: Root, files: Sequence[MirroredFile], newer: Mapping[str, bytes]
+    ) -> dict[str, bytes]:
+        """Those that a published root does not name as they would be made now, with `newer` among its attachments."""
+        proofs = {
+            name: (digest, _size(store, digest))
+            for name, digest in root.attachments.items()
+            if name in PROOFS and name not in newer
+        }
+        proofs |= {name: (Sha256.of(body), len(body)) for name, body in newer.items() if name in PROOFS}
+        made = self._made(store, root, files, proofs)
+        return {name: body for name, body in made.items() if root.attachments.get(name) != Sha256.of(body)}
+
+    def _made(
+        self, store: Store, root: Root, files: Sequence[MirroredFile], proofs: Mapping[str, tuple[Sha256, int]]
+    ) -> dict[str, bytes]:
+        if "oci" not in self._doors:
+            return {}
+        try:
+            repo = Repo.parse(root.repo)
+        except ValueError as error:
+            raise DocumentError(f"a root of no repo: {error}") from None
+        return oci_documents(OciSubject(repo, root.commit, files, proofs), partial(_head, store))
+
+
+def _head(store: Store, file: MirroredFile) -> bytes:
+    return BlobContent(store, file.sha256, file.size).read(0, min(HEAD, file.size))
+
+
+def _size(store: Store, digest: Sha256) -> int:
+    stat = store.stat(blob_key(digest))
+    if stat is None:
+        raise KeyMissing(blob_key(digest))
+    return stat.size

@@ -1,0 +1,21 @@
+"""Mirrors with open doors, on both kinds of targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.signing.mirrors import SignedMirror, s3_place
+
+
+@pytest.fixture(params=["directory", "moto"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> SignedMirror:
+    """A mirror whose registry is open and that signs nothing; it has synced nothing yet."""
+    if request.param == "directory":
+        place = {"url": (tmp_path / "mirror").as_uri()}
+    else:
+        place = s3_place(request.getfixturevalue("moto"))
+    made = SignedMirror(tmp_path, place, front={"oci": True})
+    made.trust = {}
+    return made

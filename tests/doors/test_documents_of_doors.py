@@ -1,0 +1,129 @@
+"""What a registry needs is made with a snapshot, or later of what is published: few documents, and no file twice."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.app.trust.signing_repos import SignReport
+from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.content.keys import BLOBS, blob_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors.oci_documents import CONFIG, MANIFEST, MORE
+from mirror_sync.errors import UsageError
+from tests.signing.mirrors import REPO, SignedMirror
+
+DOCUMENTS = {MANIFEST, CONFIG, MORE}
+MOST = 10  # documents of a commit, whatever its number of files
+
+
+def doors(mirror: SignedMirror) -> SignReport:
+    with closing(mirror.mirror()) as running:
+        return running.open_doors(BY_DAEMON)
+
+
+def blobs(mirror: SignedMirror) -> dict[str, int]:
+    """All that is stored but refs.json and the like, by key: bytes."""
+    return {stat.key: stat.size for stat in mirror.store.list(BLOBS)}
+
+
+def test_a_sync_makes_what_a_registry_needs_and_the_next_one_changes_nothing(opened: SignedMirror) -> None:
+    opened.sync()
+    refs, root = opened.refs(), opened.root()
+    assert set(root.attachments) == DOCUMENTS
+    manifest = json.loads(opened.attachment(MANIFEST))
+    assert [layer["digest"] for layer in manifest["layers"]] == sorted(
+        (f"sha256:{opened.blob_of(path)}" for path in opened_paths(opened)), key=manifest_order(manifest)
+    )
+    opened.sync()
+    assert opened.refs() == refs
+
+
+def opened_paths(mirror: SignedMirror) -> list[str]:
+    manifest = json.loads(mirror.attachment(MANIFEST))
+    return [layer["annotations"]["org.cncf.model.filepath"] for layer in manifest["layers"]]
+
+
+def manifest_order(manifest: dict[str, list[dict[str, str]]]) -> object:
+    order = [layer["digest"] for layer in manifest["layers"]]
+    return order.index
+
+
+@pytest.mark.parametrize("files", [3, 400])
+def test_no_byte_of_a_file_is_stored_twice_and_documents_are_few_whatever_there_is(tmp_path: Path, files: int) -> None:
+    made, stored = SignedMirror(tmp_path, {}), []
+    made.trust = {}
+    made.add(REPO, {f"part-{number:03}.bin": f"{number}" * 40 for number in range(files)})
+    made.add(REPO, {f"model-{name}.gguf": f"GGUF {name}" * 50 for name in ("Q4_K_M", "Q8_0", "F16", "IQ2_XS")})
+    for name, made.front in (("shut", {}), ("open", {"oci": True})):
+        made.target = {"url": (tmp_path / name).as_uri()}
+        made.sync()
+        stored.append((blobs(made), made.root()))
+    (shut, _), (opened, root) = stored
+    more = {key: size for key, size in opened.items() if key not in shut}
+    documents = {blob_key(digest) for digest in root.attachments.values()}
+    assert documents <= set(more)
+    assert len(more) - 1 == len(documents) <= MOST, "what is new are these documents, and the root that names them"
+    assert sum(more.values()) < 1024 * (files + 20), "some hundred bytes a file, and some thousand a quantization"
+
+
+def test_what_was_published_before_the_door_was_opened_is_made_ready_by_one_command(opened: SignedMirror) -> None:
+    opened.front = {}
+    opened.sync()
+    before = opened.refs()
+    with pytest.raises(UsageError, match=r"front: \{oci: true\}"):
+        doors(opened)
+    opened.front = {"oci": True}
+    (done,) = doors(opened).repos
+    assert (done.snapshots, done.problem) == (1, "")
+    after = opened.refs()
+    assert (after.refs, after.snapshots.keys()) == (before.refs, before.snapshots.keys())
+    assert set(opened.root().attachments) == DOCUMENTS
+    (again,) = doors(opened).repos
+    assert (again.snapshots, opened.refs()) == (0, after)
+    opened.sync()
+    assert opened.refs() == after, "a snapshot that is made ready is no other one"
+
+
+def test_the_documents_are_kept_and_proved_with_the_snapshot(opened: SignedMirror) -> None:
+    opened.sync()
+    with closing(opened.mirror()) as mirror:
+        assert mirror.verify(BY_DAEMON).ok
+        mirror.prune(BY_DAEMON)
+        assert mirror.verify(BY_DAEMON).ok
+        opened.overwrite(opened.root().attachments[MANIFEST], b"something else")
+        assert not mirror.verify(BY_DAEMON).ok
+
+
+def test_what_is_signed_anew_is_told_of_anew(tmp_path: Path) -> None:
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()}, front={"oci": True})
+    trust, signed.trust = signed.trust, {}
+    signed.sync()
+    assert json.loads(signed.attachment(MORE))["referrers"] == []
+    manifest = signed.root().attachments[MANIFEST]
+    signed.trust = trust
+    with closing(signed.mirror()) as mirror:
+        assert mirror.sign(BY_DAEMON).ok
+    kinds = [one["artifactType"] for one in json.loads(signed.attachment(MORE))["referrers"]]
+    assert kinds == [
+        "application/vnd.mirror-sync.sha256sums.v1",
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "application/vnd.cyclonedx+json",
+        "application/spdx+json",
+    ]
+    assert signed.root().attachments[MANIFEST] == manifest, "a manifest says nothing of what signs it"
+    assert signed.prove().ok
+
+
+def test_a_manifest_is_a_function_of_the_snapshot(tmp_path: Path) -> None:
+    digests = set[Sha256]()
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        made = SignedMirror(tmp_path / name, {"url": (tmp_path / name / "mirror").as_uri()}, front={"oci": True})
+        made.trust = {}
+        made.sync()
+        digests.add(made.root().attachments[MANIFEST])
+    assert len(digests) == 1

@@ -1,0 +1,171 @@
+"""Real clients of registries pull what is mirrored, whole and with the right bytes, from both fronts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
+from mirror_sync.domain.content.alias import encode as encode_alias
+from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.clients.environments import environment
+from tests.front.bucket import Published
+from tests.front.mirrors import by_either
+from tests.parts import program
+from tests.requirements import need
+from tests.servers.child import child
+
+FILES = {
+    "README.md": b"# a model",
+    "config.json": b"{}",
+    "model.safetensors": bytes(range(256)) * 300,
+    "sub dir/gr\u00f6\u00dfe.txt": b"more",
+    "empty.txt": b"",
+}
+TOKEN = "hf_" + "t" * 37
+ACCESS = AccessRules(
+    anonymous=(RepoSet.parse("Pub/*"),), roles={"team": Role(read=(RepoSet.parse("Team/*"),))}, all_opened=True
+)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A front with two repos, one of them for those who have a token; `host` as clients write it."""
+
+    host: str
+    folder: Path
+
+    def run(self, *command: str | Path, ok: bool = True) -> str:
+        """What a client says. AssertionError with all of it where it ends otherwise than it should."""
+        home = {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "REGISTRY_AUTH_FILE": str(self.auth)}
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=os.environ | home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout + ("" if ok else done.stderr)
+
+    @property
+    def auth(self) -> Path:
+        return self.folder / "auth.json"
+
+
+@pytest.fixture(scope="module", params=["serve", "nginx"])
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    need("registries")
+    folder = tmp_path_factory.mktemp("registry")
+    bucket = DirectoryTarget(folder / "bucket")
+    store = DirectoryStore(bucket.root)
+    for name in ("Pub/One", "Team/Two"):
+        repo = Repo(Kind.MODEL, name)
+        Published(store, repo).publish(FILES, registry=True, attached={"SHA256SUMS": b"s", "SHA256SUMS.sig": b"g"})
+        body = encode_alias(repo)
+        store.put(alias_key(Repo(Kind.MODEL, name.lower())), body, Sha256.of(body))
+    tokens = folder / "tokens.yaml"
+    tokens.write_text(AccessTokens((AccessToken("ci", "team", digest_of(TOKEN)),)).encode(), encoding="ascii")
+    with by_either(request.param, bucket, folder / "front", access=ACCESS, tokens=tokens) as mirror:
+        yield Registry(mirror.url.removeprefix("http://"), folder)
+
+
+def expect_blobs(folder: Path) -> None:
+    """All files that have bytes lie in a folder under their digests."""
+    for body in filter(None, FILES.values()):
+        assert (folder / Sha256.of(body)).read_bytes() == body
+
+
+def skopeo(registry: Registry, verb: str, *words: str | Path, ok: bool = True) -> str:
+    return registry.run(program("skopeo"), verb, *words, ok=ok)
+
+
+def test_skopeo_copies_inspects_and_lists(registry: Registry, tmp_path: Path) -> None:
+    at = f"docker://{registry.host}/pub/one"
+    skopeo(registry, "copy", "--src-tls-verify=false", f"{at}:latest", f"dir:{tmp_path / 'one'}")
+    expect_blobs(tmp_path / "one")
+    raw = skopeo(registry, "inspect", "--raw", "--tls-verify=false", f"{at}:main")
+    assert json.loads(raw)["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
+    skopeo(
+        registry, "copy", "--src-tls-verify=false", f"{at}@sha256:{Sha256.of(raw.encode())}", f"dir:{tmp_path / 'two'}"
+    )
+    expect_blobs(tmp_path / "two")
+    tags = json.loads(skopeo(registry, "list-tags", "--tls-verify=false", at))["Tags"]
+    assert {"latest", "main"} <= set(tags)
+    said = skopeo(registry, "inspect", "--raw", "--tls-verify=false", f"{at}:none", ok=False)
+    assert "manifest unknown" in said.lower()
+
+
+def test_skopeo_gets_what_is_for_holders_of_a_token_with_one_alone(registry: Registry, tmp_path: Path) -> None:
+    at = f"docker://{registry.host}/team/two:latest"
+    skopeo(registry, "inspect", "--raw", "--tls-verify=false", at, ok=False)
+    skopeo(registry, "inspect", "--raw", "--tls-verify=false", "--creds", "any:hf_wrong", at, ok=False)
+    skopeo(registry, "copy", "--src-tls-verify=false", "--src-creds", f"any:{TOKEN}", at, f"dir:{tmp_path}/two")
+    expect_blobs(tmp_path / "two")
+
+
+def test_podman_logs_in_and_lists_tags_and_says_of_a_model_that_it_is_no_image(registry: Registry) -> None:
+    podman = program("podman")
+    wrong = registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", "hf_wrong", registry.host, ok=False)
+    assert "unauthorized" in wrong or "invalid username/password" in wrong
+    registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", TOKEN, registry.host)
+    listed = registry.run(podman, "search", "--list-tags", "--tls-verify=false", f"{registry.host}/team/two")
+    assert "latest" in listed
+    registry.auth.unlink()
+    said = registry.run(podman, "pull", "--tls-verify=false", f"{registry.host}/pub/one:latest", ok=False)
+    assert "unsupported image-specific operation on artifact" in said
+
+
+CONTAINERD = """version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{folder}/containerd.sock"
+"""
+
+
+def test_containerd_fetches_all_content(registry: Registry, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("containerd runs as root alone")
+    settings, socket = tmp_path / "config.toml", tmp_path / "containerd.sock"
+    settings.write_text(CONTAINERD.format(folder=tmp_path), encoding="utf-8")
+    with child([program("containerd"), "--config", settings], tmp_path / "log") as running:
+        running.wait_until(socket.is_socket, 60)
+        ctr = [program("ctr"), "--address", socket]
+        for name, user in (("pub/one", []), ("team/two", ["--user", f"any:{TOKEN}"])):
+            registry.run(*ctr, "content", "fetch", "--plain-http", *user, f"{registry.host}/{name}:latest")
+        expect_blobs(tmp_path / "root" / "io.containerd.content.v1.content" / "blobs" / "sha256")
+        refused = registry.run(*ctr, "content", "fetch", "--plain-http", f"{registry.host}/team/two:main", ok=False)
+        assert "not found" in refused or "authorization" in refused.lower() or "401" in refused
+
+
+PULL = """
+import sys
+import oras.client
+client = oras.client.OrasClient(hostname=sys.argv[1], insecure=True)
+if len(sys.argv) > 4:
+    client.login(hostname=sys.argv[1], username="any", password=sys.argv[4], tls_verify=False, insecure=True)
+client.pull(target=f"{sys.argv[1]}/{sys.argv[2]}", outdir=sys.argv[3])
+"""
+
+
+def test_oras_pulls_each_file_under_its_own_name(registry: Registry, tmp_path: Path) -> None:
+    python = environment("registry") / "bin" / "python"
+    registry.run(python, "-c", PULL, registry.host, "Pub/One:latest", tmp_path / "one")
+    found = {path: (tmp_path / "one" / path).read_bytes() for path, body in FILES.items() if body}
+    assert found == {path: body for path, body in FILES.items() if body}
+    registry.run(python, "-c", PULL, registry.host, "team/two:main", tmp_path / "two", TOKEN)
+    assert (tmp_path / "two" / "config.json").read_bytes() == b"{}"
