@@ -119,11 +119,12 @@ def test_skopeo_gets_what_is_for_holders_of_a_token_with_one_alone(registry: Reg
 def test_podman_logs_in_and_lists_tags_and_says_of_a_model_that_it_is_no_image(registry: Registry) -> None:
     podman = program("podman")
     wrong = registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", "hf_wrong", registry.host, ok=False)
+
     assert "unauthorized" in wrong or "invalid username/password" in wrong
     registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", TOKEN, registry.host)
     listed = registry.run(podman, "search", "--list-tags", "--tls-verify=false", f"{registry.host}/team/two")
     assert "latest" in listed
-    registry.auth.unlink()
+    registry.auth.write_text("{}", encoding="ascii")
     said = registry.run(podman, "pull", "--tls-verify=false", f"{registry.host}/pub/one:latest", ok=False)
     assert "unsupported image-specific operation on artifact" in said
 
@@ -157,7 +158,7 @@ import sys
 import oras.client
 client = oras.client.OrasClient(hostname=sys.argv[1], insecure=True)
 if len(sys.argv) > 4:
-    client.login(hostname=sys.argv[1], username="any", password=sys.argv[4], tls_verify=False, insecure=True)
+    client.login(hostname=sys.argv[1], username="any", password=sys.argv[4], tls_verify=False)
 client.pull(target=f"{sys.argv[1]}/{sys.argv[2]}", outdir=sys.argv[3])
 """
 
