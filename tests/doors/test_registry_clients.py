@@ -13,8 +13,6 @@ import pytest
 
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
 from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
-from mirror_sync.domain.content.alias import encode as encode_alias
-from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
@@ -72,10 +70,8 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     bucket = DirectoryTarget(folder / "bucket")
     store = DirectoryStore(bucket.root)
     for name in ("Pub/One", "Team/Two"):
-        repo = Repo(Kind.MODEL, name)
-        Published(store, repo).publish(FILES, registry=True, attached={"SHA256SUMS": b"s", "SHA256SUMS.sig": b"g"})
-        body = encode_alias(repo)
-        store.put(alias_key(Repo(Kind.MODEL, name.lower())), body, Sha256.of(body))
+        proofs = {"SHA256SUMS": b"s", "SHA256SUMS.sig": b"g"}
+        Published(store, Repo(Kind.MODEL, name)).publish(FILES, registry=True, attached=proofs)
     tokens = folder / "tokens.yaml"
     tokens.write_text(AccessTokens((AccessToken("ci", "team", digest_of(TOKEN)),)).encode(), encoding="ascii")
     with by_either(request.param, bucket, folder / "front", access=ACCESS, tokens=tokens) as mirror:
