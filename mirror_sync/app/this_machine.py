@@ -55,6 +55,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         name=settings.site.name or "",
         url=settings.site.url or settings.front.url or "",
         principal=settings.trust.principal,
+        doors=settings.front.doors,
         traffic=_traffic(settings, target),
         verified=verified.at if verified else None,
         faults=verified.faults if verified else 0,

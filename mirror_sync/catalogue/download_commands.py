@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mirror_sync.catalogue.formats import in_url
 from mirror_sync.domain.catalogue.rows import RepoPage
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.doors.gguf_quants import is_model
+from mirror_sync.domain.doors.oci_documents import LATEST, oci_name
+from mirror_sync.domain.repo import Kind, Repo
 
 PLACEHOLDER = "https://MIRROR-ADDRESS"
 _MAIN = "main"
@@ -32,14 +35,31 @@ class DownloadCommand:
     after: str
 
 
-def commands(page: RepoPage) -> list[DownloadCommand]:
-    """Nothing for a repo of which nothing is published."""
+def commands(page: RepoPage, doors: Collection[str] = ()) -> list[DownloadCommand]:
+    """Nothing for a repo of which nothing is published; `doors` are those that are open beside the Hub's."""
     if page.shown_commit is None:
         return []
     made = [_shell(page), _python(page)]
     if page.files:
         made.append(_curl(page, page.shown_commit))
-    return made
+    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors)]
+
+
+def _gguf(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
+    """For programs that run a model in GGUF: the quantization that is meant where nobody says; they ask for main."""
+    if page.row.kind is Kind.MODEL and not _revision(page) and any(is_model(file.path) for file in page.files):
+        yield DownloadCommand("repo.llama", "HF_ENDPOINT=", f" llama-server -hf {shlex.quote(page.row.repo)}")
+        if "oci" in doors:
+            yield DownloadCommand("repo.ollama", "M=", f'; ollama pull "${{M#*://}}/{page.row.repo}"')
+
+
+def _registry(page: RepoPage, commit: str, doors: Collection[str]) -> Iterator[DownloadCommand]:
+    """Clients of registries want the address without its scheme, which the shell takes away."""
+    name = oci_name(Repo(page.row.kind, page.row.repo)) if "oci" in doors else None
+    if name is not None:
+        at = f"{name}:{commit if _revision(page) else LATEST}"
+        folder = shlex.quote(page.row.repo.rpartition("/")[2])
+        yield DownloadCommand("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
 
 
 def _shell(page: RepoPage) -> DownloadCommand:

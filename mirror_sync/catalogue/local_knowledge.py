@@ -52,7 +52,7 @@ class KnownJob:
 class LocalKnowledge:
     """`lines` and `jobs` of one target. `name` and `url` are the operator's, `principal` is who signs. `grow` remembers
     how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
-    verify.
+    verify. `doors` are those that fronts open beside the Hub's.
     """
 
     machine: str
@@ -63,6 +63,7 @@ class LocalKnowledge:
     name: str = ""
     url: str = ""
     principal: str = ""
+    doors: frozenset[str] = frozenset()
     traffic: tuple[Day, ...] = ()
     verified: str | None = None
     faults: int = 0

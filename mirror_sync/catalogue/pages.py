@@ -7,7 +7,7 @@ forbid both; see `assets/` for those. Text that is no Unicode (half a surrogate 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -34,6 +34,7 @@ from mirror_sync.domain.catalogue.rows import (
     page_key,
 )
 from mirror_sync.domain.content.keys import SITE
+from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Repo
 
@@ -61,10 +62,13 @@ def list_page(page: ListPage, previous: ListPage | None, following: ListPage | N
     return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
 
 
-def repo_page(page: RepoPage, *, url: str = "", brand: str = "", principal: str = "") -> bytes:
+def repo_page(
+    page: RepoPage, *, url: str = "", brand: str = "", principal: str = "", doors: Collection[str] = ()
+) -> bytes:
     """`site/models/<org--name>.html` or `site/datasets/<org--name>.html`.
 
-    `url` is the operator's, if there is one; `brand` names the mirror, and `principal` who signs for it.
+    `url` is the operator's, if there is one; `brand` names the mirror, and `principal` who signs for it;
+    `doors` are those that its fronts open beside the Hub's.
     """
     commit = page.shown_commit
     return _rendered(
@@ -74,7 +78,8 @@ def repo_page(page: RepoPage, *, url: str = "", brand: str = "", principal: str 
         page=page,
         row=page.row,
         url=url.rstrip("/"),
-        commands=commands(page),
+        commands=commands(page, doors),
+        unnamed="oci" in doors and oci_name(Repo(page.row.kind, page.row.repo)) is None,
         by_hand=check_by_hand(page, principal),
         resolved=None if commit is None else resolved(page, commit),
     )

@@ -168,7 +168,9 @@ class _Publication:
             page, public = self._view.page(repo, facts, lines), self._is_public(repo, facts, lines)
             key = _key_of(repo, public=public)
             put = self._writer.write_if_changed(
-                key, partial(self._written, page), repr((page, self._known.url, self._known.principal))
+                key,
+                partial(self._written, page),
+                repr((page, self._known.url, self._known.principal, *sorted(self._known.doors))),
             )
             return _Entry(page.row, lines, put, page.left, key, public)
         except (Interrupted, StoreUnavailable):
@@ -207,7 +209,7 @@ class _Publication:
     def _written(self, page: RepoPage) -> bytes:
         files, running = first_files(self._publish_run.store, page.listings, page.classes)
         shown, known = replace(page, files=files, running=running), self._known
-        return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal)
+        return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal, doors=known.doors)
 
     def _lists(self, volume: _Volume, unused: Mapping[str, str]) -> None:
         """What tells of many repos; the documents come last."""

@@ -378,3 +378,22 @@ def test_the_status_page_says_when_something_was_checked_and_never_that_all_was(
     assert "Last checked by SHA-256" in pages.mirror_page(checked).decode()
     assert "nothing was wrong" in pages.mirror_page(checked).decode()
     assert "2 files were wrong" in pages.mirror_page(replace(checked, faults=2)).decode()
+
+
+def test_a_page_shows_the_commands_of_those_doors_alone_that_are_open() -> None:
+    page = replace(shown(), files=(ShownFile("M-Q4_K_M.gguf", 5, examples.digest("x")),))
+    shut = [one.title for one in commands(page)]
+    assert shut == ["repo.shell", "repo.python", "repo.curl", "repo.llama"]
+    opened = {one.title: one.before + "https://m" + one.after for one in commands(page, ("oci",))}
+    assert list(opened) == [*shut, "repo.ollama", "repo.skopeo"]
+    name = page.row.repo
+    assert opened["repo.ollama"] == f'M=https://m; ollama pull "${{M#*://}}/{name}"'
+    assert f'"docker://${{M#*://}}/{name.lower()}:latest"' in opened["repo.skopeo"]
+
+
+def test_a_repo_that_no_registry_can_name_is_said_to_be_none_of_it() -> None:
+    page = shown()
+    odd = replace(page, row=replace(page.row, repo="acme/_odd"))
+    said = "not in the registry"
+    assert said in pages.repo_page(odd, doors=("oci",)).decode()
+    assert said not in pages.repo_page(odd).decode() + pages.repo_page(page, doors=("oci",)).decode()

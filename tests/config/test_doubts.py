@@ -197,3 +197,10 @@ def test_a_tokens_file_that_everybody_may_read_is_told_by_its_name(open_folder: 
     for name in ("token", "other"):
         (open_folder / name).chmod(0o640)
     assert settings(text, open_folder).warnings == ()
+
+
+def test_a_repo_that_no_registry_can_name_is_a_warning_where_that_door_is_open() -> None:
+    jobs = "jobs:\n- {name: one, repos: [acme/fine, acme/_odd, 'acme/*']}\n"
+    assert warnings(f"{REST}{jobs}") == []
+    (said,) = warnings(f"{REST}front: {{oci: true}}\n{jobs}")
+    assert "'acme/_odd' is not in the registry (front: {oci: true}): its clients take no such name" in said

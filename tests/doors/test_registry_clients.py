@@ -13,8 +13,6 @@ import pytest
 
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
 from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
-from mirror_sync.domain.content.alias import encode as encode_alias
-from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
@@ -72,10 +70,8 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     bucket = DirectoryTarget(folder / "bucket")
     store = DirectoryStore(bucket.root)
     for name in ("Pub/One", "Team/Two"):
-        repo = Repo(Kind.MODEL, name)
-        Published(store, repo).publish(FILES, registry=True, attached={"SHA256SUMS": b"s", "SHA256SUMS.sig": b"g"})
-        body = encode_alias(repo)
-        store.put(alias_key(Repo(Kind.MODEL, name.lower())), body, Sha256.of(body))
+        proofs = {"SHA256SUMS": b"s", "SHA256SUMS.sig": b"g"}
+        Published(store, Repo(Kind.MODEL, name)).publish(FILES, registry=True, attached=proofs)
     tokens = folder / "tokens.yaml"
     tokens.write_text(AccessTokens((AccessToken("ci", "team", digest_of(TOKEN)),)).encode(), encoding="ascii")
     with by_either(request.param, bucket, folder / "front", access=ACCESS, tokens=tokens) as mirror:
@@ -119,11 +115,12 @@ def test_skopeo_gets_what_is_for_holders_of_a_token_with_one_alone(registry: Reg
 def test_podman_logs_in_and_lists_tags_and_says_of_a_model_that_it_is_no_image(registry: Registry) -> None:
     podman = program("podman")
     wrong = registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", "hf_wrong", registry.host, ok=False)
+
     assert "unauthorized" in wrong or "invalid username/password" in wrong
     registry.run(podman, "login", "--tls-verify=false", "-u", "any", "-p", TOKEN, registry.host)
     listed = registry.run(podman, "search", "--list-tags", "--tls-verify=false", f"{registry.host}/team/two")
     assert "latest" in listed
-    registry.auth.unlink()
+    registry.auth.write_text("{}", encoding="ascii")
     said = registry.run(podman, "pull", "--tls-verify=false", f"{registry.host}/pub/one:latest", ok=False)
     assert "unsupported image-specific operation on artifact" in said
 
@@ -157,7 +154,7 @@ import sys
 import oras.client
 client = oras.client.OrasClient(hostname=sys.argv[1], insecure=True)
 if len(sys.argv) > 4:
-    client.login(hostname=sys.argv[1], username="any", password=sys.argv[4], tls_verify=False, insecure=True)
+    client.login(hostname=sys.argv[1], username="any", password=sys.argv[4], tls_verify=False)
 client.pull(target=f"{sys.argv[1]}/{sys.argv[2]}", outdir=sys.argv[3])
 """
 

@@ -8,7 +8,8 @@ from hashlib import sha1
 from itertools import count
 from typing import Any
 
-from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.content.alias import encode as encode_alias
+from mirror_sync.domain.content.keys import alias_key, blob_key, refs_key
 from mirror_sync.domain.content.manifest import LFS_POINTER, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import Selection
@@ -92,6 +93,8 @@ class Published:
         commit = commit or commit_id()
         if registry:
             attached = {**(attached or {}), **registered(self.repo, commit, files, attached or {})}
+            alias = encode_alias(self.repo)
+            self.store.put(alias_key(Repo(self.repo.kind, self.repo.id.lower())), alias, Sha256.of(alias))
         for body in set(files.values()):
             self._put(body)
         attachments = {name: self._put(body) for name, body in (attached or {}).items()}

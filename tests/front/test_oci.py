@@ -40,9 +40,6 @@ class Registered(NamedTuple):
 def registered(mirror: Mirror, files: dict[str, bytes] | None = None, **more: Any) -> Registered:
     repo = model(mirror.store)
     commit = repo.publish(files or FILES, registry=True, **more)
-    body = encode_alias(repo.repo)
-    small = Repo(repo.repo.kind, repo.repo.id.lower())
-    mirror.store.put(alias_key(small), body, Sha256.of(body))
     return Registered(repo, commit, f"/v2/{repo.repo.id.lower()}")
 
 

@@ -24,6 +24,7 @@ from mirror_sync.config.yaml.wording import example, value_at
 from mirror_sync.domain import nearest
 from mirror_sync.domain.content.refs import OURS
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
 from mirror_sync.domain.repo import Denial, RepoPattern
@@ -229,6 +230,8 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
         yield from _denials(("jobs", index, "repos"), entries, job)
         yield from _repeated(("jobs", index, "repos"), entries, alike=job.upstream not in draft.folders)
         yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
+        if file.front.oci:
+            yield from _unregistered(("jobs", index, "repos"), entries)
     jobs = dict(draft.numbered())
     yield from license_doubts(draft)
     yield from file.policy.inspection_doubts(("policy",))
@@ -277,6 +280,14 @@ def _without_owner(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Ite
         if whole is not None:
             same = f"is likely {quoted(whole)}, to which an old name without an owner leads"
             yield Finding((*trail, index), f"{quoted(entry)} {same}; one of them is enough")
+
+
+def _unregistered(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iterator[Finding]:
+    """What clients of registries have no name for, where front opens that door."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, RepoPattern) and not entry.is_glob and oci_name(entry.repo) is None:
+            message = f"{quoted(entry)} is not in the registry (front: {{oci: true}}): its clients take no such name"
+            yield Finding((*trail, index), message)
 
 
 def _shortened(trail: Trail, revisions: Sequence[str]) -> Iterator[Finding]:

@@ -126,7 +126,7 @@ class Doorkeeper:
             return True
         if need is Need.ENTRY:
             if not self._access.may_enter(reader.role):
-                raise self._unauthorized(reader)
+                raise self.wanted(reader)
             return not reader.role
         if need is Need.ALL:
             return self._admit_to_all(reader)
@@ -139,9 +139,9 @@ class Doorkeeper:
     def unfound(self, reader: Reader, repo: Repo) -> Refusal:
         """What is answered of a repo that is not here, or that is not here for this reader: both are the same."""
         if not self._access.may_enter(reader.role):
-            return self._unauthorized(reader)
+            return self.wanted(reader)
         if reader.badge is Badge.UNKNOWN and not self._access.may_be_public(repo):
-            return self._unauthorized(reader)
+            return self.wanted(reader)
         return answers.repo_not_found(repo)
 
     def _admit_to_repo(self, reader: Reader, need: Need, fields: Fields) -> bool:
@@ -162,7 +162,7 @@ class Doorkeeper:
     def _admit_to_all(self, reader: Reader) -> bool:
         if not self._access.reads_all(reader.role):
             if reader.badge is Badge.UNKNOWN:
-                raise self._unauthorized(reader)
+                raise self.wanted(reader)
             raise Refusal(404, answers.NOT_ALL)
         return not reader.role or self._access.reads_all("")
 
@@ -172,7 +172,8 @@ class Doorkeeper:
         said = answers.BARRED[reader.badge].format(name=reader.name, said=reader.said)
         return unauthorized(f"{said}; ask {self._access.whom_to_ask}")
 
-    def _unauthorized(self, reader: Reader) -> Refusal:
+    def wanted(self, reader: Reader) -> Refusal:
+        """That a token is wanted, or another one."""
         said = answers.WHOSE if reader.badge is Badge.NONE else answers.STRANGER
         return unauthorized(f"{said}; ask {self._access.whom_to_ask} for one")
 

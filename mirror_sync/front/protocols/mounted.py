@@ -80,11 +80,20 @@ class Mounted:
         """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
         try:
             return self._answer(asked)
-        except Refusal as refusal:
+        except Refusal as refused:
+            refusal = self._or_token(refused, asked)
             if self._reasons is None:
                 raise self.shaped(refusal, asked) from None
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
             return self._reasons.answer(refusal, asked, browser=browser)
+
+    def _or_token(self, refusal: Refusal, asked: FrontRequest) -> Refusal:
+        """Clients of registries send no token before they were told to: so whatever repo is not there for one without
+        a token, is one for which a token is wanted.
+        """
+        match = self._table.match(asked.raw_path) if refusal.code == "RepoNotFound" else None
+        bare = self.door.knows_tokens and asked.reader.badge is Badge.NONE
+        return self.door.wanted(asked.reader) if bare and match is not None and match.route.tagged else refusal
 
     def shaped(self, refusal: Refusal, asked: FrontRequest) -> Refusal:
         """A refusal in the form of the protocol that was asked by."""

@@ -345,4 +345,4 @@ function atRepo(asking, need, repo, closed, hasSnapshots) {
     return isPublic(repo.kinds, repo.id, closed);
 }
 
-export default { atDoor, atRepo, bytesOf, credential, decide, isPublic, mayBePublic, parsed, reader, seesAll, unauthorized, unfound, wanted, who };
+export default { atDoor, atRepo, bytesOf, credential, decide, isPublic, mayBePublic, parsed, reader, seesAll, tokenWanted, unauthorized, unfound, wanted, who };

@@ -34,11 +34,22 @@ async function answer(r) {
 
 async function refuse(r, refusal) {
     try {
-        challenge(r, refusal);
-        await reasons.refuse(r, refusal);
+        const said = orToken(r, refusal);
+        challenge(r, said);
+        await reasons.refuse(r, said);
     } catch (error) {
         fail(r, error);
     }
+}
+
+// Clients of registries send no token before they were told to: so whatever repo is not there for one without a token, is one
+// for which a token is wanted.
+function orToken(r, refusal) {
+    if (refusal.code !== 'RepoNotFound' || !tables.ACCESS.tokens) {
+        return refusal;
+    }
+    const found = match(r.variables.request_uri.split('?')[0]), asking = access.who(r);
+    return found !== null && found.route.tagged && asking.badge === 'none' ? access.tokenWanted(asking) : refusal;
 }
 
 // Whoever has no token is told as clients of registries want it where one is given, but for that place itself.
