@@ -173,11 +173,11 @@ def front(
 
 
 @contextmanager
-def serve(build: Build, target: Target, folder: Path) -> Iterator[Running]:
-    """``mirror-sync serve`` of a build."""
+def serve(build: Build, target: Target, folder: Path, access: Mapping[str, object] | None = None) -> Iterator[Running]:
+    """``mirror-sync serve`` of a build; `access` as jobs.yaml says it."""
     folder.mkdir()
     port = free_port()
-    jobs = _jobs(target, folder, {"front": {}})
+    jobs = _jobs(target, folder, {"front": {}} if access is None else {"front": {}, "access": access})
     command: list[str | Path] = [build.program, "-c", jobs, "serve", "--port", str(port)]
     with child(command, folder / "log") as running:
         running.wait_until(lambda: answers(port), 30)

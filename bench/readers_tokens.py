@@ -1,25 +1,27 @@
-"""What it costs readers that a front knows who they are: the nginx front with tokens, and without, over one directory.
+"""What it costs readers that a front knows who they are: each front with tokens, and without, over one directory.
 
-Both take turns, and the order changes from round to round. With tokens each request brings one of 50 that the file has.
-The ratio is of the median rates; the ratio by CPU, of the CPU seconds for the same, is the steadier of the two where
-others use the machine.
+All take turns, and the order changes from round to round. With tokens each request brings one of 50 that the file has,
+and nobody reads without. "Ratio" is of the median rates, without a token to with one; "by CPU" is the same of the CPU
+seconds that the front's processes took for as much, which is the steadier of the two where others use the machine. The
+better of the two is judged.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.builds import Build
 from bench.figures import MIB, Target
 from bench.readers import CACHE, READS, Read
 from bench.readers_client import Ask, run_load
-from bench.readers_servers import SMALL, Content, Running, front, publish
+from bench.readers_servers import LARGE, SMALL, Content, Running, front, publish, serve
 from bench.setting import Setting, say
 from bench.table import Row, Section
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
@@ -27,67 +29,142 @@ from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 
 LEAST = 0.95
-CLIENTS = 10
+CLIENTS = (10, 100)
+FRONTS = ("nginx", "serve")
+_MODES = ("open", "tokens")
 _TOKENS = 50
-_SECONDS, _WARM_SECONDS = 1.5, 0.15
+_SECONDS, _WARM_SECONDS = 1.5, 0.2
 _RULES = {"anonymous": [], "roles": {"readers": {"read": ["*"]}}}
 
 
-def run(setting: Setting) -> Section:
-    """Whole files, ranges and small files, for ten clients."""
-    rates: dict[tuple[str, str], list[float]] = defaultdict(list)
-    costs: dict[tuple[str, str], list[float]] = defaultdict(list)
-    folder = setting.fresh("tokens")
+@dataclass(frozen=True)
+class Question:
+    """What is asked; `by_bytes`: its rate is in MiB a second, not in answers."""
+
+    name: str
+    asks: Callable[[Content], Sequence[Ask]]
+    by_bytes: bool = False
+
+    @property
+    def unit(self) -> str:
+        return "MiB/s" if self.by_bytes else "1/s"
+
+
+def _of(read: Read) -> Question:
+    return Question(read.name, read.asks, read.length != SMALL)
+
+
+QUESTIONS = (
+    *(_of(read) for read in READS if read.length != LARGE),
+    Question("HEAD of a file", lambda content: [replace(one, method="HEAD") for one in READS[-1].asks(content)]),
+    Question("model info", lambda content: [Ask(content.repo.api)]),
+)
+
+
+@dataclass
+class Tally:
+    """Rates and CPU microseconds of an answer, or of a MiB, by front, question, clients and mode."""
+
+    rates: dict[tuple[str, str, int, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    costs: dict[tuple[str, str, int, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def row(self, front: str, question: Question, clients: int) -> tuple[Row, float]:
+        """What is shown, and the ratio that is judged."""
+        keys = [(front, question.name, clients, mode) for mode in _MODES]
+        (openly, known), (cheap, dear) = ([median(of[key]) for key in keys] for of in (self.rates, self.costs))
+        by_cpu = cheap / dear if dear else 1.0
+        row = {
+            "read": question.name,
+            "front": front,
+            "clients": str(clients),
+            "unit": question.unit,
+            "open": f"{openly:,.0f}",
+            "tokens": f"{known:,.0f}",
+            "ratio": f"{known / openly:.2f}",
+            "CPU us, open": f"{cheap:,.1f}",
+            "CPU us, tokens": f"{dear:,.1f}",
+            "by CPU": f"{by_cpu:.2f}",
+        }
+        return row, max(known / openly, by_cpu)
+
+    def raw(self) -> list[dict[str, Any]]:
+        """Every single measurement."""
+        return [
+            {"front": key[0], "read": key[1], "clients": key[2], "mode": key[3], "rates": rates, "us": self.costs[key]}
+            for key, rates in self.rates.items()
+        ]
+
+
+def run(setting: Setting, questions: Sequence[Question] = QUESTIONS, clients: Sequence[int] = CLIENTS) -> Section:
+    """Every question to both fronts, by few and by many."""
+    tally, folder = Tally(), setting.fresh("tokens")
     content = publish(DirectoryStore(folder / "mirror"))
     with ExitStack() as running:
-        fronts = {name: running.enter_context(_front(setting.ours, folder, name)) for name in ("open", "tokens")}
+        fronts = {
+            (name, mode): running.enter_context(_front(setting.ours, folder, name, mode))
+            for name in FRONTS
+            for mode in _MODES
+        }
         for number in range(setting.rounds):
             say(f"readers with tokens: round {number + 1} of {setting.rounds}")
-            for read in READS:
-                for name in list(fronts)[:: -1 if number % 2 else 1]:
-                    rate, cost = _measure(fronts[name], name, read, content)
-                    rates[read.name, name].append(rate)
-                    costs[read.name, name].append(cost)
+            for question in questions:
+                for many in clients:
+                    for name, mode in list(fronts)[:: -1 if number % 2 else 1]:
+                        key = (name, question.name, many, mode)
+                        rate, cost = _measure(fronts[name, mode], mode, question, content, many)
+                        tally.rates[key].append(rate)
+                        tally.costs[key].append(cost)
     shutil.rmtree(folder)
-    rows: list[Row] = []
-    verdicts = []
-    for read in READS:
-        shown = {name: median(rates[read.name, name]) for name in fronts}
-        paid = {name: median(costs[read.name, name]) for name in fronts}
-        ratio, by_cpu = shown["tokens"] / shown["open"], paid["open"] / paid["tokens"] if paid["tokens"] else 1.0
-        figures = {"open": f"{shown['open']:,.0f}", "tokens": f"{shown['tokens']:,.0f}", "ratio": f"{ratio:.2f}"}
-        rows.append({"read": read.name, "unit": read.unit, **figures, "ratio by CPU": f"{by_cpu:.2f}"})
-        verdicts.append(Target(f"{read.name}, with a token", "at least", LEAST, "x").judge(max(ratio, by_cpu)))
+    return _section(setting, tally, [(name, one, many) for name in FRONTS for one in questions for many in clients])
+
+
+def _section(setting: Setting, tally: Tally, measured: Sequence[tuple[str, Question, int]]) -> Section:
+    lines = [(key, *tally.row(*key)) for key in measured]
+    verdicts = [
+        Target(f"{name}: {question.name}, {many} clients, with a token", "at least", LEAST, "x").judge(ratio)
+        for (name, question, many), _, ratio in lines
+    ]
     notes = [(__doc__ or "").partition("\n\n")[2].strip().replace("\n", " ")]
-    return Section("readers-tokens", "Readers with tokens", rows, verdicts, notes=notes, rounds=setting.rounds)
+    rows = [row for _, row, _ in lines]
+    return Section("readers-tokens", "Readers with tokens", rows, verdicts, notes, setting.rounds, tally.raw())
 
 
 @contextmanager
-def _front(build: Build, folder: Path, name: str) -> Iterator[Running]:
-    target = DirectoryTarget(folder / "mirror")
+def _front(build: Build, folder: Path, name: str, mode: str) -> Iterator[Running]:
     tokens = folder / "tokens.yaml"
     every = [AccessToken(f"reader-{one}", "readers", digest_of(_token(one))) for one in range(_TOKENS)]
     tokens.write_text(AccessTokens(tuple(every)).encode(), encoding="ascii")
-    rules = _RULES | {"tokens": str(tokens)} if name == "tokens" else None
-    with front(build, target, folder / name, CACHE, rules) as running:
+    rules = _RULES | {"tokens": str(tokens)} if mode == "tokens" else None
+    with _started(build, DirectoryTarget(folder / "mirror"), folder / f"{name}-{mode}", rules, name) as running:
         yield running
+
+
+def _started(
+    build: Build, target: DirectoryTarget, folder: Path, rules: dict[str, object] | None, name: str
+) -> AbstractContextManager[Running]:
+    if name == "serve":
+        return serve(build, target, folder, rules)
+    return front(build, target, folder, CACHE, rules)
 
 
 def _token(number: int) -> str:
     return f"hf_{number:037}"
 
 
-def _measure(running: Running, name: str, read: Read, content: Content) -> tuple[float, float]:
-    """The rate, and the CPU seconds for what was done. RuntimeError for any answer that is not the expected one."""
-    asks = [_with_token(one, at) if name == "tokens" else one for at, one in enumerate(read.asks(content))]
-    warm = run_load(running.url, asks, CLIENTS, _WARM_SECONDS)
+def _measure(running: Running, mode: str, question: Question, content: Content, clients: int) -> tuple[float, float]:
+    """The rate, and the CPU microseconds for one. RuntimeError for any answer that is not the expected one."""
+    asked = question.asks(content)
+    if mode == "tokens":
+        asked = [_with_token(asked[at % len(asked)], at) for at in range(max(len(asked), _TOKENS))]
+    warm = run_load(running.url, asked, clients, _WARM_SECONDS)
     before = running.cpu_seconds()
-    found = run_load(running.url, asks, CLIENTS, _SECONDS)
+    found = run_load(running.url, asked, clients, _SECONDS)
+    took = (running.cpu_seconds() - before) * 1e6
     if warm.errors + found.errors:
-        raise RuntimeError(f"{name}, {read.name}: {(warm.errors + found.errors)[:3]}")
-    done = len(found.latencies) if read.length == SMALL else found.body_bytes / MIB
-    rate = found.requests_per_second if read.length == SMALL else found.mib_per_second
-    return rate, (running.cpu_seconds() - before) / max(done, 1)
+        raise RuntimeError(f"{mode}, {question.name}: {(warm.errors + found.errors)[:3]}")
+    if question.by_bytes:
+        return found.mib_per_second, took / max(found.body_bytes / MIB, 1e-9)
+    return found.requests_per_second, took / max(len(found.latencies), 1)
 
 
 def _with_token(ask: Ask, at: int) -> Ask:

@@ -117,6 +117,15 @@ def test_of_a_file_that_is_broken_or_missing_nobody_is_known_and_everybody_reads
         assert place.status(front, TOKENS["admins"]) == 200
 
 
+def test_of_a_token_that_stands_there_twice_nobody_knows_what_is_meant(place: Place, start: Start) -> None:
+    twice = [AccessToken(name, "admins", digest_of("hf_twice")) for name in ("one", "other")]
+    place.tokens.write_text(AccessTokens((twice[0],)).encode(), "ascii")
+    with start(tokens=place.tokens) as front:
+        assert place.status(front, "hf_twice") == 200
+        place.tokens.write_text(AccessTokens(tuple(twice)).encode(), "ascii")
+        assert place.status(front, "hf_twice") == 401
+
+
 def test_the_log_names_whose_token_it_was_and_never_the_token(place: Place, start: Start) -> None:
     write_tokens(place.tokens)
     with start(tokens=place.tokens) as front:
@@ -214,9 +223,10 @@ def test_a_script_that_cannot_say_who_asks_admits_nobody(place: Place) -> None:
     folder = place.folder / "front"
 
     def broken(configuration: str) -> str:
-        script = folder / "access.js"
+        script, asked = folder / "readers.js", "    const client = r.variables.remote_addr;"
         text = script.read_text("utf-8")
-        script.write_text(text.replace("    const client = r.variables.remote_addr;", "    throw new Error('no');", 1))
+        assert asked in text
+        script.write_text(text.replace(asked, "    throw new Error('no');", 1))
         return configuration
 
     with by_nginx(place.guarded.store, options, folder, broken) as front:
@@ -226,4 +236,5 @@ def test_a_script_that_cannot_say_who_asks_admits_nobody(place: Place) -> None:
                     "GET", f"{one.at}/resolve/{place.guarded.commits[name]}/README.md", bearer(TOKENS.get(role, ""))
                 )
                 assert reply.status == 502, (role, name)
+                assert front.ask("GET", one.api, bearer(TOKENS.get(role, ""))).status == 502, (role, name)
         assert front.get("/healthz").status == 502

@@ -17,7 +17,9 @@ PATHS = ("/api/models/{}", "/api/models/{}/tree/main", "/api/models/{}/refs", "/
 
 
 def _said(reply: Reply, name: str) -> tuple[object, ...]:
-    headers = sorted((key, value) for key, value in reply.headers.items() if key not in (*_OF_NOW, "Content-Length"))
+    headers = sorted(
+        (key, value) for key, value in reply.headers.items() if key.title() not in (*_OF_NOW, "Content-Length")
+    )
     return (
         reply.status,
         [(key, value.replace(name, "NAME")) for key, value in headers],

@@ -45,11 +45,11 @@ SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
 _MODULES = (
-    *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "reasons.js", "requests.js"),
-    *("shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js"),
+    *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "readers.js", "reasons.js"),
+    *("requests.js", "shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js", "types.js"),
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
-_RENDERED = ("protocols.js", "tables.js")
+_RENDERED = ("protocols.js", "settings.js", "tables.js")
 _ETC, _VAR, _NAME = Path("/etc"), Path("/var"), "mirror-front"
 _SHOWN = 3  # names of files in a message
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
@@ -339,33 +339,45 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
-        "access": _access(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
+        "access": _access(options.access, options.tokens),
+        "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
 
 
-def _access(access: AccessRules, tokens: Path | None, shelves: Path) -> dict[str, Any]:
-    """What `tables.js` is rendered from. ValueError for a path that nginx cannot use."""
+def _readers(access: AccessRules, tokens: Path | None, shelves: Path) -> dict[str, Any]:
+    """What `settings.js` is rendered from. ValueError for a path that nginx cannot use."""
+    return {
+        "plain": {
+            "allow": access.allow,
+            "tokens": "" if tokens is None else plain(tokens.absolute()),
+            "shelves": str(shelves),
+            "largest": LARGEST_FILE,
+            "unread": UNREAD,
+        },
+        "roles": dict.fromkeys(access.roles, True),
+        "token_line": TOKEN_LINE,
+        "other_line": OTHER_LINE,
+    }
+
+
+def _access(access: AccessRules, tokens: Path | None) -> dict[str, Any]:
+    """What `tables.js` is rendered from."""
     return {
         "plain": {
             "allow": access.allow,
             "all_opened": access.all_opened,
-            "tokens": "" if tokens is None else plain(tokens.absolute()),
-            "shelves": str(shelves),
-            "largest": LARGEST_FILE,
+            "tokens": tokens is not None,
             "chooses": tokens is not None or bool(access.allow),
             "badges": [badge.value for badge in Badge],
             "barred": answers.BARRED,
             "challenge": answers.CHALLENGE,
-            "unread": UNREAD,
             "whom": access.whom_to_ask,
         },
         "anonymous": [one.encode() for one in access.anonymous],
         "roles": {name: _role(role) for name, role in access.roles.items()},
         "opened": [one.encode() for one in access.opened],
-        "token_line": TOKEN_LINE,
-        "other_line": OTHER_LINE,
         "whole": WHOLE,
         "whoami": answers.WHOAMI,
     }

@@ -38,7 +38,7 @@ function varied(by) {
 
 // For whom a cache may keep what is given to this reader.
 function cachingFor(r, value) {
-    return r.variables.kept_for === 'one' ? value.replace('public', 'private') : value;
+    return r.variables.kept_for && r.variables.kept_for !== 'all' ? value.replace('public', 'private') : value;
 }
 
 function send(r, status, headers, body) {
@@ -87,13 +87,6 @@ function registryCode(error) {
 
 function sendJson(r, text, headers) {
     send(r, 200, Object.assign({'Content-Type': JSON_TYPE, 'Cache-Control': tables.CACHING.moving}, headers), text);
-}
-
-// What comes from a bucket behind S3 has the type that it has here, before nginx asks whether to pack it.
-function typed(r) {
-    if (r.status !== 304) {
-        r.headersOut['Content-Type'] = r.variables.blob_type;
-    }
 }
 
 // The headers of what a snapshot's listing says.
@@ -186,4 +179,4 @@ function sendHead(r, headers, size) {
 }
 
 export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
-                 sendJson, sendText, setHeaders, settled, typed, unanswered };
+                 sendJson, sendText, setHeaders, settled, unanswered };

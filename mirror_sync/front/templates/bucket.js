@@ -1,7 +1,7 @@
 // Reads documents from the bucket, through nginx's own location, which finds them in a directory, a cache or S3.
 
 import signing from 'signing.js';
-import tables from 'tables.js';
+import settings from 'settings.js';
 
 const fs = require('fs');
 
@@ -14,7 +14,7 @@ const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
 // that refuses is not an empty one, and neither is whatever else may answer at its address.
 async function read(r, key) {
     const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
-    if (reply.status === 404 && (tables.BUCKET.root || NO_KEY.test(reply.responseText))) {
+    if (reply.status === 404 && (settings.BUCKET.root || NO_KEY.test(reply.responseText))) {
         return null;
     }
     if (reply.status !== 200) {
@@ -39,7 +39,7 @@ async function document(r, digest) {
 // has no mark of S3, as a HEAD may have none, the question is put once more.
 async function saidMissing(r, key) {
     const v = r.variables;
-    if (tables.BUCKET.root || /xml/.test(v.upstream_http_content_type || '') || v.upstream_http_x_amz_request_id) {
+    if (settings.BUCKET.root || /xml/.test(v.upstream_http_content_type || '') || v.upstream_http_x_amz_request_id) {
         return true;
     }
     const text = await read(r, key);
@@ -66,11 +66,11 @@ async function alias(r, kinds, id) {
 // The ETag of an object of the catalogue, null when there is none; '' behind S3, where the bucket has its own. Each put
 // makes a new file, so that two versions of one second and one size differ.
 function siteTag(name) {
-    if (!tables.BUCKET.root) {
+    if (!settings.BUCKET.root) {
         return '';
     }
     try {
-        const stat = fs.statSync(tables.BUCKET.root + '/site/' + name);
+        const stat = fs.statSync(settings.BUCKET.root + '/site/' + name);
         return stat.isFile() ? '"' + [stat.ino, stat.mtimeMs, stat.size].join('-') + '"' : null;
     } catch (error) {
         if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {

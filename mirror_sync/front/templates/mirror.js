@@ -87,7 +87,7 @@ async function route(r) {
     }
     const everybody = await admitted(r, asking, found);
     if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
-        r.variables.kept_for = everybody && !tables.ACCESS.allow.length ? 'all' : 'one';
+        r.variables.kept_for = everybody && !tables.ACCESS.allow.length ? 'all' : 'role';
     }
     const fields = await shares.arm(r, asking, found);
     let other = null;
@@ -130,7 +130,7 @@ async function elsewhere(r, asking, found, id) {
         }
     }
     if (tables.ACCESS.chooses) {
-        r.variables.kept_for = 'one';
+        r.variables.kept_for = 'role';
     }
     toOther(r, found, id);
 }
@@ -179,7 +179,7 @@ async function pointer(r) {
     try {
         const target = r.variables.request_uri.split('?')[0];
         refuseOdd(target);
-        const found = match(target), asking = access.parsed(r.headersIn['X-Reader']);
+        const found = match(target), asking = access.who(r);
         const everybody = await admitted(r, asking, found);
         const blob = await protocols.pointers[found.route.name](r, found.fields);
         if (tables.ACCESS.chooses && !(everybody && !tables.ACCESS.allow.length)) {
@@ -248,5 +248,4 @@ function unsatisfiable(r) {
 }
 
 export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, noBlob: slices.never(noBlob),
-                 noPage, pointer, reader: access.reader, rangedType: requests.rangedType, tooMuch,
-                 typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, pointer, tooMuch, unsatisfiable: slices.never(unsatisfiable) };

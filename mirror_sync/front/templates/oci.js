@@ -3,6 +3,7 @@
 import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
+import readers from 'readers.js';
 import requests from 'requests.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
@@ -35,7 +36,7 @@ async function oci_token(r) {
     if (badge === 'unknown') {
         throw access.unauthorized(tables.MESSAGES.strange + '; ask ' + tables.ACCESS.whom + ' for one');
     }
-    const token = badge === 'held' ? access.credential(r.headersIn.Authorization || '') : OWN.NOBODY;
+    const token = badge === 'held' ? readers.credential(r.headersIn.Authorization || '') : OWN.NOBODY;
     sendJson(r, {token, access_token: token, expires_in: 300}, {'Cache-Control': tables.CACHING.never});
 }
 

@@ -2,15 +2,13 @@
 
 import answers from 'answers.js';
 import tables from 'tables.js';
+import types from 'types.js';
 
 const qs = require('querystring');
 
 const PREFIX = /^((?:\/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)\/?$/;  // no part begins with a dot: none leads upwards
 const LONGEST_PREFIX = 256;
 const HOST = /^(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-
-const SPAN = /^ *([0-9]{0,19}) *- *([0-9]{0,19}) *$/;
-const PAST_OFFSETS = 9223372036854775807;  // no file is so long; nginx counts no further
 
 function decoded(text) {
     try {
@@ -80,7 +78,7 @@ function byteRange(r, etag, size) {
     if (r.method !== 'GET' || !/^bytes=[^,]*$/i.test(wanted) || (held !== undefined && held.trim() !== etag)) {
         return null;
     }
-    const found = SPAN.exec(wanted.slice('bytes='.length)) || ['', '', ''], first = found[1], last = found[2];
+    const found = types.SPAN.exec(wanted.slice('bytes='.length)) || ['', '', ''], first = found[1], last = found[2];
     const start = first ? Number(first) : last ? Math.max(size - Number(last), 0) : size;
     const stop = first && last ? Math.min(Number(last) + 1, size) : size;
     if (start >= stop) {
@@ -120,32 +118,4 @@ function redirect(r, headers, target) {
     answers.redirect(r, 307, Object.assign({}, headers, said), below + target);
 }
 
-// The media type of a blob in the answer to a request with a Range; '' where nginx will find that no byte of it can be had:
-// the refusal has a type of its own.
-function rangedType(r) {
-    const v = r.variables, condition = r.headersIn['If-Range'];
-    const whole = condition !== undefined && condition !== v.blob_etag;
-    return !whole && isBeyond(r.headersIn.Range, v.blob_size) ? '' : v.blob_type;
-}
-
-// As nginx reads it (ngx_http_range_parse of 1.22). `size` is '' where it is not known: then only what is no range is.
-function isBeyond(range, size) {
-    if (!/^bytes=./i.test(range)) {
-        return false;
-    }
-    const spans = range.slice(6).split(',').map(spanOf);
-    return spans.some((span) => span === null)
-        || (size !== '' && spans.every((span) => span.start >= size || span.start > span.end));
-}
-
-// The first and the last byte of a range; a suffix has its beginning within any file that is not empty. Null for none.
-function spanOf(text) {
-    const found = SPAN.exec(text);
-    if (!found || !(found[1] || found[2]) || Number(found[1]) >= PAST_OFFSETS || Number(found[2]) >= PAST_OFFSETS) {
-        return null;
-    }
-    const start = found[1] ? Number(found[1]) : 0, end = found[1] && found[2] ? Number(found[2]) : Infinity;
-    return found[1] || Number(found[2]) > 0 ? {start, end} : {start: Infinity, end};
-}
-
-export default { argument, byteRange, decoded, isTrue, origin, parsed, prefix, rangedType, redirect, wantedPaths };
+export default { argument, byteRange, decoded, isTrue, origin, parsed, prefix, redirect, wantedPaths };

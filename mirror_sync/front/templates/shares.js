@@ -1,6 +1,6 @@
 // Whom a grey release leads away from main: mirror_sync/domain/content/share.py in JavaScript.
 
-import access from 'access.js';
+import readers from 'readers.js';
 import requests from 'requests.js';
 import snapshots from 'snapshots.js';
 
@@ -45,7 +45,7 @@ function readerKey(r, asking) {
     if (asking.badge === 'held') {
         return 'token ' + asking.name;
     }
-    const client = r.variables.remote_addr, bytes = access.bytesOf(client);
+    const client = r.variables.remote_addr, bytes = readers.bytesOf(client);
     return 'address ' + (bytes === null ? client : Buffer.from(bytes).toString('hex'));
 }
 

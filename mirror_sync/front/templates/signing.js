@@ -4,7 +4,7 @@
 // Keys are of letters, digits and "/._-", and the path before them comes percent-encoded from the configuration, so
 // that the canonical URI is the URI. A Range is sent unsigned, which the scheme allows.
 
-import tables from 'tables.js';
+import settings from 'settings.js';
 
 const crypto = require('crypto');
 
@@ -22,11 +22,11 @@ function hmac(key, text) {
 }
 
 function scopeOf(date) {
-    return date.slice(0, 8) + '/' + tables.BUCKET.region + '/s3/aws4_request';
+    return date.slice(0, 8) + '/' + settings.BUCKET.region + '/s3/aws4_request';
 }
 
 function signature(method, key, date) {
-    const request = [method, tables.BUCKET.base + key, '', 'host:' + tables.BUCKET.host,
+    const request = [method, settings.BUCKET.base + key, '', 'host:' + settings.BUCKET.host,
                      'x-amz-content-sha256:' + NO_BODY, 'x-amz-date:' + date, '', SIGNED_HEADERS, NO_BODY].join('\n');
     const hash = crypto.createHash('sha256').update(request).digest('hex');
     const scope = scopeOf(date);
@@ -37,7 +37,7 @@ function signature(method, key, date) {
 
 // For a document, as arguments of the subrequest: nginx's variables are shared by all subrequests of a request.
 function forDocument(key) {
-    if (!tables.BUCKET.signed) {
+    if (!settings.BUCKET.signed) {
         return '';
     }
     const date = now();

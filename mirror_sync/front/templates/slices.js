@@ -1,17 +1,17 @@
 // A large blob is read from S3 slice after slice, each by a subrequest of its own; a slow client takes hours for it.
 // The variables of a request are those of all its subrequests.
 
+import settings from 'settings.js';
 import signing from 'signing.js';
-import tables from 'tables.js';
 
 function wanted(size) {
-    return tables.SLICED_FROM !== null && size >= tables.SLICED_FROM;
+    return settings.SLICED_FROM !== null && size >= settings.SLICED_FROM;
 }
 
 // The head of an answer, or of a later slice, is about to be sent.
 function begun(r) {
     r.variables.blob_begun = '1';
-    if (tables.BUCKET.signed) {
+    if (settings.BUCKET.signed) {
         signing.renew(r);
     }
 }

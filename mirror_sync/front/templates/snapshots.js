@@ -11,8 +11,7 @@ const OURS = 'refs/channels/';
 const ASKED = 8;  // snapshots of a repo without a main branch
 const CURSOR = /^([0-9a-f]{64})-(\d{1,9})-(\d{1,9})$/;
 // as mirror_sync/domain/repo.py: "--" and ".." would make keys collide
-const REPO_PART = '[A-Za-z0-9_](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_])?';
-const REPO_ID = new RegExp('^(?!.*(?:--|\\.\\.))(?=.{1,96}$)(?:' + REPO_PART + '/)?' + REPO_PART + '$');
+const REPO_ID = /^(?!.*(?:--|\.\.))(?=.{1,96}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?\/)?[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?$/;
 
 // What is published of the repo that a request names.
 async function refsOf(r, fields) {
