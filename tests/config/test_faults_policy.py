@@ -48,6 +48,11 @@ def test_each_fault_of_a_policy_is_told_with_its_place(value: str, message: str)
 
 
 COMMON = 'policy: {formats: {refuse: [executable], allow: [data, text]}, scan: {command: [a, "{file}"]}}\n'
+STRICT = (
+    'policy: {scan: {command: [a, "{file}"], version: [a], picklescan: true, on_failure: refuse, timeout: 5m, '
+    "memory: 1GiB}}\n"
+)
+ALL = "which holds for all jobs; remove it here"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,39 @@ COMMON = 'policy: {formats: {refuse: [executable], allow: [data, text]}, scan: {
 def test_a_job_takes_nothing_away_from_what_holds_for_all(own: str, where: str, message: str) -> None:
     said = fault(f"{REST}{COMMON}jobs:\n- name: one\n  repos: [a/b]\n  policy: {own}\n")
     assert said.endswith(f": jobs[0].policy.{where}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ('command: [a, "{file}"], version: [b]', f"version: policy.scan has a version already, {ALL}"),
+        ("hub: hold, picklescan: false", f"picklescan: policy.scan asks picklescan, {ALL}"),
+        ("hub: hold, on_failure: hold", f"on_failure: policy.scan.on_failure is refuse, {ALL}"),
+        ('command: [a, "{file}"], timeout: 6m', f"timeout: is more than policy.scan.timeout, {ALL}"),
+        ("picklescan: true, memory: 2GiB", f"memory: is more than policy.scan.memory, {ALL}"),
+        ("picklescan: true, memory: 0", f"memory: is more than policy.scan.memory, {ALL}"),
+    ],
+)
+def test_a_job_lets_no_scanner_of_all_jobs_take_more_and_no_failure_pass(own: str, message: str) -> None:
+    said = fault(f"{REST}{STRICT}jobs:\n- name: one\n  repos: [a/b]\n  policy: {{scan: {{{own}}}}}\n")
+    assert said.endswith(f": jobs[0].policy.scan.{message}")
+
+
+def test_a_job_gives_a_scanner_of_all_jobs_less_and_what_it_is_silent_of_is_as_for_all() -> None:
+    def of(own: str, common: str = STRICT) -> ScanPolicy:
+        (job,) = settings(f"{REST}{common}jobs:\n- {{name: one, repos: [a/b], policy: {{scan: {{{own}}}}}}}\n").jobs
+        assert job.scan is not None
+        return job.scan
+
+    less, words = ScanLimits(timedelta(seconds=1), 1 << 30), ("a", "{file}")
+    assert of('command: [a, "{file}"], timeout: 1s').command == ScanCommand(words, less, ("a",))
+    assert of("picklescan: true, timeout: 1s").limits == less
+    assert of("picklescan: true, memory: 1MiB").limits == ScanLimits(timedelta(minutes=5), 1 << 20)
+    assert of("hub: hold").command == ScanCommand(words, ScanLimits(timedelta(minutes=5), 1 << 30), ("a",))
+    unbounded = "policy: {scan: {hub: hold, memory: 0}}\n"
+    assert of("picklescan: true", unbounded).limits == ScanLimits(memory=0)
+    assert of('command: [a, "{file}"], version: [b]', COMMON).command == ScanCommand(words, version=("b",))
+    assert of("hub: hold, on_failure: refuse", COMMON).on_failure is OnFailure.REFUSE
 
 
 def test_what_is_on_no_list_is_held_and_a_job_adds_to_the_lists_of_all() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
 from shutil import which
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.scan_policy import FILE, OnFailure, ScanCommand, ScanLimits, ScanPolicy
 
 _LISTS = ("refuse", "hold", "allow")
+_LIMITS = ("timeout", "memory")
+_MILDER = (OnFailure.REFUSE, OnFailure.HOLD)  # of all jobs, and of one
 
 
 class FormatsEntry(Keys):
@@ -100,9 +102,9 @@ class ScanEntry(Keys):
         examples=["hold"],
     )
 
-    def policy(self) -> ScanPolicy | None:
-        """Who is asked; None for nobody."""
-        limits = ScanLimits(self.timeout, self.memory)
+    def policy(self, common: ScanEntry | None = None) -> ScanPolicy | None:
+        """Who is asked; None for nobody. `common` holds for all jobs: its limits count where these are silent."""
+        limits = ScanLimits(*(self._limit(name, common) for name in _LIMITS))
         command = None if self.command is None else ScanCommand(self.command, limits, self.version or ())
         if not (self.hub or self.picklescan or command):
             return None
@@ -129,11 +131,30 @@ class ScanEntry(Keys):
             yield Finding((*trail, "command"), message)
 
     def loosened(self, trail: Trail, common: ScanEntry) -> Iterator[Finding]:
-        """Another command than that of all jobs."""
+        """What a job would take away: another command than that of all jobs, more time for it, and the like."""
+        here = "which holds for all jobs; remove it here"
         if common.command is not None and self.command not in (None, common.command):
-            yield Finding(
-                (*trail, "command"), "policy.scan has a command already, which holds for all jobs; remove it here"
-            )
+            yield Finding((*trail, "command"), f"policy.scan has a command already, {here}")
+        elif common.version is not None and self.version not in (None, common.version):
+            yield Finding((*trail, "version"), f"policy.scan has a version already, {here}")
+        if common.picklescan and "picklescan" in self.model_fields_set and not self.picklescan:
+            yield Finding((*trail, "picklescan"), f"policy.scan asks picklescan, {here}")
+        if "on_failure" in self.model_fields_set and (common.on_failure, self.on_failure) == _MILDER:
+            yield Finding((*trail, "on_failure"), f"policy.scan.on_failure is refuse, {here}")
+        if (self.command and common.command) or (self.picklescan and common.picklescan):
+            for name in self._widened(common):
+                yield Finding((*trail, name), f"is more than policy.scan.{name}, {here}")
+
+    def _limit(self, name: str, common: ScanEntry | None) -> Any:
+        return getattr(self if common is None or name in self.model_fields_set else common, name)
+
+    def _widened(self, common: ScanEntry) -> Iterator[str]:
+        """The limits that are set here, and let a scanner take more than they do for all jobs."""
+        own = self.model_fields_set
+        if "timeout" in own and self.timeout > common.timeout:
+            yield "timeout"
+        if "memory" in own and common.memory and not 0 < self.memory <= common.memory:
+            yield "memory"
 
 
 def _is_found(program: str) -> bool:

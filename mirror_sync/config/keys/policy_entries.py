@@ -108,10 +108,10 @@ class PolicyEntry(Keys):
         formats = None if self.formats is None else self.formats.policy()
         if own is not None and own.formats is not None:
             formats = own.formats.policy() if formats is None else own.formats.upon(formats)
-        scans = (entry.scan.policy() for entry in (self, own) if entry is not None and entry.scan is not None)
-        scan = None
-        for one in filter(None, scans):
-            scan = one if scan is None else scan.tightened(one)
+        scan = None if self.scan is None else self.scan.policy()
+        if own is not None and own.scan is not None:
+            more = own.scan.policy(self.scan)
+            scan = scan.tightened(more) if scan and more else scan or more
         return replace(job, formats=formats, scan=scan)
 
     def inspection_doubts(self, trail: Trail) -> Iterator[Finding]:

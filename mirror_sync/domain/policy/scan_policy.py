@@ -48,6 +48,11 @@ class ScanLimits:
     timeout: timedelta = timedelta(minutes=10)
     memory: int = 4 << 30
 
+    def tightened(self, own: ScanLimits) -> ScanLimits:
+        """The lower of both."""
+        memory = min(filter(None, (self.memory, own.memory)), default=0)
+        return ScanLimits(min(self.timeout, own.timeout), memory)
+
 
 @dataclass(frozen=True, slots=True)
 class ScanCommand:
@@ -56,6 +61,10 @@ class ScanCommand:
     words: tuple[str, ...]
     limits: ScanLimits = ScanLimits()
     version: tuple[str, ...] = ()
+
+    def tightened(self, own: ScanCommand) -> ScanCommand:
+        """The same command with the lower limits of both, and a version where either asks for one."""
+        return ScanCommand(self.words, self.limits.tightened(own.limits), self.version or own.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +78,14 @@ class ScanPolicy:
     limits: ScanLimits = ScanLimits()
 
     def tightened(self, own: ScanPolicy) -> ScanPolicy:
-        """The same with whom a job asks beside it."""
-        return ScanPolicy(
-            self.hub or own.hub,
-            self.picklescan or own.picklescan,
-            self.command or own.command,
-            max(self.on_failure, own.on_failure, key=list(OnFailure).index),
-            self.limits if self.picklescan else own.limits,
-        )
+        """The same with whom a job asks beside it; of a scanner that both ask the lower limits count."""
+        command, limits = self.command or own.command, self.limits if self.picklescan else own.limits
+        if self.command is not None and own.command is not None:
+            command = self.command.tightened(own.command)
+        if self.picklescan and own.picklescan:
+            limits = self.limits.tightened(own.limits)
+        on_failure = max(self.on_failure, own.on_failure, key=list(OnFailure).index)
+        return ScanPolicy(self.hub or own.hub, self.picklescan or own.picklescan, command, on_failure, limits)
 
 
 @dataclass(frozen=True, slots=True)
