@@ -156,8 +156,8 @@ def _verdict(one: Verdict) -> str:
 
 
 def _decision(one: Decision, now: datetime) -> str:
-    """`approve licence, any commit, until 2026-12-01T00:00:00Z, ended: Ada: the terms are read (LEGAL-42)`."""
-    until = "" if one.until is None else f", until {iso_utc(one.until)}"
+    """`approve licence, any commit, until 2026-11-30, ended: Ada: the terms are read (LEGAL-42)`."""
+    until = "" if one.until is None else f", until {one.last_day}"
     ended = ", ended" if one.has_ended(now) else ""
     commit = f"commit {one.commit}" if one.commit else "any commit"
     return f"{one.outcome} {one.rule}, {commit}{until}{ended}: {one.said}"

@@ -13,7 +13,6 @@ from mirror_sync.domain.audit_record import Act, AuditRecord, Verb
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome
-from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import MirrorError, StoreError
 
@@ -114,7 +113,7 @@ def _token(target: Target, run: str, one: AccessToken, mark: str) -> Act:
 def _decision(target: Target, job: Job, run: str, one: Decision) -> Act:
     verb = Verb.APPROVE if one.outcome is DecisionOutcome.APPROVE else Verb.REJECT
     of = str(one.pattern), "", one.commit or "", job.name, run
-    until = f", until {iso_utc(one.until)}" if one.until else ""
+    until = f", until {one.last_day}" if one.until else ""
     return Act(verb, target.name, *of, f"{one.rule}: {one.said}{until}")
 
 

@@ -163,7 +163,7 @@ def test_csv_has_a_line_for_each_snapshot_and_nothing_that_a_spreadsheet_compute
     rows = {row["repo"]: row for row in csv.DictReader(io.StringIO(raw, newline=""))}
     assert [*rows] == [GONE, HELD, ONE, PLAIN]
     assert rows[PLAIN]["code_files"] == f"'{ODD}; model.bin"
-    assert rows[PLAIN]["decisions"] == f"approve licence, any commit, until 2020-01-02T00:00:00Z, ended: =Ada: {WHY}"
+    assert rows[PLAIN]["decisions"] == f"approve licence, any commit, until 2020-01-01, ended: =Ada: {WHY}"
     assert (rows[ONE]["classes"], rows[ONE]["sums_signed"], rows[ONE]["licence"]) == ("text 2, code 1", "yes", "mit")
     assert rows[GONE]["withdrawn"].endswith("by J. Doe: <i>no</i>")
     assert (rows[GONE]["commit"], rows[HELD]["commit"], " since " in rows[HELD]["held"]) == ("", "", True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".venvs"
+CACHE = (ROOT / ".venvs").resolve()  # scripts there name their interpreter by its whole path
 REQUIREMENTS = Path(__file__).parent / "requirements"
 GENERATIONS = ("hub-2", "hub-1", "hub-0")
 """huggingface_hub 2.4, 1.33 and 0.36, each with the newest transformers and datasets that accept it."""

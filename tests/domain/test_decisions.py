@@ -167,6 +167,21 @@ def test_what_a_glob_found_waits_for_each_thing_by_itself() -> None:
     assert written.judge(waiting).allowed, "licenses.approved is a decision on all three"
 
 
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (None, ""),
+        ("2028-01-01T00:00:00Z", "2027-12-31"),
+        ("2028-01-01T08:00:00+08:00", "2027-12-31"),
+        ("2028-01-01T12:30:00Z", "2028-01-01T12:30:00Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_the_end_of_a_decision_is_told_as_people_write_it(until: str | None, said: str) -> None:
+    end = None if until is None else datetime.fromisoformat(until)
+    assert decided(until=end).last_day == said
+
+
 def test_what_a_name_may_go_back_to_is_approved_until_the_end_and_no_longer() -> None:
     removes = Verdict(RuleKey.GUARD, Outcome.HELD, "it removes 9 of 10 published files")
     for until, outcome in ((NOW, Outcome.HELD), (NOW + timedelta(seconds=1), Outcome.ALLOWED)):

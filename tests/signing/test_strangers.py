@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from html import unescape
@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.content.keys import refs_key
+from mirror_sync.domain.content.refs import STATEMENT
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
@@ -23,7 +25,7 @@ from mirror_sync.errors import SigningError
 from mirror_sync.signing.bom import cyclonedx
 from mirror_sync.signing.declared import SPDX
 from mirror_sync.signing.spdx3 import spdx3
-from tests.clients.environments import GENERATIONS, environment, python
+from tests.clients.environments import GENERATIONS, python
 from tests.front.mirrors import by_either
 from tests.published_files import read_manifest
 from tests.requirements import need
@@ -31,24 +33,12 @@ from tests.servers.certificates import Authority
 from tests.servers.child import child
 from tests.servers.ports import LOOPBACK, answers, free_port
 from tests.signing.keys import elliptic_key
-from tests.signing.mirrors import SignedMirror
+from tests.signing.mirrors import REPO, SignedMirror, another_signer
+from tests.signing.stranger import STRICT, by_hand, model_signing, run, validate
+from tests.signing.test_at_a_front import prove
 from tests.signing.test_documents_that_are_signed import file_of, root_of
 
-CHECKS = Path(__file__).parents[1] / "clients" / "checks"
-STRICT = {"bom.cdx.json": CHECKS / "bom.py", "bom.spdx3.json": CHECKS / "spdx.py"}
 MAKERS = {"bom.cdx.json": cyclonedx, "bom.spdx3.json": spdx3}
-GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "trust.md"
-
-
-def run(command: Sequence[str | Path], folder: Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=False, timeout=240)
-
-
-def by_hand(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The lines of the manual, as they stand there, in a folder with what they need."""
-    text = GUIDE.read_text(encoding="utf-8").partition("<!-- by hand -->\n```sh\n")[2].partition("```")[0]
-    assert text, "the manual has the lines"
-    return run(["/bin/sh", "-ec", text], folder)
 
 
 @pytest.fixture
@@ -126,15 +116,14 @@ def test_model_signing_verifies_our_bundle_in_a_folder_as_hf_leaves_it_and_not_o
     (folder / ".cache/huggingface").mkdir(parents=True)
     (folder / ".cache/huggingface/CACHEDIR.TAG").touch()
     (tmp_path / "model.sig").write_bytes(signed.attachment("model.sig"))
-    program = environment("trust") / "bin" / "model_signing"
-    command: list[str | Path] = [program, "verify", "key", folder, "--signature", "model.sig", "--public_key", public]
-    found = run(command, tmp_path)
+    words = ("key", folder, "--signature", "model.sig", "--public_key")
+    found = model_signing(tmp_path, *words, public)
     assert found.returncode == 0, found.stdout + found.stderr
     (folder / "weights.bin").write_text("12346")
-    assert run(command, tmp_path).returncode == 1
+    assert model_signing(tmp_path, *words, public).returncode == 1
     (folder / "weights.bin").write_text("12345")
     other = elliptic_key(tmp_path, "other.pem", curve).with_name("other.pem.pub")
-    assert run([*command[:-1], other], tmp_path).returncode == 1
+    assert model_signing(tmp_path, *words, other).returncode == 1
 
 
 def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_authority(tmp_path: Path) -> None:
@@ -151,11 +140,10 @@ def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_autho
     signed.sync()
     folder = signed.downloaded(tmp_path / "copy")
     (tmp_path / "model.sig").write_bytes(signed.attachment("model.sig"))
-    program = environment("trust") / "bin" / "model_signing"
-    command: list[str | Path] = [program, "verify", "certificate", folder, "--signature", "model.sig"]
-    found = run([*command, "--certificate_chain", authority.file], tmp_path)
+    words = ("certificate", folder, "--signature", "model.sig", "--certificate_chain")
+    found = model_signing(tmp_path, *words, authority.file)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert run([*command, "--certificate_chain", other.file], tmp_path).returncode == 1
+    assert model_signing(tmp_path, *words, other.file).returncode == 1
     with closing(signed.mirror()) as mirror:
         assert [one.snapshots for one in mirror.sign(BY_DAEMON).repos] == [0], "it is signed already"
     for wrong, said in ((other.certify(signs=True).chain, "is of another key"), (plain.chain, "may not sign")):
@@ -165,7 +153,7 @@ def test_model_signing_verifies_a_bundle_that_carries_a_certificate_by_its_autho
 
 
 def assert_valid(document: str, path: Path) -> None:
-    found = run([environment("trust") / "bin" / "python", STRICT[document], path], path.parent)
+    found = validate(document, path)
     assert found.returncode == 0, found.stderr
 
 
@@ -222,8 +210,7 @@ def test_what_spdx_does_not_allow_is_found_by_the_same_look(handed: Path, right:
     changed = handed / "changed.json"
     changed.write_text(text.replace(right, wrong, 1))
     assert changed.read_text() != text
-    found = run([environment("trust") / "bin" / "python", STRICT["bom.spdx3.json"], changed], handed)
-    assert found.returncode != 0
+    assert validate("bom.spdx3.json", changed).returncode != 0
 
 
 @pytest.mark.parametrize(
@@ -274,7 +261,7 @@ def downloads(tmp_path: Path) -> Iterator[tuple[SignedMirror, str]]:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_what_each_generation_of_hf_downloads_is_proved_by_model_signing_and_sha256sum(
+def test_what_each_generation_of_hf_downloads_is_proved_by_a_strangers_programs_and_what_was_changed_is_not(
     downloads: tuple[SignedMirror, str], tmp_path: Path, generation: str
 ) -> None:
     signed, url = downloads
@@ -288,10 +275,58 @@ def test_what_each_generation_of_hf_downloads_is_proved_by_model_signing_and_sha
     assert found.returncode == 0, found.stderr
     for name in ("SHA256SUMS", "SHA256SUMS.sig", "model.sig"):
         (stranger / name).write_bytes(signed.attachment(name))
-    (stranger / "allowed_signers").write_bytes(signed.signers.encode())
+    for name in ("allowed_signers", "signers"):
+        (stranger / name).write_bytes(signed.signers.encode())
     hand = by_hand(stranger)
     assert hand.returncode == 0, hand.stdout + hand.stderr
-    program = environment("trust") / "bin" / "model_signing"
     public = signed.model_key.with_name("oms.pem.pub")
-    verified = run([program, "verify", "key", "model", "--signature", "model.sig", "--public_key", public], stranger)
+    words = ("key", "model", "--signature", "model.sig", "--public_key", public)
+    verified = model_signing(stranger, *words)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert_proved(prove(stranger, "--from", url, "--dir", "model"))
+    weights, readme = stranger / "model/weights.bin", stranger / "model/README.md"
+    weights.write_text("12346")
+    assert "weights.bin: FAILED" in by_hand(stranger).stdout
+    assert model_signing(stranger, *words).returncode == 1
+    assert_not_proved(prove(stranger, "--from", url, "--dir", "model"), "weights.bin: was changed: signed is ")
+    weights.write_text("12345")
+    readme.unlink()
+    assert "README.md: FAILED open or read" in by_hand(stranger).stdout
+    assert "README.md" in str(model_signing(stranger, *words))
+    assert_not_proved(prove(stranger, "--from", url, "--dir", "model"), "README.md: is missing")
+
+
+def assert_proved(found: subprocess.CompletedProcess[str]) -> None:
+    assert (found.returncode, found.stderr) == (0, ""), found.stderr
+
+
+def assert_not_proved(found: subprocess.CompletedProcess[str], said: str) -> None:
+    """By one line, which says this."""
+    (line,) = found.stderr.splitlines()
+    assert found.returncode == 1
+    assert line.startswith(f"mirror-sync: not proved: {said}"), line
+
+
+@pytest.mark.parametrize("front", ["serve", "nginx"])
+def test_an_old_statement_and_a_wrong_key_are_one_line_each_at_both_fronts(tmp_path: Path, front: str) -> None:
+    signed = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    signed.sync()
+    old = signed.refs().encode()
+    signed.add(REPO, {"weights.bin": "67890"})
+    signed.sync()
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "signers").write_bytes(signed.signers.encode())
+    with by_either(front, DirectoryTarget(tmp_path / "mirror"), tmp_path / "front") as mirror:
+        assert_proved(prove(stranger, "--from", mirror.url, "--keep", "kept"))
+        statement = mirror.get(f"/-/trust/models/{REPO}/statement.json").body
+        assert (stranger / "kept").read_bytes() == statement
+        signed.store.put(refs_key(Repo.parse(REPO)), old, Sha256.of(old))  # all as it was, signatures and all
+        before = signed.body(signed.refs().attachments[STATEMENT])
+        mirror.get_until(f"/-/trust/models/{REPO}/statement.json", before)
+        found = prove(stranger, "--from", mirror.url, "--since", "kept")
+        assert_not_proved(found, "the statement is old: its serial is ")
+        (stranger / "signers").write_bytes(another_signer(tmp_path).encode())
+        found = prove(stranger, "--from", mirror.url)
+        assert_not_proved(found, "the statement: the key SHA256:")
+        assert found.stderr.endswith(" that signed it is not among the allowed signers\n")

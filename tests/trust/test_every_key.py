@@ -36,6 +36,7 @@ from mirror_sync.wiring.adapters import open_store
 from tests.cli.program import Program
 from tests.front.mirrors import OPENED, Mirror, Reply, by_nginx, by_serve
 from tests.requirements import need
+from tests.servers.bucket import S3Server
 from tests.signing.mirrors import s3_place
 from tests.signing.stranger import model_signing, validate
 from tests.trust.world_of_keys import ALLOWED, CLASSES, OWNERS, WorldOfKeys
@@ -153,7 +154,7 @@ def test_no_key_value_or_address_of_trust_is_without_a_test_of_its_effect() -> N
 
 
 @pytest.fixture(scope="module")
-def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WorldOfKeys]:
+def worlds(moto: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WorldOfKeys]:
     """Makes one on a kind of target, once."""
     need("hsm")
 
@@ -161,7 +162,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     def make(kind: str) -> WorldOfKeys:
         folder = tmp_path_factory.mktemp("keys")
         on_disk = {"url": (folder / "mirror").as_uri()}
-        made = WorldOfKeys(folder, on_disk if kind == "directory" else s3_place(request.getfixturevalue(kind)))
+        made = WorldOfKeys(folder, on_disk if kind == "directory" else s3_place(moto))
         made.make()
         return made
 

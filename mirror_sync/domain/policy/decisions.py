@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.times import iso_utc
 
 
 class RuleKey(StrEnum):
@@ -71,6 +72,15 @@ class Decision:
     def said(self) -> str:
         """`Ada: the terms are read (LEGAL-42)`."""
         return f"{self.by}: {self.why}{f' ({self.ticket})' if self.ticket else ''}"
+
+    @property
+    def last_day(self) -> str:
+        """Until when it holds, as decisions.yaml says it: a day (UTC), or a moment; empty where it has no end."""
+        if self.until is None:
+            return ""
+        said = iso_utc(self.until)
+        of_a_day = said.endswith("T00:00:00Z") and self.until.year > 1  # before that there is none
+        return iso_utc(self.until - timedelta(days=1))[:10] if of_a_day else said
 
     def has_ended(self, now: datetime | None) -> bool:
         """Whether it holds no more; where nobody tells the time, what has an end has ended."""
