@@ -61,6 +61,7 @@ _MEANINGS = {
     "letter.lost": "A message between the daemon and a worker could not be read.",
     "library": "What a library logs; `name` is its logger.",
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
+    "names.not-seen": "A look at the names of a target, or at its grey releases, came to no end; the next is soon.",
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
@@ -69,6 +70,7 @@ _MEANINGS = {
     "site.others-left-out": "What other machines say in status.json cannot be shown; the catalogue leaves it out.",
     "site.stopped": "The catalogue was not published to its end, since the program stops; the next run does it.",
     "site.unread": "A repo's documents could not be read for its page in the catalogue; the others were published.",
+    "rollout.left": "Another machine, or a person, has moved what a rollout was about to; the next look decides anew.",
     "serve.process-ended": "A process of `serve` has ended, by a fault or a signal; another takes its place.",
     "state.not-writable": "What happens is not remembered: the state folder, or a file in it, is another user's.",
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
@@ -211,6 +213,7 @@ _SAMPLES: dict[Any, list[Any]] = {
     NoneType: [None],
     Repo: [Repo(Kind.MODEL, "org/name")],
     RepoPattern: [RepoPattern(Kind.MODEL, "org/*")],
+    events.NamesSeen: [events.NamesSeen(Repo(Kind.MODEL, "org/name"))],
     RepoReport: _REPORTS,
     RunReport: [RunReport("1", "", "", (each,), cut) for each in _REPORTS for cut in (False, True)],
 }

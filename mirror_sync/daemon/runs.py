@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
 AT_ONCE = 4  # runs that were asked for, beside those that are due
+LOOK_AGAIN = 60.0  # seconds until the next look at names, where the last one came to no end
 
 _log = Logger()
 
@@ -43,6 +44,10 @@ class Syncs(WatchedMirror, Protocol):
 
     def tend(self, actor: Actor, care: Care) -> None:
         """Verify or prune all targets."""
+        ...
+
+    def watch_names(self, actor: Actor) -> float:
+        """Look at the names that targets have, and at grey releases; returns in how many seconds to look again."""
         ...
 
     def sweep(self) -> None:
@@ -90,6 +95,7 @@ class Runs:
         self._waiting = RequestQueue()
         self._current: tuple[Settings, Syncs] | None = None
         self._retired: list[Syncs] = []
+        self._looking: Syncs | None = None  # the mirror whose names are looked at
         self._pool = ThreadPoolExecutor(AT_ONCE, "asked")
 
     @property
@@ -137,6 +143,23 @@ class Runs:
             _log.error("tending.failed", care=care, reason=f"{type(error).__name__}: {error}", exc_info=True)
         finally:
             self._end(lane)
+
+    def watch_names(self) -> float:
+        """Look at names and grey releases, in this thread; returns the seconds until it should be done again."""
+        with self._changed:
+            if self._current is None or self._stop.is_set():
+                return LOOK_AGAIN
+            mirror = self._looking = self._current[1]
+        try:
+            return mirror.watch_names(BY_DAEMON)
+        except Exception as error:  # whatever it is, the next time may be better
+            _log.error("names.not-seen", reason=f"{type(error).__name__}: {error}", exc_info=True)
+            return LOOK_AGAIN
+        finally:
+            with self._changed:
+                self._looking = None
+                self._retire(None)
+                self._changed.notify_all()
 
     def ask(self, text: str, actor: Actor) -> tuple[Started, ...]:
         """Start the job of that name, or the repo in every job that names it, for `actor`. UsageError where there is
@@ -198,7 +221,8 @@ class Runs:
         """After `stop` was set: wait for `grace` seconds; returns whether all runs have ended."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._changed:
-            clean = self._changed.wait_for(lambda: not self._running, grace)
+            self._changed.wait_for(lambda: not self._running and self._looking is None, grace)
+            clean = not self._running  # a look that goes on waits for somebody's answer, and has nothing to lose
             self._retire(None if self._current is None else self._current[1])
         return clean
 
@@ -313,6 +337,6 @@ class Runs:
         """Close mirrors that are no longer current, as soon as nothing runs on them."""
         if mirror is not None:
             self._retired.append(mirror)
-        for old in [old for old in self._retired if old not in self._running.values()]:
+        for old in [old for old in self._retired if old not in (*self._running.values(), self._looking)]:
             self._retired.remove(old)
             old.close()

@@ -97,6 +97,7 @@ class Daemon:
         self._watch.start()
         threading.Thread(target=self._retries.keep_trying, args=(self._stop,), name="tries", daemon=True).start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+        threading.Thread(target=self._keep_watching_names, name="names", daemon=True).start()
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
 
@@ -183,6 +184,11 @@ class Daemon:
                 mirror.sweep()
         except Exception as error:
             _log.error("sweep.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
+
+    def _keep_watching_names(self) -> None:
+        """Also where nothing runs: a grey release that is bad waits for no schedule."""
+        while not self._stop.is_set():
+            self._stop.wait(self._runs.watch_names())
 
     def _tell_status(self, tell: Callable[[str], None]) -> None:
         """What was found out last is said last, whichever threads tell."""

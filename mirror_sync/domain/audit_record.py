@@ -66,7 +66,7 @@ class Verb(StrEnum):
     SIGN = "sign"  # what was published unsigned, or with another key
     REPAIR = "repair"  # what a verify found wrong
     PRUNE = "prune"  # a snapshot; without a repo: blobs that nothing names
-    PROMOTE = "promote"  # a channel to a commit; `revision` is the name that moves, of the next five, too
+    PROMOTE = "promote"  # a channel to a commit, a rollout main; `revision` is the name, of the next five, too
     TAG = "tag"
     UNTAG = "untag"
     ROLLBACK = "rollback"  # main, which is pinned then

@@ -33,13 +33,15 @@ from mirror_sync.wiring.adapters import open_store
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
-    from mirror_sync.app.releasing import ReleaseNames
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
     from mirror_sync.app.trust.reporting import ComplianceReport
     from mirror_sync.app.trust.signing_repos import SignReport
     from mirror_sync.app.trust.taking_down import TakeDownRepo
+    from mirror_sync.app.versions.releasing import ReleaseNames
+    from mirror_sync.app.versions.rolling_out import RollOut
+    from mirror_sync.app.versions.watching_names import WatchNames
     from mirror_sync.catalogue.publication import PublishResult
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
@@ -105,6 +107,7 @@ class Mirror:
         self._context = _Once(self._assemble)
         remembered = self._remembered = LocalMemory(settings, self._history)
         self._catalogues = _Once(self._new_catalogues)
+        self._rollouts = _Once(self._roll_out)
         configured = self._configured = Configured(settings, self._for_readers)
         self.jobs, self.store = configured.jobs, configured.store
         self.status, self.tended = remembered.status, remembered.tended
@@ -155,7 +158,7 @@ class Mirror:
     @cached_property
     def releases(self) -> ReleaseNames:
         """Move names of a repo, and show them."""
-        from mirror_sync.app.releasing import ReleaseNames
+        from mirror_sync.app.versions.releasing import ReleaseNames
 
         return ReleaseNames(self._configured, self._context, self._catalogues)
 
@@ -173,16 +176,26 @@ class Mirror:
 
         return MeasureTraffic(self._configured, self.settings.state_dir, self._hook_delivery())
 
+    @cached_property
+    def watch_names(self) -> WatchNames:
+        """Look at the names that targets have, and at grey releases: for the daemon, again and again."""
+        from mirror_sync.app.versions.watching_names import WatchNames
+
+        return WatchNames(self.jobs, self._context, self._rollouts)
+
+    def _roll_out(self) -> RollOut:
+        from mirror_sync.app.versions.rolling_out import RollOut
+
+        return RollOut(self._context, lambda: self.releases)
+
     def _by_rules(self, actor: Actor, jobs: Sequence[Job], report: RunReport) -> None:
         """Move the channels and shares of jobs that have rules for it; without one nothing is imported."""
         if any(job.channels for job in jobs):
-            from mirror_sync.app.promoting import PromoteByRules
+            from mirror_sync.app.versions.promoting import PromoteByRules
 
             PromoteByRules(self._context, lambda: self.releases)(actor, jobs, report)
         if any(job.rollout for job in jobs):
-            from mirror_sync.app.rolling_out import RollOut
-
-            RollOut(self._context, lambda: self.releases)(actor, jobs, report)
+            self._rollouts()(actor, jobs, report)
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with."""

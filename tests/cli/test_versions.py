@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
 import time
 from contextlib import ExitStack
@@ -26,6 +28,7 @@ from tests.signing.keys import ssh_key
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
 
+MANUAL = Path(__file__).parents[2] / "docs" / "guide" / "versions.md"
 CONFIG = f"""\
 {BEGIN}\
 jobs:
@@ -233,6 +236,24 @@ def test_what_cannot_be_is_refused_with_what_would_be_right(walk: Walk) -> None:
     assert (shown.code, "by mistake" in shown.out, "has no names of ours" in shown.out) == (0, True, True), shown.err
 
 
+def test_every_command_of_the_manual_does_what_it_says(tmp_path: Path) -> None:
+    """In the order in which they are printed; each section begins with what the one before it took away."""
+    program = Program(tmp_path)
+    program.write(f"{BEGIN}jobs:\n  - {{name: all, repos: [acme/x]}}\n".replace("TARGET", '{url: "mirror", grace: 0s}'))
+    for number in range(5):
+        program.add_repo("acme/x", weights=str(number))
+        assert program("sync").code == 0
+    printed = re.findall(r"mirror-sync ([a-z]+ acme/x[^`|\n#]*)", MANUAL.read_text(encoding="utf-8"))
+    tried = [shlex.split(line) for line in printed if "URL" not in line]
+    assert len(tried) > 14
+    assert {words[0] for words in tried} == {"promote", "tag", "rollback", "share", "unpin", "channel"}
+    for words in tried:
+        if "v1.2" in words and words[0] == "rollback":
+            assert program("tag", "acme/x", "v1.2").code == 0
+        ended = program(*words)
+        assert ended.code == 0, (words, ended.err)
+
+
 @pytest.mark.parametrize("place", ["directory"], indirect=True)
 def test_a_job_moves_its_channels_when_a_run_ends_as_a_command_says_and_fails_no_run(
     walk: Walk, tmp_path: Path
@@ -288,6 +309,29 @@ def test_faults_of_channels_are_told_at_their_place(walk: Walk, tmp_path: Path) 
         assert said in walk.refused("check"), (steps, bad)
 
 
+@pytest.mark.parametrize("place", ["directory"], indirect=True)
+def test_rules_that_stand_in_each_others_way_are_usable_and_told(walk: Walk, tmp_path: Path) -> None:
+    config = tmp_path / "jobs.yaml"
+    plain = config.read_text()
+    rollout = "rollout: {steps: [10%, 100%], every: 1d, on_bad: {command: [x]}}"
+    other = "{name: other, repos: ['acme/*'], revisions: [v9], keep_rollbacks: 1, "
+    stable, follows = "channels: {stable: {from: candidate}}", "channels: {stable: {from: main}}"
+    for odd, said in {
+        "keep_rollbacks: 9": "the last 8 commits",
+        f"keep_rollbacks: 1, {rollout}": "no schedule, so that no daemon looks at it",
+        f"keep_rollbacks: 1, {rollout}, {follows}": "stable follows main, also while",
+        "keep_rollbacks: 1, channels: {stable: {from: candidate}, candidate: {from: stable}}": "each gives the other",
+        f"keep_rollbacks: 1, {stable}}}\n  - {other}{follows}": "move stable of acme/one by different rules",
+        f"keep_rollbacks: 1, {rollout}}}\n  - {other}{rollout.replace('10%', '20%')}": "different rollouts for acme",
+    }.items():
+        config.write_text(plain.replace("keep_rollbacks: 1", odd))
+        ended = walk.program("check")
+        assert (ended.code, said in ended.out + ended.err) == (0, True), ended.out + ended.err
+    config.write_text(plain)
+    quiet = walk.program("check")
+    assert "warning" not in quiet.out + quiet.err
+
+
 class Metrics(BaseHTTPRequestHandler):
     """Answers queries as Prometheus does; `answer` is what its API says now."""
 
@@ -327,34 +371,47 @@ def test_a_share_grows_by_steps_and_a_bad_signal_ends_it_and_is_told(walk: Walk,
         rollout = f"rollout: {{steps: [10%, 50%, 100%], every: 1s, on_bad: {{{by}}}}}"
         hook = f'on: {{moved: [{{run: [/bin/sh, -c, "cat >> {told}"]}}]}}\n'
         config.write_text(hook + config.read_text().replace("keep_rollbacks: 1", f"keep_rollbacks: 1, {rollout}"))
+        first, second = walk.commits
         walk.done("promote", "acme/one", "main", "candidate", "--why", "try it")
+        walk.done("rollback", "acme/one", "--why", "all others wait")
         walk.done("share", "acme/one", "candidate", "10%", "--why", "begin")
 
         def after(status: int, body: str, http: int = 200) -> tuple[Any, str]:
+            """The share, else what main stands for; and what a sync said."""
             answer.write_text(str(status))
             Metrics.answer = (http, body)
             time.sleep(1.1)  # a step stands for a second
             ended = walk.program("sync")
             assert ended.code == 0, ended.err
-            return walk.names()["share"], ended.err
+            names = walk.names()
+            assert names["pinned"]
+            return names["share"]["percent"] if names["share"] else names["main"], ended.err
 
         share, said = after(7, "no JSON", 500)
-        assert share["percent"] == 10
-        assert "repo.channel-left" in said
-        assert after(0, NOTHING)[0]["percent"] == 50
-        assert after(0, NOTHING)[0]["percent"] == 100
-        assert after(0, NOTHING)[0]["percent"] == 100
-        assert after(1, SOME)[0] is None
-        assert after(1, SOME)[0] is None
+        assert (share, "repo.channel-left" in said) == (10, True)
+        assert after(0, NOTHING)[0] == 50
+        assert after(0, NOTHING)[0] == second, "the step of all is main itself"
+        assert walk.names()["history"][-1]["verb"] == "promote"
+        config.write_text(config.read_text().replace("every: 1s", "every: 1h"))
+        assert after(0, NOTHING)[0] == second
+        assert after(7, "no JSON", 500)[0] == second, "nobody can tell, and it stays"
+        got, said = after(1, SOME)
+        assert (got, "repo.rollout-stopped" in said) == (first, True)
+        assert after(1, SOME)[0] == first
+        walk.done("share", "acme/one", "candidate", "10%", "--why", "once more")
+        assert after(1, SOME)[0] == first
         server.shutdown()
-    last = walk.names()["history"][-1]
-    assert (last["verb"], last["name"]) == ("share", "candidate")
-    assert last["why"].startswith("0% of the readers of main: rollout of job good: ")
-    assert ("many errors" in last["why"], "errors > 1 finds 2 series" in last["why"]) == (
-        asked == "command",
-        asked == "prometheus",
-    )
-    if asked == "prometheus":
-        assert Metrics.asked[-1] == "/api/v1/query query=count%28errors+%3E+1%29"
-    assert '"verb": "share"' in told.read_text()
+    back, *_, ended = walk.names()["history"][-3:]
+    assert (back["verb"], back["name"], back["from"], back["to"]) == ("rollback", "main", second, first)
+    assert (ended["verb"], ended["name"]) == ("share", "candidate")
+    assert ended["why"].startswith("0% of the readers of main: rollout of job good: ")
+    for line in (back, ended):
+        assert ("many errors" in line["why"], "errors > 1 finds 2 series" in line["why"]) == (
+            asked == "command",
+            asked == "prometheus",
+        )
+    assert asked == "command" or Metrics.asked[-1] == "/api/v1/query query=count%28errors+%3E+1%29"
+    assert all(f'"verb": "{verb}"' in told.read_text() for verb in ("share", "promote", "rollback"))
     assert "mirror-sync moved: acme/one candidate" in told.read_text()
+    acts = [one for one in walk.done("audit")["acts"] if one["verb"] == "rollback"]
+    assert "rollout of job good" in acts[-1]["reason"]

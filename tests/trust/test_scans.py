@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.app.releasing import Wanted
+from mirror_sync.app.versions.releasing import Wanted
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs

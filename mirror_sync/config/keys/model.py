@@ -253,14 +253,17 @@ class OnBadEntry(Keys):
 
 
 class RolloutEntry(Keys):
-    """How a grey release grows and ends by itself, at the end of runs of the job; a person begins it, by share."""
+    """How a grey release grows, up to main itself, and is taken back where it is bad; a person begins it, by share."""
 
     steps: tuple[scalars.Part, ...] = Field(
-        min_length=1, description="The shares, each above the one before.", examples=[["10%", "50%", "100%"]]
+        min_length=1,
+        description="The shares, each above the one before; 100% is main itself.",
+        examples=[["10%", "50%", "100%"]],
     )
     every: scalars.Interval = Field(description="How long a step stands at least.", examples=["1d"])
     on_bad: OnBadEntry = Field(
-        description="Who says that it is bad: then the share ends.", examples=[{"command": ["/usr/local/bin/is-bad"]}]
+        description="Who says that it is bad: then all get main again as it was.",
+        examples=[{"command": ["/usr/local/bin/is-bad"]}],
     )
 
     @property
@@ -333,13 +336,13 @@ class JobKeys(Keys):
     )
     rollout: RolloutEntry | None = Field(
         default=None,
-        description="How a grey release grows and ends by itself; it stays as a person said when left out.",
+        description="How a grey release grows, and is taken back, by itself; it stays as a person said when left out.",
         examples=[{"steps": ["10%", "50%"], "every": "1d", "on_bad": {"command": ["/usr/local/bin/is-bad"]}}],
     )
     keep_rollbacks: scalars.Count | None = Field(
         default=None,
         description="So many of the commits that main stood for before stay, for rollback; none for that when left "
-        "out.",
+        "out, and 8 at the most.",
         examples=[5],
     )
     on_gone: OnGone | None = Field(

@@ -1,7 +1,7 @@
-"""What a job moves by itself, when a run ends.
+"""What a job moves by itself.
 
 A channel gets what has stood elsewhere for long enough, and was never taken back. A share of the readers of main grows
-by steps, and ends where something says that what they are given is bad.
+by steps, up to main itself, and is taken back where something says that what they are given is bad.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from mirror_sync.domain.content.share import ReaderShare
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.freshness import moment
+
+_MINUTE, _SECOND = 60.0, 1.0
+_LOOKS = 4  # at a step, at the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class ChannelRule:
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """How a share grows: by `steps` in hundredths of a percent, each above the one before, of which each stands for
-    `every` at least.
+    `every` at least. A step of all is main itself, which is looked at for `every` then.
 
     Who says that it is bad: `command`, or the Prometheus at `prometheus` where `promql` finds any series.
     """
@@ -61,13 +64,28 @@ class Rollout:
     def grown(self, share: ReaderShare, history: Sequence[NameMove], now: datetime) -> int | None:
         """The step that is due after a share, in hundredths of a percent; None: it stays as it is.
 
-        Since when it stands says the history; of a share that has no line there nobody can tell, and it stays.
+        Since when it stands, and gives what it gives, says the history; of a share that has no line there nobody can
+        tell, and it stays.
         """
-        lines = [move for move in history if (move.verb, move.name) == ("share", share.channel)]
-        since = moment(lines[-1].at) if lines else None
+        lines = [move for move in history if move.name == share.channel]
+        since = moment(lines[-1].at) if any(move.verb == "share" for move in lines) else None
         if since is None or now - since < self.every:
             return None
         return next((step for step in self.steps if step > share.hundredths), None)
+
+    def watched(self, refs: Refs, history: Sequence[NameMove], now: datetime) -> NameMove | None:
+        """The line by which a rollout has let main stand where it does, as long as that is looked at still: `every`."""
+        lines = [move for move in history if move.name == DEFAULT_BRANCH]
+        if not lines or lines[-1].verb != "promote" or not refs.pins(DEFAULT_BRANCH):
+            return None
+        since = moment(lines[-1].at)
+        stands = since is not None and now - since < self.every and refs.commit_of(DEFAULT_BRANCH) == lines[-1].after
+        return lines[-1] if stands else None
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks: a minute, and less where steps are so short that one would be missed."""
+        return min(_MINUTE, max(_SECOND, self.every.total_seconds() / _LOOKS))
 
 
 def _since(name: str, commit: CommitId, refs: Refs) -> datetime | None:

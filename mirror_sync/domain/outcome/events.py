@@ -527,7 +527,7 @@ class RepoRestored(Event):
 
 @dataclass(frozen=True, slots=True)
 class RepoNameMoved(Event):
-    """A person has moved a name of a repo: a channel, a tag, or main, which a rollback pins; `verb` says how.
+    """A name of a repo was moved, by a person or a rule: a channel, a tag, or main, which is pinned; `verb` says how.
 
     `before` null: the name is new; `after` null: it was taken away. `at` is ISO 8601 in UTC.
     """
@@ -550,7 +550,7 @@ class RepoNameMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChannelLeft(Event):
-    """A channel that a job moves by its rule was left where it is: nobody could tell whether it is due, or move it."""
+    """What a job moves by its rule was left where it is: nobody could tell whether that is due, or bad, or move it."""
 
     log_name = "repo.channel-left"
     level = LogLevel.WARNING
@@ -559,6 +559,58 @@ class ChannelLeft(Event):
     name: str
     job: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStopped(Event):
+    """What a rollout gave to readers was said to be bad: they are given `main` again, which stands for `commit`."""
+
+    log_name = "repo.rollout-stopped"
+    level = LogLevel.ERROR
+    target: str
+    repo: Repo
+    job: str
+    commit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamesSeen:
+    """The names of a repo that has some of ours, as they stand. Times are seconds since 1970, by the repo's history.
+
+    `pinned`: since when main is, None where it is not, 0 where nobody can tell; `channels` since when each stands where
+    it does, as far as that is known; `shared`: how much of the readers of main get which channel, from 0 to 1.
+    """
+
+    repo: Repo
+    pinned: float | None = None
+    channels: tuple[tuple[str, float], ...] = ()
+    shared: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamesLooked(Event):
+    """All repos of a target that have names of ours, as they were found now."""
+
+    target: str
+    repos: tuple[NamesSeen, ...]
+
+
+class RolloutState(StrEnum):
+    """What came of a look at a grey release of a job that has a rollout."""
+
+    GROWING = "growing"
+    WATCHED = "watched"  # main itself is at the candidate, and may be taken back still
+    UNANSWERED = "unanswered"  # nobody could say whether it is bad
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutsLooked(Event):
+    """The grey releases of a target that rollouts look after: job, repo and what came of the look."""
+
+    target: str
+    found: tuple[tuple[str, Repo, RolloutState], ...]
 
 
 @dataclass(frozen=True, slots=True)

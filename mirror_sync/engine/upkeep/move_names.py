@@ -117,17 +117,15 @@ def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> M
                 made = _prepared(target, repo, decide)
             return put_refs(target, repo, made.after.logged(now, made.move.at, f"{made.move.verb} by {made.move.by}"))
 
-        move = made.move
         try:
             if made.led_to is None:
                 put()
             else:
                 guard.stand(made.led_to, put)
-            move = made.move
         except PrunedMeanwhile:
             _take_back(target, repo, made, context.now())
             raise
-    return MovedName(move, made.anew)
+    return MovedName(made.move, made.anew)
 
 
 @dataclass(frozen=True, slots=True)

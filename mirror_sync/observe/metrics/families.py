@@ -17,6 +17,7 @@ from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import key_of
+from mirror_sync.domain.repo import Repo
 from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, RepoFigures, seconds_of
 from mirror_sync.observe.metrics.readings import Readings
 
@@ -25,6 +26,7 @@ Figure = tuple[str, str, Callable[[Any], float | None]]
 """A metric: its name, its help, and its value for one of those that have it; None for no series."""
 _JOB = ("mirror_job",)
 _REPO = ("mirror_job", "kind", "repo", "revision")
+_IN_TARGET = ("target", "kind", "repo")
 
 _TIMES_OF_REPOS: tuple[Figure, ...] = (
     (
@@ -135,6 +137,7 @@ class Families(Collector):
         yield from _published(page, readings)
         yield _held(page, readings)
         yield from _trusted(page, readings)
+        yield from _versions(page, readings)
         yield from _care(page)
         yield from _targets(page, readings)
         yield from _gauges(_BUDGETS, _budgets(readings), ("upstream", "kind"))
@@ -255,6 +258,44 @@ def _trusted(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         (((name,), _oldest_scan(page, there, name)) for name in targets),
         ("target",),
     )
+
+
+def _versions(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
+    """Which version readers get, as a look at the target found it a minute ago; nothing of repos without such names."""
+    targets = _scheduled(readings)
+    seen = [((target, *_of(one.repo)), one) for target in targets for one in page.names.get(target, ())]
+    yield _gauge(
+        "repo_pinned_timestamp_seconds",
+        "Since when main of a repo is pinned; 0 where nobody can tell, no series where it is not.",
+        ((key, one.pinned) for key, one in seen),
+        _IN_TARGET,
+    )
+    yield _gauge(
+        "channel_moved_timestamp_seconds",
+        "When a channel of a repo came to stand where it does.",
+        (((*key, name), at) for key, one in seen for name, at in one.channels),
+        (*_IN_TARGET, "channel"),
+    )
+    yield _gauge(
+        "repo_share_ratio",
+        "How much of the readers of main are given a channel instead, from 0 to 1; no series without a grey release.",
+        (((*key, one.shared[0]), one.shared[1]) for key, one in seen if one.shared is not None),
+        (*_IN_TARGET, "channel"),
+    )
+    yield _gauge(
+        "rollout_state",
+        "1 for what came of the last look at a grey release of a job that has a rollout; other states have no series.",
+        (
+            ((target, job, *_of(repo), state), 1.0)
+            for target in targets
+            for job, repo, state in page.rollouts.get(target, ())
+        ),
+        ("target", "mirror_job", "kind", "repo", "state"),
+    )
+
+
+def _of(repo: Repo) -> tuple[str, str]:
+    return repo.kind, repo.id
 
 
 def _oldest_scan(

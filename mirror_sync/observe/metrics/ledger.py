@@ -17,8 +17,12 @@ from mirror_sync.domain.outcome.events import (
     Care,
     ConfigRead,
     Event,
+    NamesLooked,
+    NamesSeen,
     RepoFinished,
     ReposListed,
+    RolloutsLooked,
+    RolloutState,
     RunAborted,
     RunFinished,
     RunStarted,
@@ -26,6 +30,7 @@ from mirror_sync.domain.outcome.events import (
     Tended,
 )
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.subject import Subject
 from mirror_sync.state.records import RunRecord, RunState
 
@@ -86,7 +91,10 @@ class JobFigures:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """One moment of the ledger. `config_read`: when jobs.yaml was read without faults last, None for never."""
+    """One moment of the ledger. `config_read`: when jobs.yaml was read without faults last, None for never.
+
+    `names` of ours and `rollouts`, by target, as they were seen last.
+    """
 
     jobs: Mapping[str, JobFigures] = field(default_factory=dict)
     repos: Mapping[Subject, RepoFigures] = field(default_factory=dict)
@@ -94,6 +102,8 @@ class MetricsSnapshot:
     tended: Mapping[tuple[str, Care], Tended] = field(default_factory=dict)
     config_sound: bool = True
     config_read: float | None = None
+    names: Mapping[str, tuple[NamesSeen, ...]] = field(default_factory=dict)
+    rollouts: Mapping[str, tuple[tuple[str, Repo, RolloutState], ...]] = field(default_factory=dict)
 
 
 class Ledger:
@@ -106,6 +116,8 @@ class Ledger:
         self._repos: dict[Subject, RepoFigures] = {}
         self._up: dict[str, bool] = {}
         self._tended: dict[tuple[str, Care], Tended] = {}
+        self._names: dict[str, tuple[NamesSeen, ...]] = {}
+        self._rollouts: dict[str, tuple[tuple[str, Repo, RolloutState], ...]] = {}
         self._runs: dict[str, tuple[str, ...]] = {}
         self._config_sound = True
         self._config_read: float | None = None
@@ -113,7 +125,8 @@ class Ledger:
     def page(self) -> MetricsSnapshot:
         with self._lock:
             known = dict(self._jobs), dict(self._repos), dict(self._up), dict(self._tended)
-            return MetricsSnapshot(*known, self._config_sound, self._config_read)
+            names = dict(self._names), dict(self._rollouts)
+            return MetricsSnapshot(*known, self._config_sound, self._config_read, *names)
 
     def remember_care(self, tended: Iterable[Tended]) -> None:
         """Take in what the history knows of the care of targets."""
@@ -143,7 +156,7 @@ class Ledger:
                 for job in fresh.intersection(run.jobs):
                     self._jobs[job] = _after(self._jobs[job], run.of(job))
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: C901  one line for each kind of event
         with self._lock:
             match event:
                 case RepoFinished():
@@ -162,6 +175,10 @@ class Ledger:
                     self._read_config(event)
                 case Tended():
                     self._tended[event.target, event.care] = event
+                case NamesLooked():
+                    self._names[event.target] = event.repos
+                case RolloutsLooked():
+                    self._rollouts[event.target] = event.found
                 case TargetProbed():
                     self._up[event.target] = event.answered
 

@@ -29,6 +29,7 @@ from mirror_sync.domain.outcome.events import (
     RepoFinished,
     ReposListed,
     Retrying,
+    RolloutStopped,
     RunFinished,
     RunStarted,
     TargetProbed,
@@ -86,6 +87,9 @@ class Metrics:
             ["target"],
             registry=self.registry,
         )
+        self._stopped_rollouts = self._counter(
+            "rollouts_stopped", "Grey releases that were taken back, as something said that they are bad.", "target"
+        )
         self._audit_records = self._counter("audit_records", "Acts that were written into the audit.", "target")
         self._audit_failures = self._counter(
             "audit_failures", "Runs whose acts a target's audit did not take, or had lost: see the log.", "target"
@@ -123,9 +127,17 @@ class Metrics:
                 self._calls.labels(event.endpoint, event.kind, event.result).inc()
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
-            case CataloguePublished() | CatalogueFailed() | AuditPut() | AuditFailed() | FilesScanned():
+            case (
+                CataloguePublished()
+                | CatalogueFailed()
+                | AuditPut()
+                | AuditFailed()
+                | FilesScanned()
+                | RolloutStopped()
+            ):
                 self._write(event)
             case TargetProbed():  # before anything of it fails
+                self._stopped_rollouts.labels(event.target)
                 self._failed_scans.labels(event.target)
                 self._site_failures.labels(event.target)
                 self._audit_failures.labels(event.target)
@@ -172,9 +184,13 @@ class Metrics:
             self._scans.labels(event.scanner, outcome).inc(count)
         self._failed_scans.labels(event.target).inc(bool(event.failed))
 
-    def _write(self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed | FilesScanned) -> None:
+    def _write(
+        self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed | FilesScanned | RolloutStopped
+    ) -> None:
         """What is written into a target beside what is mirrored, and what is scanned there."""
         match event:
+            case RolloutStopped():
+                self._stopped_rollouts.labels(event.target).inc()
             case CataloguePublished():
                 self._site_failures.labels(event.target)
                 self._site_success.labels(event.target).set(self._now())

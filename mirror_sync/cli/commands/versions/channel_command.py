@@ -14,7 +14,7 @@ from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age
 
 if TYPE_CHECKING:
-    from mirror_sync.app.releasing import RepoNames
+    from mirror_sync.app.versions.releasing import RepoNames
 
 _SHOWN = 20  # moves of a history; all of them are in the JSON
 

@@ -12,7 +12,7 @@ from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mirror_sync.app.releasing import NameReport, ReleaseNames, Wanted
+    from mirror_sync.app.versions.releasing import NameReport, ReleaseNames, Wanted
 
 RepoArgument = Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which the history keeps.")]
@@ -49,7 +49,7 @@ def move(
     as_json: bool,
 ) -> None:
     """Have a name moved, and say what became of it. `said`: the repo, why, the target, whether not to wait."""
-    from mirror_sync.app.releasing import Wanted
+    from mirror_sync.app.versions.releasing import Wanted
 
     repo, why, target, no_wait = said
     with invocation.mirror("moving a name") as mirror:

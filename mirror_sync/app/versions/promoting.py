@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from mirror_sync.app.releasing import ReleaseNames, Wanted
+from mirror_sync.app.versions.releasing import ReleaseNames, Wanted
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import CommitId

@@ -1,4 +1,4 @@
-"""Moves names of a repo by a person's word, promote, tag, rollback, unpin, and shows them with their history.
+"""Moves names of a repo by the word of a person or a rule, promote, tag, rollback, unpin, and shows their history.
 
 Each is one PUT of refs.json (engine/upkeep/move_names.py), told to everybody who watches.
 """
@@ -15,7 +15,7 @@ from mirror_sync.app.trust.auditing import acting
 from mirror_sync.app.trust.taking_down import in_one_line, published_repo
 from mirror_sync.domain.audit_record import Actor, Verb
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
-from mirror_sync.domain.content.share import SHARE, ReaderShare
+from mirror_sync.domain.content.share import NOTICE, SHARE, ReaderShare
 from mirror_sync.domain.content.versions import (
     CHANNELS,
     LONGEST_WHY,
@@ -166,15 +166,19 @@ class ReleaseNames:
         repo, _ = self._repo(wanted)
         return self._done(wanted, repo, decide)
 
-    def share(self, wanted: Wanted, channel: str, hundredths: int) -> NameReport:
-        """Give so many hundredths of a percent of those who ask for main what a channel stands for; 0 ends it."""
+    def share(
+        self, wanted: Wanted, channel: str, hundredths: int, seen: tuple[ReaderShare, CommitId | None] | None = None
+    ) -> NameReport:
+        """Give so many hundredths of a percent of those who ask for main what a channel stands for; 0 ends it.
+
+        Where it was `seen` which share there is, of which commit, and it is another by now: UsageError.
+        """
         _expect_said(wanted)
         if channel not in CHANNELS:
             raise UsageError(f"{channel!r} is no channel; they are: {', '.join(CHANNELS)}")
         repo, refs = self._repo(wanted)
-        share = ReaderShare(channel, hundredths)
-        on = ReaderShare.of(refs.attachments)
-        if on == (share if hundredths else None):
+        share, on = ReaderShare(channel, hundredths), ReaderShare.of(refs.attachments)
+        if (None if on is None else replace(on, begins=0)) == (share if hundredths else None):
             told = self._move(wanted, Verb.SHARE, channel, refs.channels.get(channel), refs.channels.get(channel))
             return NameReport(wanted.target, repo, told, changed=False)
         told_why = replace(wanted, why=f"{share.said} of the readers of main: {wanted.why}")
@@ -183,11 +187,48 @@ class ReleaseNames:
             to = now.channels.get(channel)
             if to is None and hundredths:
                 raise UsageError(f"{repo} has no {channel}; write mirror-sync promote {repo} main {channel} --why TEXT")
+            if seen is not None and (ReaderShare.of(now.attachments), to) != seen:
+                raise UsageError(f"the share of {repo}, or its {channel}, was changed meanwhile")
             before = tuple(name for name in now.attachments if name.startswith(SHARE))
             move = self._move(told_why, Verb.SHARE, channel, to, to)
-            return WantedNames(now, move, share.name if hundredths else "", before)
+            there = ReaderShare.of(now.attachments)
+            begins = int(self._context().clock().timestamp()) + NOTICE if there is None else there.begins
+            return WantedNames(now, move, replace(share, begins=begins).name if hundredths else "", before)
 
         return self._done(wanted, repo, decide)
+
+    def end_rollout(self, wanted: Wanted, share: ReaderShare, to: CommitId) -> NameReport:
+        """Let main, and so all its readers, get what a share of them had, pinned there; UsageError where either has
+        changed.
+        """
+
+        def decide(now: Refs) -> WantedNames:
+            if ReaderShare.of(now.attachments) != share or now.channels.get(share.channel) != to:
+                raise UsageError(f"the share of {repo}, or its {share.channel}, was changed meanwhile")
+            return self._leading_main(wanted, now, Verb.PROMOTE, to)
+
+        repo, _ = self._repo(wanted)
+        return self._done(wanted, repo, decide)
+
+    def take_back(self, wanted: Wanted, bad: CommitId, to: CommitId) -> NameReport:
+        """Let main stand for `to` in the place of `bad`, pinned there, and end a share; UsageError where it stands for
+        something else by now.
+        """
+
+        def decide(now: Refs) -> WantedNames:
+            _expect_published(now, repo, to)
+            if now.commit_of(DEFAULT_BRANCH) != bad:
+                raise UsageError(f"main of {repo} was moved meanwhile")
+            return self._leading_main(wanted, now, Verb.ROLLBACK, to)
+
+        repo, _ = self._repo(wanted)
+        return self._done(wanted, repo, decide)
+
+    def _leading_main(self, wanted: Wanted, now: Refs, verb: Verb, to: CommitId) -> WantedNames:
+        """In one step for all readers: main there, pinned, and no share."""
+        shares = (name for name in now.attachments if name.startswith(SHARE))
+        move = self._move(wanted, verb, DEFAULT_BRANCH, now.commit_of(DEFAULT_BRANCH), to)
+        return WantedNames(now.moving_main(to), move, PINNED, (PINNED, *shares))
 
     def names(self, target: str, repo: Repo) -> RepoNames:
         """What `channel` shows; it changes nothing."""
