@@ -123,8 +123,8 @@ def _is_filled(line: RepoStatus, filled: Iterable[tuple[str, RepoPattern]]) -> b
 
 
 def _sorted(lines: Iterable[RepoStatus]) -> list[RepoStatus]:
-    order = tuple(RepoState)
-    return sorted(lines, key=lambda line: (order.index(line.state), line.subject))
+    order = {state: number for number, state in enumerate(RepoState)}
+    return sorted(lines, key=lambda line: (order[line.state], line.parts))
 
 
 def _asks_for(job: Job, status: RepoStatus, mine: Iterable[RepoStatus]) -> bool:

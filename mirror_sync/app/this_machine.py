@@ -72,8 +72,10 @@ def _veiled(lines: Iterable[RepoStatus], jobs: Iterable[Job]) -> tuple[RepoStatu
 
 
 def _as_glob(line: RepoStatus, job: Job) -> RepoStatus:
+    if line.state is not RepoState.FAILED or line.last_success:
+        return line
     pattern = line.pattern
-    if line.state is not RepoState.FAILED or line.last_success or pattern.is_glob or job.spells_out(pattern.repo):
+    if pattern.is_glob or job.spells_out(pattern.repo):
         return line
     glob = next(each for each in job.repos if each.matches(pattern.repo))
     return RepoStatus(*Subject.of(line.job, glob, *job.revisions).parts, line.state, code=line.code)

@@ -17,13 +17,14 @@ from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.catalogue.rows import Overview, ShownJob
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.outcome.report import RepoStatus
-from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.domain.repo import Kind
 
 FORMAT = 1
 _NEVER = "0001-01-01 00:00:00 +0000"  # how tunasync writes a time that is none: Go's zero
 _NEVER_TS = -62135596800  # and its seconds
 _SIZES = ("B", "K", "M", "G", "T", "P")
 _STEP = 1024
+_COMPACT = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _JOB_LINE = (
     "job",
     "kind",
@@ -51,7 +52,7 @@ def status(
     One that would be too large to be read again has no lines.
     """
     lines = tuple(lines)
-    made = _written(
+    head = _COMPACT.encode(
         {
             "format": FORMAT,
             "version": known.version,
@@ -65,10 +66,14 @@ def status(
             "pruned": {"at": overview.pruned},
             "jobs": [_job(job) for job in known.jobs],
             "unused": dict(unused),
-            "repos": [_line(line, left) for line in lines],
+            "repos": [],
         }
     )
-    return status(known, overview, (), unused, left) if lines and len(made) > rows.LARGEST else made
+    made = bytearray(head.removesuffix("]}").encode())
+    for number, line in enumerate(lines):  # one after the other: there may be very many
+        made += (("," if number else "") + _COMPACT.encode(_line(line, left))).encode()
+    made += b"]}\n"
+    return status(known, overview, (), unused, left) if lines and len(made) > rows.LARGEST else bytes(made)
 
 
 def tunasync(known: LocalKnowledge, lines: Iterable[RepoStatus]) -> bytes:
@@ -94,7 +99,7 @@ def mirrorz(known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatu
 
 
 def _written(document: Any) -> bytes:
-    return (json.dumps(document, ensure_ascii=True, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    return (_COMPACT.encode(document) + "\n").encode()
 
 
 def _job(job: KnownJob) -> dict[str, Any]:
@@ -111,12 +116,12 @@ def _line(line: RepoStatus, left: Left) -> dict[str, Any]:
 
 def _sizes(lines: Iterable[RepoStatus]) -> dict[str, int]:
     """The bytes that each job has mirrored, each repo counted once."""
-    largest: dict[tuple[str, RepoPattern], int] = {}
+    largest: dict[tuple[str, Kind, str], int] = {}
     for line in lines:
-        key = (line.job, line.pattern)
+        key = (line.job, line.kind, line.repo)
         largest[key] = max(largest.get(key, 0), line.bytes)
     sizes: dict[str, int] = {}
-    for (job, _), size in largest.items():
+    for (job, *_), size in largest.items():
         sizes[job] = sizes.get(job, 0) + size
     return sizes
 

@@ -42,7 +42,8 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "7"  # of what is remembered
+_FORMAT = "8"  # of what is remembered: a line about refs.json, and then the facts
+_SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
 _PATTERNS = 50  # of a selection, that are shown
@@ -120,31 +121,73 @@ def _runs(path: str, named: Mapping[str, Classified] | None) -> str:
     return found.of if found is not None and found.of.runs else ""
 
 
+def facts_name(repo: Repo) -> str:
+    """Under what name the facts of a repo are remembered."""
+    return f"{refs_key(repo)}#facts"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is remembered of a repo: its `facts` as they are written, and of which refs.json they are.
+
+    `refs` is the MD5 of that, or what a listing gives for one; `stat` its time and size in a store that lists no MD5.
+    """
+
+    refs: str = ""
+    stat: tuple[float, int] | None = None
+    facts: bytes = b"{}"
+
+    def encode(self) -> bytes:
+        return json.dumps([self.refs, self.stat]).encode() + b"\n" + self.facts
+
+    @classmethod
+    def decode(cls, body: bytes) -> _Kept:
+        """ValueError, TypeError for anything else."""
+        head, _, facts = body.partition(b"\n")
+        refs, stat = json.loads(head)
+        return cls(str(refs), None if stat is None else (float(stat[0]), int(stat[1])), facts)
+
+
 class Gather:
     """Raises StoreError, and DocumentError for what is published and cannot be read. Safe for many threads.
 
-    `anew`: nothing that was remembered is believed.
+    `now`: when this began, in seconds since the epoch. `anew`: nothing that was remembered is believed.
     """
 
-    def __init__(self, store: Store, looks: ReadCache, *, anew: bool = False) -> None:
-        self._store, self._looks, self._anew = store, looks, anew
+    def __init__(self, store: Store, looks: ReadCache, now: float, *, anew: bool = False) -> None:
+        self._store, self._looks, self._now, self._anew = store, looks, now, anew
 
-    def facts(self, repo: Repo, listed: Stat) -> RepoFacts:
-        """`listed` is the repo's refs.json, as a listing gave it: what it says is not read again."""
-        name = f"{refs_key(repo)}#facts"
+    def facts(self, repo: Repo, listed: Stat) -> tuple[RepoFacts, str]:
+        """The facts, and a word that is another one where they are. `listed` is the repo's refs.json, as a listing gave
+        it: what it says is not read again.
+
+        A store that lists no MD5 lists a time and a size. These are enough where they had been so for a while when the
+        file was read: what is written since has another time.
+        """
+        name, stat = facts_name(repo), None if listed.md5 is not None else (listed.modified, listed.size)
         kept = self._recall(name)
-        if listed.md5 is not None and (remembered := _remembered(kept, listed.md5)) is not None:
-            return remembered
+        same = kept.refs == listed.md5 if stat is None else kept.stat == stat
+        if same and (remembered := _facts_of(kept)) is not None:
+            return remembered, _word_of(kept)
         try:
             body = read_refs_json(self._store, repo)
         except KeyMissing:
-            return RepoFacts()
+            return RepoFacts(), ""
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        if listed.md5 in (None, md5) and (remembered := _remembered(kept, md5)) is not None:
-            return remembered
+        settled = stat if stat is not None and self._is_settled(listed) else None
+        if listed.md5 in (None, md5) and kept.refs == md5 and (remembered := _facts_of(kept)) is not None:
+            if settled is not None:
+                self._remember(name, replace(kept, stat=settled))
+            return remembered, _word_of(kept)
         facts = self._read(Refs.decode(body), _known(kept))
-        self._remember(name, {"refs": self._version(listed, md5), "facts": asdict(facts)})
-        return facts
+        written = json.dumps(asdict(facts), separators=(",", ":")).encode()
+        made = _Kept(self._version(listed, md5), settled, written)
+        self._remember(name, made)
+        return facts, _word_of(made)
+
+    def _is_settled(self, listed: Stat) -> bool:
+        """Whether what was read just now is what was listed, by a time that is past."""
+        return self._now - listed.modified > _SETTLED and self._store.stat(listed.key) == listed
 
     def _version(self, listed: Stat, md5: str) -> str:
         """What bytes of this MD5 are listed as: by another word where that is no MD5, as of an encrypted object."""
@@ -236,18 +279,16 @@ class Gather:
         title = _word(root.last.get("title"))
         return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
 
-    def _recall(self, name: str) -> dict[str, Any]:
+    def _recall(self, name: str) -> _Kept:
         if self._anew:
-            return {}
-        with suppress(StoreError, ValueError):
-            kept = json.loads(self._looks.recall(name, _FORMAT) or b"{}")
-            if isinstance(kept, dict):
-                return kept
-        return {}
+            return _Kept()
+        with suppress(StoreError, ValueError, TypeError, IndexError):
+            return _Kept.decode(self._looks.recall(name, _FORMAT) or b'["",null]')
+        return _Kept()
 
-    def _remember(self, name: str, kept: dict[str, Any]) -> None:
+    def _remember(self, name: str, kept: _Kept) -> None:
         with suppress(StoreError):
-            self._looks.remember(name, _FORMAT, json.dumps(kept, separators=(",", ":")).encode())
+            self._looks.remember(name, _FORMAT, kept.encode())
 
 
 def _document(store: Store, digest: Sha256) -> bytes:
@@ -323,18 +364,21 @@ def _gone(refs: Refs) -> str:
     return f"upstream no longer gives it ({_word(refs.gone.code)}), since {iso_utc(refs.gone.since)}"
 
 
-def _remembered(kept: Mapping[str, Any], version: str) -> RepoFacts | None:
-    """What was remembered under this version of refs.json."""
-    if kept.get("refs") == version:
-        with suppress(KeyError, TypeError, ValueError, AttributeError):
-            return _decoded(kept["facts"])
+def _facts_of(kept: _Kept) -> RepoFacts | None:
+    """None for what was not written by us."""
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        return _decoded(json.loads(kept.facts))
     return None
 
 
-def _known(kept: Mapping[str, Any]) -> dict[str, ShownSnapshot]:
+def _word_of(kept: _Kept) -> str:
+    return hashlib.sha256(kept.facts).hexdigest()
+
+
+def _known(kept: _Kept) -> dict[str, ShownSnapshot]:
     """Snapshots that were read before, by their roots."""
     with suppress(KeyError, TypeError, ValueError, AttributeError):
-        return {one.root: one for one in _snapshots(kept["facts"]["snapshots"])}
+        return {one.root: one for one in _snapshots(json.loads(kept.facts)["snapshots"])}
     return {}
 
 

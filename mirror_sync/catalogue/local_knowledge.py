@@ -76,8 +76,12 @@ class LocalKnowledge:
         """The time of this publication, in ISO 8601 in UTC."""
         return iso_utc(self.at)
 
-    def with_others(self, jobs: Iterable[KnownJob], lines: Iterable[RepoStatus]) -> LocalKnowledge:
+    def with_others(
+        self, jobs: Iterable[KnownJob], lines_of: Callable[[Callable[[str], bool]], Iterable[RepoStatus]]
+    ) -> LocalKnowledge:
         """Also what other machines know, as they published it, and of what we know what is for everybody.
+
+        `lines_of` gives the lines of those jobs that are asked for.
 
         Of a job that several know, that one's word stands that ran it last, with its lines. What we said before of a
         job that is ours no more is forgotten.
@@ -90,7 +94,7 @@ class LocalKnowledge:
             if is_theirs:
                 others[name] = job
         own = (public_line(line) for line in self.lines if line.job not in others)
-        kept = (line for line in lines if line.job in others)
+        kept = lines_of(others.__contains__) if others else ()
         by_name = sorted({**mine, **others}.items())
         return replace(self, jobs=tuple(job for _, job in by_name), lines=(*own, *kept))
 
@@ -121,4 +125,6 @@ def public_line(line: RepoStatus) -> RepoStatus:
         reason = _BY_CODE.get(line.code, f"{_SAID[state]} ({line.code})" if line.code else _SAID[state])
     else:
         reason = _SAID.get(state, line.reason)
+    if (line.state, line.outcome, line.reason) == (state, None, reason):
+        return line
     return replace(line, state=state, outcome=None, reason=reason)

@@ -67,12 +67,7 @@ class ObjectWriter:
         """
         self._publish_run.go_on()
         stat, version = self._stored.get(key), None if values is None else self._version(values)
-        if (
-            stat is not None
-            and version is not None
-            and not self._publish_run.anew
-            and self._is_remembered(stat, version)
-        ):
+        if stat is not None and version is not None and not self._publish_run.anew and self._is_kept(stat, version):
             return False
         body = write()
         there = stat if stat is not None and self._holds(stat, body) else None
@@ -113,13 +108,20 @@ class ObjectWriter:
             return read_all(self._publish_run.store, stat.key, rows.LARGEST) == body
         return False
 
-    def _is_remembered(self, stat: Stat, version: str) -> bool:
+    def _is_kept(self, stat: Stat, version: str) -> bool:
+        """Whether what was written of this version is there: what was put by us, and listed since, is read once."""
         with suppress(StoreError, ValueError, TypeError):
-            kept = json.loads(self._publish_run.looks.recall(stat.key, version) or b"null")
-            if kept is not None:
-                size, md5, modified = kept
-                same = modified == stat.modified if stat.md5 is None else md5 == stat.md5
-                return bool(same and size == stat.size)
+            size, md5, modified = json.loads(self._publish_run.looks.recall(stat.key, version) or b"[-1,0,0]")
+            if size != stat.size or (stat.md5 is not None and stat.md5 != md5):
+                return False
+            if stat.md5 is not None or modified == stat.modified:
+                return True
+            if modified is None and size <= rows.LARGEST:
+                with suppress(KeyMissing):
+                    body = read_all(self._publish_run.store, stat.key, rows.LARGEST)
+                    if _md5(body) == md5:
+                        self._remember(stat.key, version, body, stat)
+                        return True
         return False
 
     def _remember(self, key: str, version: str, body: bytes, there: Stat | None) -> None:

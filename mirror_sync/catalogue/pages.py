@@ -6,6 +6,7 @@ forbid both; see `assets/` for those. Text that is no Unicode (half a surrogate 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
@@ -125,13 +127,25 @@ _ASSET_NAMES = {name: _hashed(name, content) for name, content in _ASSETS.items(
 
 
 def _rendered(template: str, home: str, **values: object) -> bytes:
-    page = _templates().get_template(template).render(values, home=home, root=f"{home}../")
+    with _Templates.turn:
+        templates = _templates()
+    page = templates.get_template(template).render(values, home=home, root=f"{home}../")
     return page.encode("utf-8", errors="replace")
+
+
+class _Templates(Environment):
+    """Compiles each template once: threads that want one at the same time would all do so."""
+
+    turn = threading.RLock()
+
+    def get_template(self, *named: Any, **more: Any) -> Template:
+        with self.turn:
+            return super().get_template(*named, **more)
 
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
+    made = _Templates(
         loader=PackageLoader("mirror_sync.catalogue"),
         undefined=StrictUndefined,
         autoescape=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,29 +25,78 @@ _WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Arith
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """`assets` no page names any more, each with the time when that was first seen."""
+    """`assets` no page names any more, each with the time when that was first seen. `repos` are the lines of all jobs,
+    one after the other, as they were written: hardly anybody asks for them, and there may be very many.
+    """
 
     jobs: tuple[KnownJob, ...] = ()
-    lines: tuple[RepoStatus, ...] = ()
     assets: Mapping[str, str] = field(default_factory=dict)
+    repos: str = field(default="[]", repr=False)
+
+    @property
+    def lines(self) -> tuple[RepoStatus, ...]:
+        """All of them."""
+        return self.lines_of(lambda job: True)
+
+    def lines_of(self, wanted: Callable[[str], bool]) -> tuple[RepoStatus, ...]:
+        """Those of the jobs that are wanted, by their names; what is wrong is left out."""
+        return tuple(_each(_line, (entry for entry in _entries(self.repos) if wanted(str(entry.get("job"))))))
 
 
 def read_status(body: bytes) -> PeerStatus:
     """An entry that is wrong is left out; nothing is left of a document that cannot be read: it is written anew."""
     try:
-        document = json.loads(body)
+        head, repos = _apart(body.decode())
+        document = json.loads(head)
         if document["format"] != FORMAT:
             return PeerStatus()
+        if repos is None:  # of another writer than ours
+            repos = json.dumps(document["repos"])
         return PeerStatus(
             tuple(_each(_job, document["jobs"])),
-            tuple(_each(_line, document["repos"])),
             dict(_each(lambda item: (_text(item[0]), _at(item[1])), list(document.get("unused", {}).items()))),
+            repos,
         )
     except _WRONG:
         return PeerStatus()
 
 
-def _each(read: Callable[[Any], _T], entries: list[Any]) -> Iterator[_T]:
+_REPOS = '"repos":['
+_DECODER = json.JSONDecoder()
+
+
+def _apart(text: str) -> tuple[str, str | None]:
+    """A document as we write it without its lines, and these, which come last; None where it is not sure to be one."""
+    at = text.find(_REPOS, text.find('"unused":'))
+    if at < 0 or not text.endswith("]}\n"):
+        return text, None
+    head = f"{text[:at]}{_REPOS}]}}"
+    return (head, text[at + len(_REPOS) - 1 : -2]) if _is_whole(head) else (text, None)
+
+
+def _is_whole(head: str) -> bool:
+    """Whether what stands before the lines is a document by itself: then the lines were cut off where they begin."""
+    try:
+        return list(json.loads(head))[-2:] == ["unused", "repos"]
+    except ValueError:
+        return False
+
+
+def _entries(repos: str) -> Iterator[dict[str, Any]]:
+    """The entries of a list, one held at a time. What comes after a fault of the JSON is none."""
+    at = 1
+    while repos[at : at + 1] not in ("]", ""):
+        try:
+            entry, at = _DECODER.raw_decode(repos, at)
+        except _WRONG:
+            return
+        if isinstance(entry, dict):
+            yield entry
+        while repos[at : at + 1] in (",", " "):
+            at += 1
+
+
+def _each(read: Callable[[Any], _T], entries: Iterable[Any]) -> Iterator[_T]:
     for entry in entries:
         with suppress(*_WRONG):
             yield read(entry)

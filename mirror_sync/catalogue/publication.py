@@ -5,18 +5,21 @@ What is linked is put before what links to it, and removed after: see docs/desig
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
-from mirror_sync.catalogue.gather import Gather, RepoFacts, first_files
+from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name, first_files
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
+from mirror_sync.catalogue.read_ahead import ReadAhead
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
@@ -26,7 +29,6 @@ from mirror_sync.domain.catalogue.rows import (
     WHOLE,
     ListPage,
     Overview,
-    RepoPage,
     RepoRow,
     cut_list,
     page_key,
@@ -42,8 +44,10 @@ from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Stat
 
 _AT_ONCE = 8  # small objects, each a request
-_BATCHES = 256
+_TOGETHER = 256  # repos at the most that a thread looks at in a row: its turn costs more than a look
 _STATUS, _WHOLE_STATUS = site_key("status.json"), whole_key("status.json")
+
+_WORDS = json.JSONEncoder()  # dumps would make one a call
 
 _log = Logger()
 
@@ -66,6 +70,7 @@ class _Entry:
     """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written.
 
     No row: it has no page, and must not be listed. `left` is what patterns leave out of the commit that is shown.
+    `word` is another one where the row is.
     """
 
     row: RepoRow | None
@@ -74,6 +79,7 @@ class _Entry:
     left: tuple[LeftOut, ...] | None = None
     key: str = ""
     public: bool = True
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +111,22 @@ def publish(publish_run: PublishRun, known: LocalKnowledge, access: AccessRules 
 
 class _Publication:
     def __init__(self, publish_run: PublishRun, known: LocalKnowledge, access: AccessRules, *, others: bool) -> None:
+        self._looks = ReadAhead(publish_run.looks)
+        publish_run = replace(publish_run, looks=self._looks)
         self._publish_run, self._assets, self._access = publish_run, pages.assets(), access
         self._writer = ObjectWriter(publish_run, f"{known.version} {_style()} {known.name}")
-        self._said = (
+        said = (
             read_status(self._writer.read(_WHOLE_STATUS) or self._writer.read(_STATUS) or b"")
             if others
             else PeerStatus()
         )
-        known = known.with_others(self._said.jobs, self._said.lines)
+        known = known.with_others(said.jobs, said.lines_of)
+        self._unused = said.assets
         self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
         self._left: documents.Left = {}
+        self._words: dict[tuple[str, str], str] = {}
 
     def run(self) -> PublishResult:
         for name, body in self._assets.items():
@@ -124,11 +134,15 @@ class _Publication:
         entries = self._repos()
         lines = (*(line for entry in entries for line in entry.lines), *self._view.patterns)
         unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
-        spared = self._writer.spared(self._settled, {} if unread else self._said.assets, self._known.at)
-        self._left = {(row.kind, row.repo, row.commit): entry.left for entry in entries if (row := entry.row)}
+        spared = self._writer.spared(self._settled, {} if unread else self._unused, self._known.at)
+        rows = [(row, entry) for entry in entries if (row := entry.row) is not None]
+        self._left = {(row.kind, row.repo, row.commit): entry.left for row, entry in rows}
+        self._words = {(row.kind, row.repo): entry.word for row, entry in rows}
         for volume in self._volumes(entries, lines):
             self._lists(volume, {} if unread else spared)
         removed = self._writer.clear(self._settled.keys(), spared)
+        with suppress(StoreError):
+            self._looks.flush()
         came = list(self._settled.values())
         return PublishResult(came.count(True), came.count(False), removed, sum(entry.put is None for entry in entries))
 
@@ -147,38 +161,45 @@ class _Publication:
     def _repos(self) -> list[_Entry]:
         """Puts the pages of all repos that have changed."""
         listed = {repo: stat for stat in self._publish_run.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
-        gather = Gather(self._publish_run.store, self._publish_run.looks, anew=self._publish_run.anew)
-        repos = sorted(listed.keys() | self._view.asked)
-        some = max(1, len(repos) // _BATCHES)  # a thread's turn costs more than a look at what is remembered
+        gather = Gather(self._publish_run.store, self._looks, self._known.at.timestamp(), anew=self._publish_run.anew)
+        repos = sorted(listed.keys() | self._view.asked, key=lambda repo: (repo.kind, repo.id))
+        some = max(1, min(_TOGETHER, len(repos) // (4 * _AT_ONCE)))
         batches = [repos[at : at + some] for at in range(0, len(repos), some)]
+
+        def look(batch: Sequence[Repo]) -> list[_Entry | None]:
+            with self._looks.fetched([name for repo in batch for name in (facts_name(repo), page_key(repo))]):
+                return [self._entry(gather, repo, listed.pop(repo, None)) for repo in batch]  # held no longer
+
         with _pool() as pool:
-            turns = pool.map(lambda batch: [self._entry(gather, repo, listed.get(repo)) for repo in batch], batches)
-            entries = [entry for turn in turns for entry in turn]
-        found = [(repo, entry) for repo, entry in zip(repos, entries, strict=True) if entry is not None]
-        self._settled |= {entry.key: entry.put for _, entry in found if entry.row is not None}
-        return [entry for _, entry in found]
+            entries = [entry for turn in pool.map(look, batches) for entry in turn if entry is not None]
+        self._settled |= {entry.key: entry.put for entry in entries if entry.row is not None}
+        return entries
 
     def _entry(self, gather: Gather, repo: Repo, listed: Stat | None) -> _Entry | None:
         """None for a repo that is neither published nor asked for."""
         try:
-            facts = RepoFacts() if listed is None else gather.facts(repo, listed)
+            facts, word = (RepoFacts(), "") if listed is None else gather.facts(repo, listed)
             lines = self._view.lines(repo, facts)
             if not facts.snapshots and not lines:
                 return None
-            page, public = self._view.page(repo, facts, lines), self._is_public(repo, facts, lines)
-            key = _key_of(repo, public=public)
-            put = self._writer.write_if_changed(
-                key,
-                partial(self._written, page),
-                repr((page, self._known.url, self._known.principal, *sorted(self._known.doors))),
-            )
-            return _Entry(page.row, lines, put, page.left, key, public)
+            public = self._is_public(repo, facts, lines)
+            key, word = _key_of(repo, public=public), self._word(repo, word, lines)
+            put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
+            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
             ours = not isinstance(error, MirrorError)
             _log.debug("site.unread", repo=str(repo), error=short(repr(error), REASON), exc_info=ours)
             return self._unread(repo)
+
+    def _word(self, repo: Repo, facts: str, lines: Sequence[RepoStatus]) -> str:
+        """Another one where a repo's page, or its row in the list, is: of all that makes them."""
+        asked = [[line.job, line.revision, line.state, line.reason] for line in lines]
+        known = self._known
+        site = [known.url, known.principal, *sorted(known.doors)]
+        made = _WORDS.encode([facts, asked, self._view.address(repo), *site])
+        return sha256(made.encode(errors="replace")).hexdigest()[:32]
 
     def _is_public(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bool:
         """What was never published, and is closed upstream, is told to some where readers are told apart by roles.
@@ -195,8 +216,9 @@ class _Publication:
         public = self._writer.has(page_key(repo)) and self._access.is_public(repo, closed=False)
         public = public or self._access.is_public(repo, closed=True)
         key = _key_of(repo, public=public)
+        word = repr(row)
         if self._writer.has(key):
-            return _Entry(row, lines, None, None, key, public)
+            return _Entry(row, lines, None, None, key, public, word)
         page = replace(self._view.page(repo, RepoFacts(), lines), row=row, unread=True)
         try:
             self._writer.begin(key, pages.repo_page(page, url=self._known.url, brand=self._known.name))
@@ -204,9 +226,10 @@ class _Publication:
             raise
         except MirrorError:
             return _Entry(None, lines, None, None, key, public)
-        return _Entry(row, lines, None, None, key, public)
+        return _Entry(row, lines, None, None, key, public, word)
 
-    def _written(self, page: RepoPage) -> bytes:
+    def _written(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
+        page = self._view.page(repo, facts, lines)
         files, running = first_files(self._publish_run.store, page.listings, page.classes)
         shown, known = replace(page, files=files, running=running), self._known
         return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal, doors=known.doors)
@@ -218,7 +241,8 @@ class _Publication:
         cut = tuple(cut_list(volume.rows))
         self._list_pages(volume, cut)
         for page in cut:
-            self._put(f"{below}list/{page.name}.json", partial(published_lists.encode_page, page.rows), repr(page))
+            write = partial(published_lists.encode_page, page.rows)
+            self._put(f"{below}list/{page.name}.json", write, self._rows(page))
         self._put(
             f"{below}lists.json",
             partial(published_lists.encode_index, cut),
@@ -244,8 +268,12 @@ class _Publication:
         beside = list(zip(cut, (None, *cut), (*cut[1:], None), strict=False))
         for page, before, after in reversed(beside):
             write = partial(pages.list_page, page, before, after, self._known.name)
-            key, values = _list_key(volume, page), repr((page, _end(before), _end(after)))
+            key, values = _list_key(volume, page), repr((self._rows(page), _end(before), _end(after)))
             self._settled[key] = self._writer.write_if_changed(key, write, values)
+
+    def _rows(self, page: ListPage) -> str:
+        """Another one where a page of the list has other rows."""
+        return "\n".join((page.name, page.first, page.last, *(self._words[row.kind, row.repo] for row in page.rows)))
 
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
         key = site_key(name)
@@ -261,7 +289,8 @@ def _style() -> str:
 
 def _shown(line: RepoStatus) -> RepoStatus:
     """A reason has as many words as an upstream likes."""
-    return replace(line, reason=short(line.reason, REASON))
+    reason = short(line.reason, REASON)
+    return line if reason == line.reason else replace(line, reason=reason)
 
 
 def _key_of(repo: Repo, *, public: bool) -> str:

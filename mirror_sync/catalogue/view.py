@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from heapq import nlargest
 from statistics import median
 
 from mirror_sync.catalogue.gather import RepoFacts
@@ -22,7 +23,7 @@ from mirror_sync.domain.catalogue.rows import (
 )
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.policy.gone import PRIVATE
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, Repo
 
 _RECENT = 12  # repos
 _WORST = {state: number for number, state in enumerate(RepoState)}
@@ -38,7 +39,7 @@ class View:
         self._of: defaultdict[Repo, list[RepoStatus]] = defaultdict(list)
         self.patterns: list[RepoStatus] = []
         """What no run has listed."""
-        for line in sorted(known.lines, key=lambda line: line.subject):
+        for line in sorted(known.lines, key=lambda line: line.parts):
             repo = line.one_repo
             (self.patterns if repo is None else self._of[repo]).append(line)
 
@@ -67,7 +68,7 @@ class View:
             row=row_of(repo, facts, lines),
             verdict=facts.verdict or next((line.reason for line in lines if line.reason), ""),
             gone=facts.gone,
-            upstream=self._address(repo),
+            upstream=self.address(repo),
             asked=tuple(JobEntryView(line.job, line.revision, line.state, line.reason) for line in lines),
             snapshots=facts.snapshots,
             shown_commit=facts.shown,
@@ -84,12 +85,12 @@ class View:
 
     def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:
         """Each with how many repos it asks for, and how many of them are there."""
-        repos: defaultdict[str, set[RepoPattern]] = defaultdict(set)
-        gaps: defaultdict[str, set[RepoPattern]] = defaultdict(set)
+        repos: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
+        gaps: defaultdict[str, set[tuple[Kind, str]]] = defaultdict(set)
         for line in lines:
-            repos[line.job].add(line.pattern)
+            repos[line.job].add((line.kind, line.repo))
             if not line.state.mirrored:
-                gaps[line.job].add(line.pattern)
+                gaps[line.job].add((line.kind, line.repo))
         counts = {name: (len(named), len(named - gaps[name])) for name, named in repos.items()}
         return tuple(_counted(job, *counts.get(job.shown.name, (0, 0))) for job in self._known.jobs)
 
@@ -110,7 +111,7 @@ class View:
             files=sum(row.files for row in published),
             bytes=sum(row.bytes for row in published),
             jobs=tuple(job.shown for job in self.jobs(lines)),
-            recent=tuple(sorted(published, key=_newest_last, reverse=True)[:_RECENT]),
+            recent=tuple(nlargest(_RECENT, published, key=_newest_last)),
             lag=_lag(lines),
             traffic=known.traffic,
             lacking=_lacking(lines),
@@ -121,7 +122,8 @@ class View:
         )
         return replace(found, growth=known.grow(found) if growth is None else growth)
 
-    def _address(self, repo: Repo) -> str:
+    def address(self, repo: Repo) -> str:
+        """Where upstream shows it; empty for nowhere."""
         bases = (self._upstreams.get(line.job, "") for line in self._of.get(repo, ()))
         base = next(filter(None, bases), "")
         kind = "datasets/" if repo.kind is Kind.DATASET else ""
@@ -155,7 +157,9 @@ def _checked(line: RepoStatus, facts: RepoFacts) -> RepoStatus:
         line = replace(known, files=there.files, bytes=there.bytes)
     if line.state is RepoState.PUBLISHED and there is None:
         return replace(line, state=RepoState.NEVER, reason=_LOST)
-    if there is not None and there.commit == facts.shown == line.commit:  # as its page says, which is read anew
+    told = line.assurance.signed, line.assurance.scanned
+    as_shown = there is not None and there.commit == facts.shown == line.commit
+    if as_shown and told != (facts.signed, facts.scanned):  # as its page says, which is read anew
         return replace(line, assurance=replace(line.assurance, signed=facts.signed, scanned=facts.scanned))
     return line
 

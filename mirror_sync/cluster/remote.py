@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -114,6 +114,14 @@ class RemoteReadCache:
 
     def remember(self, name: str, version: str, body: bytes) -> None:
         self._attempt.say(Remembered(name, version, body))
+
+    def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
+        """Nothing: a worker has one repo."""
+        return {}
+
+    def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
+        for name, (version, body) in kept.items():
+            self.remember(name, version, body)
 
 
 class RemoteSingleFlight(SingleFlight):

@@ -110,7 +110,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         state_dir=around.base / file.state_dir,
         upstreams={name: entry.upstream(("upstreams", name), around) for name, entry in file.upstreams.items()},
         targets={name: _cached(entry.target(around.base), file.front) for name, entry in file.targets.items()},
-        jobs=tuple(job for _, job in draft.numbered()),
+        jobs=tuple(job for _, job in draft.numbered),
         hooks=file.on.hooks,
         bandwidth=(file.bandwidth or BandwidthEntry()).bandwidth,
         connections=file.connections,

@@ -103,7 +103,8 @@ class RepoPattern:
     @property
     def is_glob(self) -> bool:
         """Whether it may stand for several repos."""
-        return _GLOB.search(self.glob) is not None
+        glob = self.glob  # asked of thousands: quicker than _GLOB
+        return "*" in glob or "?" in glob or "[" in glob
 
     @property
     def owner(self) -> str:

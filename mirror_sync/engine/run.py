@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
@@ -24,6 +24,7 @@ from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
 from mirror_sync.engine.sync.decide import Decider
 from mirror_sync.engine.sync.expand import gather
+from mirror_sync.engine.sync.heads import ListedBefore
 from mirror_sync.engine.sync.plan_totals import Freight
 from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
 from mirror_sync.engine.transfer.file_transfer import Transfer
@@ -46,13 +47,13 @@ def sync_jobs(context: RunContext, jobs: Sequence[Job], all_jobs: Sequence[Job])
     done: list[str] = []
     times: dict[str, tuple[str, str]] = {}
     left = jobs_left = 0
-    ended = False
+    ended, before = False, ListedBefore(jobs, context.monotonic)
     try:
         for job in jobs:
             jobs_left += context.stop.is_set()
             began = context.now()
             with running(context.stop):
-                undone = _sync_job(context, run, job, all_jobs, repos)
+                undone = _sync_job(context, run, job, all_jobs, repos, before)
             times[job.name] = (began, context.now())
             left += undone
             if not undone and not context.stop.is_set():
@@ -102,7 +103,14 @@ def open_job_run(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job
         yield JobRun(run, context, decider, source, target, all_jobs, transfer, files.short, files.long)
 
 
-def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], repos: list[RepoReport]) -> int:
+def _sync_job(
+    context: RunContext,
+    run: str,
+    job: Job,
+    all_jobs: Sequence[Job],
+    repos: list[RepoReport],
+    before: ListedBefore,
+) -> int:
     """Adds what became of every repo to `repos`; returns how many are left undone because of a stop."""
 
     def work(item: Task | Unlisted) -> RepoReport:
@@ -124,7 +132,7 @@ def _sync_job(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], 
             look_for_lists(job_run.target)
             tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
-            items = _gather(context, run, job, all_jobs)
+            items = _gather(context, run, job, all_jobs, before)
             job_run.decider.published_view.over({item.repo for item in items if isinstance(item, Task)})
             return _for_each(context.stop, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
@@ -165,10 +173,12 @@ def _plan_job(
         plans += [_plan_of(item, item.found) for item in _all_of(context, run, job, error)]
 
 
-def _gather(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job]) -> list[Task | Unlisted]:
+def _gather(
+    context: RunContext, run: str, job: Job, all_jobs: Sequence[Job], before: ListedBefore
+) -> list[Task | Unlisted]:
     if context.stop.is_set():
         return []
-    items = [item for item in gather(context, run, job, all_jobs) if not _is_denial(item)]
+    items = [item for item in gather(context, run, job, all_jobs, before) if not _is_denial(item)]
     context.tell(ReposListed(run, job.name, len(items)))
     return items
 
@@ -187,17 +197,29 @@ def _for_each(
 ) -> int:
     """Adds the results, in the order of finishing; returns how many were left undone because of a stop.
 
-    What was interrupted in its midst has a result, and is left all the same.
+    What was interrupted in its midst has a result, and is left all the same. Each thread takes the next item when it is
+    done with one: nothing is held of each of very many. What `work` raises ends its thread, and is raised in the end.
     """
-    left = 0
-    with ThreadPoolExecutor(at_once, "repo", work_for, (stop,)) as repos:
-        for done in as_completed([repos.submit(work, item) for item in items]):
+    rest, turn = iter(items), threading.Lock()
+
+    def work_on() -> int:
+        left = 0
+        while True:
+            with turn:
+                item = next(rest, None)
+            if item is None:
+                return left
             try:
-                results.append(done.result())
-                left += results[-1].outcome is RepoOutcome.INTERRUPTED
+                found = work(item)
             except Interrupted:
                 left += 1  # the stop may be another's: our own ends the rest by itself
-    return left
+                continue
+            results.append(found)
+            left += found.outcome is RepoOutcome.INTERRUPTED
+
+    with ThreadPoolExecutor(at_once, "repo", work_for, (stop,)) as repos:
+        threads = [repos.submit(work_on) for _ in range(min(at_once, len(items)))]
+    return sum(thread.result() for thread in threads)
 
 
 def _all_of(context: RunContext, run: str, job: Job, error: Exception) -> list[Unlisted]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,6 +51,14 @@ class ReadCache(Protocol):
 
     def remember(self, name: str, version: str, body: bytes) -> None: ...
 
+    def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
+        """What was remembered last under each of some hundred names: the version, and what was read."""
+        ...
+
+    def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
+        """Remember some hundred at once, each under its name with its version."""
+        ...
+
 
 class NoReadCache:
     """Implements `ReadCache` by remembering nothing: everything is read again."""
@@ -59,6 +67,12 @@ class NoReadCache:
         return None
 
     def remember(self, name: str, version: str, body: bytes) -> None:
+        pass
+
+    def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
+        return {}
+
+    def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
         pass
 
 

@@ -19,7 +19,7 @@ import os
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
@@ -217,6 +217,7 @@ CREATE TABLE IF NOT EXISTS looks (
 ) WITHOUT ROWID;
 """
 _RECALL = "SELECT body FROM looks WHERE target = ? AND name = ? AND version = ?"
+_RECALL_ALL = "SELECT name, version, body FROM looks WHERE target = ? AND name IN ({})"
 _REMEMBER = "INSERT OR REPLACE INTO looks (target, name, version, body) VALUES (?, ?, ?, ?)"
 
 
@@ -236,6 +237,31 @@ class SqliteReadCache:
     def remember(self, name: str, version: str, body: bytes) -> None:
         """Keep what was read of an object at this version, in place of an older one."""
         self._database.tell(lambda connection: connection.execute(_REMEMBER, (self._target, name, version, body)))
+
+    def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
+        """One question for each _ASKED_AT_ONCE of them."""
+
+        def ask(connection: sqlite3.Connection) -> dict[str, tuple[str, bytes]]:
+            found: dict[str, tuple[str, bytes]] = {}
+            rest = iter(names)
+            while some := tuple(islice(rest, _ASKED_AT_ONCE)):
+                query = _RECALL_ALL.format(",".join("?" * len(some)))
+                for name, version, body in connection.execute(query, (self._target, *some)):
+                    found[name] = version, bytes(body)
+            return found
+
+        return self._database.ask(ask)
+
+    def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
+        """One transaction for all of them."""
+        rows = [(self._target, name, version, body) for name, (version, body) in kept.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.executemany(_REMEMBER, rows)
+
+        if rows:
+            self._database.tell(write)
 
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""

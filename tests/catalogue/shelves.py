@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -136,6 +136,12 @@ class Remembering:
 
     def remember(self, name: str, version: str, body: bytes) -> None:
         self.kept[name] = version, body
+
+    def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
+        return {name: self.kept[name] for name in names if name in self.kept}
+
+    def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
+        self.kept.update(kept)
 
 
 def line(repo: str, state: RepoState = RepoState.PUBLISHED, job: str = "all", **more: str) -> RepoStatus:

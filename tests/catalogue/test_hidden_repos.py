@@ -95,7 +95,7 @@ def test_an_upstream_that_does_not_say_whether_a_repo_is_closed_closes_it(store:
     machine = Machine(store)
     stat = store.stat(refs_key(repo.repo))
     assert stat is not None
-    assert Gather(store, machine.looks).facts(repo.repo, stat).closed
+    assert Gather(store, machine.looks, 0).facts(repo.repo, stat)[0].closed
 
 
 def test_what_an_upstream_closed_without_a_commit_moves_away_from_everybody(store: Memory) -> None:

@@ -14,6 +14,7 @@ from mirror_sync.config.keys.model import File
 from mirror_sync.config.keys.schema import json_schema
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.yaml import document
 from mirror_sync.errors import ConfigError
 
 SECRET = "zQ9secretQz"
@@ -130,3 +131,30 @@ def test_a_sound_file_with_anything_in_some_places(tree: dict[str, Any]) -> None
 
 def test_the_file_that_is_damaged_is_sound() -> None:
     assert isinstance(attempt(yaml.safe_dump(sound()).encode()), Settings)
+
+
+@given(values)
+@settings(max_examples=150)
+def test_both_ways_through_a_file_lead_to_the_same_values_at_the_same_places(value: Any) -> None:
+    """libyaml's events and PyYAML's nodes: where the quick way is taken at all, nobody can tell which it was."""
+    for style in (None, True, False):
+        text = yaml.safe_dump({"a": value, "b": [value]}, default_flow_style=style, allow_unicode=True)
+        quickly = document.read_plainly(Path("jobs.yaml"), text)
+        if quickly is not None:
+            by_nodes = document.read_by_nodes(Path("jobs.yaml"), text)
+            assert repr(quickly.value) == repr(by_nodes.value)  # NaN is not equal to itself
+            assert (quickly.keys, quickly.values) == (by_nodes.keys, by_nodes.values)
+            assert not len(by_nodes.faults)
+
+
+PIECES = [*"abn0*!&|>'\"#-[]{}:, \n\t\u00e9?@`~\ufeff", "\n  ", ": ", "- ", "\n- ", "<<", "%YAML 1.2", "---", "\u00a0"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+@settings(max_examples=400)
+def test_what_only_one_parser_can_read_is_read_as_the_slow_one_says(pieces: list[str]) -> None:
+    text = "a: " + "".join(pieces)
+    quickly = document.read_plainly(Path("jobs.yaml"), text)
+    if quickly is not None:
+        by_nodes = document.read_by_nodes(Path("jobs.yaml"), text)
+        assert (quickly.value, quickly.keys, quickly.values) == (by_nodes.value, by_nodes.keys, by_nodes.values)

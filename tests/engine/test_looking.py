@@ -43,6 +43,25 @@ def test_repos_that_share_owners_cost_a_page_of_a_list_for_each_owner(hub: Hub, 
     assert workshop.store.written == []
 
 
+def test_jobs_of_one_run_that_name_repos_of_the_same_owner_share_its_list(hub: Hub, workshop: Workshop) -> None:
+    names = fill(hub, "acme", 60)
+    jobs = [job(*names[at::3], name=f"job-{at}") for at in range(3)]
+    workshop.sync(*jobs)
+    hub.log.clear()
+    assert workshop.sync(*jobs).count(RepoOutcome.UNCHANGED) == 60
+    assert calls(hub) == (1, 3 * in_turn(20))
+
+
+def test_what_an_earlier_jobs_list_told_is_a_hint_as_well(hub: Hub, workshop: Workshop) -> None:
+    """What it told of a repo that moved since is found out by the later job as by a list of its own."""
+    names = fill(hub, "acme", 60)
+    jobs = [job(*names[at::3], name=f"job-{at}") for at in range(3)]
+    workshop.sync(*jobs)
+    for name in names:
+        hub.model(name).commit({"b": b"2"})
+    assert workshop.sync(*jobs).count(RepoOutcome.PUBLISHED) == 60
+
+
 def test_repos_of_owners_of_their_own_cost_one_call_each(hub: Hub, workshop: Workshop) -> None:
     wanted = job(*[name for number in range(12) for name in fill(hub, f"org{number}", 1)])
     workshop.sync(wanted)

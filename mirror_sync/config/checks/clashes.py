@@ -57,6 +57,8 @@ def _shared_revisions(one: Job, other: Job) -> list[str]:
 
 def shared_repos(one: Job, other: Job) -> list[str]:
     """What both name for certain, by the same rule. Sets first: a file may name thousands of repos."""
+    if one.shares_no_name_with(other):
+        return []
     same = set(one.repos) & set(other.repos)
     met = {*same, *_caught(one, other), *_caught(other, one)}
     denied = {each for each in met if not each.is_glob and (one.denied_by(each.repo) or other.denied_by(each.repo))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
 
@@ -35,7 +36,7 @@ _COMMIT = 40  # digits of a commit's id
 _HEX = re.compile(r"(?=.*[A-Fa-f])(?=.*[0-9])[0-9A-Fa-f]{7,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its jobs, which may name very many repos, are made once
 class Draft:
     """What can be known of a file that may have faults: names as they stand, and the jobs that are sound."""
 
@@ -71,8 +72,12 @@ class Draft:
             jobs=tuple((index, entry) for index, entry in entries if entry is not None),
         )
 
-    def numbered(self) -> Iterator[Numbered]:
+    @cached_property
+    def numbered(self) -> tuple[Numbered, ...]:
         """The sound jobs that know where they publish, all of them in a file without faults."""
+        return tuple(self._numbered())
+
+    def _numbered(self) -> Iterator[Numbered]:
         if self.defaults is None:
             return
         for index, entry in self.jobs:
@@ -127,7 +132,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
         own = entry.policy or PolicyEntry()
         yield from own.loosened(("jobs", index, "policy"), draft.policy)
         yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
-    yield from clashes(tuple(draft.numbered()))
+    yield from clashes(draft.numbered)
 
 
 def _undecided(trail: Trail, entry: LicensesEntry, tree: object) -> Iterator[Finding]:
@@ -195,7 +200,7 @@ def _denies(entry: object) -> bool:
 
 def _unranked(draft: Draft) -> Iterator[Finding]:
     """Rankings that are asked of a folder."""
-    for index, job in draft.numbered():
+    for index, job in draft.numbered:
         if job.ranking is not None and job.upstream in draft.folders:
             message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
             yield Finding(("jobs", index, "select"), message)
@@ -222,17 +227,17 @@ def _stranger(trail: Trail, name: str, known: tuple[str, ...]) -> Finding:
 
 def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     """What is odd, but usable."""
-    yield from repetitions(tuple(draft.numbered()))
-    yield from version_doubts(tuple(draft.numbered()))
+    yield from repetitions(draft.numbered)
+    yield from version_doubts(draft.numbered)
     yield from _shortened(("defaults", "revisions"), file.defaults.revisions or ())
-    for index, job in draft.numbered():
+    for index, job in draft.numbered:
         entries = file.jobs[index].repos or ()
         yield from _denials(("jobs", index, "repos"), entries, job)
         yield from _repeated(("jobs", index, "repos"), entries, alike=job.upstream not in draft.folders)
         yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
         if file.front.oci:
             yield from _unregistered(("jobs", index, "repos"), entries)
-    jobs = dict(draft.numbered())
+    jobs = dict(draft.numbered)
     yield from license_doubts(draft)
     yield from file.policy.inspection_doubts(("policy",))
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))

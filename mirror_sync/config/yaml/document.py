@@ -2,6 +2,9 @@
 
 Scalars follow YAML 1.2's core schema in its simplest form (`on`, `no`, `12:30` and dates are text). Anchors and aliases
 work; tags and merge keys are refused. What one file can unfold to is bounded, so that aliases cannot fill the memory.
+
+A file that has none of these, and no fault, is read by libyaml where PyYAML was built with it, in a tenth of the time.
+Of all others PyYAML's own parser knows more to say.
 """
 
 from __future__ import annotations
@@ -10,10 +13,22 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from yaml.composer import Composer
 from yaml.error import Mark
+from yaml.events import (
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
 from yaml.reader import Reader
@@ -59,11 +74,35 @@ def read(path: Path) -> YamlDocument:
 
 def read_from(path: Path, text: str) -> YamlDocument:
     """Unfold a text as if it stood in a file. ConfigError as of `read`."""
+    plain = read_plainly(path, text)
+    return read_by_nodes(path, text) if plain is None else plain
+
+
+def read_by_nodes(path: Path, text: str) -> YamlDocument:
+    """By PyYAML's own parser, which knows of every fault where it stands. ConfigError as of `read`."""
     node, tags = _compose(path, text)
     if not isinstance(node, MappingNode):
         what = "empty" if node is None or (isinstance(node, ScalarNode) and not node.value) else "no mapping"
         raise _alone(path, f"the file is {what}; write keys at the left margin, beginning with version: 1")
     return _Walk(str(path), tags).document(node)
+
+
+def read_plainly(path: Path, text: str) -> YamlDocument | None:
+    """None for whatever is more than mappings and lists of plain or quoted values, or than this can read."""
+    if _ODD.search(text):
+        return None
+    try:
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # not there where PyYAML has no libyaml
+
+        parser = CParser(text)
+    except (ImportError, yaml.YAMLError):
+        return None
+    try:
+        return _Plainly(parser).document(str(path))
+    except (_NotPlain, yaml.YAMLError, ValueError, OverflowError):
+        return None
+    finally:
+        parser.dispose()
 
 
 def _alone(path: Path, message: str, line: int = 1, column: int = 1) -> ConfigError:
@@ -215,6 +254,95 @@ class _YamlLoader(Reader, Scanner, Parser, Composer, _Resolver):
         return super().compose_node(parent, index)  # type: ignore[arg-type]  # the stubs know no sequence's index
 
 
+_ODD = re.compile(r"[\t%\ufeff\x85\xa0\u2028\u2029]")  # where both parsers differ: tabs, directives, odd spaces
+_BLOCKS = ("|", ">")
+
+
+class _NotPlain(Exception):
+    """Something stands in a file that only its nodes tell enough about."""
+
+
+class _Plainly:
+    """From libyaml's events to plain values, as `_Walk` makes them of nodes."""
+
+    def __init__(self, parser: Any) -> None:
+        self._next, self._count = parser.get_event, 0
+        self._keys: dict[Trail, FilePosition] = {}
+        self._values: dict[Trail, FilePosition] = {}
+
+    def document(self, file: str) -> YamlDocument:
+        """The only document of a file. _NotPlain, yaml.YAMLError."""
+        self._expect(StreamStartEvent, DocumentStartEvent)
+        first = self._next()
+        if not isinstance(first, MappingStartEvent):
+            raise _NotPlain
+        value = self._value(first, ())
+        self._expect(DocumentEndEvent, StreamEndEvent)
+        return YamlDocument(file, value, self._keys, self._values, Findings())
+
+    def _expect(self, *kinds: type[Event]) -> None:
+        for kind in kinds:
+            if not isinstance(self._next(), kind):
+                raise _NotPlain
+
+    def _value(self, event: Any, trail: Trail) -> object:
+        mark = event.start_mark
+        self._values[trail] = FilePosition(mark.line + 1, mark.column + 1)
+        self._count += 1
+        if self._count > _MAX_NODES or len(trail) > _MAX_DEPTH or event.anchor is not None:
+            raise _NotPlain
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if event.tag is not None:
+            raise _NotPlain
+        return self._mapping(trail) if isinstance(event, MappingStartEvent) else self._list(trail)
+
+    def _mapping(self, trail: Trail) -> dict[str, object]:
+        found: dict[str, object] = {}
+        while not isinstance(event := self._next(), MappingEndEvent):
+            if not isinstance(event, ScalarEvent) or event.anchor is not None:
+                raise _NotPlain
+            key = self._scalar(event)
+            if not isinstance(key, str) or key in found or key == "<<":
+                raise _NotPlain
+            mark: Any = event.start_mark
+            below = (*trail, key)
+            self._keys[below] = FilePosition(mark.line + 1, mark.column + 1)
+            found[key] = self._value(self._next(), below)
+        return found
+
+    def _list(self, trail: Trail) -> list[object]:
+        found: list[object] = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            found.append(self._value(event, (*trail, len(found))))
+        return found
+
+    def _scalar(self, event: Any) -> object:
+        text: str = event.value
+        if event.tag is not None or event.style in _BLOCKS or _UNFIT.search(text):
+            raise _NotPlain
+        if not event.style and (not text or "?" in text):  # where both parsers differ
+            raise _NotPlain
+        for tag, pattern in _Resolver.yaml_implicit_resolvers.get(text[:1], ()) if event.implicit[0] else ():
+            if pattern.match(text):
+                return _plain_value(tag, text)
+        return text
+
+
+def _plain_value(tag: str, text: str) -> object:
+    """What a scalar of a tag stands for."""
+    match tag.removeprefix(_CORE):
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            return int(text)
+        case "float":
+            return float(text)
+    return text
+
+
 @dataclass
 class _Walk:
     """From nodes to plain values; every value an alias repeats is built anew, with its own trail."""
@@ -283,15 +411,7 @@ class _Walk:
         text = str(node.value)
         if self.values[trail] in self.tags:
             self.faults.mute(trail)  # what is left of the value without its tag is not what was meant
-        match node.tag.removeprefix(_CORE):
-            case "null":
-                return None
-            case "bool":
-                return text.lower() == "true"
-            case "int":
-                return int(text)
-            case "float":
-                return float(text)
-        if _UNFIT.search(text):
+        value = _plain_value(node.tag, text)
+        if value is text and _UNFIT.search(text):
             self.faults.add(trail, "the text holds a character that no text may hold")
-        return text
+        return value

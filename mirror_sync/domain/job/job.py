@@ -46,6 +46,23 @@ class Cron:
 Schedule = Every | Cron
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Named:
+    """What the entries of `repos` come to; `alike` in small letters."""
+
+    repos: tuple[RepoPattern, ...]
+    spelled_out: frozenset[tuple[Kind, str]]
+    alike: frozenset[tuple[Kind, str]]
+    globs: tuple[RepoPattern, ...]
+
+    @classmethod
+    def of(cls, repos: tuple[RepoPattern, ...]) -> _Named:
+        globs = tuple(pattern for pattern in repos if pattern.is_glob)
+        spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in repos if not pattern.is_glob)
+        alike = frozenset(each if each[1].islower() else (each[0], each[1].lower()) for each in spelled_out)
+        return cls(repos, spelled_out, alike, globs)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to mirror, from where, to where. `schedule` None: by hand only. `workers` bounds the files in flight,
@@ -84,17 +101,17 @@ class Job:
     opens: bool = False
     channels: tuple[ChannelRule, ...] = ()
     rollout: Rollout | None = None
-    # Made once: a job of ten thousand repos is asked ten thousand times whether it names one.
-    _spelled_out: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
-    _alike: frozenset[tuple[Kind, str]] = field(init=False, repr=False, compare=False)
-    _globs: tuple[RepoPattern, ...] = field(init=False, repr=False, compare=False)
+    # Made once, and handed on by `replace`: a job of ten thousand repos is asked as often whether it names one.
+    _named: _Named | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        globs = tuple(pattern for pattern in self.repos if pattern.is_glob)
-        spelled_out = frozenset((pattern.kind, pattern.glob) for pattern in self.repos if not pattern.is_glob)
-        object.__setattr__(self, "_globs", globs)
-        object.__setattr__(self, "_spelled_out", spelled_out)
-        object.__setattr__(self, "_alike", frozenset((kind, name.lower()) for kind, name in spelled_out))
+        if self._named is None or self._named.repos is not self.repos:
+            object.__setattr__(self, "_named", _Named.of(self.repos))
+
+    @property
+    def _names(self) -> _Named:
+        assert self._named is not None  # noqa: S101  for the type checker: it is made with the job
+        return self._named
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -123,11 +140,16 @@ class Job:
             return False
         if self.ranking is not None:
             return self.ranking.takes(repo)
-        return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._globs)
+        return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._names.globs)
 
     def spells_out(self, repo: Repo) -> bool:
         """Whether the job names the repo itself, rather than by a glob."""
-        return (repo.kind, repo.id) in self._spelled_out
+        return (repo.kind, repo.id) in self._names.spelled_out
+
+    def shares_no_name_with(self, other: Job) -> bool:
+        """Whether both spell out all that they name, and nothing of it twice: sets tell that of thousands at once."""
+        mine, theirs = self._names, other._names
+        return not (mine.globs or theirs.globs) and mine.spelled_out.isdisjoint(theirs.spelled_out)
 
     @property
     def inspects(self) -> bool:
@@ -136,7 +158,7 @@ class Job:
 
     def means(self, repo: Repo) -> bool:
         """Whether it names the repo, or spells its id in other letters: an upstream takes both for the same."""
-        alike = (repo.kind, repo.id.lower()) in self._alike
+        alike = (repo.kind, repo.id.lower()) in self._names.alike
         return self.names(repo) or (alike and self.denied_by(repo) is None)
 
     def follows(self, revision: str) -> bool:

@@ -18,7 +18,7 @@ from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.published import Mirrored
-from mirror_sync.engine.sync.heads import heads_of
+from mirror_sync.engine.sync.heads import ListedBefore, asks_lists, heads_of
 from mirror_sync.engine.sync.hints import Hints
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
 from mirror_sync.ports.source import Catalogue
@@ -27,16 +27,18 @@ _GLOB = re.compile(r"[*?\[]")
 _NAMED, _SHOWN = 3, 80  # names of refs that are told of a repo, and characters of each
 
 
-def gather(context: RunContext, run: str, job: Job, jobs: Sequence[Job]) -> Iterator[Task | Unlisted]:
+def gather(
+    context: RunContext, run: str, job: Job, jobs: Sequence[Job], before: ListedBefore | None = None
+) -> Iterator[Task | Unlisted]:
     """The tasks of a job, each pair once; what cannot be listed is data, so that it never stops the rest.
 
     What the job denies is an Unlisted of the code DENIED, which a plan shows and a run passes over.
     What a pattern names and the target publishes is a task also when the upstream lists it no more. After a stop
     nothing is asked any more, and what it would have been asked about is Unlisted. `jobs` are all of the configuration:
-    a ranking leaves to others what they name.
+    a ranking leaves to others what they name. `before`: what lists told to the jobs of the run before this one.
     """
     seen: set[tuple[Repo, str]] = set()
-    expansion = _Expansion(context, run, job)
+    expansion = _Expansion(context, run, job, before)
     yield from expansion.denied()
     for pattern in job.asked:
         for item in expansion.of(pattern):
@@ -50,8 +52,8 @@ def gather(context: RunContext, run: str, job: Job, jobs: Sequence[Job]) -> Iter
 class _Expansion:
     """Expands the patterns of one job."""
 
-    def __init__(self, context: RunContext, run: str, job: Job) -> None:
-        self._context, self._run, self._job = context, run, job
+    def __init__(self, context: RunContext, run: str, job: Job, before: ListedBefore | None = None) -> None:
+        self._context, self._run, self._job, self._before = context, run, job, before
         self._source = context.source(job)
         self._mirrored = Mirrored(context.targets[job.target].store)
         self._hints = Hints(context, run, job.name, self._source, context.targets[job.target].looks)
@@ -98,12 +100,7 @@ class _Expansion:
         return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
 
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
-        return heads_of(self._hints, repos) if self._asks_lists else {}
-
-    @property
-    def _asks_lists(self) -> bool:
-        """What a run was asked for by name is asked for by itself: somebody knows that it has moved."""
-        return DEFAULT_BRANCH in self._job.revisions and self._job.only is None
+        return heads_of(self._hints, repos, self._job.upstream, self._before) if asks_lists(self._job) else {}
 
     def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
         """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""
@@ -126,7 +123,7 @@ class _Expansion:
     ) -> dict[Repo, Resolved | None]:
         """What is known of what is published already: where it has moved, a list that lags says that it has not."""
         known = {repo: resolved for repo in mirrored if (resolved := listed.get(repo)) is not None}
-        believed = self._hints.believed(what, known) if self._asks_lists else {}
+        believed = self._hints.believed(what, known) if asks_lists(self._job) else {}
         return {repo: believed.get(repo) for repo in mirrored}
 
     def _tell_short(self, short: Shortfall, repos: int) -> None:

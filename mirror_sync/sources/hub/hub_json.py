@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -72,9 +73,20 @@ def resolved_of(asked: Repo, item: Any) -> Resolved:
 
 
 def head_of(asked: Repo, item: Any) -> Resolved:
-    """An item of a list, without its description."""
+    """An item of a list, without its description. Light: there may be very many, most with equal terms."""
     item = _typed(item, dict)
-    return Resolved(asked, Repo(asked.kind, _text(item["id"])), CommitId(_text(item["sha"])), _terms_of(item))
+    name = _text(item["id"])
+    current = asked if name == asked.id else Repo(asked.kind, name)
+    return Resolved(asked, current, CommitId(_text(item["sha"])), _once(_terms_of(item)), _NOTHING)
+
+
+@lru_cache(maxsize=1024)
+def _once(terms: Terms) -> Terms:
+    """The same value for all that are equal."""
+    return terms
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 def file_of(entry: Any) -> RemoteFile | None:
