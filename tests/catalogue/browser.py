@@ -26,11 +26,11 @@ _FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Chrome]:
-    """A browser that keeps what its pages say to the console, and every request they make."""
+def chromium(profile: Path, *more: str) -> Iterator[Chrome]:
+    """A browser that keeps what its pages say to the console, and every request they make; `more`: flags of a test."""
     options = ChromeOptions()
     options.binary_location = program("chromium")
-    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*_FLAGS, f"--user-data-dir={profile}", *more):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = Chrome(options, Service(program("chromedriver")))
