@@ -163,9 +163,16 @@ def test_an_approval_names_a_private_repo_and_its_reason_tells_every_doubt() -> 
     assert not policy.judge(Candidate(Repo(Kind.MODEL, "acme/other"), terms, whole=True, named=False)).allowed
 
 
-def test_a_private_repo_whose_licence_is_refused_stays_refused_and_a_secret() -> None:
-    verdict = POLICY.judge(Candidate(REPO, Terms(frozenset({"gpl-3.0"}), private=True), whole=True, named=False))
+@pytest.mark.parametrize("named", [True, False])
+def test_a_private_repo_whose_licence_is_refused_stays_refused_and_a_secret(*, named: bool) -> None:
+    verdict = POLICY.judge(Candidate(REPO, Terms(frozenset({"gpl-3.0"}), private=True), whole=True, named=named))
     assert (verdict.outcome, verdict.code) == ("refused", "private")
+
+
+def test_of_a_base_only_the_licence_counts_whoever_may_see_it() -> None:
+    about = Candidate(REPO, _terms("mit"), whole=True, named=True)
+    verdict = POLICY.judge_base(Repo(Kind.MODEL, "acme/base"), Terms(frozenset({"gpl-3.0"}), private=True), about)
+    assert (verdict.outcome, verdict.code) == ("refused", "license")
 
 
 def test_a_reason_stays_short_however_many_licences_an_upstream_states_and_however_long() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_sync.domain.content.refs import Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.content.refs import CLOSED, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.errors import DocumentError
@@ -270,6 +270,16 @@ def test_what_a_channel_names_is_named_and_goes_with_its_commit() -> None:
     assert _told(refs.without([ONE]).logged(refs, AT, BY)) == [("channels/stable", "1", None)]
     assert refs.with_snapshot(TWO, ROOT_ONE, _main(TWO)).channels == {"stable": ONE}
     assert refs.withdrawn(None).channels == {}
+
+
+def test_what_was_closed_since_stays_so_until_main_leads_to_a_snapshot_that_is_made_anew() -> None:
+    refs = Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).with_snapshot(TWO, ROOT_TWO, None)
+    closed = refs.with_attachments({CLOSED: ROOT_ONE})
+    assert closed.with_snapshot(TWO, ROOT_TWO, _main(TWO)).attachments == {CLOSED: ROOT_ONE}, "an old word on it"
+    assert closed.with_snapshot(CommitId("3" * 40), ROOT_TWO, None).attachments == {CLOSED: ROOT_ONE}
+    assert closed.with_snapshot(CommitId("3" * 40), ROOT_TWO, _main(CommitId("3" * 40))).attachments == {}
+    assert closed.with_snapshot(TWO, ROOT_ONE, _main(TWO)).attachments == {}
+    assert closed.moving_main(TWO).attachments == {CLOSED: ROOT_ONE}
 
 
 _ENTRY = {"at": AT, "ref": "refs/heads/main", "from": None, "to": ONE, "by": BY}

@@ -123,13 +123,28 @@ def test_a_list_tells_it_too_and_costs_no_further_call(hub: Hub, tmp_path: Path)
     assert [key for key in workshop.store.written if key.startswith("hub/")] == ["hub/models/acme--m01/refs.json"]
 
 
+@pytest.mark.parametrize("by_glob", [True, False])
+def test_what_a_list_calls_open_again_is_asked_for_by_itself(hub: Hub, tmp_path: Path, *, by_glob: bool) -> None:
+    workshop, names = Workshop(hub.url, tmp_path), fill(hub, "acme", 3)
+    wanted = job("acme/*") if by_glob else job(*names)
+    workshop.sync(wanted)
+    hub.model("acme/m01", gated="manual")
+    workshop.sync(wanted)
+    assert CLOSED in workshop.refs("acme/m01").attachments
+    hub.model("acme/m01").set(gated=False)
+    hub.log.clear()
+    workshop.sync(wanted)
+    assert "m01" in [record.path.split("/")[4] for record in hub.log if record.path != "/api/models"]
+    assert CLOSED not in workshop.refs("acme/m01").attachments
+
+
 def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None:
     repo = Repo.parse(NAME)
     hub.model(NAME).set(gated="auto")
     published.sync(job(NAME))
     [listed] = published.store.list(refs_key(repo))
-    facts = Gather(published.store, published.context.targets["bucket"].looks).facts(repo, listed)
-    assert (facts.closed, '"gated":true' in facts.item) == (True, True)
+    facts, _ = Gather(published.store, published.context.targets["bucket"].looks, 0).facts(repo, listed)
+    assert (facts.closed, facts.info.closed) == (True, True)
 
 
 def test_a_gated_repo_that_is_held_before_anything_of_it_is_published_is_closed_until_it_is_open(

@@ -12,7 +12,9 @@ from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
 from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
 from mirror_sync.domain.content.alias import encode as encode_alias
+from mirror_sync.domain.content.held_note import CLOSING
 from mirror_sync.domain.content.keys import alias_key, blob_key, site_key
+from mirror_sync.domain.content.refs import CLOSED
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.oci_documents import MANIFEST
@@ -28,7 +30,10 @@ SECRECY: Mapping[str, Mapping[str, object]] = {
     "team/privateone": {"private": True, "gated": False},
     "team/inner": PUBLIC,
     "far/unsaid": {"private": False},
+    "pub/closedsince": PUBLIC,
 }
+CLOSED_SINCE = {"pub/closedsince"}
+"""What its upstream has closed without a commit."""
 DATASETS = {"pub/tables": PUBLIC, "team/ledger": {"private": True, "gated": False}}
 
 ACCESS = AccessRules(
@@ -112,6 +117,10 @@ class Guarded:
         self.commits[name] = published.publish(
             small, described=described, attached={"SHA256SUMS": self.signs[name]}, registry=True
         )
+        if name in CLOSED_SINCE:
+            self._put(blob_key(CLOSING.digest), CLOSING.body)
+            published.refs = published.refs.with_attachments({CLOSED: CLOSING.digest})
+            published.write_refs(published.refs.encode())
         key = alias_key(Repo(repo.kind, f"former/{repo.id.replace('/', '-')}"))
         body = encode_alias(repo)
         self.store.put(key, body, Sha256.of(body))

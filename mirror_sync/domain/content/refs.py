@@ -203,7 +203,9 @@ class Refs:
             ref = None
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
-        told = {held_name(commit)} | ({CLOSED} if ref is not None and ref.ref == MAIN else set())  # by its own info
+        told = {held_name(commit)}
+        if ref is not None and ref.ref == MAIN and self.snapshots.get(commit) != root:
+            told.add(CLOSED)  # its own info is what the upstream says now
         attached = {name: digest for name, digest in self.attachments.items() if name not in told}
         return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None, attachments=attached)
 

@@ -83,7 +83,8 @@ class LicensePolicy:
         """Decide for a repo by its licence, and by what a glob alone may find. A person's approval lifts a doubt."""
         licence = self._judge_licenses(candidate.terms, whole=candidate.whole)
         if licence.outcome is Outcome.REFUSED:
-            return licence if candidate.named else _secret(licence, candidate.terms)
+            told = candidate.named and candidate.terms.private is not True
+            return licence if told else _secret(licence, candidate.terms)
         own = (one for approval in self.approved for one in approval.decisions)
         known = replace(candidate, decisions=candidate.decisions.and_(own))
         unnamed = () if candidate.named else _unnamed(candidate.terms)
@@ -102,7 +103,8 @@ class LicensePolicy:
         if base is None:
             return _verdict(Outcome.HELD, "it is no repo of a hub, so that nobody can read its licence", UNREAD)
         about = Matter((base,), now=candidate.matter.now)
-        found = self.judge(replace(candidate, repo=base, terms=terms, whole=True, named=True, about=about))
+        public = replace(terms, private=False)  # no secret of ours: the card names it
+        found = self.judge(replace(candidate, repo=base, terms=public, whole=True, named=True, about=about))
         return replace(found, reason=found.reason.removesuffix(_APPROVE))
 
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
@@ -164,8 +166,8 @@ class LicensePolicy:
 
 
 def _secret(refused: Verdict, terms: Terms) -> Verdict:
-    """Of what only a glob found and its licence refuses: a private one is a secret then, too, and its code says so to
-    whoever would tell the name.
+    """Of what its licence refuses: a private one is a secret then, too, also where a job names it, and its code says so
+    to whoever would tell the name. Of what only a glob found, one that may be private is.
     """
     return refused if terms.private is False else _verdict(refused.outcome, refused.reason, PRIVATE)
 

@@ -2,7 +2,8 @@
 
 The attachment `closed` says it. Fronts learn from the info of the newest snapshot whether a repo is for everybody;
 between two commits an upstream may close it, and that must not wait for the next. Any word of an upstream closes, also
-that of another endpoint than the first; only the first one's opens. One that says nothing of it does neither.
+that of another endpoint than the first, and in a list; only the first one's opens, when the repo itself is asked for.
+One that says nothing of it does neither.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ _SAID = {
 def may_close(refs: Refs, resolved: Resolved) -> bool:
     """Whether `closing` may find anything to say; not of most repos, which are open, and were."""
     return CLOSED in refs.attachments or resolved.terms.gated is True or resolved.terms.private is True
+
+
+def reopens(refs: Refs, resolved: Resolved) -> bool:
+    """Whether an answer would open what was closed."""
+    return CLOSED in refs.attachments and not (resolved.terms.gated or resolved.terms.private)
 
 
 def closing(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, found: NoChange) -> NoChange:

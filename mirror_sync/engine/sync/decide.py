@@ -39,7 +39,7 @@ from mirror_sync.engine.published import (
 )
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
-from mirror_sync.engine.sync.closing import closing
+from mirror_sync.engine.sync.closing import closing, reopens
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -135,11 +135,13 @@ class Decider:
         frozen = self.gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen
-        known = None if task.head is None else self._seen(task, refs, task.head)
+        # a list may be older than what was closed
+        head, listed = (None if one is None or reopens(refs, one) else one for one in (task.head, task.resolved))
+        known = None if head is None else self._seen(task, refs, head)
         if isinstance(known, NoChange):
             return known
         try:
-            resolved = task.resolved or self.source.resolve(task.repo, task.revision)
+            resolved = listed or self.source.resolve(task.repo, task.revision)
         except GONE as error:
             if not refs.is_known:
                 raise
