@@ -233,8 +233,8 @@ def edit_signers(
 ) -> bool:
     """Change a target's allowed_signers, and say whether it had to be written. `edit` may be called again and again.
 
-    No bucket changes an object only where nobody else has: so after `settle` it is looked at again, and edited again
-    where another machine has written over it. Raises StoreError, SigningError.
+    Not every bucket can put an object only where nobody else has: so after `settle` it is looked at again, and edited
+    again where another machine has written over it. Raises StoreError, SigningError.
     """
     for count in range(_TRIES):
         known = read_signers(store)

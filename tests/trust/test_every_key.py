@@ -39,6 +39,7 @@ from tests.requirements import need
 from tests.servers.bucket import S3Server
 from tests.signing.mirrors import s3_place
 from tests.signing.stranger import model_signing, validate
+from tests.trust import recipes
 from tests.trust.world_of_keys import ALLOWED, CLASSES, OWNERS, WorldOfKeys
 
 REASON = "approved by Ada, legal: terms read ("
@@ -154,29 +155,27 @@ def test_no_key_value_or_address_of_trust_is_without_a_test_of_its_effect() -> N
 
 
 @pytest.fixture(scope="module")
-def worlds(moto: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WorldOfKeys]:
-    """Makes one on a kind of target, once."""
+def directory_world(tmp_path_factory: pytest.TempPathFactory) -> WorldOfKeys:
+    folder = tmp_path_factory.mktemp("keys")
+    return made_in(folder, {"url": (folder / "mirror").as_uri()})
+
+
+@pytest.fixture(scope="module")
+def moto_world(moto: S3Server, tmp_path_factory: pytest.TempPathFactory) -> WorldOfKeys:
+    return made_in(tmp_path_factory.mktemp("keys"), s3_place(moto))
+
+
+def made_in(folder: Path, place: dict[str, str]) -> WorldOfKeys:
     need("hsm")
-
-    @cache
-    def make(kind: str) -> WorldOfKeys:
-        folder = tmp_path_factory.mktemp("keys")
-        on_disk = {"url": (folder / "mirror").as_uri()}
-        made = WorldOfKeys(folder, on_disk if kind == "directory" else s3_place(moto))
-        made.make()
-        return made
-
-    return make
+    made = WorldOfKeys(folder, place)
+    made.make()
+    return made
 
 
 @pytest.fixture(scope="module", params=["directory-serve", "directory-nginx", "moto-serve", "moto-nginx"])
-def seen(
-    request: pytest.FixtureRequest,
-    worlds: Callable[[str], WorldOfKeys],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Seen]:
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     kind, _, front = request.param.partition("-")
-    world = worlds(kind)
+    world: WorldOfKeys = request.getfixturevalue(f"{kind}_world")
     target = load(world.folder / "jobs.yaml", {}).targets["it"]
     store = open_store(target)
     if front == "nginx":
@@ -225,7 +224,7 @@ def the_statement_is_signed_and_names_the_head(seen: Seen) -> None:
 def a_key_that_was_retired_is_valid_no_longer_and_all_is_signed_by_the_new_one(seen: Seen) -> None:
     old, new = seen.front.get("/-/trust/allowed_signers").body.decode().splitlines()
     assert ("valid-before=" in old, "valid-before=" in new) == (True, False)
-    for repo in ("acme/signed", "acme/back", "classes/data"):
+    for repo in ("acme/signed", "acme/resigned", "acme/back"):
         proof = (seen.document(repo, "SHA256SUMS"), seen.document(repo, "SHA256SUMS.sig"))
         assert signed(*proof, new.encode()), repo
         assert not signed(*proof, re.sub(r",valid-before=\S+", "", old).encode()), repo
@@ -363,10 +362,10 @@ def a_model_waits_for_the_licence_of_its_base(seen: Seen) -> None:
 
 @effect("policy.formats", "policy.formats.allow", *(f"policy.formats: {of}" for of in ALLOWED))
 def an_allowed_class_is_given_and_the_verdict_counts_its_files(seen: Seen) -> None:
+    outcome, reason = seen.verdict("classes/allowed", "formats")
+    assert (outcome, reason) == ("allowed", "files by class: 1 data, 2 text, 1 container, 1 pickle")
     for of in ALLOWED:
-        seen.expect_served(f"classes/{of}")
-        outcome, reason = seen.verdict(f"classes/{of}", "formats")
-        assert (outcome, f"{2 if of is FileClass.TEXT else 1} {of}" in reason) == ("allowed", True), reason
+        assert seen.file("classes/allowed", path=CLASSES[of]).body == recipes.FILES[CLASSES[of]][1]
 
 
 @effect("policy.formats.hold", "policy.formats: unknown", "policy.formats: code")
@@ -497,9 +496,10 @@ def prove_needs_nothing_but_the_address_of_a_front_and_the_public_keys(seen: See
 def the_catalogue_says_what_is_signed_scanned_and_of_which_class(seen: Seen) -> None:
     lines = {one["repo"]: one for one in seen.front.get("/-/status.json").json["repos"]}
     told = {
-        name: [lines[name][key] for key in ("signed", "scanned", "class")] for name in ("acme/signed", "classes/pickle")
+        name: [lines[name][key] for key in ("signed", "scanned", "class")]
+        for name in ("acme/signed", "classes/allowed")
     }
-    assert told == {"acme/signed": [True, True, "text"], "classes/pickle": [True, True, "pickle"]}
+    assert told == {"acme/signed": [True, True, "text"], "classes/allowed": [True, True, "pickle"]}
     page = seen.front.get("/-/models/acme--signed.html").body.decode()
     assert 'data-badge="good"' in page
     assert "ssh-keygen -Y verify" in page

@@ -40,7 +40,7 @@ CLASSES: Mapping[FileClass, str] = {
     FileClass.CODE: "modeling.py",
     FileClass.EXECUTABLE: "library",
 }
-"""A file of each class, as the recipes call it; the repo is `classes/CLASS`."""
+"""A file of each class, as the recipes call it; the repo is `classes/CLASS`, of those that are allowed one for all."""
 CARD = {"base_model": "acme/base", "datasets": ["acme/rows"]}
 GATED, PRIVATE = ("closed/gated-held", "closed/gated-free"), ("closed/private-held", "closed/private-free")
 OWNERS = {
@@ -51,7 +51,8 @@ OWNERS = {
 }
 """Whose the two repos of a rule are, where not of `acme`."""
 ALLOWED = (FileClass.DATA, FileClass.TEXT, FileClass.CONTAINER, FileClass.PICKLE)
-DENIED = ("!acme/certified", "!acme/hardware")  # of jobs of their own
+EARLY = ("down", "back", "resigned")  # with the first key, before all others
+DENIED = tuple(f"!acme/{name}" for name in ("certified", "hardware", *EARLY))  # of jobs of their own
 _YOUNG = {"date": datetime.now(UTC)}
 _MANY = {f"{number}.txt": b"%d" % number for number in range(6)}
 _SCANNER = f"""#!/bin/sh
@@ -70,7 +71,8 @@ class WorldOfKeys:
 
     def __init__(self, folder: Path, place: Mapping[str, Any]) -> None:
         """`place` is what jobs.yaml says of the target."""
-        self.folder, self.place = folder, {**place, "grace": "0s"}
+        quick = {"confirm": "off"} if "endpoint_url" in place else {}
+        self.folder, self.place = folder, {**place, "grace": "0s", **quick}
         self.scanner, self.rules, self.more_rules = folder / "scanner", folder / "rules", folder / "more-rules"
         self.scanner.write_text(_SCANNER, encoding="utf-8")
         self.scanner.chmod(0o755)
@@ -88,17 +90,20 @@ class WorldOfKeys:
             self._fill(hub)
             self.rules.write_text("1")
             self.more_rules.write_text("0")
-            self._sync(hub, self._main(hub, 0))
+            with self._program(self._main(hub, 0)) as mirror:
+                assert mirror.sync(BY_DAEMON, ["early"]).ok
+                self._take_down(mirror)
+            with self._program(self._main(hub, 1)) as mirror:
+                assert mirror.sign(BY_DAEMON, retire=self.fingerprint(0)).ok
+                self._sync(mirror)
             self._go_on(hub)
             self.rules.write_text("0")
             self.more_rules.write_text("1")
-            with self._program(self._main(hub, 0)) as mirror:
-                assert not mirror.rescan(Repo.parse("own/turned")).ok
-                self._take_down(mirror)
-            self._sync(hub, self._main(hub, 0))
             with self._program(self._main(hub, 1)) as mirror:
-                assert mirror.sign(BY_DAEMON, retire=self.fingerprint(0)).ok
-            self._sync(hub, self._certified(hub))
+                assert not mirror.rescan(Repo.parse("own/turned")).ok
+                self._sync(mirror)
+            with self._program(self._certified(hub)) as mirror:
+                self._sync(mirror)
             done = Program(self.folder, environ=dict(self.hardware.environ))("sync", "-c", self._in_hardware(hub).name)
             assert done.code == 0, done.err  # in a process of its own, since one reads once where its tokens are
         assert not hub.crashes
@@ -122,11 +127,13 @@ class WorldOfKeys:
             add(f"closed/gated-{end}", gated="auto")
             add(f"closed/private-{end}", private=True)
         hub.model("far/base", license="proprietary").commit({"README.md": b"a base"})
-        for of, name in CLASSES.items():
-            add(f"classes/{of}", {name: LFS(recipes.FILES[name][1])})
+        add("classes/allowed", {CLASSES[of]: LFS(recipes.FILES[CLASSES[of]][1]) for of in ALLOWED})
+        for of in FileClass:
+            if of not in ALLOWED:
+                add(f"classes/{of}", {CLASSES[of]: LFS(recipes.FILES[CLASSES[of]][1])})
         for name in ("other-rule", "ended", "ticket"):
             add(f"strict/{name}")
-        for name in ("rejected", "base", "down", "back", "certified", "hardware"):
+        for name in ("rejected", "base", "certified", "hardware", *EARLY):
             add(f"acme/{name}", {"own.txt": f"what {name} has alone".encode()})
         add("acme/picklescan", {"delta.pkl": LFS(pickle.dumps(timedelta(1)))})
         add("acme/signed", {"data/weights.bin": LFS(recipes.safetensors(3)), ".gitattributes": b"* -text\n"}, card=CARD)
@@ -165,10 +172,9 @@ class WorldOfKeys:
             assert mirror.taking_down.withdraw(BY_DAEMON, "it", Repo.parse(f"acme/{name}"), **said).ok
         mirror.taking_down.restore(BY_DAEMON, "it", Repo.parse("acme/back"), why="agreed")
 
-    def _sync(self, hub: Hub, path: Path) -> None:
+    def _sync(self, mirror: Mirror) -> None:
         """Repos that are held or refused fail no run."""
-        with self._program(path) as mirror:
-            report = mirror.sync(BY_DAEMON)
+        report = mirror.sync(BY_DAEMON)
         assert report.ok, [one for one in report.repos if one.outcome == "failed"]
 
     @contextmanager
@@ -197,6 +203,7 @@ class WorldOfKeys:
             },
             "jobs": [
                 {"name": "all", "repos": ["acme/*", "strict/*", "classes/*", "evil/*", "closed/*", *DENIED]},
+                {"name": "early", "repos": [f"acme/{name}" for name in EARLY]},
                 {"name": "pinned", "repos": ["pinned/one"], "revisions": ["main", "v1"]},
                 *({"name": name, "repos": [f"own/{name}"], "policy": own} for name, own in self._jobs().items()),
             ],
