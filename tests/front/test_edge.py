@@ -273,7 +273,7 @@ def test_a_browser_reads_the_catalogue_by_http_3(tmp_path: Path) -> None:
         browser.get(f"{at}{guarded.repos['pub/plain'].api}")
         assert "pub/plain" in browser.page_source
         spoken = "return performance.getEntriesByType('navigation')[0].nextHopProtocol"
-        assert browser.execute_script(spoken) == "h3"  # type: ignore[no-untyped-call]
+        assert browser.execute_script(spoken) == "h3"
 
 
 def _by_quic_alone(edge: Edge) -> tuple[str, ...]:
