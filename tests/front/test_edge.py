@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -59,6 +60,8 @@ class Edge:
 
     running: Child
     port: int
+    plain: int
+    """The port without TLS."""
     authority: Path
     folder: Path
 
@@ -94,7 +97,7 @@ def before(front: str, folder: Path, recipe: str | None = None, also: dict[str, 
     configuration = folder / "Caddyfile"
     configuration.write_text(text.replace("{\n", listening, 1), encoding="utf-8")
     with caddy(program, configuration, folder, port) as running:
-        yield Edge(running, port, authority.file, folder)
+        yield Edge(running, port, plain, authority.file, folder)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,14 @@ def test_an_address_reaches_the_front_as_it_was_written(mirror: Open) -> None:
     assert refused.status == 400
     moved = mirror.edge.curl(by_slash, "--head", "--http2")
     assert moved.headers["Location"].endswith("/a%20folder/%C3%BC%2B%25.txt")
+
+
+def test_by_another_name_nothing_is_answered_and_without_tls_nothing_but_the_way_there(mirror: Open) -> None:
+    [other] = mirror.edge.http3.get(Asked(mirror.file, {":authority": "other.example.org"}))
+    assert other.status == 421
+    assert mirror.edge.curl(mirror.file, "--header", "Host: other.example.org").status == 421
+    plain = curl(f"http://127.0.0.1:{mirror.edge.plain}{mirror.file}", folder=mirror.edge.folder)
+    assert (plain.status, urlsplit(plain.headers["Location"]).scheme) == (308, "https")
 
 
 @dataclass(frozen=True)
@@ -240,7 +251,7 @@ def test_a_mirror_below_a_path_leads_its_readers_there(front: str, tmp_path: Pat
             f"/hub{repo.api}/tree/main?recursive=true",
             f"{repo.at}/resolve/main/data/0003.txt",
         )
-        assert (file.status, file.body, outside.body) == (200, b"3", b"")
+        assert (file.status, file.body, outside.status) == (200, b"3", 404)
         assert page.headers["link"].startswith(f"<https://{NAME}:{edge.port}/hub{repo.api}/tree/{commit}")
         moved = edge.curl(f"/hub{repo.at}/resolve/main/data/0003.txt", "--head")
         assert (moved.status, moved.headers["Location"]) == (307, f"/hub{repo.at}/resolve/{commit}/data/0003.txt")
@@ -262,7 +273,7 @@ def test_a_browser_reads_the_catalogue_by_http_3(tmp_path: Path) -> None:
         browser.get(f"{at}{guarded.repos['pub/plain'].api}")
         assert "pub/plain" in browser.page_source
         spoken = "return performance.getEntriesByType('navigation')[0].nextHopProtocol"
-        assert browser.execute_script(spoken) == "h3"  # type: ignore[no-untyped-call]
+        assert browser.execute_script(spoken) == "h3"
 
 
 def _by_quic_alone(edge: Edge) -> tuple[str, ...]:
