@@ -31,7 +31,7 @@ CONFIG = """\
 version: 1
 state_dir: state
 upstreams:
-  hub: {kind: huggingface, url: "HUB"}
+  hub: {kind: huggingface, endpoints: ["HUB"]}
 targets:
   shared: TARGET
 site: {enabled: false}

@@ -36,8 +36,12 @@ from mirror_sync.domain.outcome.events import (
     ConfigRead,
     Event,
     FilesScanned,
+    NamesLooked,
+    NamesSeen,
     RepoFinished,
     ReposListed,
+    RolloutsLooked,
+    RolloutState,
     RunFinished,
     RunStarted,
     TargetProbed,
@@ -47,7 +51,7 @@ from mirror_sync.domain.outcome.notices import StateChange
 from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, RepoReport, RepoState, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.domain.policy.rules import Outcome
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub.protocol import RouteTable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.mounted import PROTOCOLS
@@ -72,6 +76,7 @@ _WORDS: dict[str, type[StrEnum]] = {
     "event of a hook's notice": StateChange,
     "license.outcome of a root document": Outcome,
     "outcome of mirror_sync_job_outcome": JobOutcome,
+    "state of mirror_sync_rollout_state": RolloutState,
     "--log-format": Format,
     "completion SHELL": Shell,
 }
@@ -211,6 +216,9 @@ def _events() -> Iterator[Event]:
     yield Called("hub", "api", "2xx")
     yield from (Tended("target", care, at, 1) for care in Care)
     yield TargetProbed("target", answered=True)
+    repo = Repo(Kind.MODEL, "org/name")
+    yield NamesLooked("target", (NamesSeen(repo, 1.0, (("stable", 1.0),), ("candidate", 0.1)),))
+    yield RolloutsLooked("target", (("job", repo, RolloutState.GROWING),))
     yield CataloguePublished("target", 1, 1, 1, 0, 1.0)
     yield CatalogueFailed("target", "code", "why")
     yield AuditPut("target", "0123456789ab", 1, 1, signed=False)

@@ -63,8 +63,7 @@ def test_a_reader_of_main_gets_one_arm_by_every_address_and_again(mirror: Mirror
 def test_when_a_share_begins_who_got_the_candidate_once_gets_it_from_then_on_by_every_address(mirror: Mirror) -> None:
     repo = model(mirror.store)
     new, old = repo.publish({"f": b"new"}), repo.publish({"f": b"old"})
-    repo.write_refs(replace(repo.refs, channels={"candidate": new}).encode())
-    mirror.get_until(f"{repo.at}/resolve/candidate/f", b"new")
+    repo.refs = replace(repo.refs, channels={"candidate": new})
     paths = (f"{repo.api}/revision/main", repo.api, f"{repo.api}/tree/main", f"{repo.at}/resolve/main/f")
     seen = [mirror.get(path).header("X-Repo-Commit") for path in paths]
     repo.attach(ReaderShare("candidate", WHOLE, int(time.time()) + NOTICE + 3).name, b"{}")
