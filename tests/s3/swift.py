@@ -73,7 +73,7 @@ def swift(programs: Path, folder: Path) -> Iterator[S3Server]:
         for name, port in ports.items():
             command: list[str | Path] = [programs / f"swift-{name}-server", folder / f"{name}.conf", "--verbose"]
             server = running.enter_context(child(command, folder / f"{name}.log", patience=1))
-            server.wait_until(lambda port=port: answers(port), 60)  # type: ignore[misc]
+            server.wait_until(lambda port=port: answers(port))  # type: ignore[misc]
         yield S3Server(f"http://{LOOPBACK}:{ports['proxy']}", "test:tester", "testing")
 
 

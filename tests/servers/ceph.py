@@ -117,10 +117,10 @@ def cluster(root: Path, disk: Path | None = None) -> Iterator[Cluster]:
     _configure(one, disk)
     with ExitStack() as running:
         monitor = running.enter_context(child(one.command("ceph-mon", "-f", "-i", "a"), root / "mon.a.out"))
-        monitor.wait_until((root / "mon.a.asok").exists, 15)
+        monitor.wait_until((root / "mon.a.asok").exists)
         _prepare_store(one)
         store = running.enter_context(child(one.command("ceph-osd", "-f", "-i", "0"), root / "osd.0.out"))
-        store.wait_until(lambda: _stores_up(one) == 1, 30)
+        store.wait_until(lambda: _stores_up(one) == 1)
         yield one
 
 

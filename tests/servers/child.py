@@ -11,6 +11,8 @@ from pathlib import Path
 
 TAIL = 40
 """Lines of a log that are shown when a server fails."""
+PATIENCE = 240
+"""Seconds until a server counts as one that does not start, on a loaded machine too; one that ends is told at once."""
 
 
 class ServerError(RuntimeError):
@@ -33,7 +35,7 @@ class Child:
         """The end of its log."""
         return tail(self.log)
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Returns when `ready()` holds. Raises ServerError with the log's end when it ends first or time is up."""
         limit = time.monotonic() + seconds
         while not ready():

@@ -23,5 +23,5 @@ def moto(python: Path = Path(sys.executable)) -> Iterator[S3Server]:
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
         command: list[str | Path] = [python, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
         with child(command, Path(folder) / "log") as running:
-            running.wait_until(lambda: answers(port), 60)
+            running.wait_until(lambda: answers(port))
             yield S3Server(f"http://{LOOPBACK}:{port}", "test", "test-secret")

@@ -49,7 +49,7 @@ def nginx(configuration: Path, port: int) -> Iterator[Nginx]:
             _globals(configuration),
         ]
         with child(command, Path(folder) / "out") as running:
-            running.wait_until(lambda: answers(port), 60)
+            running.wait_until(lambda: answers(port))
             yield Nginx(f"http://{LOOPBACK}:{port}", log, running)
 
 

@@ -68,7 +68,7 @@ def prometheus(scraped: int, rules: str) -> Iterator[Prometheus]:
             f"--web.listen-address={LOOPBACK}:{port}",
         ]
         with child(command, folder / "log") as running:
-            running.wait_until(lambda: _ready(port), 30)
+            running.wait_until(lambda: _ready(port))
             yield Prometheus(f"http://{LOOPBACK}:{port}", running)
 
 

@@ -61,7 +61,7 @@ def radosgw(disk: Path | None = None) -> Iterator[Gateway]:
         frontend = f"beast endpoint={LOOPBACK}:{port} tcp_nodelay=1"
         command = one.command("radosgw", "-f", "-n", "client.admin", f"--rgw-frontends={frontend}")
         server = running.enter_context(child(command, one.root / "radosgw.out"))
-        server.wait_until(lambda: answers(port), 60)
+        server.wait_until(lambda: answers(port))
         yield _with_user(one, port)
 
 

@@ -36,7 +36,7 @@ def seaweedfs(weed: Path) -> Iterator[S3Server]:
         (folder / "s3.json").write_text(json.dumps(users), encoding="ascii")
         command = _command(weed, folder, ports)
         with child(command, folder / "log", _ENVIRONMENT, patience=_PATIENCE) as running:
-            running.wait_until(lambda: _takes_objects(server), 60)
+            running.wait_until(lambda: _takes_objects(server))
             yield server
 
 
