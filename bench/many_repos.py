@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.builds import HERE, Build, older
+from bench.builds import HERE, Build, older, ours
 from bench.competitors import bucket_target, jobs, sync
 from bench.figures import MIB
 from bench.many_repos_hub import Crowd, CrowdedHub, crowded_hub
@@ -77,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--s3", action="store_true", help="into a bucket of moto's in place of a folder")
     parser.add_argument("--keep", action="store_true", help="leave the world there, to look at it")
     options = parser.parse_args(argv)
-    builds = [HERE] if options.against is None else [HERE, older(options.against, options.work / "builds")]
+    folder = options.work / "builds"
+    builds = [HERE] if options.against is None else [ours(folder), older(options.against, folder)]
     say(HEAD)
     for repos in options.repos:
         crowd = Crowd(repos, options.authors)
@@ -89,15 +90,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rows(asked: Asked, work: Path, builds: Sequence[Build] = (HERE,)) -> Iterator[Row]:
-    """The first look, and those after it. Each build has a state folder of its own, and all have one target."""
+    """The first look, and those after it. Each build has a world of its own: each writes over the other's pages."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    crowd = asked.crowd
+    crowd, runs = asked.crowd, dict[str, Command]()
     with ExitStack() as running:
         hub = running.enter_context(crowded_hub(crowd, work / "hub.log"))
-        target = _target(running, work, s3=asked.s3)
-        world(crowd, hub, work, target)
-        runs = {each.name: _run_of(each, asked, hub, work / f"of-{each.name}", target) for each in builds}
+        for build in builds:
+            folder = work / build.name.replace(" ", "-")
+            folder.mkdir()
+            target = _target(running, folder, s3=asked.s3)
+            world(crowd, hub, folder, target)
+            runs[build.name] = _run_of(build, asked, hub, folder, target)
         for what in ("first look", *(["nothing changed"] * asked.runs)):
             for name, run in runs.items():
                 hub.calls()
@@ -107,7 +111,6 @@ def rows(asked: Asked, work: Path, builds: Sequence[Build] = (HERE,)) -> Iterato
 
 def _run_of(build: Build, asked: Asked, hub: CrowdedHub, work: Path, target: dict[str, str]) -> Command:
     """One entry of jobs.yaml for each job, and a line for each repo, as a person writes it."""
-    work.mkdir()
     crowd = asked.crowd
     path = jobs(work, hub.url, [crowd.id(0)], target, catalogue=asked.catalogue)
     document = json.loads(path.read_text(encoding="utf-8"))
