@@ -14,11 +14,12 @@ def places_of(settings: Settings) -> dict[str, str]:
 
 
 def fingerprints_of(settings: Settings) -> dict[str, str]:
-    """What each upstream and target is, and what is signed, without secrets, in a word: other machines must mean the
-    same by a name. Where a key lies is each machine's own affair.
+    """What each upstream and target is, what is signed, and for which doors of fronts documents are made, without
+    secrets, in a word: other machines must mean the same by a name. Where a key lies is each machine's own affair.
     """
     named = {f"upstream {name}": repr(side) for name, side in settings.upstreams.items()}
     named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
     trust = settings.trust
     named["trust"] = repr((trust.principal, sorted(trust.keys), trust.boms))
+    named["front"] = repr(sorted(settings.front.doors))
     return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}

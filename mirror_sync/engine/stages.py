@@ -7,7 +7,8 @@
     transfer    every file is in the target, and proved                  engine/sync/repo_sync.py
     inspect     looks at the files: adds verdicts                        engine/inspection
     document    listing, info and commits are written                    engine/sync/repo_sync.py
-    attach      adds documents that the root names                       signing/signer.py, by wiring/stages.py
+    attach      adds documents that the root names                       signing/signer.py and engine/doors,
+                                                                         by wiring/stages.py
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
 
 One that is published already, onto which a name is to move, goes through resolve, recall, revisit (what `inspect` says

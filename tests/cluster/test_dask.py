@@ -258,6 +258,13 @@ class TestNobody:
         assert repo.outcome == "failed"
         assert "has another trust in its jobs.yaml" in repo.reason
 
+    def test_a_worker_whose_front_has_other_doors(self, hub: Hub, machines: Machines) -> None:
+        offer(hub)
+        machines.worker(front={"oci": True})
+        (repo,) = machines.sync().repos
+        assert repo.outcome == "failed"
+        assert "has another front in its jobs.yaml" in repo.reason
+
     def test_a_repo_that_kills_every_worker(self, hub: Hub, machines: Machines) -> None:
         offer(hub)
         hub.faults.add(faults.trickle(1 * MIB), "GET *", origin="cdn")

@@ -141,8 +141,8 @@ def test_containerd_fetches_all_content(registry: Registry, tmp_path: Path) -> N
     settings.write_text(CONTAINERD.format(folder=tmp_path), encoding="utf-8")
     with child([program("containerd"), "--config", settings], tmp_path / "log") as running:
         running.wait_until(socket.is_socket, 60)
-        ctr = [program("ctr"), "--address", socket]
-        for name, user in (("pub/one", []), ("team/two", ["--user", f"any:{TOKEN}"])):
+        ctr: list[str | Path] = [program("ctr"), "--address", socket]
+        for name, user in (("pub/one", ()), ("team/two", ("--user", f"any:{TOKEN}"))):
             registry.run(*ctr, "content", "fetch", "--plain-http", *user, f"{registry.host}/{name}:latest")
         expect_blobs(tmp_path / "root" / "io.containerd.content.v1.content" / "blobs" / "sha256")
         refused = registry.run(*ctr, "content", "fetch", "--plain-http", f"{registry.host}/team/two:main", ok=False)

@@ -21,7 +21,7 @@ from tests.front.mirrors import Mirror, Reply
 SMALL, LARGE = b"0123456789" * 20, bytes(1_100_000)
 SHOWN = {
     *("etag", "content-length", "content-range", "accept-ranges", "link", "x-repo-commit", "x-linked-size"),
-    *("x-linked-etag", "x-error-code", "x-error-message"),
+    *("x-linked-etag", "x-error-code", "x-error-message", "docker-content-digest"),
 }
 
 

@@ -5,16 +5,18 @@ and what clients were seen to need beyond it, the same on every front and target
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, NamedTuple
 
 import pytest
 
 from mirror_sync.domain.content.alias import encode as encode_alias
 from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from tests.front.bucket import Published, dataset, model
-from tests.front.mirrors import Mirror, Reply
+from tests.front.mirrors import PATIENCE, Mirror, Reply
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
@@ -232,3 +234,27 @@ def test_what_was_published_before_the_door_was_opened_says_how_it_gets_there(mi
     reply = mirror.get(f"/v2/{repo.repo.id}/manifests/main")
     assert errors(reply) == (404, ["MANIFEST_UNKNOWN"])
     assert "mirror-sync doors" in reply.json["errors"][0]["message"]
+
+
+def test_a_large_blob_comes_whole_and_in_ranges_and_says_where_it_is(mirror: Mirror) -> None:
+    body = bytes(range(251)) * 12_000  # three megabytes, which a front before S3 reads in slices
+    one = registered(mirror, {"model.safetensors": body})
+    at, digest = f"{one.at}/blobs/sha256:{Sha256.of(body)}", f"sha256:{Sha256.of(body)}"
+    whole = mirror.get(at)
+    assert (whole.status, whole.body == body) == (200, True)
+    part = mirror.get(at, Range="bytes=2000000-2999999")
+    assert (part.status, part.body == body[2_000_000:3_000_000]) == (206, True)
+    for reply in (whole, part, mirror.head(at)):
+        assert (reply.header("Location"), reply.header("Docker-Content-Digest")) == (at, digest)
+        assert reply.header("Content-Type") == "application/octet-stream"
+
+
+def test_what_was_taken_down_is_denied_with_the_word_why(mirror: Mirror) -> None:
+    one = registered(mirror)
+    one.repo.bury(Tombstone("2026-11-20T08:00:00Z", "a lawyer said so"))
+    for target in ("manifests/main", f"blobs/sha256:{Sha256.of(FILES['README.md'])}", "tags/list"):
+        limit = time.monotonic() + PATIENCE
+        while (reply := mirror.get(f"{one.at}/{target}")).status == 200:
+            assert time.monotonic() < limit
+        assert errors(reply) == (403, ["DENIED"])
+        assert "a lawyer said so" in reply.json["errors"][0]["message"]

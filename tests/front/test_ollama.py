@@ -200,3 +200,20 @@ def test_the_right_one_is_found_among_many_files(mirror: Mirror, count: int) -> 
     assert found["model"] == files["Many-Q4_K_M.gguf"]
     _, found = client.pull(name, f"iq{count - 2}_x")
     assert found["model"] == files[f"Many-IQ{count - 2}_X.gguf"]
+
+
+@pytest.mark.parametrize("count", [36, 100, 1000])
+def test_llama_cpp_which_reads_one_page_of_a_listing_finds_the_right_file(mirror: Mirror, count: int) -> None:
+    """`-hf` with HF_ENDPOINT: refs, one page of the tree at the commit of main, HEAD and GET of the file."""
+    stems = [
+        f"Mistral-7B-Instruct-v0.3-{word}{number}" for number in range(count // 4) for word in ("IQ", "Q3_K", "Q5_")
+    ]
+    files = {f"{stem}.gguf": b"GGUF" + stem.encode() for stem in stems[: count - 3]}
+    files |= {"Mistral-7B-Instruct-v0.3-Q4_K_M.gguf": b"GGUF the right one", "README.md": b"# many"}
+    name, client = published(mirror, files), GoClient(mirror.url)
+    (main,) = json.loads(client.ask("GET", f"/api/models/{name}/refs").body)["branches"]
+    tree = json.loads(client.ask("GET", f"/api/models/{name}/tree/{main['targetCommit']}?recursive=true").body)
+    found = next(one["path"] for one in tree if "Q4_K_M." in one["path"])
+    head = client.ask("HEAD", f"/{name}/resolve/{main['targetCommit']}/{found}")
+    assert (head.status, head.headers["accept-ranges"]) == (200, "bytes")
+    assert client.ask("GET", f"/{name}/resolve/{main['targetCommit']}/{found}").body == b"GGUF the right one"

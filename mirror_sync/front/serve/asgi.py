@@ -136,27 +136,30 @@ class _Front(BaseRoute):
 
     async def _respond(self, request: Request, held: AsyncExitStack) -> Response:
         """The answer, for which the reader's turn was waited for, and is held until `held` is left."""
+        asked: FrontRequest | None = None
         try:
             asked = _asked(request, await _read_body(request), self._public_url)
-        except Refusal as refusal:
-            return _plain(request.method, refusal.answer)
-        try:
             peer = str((request.scope.get("client") or ("", 0))[0])
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
             asked, paced = await self._turn(request.scope, replace(asked, client=client), held)
             answer = await self._threads.run(partial(self._answer, request.scope, asked))
             return await self._response(asked, answer, paced)
         except Refusal as refusal:
-            return _plain(request.method, self._mounted.shaped(refusal, asked).answer)
+            return self._refused(request, asked, refusal)
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
             _log.error("cannot answer %s: %s", request.scope["path"], error)
-            return _plain(request.method, self._mounted.shaped(Refusal(502, BAD_BUCKET), asked).answer)
+            return self._refused(request, asked, Refusal(502, BAD_BUCKET))
         except ClientDisconnect:
             raise
         except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
             _log.exception("cannot answer %s", request.scope["path"])
-            return _plain(request.method, self._mounted.shaped(Refusal(500, BROKEN), asked).answer)
+            return self._refused(request, asked, Refusal(500, BROKEN))
+
+    def _refused(self, request: Request, asked: FrontRequest | None, refusal: Refusal) -> Response:
+        """In the form of the protocol that was asked by; `asked` None for a request that could not be read."""
+        said = refusal if asked is None else self._mounted.shaped(refusal, asked)
+        return _plain(request.method, said.answer)
 
     async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:
         """The request with who asks, where readers have limits, when its turn has come."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, chosen, command, repo_of
+
+if TYPE_CHECKING:
+    from mirror_sync.app.trust.signing_repos import SignedRepo
 
 
 @command
@@ -27,10 +30,13 @@ def doors(
     with invocation.mirror("doors") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
         report = mirror.open_doors(invocation.actor, repo=None if repo is None else repo_of(repo), target=name)
-    lines = [
-        f"{one.target}: {one.repo}: "
-        + (f"failed: {one.problem}" if one.problem else f"{one.snapshots} made ready" if one.snapshots else "ready")
-        for one in report.repos
-    ]
+    lines = [f"{one.target}: {one.repo}: {_words(one)}" for one in report.repos]
     invocation.answer(report, lambda page: "\n".join(lines or ["nothing is published"]), as_json=as_json)
     end(report.ok)
+
+
+def _words(one: SignedRepo) -> str:
+    if one.problem:
+        return f"failed: {one.problem}"
+    many = "" if one.snapshots == 1 else "s"
+    return f"{one.snapshots} snapshot{many} made ready" if one.snapshots else "ready already"
