@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import quote
 
 from mirror_sync.domain.access.rights import Need
-from mirror_sync.front.hub.answers import Answer
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH
+from mirror_sync.front.hub.answers import JSON_FORM, Answer
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.served import Served
 
@@ -47,7 +49,8 @@ class Route:
     """`name` is the function that answers, in both languages; `template` names `fields` in braces.
 
     `needs` is what it asks of a reader: to read the repo that it names, unless it says otherwise. One that names none
-    must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's.
+    must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's. `query`:
+    fields that stand there, by the names of its arguments; a `rev` that is one of `mains` is the default branch.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Route:
     last: bool = False
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
     needs: Need = Need.READ
+    query: Mapping[str, str] = field(default_factory=dict)
+    mains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.needs in (Need.READ, Need.SEE) and "{id}" not in self.template:
@@ -69,6 +74,13 @@ class Route:
         body = re.sub(r"\{([a-z]+)\}", lambda one: f"({group}{one[1]}>{self.fields[one[1]]})", self.template)
         return f"^/+{body.removeprefix('/')}$"
 
+    def asked_for(self, asked: FrontRequest) -> dict[str, str]:
+        """What its fields in the query hold, percent-encoded as those of a path."""
+        found = {name: asked.argument(argument) for name, argument in self.query.items()}
+        if found.get("rev") in self.mains:
+            found["rev"] = DEFAULT_BRANCH
+        return {name: quote(value, safe="") for name, value in found.items()}
+
     @property
     def before(self) -> str:
         """What stands before a repo's id, with other fields in braces; all of it where none is named."""
@@ -80,7 +92,7 @@ class NotOffered(NamedTuple):
 
     pattern: str
     message: str
-    form: str = "json"
+    form: str = JSON_FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,9 @@ class Protocol:
     `open` gives, over what is served, a function for each of the `routes` by its name. `scripts` are the njs modules
     that only this protocol needs; the first has the same functions for nginx, in its `routes`. `locations` is a
     template of what nginx needs beside them, where it needs anything; `constants` are what the scripts find in
-    `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks.
+    `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks. At
+    the `addresses` of a protocol, an expression over raw paths, whatever is refused is told in its `form`, and a token
+    may come in its `cookie`.
     """
 
     name: str
@@ -100,6 +114,12 @@ class Protocol:
     locations: str = ""
     constants: Mapping[str, object] = field(default_factory=dict)
     lacks: tuple[NotOffered, ...] = ()
+    addresses: str = ""
+    form: str = JSON_FORM
+    cookie: str = ""
+
+
+_HUB_LIKE = Protocol("any", (), lambda _: {}, ())
 
 
 class Match(NamedTuple):
@@ -119,6 +139,8 @@ class RouteTable:
         self.lacks = tuple(lack for one in mounted for lack in one.lacks)
         self._compiled = tuple((route, re.compile(route.pattern(), re.ASCII)) for route in self.routes)
         self._lacks = tuple((lack, re.compile(lack.pattern, re.ASCII)) for lack in self.lacks)
+        self.manners = tuple(one for one in mounted if one.addresses)
+        self._manners = tuple((one, re.compile(one.addresses, re.ASCII)) for one in self.manners)
 
     def match(self, raw_path: str) -> Match | None:
         """The route of a raw path, None when nothing is there."""
@@ -127,6 +149,10 @@ class RouteTable:
             if found is not None:
                 return Match(route, found.groupdict())
         return None
+
+    def manners_at(self, raw_path: str) -> Protocol:
+        """The protocol whose `form` and `cookie` are those of a raw path, whether a route of it is there or not."""
+        return next((one for one, addresses in self._manners if addresses.match(raw_path)), _HUB_LIKE)
 
     def lack(self, raw_path: str) -> NotOffered | None:
         """What is asked for at a raw path that is no route, where that is a thing that others have."""

@@ -38,9 +38,10 @@ class Reasons:
             headers = {**answers.SITE_SAFETY, "Content-Type": answers.HTML, "Cache-Control": answers.NEVER}
             return Answer(refusal.status, headers, page.replace(answers.UP.encode(), up.encode()))
         if known is not None:
-            return _told(known, origin).answer
+            return _told(known, origin).in_form(refusal.form).answer
         if refusal.repo is not None:
-            refusal = Refusal(refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code)
+            seen = f"{refusal.message}; what is: {origin}/-/"
+            refusal = Refusal(refusal.status, seen, refusal.code, form=refusal.form)
         return refusal.answer
 
     def _known(self, repo: Repo, reader: Reader) -> Listed | None:

@@ -23,6 +23,7 @@ from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -36,7 +37,14 @@ HEALTH = Protocol(
     "health", (Route("healthz", GET, "/healthz", needs=Need.NOTHING),), lambda _: {"healthz": _healthz}, ("health.js",)
 )
 
-PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, HUB)
+PROTOCOLS = (
+    HEALTH,
+    CATALOGUE,
+    TRUST,
+    CONTENTS,
+    MODELSCOPE,
+    HUB,
+)
 """What both fronts answer. The first of several routes that match has the word."""
 
 
@@ -63,15 +71,20 @@ class Mounted:
         }
         self._reasons = Reasons(served.store, served.lists, served.access) if served.site else None
 
+    def form_at(self, raw_path: str) -> str:
+        """How a refusal is told to who asks for a raw path."""
+        return self._table.manners_at(raw_path).form
+
     def known(self, asked: FrontRequest) -> FrontRequest:
         """The same request with who asks. Raises nothing."""
-        return replace(asked, reader=self.door.reader(asked))
+        return replace(asked, reader=self.door.reader(asked, self._table.manners_at(asked.raw_path).cookie))
 
     def answer(self, asked: FrontRequest) -> Answer:
         """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
         try:
             return self._answer(asked)
         except Refusal as refusal:
+            refusal.in_form(self.form_at(asked.raw_path))
             if self._reasons is None:
                 raise
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
@@ -90,6 +103,7 @@ class Mounted:
             raise self._lacking(asked)
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        match.fields.update(match.route.asked_for(asked))
         public = self.door.admit(asked.reader, match.route.needs, match.fields)
         fields, shared = self._arm(asked, match)
         try:

@@ -129,16 +129,20 @@ class _Front(BaseRoute):
             answering = partial(self._answer, request.scope, replace(asked, client=client))
             return await self._response(asked, await self._threads.run(answering))
         except Refusal as refusal:
-            return _plain(request.method, refusal.answer)
+            return self._refused(request, refusal)
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
             _log.error("cannot answer %s: %s", request.scope["path"], error)
-            return _plain(request.method, Refusal(502, BAD_BUCKET).answer)
+            return self._refused(request, Refusal(502, BAD_BUCKET))
         except ClientDisconnect:
             raise
         except Exception:  # a fault of ours in one answer: the client must not wait for it, nor others suffer
             _log.exception("cannot answer %s", request.scope["path"])
-            return _plain(request.method, Refusal(500, BROKEN).answer)
+            return self._refused(request, Refusal(500, BROKEN))
+
+    def _refused(self, request: Request, refusal: Refusal) -> Response:
+        form = self._mounted.form_at(request.scope["raw_path"].decode("latin-1"))
+        return _plain(request.method, refusal.in_form(form).answer)
 
     def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
         """The answer; the log finds in the scope whose token was sent, and from where."""

@@ -68,15 +68,25 @@ function plain(message) {
 }
 
 function refuse(r, error) {
-    const form = tables.FORMS[error.form || 'json'];
+    const form = tables.FORMS[error.form && error.form !== 'json' ? error.form : formAt(r)];
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': plain(error.message)}, error.headers);
     if (error.code) {
         headers['X-Error-Code'] = error.code;
     }
-    const said = {};
+    const said = Object.assign({}, form[2]);
+    if (form[3]) {
+        said[form[3]] = tables.NUMBERS[error.code] || error.status;
+    }
     said[form[1]] = error.message;
     send(r, error.status, headers, form[1] ? JSON.stringify(said) : error.message + '\n');
+}
+
+// How a refusal is told to who asks for an address.
+function formAt(r) {
+    const path = r.variables.request_uri.split('?')[0];
+    const found = tables.MANNERS.filter((one) => one.addresses.test(path))[0];
+    return found ? found.form : 'json';
 }
 
 function sendJson(r, text, headers) {

@@ -58,6 +58,7 @@ async function route(r) {
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
+    Object.assign(found.fields, askedFor(r, found.route));
     const everybody = await admitted(r, asking, found);
     if (tables.ACCESS.chooses && found.route.needs !== 'nothing') {
         r.variables.kept_for = everybody && !tables.ACCESS.allow.length ? 'all' : 'one';
@@ -127,6 +128,16 @@ function match(path) {
     return null;
 }
 
+// What the fields of a route in the query hold, percent-encoded as those of a path.
+function askedFor(r, route) {
+    const found = {};
+    Object.keys(route.query).forEach((name) => {
+        const value = requests.argument(r, route.query[name]);
+        found[name] = encodeURIComponent(name === 'rev' && route.mains.indexOf(value) >= 0 ? 'main' : value);
+    });
+    return found;
+}
+
 // What is no route: with the words for what a mirror does not do.
 function lacking(r) {
     const path = r.variables.request_uri.split('?')[0], lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
@@ -174,6 +185,17 @@ async function closed(r) {
     }
 }
 
+// How many entries some shards of a root have, for nginx to keep: see listing.js.
+async function counts(r) {
+    try {
+        const asked = r.variables.request_uri.split('/');
+        const found = await snapshots.counts(r, asked[2], Number(asked[3]));
+        r.return(200, JSON.stringify(found));
+    } catch (error) {
+        fail(r, error);
+    }
+}
+
 // The bucket has no such blob. What something published names must be there; what a client names need not.
 // Who asked for the location itself has named none: a path like any other.
 function noBlob(r) {
@@ -215,5 +237,5 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, noBlob: slices.never(noBlob),
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, noBlob: slices.never(noBlob),
                  noPage, pointer, reader: access.reader, rangedType: requests.rangedType, typed: answers.typed, unsatisfiable: slices.never(unsatisfiable) };
