@@ -12,7 +12,7 @@ from mirror_sync.domain.outcome.traffic import Traffic, TrafficReport
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_snapshots
 from mirror_sync.errors import DocumentError
-from mirror_sync.front.hub.access_log import count_hits, lines_of
+from mirror_sync.front.protocols.access_log import count_hits, lines_of
 from mirror_sync.logger import Logger
 from mirror_sync.state.traffic_file import keep_traffic, told_before
 

@@ -14,8 +14,8 @@ import pytest
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
-from mirror_sync.front.hub.access_log import LogFile, Logged, count_hits, hit_of, lines_of
 from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.front.protocols.access_log import LogFile, Logged, count_hits, hit_of, lines_of
 from mirror_sync.front.serve.asgi import make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -104,6 +104,7 @@ def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nob
         ({"uri": "/datasets/acme/one/resolve/main/a"}, "dataset:acme/one"),
         ({"uri": "/gpt2/resolve/main/a"}, "gpt2"),
         ({"uri": "/api/datasets/acme/one/tree/main?recursive=true"}, "dataset:acme/one"),
+        ({"uri": "/api/v1/datasets/acme/one/repo?Revision=master&FilePath=a"}, "dataset:acme/one"),
         ({"uri": "/spaces/acme/one/resolve/main/a"}, None),
         ({"uri": "/blobs/sha256/ab/" + "ab" * 32}, None),
         ({"uri": "/healthz"}, None),
@@ -123,6 +124,8 @@ def test_the_repo_is_that_of_the_address(changes: dict[str, object], repo: str |
         ({"range": "bytes=100-"}, True, False),
         ({"method": "HEAD"}, False, True),
         ({"uri": "/api/models/acme/one"}, False, True),
+        ({"uri": "/api/v1/models/acme/one/repo?FilePath=a", "range": "bytes=0-4"}, True, True),
+        ({"uri": "/api/v1/models/acme/one/repo/files"}, False, True),
     ],
 )
 def test_what_counts_as_a_download(said: dict[str, object], is_file: bool, begins: bool) -> None:

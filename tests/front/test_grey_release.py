@@ -39,6 +39,11 @@ def arm(mirror: Mirror, repo: Published, address: str, **headers: str) -> str:
         reply = mirror.ask("GET", path, sent)
         assert reply.header("X-Repo-Commit") == commit, path
         assert "private" in (reply.header("Cache-Control") or ""), (path, reply.headers)
+    theirs = f"/api/v1/{repo.repo.kind.plural}/{repo.repo.id}"
+    for path in (theirs, f"{theirs}/repo/files?Revision=master", f"{theirs}/repo/tree", f"{theirs}/repo?FilePath=f"):
+        reply = mirror.ask("GET", path, sent)
+        assert reply.header("X-Repo-Commit") == commit, path
+        assert "private" in (reply.header("Cache-Control") or ""), (path, reply.headers)
     head = mirror.ask("HEAD", f"{repo.at}/resolve/refs%2Fheads%2Fmain/f", sent)
     assert (head.status, head.header("Location")) == (307, f"{repo.at}/resolve/{commit}/f")
     assert "private" in (head.header("Cache-Control") or "")

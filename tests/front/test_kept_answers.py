@@ -63,6 +63,18 @@ def test_a_condition_a_method_and_a_token_are_answered_for_themselves(mirror: Mi
     assert (ranged.status, ranged.body) == (200, whole.body)
 
 
+def test_a_listing_of_modelscope_is_kept_by_all_that_was_asked(mirror: Mirror, repo: Published) -> None:
+    at = f"/api/v1/models/{repo.repo.id}/repo"
+    pages = [
+        mirror.get(f"{at}/tree?Recursive=True&PageNumber={n}&PageSize=700").json["Data"]["Files"] for n in (1, 2, 3)
+    ]
+    assert [len(page) for page in pages] == [700, 700, 101]
+    assert mirror.get(f"{at}/tree?Recursive=True&PageNumber=2&PageSize=700").json["Data"]["Files"] == pages[1]
+    assert mirror.get(f"{at}/files").json["Data"]["Files"] != pages[0]
+    assert mirror.get(f"{at}/files?Revision=none").json["Success"] is False
+    assert mirror.get(f"{at}/files", Cookie="m_session_id=hf_stranger").status == 200
+
+
 def test_what_is_not_here_is_looked_for_each_time(mirror: Mirror, repo: Published) -> None:
     asked = f"{repo.api}/revision/next"
     assert mirror.get(asked).status == 404

@@ -14,8 +14,8 @@ from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, d
 from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import RepoPattern
-from mirror_sync.front.hub.access_log import LogFile, Logged, hit_of
 from mirror_sync.front.nginx.nginx_files import NginxOptions
+from mirror_sync.front.protocols.access_log import LogFile, Logged, hit_of
 from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore

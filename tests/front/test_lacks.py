@@ -57,9 +57,13 @@ def test_git_is_told_in_text_what_to_do_instead(mirror: Mirror) -> None:
     assert "hf download" in batch.json["message"]
 
 
-def test_git_shows_these_words(mirror: Mirror, tmp_path: os.PathLike[str]) -> None:
+@pytest.mark.parametrize(
+    ("verb", "address"),
+    [("ls-remote", "/acme/x"), ("clone", "/acme/x.git"), ("clone", "/datasets/acme/x"), ("clone", "/gpt2")],
+)
+def test_git_shows_these_words(mirror: Mirror, tmp_path: os.PathLike[str], verb: str, address: str) -> None:
     quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "HOME": str(tmp_path), "LC_ALL": "C"}
-    asked = ["git", "ls-remote", f"{mirror.url}/acme/x"]
-    found = subprocess.run(asked, env=quiet, capture_output=True, text=True, timeout=60, check=False)
+    asked = ["git", verb, f"{mirror.url}{address}"]
+    found = subprocess.run(asked, cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode != 0
     assert "hf download" in found.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from huggingface_hub import HfApi
@@ -26,8 +26,19 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 WHY = "licence cc-by-nc-4.0 is not in licenses.allow: \u00e9"
 
 
+DATES = {
+    "BAAI/bge": "2026-11-20T08:00:00.000Z",
+    "gpt2": "2022-03-02T23:29:04.000Z",
+    "Many/model-0007": "2026-11-21T08:00:00.000Z",
+    "Many/model-0003": "2026-11-20T08:00:00.000Z",
+    "Many/model-0009": "yesterday",
+}
+
+
 def item(repo: str, tags: Sequence[str] = ()) -> str:
-    return json.dumps({"id": repo, "sha": "a" * 40, "downloads": 0, "likes": 0, "tags": list(tags), "private": False})
+    dates = {"lastModified": DATES[repo], "createdAt": "2020-01-01T00:00:00.000Z"} if repo in DATES else {}
+    known = {"id": repo, "sha": "a" * 40, "downloads": 0, "likes": 0, "tags": list(tags), "private": False}
+    return json.dumps(known | dates)
 
 
 def here(kind: Kind, repo: str, *tags: str) -> RepoRow:
@@ -122,7 +133,34 @@ def test_a_list_is_narrowed_by_author_search_and_filter(listing: Mirror, query: 
     assert ids(listing, f"/api/models?{query}") == wanted
 
 
-@pytest.mark.parametrize("query", ["sort=downloads", "author=BAAI&apps=ollama", "num_parameters=min:6B"])
+def newest_first() -> list[str]:
+    """Those whose date is known, and then the others by their names."""
+    known = ["Many/model-0007", "BAAI/bge", "Many/model-0003", "gpt2"]
+    return known + [one for one in in_order(Kind.MODEL) if one not in known]
+
+
+@pytest.mark.parametrize(
+    "query", ["sort=lastModified", "sort=last_modified&limit=300", "sort=lastModified&direction=-1"]
+)
+def test_a_list_is_sorted_by_date_over_all_its_pages_and_what_has_none_comes_last(listing: Mirror, query: str) -> None:
+    assert ids(listing, f"/api/models?{query}") == newest_first()
+
+
+def test_a_sorted_list_is_narrowed_as_any_other(listing: Mirror) -> None:
+    first = listing.get("/api/models?sort=lastModified&author=many&limit=2").json
+    assert [one["id"] for one in first] == newest_first()[:3:2]
+    assert ids(listing, "/api/models?sort=createdAt&search=b")[0] == "BAAI/bge"
+    assert ids(listing, "/api/datasets?sort=lastModified") == ["acme/data"]
+    assert ids(listing, "/api/models?sort=lastModified&author=nobody") == []
+
+
+@pytest.mark.parametrize("order", ["downloads", "likes", "trendingScore", "x" * 3000, "__proto__", "lastModified\n"])
+def test_an_order_that_nobody_here_knows_is_refused_in_words(listing: Mirror, order: str) -> None:
+    reply = listing.get(f"/api/models?{urlencode({'sort': order})}")
+    assert (reply.status, "download or like" in (reply.header("X-Error-Message") or "")) == (501, True)
+
+
+@pytest.mark.parametrize("query", ["author=BAAI&apps=ollama", "num_parameters=min:6B"])
 def test_what_a_list_cannot_do_is_refused_and_not_passed_over(listing: Mirror, query: str) -> None:
     reply = listing.get(f"/api/models?{query}")
     assert (reply.status, "author, search, filter" in (reply.header("X-Error-Message") or "")) == (501, True)
@@ -134,6 +172,9 @@ def test_the_client_of_the_hub_reads_the_lists(listing: Mirror) -> None:
     assert [one.id for one in api.list_models(search="model-", limit=5)] == in_order(Kind.MODEL)[3:8]
     assert len(list(api.list_models())) == len(in_order(Kind.MODEL))
     assert [one.id for one in api.list_datasets(filter="license:mit")] == ["acme/data"]
+    assert [one.id for one in api.list_models(sort="last_modified", limit=3)] == newest_first()[:3]
+    assert [one.id for one in api.list_models(search="bge", full=True, cardData=True)] == ["BAAI/bge"]
+    assert [one.id for one in api.list_models(search="bge", expand=["lastModified", "downloads"])] == ["BAAI/bge"]
 
 
 def test_agents_are_told_that_nothing_is_asked_of_them(mirror: Mirror) -> None:

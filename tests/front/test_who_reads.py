@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import pytest
 
@@ -100,7 +100,8 @@ def address(route: Route, guarded: Guarded, name: str, *, rev: str = "") -> str:
         "digest": guarded.registry_digest(name, route.name),
     }
     template = re.sub(r"\(\?!.*?\)", "", route.template).removesuffix("/?")
-    return template.format_map(fields)
+    query = urlencode({argument: fields[name] for name, argument in route.query.items()})
+    return template.format_map(fields) + (f"?{query}" if query else "")
 
 
 def ask(front: Mirror, method: str, target: str, token: str) -> Reply:
@@ -111,7 +112,8 @@ def ask(front: Mirror, method: str, target: str, token: str) -> Reply:
 
 def said(reply: Reply) -> str:
     """The words of a refusal, in whichever form a door has them."""
-    return str(reply.json["error"] if "error" in reply.json else reply.json["errors"][0]["message"])
+    listed = reply.json.get("errors") or [{"message": ""}]
+    return str(reply.json.get("error") or reply.json.get("Message") or listed[0]["message"])
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:
@@ -194,6 +196,22 @@ def test_basic_works_as_bearer_does_so_that_browsers_and_curl_can_read(front: Mi
     assert front.ask("GET", "/-/login", basic(TOKENS["developers"])).header("Location") == "./"
 
 
+def test_clients_of_modelscope_send_a_token_in_a_cookie_and_no_other_door_looks_at_one(
+    front: Mirror, guarded: Guarded
+) -> None:
+    asked = address(next(route for route in OF_REPOS if route.name == "ms_file"), guarded, "team/inner")
+    token = TOKENS["developers"]
+    for cookie in (f"m_session_id={token}", f"a=b; m_session_id={token}; c=d"):
+        reply = front.ask("GET", asked, {"Cookie": cookie})
+        assert (reply.status, reply.body) == (200, guarded.secrets["team/inner"])
+        assert "public" not in (reply.header("Cache-Control") or "")
+    for cookie in (f"other={token}", f"xm_session_id={token}", "m_session_id=", f"m_session_id={token}x"):
+        assert front.ask("GET", asked, {"Cookie": cookie}).status in (401, 404), cookie
+    assert front.ask("GET", asked, {"Cookie": f"m_session_id={token}", **bearer(STRANGE)}).status == 401
+    elsewhere = f"/team/inner/resolve/{guarded.commits['team/inner']}/README.md"
+    assert front.ask("GET", elsewhere, {"Cookie": f"m_session_id={token}"}).status == 404
+
+
 def test_whoami_tells_whose_token_it_is_and_never_the_token(front: Mirror) -> None:
     reply = ask(front, "GET", "/api/whoami-v2", TOKENS["developers"])
     assert (reply.status, reply.json["name"], reply.json["auth"]["type"]) == (200, "the-developers", "access_token")
@@ -223,6 +241,8 @@ def test_lists_and_the_catalogue_name_a_repo_to_those_alone_who_may_see_it(
         for item in ask(front, "GET", f"/api/{plural}", token).json
     }
     assert listed == SEES[role]
+    newest = ask(front, "GET", "/api/models?sort=lastModified", token).json
+    assert {one["id"] for one in newest} == {name for name in SEES[role] if ":" not in name}
     whole = SEES[role] == SEES["admins"]
     for page in ("", "index.html", "mirror.html", "status.json", "list/one.html", "list/one.json", "lists.json"):
         body = ask(front, "GET", f"/-/{page}", token).body.decode()

@@ -257,3 +257,9 @@ def credential(authorization: str, decode: Callable[[str], bytes]) -> str | None
     except ValueError:
         return ""
     return password or user
+
+
+def in_cookie(cookies: str, name: str) -> str | None:
+    """The token in the cookie of a name; None where none is sent, or it is empty. Source: RFC 6265, section 4.2."""
+    pairs = (one.strip().partition("=") for one in cookies.split(";"))
+    return next((value or None for known, _, value in pairs if known == name), None)

@@ -63,7 +63,11 @@ NO_SITE = "This mirror publishes no catalogue"
 NO_DIGESTS = "Nothing is given by its digest alone here: front: {by_digest: true} in jobs.yaml would open it"
 NO_LISTS = "This mirror publishes no lists of repos"
 BAD_LIMIT = "Bad limit: a number above 0 is wanted"
-LIST_LIMITS = "The lists of this mirror are in the order of names, and know author, search, filter and limit"
+LIST_LIMITS = "The lists of this mirror know author, search, filter and limit, and sort by lastModified or createdAt"
+UNKNOWN_ORDER = "This mirror does not know what others download or like: its lists sort by lastModified or createdAt"
+MANY_SORTED = (
+    "This mirror has too many repos to sort them for one answer: ask for those of one author, or in the order of names"
+)
 NO_RANGE = "Range not satisfiable"
 BAD_BUCKET = "The mirror's bucket did not answer as it should"
 NOT_ALL = "Nothing is given by its digest alone to those who may not read everything here"
@@ -89,9 +93,17 @@ WHOAMI = (
 HARNESSES = '{"standardEnvVars":[],"harnesses":{}}'
 LIST_PAGE = 1000  # repos of a list that one answer has at most
 LIST_READS = 8  # pages of the catalogue's list that one answer reads, about: the work of an answer is bounded
+SORTED_READS = 16  # that one answer in another order reads: all that are there
+# What lists can be sorted by, newest first, as clients call it.
+ORDERS = {
+    "lastModified": "lastModified",
+    "last_modified": "lastModified",
+    "createdAt": "createdAt",
+    "created_at": "createdAt",
+}
 # What a list may be asked for; those of the last two lines change nothing, since each answer has all that is known.
 LIST_KEYS = {
-    *("author", "search", "filter", "pipeline_tag", "library", "limit", "cursor"),
+    *("author", "search", "filter", "pipeline_tag", "library", "limit", "cursor", "sort"),
     *("expand", "full", "config", "cardData", "direction"),
 }
 
@@ -115,13 +127,19 @@ JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
-# What a refusal is written as: its type, and the key of the message; git shows text, and git-lfs what its own API says.
-FORMS = {
-    "json": (JSON, "error"),
-    "text": (TEXT, ""),
-    "lfs": ("application/vnd.git-lfs+json", "message"),
-    "oci": ("application/json", "errors"),
+JSON_FORM, MODELSCOPE_FORM, REGISTRY_FORM = "json", "modelscope", "oci"
+# What a refusal is written as: its type, the key of the message, what stands beside it, and the key of a number that
+# tells refusals apart; git shows text, git-lfs what its own API says, and ModelScope's clients what theirs does. A
+# registry's has a list, of a code and the message.
+FORMS: dict[str, tuple[str, str, dict[str, object], str]] = {
+    JSON_FORM: (JSON, "error", {}, ""),
+    "text": (TEXT, "", {}, ""),
+    "lfs": ("application/vnd.git-lfs+json", "message", {}, ""),
+    MODELSCOPE_FORM: (JSON, "Message", {"Success": False, "Data": None, "RequestId": ""}, "Code"),
+    REGISTRY_FORM: ("application/json", "errors", {}, ""),
 }
+# ModelScope's numbers, by the Hub's words for the same; of others it is the status.
+NUMBERS = {"RepoNotFound": 10010205001, "EntryNotFound": 10990101007}
 # Codes of registries: by ours, else by the status; distribution-spec 1.1, "Error Codes".
 OCI_CODES = {
     "RepoNotFound": "NAME_UNKNOWN",
@@ -200,16 +218,16 @@ def kept_for(answer: Answer, caching: Caching, *, public: bool, varies: bool) ->
 class Refusal(Exception):
     """An answer that is an error; `code` is the Hub's X-Error-Code, by which its clients tell errors apart."""
 
-    def __init__(self, status: int, message: str, code: str = "", *, form: str = "json", **headers: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "", *, form: str = JSON_FORM, **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message, self.code, self._form = status, message, code, form
+        self.status, self.message, self.code, self.form = status, message, code, form
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.repo: Repo | None = None  # that is not published, where that is why
 
     @property
     def answer(self) -> Answer:
         """The refusal as an answer, in the form that who asks can show."""
-        media_type, key = FORMS[self._form]
+        media_type, key, beside, number = FORMS[self.form]
         headers = {
             "Content-Type": media_type,
             "Cache-Control": NEVER,
@@ -219,11 +237,18 @@ class Refusal(Exception):
         if self.code:
             headers["X-Error-Code"] = self.code
         said: object = self.message
-        if self._form == "oci":
+        if self.form == REGISTRY_FORM:
             code = OCI_CODES.get(self.code) or OCI_CODES.get(str(self.status), "UNKNOWN")
             said = [{"code": code, "message": self.message}]
-        body = encode_json({key: said}) if key else f"{self.message}\n"
+        told = {**beside, **({number: NUMBERS.get(self.code, self.status)} if number else {}), key: said}
+        body = encode_json(told) if key else f"{self.message}\n"
         return Answer(self.status, headers, body.encode())
+
+    def in_form(self, form: str) -> Refusal:
+        """The same in the form of an address, where it is not meant for a program of its own."""
+        if self.form == JSON_FORM:
+            self.form = form
+        return self
 
 
 def _plain(message: str) -> str:

@@ -20,6 +20,7 @@ from mirror_sync.domain.access.access_tokens import (
     Reader,
     client_of,
     credential,
+    in_cookie,
     is_within,
 )
 from mirror_sync.domain.access.rights import Need, Sight, kind_of
@@ -100,11 +101,13 @@ class Doorkeeper:
         """The address of who asks."""
         return client_of(peer, forwarded, (*_LOCAL, *self._access.proxies))
 
-    def reader(self, asked: FrontRequest) -> Reader:
-        """Who asks, by the address and the token."""
+    def reader(self, asked: FrontRequest, cookie: str = "") -> Reader:
+        """Who asks, by the address and the token, which may come in a cookie of that name where no other is sent."""
         if self._access.allow and not is_within(asked.client, self._access.allow):
             return Reader(Badge.OUTSIDE, said=asked.client)
         token = credential(asked.headers.get("authorization", ""), from_base64)
+        if token is None and cookie:
+            token = in_cookie(asked.headers.get("cookie", ""), cookie)
         if token is None:
             return Reader()
         known = self._tokens().of(token) if token else None

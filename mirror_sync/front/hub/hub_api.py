@@ -14,8 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import AccessRules, Need, Sight, closed_by
 from mirror_sync.domain.catalogue.published_lists import Listed
-from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
-from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.manifest import LFS_POINTER
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers, listing
@@ -27,7 +26,6 @@ from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import RepoListRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, POST, Answering, NotOffered, Protocol, Route
 from mirror_sync.front.hub.served import Opened, Served, Unanswered
-from mirror_sync.ports.store import MAX_TREE
 
 _SIZELESS = re.compile(answers.SIZELESS)
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
@@ -158,10 +156,10 @@ class HubApi:
     def _tree(self, asked: FrontRequest, fields: Fields) -> Answer:
         opened, folder = self._served.open(fields), "/".join(filter(None, decoded(fields["folder"]).split("/")))
         if folder:
-            self._expect(opened, folder, "directory")
+            self._served.entry(opened, folder, "directory")
         expand, recursive = asked.is_set("expand"), asked.is_set("recursive")
         wanted, headers = listing.ListingRequest(folder, recursive), opened.headers
-        page = listing.page(opened.root, self._reader(opened.root), wanted, _resumed(opened, folder, asked))
+        page = listing.page(opened.root, self._served.shards(opened.root), wanted, _resumed(opened, folder, asked))
         if page.next is not None:
             path = f"/api/{fields['kinds']}/{fields['id']}/tree/{opened.commit}{fields['folder']}"
             headers |= asked.link(f"{path}?{_next_page(opened, wanted, page.next, expand=expand)}")
@@ -170,43 +168,31 @@ class HubApi:
     def _paths_info(self, asked: FrontRequest, fields: Fields) -> Answer:
         opened = self._served.open(fields)
         paths, expand = read_paths(asked.body, asked.headers.get("content-type", ""))
-        entries = listing.find_all(opened.root, self._reader(opened.root), paths)
+        entries = listing.find_all(opened.root, self._served.shards(opened.root), paths)
         last = opened.root.last if expand else None
         return answers.json_text(listing.array(entries, last), **opened.headers | {"Cache_Control": answers.NEVER})
 
     def _file(self, asked: FrontRequest, fields: Fields) -> Answer:
         opened, path = self._served.open(fields), decoded(fields["path"])
-        file = self._expect(opened, path, "file")
+        file = self._served.entry(opened, path, "file")
         if asked.method == "HEAD" and not opened.pinned:
             # so that a client's HEAD and GET never meet two revisions.
             # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
             location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
             return asked.redirected(location, _named(opened.headers))
-        return _blob_of(asked, opened, path, file)
+        return blob_of(asked, opened, path, file)
 
     def _raw(self, asked: FrontRequest, fields: Fields) -> Answer:
         """A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id."""
         opened, path = self._served.open(fields), decoded(fields["path"])
-        file = self._expect(opened, path, "file")
+        file = self._served.entry(opened, path, "file")
         if "lfs" not in file:
-            return _blob_of(asked, opened, path, file)
+            return blob_of(asked, opened, path, file)
         text = LFS_POINTER.format(digest=file["lfs"]["oid"], size=file["size"]).encode()
         if GitOid.of_blob(text) != file["oid"]:
             raise answers.pointer_not_known(opened.commit)
         headers = _headers_at(opened) | {"Content-Type": answers.TEXT, "ETag": f'"{file["oid"]}"'}
         return content(asked, len(text), headers, lambda start, stop: text[start:stop])
-
-    def _reader(self, root: Root) -> listing.ReadShard:
-        return lambda number: self._snapshots.document(root.shards[number].digest, MAX_TREE)
-
-    def _expect(self, opened: Opened, path: str, kind: str) -> dict[str, Any]:
-        """The entry of a path: `kind` is file or directory."""
-        known = len(path) <= MAX_PATH_BYTES  # no listing has a longer one
-        found = listing.find(self._reader(opened.root)(opened.root.shard_for(path)), path) if known else None
-        entry: dict[str, Any] = {} if found is None else json.loads(found)
-        if entry.get("type") != kind:
-            raise answers.entry_not_found(opened.commit)
-        return entry
 
 
 def _sees(access: AccessRules, role: str, one: Listed) -> bool:
@@ -246,7 +232,8 @@ def _headers_at(opened: Opened) -> dict[str, str]:
     return {"Cache-Control": caching, "X-Repo-Commit": opened.commit}
 
 
-def _blob_of(asked: FrontRequest, opened: Opened, path: str, file: dict[str, Any]) -> Answer:
+def blob_of(asked: FrontRequest, opened: Opened, path: str, file: dict[str, Any]) -> Answer:
+    """A file of a snapshot, as the entry of its listing says. Raises Refusal for a range that cannot be had."""
     size, etag = int(file["size"]), f'"{file["lfs"]["oid"] if "lfs" in file else file["oid"]}"'
     headers = _headers_at(opened) | {
         "Content-Type": answers.media_type(path),

@@ -7,6 +7,7 @@ Source: huggingface_hub 2.4, HfApi.list_models and utils/_pagination.py.
 from __future__ import annotations
 
 import json
+import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -25,11 +26,16 @@ from mirror_sync.ports.store import Store, read_all
 
 _KEPT_BYTES = 16 << 20
 _DECODED = 3  # a page takes about so many times the bytes of its text
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
+_TURNED = str.maketrans("0123456789", "9876543210")
 
 
 @dataclass(frozen=True, slots=True)
 class RepoListRequest:
-    """What a list is asked for; words in lower case. `start` is the id from which on."""
+    """What a list is asked for; words in lower case. `start` is the id from which on.
+
+    `order`: the key by whose values, newest first, in place of names; then `behind` is where the page before ended.
+    """
 
     kind: Kind
     author: str
@@ -37,6 +43,8 @@ class RepoListRequest:
     filters: tuple[str, ...]
     limit: int
     start: str
+    order: str = ""
+    behind: str = ""
 
     @classmethod
     def of(cls, kinds: str, query: str) -> RepoListRequest:
@@ -47,16 +55,22 @@ class RepoListRequest:
         last = {name: values[-1] for name, values in asked.items()}
         tags = tuple(tag for value in asked.get("filter", []) for tag in value.split(",") if tag)
         tags += tuple(last[name] for name in ("pipeline_tag", "library") if name in last)
+        order = answers.ORDERS.get(last.get("sort", ""), "")
+        if "sort" in last and not order:
+            raise Refusal(501, f"{answers.UNKNOWN_ORDER}; {last['sort'][:40]!r} is neither")
         limit = last.get("limit", str(answers.LIST_PAGE))
         if not (limit.isascii() and limit.isdigit() and int(limit[:9]) > 0):
             raise Refusal(400, answers.BAD_LIMIT)
+        cursor = last.get("cursor", "")
         return cls(
             Kind(kinds.removesuffix("s")),
             last.get("author", "").lower(),
             last.get("search", "").lower(),
             tags,
             min(int(limit[:9]), answers.LIST_PAGE),
-            max(last.get("cursor", ""), f"{last['author'].lower()}/" if last.get("author") else ""),
+            max("" if order else cursor, f"{last['author'].lower()}/" if last.get("author") else ""),
+            order,
+            cursor if order else "",
         )
 
     def fits(self, one: Listed) -> bool:
@@ -110,6 +124,9 @@ class Lists:
         if pages is None:
             raise Refusal(404, answers.NO_LISTS)
         at, items = max(bisect_right([first for _, first in pages], wanted.start) - 2, 0), list[str]()
+        if wanted.order:
+            meant = [name for name, first in pages[at:] if not wanted.is_past(first)]
+            return self._sorted(volume, meant, wanted, sees)
         for number, (name, first) in enumerate(pages[at:]):
             if wanted.is_past(first):
                 break
@@ -120,6 +137,18 @@ class Lists:
                     return items, one.id.lower()
                 items.append(one.item)
         return items, None
+
+    def _sorted(
+        self, volume: str, pages: list[str], wanted: RepoListRequest, sees: Callable[[Listed], bool]
+    ) -> tuple[list[str], str | None]:
+        """The same in the order of a date, newest first; what has none comes last, and equal ones by their names."""
+        if len(pages) > answers.SORTED_READS:
+            raise Refusal(501, answers.MANY_SORTED)
+        found = [one for name in pages for one in filter(sees, filter(wanted.fits, self._read_page(volume, name)))]
+        placed = sorted((_place(one, wanted.order), one.item) for one in found)
+        left = [one for one in placed if one[0] > wanted.behind]
+        some = left[: wanted.limit]
+        return [item for _, item in some], some[-1][0] if len(left) > len(some) else None
 
     def _read_index(self, volume: str) -> list[tuple[str, str]] | None:
         key = INDEX if not volume else rows.whole_key("lists.json")
@@ -144,6 +173,13 @@ class Lists:
             yield read_all(self._store, key, rows.LARGEST)
         except KeyMissing:
             return
+
+
+def _place(one: Listed, order: str) -> str:
+    """Where a repo stands in an order: its date with each figure turned round, so that the newest comes first."""
+    date = json.loads(one.item).get(order)
+    known = date if isinstance(date, str) and _DATE.match(date) else "0000-00-00T00:00:00"
+    return f"{known[:19].translate(_TURNED)} {one.id.lower()}"
 
 
 def _has(item: dict[str, object], filters: tuple[str, ...]) -> bool:

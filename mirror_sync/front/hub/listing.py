@@ -21,6 +21,7 @@ _BEFORE_PATH = rb'^\{"type":"\w+","oid":"\w+",(?:"size":\d+,)?"path":"'
 _NAME = rb'[^"\\/]*(?:\\.[^"\\/]*)*'  # the rest of a JSON string, up to the next slash
 _PATH = re.compile(rb'"path":("[^"\\]*(?:\\.[^"\\]*)*"),')
 _AFTER_NAME = rb'",.*\}'
+HEAVY = 16 << 20  # bytes of the entries of one page
 PAGE = 1000  # entries, as on the Hub; docs/design/decisions/0014-pages-of-a-listing.md
 
 _EMPTY = b"[\n\n]\n"
@@ -82,23 +83,48 @@ def lines(shard: bytes) -> list[bytes]:
     return [] if shard == _EMPTY else shard[2:-3].split(b",\n")
 
 
-def page(root: Root, read: ReadShard, wanted: ListingRequest, start: EntryPlace | None) -> EntryPage:
-    """What a listing has from `start` on, None: from its beginning.
+def count(shard: bytes) -> int:
+    """How many entries a shard has, none of which is read."""
+    return 0 if shard == _EMPTY else shard.count(b"\n") - 2
 
-    Shards are joined until the page is full: many clients read no second one.
+
+def page(root: Root, read: ReadShard, wanted: ListingRequest, start: EntryPlace | None, most: int = PAGE) -> EntryPage:
+    """What a listing has from `start` on, None: from its beginning; `most` entries.
+
+    Shards are joined until the page is full: many clients read no second one. Only where names are of monstrous length
+    HEAVY ends it before.
     """
     end, found_in = end_shard(root, wanted.folder), _finder(wanted)
     number, skip = start or EntryPlace(first_shard(root, wanted.folder), 0)
-    entries: list[bytes] = []
+    entries, weight = list[bytes](), 0
     while number < end:
         shard = read(number)
-        found, stop = found_in(shard), skip + PAGE - len(entries)
+        found, stop = found_in(shard), skip + most - len(entries)
         entries += found[skip:stop]
-        if len(found) > stop:
-            return EntryPage(entries, EntryPlace(number, stop))
+        weight += sum(map(len, found[skip:stop]))
+        if len(found) > stop or weight > HEAVY:
+            return EntryPage(entries, EntryPlace(number, min(stop, len(found))))
         deeper = 0 if wanted.recursive else _shard_after_child(root, shard, wanted.folder)
         number, skip = max(number + 1, deeper), 0
     return EntryPage(entries, None)
+
+
+def place_after(
+    root: Root, read: ReadShard, counted: Callable[[int], int], folder: str, entries: int
+) -> EntryPlace | None:
+    """Where a recursive listing of `folder` goes on behind its first `entries`; None where it has no more.
+
+    `counted` tells how many entries a shard has: those between the first and the last of a folder hold nothing else.
+    """
+    first, end = first_shard(root, folder), end_shard(root, folder)
+    found_in = _finder(ListingRequest(folder, recursive=True))
+    for number in range(first, end):
+        whole = not folder or first < number < end - 1
+        here = counted(number) if whole else len(found_in(read(number)))
+        if entries < here:
+            return EntryPlace(number, entries)
+        entries -= here
+    return None
 
 
 def first_shard(root: Root, folder: str) -> int:

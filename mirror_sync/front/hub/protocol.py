@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import quote
 
 from mirror_sync.domain.access.rights import Need
-from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH
+from mirror_sync.front.hub.answers import JSON_FORM, Answer, Refusal
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.served import Served
 
@@ -41,9 +44,8 @@ DOTS = f"(?:^|{_SLASH})(?:\\.|%2[eE]){{1,2}}(?:{_SLASH}|$)"
 Answering = Callable[[FrontRequest, Fields], Answer]
 """Answers a request that a route has matched. Raises Refusal, Elsewhere, StoreError, DocumentError."""
 
-
-Shaping = Callable[[Refusal, str, str], Refusal]
-"""The same refusal in the form of a protocol, of a raw path; the last is our own origin, "" where it is not known."""
+Challenge = Callable[[str, str], str]
+"""What `WWW-Authenticate` says at a raw path, below our own origin; "" for what it says everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Route:
     `needs` is what it asks of a reader: to read the repo that it names, unless it says otherwise. One that names none
     must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's. A `tagged`
     one names repos and revisions as clients of registries write them: in any letters, `latest` for main, and what is no
-    revision in the field `quant`.
+    revision in the field `quant`. `query`: fields that stand there, by the names of its arguments; a `rev` that is one
+    of `mains` is the default branch.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Route:
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
     needs: Need = Need.READ
     tagged: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)
+    mains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.needs in (Need.READ, Need.SEE) and "{id}" not in self.template:
@@ -76,6 +81,13 @@ class Route:
         body = re.sub(r"\{([a-z]+)\}", lambda one: f"({group}{one[1]}>{self.fields[one[1]]})", self.template)
         return f"^/+{body.removeprefix('/')}$"
 
+    def asked_for(self, asked: FrontRequest) -> dict[str, str]:
+        """What its fields in the query hold, percent-encoded as those of a path."""
+        found = {name: asked.argument(argument) for name, argument in self.query.items()}
+        if found.get("rev") in self.mains:
+            found["rev"] = DEFAULT_BRANCH
+        return {name: quote(value, safe="") for name, value in found.items()}
+
     @property
     def before(self) -> str:
         """What stands before a repo's id, with other fields in braces; all of it where none is named."""
@@ -87,7 +99,7 @@ class NotOffered(NamedTuple):
 
     pattern: str
     message: str
-    form: str = "json"
+    form: str = JSON_FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +109,9 @@ class Protocol:
     `open` gives, over what is served, a function for each of the `routes` by its name. `scripts` are the njs modules
     that only this protocol needs; the first has the same functions for nginx, in its `routes`. `locations` is a
     template of what nginx needs beside them, where it needs anything; `constants` are what the scripts find in
-    `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks.
-    `refuses` puts every refusal into the form of the protocol, at raw paths that match `under`.
+    `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks. At
+    the `addresses` of a protocol, an expression over raw paths, whatever is refused is told in its `form`, a token may
+    come in its `cookie`, and `challenge` says, of a raw path and an origin, what is wanted of who has no token.
     """
 
     name: str
@@ -108,8 +121,13 @@ class Protocol:
     locations: str = ""
     constants: Mapping[str, object] = field(default_factory=dict)
     lacks: tuple[NotOffered, ...] = ()
-    under: str = ""
-    refuses: Shaping | None = None
+    addresses: str = ""
+    form: str = JSON_FORM
+    cookie: str = ""
+    challenge: Challenge | None = None
+
+
+_HUB_LIKE = Protocol("any", (), lambda _: {}, ())
 
 
 class Match(NamedTuple):
@@ -129,7 +147,8 @@ class RouteTable:
         self.lacks = tuple(lack for one in mounted for lack in one.lacks)
         self._compiled = tuple((route, re.compile(route.pattern(), re.ASCII)) for route in self.routes)
         self._lacks = tuple((lack, re.compile(lack.pattern, re.ASCII)) for lack in self.lacks)
-        self._shapes = tuple((re.compile(one.under, re.ASCII), one.refuses) for one in mounted if one.refuses)
+        self.manners = tuple(one for one in mounted if one.addresses)
+        self._manners = tuple((one, re.compile(one.addresses, re.ASCII)) for one in self.manners)
 
     def match(self, raw_path: str) -> Match | None:
         """The route of a raw path, None when nothing is there."""
@@ -139,14 +158,21 @@ class RouteTable:
                 return Match(route, found.groupdict())
         return None
 
+    def manners_at(self, raw_path: str) -> Protocol:
+        """The protocol whose `form` and `cookie` are those of a raw path, whether a route of it is there or not."""
+        return next((one for one, addresses in self._manners if addresses.match(raw_path)), _HUB_LIKE)
+
     def lack(self, raw_path: str) -> NotOffered | None:
         """What is asked for at a raw path that is no route, where that is a thing that others have."""
         return next((lack for lack, pattern in self._lacks if pattern.fullmatch(raw_path)), None)
 
     def shaped(self, refusal: Refusal, raw_path: str, origin: str = "") -> Refusal:
         """A refusal as the protocol at a raw path says it."""
-        shape = next((shape for pattern, shape in self._shapes if pattern.fullmatch(raw_path)), None)
-        return refusal if shape is None else shape(refusal, raw_path, origin)
+        manners = self.manners_at(raw_path)
+        wanted = manners.challenge(raw_path, origin) if manners.challenge and origin else ""
+        if refusal.status == HTTPStatus.UNAUTHORIZED and wanted:
+            refusal.headers["WWW-Authenticate"] = wanted
+        return refusal.in_form(manners.form)
 
 
 _DOTS = re.compile(DOTS)

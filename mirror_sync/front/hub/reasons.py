@@ -42,7 +42,9 @@ class Reasons:
         if known is not None:
             refusal = _told(known, origin)
         elif refusal.repo is not None:
-            refusal = Refusal(refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code)
+            refusal = Refusal(
+                refusal.status, f"{refusal.message}; what is: {origin}/-/", refusal.code, form=refusal.form
+            )
         return self._table.shaped(refusal, raw_path, origin).answer
 
     def _known(self, repo: Repo, reader: Reader) -> Listed | None:

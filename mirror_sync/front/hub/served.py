@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
+from mirror_sync.domain.content.manifest import MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
@@ -16,8 +19,9 @@ from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.front_request import Fields, decoded
 from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.listing import ReadShard, find
 from mirror_sync.front.hub.snapshots import Snapshots
-from mirror_sync.ports.store import Store
+from mirror_sync.ports.store import MAX_TREE, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,19 @@ class Served:
         if refs is not None and refs.tombstone is not None:
             return Tombstone.decode(self.snapshots.document(refs.tombstone)).closed
         return refs is not None and self.snapshots.is_closed(refs)
+
+    def shards(self, root: Root) -> ReadShard:
+        """What reads the listing of a snapshot."""
+        return lambda number: self.snapshots.document(root.shards[number].digest, MAX_TREE)
+
+    def entry(self, opened: Opened, path: str, kind: str) -> dict[str, Any]:
+        """What the listing says of a path: `kind` is file or directory. Refusal for another, and for none."""
+        known = len(path) <= MAX_PATH_BYTES  # no listing has a longer one
+        found = find(self.shards(opened.root)(opened.root.shard_for(path)), path) if known else None
+        entry: dict[str, Any] = {} if found is None else json.loads(found)
+        if entry.get("type") != kind:
+            raise answers.entry_not_found(opened.commit)
+        return entry
 
     def expect_site(self) -> None:
         """Refusal where no catalogue is published."""

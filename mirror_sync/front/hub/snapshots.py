@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content import alias
@@ -17,10 +18,12 @@ from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.front.hub.listing import count
 from mirror_sync.front.hub.lru import ByteLru
 from mirror_sync.ports.store import (
     MAX_DESCRIPTION,
     MAX_DOCUMENT,
+    MAX_TREE,
     Store,
     read_all,
     read_beginning,
@@ -51,6 +54,7 @@ class Snapshots:
         self._refs: ByteLru[Repo, tuple[float, Refs | None]] = ByteLru(document_bytes // 6)
         self._aliases: ByteLru[str, tuple[float, Repo | None]] = ByteLru(document_bytes // 24)
         self._closed: ByteLru[Sha256, bool] = ByteLru(document_bytes // 24)
+        self._counts: ByteLru[Sha256, int] = ByteLru(document_bytes // 24)
         self._withdrawn: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
 
     def refs(self, repo: Repo) -> Refs | None:
@@ -100,13 +104,17 @@ class Snapshots:
     def _closes(self, root: Sha256) -> bool:
         known = self._closed.get(root)
         if known is None:
-            text = read_beginning(self._store, self.root(root).info, MAX_DESCRIPTION).decode(errors="ignore")
-            try:
-                known = closed_by(description(text))
-            except (ValueError, RecursionError) as error:
-                raise DocumentError(f"not an info document: {error!r}") from error
+            known = closed_by(self.described(self.root(root)))
             self._closed.put(root, known, _OVERHEAD)
         return known
+
+    def described(self, root: Root) -> dict[str, Any]:
+        """What the upstream says of the repo of a snapshot, beside its files."""
+        text = read_beginning(self._store, root.info, MAX_DESCRIPTION).decode(errors="ignore")
+        try:
+            return description(text)
+        except (ValueError, RecursionError) as error:
+            raise DocumentError(f"not an info document: {error!r}") from error
 
     def document(self, digest: Sha256, limit: int = MAX_DOCUMENT) -> bytes:
         """A document of a snapshot, proved by its digest. DocumentError for one of more bytes than `limit`."""
@@ -115,6 +123,14 @@ class Snapshots:
             body = read_document(self._store, digest, limit)
             self._documents.put(digest, body, _OVERHEAD + len(body))
         return body
+
+    def entries(self, shard: Sha256) -> int:
+        """How many entries a shard of a listing has."""
+        known = self._counts.get(shard)
+        if known is None:
+            known = count(self.document(shard, MAX_TREE))
+            self._counts.put(shard, known, _OVERHEAD)
+        return known
 
     def is_withdrawn(self, digest: Sha256) -> bool:
         """Whether a digest is of what is being taken down, as it was said at most `refs_seconds` ago."""

@@ -35,8 +35,8 @@ from mirror_sync.front.hub.doorkeeper import UNREAD
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
+from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
 from mirror_sync.front.protocols.mounted import PROTOCOLS
-from mirror_sync.front.protocols.oci import UNDER
 from mirror_sync.logger import Logger
 
 FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
@@ -268,8 +268,9 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "routes": _TABLE.routes,
         "lacks": _TABLE.lacks,
         "forms": answers.FORMS,
+        "manners": _TABLE.manners,
+        "numbers": answers.NUMBERS,
         "readable": GET,
-        "registry": UNDER,
         "oci_codes": answers.OCI_CODES,
         "doors": sorted(options.doors),
         "dots": DOTS,
@@ -302,6 +303,8 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
             "pointer": answers.NO_POINTER,
             "digests": answers.NO_DIGESTS,
             "lists": answers.LIST_LIMITS,
+            "order": answers.UNKNOWN_ORDER,
+            "sorted": answers.MANY_SORTED,
             "limit": answers.BAD_LIMIT,
             "unlisted": answers.NO_LISTS,
             "range": answers.NO_RANGE,
@@ -320,6 +323,8 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
             "keys": sorted(answers.LIST_KEYS),
             "page": answers.LIST_PAGE,
             "reads": answers.LIST_READS,
+            "sorted": answers.SORTED_READS,
+            "orders": answers.ORDERS,
             "harnesses": answers.HARNESSES,
         },
         "standings": answers.STANDINGS,
@@ -335,6 +340,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "unknown_counts": answers.UNKNOWN_COUNTS,
         "added": answers.ADDED,
         "page": listing.PAGE,
+        "heavy": listing.HEAVY,
         "formats": FORMATS,
         "ref_groups": GROUPS,
         "site": options.site,
@@ -402,6 +408,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_scheme": "https" if options.tls else "http",
         "self_address": address(_own_address(options.host), options.port),
+        "modelscope": ASKED_BY_MANY,
         "answers_key": r"\n".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
         "refs_seconds": options.refs_seconds,
         "forgotten_seconds": FORGOTTEN_SECONDS + options.refs_seconds,

@@ -26,6 +26,7 @@ from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
 from mirror_sync.front.protocols.trust import TRUST
 
@@ -40,7 +41,15 @@ HEALTH = Protocol(
     "health", (Route("healthz", GET, "/healthz", needs=Need.NOTHING),), lambda _: {"healthz": _healthz}, ("health.js",)
 )
 
-PROTOCOLS = (HEALTH, CATALOGUE, TRUST, CONTENTS, OCI, HUB)
+PROTOCOLS = (
+    HEALTH,
+    CATALOGUE,
+    TRUST,
+    CONTENTS,
+    MODELSCOPE,
+    OCI,
+    HUB,
+)
 """What both fronts answer. The first of several routes that match has the word."""
 
 
@@ -69,7 +78,7 @@ class Mounted:
 
     def known(self, asked: FrontRequest) -> FrontRequest:
         """The same request with who asks. Raises nothing."""
-        return replace(asked, reader=self.door.reader(asked))
+        return replace(asked, reader=self.door.reader(asked, self._table.manners_at(asked.raw_path).cookie))
 
     def is_open(self, asked: FrontRequest) -> bool:
         """Whether nothing is asked of a reader at an address, as by those that watch the front."""
@@ -83,7 +92,7 @@ class Mounted:
         except Refusal as refused:
             refusal = self._or_token(refused, asked)
             if self._reasons is None:
-                raise self.shaped(refusal, asked) from None
+                raise self.shaped(refusal, asked.raw_path, asked.origin) from None
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
             return self._reasons.answer(refusal, asked, browser=browser)
 
@@ -95,9 +104,9 @@ class Mounted:
         bare = self.door.knows_tokens and asked.reader.badge is Badge.NONE
         return self.door.wanted(asked.reader) if bare and match is not None and match.route.tagged else refusal
 
-    def shaped(self, refusal: Refusal, asked: FrontRequest) -> Refusal:
-        """A refusal in the form of the protocol that was asked by."""
-        return self._table.shaped(refusal, asked.raw_path, asked.origin)
+    def shaped(self, refusal: Refusal, raw_path: str, origin: str = "") -> Refusal:
+        """A refusal in the form of the protocol that a raw path belongs to."""
+        return self._table.shaped(refusal, raw_path, origin)
 
     def _answer(self, asked: FrontRequest) -> Answer:
         if len(asked.raw_path) > answers.LONGEST_ADDRESS:
@@ -131,6 +140,7 @@ class Mounted:
             raise self._lacking(asked)
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
+        match.fields.update(match.route.asked_for(asked))
         return self._tagged(asked, match) if match.route.tagged else match
 
     def _arm(self, asked: FrontRequest, match: Match) -> tuple[Fields, bool]:

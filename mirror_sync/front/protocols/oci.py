@@ -16,7 +16,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from mirror_sync.domain.access.access_tokens import Badge, credential
@@ -263,15 +262,13 @@ def _no_quant(fields: Fields, quant: str, more: MoreDocuments) -> Refusal:
     return _not_known(NO_QUANT, repo=fields["id"], tag=quant, names=", ".join(more.names))
 
 
-def of_registry(refusal: Refusal, raw_path: str, origin: str) -> Refusal:
-    """The same refusal in the form of the spec. Whoever has no token is told where one is given, but for that place."""
-    made = Refusal(refusal.status, refusal.message, refusal.code, form="oci")
-    made.headers, made.repo = dict(refusal.headers), refusal.repo
-    if refusal.status == HTTPStatus.UNAUTHORIZED and origin and not re.fullmatch(r"/+v2/token/?", raw_path):
-        found = re.fullmatch(r"/+v2/([A-Za-z0-9._/-]+)/(?:manifests|blobs|tags|referrers)/.*", raw_path)
-        scope = f',scope="repository:{found[1]}:pull"' if found else ""
-        made.headers["WWW-Authenticate"] = f'Bearer realm="{origin}/v2/token",service="mirror-sync"{scope}'
-    return made
+def token_wanted(raw_path: str, origin: str) -> str:
+    """Whoever has no token is told where one is given, but for that place; distribution's token.md."""
+    if re.fullmatch(r"/+v2/token/?", raw_path):
+        return ""
+    found = re.fullmatch(r"/+v2/([A-Za-z0-9._/-]+)/(?:manifests|blobs|tags|referrers)/.*", raw_path)
+    scope = f',scope="repository:{found[1]}:pull"' if found else ""
+    return f'Bearer realm="{origin}/v2/token",service="mirror-sync"{scope}'
 
 
 _FIELDS = FIELDS | {"place": "(?:datasets/)?", "rev": TAG, "colon": "(?::|%3[aA])"}
@@ -315,7 +312,8 @@ OCI = Protocol(
             "count": BAD_COUNT,
         },
     },
-    lacks=(NotOffered(UNDER, _NOT_HERE, "oci"),),
-    under=UNDER,
-    refuses=of_registry,
+    lacks=(NotOffered(UNDER, _NOT_HERE, answers.REGISTRY_FORM),),
+    addresses=UNDER,
+    form=answers.REGISTRY_FORM,
+    challenge=token_wanted,
 )

@@ -158,8 +158,8 @@ class _Front(BaseRoute):
 
     def _refused(self, request: Request, asked: FrontRequest | None, refusal: Refusal) -> Response:
         """In the form of the protocol that was asked by; `asked` None for a request that could not be read."""
-        said = refusal if asked is None else self._mounted.shaped(refusal, asked)
-        return _plain(request.method, said.answer)
+        raw_path, origin = request.scope["raw_path"].decode("latin-1"), "" if asked is None else asked.origin
+        return _plain(request.method, self._mounted.shaped(refusal, raw_path, origin).answer)
 
     async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:
         """The request with who asks, where readers have limits, when its turn has come."""

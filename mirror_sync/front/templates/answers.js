@@ -69,20 +69,29 @@ function plain(message) {
 
 function refuse(r, error) {
     r.variables.kept_for = '';  // no cache keeps a refusal: nothing is said of whom one might be for
-    const registry = tables.REGISTRY.test(r.variables.request_uri.split('?')[0]);
-    const form = tables.FORMS[registry ? 'oci' : error.form || 'json'];
+    const name = error.form && error.form !== 'json' ? error.form : formAt(r), form = tables.FORMS[name];
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': plain(error.message)}, error.headers);
     if (error.code) {
         headers['X-Error-Code'] = error.code;
     }
-    const said = {};
-    said[form[1]] = registry ? [{code: registryCode(error), message: error.message}] : error.message;
+    const said = Object.assign({}, form[2]);
+    if (form[3]) {
+        said[form[3]] = tables.NUMBERS[error.code] || error.status;
+    }
+    said[form[1]] = name === 'oci' ? [{code: registryCode(error), message: error.message}] : error.message;
     send(r, error.status, headers, form[1] ? JSON.stringify(said) : error.message + '\n');
 }
 
 function registryCode(error) {
     return tables.OCI_CODES[error.code] || tables.OCI_CODES[String(error.status)] || 'UNKNOWN';
+}
+
+// How a refusal is told to who asks for an address.
+function formAt(r) {
+    const path = r.variables.request_uri.split('?')[0];
+    const found = tables.MANNERS.filter((one) => one.addresses.test(path))[0];
+    return found ? found.form : 'json';
 }
 
 function sendJson(r, text, headers) {

@@ -175,5 +175,5 @@ async function pinnedFile(r, fields) {
     return blobOf(opened, path, entry);
 }
 
-export default { pointers: {file: pinnedFile}, routes: {harnesses, whoami, listed, refs, auth_check, repo, revision, commits, tree,
-                                                        paths_info, file, raw} };
+export default { blobOf, fileEntry, pointers: {file: pinnedFile},
+                 routes: {harnesses, whoami, listed, refs, auth_check, repo, revision, commits, tree, paths_info, file, raw} };

@@ -8,6 +8,7 @@ import tables from 'tables.js';
 const EMPTY = '[\n\n]\n';
 const FEW = 2000;  // bytes of a shard that are looked through
 const MANY = 40;  // searches of a shard by halves, which take as long as to go through it
+const SEGMENT = 64;  // shards that are counted at once
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
 const NOT_PLAIN = /[^A-Za-z0-9_.~\/\-]/;  // in njs a dollar also matches before a line feed at the end
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
@@ -177,21 +178,53 @@ function pathStart(folder) {
 }
 
 // What a listing has from `start` on, null: from its beginning; `read` gives the text of a shard by number. Shards are
-// joined until the page is full, and what holds only deeper paths than are wanted is not read.
-async function page(root, read, folder, recursive, start) {
-    const end = endShard(root, folder);
-    let number = start ? start.shard : firstShard(root, folder), skip = start ? start.entry : 0, entries = [];
+// joined until the page is full (`most` entries, or as many as the Hub has), and what holds only deeper paths than are wanted
+// is not read.
+async function page(root, read, folder, recursive, start, most) {
+    const end = endShard(root, folder), full = most || tables.PAGE;
+    let number = start ? start.shard : firstShard(root, folder), skip = start ? start.entry : 0, entries = [], weight = 0;
     while (number < end) {
         const shard = await read(number);
-        const found = foundIn(shard, folder, recursive), stop = skip + tables.PAGE - entries.length;
-        entries = entries.concat(found.slice(skip, stop));
-        if (found.length > stop) {
-            return {entries, next: {shard: number, entry: stop}};
+        const found = foundIn(shard, folder, recursive), stop = skip + full - entries.length, here = found.slice(skip, stop);
+        entries = entries.concat(here);
+        weight += here.reduce((sum, line) => sum + line.length, 0);
+        if (found.length > stop || weight > tables.HEAVY) {
+            return {entries, next: {shard: number, entry: Math.min(stop, found.length)}};
         }
         number = Math.max(number + 1, recursive ? 0 : shardAfterChild(root, shard, folder));
         skip = 0;
     }
     return {entries, next: null};
+}
+
+// Where a recursive listing of `folder` goes on behind its first `entries`, null where it has no more. Shards between the first
+// and the last of a folder hold nothing else; `counted` tells how many entries some of them have.
+async function placeAfter(root, read, counted, folder, entries) {
+    const first = firstShard(root, folder), end = endShard(root, folder);
+    let left = entries, segment = -1, counts = [];
+    for (let number = first; number < end; number++) {
+        let here = 0;
+        if (!folder || (number > first && number < end - 1)) {
+            if (segment !== Math.floor(number / SEGMENT)) {
+                segment = Math.floor(number / SEGMENT);
+                counts = await counted(segment);
+            }
+            here = counts[number % SEGMENT];
+        } else {
+            const shard = await read(number);
+            here = foundIn(shard, folder, true).length;
+        }
+        if (left < here) {
+            return {shard: number, entry: left};
+        }
+        left -= here;
+    }
+    return null;
+}
+
+// How many entries a shard has.
+function count(shard) {
+    return shard === EMPTY ? 0 : shard.split('\n').length - 3;
 }
 
 // The shard in which the child of `folder` that the shard's last line belongs to has ended.
@@ -214,4 +247,4 @@ function array(entries, lastCommit) {
     return '[' + body + ']';
 }
 
-export default { array, endShard, find, findAll, page, shardFor };
+export default { SEGMENT, array, count, endShard, find, findAll, firstShard, page, placeAfter, shardFor };

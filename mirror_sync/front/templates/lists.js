@@ -6,6 +6,8 @@ import bucket from 'bucket.js';
 import requests from 'requests.js';
 import tables from 'tables.js';
 
+const DATE = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}/;
+
 // The pages of the catalogue's list, as [name, first id]; null where none are published.
 async function index(r, volume) {
     const text = await bucket.read(r, 'site/' + volume + 'lists.json');
@@ -70,6 +72,10 @@ function wanted(r, kinds) {
     if (unknown.length) {
         throw answers.refusal(501, tables.MESSAGES.lists + ": '" + unknown[0].slice(0, 40) + "' is not among them");
     }
+    const sort = requests.argument(r, 'sort'), order = tables.ORDERS[sort] || '';
+    if (r.args.sort !== undefined && sort && !order) {
+        throw answers.refusal(501, tables.MESSAGES.order + "; '" + sort.slice(0, 40) + "' is neither");
+    }
     const limit = requests.argument(r, 'limit') || String(tables.LIST_PAGE);
     if (!/^[0-9]+$/.test(limit) || Number(limit.slice(0, 9)) === 0) {
         throw answers.refusal(400, tables.MESSAGES.limit);
@@ -79,7 +85,8 @@ function wanted(r, kinds) {
     const tags = all(r.args.filter).join(',').split(',').filter((tag) => tag);
     return {kind: kinds.slice(0, -1), author, search: requests.argument(r, 'search').toLowerCase(),
             filters: tags.concat(['pipeline_tag', 'library'].map((name) => requests.argument(r, name)).filter((tag) => tag)),
-            limit: Math.min(Number(limit.slice(0, 9)), tables.LIST_PAGE), start: cursor > least ? cursor : least};
+            limit: Math.min(Number(limit.slice(0, 9)), tables.LIST_PAGE), start: !order && cursor > least ? cursor : least,
+            order, behind: order ? cursor : ''};
 }
 
 function fits(one, want) {
@@ -111,6 +118,33 @@ function sees(role, one) {
     return access.mayBePublic(kinds, one.id) && access.isPublic(kinds, one.id, item.private !== false || item.gated !== false);
 }
 
+// Whether an id and all after it are another author's.
+function isPast(want, low) {
+    return want.author && low >= want.author + '0';
+}
+
+// The same in the order of a date, newest first; what has none comes last, and equal ones by their names.
+async function sorted(r, volume, pages, want, role) {
+    if (pages.length > tables.SORTED_READS) {
+        throw answers.refusal(501, tables.MESSAGES.sorted);
+    }
+    let left = [];
+    for (let at = 0; at < pages.length; at++) {
+        const listed = await lines(r, volume, pages[at][0]);
+        left = left.concat(listed.filter((one) => fits(one, want) && sees(role, one))
+            .map((one) => ({place: placeOf(one, want.order), item: one.item})).filter((one) => one.place > want.behind));
+    }
+    left.sort((one, other) => one.place < other.place ? -1 : one.place > other.place ? 1 : 0);
+    const some = left.slice(0, want.limit);
+    return {items: some.map((one) => one.item), next: left.length > some.length ? some[some.length - 1].place : null};
+}
+
+// Where a repo stands in an order: its date with each figure turned round, so that the newest comes first.
+function placeOf(one, order) {
+    const date = JSON.parse(one.item)[order], known = typeof date === 'string' && DATE.test(date) ? date : '0000-00-00T00:00:00';
+    return known.slice(0, 19).replace(/[0-9]/g, (figure) => String(9 - Number(figure))) + ' ' + one.id.toLowerCase();
+}
+
 async function page(r, want) {
     const role = access.who(r).role;
     let volume = role ? tables.WHOLE : '', pages = await index(r, volume);
@@ -122,7 +156,11 @@ async function page(r, want) {
         throw answers.refusal(404, tables.MESSAGES.unlisted);
     }
     const items = [], begin = Math.max(countUpTo(pages, want.start) - 2, 0);
-    for (let at = begin; at < pages.length && !(want.author && pages[at][1] >= want.author + '0'); at++) {
+    if (want.order) {
+        const found = await sorted(r, volume, pages.slice(begin).filter((one) => !isPast(want, one[1])), want, role);
+        return found;
+    }
+    for (let at = begin; at < pages.length && !isPast(want, pages[at][1]); at++) {
         if (at - begin > tables.LIST_READS) {
             return {items, next: pages[at][1]};
         }

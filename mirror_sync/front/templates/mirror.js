@@ -55,7 +55,7 @@ function orToken(r, refusal) {
 // Whoever has no token is told as clients of registries want it where one is given, but for that place itself.
 function challenge(r, refusal) {
     const path = r.variables.request_uri.split('?')[0], origin = refusal.status === 401 ? requests.origin(r) : '';
-    if (!origin || !tables.REGISTRY.test(path) || /^\/+v2\/token\/?$/.test(path)) {
+    if (!origin || answers.formAt(r) !== 'oci' || /^\/+v2\/token\/?$/.test(path)) {
         return;
     }
     const found = /^\/+v2\/([A-Za-z0-9._\/-]+)\/(?:manifests|blobs|tags|referrers)\/.*$/.exec(path);
@@ -82,6 +82,7 @@ async function route(r) {
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
+    Object.assign(found.fields, askedFor(r, found.route));
     if (found.route.tagged) {
         found.fields = await tagged.named(r, asking, found.fields);
     }
@@ -154,6 +155,16 @@ function match(path) {
     return null;
 }
 
+// What the fields of a route in the query hold, percent-encoded as those of a path.
+function askedFor(r, route) {
+    const found = {};
+    Object.keys(route.query).forEach((name) => {
+        const value = requests.argument(r, route.query[name]);
+        found[name] = encodeURIComponent(name === 'rev' && route.mains.indexOf(value) >= 0 ? 'main' : value);
+    });
+    return found;
+}
+
 // What is no route: with the words for what a mirror does not do.
 function lacking(r) {
     const path = r.variables.request_uri.split('?')[0], lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
@@ -196,6 +207,17 @@ async function closed(r) {
     try {
         const said = await snapshots.closing(r, r.variables.request_uri.slice('/closed/'.length));
         r.return(200, said);
+    } catch (error) {
+        fail(r, error);
+    }
+}
+
+// How many entries some shards of a root have, for nginx to keep: see listing.js.
+async function counts(r) {
+    try {
+        const asked = r.variables.request_uri.split('/');
+        const found = await snapshots.counts(r, asked[2], Number(asked[3]));
+        r.return(200, JSON.stringify(found));
     } catch (error) {
         fail(r, error);
     }
@@ -247,5 +269,5 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, noBlob: slices.never(noBlob),
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, noBlob: slices.never(noBlob),
                  noPage, pointer, tooMuch, unsatisfiable: slices.never(unsatisfiable) };

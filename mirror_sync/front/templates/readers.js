@@ -26,12 +26,23 @@ function identified(r) {
     if (RULES.allow.length && !within(client, RULES.allow)) {
         return ['outside', '', '', client];
     }
-    const token = credential(r.headersIn.Authorization || '');
+    let token = credential(r.headersIn.Authorization || '');
+    if (token === null && r.headersIn.Cookie) {
+        token = inCookie(r);
+    }
     if (token === null) {
         return ['none', '', '', ''];
     }
     const found = token === '' || !RULES.tokens ? null : lineOf(r, token);
     return found === null ? ['unknown', '', '', ''] : badge(found, client);
+}
+
+// The token in the cookie of an address where it may come so; null for none.
+function inCookie(r) {
+    const path = r.variables.request_uri.split('?')[0];
+    const name = settings.COOKIES.filter((one) => one.addresses.test(path)).map((one) => one.name)[0];
+    const found = name ? r.headersIn.Cookie.split(';').map((one) => one.trim()).filter((one) => one.indexOf(name + '=') === 0) : [];
+    return found.length && found[0].length > name.length + 1 ? found[0].slice(name.length + 1) : null;
 }
 
 // The token that is sent, null for none, '' for one that cannot be read.

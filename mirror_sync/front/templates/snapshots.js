@@ -90,17 +90,42 @@ function newestWords(refs) {
     return told.map((commit) => commit && refs.snapshots[commit]).filter((root, at, all) => root && all.indexOf(root) === at);
 }
 
+// What the upstream says of the repo of a snapshot, beside its files, which come last.
+async function described(r, root) {
+    const info = await bucket.document(r, root.info), at = info.lastIndexOf('"siblings":[');
+    return JSON.parse(at < 0 ? info : info.slice(0, at) + '"siblings":[]}');
+}
+
 // What the upstream says of a root: `open` for a repo that it gives to everybody.
 async function closing(r, digest) {
     const root = await bucket.document(r, digest);
-    const info = await bucket.document(r, known(JSON.parse(root), 'root document').info);
-    const said = JSON.parse(info);
+    const said = await described(r, known(JSON.parse(root), 'root document'));
     return said.private === false && said.gated === false ? 'open' : 'closed';
 }
 
 // Whether something of a repo is published, or was taken down.
 function isThere(refs) {
     return Object.keys(refs.snapshots).length > 0 || Boolean(tombstone(refs));
+}
+
+// How many entries each shard of a root has, of as many as are counted at once.
+async function counts(r, digest, segment) {
+    const text = await bucket.document(r, digest);
+    const root = known(JSON.parse(text), 'root document'), first = segment * listing.SEGMENT, found = [];
+    for (let number = first; number < Math.min(first + listing.SEGMENT, root.shards.length); number++) {
+        const one = await shard(r, root, number);
+        found.push(listing.count(one));
+    }
+    return found;
+}
+
+// The same, as nginx keeps it.
+async function counted(r, digest, segment) {
+    const reply = await r.subrequest('/-/counts/' + digest + '/' + segment, {method: 'GET'});
+    if (reply.status !== 200) {
+        throw new Error('nobody can count the shards of ' + digest);
+    }
+    return JSON.parse(reply.responseText);
 }
 
 // The digest of the document that says why a repo was taken down.
@@ -236,5 +261,5 @@ function named(fields) {
     return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, commitOf, documentsOf, entryOf, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit, read,
-                 refsOf, resume, rootOf, shard, shown };
+export default { closing, commitOf, counted, counts, described, documentsOf, entryOf, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,
+                 read, refsOf, resume, rootOf, shard, shown };

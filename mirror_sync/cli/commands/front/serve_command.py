@@ -42,9 +42,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a target to Hugging Face clients."""
-    from mirror_sync.front.hub.access_log import LogFile, Logged
     from mirror_sync.front.hub.answers import SECURED
     from mirror_sync.front.hub.cors import Cors
+    from mirror_sync.front.protocols.access_log import LogFile, Logged
     from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
     from mirror_sync.front.serve.uvicorn_server import ServeAt
     from mirror_sync.front.serve.uvicorn_server import serve as serve_until_stopped

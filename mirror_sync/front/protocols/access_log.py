@@ -29,6 +29,7 @@ from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import Match, RouteTable
+from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {"models": Kind.MODEL, "datasets": Kind.DATASET, "": Kind.MODEL, "datasets/": Kind.DATASET}
@@ -36,7 +37,8 @@ _GONE = 499  # as nginx has it: the client went away before it was answered
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")
 _FROM_THE_START = ("", "-", "bytes=0-")
-_ROUTES = RouteTable((HUB,))
+_ROUTES = RouteTable((MODELSCOPE, HUB))
+_FILES = ("file", "raw", "ms_file")
 
 
 def lines_of(paths: Iterable[str]) -> Iterator[str]:
@@ -82,7 +84,7 @@ def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
         commit=CommitId(commit) if CommitId.matches(commit) else None,
         status=int(entry["status"]),
         bytes=int(entry["bytes"]),
-        is_file=match.route.name in ("file", "raw") and entry["method"] == "GET",
+        is_file=match.route.name in _FILES and entry["method"] == "GET",
         user=str(entry.get("user", "")),
         begins=str(entry["range"]).startswith("bytes=0-") or entry["range"] in _FROM_THE_START,
     )
