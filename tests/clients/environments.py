@@ -21,6 +21,8 @@ CACHE = (ROOT / ".venvs").resolve()  # scripts there name their interpreter by i
 REQUIREMENTS = Path(__file__).parent / "requirements"
 GENERATIONS = ("hub-2", "hub-1", "hub-0")
 """huggingface_hub 2.4, 1.33 and 0.36, each with the newest transformers and datasets that accept it."""
+MODELSCOPES = ("modelscope-1.25", "modelscope-1.37", "modelscope-1.40")
+"""ModelScope's client before it knew http, the last of one package, and the newest; none with an extra."""
 
 
 def environment(generation: str) -> Path:
@@ -82,4 +84,4 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(len(GENERATIONS)) as pool:
-        list(pool.map(environment, GENERATIONS))
+        list(pool.map(environment, (*GENERATIONS, *MODELSCOPES)))

@@ -48,11 +48,11 @@ class Synced:
     truth: Truth
     target: TargetName
 
-    def configuration(self, port: int) -> Path:
-        """A job file whose front listens on this port; JSON is YAML."""
+    def configuration(self, port: int, **more: object) -> Path:
+        """A job file whose front listens on this port, with other keys of `front`; JSON is YAML."""
         path = self.folder / f"jobs-{port}.yaml"
         path.write_text(
-            json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}", "by_digest": True, **WORKERS}}),
+            json.dumps({**self.jobs, "front": {"listen": f"{LOOPBACK}:{port}", "by_digest": True, **WORKERS, **more}}),
             encoding="utf-8",
         )
         path.chmod(0o600)
@@ -102,12 +102,12 @@ def run_program(*words: str | Path) -> str:
 
 
 @contextmanager
-def serving(synced: Synced, front: FrontName) -> Iterator[Mirror]:
-    """The mirror behind one of the two fronts, for as long as the block lasts."""
+def serving(synced: Synced, front: FrontName, **more: object) -> Iterator[Mirror]:
+    """The mirror behind one of the two fronts, for as long as the block lasts; `more` are keys of `front`."""
     port = free_port()
-    configuration = synced.configuration(port)
+    configuration, scheme = synced.configuration(port, **more), "https" if "tls" in more else "http"
     with FRONTS[front](configuration, port) as log:
-        yield Mirror(f"http://{LOOPBACK}:{port}", synced.truth, front, synced.target, log)
+        yield Mirror(f"{scheme}://{LOOPBACK}:{port}", synced.truth, front, synced.target, log)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
-from tests.clients.checks.registry import operation, same
+from tests.clients.checks.registry import operation, raises, same
 from tests.clients.truth import FileTruth, Truth
 
 API = HfApi()
@@ -164,3 +164,33 @@ def _check_files(entries: Iterable[RepoFile | RepoFolder], wanted: Mapping[str, 
     for path, one in found.items():
         same(one.size, wanted[path].size, f"size of {path}")
         same(one.lfs.sha256 if one.lfs else one.blob_id, wanted[path].etag, f"digest of {path}")
+
+
+@operation("list_models, list_datasets")
+def list_models(truth: Truth, _: Path) -> None:
+    models = {truth.model.id, truth.many.id}
+    same({one.id for one in API.list_models(author="acme")}, models, "models of an author")
+    same([one.id for one in API.list_models(search="TINY")], [truth.model.id], "models by a word")
+    tagged = f"license:{truth.many.license}"
+    same([one.id for one in API.list_models(filter=tagged)], [truth.many.id], "models by a tag")
+    same([one.id for one in API.list_datasets(author="acme")], [truth.dataset.id], "datasets")
+    same(list(API.list_models(author="nobody")), [], "models of nobody")
+
+
+@operation("list_models: sorted, limited, with all that is known")
+def list_models_sorted(truth: Truth, _: Path) -> None:
+    models = {truth.model.id, truth.many.id}
+    newest = list(API.list_models(sort="last_modified"))
+    same({one.id for one in newest}, models, "models, newest first")
+    dates = [one.last_modified for one in newest if one.last_modified]
+    same(dates, sorted(dates, reverse=True), "their dates")
+    same([one.id for one in API.list_models(sort="last_modified", limit=1)], [newest[0].id], "the newest")
+    [whole] = API.list_models(search="tiny", full=True, cardData=True)
+    same((whole.id, whole.sha), (truth.model.id, truth.model.commit), "id and commit")
+    [some] = API.list_models(search="tiny", expand=["lastModified", "downloads", "sha"])
+    same((some.id, some.sha), (truth.model.id, truth.model.commit), "id and commit of what was expanded")
+
+
+@operation("list_models: an order that nobody knows")
+def list_models_by_downloads(_truth: Truth, _: Path) -> None:
+    raises(Exception, lambda: list(API.list_models(sort="downloads")))
