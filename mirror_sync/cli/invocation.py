@@ -71,7 +71,10 @@ class Invocation:
         return settings
 
     def owned(self, *, reading: bool = False) -> Settings:
-        """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`."""
+        """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`.
+
+        UsageError where root cannot become that owner, or where that one cannot read the program.
+        """
         from mirror_sync.domain.job.targets import DirectoryTarget
 
         settings = self.settings()
