@@ -82,7 +82,7 @@ async function route(r) {
     if (found.route.methods.indexOf(r.method) < 0) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
-    if (found.route.tagged) {
+    if (found.route.tagged && !asking.barred) {  // nothing is read for who is refused anyway
         found.fields = await tagged.named(r, asking, found.fields);
     }
     const everybody = await admitted(r, asking, found);
