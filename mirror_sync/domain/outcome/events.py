@@ -595,6 +595,9 @@ class NamesLooked(Event):
     target: str
     repos: tuple[NamesSeen, ...]
 
+    def fields(self) -> dict[str, Any]:
+        return {"target": self.target, "repos": len(self.repos)}
+
 
 class RolloutState(StrEnum):
     """What came of a look at a grey release of a job that has a rollout."""
@@ -611,6 +614,9 @@ class RolloutsLooked(Event):
 
     target: str
     found: tuple[tuple[str, Repo, RolloutState], ...]
+
+    def fields(self) -> dict[str, Any]:
+        return {"target": self.target, "found": len(self.found)}
 
 
 @dataclass(frozen=True, slots=True)
