@@ -34,7 +34,7 @@ FRONTS = ("nginx", "serve")
 _MODES = ("open", "tokens")
 _TOKENS = 50
 _SECONDS, _WARM_SECONDS = 1.5, 0.2
-_RULES = {"anonymous": [], "roles": {"readers": {"read": ["*"]}}}
+_RULES: dict[str, object] = {"anonymous": [], "roles": {"readers": {"read": ["*"]}}}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.servers.ports import answers
 def caddy(program: Path, configuration: Path, folder: Path, port: int) -> Iterator[Child]:
     """Runs Caddy for as long as the block lasts. Raises ServerError, with what it said, when it does not start."""
     places = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
-    command = [program, "run", "--adapter", "caddyfile", "--config", configuration]
+    command: list[str | Path] = [program, "run", "--adapter", "caddyfile", "--config", configuration]
     with child(command, folder / "caddy.log", places) as running:
         running.wait_until(lambda: answers(port), 60)
         yield running
