@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,9 +15,10 @@ from mirror_sync.domain.content.alias import encode as encode_alias
 from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
 from tests.front.bucket import Published, dataset, model
-from tests.front.mirrors import PATIENCE, Mirror, Reply
+from tests.front.mirrors import PATIENCE, Mirror, Reply, by_either
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
@@ -258,3 +260,13 @@ def test_what_was_taken_down_is_denied_with_the_word_why(mirror: Mirror) -> None
             assert time.monotonic() < limit
         assert errors(reply) == (403, ["DENIED"])
         assert "a lawyer said so" in reply.json["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("front", ["serve", "nginx"])
+def test_the_door_is_shut_unless_it_was_opened(front: str, tmp_path: Path) -> None:
+    with by_either(front, DirectoryTarget(tmp_path / "bucket"), tmp_path / "front", doors=frozenset()) as mirror:
+        one = registered(mirror)
+        for target in ("/v2/", "/v2/token", f"{one.at}/manifests/main", f"{one.at}/blobs/sha256:{NOWHERE}"):
+            reply = mirror.get(target)
+            assert errors(reply) == (404, ["NAME_UNKNOWN"]), target
+            assert "front: {oci: true}" in reply.json["errors"][0]["message"]

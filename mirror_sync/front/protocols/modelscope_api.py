@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _PageWanted:
     """What is asked for of a listing: all that is in a folder, or a page of it. Pages count from 1; 0 is all."""
 
     request: ListingRequest
@@ -52,7 +52,7 @@ class _Listed:
     size: int
 
     @classmethod
-    def of(cls, asked: FrontRequest, *, paged: bool) -> _Listed:
+    def of(cls, asked: FrontRequest, *, paged: bool) -> _PageWanted:
         """Refusal 400 for what is no page."""
         folder = "/".join(filter(None, asked.argument("Root").split("/")))
         request = ListingRequest(folder, asked.is_set("Recursive"))
@@ -90,7 +90,7 @@ class ModelScopeApi:
         return self._listing(asked, fields, paged=True)
 
     def _listing(self, asked: FrontRequest, fields: Fields, *, paged: bool) -> Answer:
-        opened, wanted = self._open(fields), _Listed.of(asked, paged=paged)
+        opened, wanted = self._open(fields), _PageWanted.of(asked, paged=paged)
         page = self._page(opened.root, wanted)
         if page.next is not None and (not wanted.number or len(page.entries) < wanted.size):
             raise Refusal(413, MANY_ENTRIES)  # a client takes a short page, or the only one, for the end
@@ -98,7 +98,7 @@ class ModelScopeApi:
         entries = ",\n".join(_entry(json.loads(line), at) for line in page.entries)
         return _told(f'{{"Files":[{entries}]}}', opened.headers)
 
-    def _page(self, root: Root, wanted: _Listed) -> EntryPage:
+    def _page(self, root: Root, wanted: _PageWanted) -> EntryPage:
         read, request = self._served.shards(root), wanted.request
         first, end = listing.first_shard(root, request.folder), listing.end_shard(root, request.folder)
         if wanted.number and end - first > MOST_SHARDS:
@@ -122,7 +122,7 @@ class ModelScopeApi:
 
     def _info(self, _asked: FrontRequest, fields: Fields) -> Answer:
         opened = self._open(fields)
-        known = _Known.of(opened.root, self._served.snapshots.described(opened.root))
+        known = _UpstreamWords.of(opened.root, self._served.snapshots.described(opened.root))
         owner, _, name = fields["id"].partition("/")
         about = {
             "Id": fields["id"],
@@ -144,7 +144,7 @@ class ModelScopeApi:
     def _open_info(self, _asked: FrontRequest, fields: Fields) -> Answer:
         """As newer clients ask, by keys of another case."""
         opened = self._open(fields)
-        known = _Known.of(opened.root, self._served.snapshots.described(opened.root))
+        known = _UpstreamWords.of(opened.root, self._served.snapshots.described(opened.root))
         about = {
             "id": fields["id"],
             "display_name": fields["id"].partition("/")[2],
@@ -168,7 +168,7 @@ class ModelScopeApi:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _UpstreamWords:
     """What an upstream said of a repo; `at` is when its commit was made, in seconds since 1970."""
 
     private: bool
@@ -178,7 +178,7 @@ class _Known:
     at: int
 
     @classmethod
-    def of(cls, root: Root, said: Mapping[str, Any]) -> _Known:
+    def of(cls, root: Root, said: Mapping[str, Any]) -> _UpstreamWords:
         """What is not said is empty; what is not said to be open is private, and gated."""
         card, tags = said.get("cardData"), said.get("tags")
         name = card.get("license") if isinstance(card, dict) else None
@@ -192,7 +192,7 @@ class _Known:
         )
 
 
-def _cut(root: Root, read: listing.ReadShard, wanted: _Listed) -> EntryPage:
+def _cut(root: Root, read: listing.ReadShard, wanted: _PageWanted) -> EntryPage:
     """A page of what is listed from its beginning on, which is not far."""
     if wanted.before + wanted.size > MOST_LISTED:
         raise Refusal(413, MANY_ENTRIES)

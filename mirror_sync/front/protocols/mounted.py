@@ -141,7 +141,9 @@ class Mounted:
         if asked.method not in match.route.methods:
             raise Refusal(405, answers.NO_METHOD, Allow=", ".join(match.route.methods))
         match.fields.update(match.route.asked_for(asked))
-        return self._tagged(asked, match) if match.route.tagged else match
+        if asked.reader.is_barred or not match.route.tagged:
+            return match  # nothing is read for who is refused anyway
+        return self._tagged(asked, match)
 
     def _arm(self, asked: FrontRequest, match: Match) -> tuple[Fields, bool]:
         """The fields of a request, where a grey release leads its reader away from main; and whether there is one.

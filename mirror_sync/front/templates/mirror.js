@@ -83,7 +83,7 @@ async function route(r) {
         throw answers.refusal(405, tables.MESSAGES.method, '', {Allow: found.route.methods.join(', ')});
     }
     Object.assign(found.fields, askedFor(r, found.route));
-    if (found.route.tagged) {
+    if (found.route.tagged && !asking.barred) {  // nothing is read for who is refused anyway
         found.fields = await tagged.named(r, asking, found.fields);
     }
     const everybody = await admitted(r, asking, found);
