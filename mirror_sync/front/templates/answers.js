@@ -187,5 +187,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, formAt, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
                  sendJson, sendText, setHeaders, settled, unanswered };
