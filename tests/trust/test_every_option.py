@@ -242,9 +242,11 @@ def a_stranger_proves_what_the_target_gives_or_a_copy(operator: Operator) -> Non
     signers = str(folder / "spare/trust/allowed_signers")  # the same keys
     (folder / "kept").unlink(missing_ok=True)
     words = ("prove", "far/one", "--from", operator.place["url"], "--signers", signers)
-    told = json.loads(operator(*words, "--keep", "kept", "--json", **operator.environ).out)
+    told = json.loads(operator(*words, "--keep", "kept", "--json", code=0, **operator.environ).out)
     assert (told["proved"], told["signer"], told["files"]) == (True, "Example-models", 1)
-    operator(*words, "--since", "kept", "--dir", "upstream/far/one", "--revision", told["commit"], **operator.environ)
+    operator(
+        *words, "--since", "kept", "--dir", "upstream/far/one", "--revision", told["commit"], code=0, **operator.environ
+    )
     newer = json.loads((folder / "kept").read_text(encoding="utf-8"))
     (folder / "kept").write_text(json.dumps({**newer, "serial": newer["serial"] + 1}), encoding="utf-8")
     for harm, said in (
