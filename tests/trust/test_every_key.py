@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,8 +144,8 @@ def every_key() -> Iterator[str]:
     yield from (f"trust.bom: {kind}" for kind in BOM_KINDS)
     yield from (f"policy.formats: {of}" for of in FileClass)
     yield from (f"decisions[].rule: {rule}" for rule in RuleKey)
-    told: Mapping[str, Any] = TRUST.constants
-    proofs = [*told["SWITCHES"], *told["OF_REPO"], "verdicts.json", "allowed_signers"]
+    made: tuple[Any, Any] = (TRUST.constants["SWITCHES"], TRUST.constants["OF_REPO"])
+    proofs = [*made[0], *made[1], "verdicts.json", "allowed_signers"]
     yield from (f"/-/trust/.../{name}" for name in proofs)
 
 
@@ -210,7 +210,7 @@ def signed(body: bytes, signature: bytes, signers: bytes) -> bool:
 def sums_are_signed_as_ssh_keygen_verifies_it(seen: Seen) -> None:
     sums, signers = seen.document("acme/signed", "SHA256SUMS"), seen.front.get("/-/trust/allowed_signers").body
     assert signed(sums, seen.document("acme/signed", "SHA256SUMS.sig"), signers)
-    named = {line[66:]: line[:64] for line in sums.decode().splitlines()}
+    named = {path: digest for digest, path in (line.split("  ", 1) for line in sums.decode().splitlines())}
     assert named == {path: Sha256.of(seen.file("acme/signed", path=path).body) for path in SIGNED}
 
 

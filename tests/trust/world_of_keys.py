@@ -168,8 +168,8 @@ class WorldOfKeys:
 
     def _take_down(self, mirror: Mirror) -> None:
         for name in ("down", "back"):
-            repo, why = Repo.parse(f"acme/{name}"), "its licence was withdrawn"
-            assert mirror.taking_down.withdraw(BY_DAEMON, "it", repo, why=why, by="J. Doe, legal").ok
+            repo, why, by = Repo.parse(f"acme/{name}"), "its licence was withdrawn", "J. Doe, legal"
+            assert mirror.taking_down.withdraw(BY_DAEMON, "it", repo, why=why, by=by).ok
         mirror.taking_down.restore(BY_DAEMON, "it", Repo.parse("acme/back"), why="agreed")
 
     def _sync(self, mirror: Mirror) -> None:
