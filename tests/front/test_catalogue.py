@@ -250,9 +250,10 @@ def bare(request: pytest.FixtureRequest, directory_bucket: DirectoryTarget, tmp_
 def test_without_a_catalogue_no_address_leads_there(bare: Mirror) -> None:
     one = model(bare.store)
     commit = one.publish({"f": b"1"})
-    for target in ("/", f"/{one.repo.id}", "/datasets/nobody/nothing"):
+    for target in ("/", f"/{one.repo.id}"):
         reply = bare.get(target)
         assert refused(reply) == (404, "application/json; charset=utf-8", None)
         assert reply.json == {"error": "This mirror publishes no catalogue"}
         assert reply.header("Location") is None
+    assert refused(bare.get("/datasets/nobody/nothing"))[2] == "RepoNotFound"
     assert bare.get(f"/{one.repo.id}/resolve/{commit}/f").body == b"1"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mirror_sync.domain.content.share import NOTICE, WHOLE, ReaderShare, reader_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -63,6 +64,24 @@ def test_a_reader_of_main_gets_one_arm_by_every_address_and_again(mirror: Mirror
         name = b"only-new" if commit == new else b"only-old"
         listed = mirror.ask("GET", f"{repo.api}/tree/main", {"X-Forwarded-For": address}).body
         assert (name in listed, (b"only-old" if name == b"only-new" else b"only-new") in listed) == (True, False)
+
+
+def test_who_pulls_latest_from_a_registry_gets_the_same_arm_and_all_that_its_manifest_names(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    new = repo.publish({"model.Q4_K_M.gguf": b"the new one"}, registry=True)
+    old = repo.publish({"model.Q4_K_M.gguf": b"the old one"}, registry=True)
+    repo.refs = replace(repo.refs, channels={"candidate": new})
+    repo.attach(ReaderShare("candidate", 5000).name, b"{}")
+    at = f"/v2/{repo.repo.id.lower()}"
+    for address in ADDRESSES[:8]:
+        taken = ReaderShare("candidate", 5000).takes(repo.repo, reader_key("", address))
+        for tag in ("latest", "main", "Q4_K_M"):
+            reply = mirror.ask("GET", f"{at}/manifests/{tag}", {"X-Forwarded-For": address})
+            assert reply.header("X-Repo-Commit") == (new if taken else old), tag
+            assert "private" in (reply.header("Cache-Control") or ""), reply.headers
+        for named in (reply.json["config"], *reply.json["layers"]):
+            blob = mirror.ask("GET", f"{at}/blobs/{named['digest']}", {"X-Forwarded-For": address})
+            assert (blob.status, f"sha256:{Sha256.of(blob.body)}") == (200, named["digest"])
 
 
 def test_when_a_share_begins_who_got_the_candidate_once_gets_it_from_then_on_by_every_address(mirror: Mirror) -> None:

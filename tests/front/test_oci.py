@@ -109,6 +109,7 @@ PULLS = (
     Pull("GET", "/blobs/sha256:none", 404, "NAME_UNKNOWN"),
     Pull("GET", "/tags/list", 200),
     Pull("GET", "/tags/list?n=none", 400, "NAME_INVALID"),
+    Pull("GET", "/tags/list?n=1%0A", 400, "NAME_INVALID"),
     Pull("GET", "/referrers/sha256:{manifest}", 200),
     Pull("GET", "/referrers/sha256:" + NOWHERE, 200),
     Pull("POST", "/blobs/uploads/", 405, "UNSUPPORTED"),

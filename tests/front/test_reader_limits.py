@@ -119,6 +119,11 @@ def test_who_asks_more_than_can_wait_is_told_when_to_ask_again_at_every_door_and
         f"/api/models/{NAME}/tree/main",
         "/api/models",
         "/api/whoami-v2",
+        f"/api/v1/models/{NAME}",
+        f"/api/v1/models/{NAME}/repo/files",
+        "/v2/",
+        "/v2/token",
+        f"/v2/{NAME}/manifests/latest",
         "/-/",
         "/nowhere/at/all",
     )
@@ -133,6 +138,8 @@ def test_who_asks_more_than_can_wait_is_told_when_to_ask_again_at_every_door_and
             ), door
             assert "again in a second" in (refused.header("X-Error-Message") or "")
             assert refused.header("Access-Control-Allow-Origin") == "*"
+        assert mirror.get("/v2/").json["errors"][0]["code"] == "TOOMANYREQUESTS"
+        assert mirror.get(f"/api/v1/models/{NAME}/repo/files").json["Code"] == 429
         assert asked(mirror, doors[0], "admins") == 200
         assert asked(mirror, doors[0], "admins") == 429
         assert asked(mirror, doors[0], "developers") == 200

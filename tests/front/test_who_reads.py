@@ -201,7 +201,7 @@ def test_clients_of_modelscope_send_a_token_in_a_cookie_and_no_other_door_looks_
 ) -> None:
     asked = address(next(route for route in OF_REPOS if route.name == "ms_file"), guarded, "team/inner")
     token = TOKENS["developers"]
-    for cookie in (f"m_session_id={token}", f"a=b; m_session_id={token}; c=d"):
+    for cookie in (f"m_session_id={token}", f"a=b; m_session_id={token}; c=d", f"m_session_id; m_session_id={token}"):
         reply = front.ask("GET", asked, {"Cookie": cookie})
         assert (reply.status, reply.body) == (200, guarded.secrets["team/inner"])
         assert "public" not in (reply.header("Cache-Control") or "")

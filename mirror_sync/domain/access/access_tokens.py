@@ -262,4 +262,4 @@ def credential(authorization: str, decode: Callable[[str], bytes]) -> str | None
 def in_cookie(cookies: str, name: str) -> str | None:
     """The token in the cookie of a name; None where none is sent, or it is empty. Source: RFC 6265, section 4.2."""
     pairs = (one.strip().partition("=") for one in cookies.split(";"))
-    return next((value or None for known, _, value in pairs if known == name), None)
+    return next((value or None for known, equals, value in pairs if equals and known == name), None)

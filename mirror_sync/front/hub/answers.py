@@ -151,6 +151,7 @@ OCI_CODES = {
     "404": "NAME_UNKNOWN",
     "405": "UNSUPPORTED",
     "416": "UNSUPPORTED",
+    "429": "TOOMANYREQUESTS",
 }
 
 # A mirrored page must never run on the mirror's origin: nothing is text/html.

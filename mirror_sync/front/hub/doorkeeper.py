@@ -107,7 +107,8 @@ class Doorkeeper:
             return Reader(Badge.OUTSIDE, said=asked.client)
         token = credential(asked.headers.get("authorization", ""), from_base64)
         if token is None and cookie:
-            token = in_cookie(asked.headers.get("cookie", ""), cookie)
+            sent = (said for name, said in asked.headers.items() if name == "cookie")  # HTTP/2 may cut it up
+            token = in_cookie("; ".join(sent), cookie)
         if token is None:
             return Reader()
         known = self._tokens().of(token) if token else None

@@ -8,7 +8,7 @@ separator. Patterns are written in what Python's `re` and JavaScript share.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -111,7 +111,8 @@ class Protocol:
     template of what nginx needs beside them, where it needs anything; `constants` are what the scripts find in
     `tables.OF`, under the protocol's name. Of what no protocol has, the first of all `lacks` that matches speaks. At
     the `addresses` of a protocol, an expression over raw paths, whatever is refused is told in its `form`, a token may
-    come in its `cookie`, and `challenge` says, of a raw path and an origin, what is wanted of who has no token.
+    come in its `cookie`, and `challenge` says, of a raw path and an origin, what is wanted of who has no token. Its
+    routes are none while its `door` is not open: who may see what they name is not asked, which would be an answer.
     """
 
     name: str
@@ -125,6 +126,12 @@ class Protocol:
     form: str = JSON_FORM
     cookie: str = ""
     challenge: Challenge | None = None
+    door: str = ""
+
+
+def shut_routes(protocols: Iterable[Protocol], doors: Collection[str]) -> frozenset[str]:
+    """The names of the routes behind doors that are not open."""
+    return frozenset(route.name for one in protocols if one.door and one.door not in doors for route in one.routes)
 
 
 _HUB_LIKE = Protocol("any", (), lambda _: {}, ())

@@ -32,7 +32,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.hub.doorkeeper import UNREAD
-from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable
+from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
@@ -272,7 +272,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "numbers": answers.NUMBERS,
         "readable": GET,
         "oci_codes": answers.OCI_CODES,
-        "doors": sorted(options.doors),
+        "shut": sorted(shut_routes(PROTOCOLS, options.doors)),
         "dots": DOTS,
         "media_types": answers.MEDIA_TYPES,
         "site_types": SITE_TYPES,

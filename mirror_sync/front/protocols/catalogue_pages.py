@@ -81,9 +81,12 @@ class CataloguePages:
         return None
 
     def _page(self, _asked: FrontRequest, fields: Fields) -> Answer:
-        """A browser at the address that a repo has upstream; `place` is empty for a model, else `datasets/`."""
-        self._served.expect_site()
+        """A browser at the address that a repo has upstream; `place` is empty for a model, else `datasets/`.
+
+        What is not there is told first, as it is to who may not see what is there.
+        """
         self._served.refs_of(fields)
+        self._served.expect_site()
         place, repo_id = fields["place"], fields["id"]
         up = "../" * f"{place}{repo_id}".count("/")
         return _redirect(f"{up}-/{place or 'models/'}{repo_id.replace('/', '--')}.html")

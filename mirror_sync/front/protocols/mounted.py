@@ -21,7 +21,7 @@ from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_api import HUB
-from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots
+from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots, shut_routes
 from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
@@ -71,6 +71,7 @@ class Mounted:
         self._served = served
         mounted = tuple(protocols)
         self._table, self._preflight = RouteTable(mounted), preflight
+        self._shut = shut_routes(mounted, served.doors)
         self._answering: Mapping[str, Answering] = {
             name: answering for one in mounted for name, answering in one.open(served).items()
         }
@@ -135,7 +136,7 @@ class Mounted:
 
     def _matched(self, asked: FrontRequest) -> Match:
         match = self._table.match(asked.raw_path)
-        if match is None:
+        if match is None or match.route.name in self._shut:
             self.door.admit(asked.reader, None, {})
             raise self._lacking(asked)
         if asked.method not in match.route.methods:

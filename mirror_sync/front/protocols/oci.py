@@ -45,7 +45,7 @@ from mirror_sync.front.hub.conditions import content
 from mirror_sync.front.hub.doorkeeper import from_base64, unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, Answering, NotOffered, Protocol, Route
-from mirror_sync.front.hub.served import Opened, Served, Unanswered
+from mirror_sync.front.hub.served import Opened, Served
 
 DOOR = "oci"
 UNDER = "^/+v2(?:/.*)?$"
@@ -68,7 +68,7 @@ class OciRegistry:
 
     def __init__(self, served: Served) -> None:
         self._served, self._snapshots = served, served.snapshots
-        named: dict[str, Answering] = {
+        self.answers: dict[str, Answering] = {
             "oci_base": self._base,
             "oci_token": self._token,
             "oci_tags": self._tags,
@@ -77,12 +77,6 @@ class OciRegistry:
             "oci_manifest": self._manifest,
             "oci_blob": self._blob,
         }
-        self.answers = {name: partial(self._open, answering) for name, answering in named.items()}
-
-    def _open(self, answering: Answering, asked: FrontRequest, fields: Fields) -> Answer:
-        if DOOR not in self._served.doors:
-            raise Unanswered
-        return answering(asked, fields)
 
     def _base(self, asked: FrontRequest, _fields: Fields) -> Answer:
         """Who is told nothing of tokens here sends none later: so where there are some, each is sent to get one."""
@@ -290,7 +284,6 @@ OCI = Protocol(
     ("oci.js",),
     locations="oci.conf.j2",
     constants={
-        "DOOR": DOOR,
         "GIVEN": GIVEN,
         "MANIFEST": MANIFEST,
         "MORE": MORE,
@@ -316,4 +309,5 @@ OCI = Protocol(
     addresses=UNDER,
     form=answers.REGISTRY_FORM,
     challenge=token_wanted,
+    door=DOOR,
 )

@@ -62,8 +62,8 @@ async function login(r) {
 
 // A browser at the address that a repo has upstream.
 async function page(r, fields) {
+    await snapshots.refsOf(r, fields);  // what is not there is told first, as it is to who may not see what is there
     expectSite();
-    await snapshots.refsOf(r, fields);
     const up = '../'.repeat((fields.place + fields.id).split('/').length - 1);
     redirect(r, up + '-/' + (fields.place || 'models/') + fields.id.replace('/', '--') + '.html');
 }

@@ -75,7 +75,7 @@ async function route(r) {
         return answers.send(r, 204, tables.PREFLIGHT);
     }
     const found = match(path), asking = access.who(r);
-    if (found === null) {
+    if (found === null || tables.SHUT.indexOf(found.route.name) >= 0) {
         access.atDoor(asking, undefined);
         throw lacking(r);
     }
