@@ -204,6 +204,20 @@ def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None
     assert (facts.closed, '"gated":true' in facts.item) == (True, True)
 
 
+def test_without_main_the_catalogue_lists_as_closed_what_any_snapshot_closes(hub: Hub, tmp_path: Path) -> None:
+    """As the fronts do: an older tag may have been closed when it was published."""
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=[NAME]))
+    repo = hub.model(NAME, license="mit", gated="auto")
+    repo.tag("v1", repo.commit({"a": b"1"}))
+    workshop.sync(job(NAME, revisions=("v1",)))
+    repo.set(gated=False)
+    repo.tag("v2", repo.commit({"a": b"2"}))
+    workshop.sync(job(NAME, revisions=("v2",)))
+    [listed] = workshop.store.list(refs_key(Repo.parse(NAME)))
+    facts, _ = Gather(workshop.store, workshop.context.targets["bucket"].looks, 0).facts(Repo.parse(NAME), listed)
+    assert (facts.closed, is_closed(workshop)) == (True, True)
+
+
 def test_a_gated_repo_that_is_held_before_anything_of_it_is_published_is_closed_until_it_is_open(
     hub: Hub, tmp_path: Path
 ) -> None:
