@@ -42,7 +42,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "8"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "9"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -209,7 +209,8 @@ class Gather:
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         described = self._since(refs, self._described(root))
-        newer = (Root.decode(_document(self._store, one)) for one in refs.newest_words[1:])
+        others = (one for one in refs.telling if one != refs.snapshots[shown])
+        newer = (Root.decode(_document(self._store, one)) for one in others)
         return replace(
             described,
             closed=described.closed or any(self._described(one).closed for one in newer),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror_sync.domain.content.ref_log import KEPT, KEPT_BYTES
 from mirror_sync.domain.content.refs import CLOSED, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.gone import Gone
@@ -254,11 +255,11 @@ def test_the_log_keeps_the_newest_entries_in_few_bytes_whatever_names_and_whoeve
         commit = CommitId(f"{number:040x}")
         moved = refs.with_snapshot(commit, ROOT_ONE, _main(commit))
         refs = moved.logged(refs, AT, f"sync {number}")
-    assert [entry.by for entry in refs.log] == [f"sync {number}" for number in range(24, 40)]
+    assert [entry.by for entry in refs.log] == [f"sync {number}" for number in range(40 - KEPT, 40)]
     for number in range(40):
         ref = Ref("tags", f"{number}" + "x" * 9000, f"refs/tags/{number}" + "x" * 9000, ONE)
         refs = refs.with_snapshot(ONE, ROOT_ONE, ref).logged(refs, AT, "sync " + "y" * 9000)
-    assert len(json.dumps(json.loads(refs.encode())["log"])) < 5000
+    assert len(json.dumps(json.loads(refs.encode())["log"])) < KEPT_BYTES * 5 // 4
     assert refs.log[-1].after == ONE
     assert len(Refs.decode(refs.encode()).log) == len(refs.log)
 
@@ -329,7 +330,7 @@ def test_a_log_of_a_program_that_keeps_more_is_read() -> None:
     document = json.loads(Refs().with_snapshot(ONE, ROOT_ONE, _main(ONE)).encode())
     read = Refs.decode(json.dumps({**document, "log": [_ENTRY] * 200}).encode())
     assert len(read.log) == 200
-    assert len(read.with_snapshot(TWO, ROOT_TWO, None).logged(read, AT, BY).log) == 16
+    assert len(read.with_snapshot(TWO, ROOT_TWO, None).logged(read, AT, BY).log) == KEPT
 
 
 def test_more_channels_than_a_reader_takes_are_not_written() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 
 from mirror_sync.catalogue.gather import Gather
 from mirror_sync.domain.content.keys import refs_key
-from mirror_sync.domain.content.refs import CLOSED
+from mirror_sync.domain.content.refs import CLOSED, PINNED, Refs
+from mirror_sync.domain.content.versions import NameMove
+from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.upkeep.move_names import WantedNames, move_name
 from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.test_looking import calls, fill, in_turn
@@ -138,6 +142,59 @@ def test_what_a_list_calls_open_again_is_asked_for_by_itself(hub: Hub, tmp_path:
     assert CLOSED not in workshop.refs("acme/m01").attachments
 
 
+def pinned_beside_a_commit_that_is_closed(hub: Hub, workshop: Workshop) -> CommitId:
+    """Main stays at a commit that was open; the one that came since, which is returned, is closed."""
+    open_commit = main_of(workshop.refs(NAME))
+    moved(workshop, lambda refs: WantedNames(refs, told("rollback", open_commit), PINNED, (PINNED,)))
+    hub.model(NAME).set(gated="auto")
+    commit = hub.model(NAME).commit({"a": b"2"})
+    assert workshop.sync_one(job(NAME)).outcome == "published"
+    assert (workshop.refs(NAME).commit_of("main"), is_closed(workshop)) == (open_commit, True)
+    return CommitId(commit)
+
+
+def told(verb: str, commit: CommitId) -> NameMove:
+    return NameMove("2026-01-01T06:00:00Z", "main", commit, commit, "me", "why", verb)
+
+
+def moved(workshop: Workshop, decide: Callable[[Refs], WantedNames]) -> None:
+    context = workshop.context
+    move_name(context, context.targets["bucket"], Repo.parse(NAME), decide, wait=False)
+
+
+def main_of(refs: Refs) -> CommitId:
+    at = refs.commit_of("main")
+    assert at is not None
+    return at
+
+
+def unpinned(workshop: Workshop) -> None:
+    moved(workshop, lambda refs: WantedNames(refs, told("unpin", main_of(refs)), dropped=(PINNED,)))
+
+
+def test_what_was_closed_while_main_was_pinned_is_not_open_between_unpin_and_the_next_sync(
+    hub: Hub, published: Workshop
+) -> None:
+    commit = pinned_beside_a_commit_that_is_closed(hub, published)
+    unpinned(published)
+    assert is_closed(published)
+    published.sync(job(NAME))
+    assert (published.refs(NAME).commit_of("main"), is_closed(published)) == (commit, True)
+    hub.model(NAME).set(gated=False)
+    hub.model(NAME).commit({"a": b"3"})
+    published.sync(job(NAME))
+    assert not is_closed(published)
+
+
+def test_unpin_says_nothing_of_a_repo_that_is_open(hub: Hub, published: Workshop) -> None:
+    at = main_of(published.refs(NAME))
+    moved(published, lambda refs: WantedNames(refs, told("rollback", at), PINNED, (PINNED,)))
+    hub.model(NAME).commit({"a": b"2"})
+    published.sync(job(NAME))
+    unpinned(published)
+    assert CLOSED not in published.refs(NAME).attachments
+
+
 def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None:
     repo = Repo.parse(NAME)
     hub.model(NAME).set(gated="auto")
@@ -145,6 +202,20 @@ def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None
     [listed] = published.store.list(refs_key(repo))
     facts, _ = Gather(published.store, published.context.targets["bucket"].looks, 0).facts(repo, listed)
     assert (facts.closed, '"gated":true' in facts.item) == (True, True)
+
+
+def test_without_main_the_catalogue_lists_as_closed_what_any_snapshot_closes(hub: Hub, tmp_path: Path) -> None:
+    """As the fronts do: an older tag may have been closed when it was published."""
+    workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=[NAME]))
+    repo = hub.model(NAME, license="mit", gated="auto")
+    repo.tag("v1", repo.commit({"a": b"1"}))
+    workshop.sync(job(NAME, revisions=("v1",)))
+    repo.set(gated=False)
+    repo.tag("v2", repo.commit({"a": b"2"}))
+    workshop.sync(job(NAME, revisions=("v2",)))
+    [listed] = workshop.store.list(refs_key(Repo.parse(NAME)))
+    facts, _ = Gather(workshop.store, workshop.context.targets["bucket"].looks, 0).facts(Repo.parse(NAME), listed)
+    assert (facts.closed, is_closed(workshop)) == (True, True)
 
 
 def test_a_gated_repo_that_is_held_before_anything_of_it_is_published_is_closed_until_it_is_open(

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from mirror_sync.domain.content.refs import CLOSED
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
@@ -104,6 +105,19 @@ def test_a_newer_commit_of_another_endpoint_is_published(pair: Pair) -> None:
     pair.silence_the_first()
     assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
     assert pair.shop.files("acme/x") == {"a": b"newest"}
+
+
+def test_what_was_closed_is_opened_by_no_new_commit_of_another_endpoint(pair: Pair) -> None:
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    pair.first.model("acme/x").set(gated="auto")
+    pair.shop.sync_one(JOB)
+    assert CLOSED in pair.shop.refs("acme/x").attachments
+    pair.second.follow(pair.first)
+    pair.second.model("acme/x").set(gated=False)
+    pair.second.model("acme/x").commit({"a": b"newest"})
+    pair.silence_the_first()
+    assert pair.shop.sync_one(JOB).outcome == RepoOutcome.PUBLISHED
+    assert CLOSED in pair.shop.refs("acme/x").attachments
 
 
 def test_the_first_endpoint_may_move_a_name_back(pair: Pair) -> None:

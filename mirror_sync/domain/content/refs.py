@@ -194,17 +194,18 @@ class Refs:
         """The upstream's names that stand for a commit, and its id."""
         return (*(ref.shortest for ref in self.refs if ref.target == commit), commit)
 
-    def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None) -> Refs:
+    def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None, *, hearsay: bool = False) -> Refs:
         """Publish a snapshot, and move `ref` onto it, unless it is pinned; a mirrored commit stays readable by its id.
 
-        A repo of which something is published anew is not gone, nor is the commit held any more.
+        A repo of which something is published anew is not gone, nor is the commit held any more. `hearsay`: another
+        endpoint than the first one told of it, whose word opens nothing.
         """
         if ref is not None and self.pins(ref.ref):
             ref = None
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
         told = {held_name(commit)}
-        if ref is not None and ref.ref == MAIN and self.snapshots.get(commit) != root:
+        if ref is not None and ref.ref == MAIN and self.snapshots.get(commit) != root and not hearsay:
             told.add(CLOSED)  # its own info is what the upstream says now
         attached = {name: digest for name, digest in self.attachments.items() if name not in told}
         return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None, attachments=attached)

@@ -13,7 +13,7 @@ from itertools import chain
 
 from mirror_sync.domain.content.assurance import Assurance, CodeCount, assured
 from mirror_sync.domain.content.keys import blob_key
-from mirror_sync.domain.content.refs import Ref, Refs
+from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import (
     FULL_SIBLINGS,
     Document,
@@ -22,7 +22,7 @@ from mirror_sync.domain.content.snapshot import (
     info_pieces,
     joined,
 )
-from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Edit
@@ -116,26 +116,22 @@ def _of_snapshot(change: Change) -> Assurance:
         return assured(root.attachments, None, None)
 
 
-def publish_refs(
-    target: Target,
-    repo: Repo,
-    snapshot: tuple[CommitId, Sha256],
-    ref: Ref | None,
-    stamp: Stamp,
-    relies_on: Sha256 | None = None,
-) -> Refs:
-    """Move a ref onto a snapshot with one PUT, and return what stands there now. The caller holds the repo's lock.
+def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> Refs:
+    """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there now. The
+    caller holds the repo's lock.
 
-    Raises PrunedMeanwhile when `relies_on`, the root of a snapshot that the new one shares blobs with, is no longer
-    published, and when the repo was taken down meanwhile.
+    Raises PrunedMeanwhile when the snapshot that the new one shares blobs with is no longer published, and when the
+    repo was taken down meanwhile.
     """
-    commit, root = snapshot
+    repo, base = change.task.repo, change.relies_on
     refs = read_refs(target.store, repo)
     if refs.tombstone is not None:
         raise PrunedMeanwhile(repo, ())
-    if relies_on is not None and relies_on not in refs.snapshots.values():
+    if base is not None and base.digest not in refs.snapshots.values():
         raise PrunedMeanwhile(repo, ())
-    return put_refs(target, repo, refs.with_snapshot(commit, root, ref).logged(refs, *stamp))
+    hearsay = change.resolved.stead is not None
+    after = refs.with_snapshot(change.resolved.commit, root, change.ref, hearsay=hearsay)
+    return put_refs(target, repo, after.logged(refs, *stamp))
 
 
 def amend_refs(

@@ -311,16 +311,9 @@ class SnapshotMaker:
 
 def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
     """As they stand there then."""
-    task, resolved, base = change.task, change.resolved, change.relies_on
+    task, resolved = change.task, change.resolved
     former = resolved.current if _is_free(job_run, resolved) else None
-    refs = publish_refs(
-        job_run.target,
-        task.repo,
-        (resolved.commit, root),
-        change.ref,
-        _stamp(job_run, task),
-        None if base is None else base.digest,
-    )
+    refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of)
     stands_at = resolved.commit if refs.pins(task.revision) else task.revision

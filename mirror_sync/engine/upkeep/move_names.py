@@ -13,16 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, VERSIONS, Refs
+from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, PINNED, VERSIONS, Refs
 from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.versions import NameMove, decode_history, decode_pin, encode_history, encode_pin
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import put_document, put_refs, read_refs
+from mirror_sync.engine.published import put_document, put_refs, read_description, read_refs, read_root
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 
@@ -151,6 +153,8 @@ def _prepared(target: Target, repo: Repo, decide: Decide) -> _Prepared:
     after = wanted.refs
     for name in wanted.dropped:
         after = after.without_attachment(name)
+    if PINNED in before.attachments and wanted.attached != PINNED and _closes_beside_main(target.store, before, after):
+        documents[CLOSED] = CLOSING  # else it would be open until the next sync has led main there
     if wanted.attached:
         documents[wanted.attached] = Document.of(encode_pin(wanted.move))
     for one in documents.values():  # first: a refs.json never names what is not there
@@ -158,6 +162,23 @@ def _prepared(target: Target, repo: Repo, decide: Decide) -> _Prepared:
     return _Prepared(
         before, after.with_attachments({name: one.digest for name, one in documents.items()}), wanted.move, anew
     )
+
+
+def _closes_beside_main(store: Store, before: Refs, after: Refs) -> bool:
+    """Whether the upstream has closed a repo by words that only a pinned main lets count, and main is pinned no more.
+
+    What cannot be read closes it.
+    """
+    if PINNED in after.attachments or CLOSED in after.attachments:
+        return False
+    return any(_closes(store, root) for root in before.telling if root not in after.telling)
+
+
+def _closes(store: Store, root: Sha256) -> bool:
+    try:
+        return closed_by(read_description(store, read_root(store, root).info))
+    except (KeyMissing, DocumentError):
+        return True
 
 
 def _take_back(target: Target, repo: Repo, made: _Prepared, at: str) -> None:
