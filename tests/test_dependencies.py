@@ -18,7 +18,13 @@ PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["p
 EXTRAS = PROJECT["optional-dependencies"]
 OURS = {"mirror_sync", "tests", "bench", "docs"}
 # They run in environments of their own: tests/clients/requirements.
-_OTHERS = ("clients/checks", "clients/suite/make.py", "clients/suite/use.py", "trust/made.py")
+_OTHERS = (
+    "clients/checks",
+    "clients/suite/make.py",
+    "clients/suite/use.py",
+    "clients/use_modelscope.py",
+    "trust/made.py",
+)
 ELSEWHERE = tuple(TOP / "tests" / name for name in _OTHERS)
 
 # The last version that must not be taken: too old for the code, or named by the advisory.

@@ -11,7 +11,7 @@ from mirror_sync.catalogue import formats, texts
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-_SAME = {"repo.python"}  # in both languages
+_SAME = {"repo.python", "repo.ollama", "repo.llama"}  # in both languages
 
 
 @pytest.mark.parametrize("key", texts.TEXTS)

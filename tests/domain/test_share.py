@@ -48,6 +48,6 @@ def test_what_an_attachment_is_called_says_all(name: str) -> None:
     assert share.name == name
 
 
-@pytest.mark.parametrize("name", ["share.candidate.0", "share.candidate.10001", "share..5", "share.x.5.5", "shared"])
+@pytest.mark.parametrize("name", ["share.candidate.0", "share.candidate.10001", "share..5", "share.x.5.5.5", "shared"])
 def test_what_says_no_share_is_none(name: str) -> None:
     assert ReaderShare.of([name]) is None

@@ -186,7 +186,8 @@ def test_without_rules_what_is_closed_upstream_is_for_nobody_and_a_job_may_open_
         (RepoPattern.parse("pub/*"), RepoPattern.parse("team/*")), (RepoPattern.parse("team/privateone"),)
     )
     assert {name for name, status in found(AccessRules(opened=(opening,))).items() if status == 200} == public | {
-        "pub/gatedone"
+        "pub/gatedone",
+        "pub/closedsince",
     }
 
 

@@ -65,7 +65,7 @@ def test_bad_percent_encoding_is_refused(mirror: Mirror, path: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        *("/x", "/hub/models/a--b/refs.json", "/api/", "/api/agents", "/v2/"),
+        *("/x", "/hub/models/a--b/refs.json", "/api/", "/api/agents", "/v3/"),
         *("/-/documents/hub/models/a--b/refs.json", "/-/blob", "/-/document", "/-/pointer"),
         *("/nginx.conf", "/s3-credentials.json", "/blobs/sha256/", "/blobs/sha256/aa"),
     ],

@@ -14,7 +14,7 @@ from tests.trust.site import Site
 
 FILES: dict[str, Any] = {"README.md": b"hello", "a.py": b"x", "config.json": b"{}", "model.bin": LFS(b"w" * 5000)}
 STORE = {
-    "first": {"free": 1, "list": 4, "put": 9, "read": 4, "stat": 1},
+    "first": {"free": 1, "list": 5, "put": 9, "read": 4, "stat": 1},
     "unchanged": {"read": 1},
     "another commit": {"free": 1, "list": 3, "put": 6, "read": 8},
 }

@@ -23,7 +23,7 @@ def doors(
     target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Let what is published already be asked for at the doors that front opens.
+    """Make what open doors need of what is published.
 
     What is published from then on is ready for them by itself. Files are not read again.
     """
