@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict
 from pathlib import Path
 
+import gguf
 import h5py
 import joblib
 import numpy as np
@@ -57,6 +58,16 @@ def models(folder: Path) -> None:
     onnx.save(helper.make_model(larger, producer_name="tests", doc_string="words"), folder / "container-larger.onnx")
 
 
+def quantized(folder: Path) -> None:
+    writer = gguf.GGUFWriter(folder / "container-tiny.gguf", "llama")
+    writer.add_block_count(1)
+    writer.add_tensor("blk.0.attn_q.weight", np.zeros((4, 4), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def pickles(folder: Path) -> None:
     value = OrderedDict(a=np.zeros(100), b={"c": [1, 2.5, None]})
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -67,5 +78,5 @@ def pickles(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for make in (arrays, tables, models, pickles):
+    for make in (arrays, tables, models, quantized, pickles):
         make(Path(sys.argv[1]))
