@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +21,10 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import Program
 from tests.front.bucket import Published, model
 from tests.front.mirrors import s3_store
+from tests.stores.places import target_of
 
 if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+    pass
 
 MACHINES = 3
 CONFIG = """\
@@ -44,13 +44,8 @@ CHANNELS = ("candidate", "stable", "deprecated")
 
 @pytest.fixture(params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    if request.param == "directory":
-        (tmp_path / "mirror").mkdir()
-        return DirectoryTarget(tmp_path / "mirror")
-    from tests.stores.places import target_on
-
-    moto: S3Server = request.getfixturevalue("moto")
-    return replace(target_on(moto, "some/prefix"), addressing="path")
+    (tmp_path / "mirror").mkdir()
+    return target_of(request, tmp_path / "mirror", "some/prefix")
 
 
 @contextmanager

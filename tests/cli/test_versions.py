@@ -8,7 +8,6 @@ import shlex
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,9 +23,10 @@ from tests.cli.program import BEGIN, Ended, Program
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 from tests.signing.keys import ssh_key
+from tests.stores.places import target_of
 
 if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+    pass
 
 MANUAL = Path(__file__).parents[2] / "docs" / "guide" / "versions.md"
 CONFIG = f"""\
@@ -40,12 +40,7 @@ trust: {{key: signing.key}}
 @pytest.fixture(params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     """Where the program publishes."""
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path / "mirror")
-    moto: S3Server = request.getfixturevalue("moto")
-    from tests.stores.places import target_on
-
-    return replace(target_on(moto, "some/prefix"), addressing="path")
+    return target_of(request, tmp_path / "mirror", "some/prefix")
 
 
 class Walk:

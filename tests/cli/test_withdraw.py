@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import BEGIN, Program
 from tests.front.mirrors import OPENED, PATIENCE, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
+from tests.stores.places import target_of
 
 if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+    pass
 
 CONFIG = f"""\
 {BEGIN}\
@@ -36,12 +36,7 @@ WORDS = ("--why", "its licence was withdrawn", "--by", "J. Doe")
 @pytest.fixture(params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     """Where the program publishes; what it needs to wait for others is nothing there."""
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path / "mirror")
-    moto: S3Server = request.getfixturevalue("moto")
-    from tests.stores.places import target_on
-
-    return replace(target_on(moto, "some/prefix"), addressing="path")
+    return target_of(request, tmp_path / "mirror", "some/prefix")
 
 
 @pytest.fixture

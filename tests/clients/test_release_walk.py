@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +36,10 @@ from tests.daemon.living import living
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 from tests.signing.keys import ssh_key
+from tests.stores.places import target_of
 
 if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+    pass
 
 NAME = "acme/llm"  # of which the address of a test's clients is among a tenth of the readers
 REPO = Repo.parse(NAME)
@@ -61,12 +61,7 @@ jobs:
 
 @pytest.fixture(params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path / "mirror")
-    from tests.stores.places import target_on
-
-    moto: S3Server = request.getfixturevalue("moto")
-    return replace(target_on(moto, "some/prefix"), addressing="path")
+    return target_of(request, tmp_path / "mirror", "some/prefix")
 
 
 class Release:

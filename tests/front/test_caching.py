@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from mirror_sync.domain.content.keys import Caching
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.guarded import ACCESS, TOKENS, Guarded, bearer, write_tokens
 from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
-from tests.servers.bucket import S3Server
+from tests.stores.places import target_of
 
 CACHING = Caching(immutable=3600, pointers=7)
 ONCE, SOON = "max-age=3600, immutable", "max-age=7"
@@ -22,16 +22,7 @@ ONCE, SOON = "max-age=3600, immutable", "max-age=7"
 
 @pytest.fixture(scope="module", params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path_factory.mktemp("cached"))
-    moto: S3Server = request.getfixturevalue("moto")
-    return S3Target(
-        moto.make_bucket("cached"),
-        endpoint_url=moto.endpoint_url,
-        access_key=moto.access_key,
-        secret_key=moto.secret_key,
-        caching=CACHING,
-    )
+    return target_of(request, tmp_path_factory.mktemp("cached"), caching=CACHING)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mirror_sync.domain.content.held_note import CLOSING, HeldNote
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, Refs, held_name
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.policy.decisions import RuleKey
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
@@ -23,20 +23,12 @@ from tests.front.bucket import Published, commit_id
 from tests.front.guarded import ACCESS, PUBLIC, TOKENS, bearer, write_tokens
 from tests.front.mirrors import PATIENCE, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
-from tests.servers.bucket import S3Server
+from tests.stores.places import target_of
 
 
 @pytest.fixture(scope="module", params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path_factory.mktemp("since"))
-    moto: S3Server = request.getfixturevalue("moto")
-    return S3Target(
-        moto.make_bucket("since"),
-        endpoint_url=moto.endpoint_url,
-        access_key=moto.access_key,
-        secret_key=moto.secret_key,
-    )
+    return target_of(request, tmp_path_factory.mktemp("since"))
 
 
 @pytest.fixture(scope="module", params=["serve", "nginx"])

@@ -17,6 +17,7 @@ from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.front.protocols.oci import A_COMMIT, MOST_READ
 from tests.front.bucket import Published, dataset, model
 from tests.front.mirrors import PATIENCE, Mirror, Reply, by_either
 
@@ -75,6 +76,15 @@ def test_a_commit_is_a_manifest_whose_layers_are_the_files_themselves(mirror: Mi
     assert config["config"] == {"format": "safetensors"}
     assert config["descriptor"]["description"] == 'empty files: ["empty"]'
     assert config["modelfs"]["diffIds"] == [layer["digest"] for layer in layers.values()]
+
+
+def test_what_is_searched_for_a_digest_is_bounded_and_what_has_a_name_comes_first(mirror: Mirror) -> None:
+    one = registered(mirror)
+    for _ in range(MOST_READ // A_COMMIT):
+        one.repo.publish({"a": b"a"}, branch=None, registry=True)
+    for target in (f"blobs/sha256:{NOWHERE}", f"manifests/sha256:{NOWHERE}"):
+        assert errors(mirror.get(f"{one.at}/{target}")) == (413, ["UNKNOWN"])
+    assert mirror.get(f"{one.at}/blobs/sha256:{Sha256.of(FILES['README.md'])}").body == FILES["README.md"]
 
 
 class Pull(NamedTuple):

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mirror_sync.domain.access.reader_limits import PATIENCE, ReaderLimits
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.nginx.nginx_files import NginxOptions
@@ -29,7 +29,7 @@ from tests.front.bucket import Published
 from tests.front.guarded import ACCESS, PUBLIC, TOKENS, bearer, write_tokens
 from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
-from tests.servers.bucket import S3Server
+from tests.stores.places import target_of
 
 MB = 1_000_000
 NAME = "pub/large"
@@ -38,15 +38,7 @@ Running = Callable[[ReaderLimits], AbstractContextManager[Mirror]]
 
 @pytest.fixture(scope="module", params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path_factory.mktemp("limited"))
-    moto: S3Server = request.getfixturevalue("moto")
-    return S3Target(
-        moto.make_bucket("limited"),
-        endpoint_url=moto.endpoint_url,
-        access_key=moto.access_key,
-        secret_key=moto.secret_key,
-    )
+    return target_of(request, tmp_path_factory.mktemp("limited"))
 
 
 @pytest.fixture(scope="module")

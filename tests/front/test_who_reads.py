@@ -15,7 +15,7 @@ import pytest
 
 from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.content.tombstone import Tombstone
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.hub.protocol import Route, RouteTable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.mounted import PROTOCOLS
@@ -36,7 +36,7 @@ from tests.front.guarded import (
 )
 from tests.front.mirrors import DOORS, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
-from tests.servers.bucket import S3Server
+from tests.stores.places import target_of
 
 ROUTES = RouteTable(PROTOCOLS).routes
 OF_REPOS = [route for route in ROUTES if route.needs in (Need.SEE, Need.READ)]
@@ -48,15 +48,7 @@ SEED = 20261129
 
 @pytest.fixture(scope="module", params=["directory", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    if request.param == "directory":
-        return DirectoryTarget(tmp_path_factory.mktemp("guarded"))
-    moto: S3Server = request.getfixturevalue("moto")
-    return S3Target(
-        moto.make_bucket("guarded"),
-        endpoint_url=moto.endpoint_url,
-        access_key=moto.access_key,
-        secret_key=moto.secret_key,
-    )
+    return target_of(request, tmp_path_factory.mktemp("guarded"))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job.targets import S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
@@ -52,6 +54,16 @@ def target_on(server: S3Server, prefix: str = "", bucket: str | None = None) -> 
     """A bucket of a server, a new one unless it is named."""
     name = bucket or server.make_bucket()
     return S3Target(name, server.endpoint_url, None, server.access_key, server.secret_key, prefix, "path")
+
+
+def target_of(request: pytest.FixtureRequest, folder: Path, prefix: str = "", **said: Any) -> Target:
+    """That of a fixture's parameter: `directory` is this folder, any other the fixture of a server, with a new bucket.
+
+    `said` are further keys of an S3 target.
+    """
+    if request.param == "directory":
+        return DirectoryTarget(folder)
+    return replace(target_on(request.getfixturevalue(request.param), prefix), **said)
 
 
 def store_in(server: S3Server, prefix: str = "", bucket: str | None = None, **said: Any) -> S3Store:

@@ -57,6 +57,11 @@ TOO_LARGE = "{repo} at {commit} has {files} files: more than a manifest can name
 NO_QUANT = "{repo} has no tag {tag}; its quantizations are {names}"
 NO_OLLAMA = "{repo} at {commit} has no GGUF file that Ollama could load, which takes whole ones alone"
 BAD_COUNT = "Bad n: a number is wanted"
+MANY_COMMITS = "More is published of this repo than is searched for one digest: ask for what a name stands for"
+MOST_READ = (
+    16 << 20
+)  # bytes of documents that are searched for one digest, of which a commit counts as many as these at least:
+A_COMMIT = 64 << 10
 NOBODY = "anonymous"  # the token of who has none: it counts for nothing
 _NOT_HERE = "Nothing is at this address of a registry; front: {oci: true} in jobs.yaml opens the door"
 _VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
@@ -117,7 +122,7 @@ class OciRegistry:
     def _referrers(self, asked: FrontRequest, fields: Fields) -> Answer:
         """What proves the commit of a manifest; of any other digest there is nothing, which is no error."""
         wanted, digest, found = asked.argument("artifactType"), Sha256(fields["digest"]), list[Any]()
-        for root in self._roots(fields):
+        for root in self._roots(fields, _Bound()):
             more = self._more(root) if root.attachments.get(MANIFEST) == digest else None
             if more is not None:
                 found = [one for one in more.referrers if wanted in ("", one["artifactType"])]
@@ -144,12 +149,12 @@ class OciRegistry:
 
     def _pinned(self, asked: FrontRequest, fields: Fields) -> Answer:
         """A manifest by its digest, of any commit that is published."""
-        digest = Sha256(fields["digest"])
-        for root in self._roots(fields):
+        digest, bound = Sha256(fields["digest"]), _Bound()
+        for root in self._roots(fields, bound):
             headers = {"X_Repo_Commit": root.commit, "Cache_Control": answers.IMMUTABLE}
             if root.attachments.get(MANIFEST) == digest:
                 return self._document(asked, root, digest, headers)
-            more = self._more(root, digest)
+            more = self._more(root, digest, bound)
             if more is not None and digest in more.texts:
                 return _text(asked, more, digest, headers)
         raise answers.revision_not_found()
@@ -158,16 +163,16 @@ class OciRegistry:
         return self._given(asked, digest, self._size(digest), _named(headers) | {"Content-Type": OCI_MANIFEST})
 
     def _blob(self, asked: FrontRequest, fields: Fields) -> Answer:
-        digest = Sha256(fields["digest"])
+        digest, bound = Sha256(fields["digest"]), _Bound()
         where = {"Location": f"/{asked.raw_path.lstrip('/')}", "Content-Type": answers.BINARY}
-        for root in self._roots(fields):
+        for root in self._roots(fields, bound):
             headers = where | {"X-Repo-Commit": root.commit, "Cache-Control": answers.IMMUTABLE}
             if digest in [root.attachments.get(name) for name in GIVEN]:
                 return self._given(asked, digest, self._size(digest), headers)
-            size = layer_size(self._snapshots.document(root.attachments[MANIFEST]), digest)
+            size = layer_size(bound.counted(self._snapshots.document(root.attachments[MANIFEST])), digest)
             if size is not None:
                 return self._given(asked, digest, size, headers)
-            more = self._more(root, digest)
+            more = self._more(root, digest, bound)
             if more is not None and digest in more.texts:
                 return _text(asked, more, digest, headers)
         raise answers.entry_not_found()
@@ -182,19 +187,40 @@ class OciRegistry:
             raise KeyMissing(blob_key(digest))
         return stat.size
 
-    def _more(self, root: Root, naming: str = "") -> MoreDocuments | None:
+    def _more(self, root: Root, naming: str = "", bound: _Bound | None = None) -> MoreDocuments | None:
         """The small documents of a commit; None where there are none, and where none is of the digest `naming`."""
         digest = root.attachments.get(MORE)
         body = b"" if digest is None else self._snapshots.document(digest)
+        if bound is not None:
+            bound.counted(body)
         return MoreDocuments.decode(body) if body and naming.encode() in body else None
 
-    def _roots(self, fields: Fields) -> Iterator[Root]:
+    def _roots(self, fields: Fields, bound: _Bound) -> Iterator[Root]:
         """Of all commits that have documents here, those first that have names: most are asked for by these."""
         refs = self._served.refs_of(fields)
         for digest in dict.fromkeys(refs.snapshots[commit] for commit in _in_order(refs)):
+            bound.begin()
             root = self._snapshots.root(digest)
             if MANIFEST in root.attachments:
                 yield root
+
+
+class _Bound:
+    """How much is read for a request that looks for a digest among all commits of a repo."""
+
+    def __init__(self) -> None:
+        self._read = 0
+
+    def begin(self) -> None:
+        """Another commit. Refusal 413 where enough was read."""
+        if self._read >= MOST_READ:
+            raise Refusal(413, MANY_COMMITS)
+        self._read += A_COMMIT
+
+    def counted(self, body: bytes) -> bytes:
+        """The same."""
+        self._read += len(body)
+        return body
 
 
 def _in_order(refs: Refs) -> list[Any]:
@@ -288,6 +314,8 @@ OCI = Protocol(
         "MANIFEST": MANIFEST,
         "MORE": MORE,
         "MOST_FILES": MOST_FILES,
+        "MOST_READ": MOST_READ,
+        "A_COMMIT": A_COMMIT,
         "OCI_MANIFEST": OCI_MANIFEST,
         "OCI_INDEX": OCI_INDEX,
         "DOCKER_MANIFEST": DOCKER_MANIFEST,
@@ -303,6 +331,7 @@ OCI = Protocol(
             "quant": NO_QUANT,
             "ollama": NO_OLLAMA,
             "count": BAD_COUNT,
+            "commits": MANY_COMMITS,
         },
     },
     lacks=(NotOffered(UNDER, _NOT_HERE, answers.REGISTRY_FORM),),

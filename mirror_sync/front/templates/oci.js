@@ -77,8 +77,10 @@ function namesOf(more) {
 // What proves the commit of a manifest; of any other digest there is nothing, which is no error.
 async function oci_referrers(r, fields) {
     const wanted = requests.argument(r, 'artifactType'), roots = await rootsOf(r, fields);
+    const bound = {read: 0};
     let manifests = [];
     for (let i = 0; i < roots.length; i++) {
+        begin(bound);
         const root = await snapshots.rootOf(r, roots[i]);
         if (attached(root)[OWN.MANIFEST] === fields.digest) {
             const more = await moreOf(r, root, '');
@@ -117,8 +119,9 @@ async function oci_manifest(r, fields) {
 
 // A manifest by its digest, of any commit that is published.
 async function oci_pinned(r, fields) {
-    const roots = await rootsOf(r, fields), digest = fields.digest;
+    const roots = await rootsOf(r, fields), digest = fields.digest, bound = {read: 0};
     for (let i = 0; i < roots.length; i++) {
+        begin(bound);
         const root = await snapshots.rootOf(r, roots[i]);
         if (!attached(root)[OWN.MANIFEST]) {
             continue;
@@ -127,7 +130,7 @@ async function oci_pinned(r, fields) {
         if (attached(root)[OWN.MANIFEST] === digest) {
             return sendDocument(r, digest, OWN.OCI_MANIFEST, '/-/oci/manifest', said);
         }
-        const more = await moreOf(r, root, digest);
+        const more = await moreOf(r, root, digest, bound);
         if (more !== null && more.texts[digest]) {
             return sendText(r, more, digest, said);
         }
@@ -136,9 +139,10 @@ async function oci_pinned(r, fields) {
 }
 
 async function oci_blob(r, fields) {
-    const roots = await rootsOf(r, fields), digest = fields.digest;
+    const roots = await rootsOf(r, fields), digest = fields.digest, bound = {read: 0};
     const where = {Location: r.variables.request_uri.split('?')[0].replace(/^\/+/, '/')};
     for (let i = 0; i < roots.length; i++) {
+        begin(bound);
         const root = await snapshots.rootOf(r, roots[i]);
         if (!attached(root)[OWN.MANIFEST]) {
             continue;
@@ -148,11 +152,12 @@ async function oci_blob(r, fields) {
             return sendDocument(r, digest, tables.BINARY, '/-/oci/blob', said);
         }
         const text = await bucket.document(r, attached(root)[OWN.MANIFEST]), size = layerSize(text, digest);
+        bound.read += text.length;
         if (size !== null) {
             const location = slices.wanted(size) ? '/-/oci/slices' : '/-/oci/blob';
             return sendDocument(r, digest, tables.BINARY, location, Object.assign({size, sized: true}, said));
         }
-        const more = await moreOf(r, root, digest);
+        const more = await moreOf(r, root, digest, bound);
         if (more !== null && more.texts[digest]) {
             return sendText(r, more, digest, Object.assign({type: tables.BINARY}, said));
         }
@@ -167,13 +172,24 @@ function attached(root) {
 }
 
 // The small documents of a commit, null where there are none, and where none is of the digest `naming`.
-async function moreOf(r, root, naming) {
+async function moreOf(r, root, naming, bound) {
     const digest = attached(root)[OWN.MORE];
     if (!digest) {
         return null;
     }
     const text = await bucket.document(r, digest);
+    if (bound) {
+        bound.read += text.length;
+    }
     return text.indexOf(naming) >= 0 ? JSON.parse(text) : null;
+}
+
+// Another commit, for a request that looks for a digest among all of a repo; a refusal where enough was read.
+function begin(bound) {
+    if (bound.read >= OWN.MOST_READ) {
+        throw answers.refusal(413, OWN.WORDS.commits);
+    }
+    bound.read += OWN.A_COMMIT;
 }
 
 // The roots of all commits, those first that have names: most are asked for by these.
