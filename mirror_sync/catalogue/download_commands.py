@@ -63,7 +63,7 @@ def _registry(page: RepoPage, commit: str, doors: Collection[str]) -> Iterator[D
 
 
 def _shell(page: RepoPage) -> DownloadCommand:
-    kind = " --repo-type dataset" if page.row.kind is Kind.DATASET else ""
+    kind = "" if page.row.kind is Kind.MODEL else f" --repo-type {page.row.kind}"
     revision = _revision(page)
     at = f" --revision {shlex.quote(revision)}" if revision else ""
     return DownloadCommand("repo.shell", "HF_ENDPOINT=", f" hf download {shlex.quote(page.row.repo)}{kind}{at}")
@@ -80,6 +80,11 @@ def _python(page: RepoPage) -> DownloadCommand:
 def _loading(page: RepoPage, name: str, at: str) -> str:
     if page.row.kind is Kind.DATASET:
         return f"from datasets import load_dataset\ndataset = load_dataset({name}{at})"
+    if page.row.kind is Kind.KERNEL and at:
+        return f"from kernels import get_kernel\nkernel = get_kernel({name}{at})"
+    if page.row.kind is not Kind.MODEL:
+        whole = f'{name}, repo_type="{page.row.kind}"{at}'
+        return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({whole})"
     if page.row.library == "sentence-transformers":
         return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({name}{at})"
     if page.row.library in _LOADERS:
@@ -96,8 +101,7 @@ def _curl(page: RepoPage, commit: str) -> DownloadCommand:
 
 def resolved(page: RepoPage, commit: str) -> str:
     """Where the files of a commit are, seen from the mirror's root."""
-    kind = "datasets/" if page.row.kind is Kind.DATASET else ""
-    return f"{kind}{in_url(page.row.repo)}/resolve/{in_url(commit)}/"
+    return f"{page.row.kind.place}{in_url(page.row.repo)}/resolve/{in_url(commit)}/"
 
 
 def check_by_hand(page: RepoPage, principal: str) -> DownloadCommand | None:

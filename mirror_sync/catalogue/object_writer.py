@@ -13,12 +13,13 @@ from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.content.keys import SITE, site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Stat, Store, read_all
 
-_PAGES = tuple(map(site_key, ("list/", "models/", "datasets/", "mirrorz.json", rows.WHOLE)))
+_PAGES = tuple(map(site_key, ("list/", *(f"{kind.plural}/" for kind in Kind), "mirrorz.json", rows.WHOLE)))
 _ASSETS = site_key("assets/")
 _STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before
 

@@ -38,6 +38,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     # kinds, states and outcomes
     "kind.model": ("model", "模型"),
     "kind.dataset": ("dataset", "数据集"),
+    "kind.space": ("space", "空间"),
+    "kind.kernel": ("kernel", "内核"),
     "state.published": ("published", "已发布"),
     "state.unchanged": ("up to date", "已是最新"),
     "state.failed": ("failed", "失败"),

@@ -126,8 +126,7 @@ class View:
         """Where upstream shows it; empty for nowhere."""
         bases = (self._upstreams.get(line.job, "") for line in self._of.get(repo, ()))
         base = next(filter(None, bases), "")
-        kind = "datasets/" if repo.kind is Kind.DATASET else ""
-        return f"{base}/{kind}{repo.id}" if base else ""
+        return f"{base}/{repo.kind.place}{repo.id}" if base else ""
 
 
 def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoRow:

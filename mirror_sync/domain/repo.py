@@ -10,13 +10,22 @@ from typing import Self
 
 
 class Kind(StrEnum):
+    """Of a space its files are mirrored, and nothing runs; a kernel repo holds builds of compute kernels."""
+
     MODEL = "model"
     DATASET = "dataset"
+    SPACE = "space"
+    KERNEL = "kernel"
 
     @property
     def plural(self) -> str:
-        """As the Hub's API and the bucket's keys spell it: `models`, `datasets`."""
+        """As the Hub's API and the bucket's keys spell it: `models`, `datasets`, `spaces`, `kernels`."""
         return f"{self.value}s"
+
+    @property
+    def place(self) -> str:
+        """What stands before an id in the address of a page or a file: nothing for a model, else `datasets/`."""
+        return "" if self is Kind.MODEL else f"{self.plural}/"
 
 
 # huggingface_hub.utils.validate_repo_id: word characters, '-' and '.', no '--' or '..', at most 96 characters
@@ -27,12 +36,15 @@ _GLOB = re.compile(r"[*?\[]")
 _MAX_ID = 96
 _STRANGE = re.compile(r"[^A-Za-z0-9_.\-/]")
 _WILD = re.compile(r"[*?\[\]!]")
-_REVISION = re.compile(r"(?P<repo>(?:(?:model|dataset):)?[^@:/\s]+/[^@:/\s]+)[@:](?P<revision>[^@:\s]{1,100})")
+_REVISION = re.compile(
+    r"(?P<repo>(?:(?:model|dataset|space|kernel):)?[^@:/\s]+/[^@:/\s]+)[@:](?P<revision>[^@:\s]{1,100})"
+)
 _ALLOWED = ": the letters a-z and A-Z, digits, '-', '_' and '.' are all that may stand in a name"
 
 
 def _split_kind(text: str) -> tuple[Kind, str]:
-    for meant, prefix in ((Kind.DATASET, "datasets/"), (Kind.MODEL, "models/")):
+    for meant in Kind:
+        prefix = f"{meant.plural}/"
         if text.startswith(prefix) and "/" in text.removeprefix(prefix):
             raise ValueError(f"{text!r} is the path of a page; write {_spelled(meant, text.removeprefix(prefix))}")
     beside = _REVISION.fullmatch(text)
@@ -48,7 +60,7 @@ def _split_kind(text: str) -> tuple[Kind, str]:
     try:
         return Kind(kind), rest
     except ValueError:
-        raise ValueError(f"{kind!r} is no kind of repo; write model: or dataset:") from None
+        raise ValueError(f"{kind!r} is no kind of repo; write model:, dataset:, space: or kernel:") from None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +76,7 @@ class Repo:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`org/name` is a model, `dataset:org/name` a dataset."""
+        """`org/name` is a model, `dataset:org/name` a dataset, and so are `space:` and `kernel:`."""
         return cls(*_split_kind(text))
 
     @property

@@ -22,6 +22,12 @@ from mirror_sync.signing.declared import DeclaredCard
 from mirror_sync.signing.sums import sum_lines
 
 BOM = "bom.cdx.json"
+_TYPES = {
+    Kind.MODEL: "machine-learning-model",
+    Kind.DATASET: "data",
+    Kind.SPACE: "application",
+    Kind.KERNEL: "library",
+}
 _NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/mirror-sync")
 
 
@@ -53,7 +59,7 @@ def _subject(card: DeclaredCard, root: Root, files: Sequence[MirroredFile], list
     repo = card.repo
     is_model = repo.kind is Kind.MODEL
     found: dict[str, Any] = {
-        "type": "machine-learning-model" if is_model else "data",
+        "type": _TYPES[repo.kind],
         "bom-ref": f"{repo}@{root.commit}",
         **_named(repo.id),
         "version": root.commit,

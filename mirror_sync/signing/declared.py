@@ -63,9 +63,7 @@ class DeclaredCard:
     @property
     def page(self) -> str:
         """Where the Hub has the repo."""
-        return (
-            f"{HUB}/{self.repo.id}" if self.repo.kind is Kind.MODEL else f"{HUB}/{self.repo.kind.plural}/{self.repo.id}"
-        )
+        return f"{HUB}/{self.repo.kind.place}{self.repo.id}"
 
     @property
     def licenses(self) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import (
     DocumentError,
     KeyMissing,
@@ -132,7 +132,7 @@ class FrontEvidence:
         return body
 
     def file(self, repo: Repo, commit: CommitId, path: str, digest: Sha256) -> AbstractContextManager[ByteStream]:
-        place = repo.id if repo.kind is Kind.MODEL else f"{repo.kind.plural}/{repo.id}"
+        place = f"{repo.kind.place}{repo.id}"
         return self._open(f"/{place}/resolve/{commit}/{quote(path)}")
 
     def _whole(self, place: str, limit: int) -> bytes:

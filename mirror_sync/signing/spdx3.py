@@ -29,6 +29,9 @@ from mirror_sync.signing.sums import sum_lines
 SPDX3_BOM = "bom.spdx3.json"
 _CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 _NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://spdx.org/spdxdocs/mirror-sync")
+_PROFILES = {Kind.MODEL: ["ai"], Kind.DATASET: ["dataset"]}
+_PACKAGES = {Kind.MODEL: "ai_AIPackage", Kind.DATASET: "dataset_DatasetPackage"}
+_PURPOSES = {Kind.MODEL: "model", Kind.DATASET: "data", Kind.SPACE: "application", Kind.KERNEL: "library"}
 _MADE = "_:CreationInfo0"
 _NO_LICENCE = "expandedlicensing_NoAssertionLicense"
 _NO_REFERENCE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -59,8 +62,8 @@ def spdx3(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mapping[s
     bom = elements.add(
         "software_Sbom", "bom", rootElement=[subject], element=inside, software_sbomType=["analyzed"], name=str(repo)
     )
-    profile = "ai" if repo.kind is Kind.MODEL else "dataset"
-    kept = ["core", "software", "simpleLicensing", *([] if made is None else [profile])]  # each asks for a date
+    profile = [] if made is None else _PROFILES.get(repo.kind, [])  # each asks for a date
+    kept = ["core", "software", "simpleLicensing", *profile]
     elements.add("SpdxDocument", "document", rootElement=[bom], element=[*inside, bom], profileConformance=kept)
     document = {"@context": _CONTEXT, "@graph": [creation, *elements.graph]}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
@@ -91,16 +94,18 @@ class _Elements:
         date = None if made is None else iso_utc(made)
         owner = self.add("Agent", "owner", name=repo.id.rpartition("/")[0] or HUB)
         is_model = repo.kind is Kind.MODEL
-        own: Element = {"ai_domain": [card.task] if card.task else None} if is_model else _of_dataset(files, date)
+        own: Element = {"ai_domain": [card.task] if card.task else None} if is_model else {}
+        if repo.kind is Kind.DATASET:
+            own = _of_dataset(files, date)
         subject = self.add(
-            "ai_AIPackage" if is_model else "dataset_DatasetPackage",
+            _PACKAGES.get(repo.kind, "software_Package"),
             "package",
             name=repo.id,
             comment=f"SHA-256 of its SHA256SUMS: {listed}",
             suppliedBy=owner,
             originatedBy=[owner],
             releaseTime=date,
-            software_primaryPurpose="model" if is_model else "data",
+            software_primaryPurpose=_PURPOSES[repo.kind],
             software_packageVersion=root.commit,
             software_packageUrl=f"pkg:huggingface/{repo.id}@{root.commit}" if is_model else None,
             software_downloadLocation=f"{card.page}/tree/{root.commit}",

@@ -22,7 +22,7 @@ Verb = Callable[[World, Request, Repo, list[str]], Answer]
 def repo_info(_: World, request: Request, repo: Repo, rest: list[str]) -> Answer:
     """``GET /api/{kind}s/{id}[/revision/{rev}]``, with ``blobs``, ``securityStatus`` or ``expand``."""
     commit = commit_at(repo, rest[0]) if rest else repo.find("main")
-    facts = shapes.repo_facts(repo, commit, asked_facts(request, shapes.INFO_FACTS))
+    facts = shapes.repo_facts(repo, commit, asked_facts(request, repo.kind, shapes.INFO_FACTS))
     if request.flag("blobs") and commit is not None:
         files = sorted(commit.tree.files.items())
         facts["siblings"] = [shapes.sibling(path, file, blobs=True) for path, file in files]

@@ -10,7 +10,7 @@ from .answer import Answer, Request, as_json, error
 from .paging import page_after
 from .repo import Repo
 from .settings import Kind
-from .shapes import FACTS, LIST_FACTS, UNKNOWN_FACTS, repo_facts, repo_tags
+from .shapes import FACTS, LACKING, LIST_FACTS, UNKNOWN_FACTS, repo_facts, repo_tags
 from .world import World
 
 _SORTS: dict[str, Callable[[Repo], float]] = {
@@ -24,7 +24,7 @@ _SORTS: dict[str, Callable[[Repo], float]] = {
 
 def list_repos(world: World, request: Request, kind: Kind) -> Answer:
     """Answer one page of the repos that fit the question, newest or biggest first."""
-    wanted = asked_facts(request, (*LIST_FACTS[kind], *_more(request)))
+    wanted = asked_facts(request, kind, (*LIST_FACTS[kind], *_more(request)))
     key = _sort_key(request)
     token = caller(world, request)
     fitting = [repo for repo in world.repos(kind) if can_see(token, repo) and _fits(request, repo)]
@@ -33,10 +33,12 @@ def list_repos(world: World, request: Request, kind: Kind) -> Answer:
     return as_json([repo_facts(repo, repo.find("main"), wanted) for repo in page], link)
 
 
-def asked_facts(request: Request, otherwise: tuple[str, ...]) -> list[str]:
-    """Return the properties that ``expand`` asks for, or ``otherwise``; an unknown one is a 400."""
+def asked_facts(request: Request, kind: Kind, otherwise: tuple[str, ...]) -> list[str]:
+    """Return the properties that ``expand`` asks for, or ``otherwise``; an unknown one is a 400, any of a kernel too."""
     asked = [*request.query.get("expand", []), *request.query.get("expand[]", [])]
-    unknown = [name for name in asked if name not in FACTS and name not in UNKNOWN_FACTS]
+    unknown = [name for name in asked if (name not in FACTS and name not in UNKNOWN_FACTS) or name in LACKING[kind]]
+    if asked and kind == "kernel":
+        raise error(400, '"expand" is not allowed')
     if unknown:
         raise error(400, f'"expand" must be one of the known properties, not {unknown[0]}')
     return asked or list(otherwise)

@@ -14,7 +14,7 @@ from .settings import Kind
 from .webhooks import organization, webhooks
 from .world import World
 
-_KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset"}
+_KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space", "kernels": "kernel"}
 _REF_PREFIXES = {"pr", "convert", "heads", "tags"}
 
 
@@ -42,7 +42,9 @@ def answer(world: World, request: Request) -> Answer:
 def _check_known(world: World, segments: list[str]) -> None:
     """Refuse what this hub lacks: lists by the kind alone, all else by the word that says what is asked for."""
     match segments:
-        case ["api", word] | ["api", "models" | "datasets", _, _, word, *_] if word in world.behaviour.lacks:
+        case ["api", word] | ["api", "models" | "datasets" | "spaces" | "kernels", _, _, word, *_] if (
+            word in world.behaviour.lacks
+        ):
             raise _nothing_here()
 
 
@@ -66,8 +68,8 @@ def _api(world: World, request: Request, kind: Kind, rest: list[str]) -> Answer:
 
 
 def _file(world: World, request: Request, segments: list[str]) -> Answer:
-    kind: Kind = "dataset" if segments[0] == "datasets" else "model"
-    rest = segments[1:] if kind == "dataset" else segments
+    kind: Kind = "model" if segments[0] == "models" else _KINDS.get(segments[0], "model")
+    rest = segments if kind == "model" else segments[1:]
     repo_id, tail = _split_id(rest, lambda segment: segment == "resolve")
     if tail[:1] != ["resolve"] or len(tail) < 3 or request.method not in {"GET", "HEAD"}:
         raise _nothing_here()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "space", "kernel"]
 Gated = Literal[False, "auto", "manual"]
 EPOCH = datetime(2026, 1, 1, 8, tzinfo=UTC)
 """When the first repo of a stand-in is created; each commit comes a minute after the one before."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .repo import Commit, Repo
+from .settings import Kind
 from .tree import File, Node
 
 Json = dict[str, Any]
@@ -142,11 +143,30 @@ FACTS: dict[str, Fact] = {
 UNKNOWN_FACTS = frozenset(
     {
         *("baseModels", "childrenModelCount", "config", "evalResults", "gguf", "inference", "inferenceProviderMapping"),
-        *("mask_token", "model-index", "resourceGroup", "safetensors", "spaces", "transformersInfo", "widgetData"),
+        *(
+            "datasets",
+            "mask_token",
+            "model-index",
+            "models",
+            "resourceGroup",
+            "safetensors",
+            "sdk",
+            "spaces",
+            "transformersInfo",
+            "widgetData",
+        ),
         *("citation", "mainSize", "paperswithcode_id"),
     }
 )
 """What the Hub knows and this stand-in leaves out of its answers."""
+
+LACKING: dict[Kind, tuple[str, ...]] = {
+    "model": (),
+    "dataset": (),
+    "space": ("gated", "downloads", "downloadsAllTime"),
+    "kernel": (),
+}
+"""What a kind does not have: `ExpandSpaceProperty_T` of huggingface_hub 2.4."""
 
 INFO_FACTS = (
     *("author", "sha", "lastModified", "private", "gated", "disabled", "downloads", "likes"),
@@ -160,6 +180,8 @@ LIST_FACTS = {
         *("author", "sha", "lastModified", "gated", "disabled", "description"),
         *("likes", "private", "downloads", "tags", "createdAt"),
     ),
+    "space": ("likes", "private", "tags", "createdAt"),
+    "kernel": ("author", "sha", "lastModified", "gated", "likes", "private", "downloads"),
 }
 """What each entry of a list of repos holds when nothing is asked for."""
 
@@ -167,7 +189,7 @@ LIST_FACTS = {
 def repo_facts(repo: Repo, commit: Commit | None, wanted: Iterable[str]) -> Json:
     """Return a repo's id and the facts ``wanted``; a card that is empty is left out, as on the Hub."""
     number = hashlib.sha256(f"{repo.kind}:{repo.settings.created}:{repo.first_id}".encode()).hexdigest()[:24]
-    facts = {name: FACTS[name](repo, commit) for name in wanted if name in FACTS}
+    facts = {name: FACTS[name](repo, commit) for name in wanted if name in FACTS and name not in LACKING[repo.kind]}
     if not facts.get("cardData", True):
         del facts["cardData"]
     return {"_id": number, "id": repo.id, **({"modelId": repo.id} if repo.kind == "model" else {}), **facts}

@@ -28,7 +28,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, RepoPattern
+from mirror_sync.domain.repo import Denial, Kind, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -116,6 +116,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _doubled(draft)
     yield from _unasked(draft)
     yield from _unranked(draft)
+    yield from _unlisted(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
@@ -204,6 +205,15 @@ def _unranked(draft: Draft) -> Iterator[Finding]:
         if job.ranking is not None and job.upstream in draft.folders:
             message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
             yield Finding(("jobs", index, "select"), message)
+
+
+def _unlisted(draft: Draft) -> Iterator[Finding]:
+    """Globs of kernels that are asked of a hub."""
+    for index, job in draft.numbered:
+        for pattern in job.repos:
+            if pattern.kind is Kind.KERNEL and pattern.is_glob and job.upstream not in draft.folders:
+                message = f"{quoted(pattern)}: there is no list of kernels to ask for; name each, as kernel:owner/name"
+                yield Finding(("jobs", index, "repos"), message)
 
 
 def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:

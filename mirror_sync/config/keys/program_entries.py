@@ -17,6 +17,7 @@ from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.address_values import Listen
 from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.select import Author
 from mirror_sync.domain.access.access_tokens import network
 from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.access.rights import ALL_REPOS, AccessRules, RepoSet, Role
@@ -159,6 +160,12 @@ class FrontEntry(Keys):
         default=False,
         description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/.",
         examples=[True],
+    )
+    kernel_publishers: tuple[Author, ...] = Field(
+        default=(),
+        description="Organizations whose kernels this mirror vouches for: kernels.get_kernel runs those of others only "
+        "with trust_remote_code.",
+        examples=[["kernels-community"]],
     )
     tls: TlsEntry | None = Field(
         default=None,

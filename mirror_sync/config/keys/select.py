@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
@@ -66,7 +66,9 @@ class SelectEntry(Keys):
     """The first repos of an author, asked for anew at each run."""
 
     author: Author = Field(description="A user or an organization of the Hub.", examples=["Qwen"])
-    kind: Kind = Field(default=Kind.MODEL, description="Models or datasets.", examples=["model"])
+    kind: Literal[Kind.MODEL, Kind.DATASET] = Field(
+        default=Kind.MODEL, description="Models or datasets.", examples=["model"]
+    )
     sort: Sort = Field(
         default=Sort.DOWNLOADS,
         description="By what the Hub ranks them, the highest or newest first.",

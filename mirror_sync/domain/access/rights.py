@@ -180,5 +180,5 @@ def closed_by(info: Mapping[str, object]) -> bool:
 
 
 def kind_of(plural: str) -> Kind | None:
-    """The kind that an address spells `models` or `datasets`; None for another one."""
+    """The kind that an address spells `models`, `datasets`, `spaces` or `kernels`; None for another one."""
     return next((kind for kind in Kind if kind.plural == plural), None)

@@ -22,7 +22,7 @@ from mirror_sync.errors import DocumentError
 INDEX = site_key("lists.json")
 FORMAT = 1
 LINE = (
-    r'^\{"kind":"(model|dataset)","state":"([a-z]+)","id":"([A-Za-z0-9_.\-/]+)",'
+    r'^\{"kind":"(model|dataset|space|kernel)","state":"([a-z]+)","id":"([A-Za-z0-9_.\-/]+)",'
     r'"why":("[^"\\]*(?:\\.[^"\\]*)*"),"item":(\{.*\})\}$'
 )
 """In what Python's `re` and JavaScript share."""

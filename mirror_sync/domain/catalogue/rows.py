@@ -20,7 +20,7 @@ FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
 GAPS_SHOWN = 100  # on the page of the mirror
 LARGEST = 64 * 1024 * 1024  # bytes of an object of the catalogue: larger ones are neither written, read nor served
 WHOLE = "all/"  # below the catalogue: what tells of repos that not everybody may see
-_REPO_PAGE = re.compile(r"(model|dataset)s/([A-Za-z0-9_.\-]+)\.html", re.ASCII)
+_REPO_PAGE = re.compile(r"(model|dataset|space|kernel)s/([A-Za-z0-9_.\-]+)\.html", re.ASCII)
 REASON = 400  # characters of a reason that are shown
 
 

@@ -1,8 +1,9 @@
 """The bucket's keys.
 
     blobs/sha256/<2 hex>/<64 hex>                immutable: contents and documents, named by their digest
-    hub/<models|datasets>/<org--name>/refs.json  what is published of a repo; mutable
-    hub/<models|datasets>/<org--name>/alias.json the id that another spelling of it, or a former name, stands for;
+    hub/<kinds>/<org--name>/refs.json            what is published of a repo; mutable. <kinds> is models, datasets,
+                                                 spaces or kernels
+    hub/<kinds>/<org--name>/alias.json           the id that another spelling of it, or a former name, stands for;
                                                  <org--name> is in lower case here; mutable, may be lost
     site/...                                     the catalogue: derived from the others, mutable, may be lost
     audit/<machine>/<10 digits>.jsonl            what was done here, by whom: a chain of segments of each machine,
@@ -44,7 +45,7 @@ SITE_TYPES = {
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _SEGMENT = re.compile(r"audit/([0-9a-f]{12})/([0-9]{10})\.jsonl")
-_REFS = re.compile(r"hub/(models|datasets)/([^/]+)/refs\.json")
+_REFS = re.compile(r"hub/(models|datasets|spaces|kernels)/([^/]+)/refs\.json")
 
 
 def blob_key(digest: Sha256) -> str:

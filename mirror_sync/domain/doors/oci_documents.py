@@ -86,7 +86,7 @@ class OciSubject:
 
 def oci_name(repo: Repo) -> str | None:
     """What clients of registries call a repo; None where they refuse such a name, before they ask."""
-    name = repo.id.lower() if repo.kind is Kind.MODEL else f"{repo.kind.plural}/{repo.id.lower()}"
+    name = f"{repo.kind.place}{repo.id.lower()}"
     return name if _NAME.fullmatch(name) else None
 
 
@@ -287,6 +287,8 @@ def _kind(repo: Repo, path: str) -> str:
     if suffix in _DOCS or _PLAIN.fullmatch(name):
         return "doc"
     if suffix in _CODE:
+        return "code"
+    if repo.kind in (Kind.SPACE, Kind.KERNEL):
         return "code"
     if repo.kind is Kind.DATASET or suffix in _DATA:
         return "dataset"

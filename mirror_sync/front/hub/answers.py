@@ -90,6 +90,8 @@ WHOAMI = (
     '{"type":"user","id":"{name}","name":"{name}","fullname":"{name} ({role})","isPro":false,"orgs":[],"auth":{"type":'
     '"access_token","accessToken":{"displayName":"{name}","role":"read"}}}'
 )
+PUBLISHER = '{"name":"{owner}","fullname":"{owner}","avatarUrl":"","type":"org","trustedKernelPublisher":true}'
+"""Source: kernels 0.17.2, which asks for it before any file, and huggingface_hub's Organization."""
 HARNESSES = '{"standardEnvVars":[],"harnesses":{}}'
 LIST_PAGE = 1000  # repos of a list that one answer has at most
 LIST_READS = 8  # pages of the catalogue's list that one answer reads, about: the work of an answer is bounded

@@ -40,13 +40,14 @@ ROUTES = (
     Route("paths_info", POST, "/api/{kinds}/{id}/paths-info/{rev}/?", needs=Need.SEE),
     Route("harnesses", GET, "/api/agent-harnesses/?", needs=Need.NOTHING),
     Route("whoami", GET, "/api/whoami-v2/?", needs=Need.ENTRY),
+    Route("organization", GET, "/api/organizations/{owner}/overview/?", needs=Need.ENTRY),
     Route("listed", GET, "/api/{kinds}/?", needs=Need.ENTRY),
     Route("repo", GET, "/api/{kinds}/{id}/?", needs=Need.SEE),
     Route("file", GET, "/{place}{id}/resolve/{rev}/{path}", needs=Need.READ),
     Route("raw", GET, "/{place}{id}/raw/{rev}/{path}", needs=Need.READ),
 )
 
-_ID = f"/(?:(?:datasets|spaces)/)?{FIELDS['id']}"
+_ID = f"/{FIELDS['place']}{FIELDS['id']}"
 
 # The first that matches speaks, of all that is no route and writes nothing.
 LACKS = (
@@ -60,8 +61,10 @@ LACKS = (
         "This mirror has no git: download with hf download, or by the address of a file (/ID/resolve/main/PATH)",
         "text",
     ),
+    NotOffered("^/+(?:api/)?buckets(?:/.*)?$", "Only models, datasets, spaces and kernels are mirrored here"),
     NotOffered(
-        "^/+(?:api/)?(?:spaces|kernels|buckets)(?:/.*)?$", "Only models and datasets are mirrored here, nothing else"
+        "^/+api/organizations/[^/]+/overview/?$",
+        "This mirror vouches for no kernels of this organization: front.kernel_publishers in its jobs.yaml says whose",
     ),
     NotOffered(
         "^/+(?:api/whoami.*|oauth/.*|login.*|join.*)$",
@@ -69,7 +72,7 @@ LACKS = (
     ),
     NotOffered(
         "^/+api/(?:organizations|users|collections|papers|daily_papers|trending|quicksearch|jobs|settings)(?:[/?].*)?$",
-        "This mirror knows models and datasets alone: no people, organizations, collections, papers or jobs",
+        "This mirror knows repos alone: no people, organizations, collections, papers or jobs",
     ),
     NotOffered(
         "^/+api/[a-z]+/.*/discussions.*$", "This mirror has no discussions and no pull requests: see them upstream"
@@ -91,6 +94,7 @@ class HubApi:
             "paths_info": self._paths_info,
             "harnesses": self._harnesses,
             "whoami": self._whoami,
+            "organization": self._organization,
             "listed": self._listed,
             "repo": self._repo,
             "file": self._file,
@@ -117,10 +121,15 @@ class HubApi:
         text = answers.WHOAMI.replace("{name}", asked.reader.name).replace("{role}", asked.reader.role)
         return answers.json_text(text.encode(), Cache_Control=answers.NEVER)
 
+    def _organization(self, asked: FrontRequest, fields: Fields) -> Answer:
+        """Who publishes kernels: their client loads none, before any file, of whom the answer does not vouch for."""
+        if fields["owner"] not in self._served.kernel_publishers:
+            raise Unanswered
+        text = answers.PUBLISHER.replace("{owner}", fields["owner"])
+        return answers.json_text(text.encode(), Cache_Control=answers.MOVING)
+
     def _listed(self, asked: FrontRequest, fields: Fields) -> Answer:
         self._served.expect_site()
-        if fields["kinds"] == "spaces":
-            raise Unanswered
         access, role = self._served.access, asked.reader.role
         items, following = self._served.lists.page(
             RepoListRequest.of(fields["kinds"], asked.query),

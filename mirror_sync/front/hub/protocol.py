@@ -27,10 +27,11 @@ PART = r"[A-Za-z0-9_.\-]+"
 _SLASH = "(?:/|%2[fF])"
 
 FIELDS = {
-    "place": "(?:(?:datasets|spaces)/)?",  # models have no word of their own in front of their id
-    "kinds": "models|datasets|spaces",
+    "place": "(?:(?:datasets|spaces|kernels)/)?",  # models have no word of their own in front of their id
+    "kinds": "models|datasets|spaces|kernels",
     "id": f"(?:{PART}/)?{PART}",
     # clients quote a revision whole; people do not quote the Hub's own refs
+    "owner": PART,
     "rev": f"refs{_SLASH}(?:pr|convert){_SLASH}[^/]+|[^/]+",
     "path": ".+",
     "folder": "(?:/.*)?",

@@ -58,7 +58,7 @@ class Served:
 
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
     `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
-    `doors`: those that are open beside the Hub's.
+    `doors`: those that are open beside the Hub's. `kernel_publishers`: whose kernels clients are told to trust.
     """
 
     store: Store
@@ -70,6 +70,7 @@ class Served:
     tokens: bool = False
     caching: Caching = USUAL
     doors: frozenset[str] = frozenset()
+    kernel_publishers: frozenset[str] = frozenset()
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""

@@ -114,7 +114,7 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
-    the Hub's. `cors`: whose pages may read.
+    the Hub's. `kernel_publishers`: whose kernels clients are told to trust. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -130,6 +130,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     doors: frozenset[str] = frozenset()
+    kernel_publishers: frozenset[str] = frozenset()
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -345,6 +346,8 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "ref_groups": GROUPS,
         "site": options.site,
         "by_digest": options.by_digest,
+        "kernel_publishers": sorted(options.kernel_publishers),
+        "publisher": answers.PUBLISHER,
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,

@@ -32,7 +32,7 @@ from mirror_sync.front.hub.protocol import Match, RouteTable
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_KINDS = {"models": Kind.MODEL, "datasets": Kind.DATASET, "": Kind.MODEL, "datasets/": Kind.DATASET}
+_KINDS = {word: kind for kind in Kind for word in (kind.plural, kind.place)}
 _GONE = 499  # as nginx has it: the client went away before it was answered
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")

@@ -291,7 +291,7 @@ def token_wanted(raw_path: str, origin: str) -> str:
     return f'Bearer realm="{origin}/v2/token",service="mirror-sync"{scope}'
 
 
-_FIELDS = FIELDS | {"place": "(?:datasets/)?", "rev": TAG, "colon": "(?::|%3[aA])"}
+_FIELDS = FIELDS | {"rev": TAG, "colon": "(?::|%3[aA])"}
 _DIGEST = "sha256{colon}{digest}"
 _route: Callable[..., Route] = partial(Route, methods=GET, fields=_FIELDS, tagged=True)
 

@@ -1,7 +1,7 @@
 """What a stranger proves a snapshot with: sums, signatures, bills of materials, verdicts. In no listing of files.
 
-    /-/trust/<models|datasets>/<id>/<revision>/<document>  an attachment of the snapshot's root, or its verdicts
-    /-/trust/<models|datasets>/<id>/statement.json[.sig]  what the mirror says of the repo as a whole, signed
+    /-/trust/<kinds>/<id>/<revision>/<document>  an attachment of the snapshot's root, or its verdicts
+    /-/trust/<kinds>/<id>/statement.json[.sig]  what the mirror says of the repo as a whole, signed
     /-/trust/allowed_signers                               whose signatures are this mirror's
 
 docs/design/decisions/0042-taken-down.md says how long what is told by a commit may be kept, and why.
@@ -127,7 +127,7 @@ def _one_of(names: Iterable[str]) -> str:
 
 
 _FIELDS = FIELDS | {
-    "kinds": "models|datasets",
+    "kinds": FIELDS["kinds"],
     "proof": _one_of([*_OF_SNAPSHOT, VERDICTS]),
     "statement": _one_of(_OF_REPO),
 }

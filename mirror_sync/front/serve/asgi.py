@@ -56,7 +56,7 @@ class ServeOptions:
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
     `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
-    `doors`: those that are open beside the Hub's.
+    `doors`: those that are open beside the Hub's. `kernel_publishers`: whose kernels clients are told to trust.
     """
 
     public_url: str | None = None
@@ -69,6 +69,7 @@ class ServeOptions:
     limits: ReaderLimits = UNLIMITED
     caching: Caching = USUAL
     doors: frozenset[str] = frozenset()
+    kernel_publishers: frozenset[str] = frozenset()
 
 
 _DEFAULTS = ServeOptions()
@@ -95,6 +96,7 @@ def make_app(
         tokens=options.tokens is not None,
         caching=options.caching,
         doors=options.doors,
+        kernel_publishers=options.kernel_publishers,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)

@@ -7,7 +7,7 @@ import signing from 'signing.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
-const REPO_PAGE = /^(models|datasets)\/([A-Za-z0-9_.\-]+)\.html$/;
+const REPO_PAGE = /^(models|datasets|spaces|kernels)\/([A-Za-z0-9_.\-]+)\.html$/;
 
 async function root(r) {
     expectSite();

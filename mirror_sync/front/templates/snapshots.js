@@ -27,7 +27,7 @@ async function documentsOf(r, fields) {
 
 async function found(r, fields, isMeant) {
     const kinds = fields.kinds || fields.place.slice(0, -1) || 'models';
-    const known = kinds !== 'spaces' && REPO_ID.test(fields.id);
+    const known = REPO_ID.test(fields.id);
     let refs = fields.held ? fields.held.refs : null;
     if (known && !fields.held) {
         refs = await read(r, kinds, fields.id);
@@ -258,7 +258,7 @@ function resume(opened, cursor, folder) {
 // The repo that an address names, or null.
 function named(fields) {
     const kinds = fields.kinds || (fields.place || '').slice(0, -1) || 'models';
-    return fields.id !== undefined && kinds !== 'spaces' && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
+    return fields.id !== undefined && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
 export default { closing, commitOf, counted, counts, described, documentsOf, entryOf, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,

@@ -61,7 +61,7 @@ MARKER = ".mirror-sync-whole"
 
 _BRANCH = "main"
 _CARD = "README.md"
-_DATASETS = "datasets"
+_OTHERS = frozenset(kind.plural for kind in Kind if kind.place)  # folders of kinds, and no owners of models
 _LAST = 253402300799.0  # seconds since the epoch: the end of the year 9999
 
 
@@ -235,7 +235,7 @@ class DirectorySource(Source):
                 return {}, f"{_CARD}: {error}"
 
     def _base(self, kind: Kind) -> Path:
-        return self._root / _DATASETS if kind is Kind.DATASET else self._root
+        return self._root / kind.place
 
     def _folder(self, repo: Repo) -> Path:
         return self._base(repo.kind) / repo.id
@@ -245,8 +245,8 @@ class DirectorySource(Source):
         folder = self._folder(repo)
         owner, _, name = repo.id.partition("/")
         said = f"not found: {folder} is no folder of a {repo.kind}"
-        if not name or (repo.kind is Kind.MODEL and owner == _DATASETS):
-            raise NotSeen(said)  # datasets/ is where the datasets lie, not an owner of models
+        if not name or (repo.kind is Kind.MODEL and owner in _OTHERS):
+            raise NotSeen(said)
         if not is_folder(folder):
             raise self._absence(folder, said)
         return folder

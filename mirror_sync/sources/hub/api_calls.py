@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import BadAnswer
 from mirror_sync.net.body import ENCODINGS, read_whole
 from mirror_sync.net.http1 import Fields
@@ -22,8 +23,8 @@ from mirror_sync.sources.hub.hub_errors import RequestContext, refusal
 _MIB = 1024 * 1024
 _ERROR = 400
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
-_LISTS = ("/api/models", "/api/datasets")
-_TREE = re.compile(r"/api/(?:models|datasets)/.+/tree/.+")
+_LISTS = frozenset(f"/api/{kind.plural}" for kind in Kind)
+_TREE = re.compile(r"/api/(?:models|datasets|spaces|kernels)/.+/tree/.+")
 _LINK = re.compile(r'<([^<>]*)>((?:[^<>,"]|"[^"]*")*)')  # RFC 8288, 3
 _NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\s*(?:;|$))', re.IGNORECASE)
 

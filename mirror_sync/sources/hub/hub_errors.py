@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import (
     BadAnswer,
     Disabled,
@@ -54,8 +54,7 @@ class RequestContext:
         """Where a person looks: the repo's page, or the endpoint."""
         if self.repo is None:
             return self.endpoint
-        folder = "datasets/" if self.repo.kind is Kind.DATASET else ""
-        return f"{self.endpoint}/{folder}{self.repo.id}"
+        return f"{self.endpoint}/{self.repo.kind.place}{self.repo.id}"
 
     def spoken(self, words: str) -> str:
         """A server's words on one line, cut, without the token should the server have repeated it."""

@@ -21,6 +21,7 @@ from mirror_sync.domain.policy.terms import Terms, terms_from_card
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.sources.json_values import check_plain
 
+_NAMES = ("_id", "id", "modelId")
 _COMMON = ("author", "cardData", "createdAt", "disabled", "gated", "lastModified", "private", "sha", "tags")
 PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.MODEL: (
@@ -29,13 +30,14 @@ PROPERTIES: Mapping[Kind, tuple[str, ...]] = {
         *("safetensors", "transformersInfo", "widgetData"),
     ),
     Kind.DATASET: (*_COMMON, "citation", "description", "paperswithcode_id"),
+    Kind.SPACE: (*(name for name in _COMMON if name != "gated"), "datasets", "models", "sdk"),
+    Kind.KERNEL: (),  # the Hub gives all that it knows, and refuses to be asked for less
 }
 """What we ask of a repo, in lists and alone: all that clients want in an info answer, and no counters."""
-HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
-"""What we ask of repos in a list that shall only tell which of them have moved."""
+_KEPT = {kind: (*_NAMES, *_COMMON, *asked) for kind, asked in PROPERTIES.items()}
+_HEADS = ("cardData", "disabled", "gated", "private", "sha", "tags")
 UNREADABLE = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _GROUPS = ("branches", "tags", "converts")  # of refs
-_NAMES = ("_id", "id", "modelId")
 _NOT_DESCRIBED = {"sha"}  # the front answers it from the revision that is asked of it
 _VALUES = 2_000_000  # of one answer; a page has a thousand entries
 _LARGEST_FILE = 2**63 - 1  # bytes; file systems and stores count no further
@@ -52,6 +54,11 @@ def json_of(body: bytes) -> Any:
     return json.loads(body, parse_constant=_refuse)
 
 
+def heads_asked(kind: Kind) -> tuple[str, ...]:
+    """What we ask of repos in a list that shall only tell which of them have moved."""
+    return tuple(name for name in _HEADS if name in PROPERTIES[kind])
+
+
 def items_of(answer: Any) -> list[Any]:
     """A page of a list."""
     return _typed(answer, list)
@@ -59,9 +66,8 @@ def items_of(answer: Any) -> list[Any]:
 
 def resolved_of(asked: Repo, item: Any) -> Resolved:
     """A repo's info answer, alone or out of a list."""
-    item = _typed(item, dict)
-    kept = [name for name in (*_NAMES, *PROPERTIES[asked.kind]) if name not in _NOT_DESCRIBED]
-    described = {name: item[name] for name in kept if name in item}
+    item = _ungated(asked, _typed(item, dict))
+    described = {name: item[name] for name in _KEPT[asked.kind] if name in item and name not in _NOT_DESCRIBED}
     check_plain(described)
     return Resolved(
         asked=asked,
@@ -74,10 +80,15 @@ def resolved_of(asked: Repo, item: Any) -> Resolved:
 
 def head_of(asked: Repo, item: Any) -> Resolved:
     """An item of a list, without its description. Light: there may be very many, most with equal terms."""
-    item = _typed(item, dict)
+    item = _ungated(asked, _typed(item, dict))
     name = _text(item["id"])
     current = asked if name == asked.id else Repo(asked.kind, name)
     return Resolved(asked, current, CommitId(_text(item["sha"])), _once(_terms_of(item)), _NOTHING)
+
+
+def _ungated(asked: Repo, item: dict[str, Any]) -> dict[str, Any]:
+    """The Hub has no gate for spaces, and refuses to be asked of one: there its silence means that there is none."""
+    return {**item, "gated": False} if asked.kind is Kind.SPACE else item
 
 
 @lru_cache(maxsize=1024)

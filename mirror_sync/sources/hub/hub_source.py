@@ -31,13 +31,13 @@ from mirror_sync.sources.hub.download_addresses import Addresses
 from mirror_sync.sources.hub.endpoint import Endpoint
 from mirror_sync.sources.hub.hub_errors import RequestContext, bad_answer
 from mirror_sync.sources.hub.hub_json import (
-    HEADS,
     PROPERTIES,
     UNREADABLE,
     RepoScan,
     commits_of,
     file_and_folder,
     file_of,
+    heads_asked,
     items_of,
     json_of,
     order_of,
@@ -63,7 +63,10 @@ _PAGE = 1000  # repos a page of a list: the Hub's cap
 _WHOLE_TREE = {"recursive": "True", "expand": "False"}
 _HISTORY = 50  # commits: the Hub's page
 _PAGES = 20_000  # of one list: more than any has, fewer than endless
-_DESCRIBED = {kind: f"?{urlencode({'expand': names}, doseq=True)}" for kind, names in PROPERTIES.items()}
+_DESCRIBED = {
+    kind: f"?{urlencode({'expand': names}, doseq=True)}" if names else "" for kind, names in PROPERTIES.items()
+}
+_FIRST = {Kind.SPACE: "likes"}  # nobody downloads a space
 _ENTRIES = 2_000_000  # files and folders of one commit: fewer than endless
 
 
@@ -128,11 +131,11 @@ class HubSource(Source):
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `ListingCost`."""
         kind, owner = next((repo.kind, repo.owner) for repo in repos)
         listing_cost = ListingCost(repos)
-        if len(repos) <= self._barren.get((kind, owner), 1):
+        if kind is Kind.KERNEL or len(repos) <= self._barren.get((kind, owner), 1):
             return listing_cost.heads
         asked = self._asked()
         with self._reading(asked):
-            for page in self._owned(asked, kind, owner, expand=HEADS, sort="downloads"):
+            for page in self._owned(asked, kind, owner, expand=heads_asked(kind), sort=_FIRST.get(kind, "downloads")):
                 listing_cost.count(page)
                 if not listing_cost.goes_on:
                     break

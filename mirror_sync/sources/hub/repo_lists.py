@@ -19,7 +19,7 @@ from mirror_sync.domain.url import Url
 from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, resolved_of
 
 _ODD = 4  # of so many neighbours one may rise: a hub may sort by figures that are a little older than those it tells
-_ID = re.compile(r"(/api/(?:models|datasets)/).+(/tree/)")  # of the repo whose tree it is
+_ID = re.compile(r"(/api/(?:models|datasets|spaces|kernels)/).+(/tree/)")  # of the repo whose tree it is
 RANKED_PAGES = 5  # of a list: more than one only where some of the first are not to be mirrored
 _FIGURES: Mapping[Sort, str] = {
     Sort.DOWNLOADS: "downloads",

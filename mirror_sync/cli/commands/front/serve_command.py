@@ -65,6 +65,7 @@ def serve(
         limits=front.limits.limits,
         caching=front.caches.caching,
         doors=front.doors,
+        kernel_publishers=frozenset(front.kernel_publishers),
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port
