@@ -30,7 +30,7 @@ KERNEL = {
     ),
     "build/tvm-ffi01-cpu-x86_64-linux/__init__.py": "def twice(n): return 2 * n\n",
 }
-METRIC = '''import datasets
+METRIC = """import datasets
 import evaluate
 
 class Exact(evaluate.Metric):
@@ -40,7 +40,7 @@ class Exact(evaluate.Metric):
 
     def _compute(self, predictions, references):
         return {"exact": sum(a == b for a, b in zip(predictions, references)) / len(references)}
-'''
+"""
 
 
 def published(hub: Hub, folder: Path, target: dict[str, str]) -> Path:

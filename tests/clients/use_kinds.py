@@ -16,8 +16,10 @@ print(evaluate.load("acme/exact").compute(predictions=[1, 2, 3, 4], references=[
 folder = Path(snapshot_download("acme/exact", repo_type="space"))
 print(*sorted(path.name for path in folder.iterdir()))
 print(Path(hf_hub_download("acme/twice", "README.md", repo_type="kernel")).read_text()[:3])
-print(HfApi().repo_info("acme/twice", repo_type="kernel").sha == HfApi().list_repo_refs(
-    "acme/twice", repo_type="kernel").branches[0].target_commit)
+print(
+    HfApi().repo_info("acme/twice", repo_type="kernel").sha
+    == HfApi().list_repo_refs("acme/twice", repo_type="kernel").branches[0].target_commit
+)
 print(*(one.id for one in HfApi().list_spaces(author="acme")))
 try:
     get_kernel("others/twice", version=1, backend="cpu")

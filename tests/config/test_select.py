@@ -79,6 +79,11 @@ def test_a_folder_is_not_asked_for_a_ranking() -> None:
     assert fault(text) == f"4:28: {said}"
 
 
+def test_no_hub_is_asked_for_a_list_of_kernels() -> None:
+    text = f"{REST}jobs: [{{name: one, repos: ['kernel:acme/*', 'kernel:acme/x', 'space:acme/*']}}]\n"
+    assert "jobs[0].repos: 'kernel:acme/*': there is no list of kernels to ask for; name each" in fault(text)
+
+
 def test_a_licence_that_would_be_refused_anyway_is_odd() -> None:
     (warning,) = settings(one("{author: Qwen, licenses: [mit, gpl-3.0]}")).warnings
     assert "jobs[0].select.licenses[1]: 'gpl-3.0' is not under licenses.allow: its repos take places" in str(warning)

@@ -21,10 +21,9 @@ WRITES = [
 ]
 WORDS = {
     "/api/whoami-v2": "no accounts",
-    "/api/kernels/kernels-community/activation/refs": "Only models and datasets",
-    "/kernels/acme/x/resolve/main/f": "Only models and datasets",
-    "/api/spaces": "Only models and datasets",
-    "/api/organizations/acme/overview": "no people, organizations",
+    "/api/buckets/acme": "Only models, datasets, spaces and kernels",
+    "/api/organizations/acme/overview": "vouches for no kernels of this organization",
+    "/api/organizations/acme/members": "no people, organizations",
     "/api/models/acme/x/discussions": "no discussions",
     "/no/such/thing/at/all": "files, listings and info of models and datasets",
 }

@@ -51,6 +51,23 @@ def test_each_verb_costs_one_call(hub: Hub, source: HubSource) -> None:
         assert len(hub.log) == 1
 
 
+def test_a_space_has_no_gate_and_a_kernel_is_asked_of_without_words(hub: Hub, source: HubSource) -> None:
+    """The Hub refuses questions that it takes of models: of the gate of a space, and any of a kernel."""
+    for kind in ("space", "kernel"):
+        hub.world.repo(kind, "acme/other").commit({"README.md": "---\nlicense: mit\n---\n"})
+        repo = Repo.parse(f"{kind}:acme/other")
+        found = source.resolve(repo, "main")
+        assert (found.described["gated"], found.terms.gated, found.terms.licenses) == (False, False, {"mit"})
+    (listed_space,) = source.search(RepoPattern.parse("space:acme/*"))
+    assert isinstance(listed_space, Resolved)
+    assert listed_space.described["gated"] is False
+    space, kernel = Repo.parse("space:acme/other"), Repo.parse("kernel:acme/other")
+    assert [one.asked for one in source.heads([space, Repo.parse("space:acme/more")]).found] == [space]
+    hub.log.clear()
+    source.heads([kernel, Repo.parse("kernel:acme/more")])
+    assert not hub.log
+
+
 def test_a_renamed_repo_is_followed_and_reported(hub: Hub, source: HubSource) -> None:
     hub.rename("acme/tiny", "acme/mini")
     found = source.resolve(TINY, "main")
