@@ -44,7 +44,7 @@ class Exact(evaluate.Metric):
 
 
 def published(hub: Hub, folder: Path, target: dict[str, str]) -> Path:
-    """A job file whose target has a kernel of two owners and a space; the Hub tells of each what it tells of its kind."""
+    """A job file whose target has kernels of two owners and a space."""
     for owner in ("acme", "others"):
         kernel = hub.world.repo("kernel", f"{owner}/twice")
         kernel.commit(KERNEL)
@@ -85,12 +85,12 @@ def test_kernels_and_spaces_are_read_by_their_own_clients(
             capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, f"{ran.stderr[-3000:]}\n{log()}"
-    assert ran.stdout.splitlines() == [
-        "42",
-        "0.75",
-        "README.md app.py exact.py",
-        "---",
-        "True",
-        "acme/exact",
-        "Kernel repository 'others/twice' could not verify publisher trust status",
-    ]
+    assert json.loads(ran.stdout.splitlines()[-1]) == {
+        "kernel": 42,
+        "metric": 0.75,
+        "space": ["README.md", "app.py", "exact.py"],
+        "file": "---",
+        "at head": True,
+        "spaces": ["acme/exact"],
+        "stranger": "Kernel repository 'others/twice' could not verify publisher trust status",
+    }

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "space", "kernel"]
 
 
 @dataclass(frozen=True)

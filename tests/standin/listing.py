@@ -34,7 +34,7 @@ def list_repos(world: World, request: Request, kind: Kind) -> Answer:
 
 
 def asked_facts(request: Request, kind: Kind, otherwise: tuple[str, ...]) -> list[str]:
-    """Return the properties that ``expand`` asks for, or ``otherwise``; an unknown one is a 400, any of a kernel too."""
+    """Return the properties that ``expand`` asks for, or ``otherwise``; 400 for an unknown one, or any of a kernel."""
     asked = [*request.query.get("expand", []), *request.query.get("expand[]", [])]
     unknown = [name for name in asked if (name not in FACTS and name not in UNKNOWN_FACTS) or name in LACKING[kind]]
     if asked and kind == "kernel":
