@@ -128,6 +128,11 @@ class Protocol:
     challenge: Challenge | None = None
     door: str = ""
 
+    @property
+    def tokens_in(self) -> str:
+        """The headers of a request in which a token may come, as `Vary` names them."""
+        return "Authorization, Cookie" if self.cookie else "Authorization"
+
 
 def shut_routes(protocols: Iterable[Protocol], doors: Collection[str]) -> frozenset[str]:
     """The names of the routes behind doors that are not open."""

@@ -435,6 +435,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "proxies": options.access.proxies,
         "bounded": bool(options.access.allow),
         "varies": options.tokens is not None,
+        "manners": _TABLE.manners,
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,

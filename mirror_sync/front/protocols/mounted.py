@@ -132,7 +132,8 @@ class Mounted:
             raise self.door.unfound(asked.reader, refusal.repo) from None
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
         public = ((public and self.door.shares) or not self.door.chooses) and not shared
-        return answers.kept_for(found, self._served.caching, public=public, varies=varies or shared)
+        told_in = self._table.manners_at(asked.raw_path).tokens_in if varies or shared else ""
+        return answers.kept_for(found, self._served.caching, public=public, varies=told_in)
 
     def _matched(self, asked: FrontRequest) -> Match:
         match = self._table.match(asked.raw_path)
