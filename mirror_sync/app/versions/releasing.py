@@ -361,5 +361,7 @@ def _steps_back(refs: Refs, repo: Repo, steps: int) -> CommitId:
         return earlier[steps - 1]
     others = [one for one in refs.snapshots if one != refs.commit_of(DEFAULT_BRANCH)]
     named = f"; name one of {', '.join(others[:_TOLD])}" if others else ", and no other commit is published"
-    known = f"{len(earlier)} commits" if len(earlier) != 1 else "one commit"
+    if refs.commit_of(DEFAULT_BRANCH) is None:
+        raise UsageError(f"{repo} has no main that could go back{named}")
+    known = {0: "no commit", 1: "one commit"}.get(len(earlier), f"{len(earlier)} commits")
     raise UsageError(f"main of {repo} is known to have stood for {known} before its present one{named}")

@@ -128,10 +128,10 @@ class Protocol:
     challenge: Challenge | None = None
     door: str = ""
 
-    @property
-    def tokens_in(self) -> str:
-        """The headers of a request in which a token may come, as `Vary` names them."""
-        return "Authorization, Cookie" if self.cookie else "Authorization"
+
+def tokens_in(manners: Protocol) -> str:
+    """The headers of a request in which a token may come at the addresses of a protocol, as `Vary` names them."""
+    return "Authorization, Cookie" if manners.cookie else "Authorization"
 
 
 def shut_routes(protocols: Iterable[Protocol], doors: Collection[str]) -> frozenset[str]:
