@@ -22,7 +22,9 @@ from mirror_sync.domain.content.keys import (
     blob_key,
     done_of,
     is_active_prune,
+    is_move,
     is_withdrawal,
+    move_key,
     prune_key,
     refs_key,
 )
@@ -33,11 +35,11 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import Mapper, left_behind, put_refs, read_refs
+from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, read_refs
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.engine.withdrawn_lists import give_named
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreError, StoreUnavailable
-from mirror_sync.ports.store import Stat, Store, read_all, read_document
+from mirror_sync.ports.store import MAX_REFS, Stat, Store, read_all, read_document
 
 _RENEW = 600.0  # seconds
 _STALLED = 3600.0  # seconds without a renewal, after which a prune that comes to itself ends,
@@ -51,7 +53,7 @@ Notices = Mapping[str, float]  # by key: when they were put, by the store's cloc
 
 def prune_announcements(target: Target) -> dict[str, float]:
     """All notices: of prunes that go on or died, and of those that ended not long ago."""
-    return {stat.key: stat.modified for stat in target.store.list(PRUNES)}
+    return {stat.key: stat.modified for stat in target.store.list(PRUNES) if not is_move(stat.key)}
 
 
 def buried_by(target: Target, keys: Iterable[str], repo: Repo) -> Sha256 | None:
@@ -149,13 +151,14 @@ class PruneAnnouncement:
         self._since = since
 
     def _clear_old(self) -> None:
-        """Of prunes that died, and of those that ended before any sync that still goes on can have begun.
+        """Of prunes and moves that died, and of those that ended before any sync that still goes on can have begun.
 
         Those of take-downs stay as long as their lists do: by them a sync knows that there are some.
         """
         done = self.now - max(_DONE, 2 * self._grace)
         notices = list(self._store.list(PRUNES))
-        old = [one.key for one in notices if one.modified < (self.now - _DEAD if is_active_prune(one.key) else done)]
+        dead = self.now - _DEAD
+        old = [one.key for one in notices if one.modified < (dead if _is_under_way(one.key) else done)]
         if any(map(is_withdrawal, old)) and any(self._store.list(WITHDRAWN)):
             old = [key for key in old if not is_withdrawal(key)]
         if old:
@@ -165,6 +168,49 @@ class PruneAnnouncement:
 def _put(context: RunContext, store: Store, key: str, said: str = "") -> None:
     body = f'{{"at":"{context.now()}"{said}}}\n'.encode()
     store.put(key, body, Sha256.of(body))
+
+
+def _is_under_way(key: str) -> bool:
+    return is_active_prune(key) or is_move(key)
+
+
+class MoveNotice:
+    """What a repo's refs.json is about to become by a move of a name, beside it, for as long as the block: prunes on
+    all machines keep what it names. So whoever dies in between has named nothing that is removed.
+
+    The refs.json is read once more after it was put: then a prune that has let go of something in it was earlier, and
+    is seen, or marks later, and sees this. One that is left behind is cleared away by the first prune after two hours.
+    """
+
+    def __init__(self, context: RunContext, target: Target, repo: Repo, refs: Refs) -> None:
+        self._store, self._key = target.store, move_key(uuid.uuid4().hex[:12])
+        body = f"{json.dumps({'repo': str(repo)})}\n".encode() + refs.encode()
+        self._since = Elapsed(context)
+        self._store.put(self._key, body, Sha256.of(body))
+
+    @property
+    def is_young(self) -> bool:
+        """Whether no prune can have taken it for left behind yet."""
+        return self._since() < _STALLED
+
+    def __enter__(self) -> MoveNotice:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(StoreError):  # a prune clears it away
+            self._store.delete([self._key])
+
+
+def announced_moves(store: Store) -> Iterator[tuple[Repo, Refs]]:
+    """What refs.json objects are about to become by moves of names. StoreError, DocumentError."""
+    for stat in store.list(PRUNES):
+        if is_move(stat.key):
+            with suppress(KeyMissing):  # it is done
+                head, _, body = read_all(store, stat.key, _LARGEST + MAX_REFS).partition(b"\n")
+                try:
+                    yield Repo.parse(json.loads(head)["repo"]), Refs.decode(body)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DocumentError(f"{stat.key} is no notice of a move: {error!r:.80}") from error
 
 
 _OLD = 1 / 4  # of the grace period
@@ -252,23 +298,29 @@ class PruneGuard:
         tombstone = buried_by(self._target, late, self._repo)
         if tombstone is None:
             return
-        refs = read_refs(self._target.store, self._repo)
-        if refs.tombstone is None:
-            put_refs(self._target, self._repo, refs.buried(tombstone))
-            self._leave_behind(refs)
+        overwritten = list[Refs]()
+
+        def bury_again(refs: Refs) -> Refs | None:
+            if refs.tombstone is not None:
+                return None
+            overwritten.append(refs)
+            return refs.buried(tombstone)
+
+        if change_refs(self._target, self._repo, bury_again) is not None:
+            self._leave_behind(overwritten[-1])
         raise PrunedMeanwhile(self._repo, ())
 
     def _leave_behind(self, overwritten: Refs) -> None:
         """Note down what the repo named, as the take-down had whose note was written over: it must be removed."""
         walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
         named = frozenset(node.digest for node in walk.repo(self._repo, overwritten))
-        refs = read_refs(self._target.store, self._repo)
-        if refs.tombstone is None:
-            return
-        body = encode_withdrawn(named | left_behind(self._target.store, refs))
-        digest = Sha256.of(body)
-        self._target.store.put(blob_key(digest), body, digest)
-        put_refs(self._target, self._repo, refs.buried(refs.tombstone, digest))
+        store = self._target.store
+        while (tombstone := (refs := read_refs(store, self._repo)).tombstone) is not None:
+            body = encode_withdrawn(named | left_behind(store, refs))
+            digest = Sha256.of(body)
+            store.put(blob_key(digest), body, digest)
+            if change_refs(self._target, self._repo, only_from(refs, refs.buried(tombstone, digest))) is not None:
+                return
 
     def _noticed(self, found: Notices) -> frozenset[str]:
         """Notices that ask for care: new ones, and those of prunes that go on or died."""
@@ -304,9 +356,12 @@ class PruneGuard:
             if commit in torn
         ]
         with recorded(self._context, self._target, acts):
-            now = read_refs(store, self._repo)  # the record may have taken long
-            torn = [one for one in torn if now.snapshots.get(one) == refs.snapshots[one] and one not in now.named]
-            put_refs(self._target, self._repo, now.without(torn).logged(now, self._context.now(), "prune"))
+
+            def without_torn(now: Refs) -> Refs | None:  # the record may have taken long
+                left = [one for one in torn if now.snapshots.get(one) == refs.snapshots[one] and one not in now.named]
+                return now.without(left).logged(now, self._context.now(), "prune") if left else None
+
+            change_refs(self._target, self._repo, without_torn)
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:

@@ -48,6 +48,18 @@ class Refill:
         self.failed = 0
 
 
+class RepoLocks:
+    """A lock for each repo between the threads of this process; other processes know nothing of it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Repo, threading.Lock] = {}
+        self._making = threading.Lock()
+
+    def __call__(self, repo: Repo) -> threading.Lock:
+        with self._making:
+            return self._locks.setdefault(repo, threading.Lock())
+
+
 class Withheld:
     """Whether lists of digests that are given to nobody lay in a target when this process first looked there.
 
@@ -60,8 +72,11 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs publish. `lock` orders a repo's writers on this machine, `notes` let uploads be gone on with,
-    `looks` spare reading what has not changed.
+    """Where jobs publish. `notes` let uploads be gone on with, `looks` spare reading what has not changed.
+
+    A repo has two locks on this machine. `lock` is held by who brings, mends or removes what it names, perhaps for
+    hours; `refs_lock` for the moment between a read of its refs.json and the PUT (`published.change_refs`). Who holds
+    the second one takes neither.
 
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
@@ -82,6 +97,9 @@ class Target:
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
     withheld: Withheld = field(default_factory=Withheld, repr=False, compare=False)
+    refs_lock: Callable[[Repo], AbstractContextManager[object]] = field(
+        default_factory=RepoLocks, repr=False, compare=False
+    )
 
     @property
     def settling_time(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -56,7 +57,7 @@ def unsealed(_store: Store, _repo: Repo, refs: Refs) -> tuple[Refs, Sequence[Doc
 
 
 class Published(Protocol):
-    """Where a refs.json is put, and what becomes of it before: a Target, for one."""
+    """Where a refs.json is put, what becomes of it before, and who else writes it here: a Target, for one."""
 
     @property
     def store(self) -> Store: ...
@@ -64,12 +65,32 @@ class Published(Protocol):
     @property
     def seal(self) -> Seal: ...
 
+    @property
+    def refs_lock(self) -> Callable[[Repo], AbstractContextManager[object]]: ...
+
+
+def change_refs(target: Published, repo: Repo, change: Callable[[Refs], Refs | None]) -> Refs | None:
+    """Put what `change` makes of a repo's refs.json, as it stands there now; nothing where that is None.
+
+    Nobody else on this machine writes it between the read and the PUT, and everything that writes one goes by this.
+    `change` is quick: it waits for nobody and takes no lock, as it holds the inner one of a repo's two (decision 60).
+    Returns what stands there, None where nothing was put. Raises what `read_refs`, `put_refs` and `change` do.
+    """
+    with target.refs_lock(repo):
+        after = change(read_refs(target.store, repo))
+        return None if after is None else put_refs(target, repo, after)
+
+
+def only_from(before: Refs, after: Refs) -> Callable[[Refs], Refs | None]:
+    """For `change_refs`: this one in the place of that one, and nothing where something else stands there by now."""
+    return lambda now: after if now == before else None
+
 
 def put_refs(target: Published, repo: Repo, refs: Refs) -> Refs:
     """Replace a repo's refs.json, which publishes and un-publishes; returns it as it stands there, with what seals it.
 
-    The caller holds the repo's lock. Raises StoreError, what the seal raises, and DocumentError for one that nobody
-    would read again.
+    For `change_refs` alone. Raises StoreError, what the seal raises, and DocumentError for one that nobody would read
+    again.
     """
     sealed, documents = target.seal(target.store, repo, refs)
     body = sealed.encode()

@@ -125,6 +125,7 @@ class Assembly:
             index=SqliteIndex(state / "index.db", place, reading=self._reading),
             notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
             lock=partial(self._locked, locks_of(state, place)),
+            refs_lock=partial(self._locked, locks_of(state, place) / "refs"),
             grace=target.grace,
             seal=seal_of(self.keys, lambda: audit.head, partial(self._sleep, _WRITTEN[type(target)])),
             looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
@@ -143,7 +144,7 @@ class Assembly:
 
     @contextmanager
     def _locked(self, folder: Path, repo: Repo) -> Iterator[None]:
-        """One writer a repo and target on this machine; waiting for it can be stopped."""
+        """One holder a repo and target on this machine; waiting for it can be stopped."""
         path = folder / f"{repo.kind.plural}-{repo.id.replace('/', '--')}.lock"
 
         def go_on() -> None:

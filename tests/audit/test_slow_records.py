@@ -71,7 +71,7 @@ def test_a_prune_lets_go_what_has_expired_and_nothing_that_was_published_while_i
 def test_a_withdrawal_that_was_decided_before_another_publication_is_left_to_the_next_run() -> None:
     pair = Pair()
     target, before = pair.slow.context.targets["bucket"], refs_of(pair.shelf, "acme/x")
-    with pytest.raises(StoreUnavailable, match="changed by another machine"):
+    with pytest.raises(StoreUnavailable, match="changed by somebody else"):
         amend_refs(
             target,
             REPO,

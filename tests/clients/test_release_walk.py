@@ -72,6 +72,9 @@ class Release:
         self.store = DirectoryStore(place.root) if isinstance(place, DirectoryTarget) else s3_store(place)
         self.files: dict[str, dict[str, bytes]] = {}
         self.fronts: list[Mirror] = []
+        on_disk = isinstance(place, DirectoryTarget)
+        self.addresses = ADDRESSES if on_disk else ADDRESSES[:500]  # who is among them no target has a say in
+        self._reads = int(on_disk)
         ssh_key(folder, "signing.key")
         self.say(0)
         command = folder / "is-bad"
@@ -122,24 +125,30 @@ class Release:
         time.sleep(SETTLED)
 
     def read(self, **expected: str) -> None:
-        """What clients of three generations get at each front for each revision: all of the commit; `_` for a dot."""
+        """What a client gets at each front for each revision: all of the commit; `_` in a name stands for a dot.
+
+        Of another generation each time: after three of these each has been at each front, at another step on the other
+        kind of target. That one with a cache sees a move, too, says test_named_versions for all of them.
+        """
         names = [name.replace("_", ".") for name in expected]
+        self._reads += 1
+        turns = [GENERATIONS[(self._reads + number) % len(GENERATIONS)] for number in range(len(self.fronts))]
 
         def one(mirror: Mirror, generation: str) -> dict[str, Any]:
             home = self.folder / "homes" / f"{generation}-{urlsplit(mirror.url).port}"
             return asked(mirror, generation, NAME, home, *names)
 
         with ThreadPoolExecutor(2) as readers:
-            for said in readers.map(one, *zip(*product(self.fronts, GENERATIONS), strict=True)):
+            for said in readers.map(one, self.fronts, turns):
                 for name, commit in zip(names, expected.values(), strict=True):
                     expect(said[name], commit, self.files[commit])
 
     def arms(self, mirror: Mirror) -> dict[str, str]:
-        """The commit that each of 4,000 addresses is sent to for a file of main."""
+        """The commit that each address is sent to for a file of main."""
         parts = urlsplit(mirror.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         got: dict[str, str] = {}
-        for address in ADDRESSES:
+        for address in self.addresses:
             connection.request("HEAD", f"/{NAME}/resolve/main/weights", headers={"X-Forwarded-For": address})
             answer = connection.getresponse()
             answer.read()
@@ -214,14 +223,15 @@ def _tried_by_a_tenth(release: Release, first: str, second: str) -> None:
     release.done("rollback", NAME, "--why", "all others wait")
     release.done("share", NAME, "candidate", "10%", "--why", "week one")
     release.see(second)
-    counted = [release.arms(mirror) for mirror in release.fronts]
+    with ThreadPoolExecutor(2) as readers:
+        counted = list(readers.map(release.arms, release.fronts))
     assert counted[0] == counted[1], "both fronts agree on whom"
     taken = {address for address, commit in counted[0].items() if commit == second}
     assert set(counted[0].values()) == {first, second}
-    assert abs(len(taken) / len(ADDRESSES) * 100 - 10) < 2
+    assert abs(len(taken) / len(counted[0]) * 100 - 10) < (2 if len(counted[0]) == len(ADDRESSES) else 5)
     share = ReaderShare("candidate", 1000)
-    assert taken == {address for address in ADDRESSES if share.takes(REPO, reader_key("", address))}
-    for mirror, address in product(release.fronts, (*sorted(taken)[:8], *ADDRESSES[:8])):
+    assert taken == {address for address in release.addresses if share.takes(REPO, reader_key("", address))}
+    for mirror, address in product(release.fronts, (*sorted(taken)[:4], *ADDRESSES[:8])):
         assert release.whole(mirror, address) == (second if address in taken else first)
     release.read(main=second, candidate=second, **{first: first})
 
@@ -241,6 +251,6 @@ def _taken_back(release: Release, first: str, second: str) -> None:
     assert "it answers nonsense" in last["why"]
     assert "it answers nonsense" in (release.folder / "told").read_text()
     release.see(first)
-    for mirror, address in product(release.fronts, ADDRESSES[:60]):
+    for mirror, address in product(release.fronts, ADDRESSES[:20]):
         assert mirror.ask("GET", f"/{NAME}/resolve/main/weights", {"X-Forwarded-For": address}).body == b"first weights"
     release.read(main=first, candidate=second)

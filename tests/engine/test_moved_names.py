@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -31,6 +34,15 @@ class Site:
         self.shelf, self.upstream = Shelf(self.clock), Upstream()
         self.one, self.other = Machine(self.upstream, self.shelf), Machine(self.upstream, self.shelf)
         self.commits = [self.new_commit() for _ in range(3)]
+
+    def twin(self) -> Site:
+        """Another site in which all is as it is here."""
+        other = copy(self)
+        other.clock = Clock()
+        other.clock.now, other.shelf = self.clock.now, Shelf(other.clock)
+        other.shelf.objects.update(self.shelf.objects)
+        other.one, other.other = (Machine(self.upstream, other.shelf) for _ in range(2))
+        return other
 
     def new_commit(self) -> CommitId:
         commit = self.upstream.commit("acme/x", {"same": b"same", "f": b"%d" % len(self.upstream.commits[REPO])})
@@ -235,13 +247,16 @@ RETAINING = replace(X, retention=Retention(1, timedelta(hours=1)))
 
 
 def _standing_still(site: Site, decide: Callable[[Refs], WantedNames]) -> None:
-    """A machine reads what is there, stands still while another prunes, and writes then."""
+    """A machine reads what is there, stands still while another prunes, and writes then.
+
+    For so long that its notice was taken for left behind.
+    """
     done: list[str] = []
 
     def prune_meanwhile(verb: str, key: str) -> None:
         if verb == "put" and key.endswith("refs.json") and not done:
             done.append(key)
-            site.clock.advance(2 * HOUR)
+            site.clock.advance(3 * HOUR)
             assert site.other.prune(RETAINING).ok
 
     site.one.view.before = prune_meanwhile
@@ -281,7 +296,7 @@ def test_a_prune_at_each_step_of_a_move_leaves_what_it_names_whole() -> None:
         site.one.view.before = act
         context = site.one.context
         try:
-            move_name(context, context.targets["bucket"], REPO, _expecting(first))
+            move_name(context, context.targets["bucket"], REPO, _expecting(first, to("stable", first, "one")))
             assert site.refs.channels == {"stable": first}
         except (StoreUnavailable, LookupError):
             assert site.refs.channels == {}
@@ -289,12 +304,77 @@ def test_a_prune_at_each_step_of_a_move_leaves_what_it_names_whole() -> None:
     assert len(passed) < 40, "all steps were tried"
 
 
-def _expecting(commit: CommitId) -> Callable[[Refs], WantedNames]:
+def _expecting(commit: CommitId, decided: Callable[[Refs], WantedNames] | None = None) -> Callable[[Refs], WantedNames]:
     """As a command decides, which names nothing that is not published."""
 
     def decide(refs: Refs) -> WantedNames:
         if commit not in refs.snapshots:
             raise LookupError(commit)
-        return to("stable", commit, "one")(refs)
+        return decided(refs)
 
     return decide
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+class Fate:
+    """Another machine prunes before one step of ours, and we are killed before another."""
+
+    def __init__(self, site: Site, prune: int, death: int) -> None:
+        self._site, self._prune, self._death = site, prune, death
+        self.steps = 0
+
+    def __call__(self, _verb: str, _key: str) -> None:
+        self.steps += 1
+        if self.steps == self._prune:
+            self._site.clock.advance(HOUR)
+            assert self._site.other.prune(RETAINING).ok
+        if self.steps >= self._death:
+            raise Killed
+
+
+@pytest.mark.parametrize("name", ["main", "stable"])
+def test_a_move_that_is_killed_at_any_step_beside_a_prune_at_any_step_leaves_no_name_of_what_is_removed(
+    name: str,
+) -> None:
+    began = Site()
+    first = began.commits[0]
+    began.clock.advance(200 * HOUR)
+    decide = _expecting(first, back(first) if name == "main" else to("stable", first, "one"))
+    steps, tried = _steps_of_a_move(began.twin(), decide, NEVER, NEVER), 0
+    for prune in range(1, steps + 1):
+        for death in count(prune + 1):
+            site = began.twin()
+            done = _steps_of_a_move(site, decide, prune, death)
+            _expect_whole(site)
+            tried += 1
+            if done < death:
+                break
+    assert tried > 50, "most moves were begun before the prune"
+
+
+NEVER = 1000
+
+
+def _steps_of_a_move(site: Site, decide: Callable[[Refs], WantedNames], prune: int, death: int) -> int:
+    fate = site.one.view.before = Fate(site, prune, death)
+    context = site.one.context
+    with suppress(Killed, LookupError):
+        move_name(context, context.targets["bucket"], REPO, decide)
+    return fate.steps
+
+
+def _expect_whole(site: Site) -> None:
+    """Now, and after others have pruned and synced; a notice that was left behind is cleared away."""
+    expect_complete(site.shelf)
+    names = site.refs.channels, site.refs.commit_of("main")
+    for _ in range(2):
+        site.clock.advance(60 * HOUR)
+        report = site.other.prune(RETAINING)
+        assert report.ok, report.problems
+        expect_complete(site.shelf)
+    assert not [key for key in site.shelf.objects if key.endswith(".moving")]
+    assert (site.refs.channels, site.refs.commit_of("main")) == names
+    assert site.other.sync(X).outcome == "unchanged"

@@ -142,6 +142,37 @@ def _names(commit: str) -> dict[str, dict[str, str]]:
     }
 
 
+REVISIONS = {
+    "Revision=v1.0": b"first",
+    "Revision=": b"second",
+    "Revision": b"second",
+    "Revision=v1.0&Revision=": b"second",
+    "Revision=v1.0&Revision": b"second",
+    "Revision=&Revision=v1.0": b"first",
+    "Revision=master&Revision=v1.0": b"first",
+    "Revision=v1.0&Revision=main": b"second",
+    "revision=v1.0": b"second",
+    "Rev%69sion=v1%2E0": b"first",
+    "&&Revision=v1.0&": b"first",
+    "Revision=v1.0;Revision=main": None,
+    "Revision=v1.0+": None,
+    "Revision=v1.0=": None,
+}
+
+
+def test_the_last_of_several_revisions_counts_also_where_it_is_empty(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.tag("v1.0", repo.publish({"f": b"first"}))
+    repo.publish({"f": b"second"})
+    for asked, body in REVISIONS.items():
+        for address in (f"{at(repo, '/repo')}?{asked}&FilePath=f", f"{at(repo, '/repo')}?FilePath=f&{asked}"):
+            reply = mirror.get(address)
+            if body is None:
+                assert refused(reply)[0] == 404, address
+            else:
+                assert (reply.status, reply.body) == (200, body), address
+
+
 def test_of_a_repo_without_main_its_master_is_given(mirror: Mirror) -> None:
     repo = model(mirror.store)
     repo.publish({"f": b"1"}, branch="master")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.content.refs import STATEMENT, Ref, Refs
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RepoLocks
 from mirror_sync.engine.published import Seal, put_refs, read_refs
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
@@ -39,6 +40,7 @@ class Place:
 
     store: Store
     seal: Seal
+    refs_lock: RepoLocks = field(default_factory=RepoLocks)
 
 
 class Failing(WrappedStore):

@@ -28,9 +28,9 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.doors.door_documents import DoorDocuments
 from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import (
+    change_refs,
     mirrored_repos,
     published_at,
-    put_refs,
     read_listing,
     read_refs,
     read_root,
@@ -213,9 +213,7 @@ class Signing:
         stated = self._keys is not None and self._keys.ssh_path is not None
         done = bool(anew) or (self._keys is not None and stated and not is_stated(self._keys, self._store, refs))
         if done:
-            verb = "doors" if self._signer is None else "sign"
-            after = self._with_times(refs, anew).logged(refs, self._context.now(), verb)
-            self._publish(guard, repo, refs, after, anew)
+            self._publish(guard, repo, refs, self._with_times(refs, anew), anew)
         if stated:
             self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
         return SignedRepo(self._target.name, repo, len(anew), stated and done)
@@ -272,11 +270,18 @@ class Signing:
         why = "what the doors of fronts need" if self._signer is None else ""
         acts = [Act(self._verb, self._target.name, str(repo), commit=commit, reason=why) for commit in commits]
 
+        def rooted(now: Refs) -> Refs:
+            """What a name was moved to meanwhile stays: only what is signed must be as it was."""
+            if _rooted(now) != _rooted(before):
+                raise StoreUnavailable(f"{repo} was changed by somebody else meanwhile; do it again")
+            timed = {name: digest for name, digest in after.attachments.items() if name == PUBLISHED}
+            verb = "doors" if self._signer is None else "sign"
+            mended = replace(now, snapshots=after.snapshots).with_attachments(timed)
+            return mended.logged(now, self._context.now(), verb)
+
         def put() -> None:
             with recorded(self._context, self._target, acts):  # which may take long
-                if read_refs(self._store, repo) != before:
-                    raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; do it again")
-                put_refs(self._target, repo, after)
+                change_refs(self._target, repo, rooted)
 
         commit = next((one for one in anew if one in after.named), next(iter(anew), None))
         if commit is None:
@@ -287,3 +292,8 @@ class Signing:
     def _put(self, document: Document) -> None:
         self._store.put(blob_key(document.digest), document.body, document.digest)
         expect_kept(self._store, [(document.digest, len(document.body))])
+
+
+def _rooted(refs: Refs) -> tuple[dict[CommitId, Sha256], Sha256 | None]:
+    """What of a refs.json is signed anew: its snapshots, and since when they are published."""
+    return refs.snapshots, refs.attachments.get(PUBLISHED)

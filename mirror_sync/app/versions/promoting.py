@@ -21,7 +21,9 @@ from mirror_sync.domain.outcome.events import ChannelLeft
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import spoken_duration
+from mirror_sync.domain.work import internal_failure
 from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.faults import tell_crash
 from mirror_sync.engine.published import read_refs
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.upkeep.move_names import history_of
@@ -55,8 +57,9 @@ class PromoteByRules:
                     self._apply(actor, job, repo, rule)
                 except Interrupted:
                     return
-                except (MirrorError, OSError) as error:
-                    self._context().tell(ChannelLeft(job.target, repo, rule.channel, job.name, str(error)))
+                except Exception as error:  # whatever it is, others are moved
+                    reason = what_failed(self._context(), repo, error)
+                    self._context().tell(ChannelLeft(job.target, repo, rule.channel, job.name, reason))
 
     def _apply(self, actor: Actor, job: Job, repo: Repo, rule: ChannelRule) -> None:
         context = self._context()
@@ -83,6 +86,14 @@ class PromoteByRules:
             how = f"took longer than {_SECONDS:g} s" if status is None else f"ended with {status}"
             raise OSError(f"{rule.command[0]} {how}{f': {said}' if said else ''}")
         return status == _YES
+
+
+def what_failed(context: RunContext, repo: Repo, error: Exception) -> str:
+    """In one line, why a look at one repo came to nothing; of a fault of this program itself the traceback is told."""
+    if isinstance(error, MirrorError | OSError):
+        return str(error)
+    tell_crash(context, "names", repo, error)
+    return internal_failure(error).reason
 
 
 def looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, Repo]]:

@@ -274,6 +274,10 @@ class ReleaseNames:
     ) -> NameReport:
         context, place = self._context(), self._place(wanted.target)
 
+        def decide_there(now: Refs) -> WantedNames:
+            _expect_there(place, repo, now)  # it may be taken down at this moment
+            return decide(now)
+
         def tell(moved: MovedName) -> None:
             one = moved.move
             told = one.name, one.verb, one.before, one.after, one.by, one.why, one.at
@@ -281,7 +285,7 @@ class ReleaseNames:
             self._catalogues().publish(place)
 
         with acting(context, wanted.actor, [wanted.target]) as acting_context:
-            moved = move_name(acting_context, place, repo, decide, tell, wait=wanted.wait)
+            moved = move_name(acting_context, place, repo, decide_there, tell, wait=wanted.wait)
         lost = ("the history of names could not be read, and begins anew",) if moved.anew else ()
         return NameReport(wanted.target, repo, moved.move, notes=(*notes, *lost))
 
@@ -290,8 +294,7 @@ class ReleaseNames:
         place = self._place(wanted.target)
         repo = published_repo(place, wanted.repo)
         refs = read_refs(place.store, repo)
-        if refs.tombstone is not None:
-            raise UsageError(f"{repo} was {why_taken_down(place.store, refs.tombstone)}")
+        _expect_there(place, repo, refs)
         return repo, refs
 
     def _move(self, wanted: Wanted, verb: Verb, name: str, before: CommitId | None, after: CommitId | None) -> NameMove:
@@ -318,6 +321,11 @@ class ReleaseNames:
     def _place(self, target: str) -> Target:
         self._configured.target(target)
         return self._context().targets[target]
+
+
+def _expect_there(place: Target, repo: Repo, refs: Refs) -> None:
+    if refs.tombstone is not None:
+        raise UsageError(f"{repo} was {why_taken_down(place.store, refs.tombstone)}")
 
 
 def _expect_said(wanted: Wanted) -> None:
@@ -353,5 +361,7 @@ def _steps_back(refs: Refs, repo: Repo, steps: int) -> CommitId:
         return earlier[steps - 1]
     others = [one for one in refs.snapshots if one != refs.commit_of(DEFAULT_BRANCH)]
     named = f"; name one of {', '.join(others[:_TOLD])}" if others else ", and no other commit is published"
-    known = f"{len(earlier)} commits" if len(earlier) != 1 else "one commit"
+    if refs.commit_of(DEFAULT_BRANCH) is None:
+        raise UsageError(f"{repo} has no main that could go back{named}")
+    known = {0: "no commit", 1: "one commit"}.get(len(earlier), f"{len(earlier)} commits")
     raise UsageError(f"main of {repo} is known to have stood for {known} before its present one{named}")

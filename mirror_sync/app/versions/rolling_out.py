@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from mirror_sync.app.versions.promoting import looked_at, published_of, run_command
+from mirror_sync.app.versions.promoting import looked_at, published_of, run_command, what_failed
 from mirror_sync.app.versions.releasing import ReleaseNames, Wanted
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
@@ -26,7 +26,7 @@ from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.upkeep.move_names import history_of
-from mirror_sync.errors import Interrupted, MirrorError, UsageError
+from mirror_sync.errors import Interrupted, UsageError
 from mirror_sync.logger import Logger
 from mirror_sync.observe.notify.posting import FORM, Undelivered, posted
 
@@ -38,6 +38,27 @@ _SHOWN = 200  # characters of labels that a reason repeats
 
 _log = Logger()
 
+
+class SaidOnce:
+    """What was said of things that are looked at again and again: what stays as it is, is no news for an hour."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._said: dict[Hashable, tuple[str, float]] = {}
+
+    def is_news(self, of: Hashable, words: str) -> bool:
+        """Whether it is to be said now; it is known from then on."""
+        known, at = self._said.get(of, ("", 0.0))
+        if known == words and self._monotonic() - at <= _AGAIN:
+            return False
+        self._said[of] = words, self._monotonic()
+        return True
+
+    def forget(self, of: Hashable) -> None:
+        """It is well: whatever is wrong next is news."""
+        self._said.pop(of, None)
+
+
 Ask = Callable[[str, str], str]
 """What an expression finds at a Prometheus, as `found_by`."""
 
@@ -48,7 +69,7 @@ class RollOut:
     def __init__(self, context: Callable[[], RunContext], releases: Callable[[], ReleaseNames]) -> None:
         self._context, self._releases = context, releases
         self._turn = threading.Lock()
-        self._told: dict[tuple[str, Repo], tuple[str, float]] = {}
+        self._told = SaidOnce(lambda: context().monotonic())
 
     def __call__(self, actor: Actor, jobs: Sequence[Job], report: RunReport) -> None:
         """Look at each grey release of the repos that a run has looked at. Ends at a stop."""
@@ -72,18 +93,13 @@ class RollOut:
             except UsageError as error:  # another machine, or a person, was quicker: the next look decides anew
                 _log.debug("rollout.left", repo=str(repo), job=job.name, reason=str(error))
                 return None
-            except (MirrorError, OSError) as error:
-                self._tell_left(job, repo, str(error))
+            except Exception as error:  # whatever it is, others are looked at
+                reason = what_failed(self._context(), repo, error)
+                if self._told.is_news((job.name, repo), reason):
+                    self._context().tell(ChannelLeft(job.target, repo, DEFAULT_BRANCH, job.name, reason))
                 return RolloutState.UNANSWERED
-            self._told.pop((job.name, repo), None)
+            self._told.forget((job.name, repo))
             return state
-
-    def _tell_left(self, job: Job, repo: Repo, reason: str) -> None:
-        context, key = self._context(), (job.name, repo)
-        words, at = self._told.get(key, ("", 0.0))
-        if words != reason or context.monotonic() - at > _AGAIN:
-            self._told[key] = reason, context.monotonic()
-            context.tell(ChannelLeft(job.target, repo, DEFAULT_BRANCH, job.name, reason))
 
     def _apply(self, actor: Actor, job: Job, repo: Repo, rollout: Rollout, ask: Ask) -> RolloutState | None:
         context = self._context()

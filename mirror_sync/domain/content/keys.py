@@ -11,6 +11,7 @@
     trust/allowed_signers                        which keys sign for this mirror; mutable
     trust/withdrawn/<2 hex>                      digests that are given to nobody: of what is being taken down; mutable
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
+    prunes/<id>.moving                           says to prunes what a refs.json is about to become, by a move of a name
 
 `--` cannot stand in a repo id, so `org--name` never collides; no key is a prefix of another, so the same keys work in a
 directory.
@@ -30,6 +31,7 @@ HUB = "hub/"
 PRUNES = "prunes/"
 SITE = "site/"
 TRUST = "trust/"
+_MOVING = ".moving"
 WITHDRAWAL = "withdrawal-"  # before the id of a take-down, in the place of a prune's
 ALLOWED_SIGNERS = f"{TRUST}allowed_signers"
 WITHDRAWN = f"{TRUST}withdrawn/"
@@ -72,6 +74,16 @@ def alias_key(repo: Repo) -> str:
 def prune_key(prune: str, *, active: bool) -> str:
     """The key of a prune's notice: that it goes on, or that it has ended."""
     return f"{PRUNES}{prune}.{'active' if active else 'done'}"
+
+
+def move_key(move: str) -> str:
+    """The key of the notice of a move of a name, which stands from before its PUT until after it."""
+    return f"{PRUNES}{move}{_MOVING}"
+
+
+def is_move(key: str) -> bool:
+    """Whether a key below PRUNES is the notice of a move."""
+    return key.endswith(_MOVING)
 
 
 def is_withdrawal(key: str) -> bool:

@@ -29,13 +29,14 @@ class Retention:
 
         `published` gives the times of publication and `now` the present, in seconds by the store's clock; a commit
         whose time is unknown stays. `pinned` are revisions that jobs name: a commit among them stays, as does
-        everything that a ref or a channel points to. While main is pinned the newest of all stays, since main goes
-        there, and so does what it stood for before: a rollout that is watched may take it back.
+        everything that a ref or a channel points to. While main is pinned the newest of all others stays, since main
+        goes there, and so does what it stood for before: a rollout that is watched may take it back.
         """
         pin = int(refs.pins(DEFAULT_BRANCH))
-        least, back = max(self.snapshots, pin), max(self.rollbacks, pin)
-        newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)[:least]
-        kept = {*newest, *refs.named, *pinned, *earlier_mains(refs)[:back]}
+        newest = sorted(published, key=lambda commit: (published[commit], commit), reverse=True)
+        ahead = [commit for commit in newest if commit != refs.commit_of(DEFAULT_BRANCH)][:pin]
+        back = earlier_mains(refs)[: max(self.rollbacks, pin)]
+        kept = {*newest[: self.snapshots], *ahead, *refs.named, *pinned, *back}
         horizon = now - self.age.total_seconds()
         return tuple(commit for commit in refs.snapshots if commit not in kept and published.get(commit, now) < horizon)
 

@@ -562,6 +562,17 @@ class ChannelLeft(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NamesUnseen(Event):
+    """Which names a repo has could not be read of a target at a look at all of them; the others were looked at."""
+
+    log_name = "repo.names-not-seen"
+    level = LogLevel.WARNING
+    target: str
+    repo: Repo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutStopped(Event):
     """What a rollout gave to readers was said to be bad: they are given `main` again, which stands for `commit`."""
 

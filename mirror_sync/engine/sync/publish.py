@@ -29,7 +29,7 @@ from mirror_sync.domain.work import Edit
 from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.known_contents import expect_kept
-from mirror_sync.engine.published import Mapper, Stamp, put_refs, read_listing, read_refs
+from mirror_sync.engine.published import Mapper, Stamp, change_refs, only_from, read_listing, read_refs
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import BadAnswer, DocumentError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
@@ -117,21 +117,24 @@ def _of_snapshot(change: Change) -> Assurance:
 
 
 def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> Refs:
-    """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there now. The
-    caller holds the repo's lock.
+    """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there now.
 
     Raises PrunedMeanwhile when the snapshot that the new one shares blobs with is no longer published, and when the
     repo was taken down meanwhile.
     """
     repo, base = change.task.repo, change.relies_on
-    refs = read_refs(target.store, repo)
-    if refs.tombstone is not None:
-        raise PrunedMeanwhile(repo, ())
-    if base is not None and base.digest not in refs.snapshots.values():
-        raise PrunedMeanwhile(repo, ())
-    hearsay = change.resolved.stead is not None
-    after = refs.with_snapshot(change.resolved.commit, root, change.ref, hearsay=hearsay)
-    return put_refs(target, repo, after.logged(refs, *stamp))
+
+    def named(refs: Refs) -> Refs:
+        if refs.tombstone is not None:
+            raise PrunedMeanwhile(repo, ())
+        if base is not None and base.digest not in refs.snapshots.values():
+            raise PrunedMeanwhile(repo, ())
+        hearsay = change.resolved.stead is not None
+        return refs.with_snapshot(change.resolved.commit, root, change.ref, hearsay=hearsay).logged(refs, *stamp)
+
+    put = change_refs(target, repo, named)
+    assert put is not None  # noqa: S101  for the type checker: `named` raises, or names it
+    return put
 
 
 def amend_refs(
@@ -143,17 +146,17 @@ def amend_refs(
 ) -> None:
     """Make an edit that publishes nothing, and one that leaves nothing published inside of `withdrawing`.
 
-    The caller holds the repo's lock. Where refs.json has changed since the edit was decided, it is left for the next
-    run to decide again. StoreUnavailable where it changes inside of `withdrawing`, which may take long.
+    Where refs.json has changed since the edit was decided, it is left for the next run to decide again.
+    StoreUnavailable where it changes inside of `withdrawing`, which may take long.
     """
     if edit is None or read_refs(target.store, repo) != edit.before:
         return
     withdraws = bool(edit.before.snapshots) and not edit.after.snapshots
     with withdrawing() if withdraws else nullcontext():
         expect_kept(target.store, _put_all(target.store, edit.documents).items())
-        if withdraws and read_refs(target.store, repo) != edit.before:
-            raise StoreUnavailable(f"{repo} was changed by another machine meanwhile; the next run decides again")
-        put_refs(target, repo, edit.after.logged(edit.before, *stamp))
+        put = change_refs(target, repo, only_from(edit.before, edit.after.logged(edit.before, *stamp)))
+        if withdraws and put is None:
+            raise StoreUnavailable(f"{repo} was changed by somebody else meanwhile; the next run decides again")
 
 
 def _put_all(store: Store, documents: Collection[Document], mapper: Mapper = map) -> Mapping[Sha256, int]:

@@ -15,7 +15,7 @@ from mirror_sync.domain.job.retention import Retention, most_generous
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import Target
-from mirror_sync.engine.published import Mapper, published_at, put_refs, rewritten_roots
+from mirror_sync.engine.published import Mapper, change_refs, published_at, rewritten_roots
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.walk import Place, Walk
@@ -64,8 +64,8 @@ class Expiry:
         """Un-publish what has expired of a repo, with one PUT; decided again under its lock.
 
         To know the ages may take long, and so may `letting`, which is told the repo and the roots that go, by their
-        commits; they go inside of it. Other machines know nothing of the lock: refs.json is read once more for each,
-        and what another one has published or named meanwhile stays.
+        commits; they go inside of it. Other machines, and whoever moves a name, do not ask for this lock: refs.json is
+        read once more, and what somebody has published or named meanwhile stays.
         """
         with self._target.lock(repo):
             refs, before = self._roll.refs(repo), None
@@ -77,10 +77,15 @@ class Expiry:
                 refs, before = self._roll.refs(repo), refs
             else:
                 with letting(repo, {commit: refs.snapshots[commit] for commit in commits}):
-                    now = self._roll.refs(repo)
-                    commits = _still_idle(commits, refs, now)
-                    put_refs(self._target, repo, now.without(commits).logged(now, self._at, "prune"))
+                    let_go = partial(self._without_idle, commits, refs)
+                    now = change_refs(self._target, repo, let_go)
+                commits = () if now is None else tuple(one for one in commits if one not in now.snapshots)
         return commits
+
+    def _without_idle(self, commits: Sequence[CommitId], before: Refs, now: Refs) -> Refs | None:
+        """Without those that are published as they were, and that no name has been led to since; None for none."""
+        idle = [one for one in commits if now.snapshots.get(one) == before.snapshots[one] and one not in now.named]
+        return now.without(idle).logged(now, self._at, "prune") if idle else None
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
         """All that these snapshots name, as far as it can be read."""
@@ -122,11 +127,6 @@ class Expiry:
         published = {commit: when for commit, when in asked if when is not None}
         pinned = {revision for job in jobs for revision in job.revisions}
         return _retention(jobs).expired(refs, published, pinned, self._now)
-
-
-def _still_idle(commits: Iterable[CommitId], before: Refs, now: Refs) -> tuple[CommitId, ...]:
-    """Those that are published as before, and that no name has been led to since."""
-    return tuple(one for one in commits if now.snapshots.get(one) == before.snapshots[one] and one not in now.named)
 
 
 def _retention(jobs: Iterable[Job]) -> Retention:

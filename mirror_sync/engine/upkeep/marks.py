@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -45,15 +47,25 @@ class Marks:
         self._beat = _go_on
 
     def refresh(self) -> None:
-        """Mark all that refs.json objects name now and did not name at the last refresh.
+        """Mark all that refs.json objects name now, or are about to, and did not name at the last refresh.
 
         Raises StoreError; KeyMissing and DocumentError where a snapshot cannot be followed to its leaves, and what
         `Roll.repos` raises.
         """
+        for repo, refs in self._roll.moves():  # first: what is none of these any more stands in the refs.json already
+            self._follow_move(repo, refs)
         for repos in batches(self._roll.repos(), AT_ONCE):
             self._beat()
             for repo, body in zip(repos, self._mapper(self._roll.body, repos), strict=True):
                 self._follow(repo, body)
+
+    def _follow_move(self, repo: Repo, refs: Refs) -> None:
+        """Each snapshot as far as it goes: what is torn already could not be kept, and nobody is led there by it."""
+        apart = (Refs(snapshots={commit: root}) for commit, root in refs.snapshots.items())
+        for one in (replace(refs, snapshots={}), *apart):
+            with suppress(KeyMissing, DocumentError):
+                for _ in self._walk.repo(repo, one):
+                    self._beat()
 
     def _follow(self, repo: Repo, body: bytes) -> None:
         while self._marked.get(repo) != (digest := Sha256.of(body)):

@@ -22,9 +22,16 @@ from mirror_sync.domain.content.versions import NameMove, decode_history, decode
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
-from mirror_sync.engine.beside_prune import PrunedMeanwhile, PruneGuard
+from mirror_sync.engine.beside_prune import MoveNotice, PrunedMeanwhile, PruneGuard
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import put_document, put_refs, read_description, read_refs, read_root
+from mirror_sync.engine.published import (
+    change_refs,
+    only_from,
+    put_document,
+    read_description,
+    read_refs,
+    read_root,
+)
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 
@@ -70,18 +77,13 @@ def move_name(
 
     UsageError of `decide`; StoreError, DocumentError; Interrupted after a stop while it waits.
     """
-    done: MovedName | None = None
     for _ in range(_TRIES):
-        with target.lock(repo):
-            if done is not None and _is_there(target.store, repo, done.move):
-                return done
-            done = _moved(context, target, repo, decide)
+        done = _moved(context, target, repo, decide)
         on_moved(done)
         if not wait:
             return done
         context.pause(target.settling_time)
-    with target.lock(repo):
-        if done is not None and _is_there(target.store, repo, done.move):
+        if _is_there(target.store, repo, done.move):
             return done
     raise StoreUnavailable(f"another machine writes {repo} again and again: stop its sync, and run this again")
 
@@ -105,7 +107,6 @@ def pin_of(store: Store, refs: Refs) -> NameMove | None:
 
 
 def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> MovedName:
-    """The caller holds the repo's lock."""
     guard = PruneGuard(context, target, repo)
     asked = decide(read_refs(target.store, repo)).move
     act = Act(Verb(asked.verb), target.name, str(repo), asked.name, asked.after or "", reason=asked.why)
@@ -114,10 +115,10 @@ def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> M
 
         def put() -> Refs:
             nonlocal made
-            while (now := read_refs(target.store, repo)) != made.before:  # to put documents took a while
+            while (there := _put(context, target, repo, made)) is None:  # to put documents took a while
                 context.go_on()
                 made = _prepared(target, repo, decide)
-            return put_refs(target, repo, made.after.logged(now, made.move.at, f"{made.move.verb} by {made.move.by}"))
+            return there
 
         try:
             if made.led_to is None:
@@ -128,6 +129,13 @@ def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> M
             _take_back(target, repo, made, context.now())
             raise
     return MovedName(made.move, made.anew)
+
+
+def _put(context: RunContext, target: Target, repo: Repo, made: _Prepared) -> Refs | None:
+    """What stands there then; None where it is another refs.json by now than this was made from."""
+    after = made.after.logged(made.before, made.move.at, f"{made.move.verb} by {made.move.by}")
+    with MoveNotice(context, target, repo, after) as notice:
+        return change_refs(target, repo, lambda now: after if now == made.before and notice.is_young else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +191,14 @@ def _closes(store: Store, root: Sha256) -> bool:
 
 def _take_back(target: Target, repo: Repo, made: _Prepared, at: str) -> None:
     """Let a name stand for what it did before where it was led to what a prune had removed; the history says both."""
-    move, now = made.move, read_refs(target.store, repo)
-    after = now
+    while (now := read_refs(target.store, repo)).tombstone is None:
+        after = _taken_back(target, made, now, at)
+        if after is None or change_refs(target, repo, only_from(now, after)) is not None:
+            return
+
+
+def _taken_back(target: Target, made: _Prepared, now: Refs, at: str) -> Refs | None:
+    move, after = made.move, now
     earlier = move.before if move.before in now.snapshots else None
     if move.name == DEFAULT_BRANCH and earlier is not None and now.commit_of(DEFAULT_BRANCH) == move.after:
         after = now.moving_main(earlier)
@@ -194,13 +208,13 @@ def _take_back(target: Target, repo: Repo, made: _Prepared, at: str) -> None:
         kept = {name: to for name, to in now.channels.items() if name != move.name}
         after = replace(now, channels=kept if earlier is None else {**kept, move.name: earlier})
     if after == now or move.after is None:
-        return
+        return None
     if move.after not in after.named:
         after = after.without((move.after,))
     told = replace(move, at=at, before=move.after, after=earlier, why="a prune had removed what it was led to")
     history = Document.of(encode_history((*_known(target.store, now)[0], told)))
     put_document(target.store, history)
-    put_refs(target, repo, after.with_attachments({VERSIONS: history.digest}).logged(now, at, f"{told.verb} undone"))
+    return after.with_attachments({VERSIONS: history.digest}).logged(now, at, f"{told.verb} undone")
 
 
 def _known(store: Store, refs: Refs) -> tuple[tuple[NameMove, ...], bool]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile
-from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE, VERSIONS
+from mirror_sync.domain.content.refs import HELD, STATEMENT, STATEMENT_SIGNATURE, VERSIONS, Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -25,7 +25,7 @@ from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.inspection.scan_list import SCANS
 from mirror_sync.engine.known_contents import expect_kept
-from mirror_sync.engine.published import put_refs, read_refs, read_root
+from mirror_sync.engine.published import change_refs, read_refs, read_root
 from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.stages import Change
@@ -45,7 +45,6 @@ from mirror_sync.errors import (
     NotFoundOrPrivate,
     NotSeen,
     RevisionNotFound,
-    StoreUnavailable,
 )
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
 
@@ -117,14 +116,12 @@ class Repair:
             refs = read_refs(target.store, repo)
             lost = [name for name, digest in refs.attachments.items() if _is_lost(target.store, digest)]
             notes = [name for name in lost if name in _NOTES or name.startswith(HELD)]
-            kept = {name: digest for name, digest in refs.attachments.items() if name not in notes}
+            gone = {(name, refs.attachments[name]) for name in notes}  # one that is made anew meanwhile has another
             if notes:
                 why = f"refs.json without {', '.join(notes)}"
                 act = Act(Verb.REPAIR, target.name, str(repo), run=self._run, reason=why)
                 with recorded(self._context, target, [act]):
-                    if read_refs(target.store, repo) != refs:
-                        raise StoreUnavailable(f"{repo} was changed by another machine meanwhile")
-                    put_refs(target, repo, refs.attaching(kept))
+                    change_refs(target, repo, lambda now: _without(now, gone))
         return "" if lost == notes else "no upstream has it: it is made anew when something of the repo is published"
 
     def _by_its_jobs(self, target: Target, repo: Repo, mend: Callable[[Job, Repo], str]) -> str:
@@ -174,6 +171,10 @@ class Repair:
             job_run = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
             self._benches[job.name] = replace(job_run, verb=Verb.REPAIR)
         return self._benches[job.name]
+
+
+def _without(refs: Refs, documents: Collection[tuple[str, Sha256]]) -> Refs:
+    return refs.attaching(dict(one for one in refs.attachments.items() if one not in documents))
 
 
 def _is_lost(store: Store, digest: Sha256) -> bool:

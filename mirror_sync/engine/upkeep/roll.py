@@ -6,11 +6,12 @@ over. Nothing of ours ever removes one, so every doubt of the roll ends the prun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mirror_sync.domain.content.keys import HUB, is_refs, refs_key, repo_of
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.beside_prune import announced_moves
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnavailable
 from mirror_sync.ports.store import Store, read_refs_json
 
@@ -58,6 +59,10 @@ class Roll:
             self._doubt(StoreUnavailable(again))
         self._known = frozenset(found)
         return listed
+
+    def moves(self) -> Iterator[tuple[Repo, Refs]]:
+        """What refs.json objects are about to become by moves of names. Raises StoreError, DocumentError."""
+        return announced_moves(self._store)
 
     def body(self, repo: Repo) -> bytes:
         """The bytes of a listed repo's refs.json. Raises StoreError; StoreUnavailable where it is not there,

@@ -8,7 +8,7 @@ between has taken the repo down, and the same call again goes on where it stoppe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -25,7 +25,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
-from mirror_sync.engine.published import Mapper, left_behind, put_refs, read_infos, read_refs
+from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, read_infos, read_refs
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.roll import Roll
 from mirror_sync.engine.vanished import Expected
@@ -65,7 +65,7 @@ def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> 
             return False
         with recorded(context, target, [Act(Verb.RESTORE, target.name, str(repo), reason=why)]):
             give_digests(target.store, left_behind(target.store, refs))
-            put_refs(target, repo, refs.withdrawn(None))
+            change_refs(target, repo, lambda now: None if now.tombstone is None else now.withdrawn(None))
         return True
 
 
@@ -109,12 +109,15 @@ class _TakeDown:
         """From this PUT on nobody is given the repo. Returns what it named, with what it came to name meanwhile."""
         act = Act(Verb.WITHDRAW, self._target.name, str(self._repo), reason=self._tombstone.said)
         with recorded(self._context, self._target, [act]):  # which may take long: another machine may publish meanwhile
-            refs = read_refs(self._target.store, self._repo)
-            if refs != self._refs:
-                self._refs, named = refs, frozenset((*named, *self._named(refs)))
-            left_behind = self._put(encode_withdrawn(named)) if named else None
-            put_refs(self._target, self._repo, refs.buried(Sha256.of(self._tombstone.encode()), left_behind))
-        return named
+            while True:
+                refs = read_refs(self._target.store, self._repo)
+                if refs != self._refs:
+                    self._refs, named = refs, frozenset((*named, *self._named(refs)))
+                left_behind = self._put(encode_withdrawn(named)) if named else None
+                buried = refs.buried(Sha256.of(self._tombstone.encode()), left_behind)
+                if change_refs(self._target, self._repo, only_from(refs, buried)) is not None:
+                    return named
+                self._context.go_on()  # somebody moved a name, and what it names is to be known before it goes
 
     def _remove_all(self, named: Collection[Sha256]) -> None:
         marks = self._marks()
@@ -130,14 +133,13 @@ class _TakeDown:
         finally:
             self._look_again(marks)
         give_digests(self._target.store, named)
-        refs = read_refs(self._target.store, self._repo)
-        if refs.tombstone is None:
-            return
-        more = left_behind(self._target.store, refs) - frozenset(named)
-        if more:  # of a sync that wrote over the tombstone, and put it back
-            self._remove_all(more)
-        else:
-            put_refs(self._target, self._repo, refs.buried(refs.tombstone))
+        while (tombstone := (refs := read_refs(self._target.store, self._repo)).tombstone) is not None:
+            more = left_behind(self._target.store, refs) - frozenset(named)
+            if more:  # of a sync that wrote over the tombstone, and put it back
+                self._remove_all(more)
+                return
+            if change_refs(self._target, self._repo, only_from(refs, refs.buried(tombstone))) is not None:
+                return
 
     def _report(self) -> TakenDown:
         return TakenDown(
@@ -252,6 +254,9 @@ class _Others(Roll):
 
     def repos(self) -> list[Repo]:
         return [repo for repo in super().repos() if repo != self._left_out]
+
+    def moves(self) -> Iterator[tuple[Repo, Refs]]:
+        return (one for one in super().moves() if one[0] != self._left_out)
 
 
 def _closing(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:

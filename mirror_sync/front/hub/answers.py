@@ -203,10 +203,10 @@ class Answer:
         return replace(self, headers=kept, sized=False)
 
 
-def kept_for(answer: Answer, caching: Caching, *, public: bool, varies: bool) -> Answer:
+def kept_for(answer: Answer, caching: Caching, *, public: bool, varies: str) -> Answer:
     """An answer that no cache gives to other readers than those who may have it, or keeps for longer than it may.
 
-    `varies`: tokens make a difference.
+    `varies`: in which headers of a request the tokens come that make a difference; empty where none do.
     """
     headers = dict(answer.headers)
     said = headers.get("Cache-Control")
@@ -214,7 +214,7 @@ def kept_for(answer: Answer, caching: Caching, *, public: bool, varies: bool) ->
         said = caching_words(caching).get(said, said)
         headers["Cache-Control"] = said if public else said.replace("public", "private")
     if varies:
-        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary", ""), "Authorization")))
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary", ""), varies)))
     return replace(answer, headers=headers)
 
 

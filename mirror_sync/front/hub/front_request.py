@@ -43,7 +43,7 @@ class FrontRequest:
 
     def argument(self, name: str) -> str:
         """The last value of an argument of the query; empty where there is none."""
-        return parse_qs(self.query).get(name, [""])[-1]
+        return parse_qs(self.query, keep_blank_values=True).get(name, [""])[-1]
 
     def is_set(self, name: str) -> bool:
         """Whether an argument of the query says yes."""

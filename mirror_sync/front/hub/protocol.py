@@ -130,6 +130,11 @@ class Protocol:
     door: str = ""
 
 
+def tokens_in(manners: Protocol) -> str:
+    """The headers of a request in which a token may come at the addresses of a protocol, as `Vary` names them."""
+    return "Authorization, Cookie" if manners.cookie else "Authorization"
+
+
 def shut_routes(protocols: Iterable[Protocol], doors: Collection[str]) -> frozenset[str]:
     """The names of the routes behind doors that are not open."""
     return frozenset(route.name for one in protocols if one.door and one.door not in doors for route in one.routes)

@@ -32,7 +32,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.hub.doorkeeper import UNREAD
-from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes
+from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes, tokens_in
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
@@ -270,6 +270,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "lacks": _TABLE.lacks,
         "forms": answers.FORMS,
         "manners": _TABLE.manners,
+        "tokens_in": tokens_in,
         "numbers": answers.NUMBERS,
         "readable": GET,
         "oci_codes": answers.OCI_CODES,
@@ -438,6 +439,8 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "proxies": options.access.proxies,
         "bounded": bool(options.access.allow),
         "varies": options.tokens is not None,
+        "manners": _TABLE.manners,
+        "tokens_in": tokens_in,
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,

@@ -21,7 +21,17 @@ from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_api import HUB
-from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots, shut_routes
+from mirror_sync.front.hub.protocol import (
+    GET,
+    Answering,
+    Match,
+    Protocol,
+    Route,
+    RouteTable,
+    has_dots,
+    shut_routes,
+    tokens_in,
+)
 from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
@@ -132,7 +142,8 @@ class Mounted:
             raise self.door.unfound(asked.reader, refusal.repo) from None
         varies = self.door.knows_tokens and match.route.needs is not Need.NOTHING
         public = ((public and self.door.shares) or not self.door.chooses) and not shared
-        return answers.kept_for(found, self._served.caching, public=public, varies=varies or shared)
+        told_in = tokens_in(self._table.manners_at(asked.raw_path)) if varies or shared else ""
+        return answers.kept_for(found, self._served.caching, public=public, varies=told_in)
 
     def _matched(self, asked: FrontRequest) -> Match:
         match = self._table.match(asked.raw_path)

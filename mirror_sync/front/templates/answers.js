@@ -23,7 +23,7 @@ function entryNotFound(commit) {
 }
 
 function setHeaders(r, headers) {
-    const said = r.variables.kept_for ? Object.assign({}, headers, {Vary: varied(headers.Vary)}) : headers;
+    const said = r.variables.kept_for ? Object.assign({}, headers, {Vary: varied(r, headers.Vary)}) : headers;
     Object.keys(said).forEach((name) => {
         r.headersOut[name] = name === 'Cache-Control' ? cachingFor(r, said[name]) : said[name];
     });
@@ -32,8 +32,9 @@ function setHeaders(r, headers) {
     }
 }
 
-function varied(by) {
-    return by ? by + ', Authorization' : 'Authorization';
+function varied(r, by) {
+    const manners = mannersAt(r), token = manners ? manners.tokens_in : 'Authorization';
+    return by ? by + ', ' + token : token;
 }
 
 // For whom a cache may keep what is given to this reader.
@@ -89,9 +90,13 @@ function registryCode(error) {
 
 // How a refusal is told to who asks for an address.
 function formAt(r) {
-    const path = r.variables.request_uri.split('?')[0];
-    const found = tables.MANNERS.filter((one) => one.addresses.test(path))[0];
+    const found = mannersAt(r);
     return found ? found.form : 'json';
+}
+
+function mannersAt(r) {
+    const path = r.variables.request_uri.split('?')[0];
+    return tables.MANNERS.filter((one) => one.addresses.test(path))[0];
 }
 
 function sendJson(r, text, headers) {
