@@ -25,6 +25,7 @@ _ID = re.compile(rf"(?:{_PART}/)?{_PART}")
 _PATTERN = re.compile(r"[A-Za-z0-9_.\-*?\[\]!]+(?:/[A-Za-z0-9_.\-*?\[\]!]+)?")
 _GLOB = re.compile(r"[*?\[]")
 _MAX_ID = 96
+EVERYTHING = "*/*"  # all repos of a kind, of an upstream that names them all: another mirror
 _STRANGE = re.compile(r"[^A-Za-z0-9_.\-/]")
 _WILD = re.compile(r"[*?\[\]!]")
 _REVISION = re.compile(r"(?P<repo>(?:(?:model|dataset):)?[^@:/\s]+/[^@:/\s]+)[@:](?P<revision>[^@:\s]{1,100})")
@@ -78,7 +79,7 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class RepoPattern:
-    """An entry of a job's `repos`: a repo, or a glob over the names of one owner (`acme/*`)."""
+    """An entry of a job's `repos`: a repo, or a glob over the names of one owner (`acme/*`), or `*/*` for all."""
 
     kind: Kind
     glob: str
@@ -96,6 +97,8 @@ class RepoPattern:
         if _STRANGE.search(_WILD.sub("", glob)):
             raise ValueError(f"{glob[:120]!r} is no glob of repos{_ALLOWED}; write owner/*")
         owner, _, name = glob.partition("/")
+        if glob == EVERYTHING:
+            return cls(kind, glob)
         if not name or _GLOB.search(owner) or _PATTERN.fullmatch(glob) is None:
             raise ValueError(f"{glob!r} must name one owner before its wildcard; write owner/*")
         return cls(kind, glob)

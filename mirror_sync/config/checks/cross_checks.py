@@ -28,7 +28,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, RepoPattern
+from mirror_sync.domain.repo import EVERYTHING, Denial, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -42,6 +42,7 @@ class Draft:
 
     upstreams: tuple[str, ...]
     folders: frozenset[str]  # the upstreams of kind: directory
+    mirrors: frozenset[str]  # and those of kind: mirror
     targets: tuple[str, ...]
     tree: Mapping[str, object]  # all of it, as it was written
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
@@ -61,7 +62,8 @@ class Draft:
         entries = [(index, _sound(JobEntry, job)) for index, job in jobs]
         return cls(
             upstreams=_names(tree.get("upstreams")),
-            folders=_folders(tree.get("upstreams")),
+            folders=_of_kind("directory", tree.get("upstreams")),
+            mirrors=_of_kind("mirror", tree.get("upstreams")),
             targets=_names(tree.get("targets")),
             tree=tree,
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
@@ -106,9 +108,9 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(filter(NAME.fullmatch, value)) if isinstance(value, dict) else ()
 
 
-def _folders(value: object) -> frozenset[str]:
+def _of_kind(kind: str, value: object) -> frozenset[str]:
     entries = value.items() if isinstance(value, dict) else ()
-    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == "directory")
+    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == kind)
 
 
 def faults(draft: Draft) -> Iterator[Finding]:
@@ -116,6 +118,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _doubled(draft)
     yield from _unasked(draft)
     yield from _unranked(draft)
+    yield from _unlisted(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
@@ -204,6 +207,16 @@ def _unranked(draft: Draft) -> Iterator[Finding]:
         if job.ranking is not None and job.upstream in draft.folders:
             message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
             yield Finding(("jobs", index, "select"), message)
+
+
+def _unlisted(draft: Draft) -> Iterator[Finding]:
+    """All repos, asked of what does not list them."""
+    for index, job in draft.numbered:
+        if job.upstream in draft.upstreams and job.upstream not in draft.mirrors:
+            for at, pattern in enumerate(draft.tree["jobs"][index].get("repos", ())):  # type: ignore[index]
+                if isinstance(pattern, str) and pattern.rpartition(":")[2] == EVERYTHING:
+                    right = "must name one owner before its wildcard; write owner/*"
+                    yield Finding(("jobs", index, "repos", at), f"{quoted(pattern)} {right}")
 
 
 def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:
