@@ -213,10 +213,9 @@ def _unlisted(draft: Draft) -> Iterator[Finding]:
     """All repos, asked of what does not list them."""
     for index, job in draft.numbered:
         if job.upstream in draft.upstreams and job.upstream not in draft.mirrors:
-            for at, pattern in enumerate(draft.tree["jobs"][index].get("repos", ())):  # type: ignore[index]
-                if isinstance(pattern, str) and pattern.rpartition(":")[2] == EVERYTHING:
-                    right = "must name one owner before its wildcard; write owner/*"
-                    yield Finding(("jobs", index, "repos", at), f"{quoted(pattern)} {right}")
+            for pattern in (one for one in job.repos if one.glob == EVERYTHING):
+                right = "must name one owner before its wildcard; write owner/*"
+                yield Finding(("jobs", index, "repos"), f"{quoted(str(pattern))} {right}")
 
 
 def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:

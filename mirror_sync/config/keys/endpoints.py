@@ -239,7 +239,7 @@ class MirrorEntry(UpstreamKeys):
     )
     signers: scalars.FilePath | None = Field(
         default=None,
-        description="A file of the public keys that it signs with, as ssh-keygen's allowed_signers; left out, unchecked.",
+        description="A file of its public keys, as ssh-keygen's allowed_signers; left out, nothing is checked.",
         examples=["./mirror.signers"],
     )
     token: SecretStr | None = Field(

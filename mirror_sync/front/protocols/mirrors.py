@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from mirror_sync.domain.content.keys import blob_key
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, BlobSlice
@@ -42,16 +43,25 @@ def _refs(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
 
 
 def _document(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
-    opened, digest = served.open(fields), Sha256(fields["digest"])
-    of_repo = served.documents_of(fields).attachments.values()
-    if digest not in (opened.digest, *opened.root.documents, *of_repo):
-        raise answers.entry_not_found(opened.commit)
+    commit, digest = CommitId(fields["rev"]), Sha256(fields["digest"])
+    refs, repo = served.documents_of(fields), named_repo(fields)
+    if not _names(served, refs, commit, digest) and repo is not None:
+        refs = Refs.decode(read_refs_json(served.store, repo))  # what was published a moment ago
+    if not _names(served, refs, commit, digest):
+        raise answers.entry_not_found(commit)
     stat = served.store.stat(blob_key(digest))
     if stat is None:  # something published names it
         raise KeyMissing(blob_key(digest))
-    said = {name.replace("_", "-"): value for name, value in opened.headers.items()}
-    headers = {"Content-Type": answers.BINARY, "ETag": f'"{digest}"', **said}
-    return content(asked, stat.size, headers, partial(BlobSlice, digest))
+    headers = {"Content-Type": answers.BINARY, "ETag": f'"{digest}"', "Cache-Control": answers.SETTLED}
+    return content(asked, stat.size, {**headers, "X-Repo-Commit": commit}, partial(BlobSlice, digest))
+
+
+def _names(served: Served, refs: Refs, commit: CommitId, digest: Sha256) -> bool:
+    """Whether a digest is of a document of a snapshot that is published, or of the repo as a whole."""
+    root = refs.snapshots.get(commit)
+    if root is None:
+        return False
+    return digest in (root, *refs.attachments.values()) or digest in served.snapshots.root(root).documents
 
 
 def _open(served: Served) -> Mapping[str, Answering]:

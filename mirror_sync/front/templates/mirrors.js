@@ -23,14 +23,34 @@ async function pointer(r, fields) {
 }
 
 async function document(r, fields) {
-    const opened = await snapshots.open(r, fields), digest = fields.digest, root = opened.root;
-    const refs = await snapshots.documentsOf(r, fields), values = (named) => Object.keys(named || {}).map((name) => named[name]);
-    const here = [opened.digest, root.info, root.commits].concat(root.shards.map((one) => one[1]), values(root.attachments), values(refs.attachments));
-    if (here.indexOf(digest) < 0) {
-        throw answers.entryNotFound(opened.commit);
+    const digest = fields.digest, commit = fields.rev, refs = await snapshots.documentsOf(r, fields);
+    let named = await names(r, refs, commit, digest);
+    if (!named) {  // what was published a moment ago
+        const text = await bucket.refsAnew(r, fields.kinds, fields.id);
+        named = text !== null && await names(r, JSON.parse(text), commit, digest);
     }
-    answers.sendBlob(r, {digest, etag: '"' + digest + '"', type: tables.BINARY, location: '/-/blob', commit: opened.commit,
-                         caching: answers.settled(opened)['Cache-Control']});
+    if (!named) {
+        throw answers.entryNotFound(commit);
+    }
+    answers.sendBlob(r, {digest, etag: '"' + digest + '"', type: tables.BINARY, location: '/-/blob', commit,
+                         caching: tables.CACHING.settled});
+}
+
+// Whether a digest is of a document of a snapshot that is published, or of the repo as a whole.
+async function names(r, refs, commit, digest) {
+    const top = refs.snapshots[commit];
+    if (!top) {
+        return false;
+    }
+    if ([top].concat(values(refs.attachments)).indexOf(digest) >= 0) {
+        return true;
+    }
+    const root = await snapshots.rootOf(r, top);
+    return [root.info, root.commits].concat(values(root.attachments), root.shards.map((one) => one[1])).indexOf(digest) >= 0;
+}
+
+function values(named) {
+    return Object.keys(named || {}).map((name) => named[name]);
 }
 
 export default { routes: {document, pointer} };
