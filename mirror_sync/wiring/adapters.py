@@ -31,7 +31,7 @@ _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify,
 def connections_of(jobs: Iterable[Job]) -> int:
     """As many connections to one host as these jobs can keep busy side by side."""
     from mirror_sync.domain.job.segment_gauge import MOST
-    from mirror_sync.engine.run import REPOS_AT_ONCE
+    from mirror_sync.engine.context import REPOS_AT_ONCE
 
     return max(_CONNECTIONS, sum(job.workers + MOST + REPOS_AT_ONCE for job in jobs))
 

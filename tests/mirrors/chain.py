@@ -33,6 +33,7 @@ class Node:
         self.job: dict[str, Any] = {"name": "all", "repos": ["*/*"], **more.pop("job", {})}
         self.target: dict[str, Any] = more.pop("target", {"url": (folder / "bucket").as_uri(), "grace": "0s"})
         self.more = more
+        self.environ: dict[str, str] = {}
 
     def jobs_yaml(self) -> Path:
         settings = {
@@ -50,7 +51,7 @@ class Node:
 
     @contextmanager
     def program(self) -> Iterator[Mirror]:
-        with closing(Mirror(load(self.jobs_yaml(), {}))) as program:
+        with closing(Mirror(load(self.jobs_yaml(), self.environ))) as program:
             yield program
 
     def sync(self, *repos: str) -> dict[str, RepoReport]:
@@ -62,7 +63,7 @@ class Node:
 
     @property
     def store(self) -> Store:
-        return open_store(load(self.jobs_yaml(), {}).targets["it"])
+        return open_store(load(self.jobs_yaml(), self.environ).targets["it"])
 
     def refs(self, repo: str) -> Refs:
         return read_refs(self.store, Repo.parse(repo))

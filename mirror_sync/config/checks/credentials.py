@@ -24,7 +24,7 @@ from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
 
-_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
 _MASK = "***"
@@ -79,7 +79,7 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
             if entry.get(half) and not entry.get(other):
                 yield Finding(("targets", name, half), f"comes without {other}; write both, or neither")
     for trail, secret in texts_of_secrets(tree):
-        if not sendable(secret):
+        if not sendable(secret.replace(" ", "") if "headers" in trail else secret):
             yield Finding(trail, "must be one word of plain characters")
 
 

@@ -16,7 +16,7 @@ from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.licenses import doubt
-from mirror_sync.config.keys.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.keys.model import EDGE, DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import EngineEntry
 from mirror_sync.config.keys.scalars import NAME
@@ -87,6 +87,9 @@ class Draft:
             target = entry.target or self.defaults.target or _only(self.targets)
             if target:
                 job = entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+                if self.tree.get("profile") == EDGE:
+                    workers = entry.workers or self.defaults.workers or 1
+                    job = replace(job, workers=workers, segments=job.segments or 1)
                 house = self.policy.house.tightened((entry.policy or PolicyEntry()).house)
                 yield index, self.policy.inspecting(replace(job, house=house), entry.policy)
 
