@@ -11,6 +11,8 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.bucket import Published
 from tests.standin import LFS, Content, Generated, Hub, Memory
 
 LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike
@@ -65,6 +67,21 @@ def fill_directory(root: Path) -> None:
     _write(root / "acme/second", {"config.json": b"{}", "README.md": b"---\nlicense: apache-2.0\n---\n"})
     _write(root / "other/third", {"config.json": b"{}"})
     _write(root / "datasets/acme/rows", {"rows.csv": b"a,b\n1,2\n", "README.md": b"---\nlicense: cc-by-4.0\n---\n"})
+
+
+def fill_mirror(root: Path) -> None:
+    """A bucket that a mirror has published into."""
+    store = DirectoryStore(root)
+    for name, files, licence in (
+        ("acme/tiny", {path: content.read() for path, content in FILES.items()}, "mit"),
+        ("acme/second", {"config.json": b"{}"}, "apache-2.0"),
+        ("other/third", {"config.json": b"{}"}, "mit"),
+        ("dataset:acme/rows", {"rows.csv": b"a,b\n1,2\n"}, "cc-by-4.0"),
+    ):
+        repo = Repo.parse(name)
+        card = {"cardData": {"license": licence}, "tags": [f"license:{licence}"]}
+        described = {"author": repo.owner, "disabled": False, **card}
+        Published(store, repo).publish(files, described=described)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
