@@ -28,8 +28,8 @@ class Catalogue(Protocol):
     def search(self, sought: Sought) -> Iterator[Found]:
         """The repos that a glob or a ranking stands for, each resolved at its default branch `main`.
 
-        A bare repo is listed, too, but its entry cannot be read: `resolve` says why. A ranking comes in its order,
-        and a Shortfall last where it was not filled; UpstreamError where the upstream counts nothing.
+        A bare repo is listed, too, but its entry cannot be read, or costs calls of its own: see `resolve`. A ranking
+        comes in its order, and a Shortfall last where it was not filled; UpstreamError where nothing is counted.
         """
         ...
 

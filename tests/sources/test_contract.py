@@ -14,7 +14,6 @@ from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.net.transport import Transport
-from mirror_sync.ports.memory import NoReadCache
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
 from mirror_sync.sources.hub.hub_source import HubSource
@@ -26,6 +25,7 @@ from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.limited import LimitedSource
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.state.target_memory import mirror_memory
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.sources.reading import (
     FILES,
@@ -48,9 +48,12 @@ CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnable
 @pytest.fixture(params=["hub", "resolve-cache", "directory", "mirror", "retrying", "failover", "limited", "connected"])
 def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
     if request.param == "mirror":
-        fill_mirror(tmp_path)
-        reader = StoreReader(DirectoryStore(tmp_path), "a bucket")
-        yield MirrorSource(reader, NoReadCache(), FeedView(reader, NoReadCache()))
+        repos = fill_mirror(tmp_path / "bucket")
+        reader, memory = StoreReader(DirectoryStore(tmp_path / "bucket"), "a bucket"), mirror_memory(tmp_path, "it")
+        mirror = MirrorSource(reader, memory, FeedView(reader, memory))
+        for repo in repos:  # what was never looked at, a search tells by its name alone
+            mirror.resolve(repo, "main")
+        yield mirror
         return
     if request.param == "directory":
         fill_directory(tmp_path)

@@ -59,7 +59,7 @@ class Shortfall:
 
 
 Found = Resolved | Repo | Shortfall
-"""What a search brings. A bare repo is listed, and its entry cannot be read."""
+"""What a search brings. A bare repo is listed, and its entry cannot be read, or was not read."""
 
 
 @dataclass(frozen=True, slots=True)
