@@ -23,8 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from mirror_sync.domain.attested import Attested
 from mirror_sync.domain.content.assurance import Assurance, CodeCount
-from mirror_sync.domain.content.attested import Attested
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import LeftOut

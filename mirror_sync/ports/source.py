@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mirror_sync.domain.content.attested import Attested
+from mirror_sync.domain.attested import Attested
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirror_sync.app.versions.releasing import Wanted
-from mirror_sync.domain.content.attested import OF_FILES, UPSTREAM_ROOT
+from mirror_sync.domain.attested import OF_FILES, UPSTREAM_ROOT
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.content.refs import STATEMENT
 from mirror_sync.domain.content.snapshot import Root

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
-from mirror_sync.domain.content.attested import UPSTREAM_ROOT
+from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.manifest import expect_bytes
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
 from mirror_sync.domain.content.selection import Sieve

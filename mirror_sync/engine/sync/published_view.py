@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from mirror_sync.domain.access.rights import closed_by
+from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.assurance import Assurance, assured
-from mirror_sync.domain.content.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.selection import Selection

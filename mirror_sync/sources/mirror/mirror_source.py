@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from mirror_sync.domain.content.attested import LARGEST_ATTESTED, Attested
+from mirror_sync.domain.attested import LARGEST_ATTESTED, Attested
 from mirror_sync.domain.content.held_note import CLOSING
 from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, STATEMENT, STATEMENT_SIGNATURE, Ref, Refs
@@ -107,7 +107,10 @@ class MirrorSource(Source):
         return str(self._reader)
 
     def search(self, sought: Sought) -> Iterator[Found]:
-        """The feed names them, and a bucket's listing once a day; what is not known yet is told by its name alone."""
+        """The feed names them, and a bucket's listing once a day; what is not known yet is told by its name alone.
+
+        UpstreamError for a ranking.
+        """
         if isinstance(sought, Ranking):
             raise UpstreamError(f"{self} ranks nothing; name its repos, or write */* for all of them")
         if not sought.is_glob:
@@ -121,7 +124,10 @@ class MirrorSource(Source):
                 yield self._at(repo, Refs.decode(seen.body), DEFAULT_BRANCH) or repo
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
-        """No call where the feed says that nothing has changed; else one for refs.json, and two for what is new."""
+        """No call where the feed says that nothing has changed; else one for refs.json, and two for what is new.
+
+        RevisionNotFound for a name that leads nowhere there.
+        """
         found = self._at(repo, self._refs(repo), revision)
         if found is None:
             raise RevisionNotFound(f"{self} publishes no branch, tag, channel or commit {revision[:120]!r} of {repo}")
@@ -159,7 +165,7 @@ class MirrorSource(Source):
             raise BadAnswer(f"{self}: {repo} at {commit}: {said}")
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
-        """One call."""
+        """One call. BadAnswer for a history of another commit."""
         body = self._document(repo, commit, self._root(repo, commit).commits, MAX_TREE)
         with self._reading(repo):
             commits = commits_of(json_of(body), _HISTORY)
