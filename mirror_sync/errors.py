@@ -16,6 +16,8 @@
     │   ├── NoSuchCall          this upstream does not tell such a thing of any repo
     │   ├── RevisionNotFound    the repo has no such branch, tag or commit
     │   ├── FileNotFound        the commit has no such path
+    │   ├── Unproved            another mirror's word that nobody whom we believe has signed
+    │   ├── MirrorLoop          another mirror that has from us what it gives
     │   └── PointerOnly         an LFS pointer lies where the file should
     ├── IntegrityError          bytes that are not the promised ones                (retryable)
     ├── UnsafePath              a path name that no mirror should publish
@@ -156,6 +158,18 @@ class RevisionNotFound(UpstreamError):
 
 class FileNotFound(UpstreamError):
     code = "file-not-found"
+
+
+class Unproved(UpstreamError):
+    """What another mirror publishes is not signed, or not by a key that jobs.yaml names for it."""
+
+    code = "unproved"
+
+
+class MirrorLoop(UpstreamError):
+    """The upstream is this mirror itself, or mirrors it."""
+
+    code = "loop"
 
 
 class PointerOnly(UpstreamError):

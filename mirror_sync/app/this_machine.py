@@ -17,19 +17,22 @@ from mirror_sync.app.next_runs import JobLine
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.catalogue.feed import FEED, Feed, mirror_id, upstream_word
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.job.upstreams import HubUpstream
+from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
+from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.owners import PRIVATE, write_anew
 from mirror_sync.state.file_lock import hold
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
+from mirror_sync.state.target_memory import mirror_memory
 from mirror_sync.state.traffic_file import kept_days, kept_unusual
 
 _WORD_FILE = "machine"
@@ -62,7 +65,28 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         pruned=pruned.at if pruned else None,
         unusual=_unusual(settings, target),
         grow=partial(_grow, history, place_of(settings.targets[target])),
+        id=target_id(settings, target),
+        through={
+            upstream_word(name): _ids_of(settings, name)
+            for name in sorted({job.upstream for job in jobs})
+            if isinstance(settings.upstreams[name], MirrorUpstream)
+        },
     )
+
+
+def target_id(settings: Settings, target: str) -> str:
+    """Who publishes a target, for mirrors of it: this machine, there. OSError."""
+    return mirror_id(machine_word(settings.state_dir), place_of(settings.targets[target]))
+
+
+def _ids_of(settings: Settings, upstream: str) -> frozenset[str] | None:
+    """The mirrors that have a part in what an upstream gave last; None where nothing is remembered."""
+    with suppress(StoreError, DocumentError):
+        found = settings.upstreams[upstream]
+        place = found.place if isinstance(found, MirrorUpstream) else ""
+        kept = mirror_memory(settings.state_dir, place, reading=True).recall(FEED, "")
+        return None if kept is None else Feed.decode(kept.partition(b"\n")[2]).ids
+    return None
 
 
 def _veiled(lines: Iterable[RepoStatus], jobs: Iterable[Job]) -> tuple[RepoStatus, ...]:

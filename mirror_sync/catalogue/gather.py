@@ -42,7 +42,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "9"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "10"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -85,6 +85,7 @@ class RepoFacts:
     scanned: bool = False
     closed: bool = False
     moves: tuple[ShownMove, ...] = ()
+    refs: str = ""  # the SHA-256 of refs.json
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -179,7 +180,7 @@ class Gather:
             if settled is not None:
                 self._remember(name, replace(kept, stat=settled))
             return remembered, _word_of(kept)
-        facts = self._read(Refs.decode(body), _known(kept))
+        facts = replace(self._read(Refs.decode(body), _known(kept)), refs=Sha256.of(body))
         written = json.dumps(asdict(facts), separators=(",", ":")).encode()
         made = _Kept(self._version(listed, md5), settled, written)
         self._remember(name, made)

@@ -52,7 +52,8 @@ class KnownJob:
 class LocalKnowledge:
     """`lines` and `jobs` of one target. `name` and `url` are the operator's, `principal` is who signs. `grow` remembers
     how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
-    verify. `doors` are those that fronts open beside the Hub's.
+    verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
+    `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
     """
 
     machine: str
@@ -70,6 +71,8 @@ class LocalKnowledge:
     pruned: str | None = None
     unusual: tuple[str, int] = ("", 0)
     grow: Callable[[Overview], tuple[Day, ...]] = field(default=lambda today: (), compare=False)
+    id: str = ""
+    through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
     @property
     def now(self) -> str:

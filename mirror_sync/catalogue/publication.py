@@ -23,7 +23,7 @@ from mirror_sync.catalogue.read_ahead import ReadAhead
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue import feed, published_lists
 from mirror_sync.domain.catalogue.rows import (
     REASON,
     WHOLE,
@@ -39,7 +39,7 @@ from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Stat
 
@@ -80,6 +80,7 @@ class _Entry:
     key: str = ""
     public: bool = True
     word: str = ""
+    refs: str | None = None  # the SHA-256 of refs.json, empty where it could not be read; None: nothing is published
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class _Publication:
         self._settled: dict[str, bool | None] = {}
         self._left: documents.Left = {}
         self._words: dict[tuple[str, str], str] = {}
+        self._refs: dict[Repo, str] = {}
+        self._lineage = self._read_lineage()
 
     def run(self) -> PublishResult:
         for name, body in self._assets.items():
@@ -138,6 +141,7 @@ class _Publication:
         rows = [(row, entry) for entry in entries if (row := entry.row) is not None]
         self._left = {(row.kind, row.repo, row.commit): entry.left for row, entry in rows}
         self._words = {(row.kind, row.repo): entry.word for row, entry in rows}
+        self._refs = {Repo(row.kind, row.repo): entry.refs for row, entry in rows if entry.refs is not None}
         for volume in self._volumes(entries, lines):
             self._lists(volume, {} if unread else spared)
         removed = self._writer.clear(self._settled.keys(), spared)
@@ -185,7 +189,8 @@ class _Publication:
             public = self._is_public(repo, facts, lines)
             key, word = _key_of(repo, public=public), self._word(repo, word, lines)
             put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
-            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word)
+            refs = facts.refs if facts.snapshots else None
+            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word, refs)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -218,7 +223,7 @@ class _Publication:
         key = _key_of(repo, public=public)
         word = repr(row)
         if self._writer.has(key):
-            return _Entry(row, lines, None, None, key, public, word)
+            return _Entry(row, lines, None, None, key, public, word, "")
         page = replace(self._view.page(repo, RepoFacts(), lines), row=row, unread=True)
         try:
             self._writer.begin(key, pages.repo_page(page, url=self._known.url, brand=self._known.name))
@@ -226,7 +231,7 @@ class _Publication:
             raise
         except MirrorError:
             return _Entry(None, lines, None, None, key, public)
-        return _Entry(row, lines, None, None, key, public, word)
+        return _Entry(row, lines, None, None, key, public, word, "")
 
     def _written(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
         page = self._view.page(repo, facts, lines)
@@ -248,6 +253,7 @@ class _Publication:
             partial(published_lists.encode_index, cut),
             repr([(page.name, page.first) for page in cut]),
         )
+        self._feed(volume)
         if not below:
             self._put("missing.html", partial(pages.missing_page, self._known.name), self._known.name)
         self._put(f"{below}index.html", partial(pages.home, overview, cut))
@@ -257,6 +263,29 @@ class _Publication:
         if mirrorz is not None:
             self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
         self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
+
+    def _feed(self, volume: _Volume) -> None:
+        """For mirrors of this one; the shards before the root that names them."""
+        here = {Repo(row.kind, row.repo): row for row in volume.rows}
+        shards = feed.cut({repo: digest for repo, digest in self._refs.items() if repo in here})
+        for digits, body in shards.items():
+            self._put(f"{volume.folder}{feed.shard_name(digits)}", partial(bytes, body), str(Sha256.of(body)))
+        named = {digits: Sha256.of(body) for digits, body in shards.items()}
+        found = replace(self._lineage, whole=len(here) >= len(self._words), shards=named)
+        self._put(f"{volume.folder}{feed.FEED}", found.encode, repr(found))
+
+    def _read_lineage(self) -> feed.Feed:
+        """Who publishes this target, and from whom it comes: also as others have said it who publish it, too."""
+        known, before = self._known, feed.Feed()
+        for key in (whole_key(feed.FEED), feed.feed_key()):
+            with suppress(DocumentError):
+                before = feed.Feed.decode(self._writer.read(key) or b"")
+                break
+        mirrors = frozenset((*before.mirrors, *filter(None, [known.id])))
+        alone = set(before.mirrors) <= {known.id}  # else an upstream that is not ours is another machine's
+        others = {word: ids for word, ids in before.through.items() if word in known.through or not alone}
+        seen = {word: tuple(sorted(ids)) for word, ids in known.through.items() if ids is not None}
+        return feed.Feed(tuple(sorted(mirrors)), {**others, **seen})
 
     def _list_pages(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is

@@ -15,7 +15,7 @@ from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, 
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
-from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.model import EDGE, File
 from mirror_sync.config.keys.program_entries import FrontEntry
 from mirror_sync.config.keys.trust_entries import principal_of
 from mirror_sync.config.settings import Settings
@@ -121,6 +121,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         maintenance=file.maintenance,
         access=file.access.access,
         tokens=None if file.access.tokens is None else around.base / file.access.tokens,
+        edge=file.profile == EDGE,
         trust=file.trust.trust(around.base, principal_of(file.site.name, file.site.url, file.front.url)),
     )
 

@@ -32,7 +32,7 @@ class Settings:
     together, beside what each says itself. `access` holds for all targets, `access_to` for one; `tokens` is the file of
     those of readers, None for no tokens. `decisions` is the file of those, which `jobs` hold as it was when this was
     read. `secrets` are all secret values that were met, for redaction; `warnings` do not stop a run. `digest` is that
-    of the file as it was read, variables not put in.
+    of the file as it was read, variables not put in. `edge`: a small machine, with little memory.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class Settings:
     trust: Trust = Trust()
     access: AccessRules = AccessRules()
     tokens: Path | None = None
+    edge: bool = False
 
     def access_to(self, target: str) -> AccessRules:
         """Who may read what of a target: what `access` says, and what its jobs open."""

@@ -34,6 +34,7 @@ _ID = re.compile(rf"(?:{_PART}/)?{_PART}")
 _PATTERN = re.compile(r"[A-Za-z0-9_.\-*?\[\]!]+(?:/[A-Za-z0-9_.\-*?\[\]!]+)?")
 _GLOB = re.compile(r"[*?\[]")
 _MAX_ID = 96
+EVERYTHING = "*/*"  # all repos of a kind, of an upstream that names them all: another mirror
 _STRANGE = re.compile(r"[^A-Za-z0-9_.\-/]")
 _WILD = re.compile(r"[*?\[\]!]")
 _REVISION = re.compile(
@@ -90,7 +91,7 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class RepoPattern:
-    """An entry of a job's `repos`: a repo, or a glob over the names of one owner (`acme/*`)."""
+    """An entry of a job's `repos`: a repo, or a glob over the names of one owner (`acme/*`), or `*/*` for all."""
 
     kind: Kind
     glob: str
@@ -108,6 +109,8 @@ class RepoPattern:
         if _STRANGE.search(_WILD.sub("", glob)):
             raise ValueError(f"{glob[:120]!r} is no glob of repos{_ALLOWED}; write owner/*")
         owner, _, name = glob.partition("/")
+        if glob == EVERYTHING:
+            return cls(kind, glob)
         if not name or _GLOB.search(owner) or _PATTERN.fullmatch(glob) is None:
             raise ValueError(f"{glob!r} must name one owner before its wildcard; write owner/*")
         return cls(kind, glob)

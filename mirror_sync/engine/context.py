@@ -34,6 +34,7 @@ from mirror_sync.ports.store import Store
 
 _PROPAGATION = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
+REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 
 
 class Refill:
@@ -141,7 +142,8 @@ class RunContext:
     look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
     is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
-    `signer` is the fingerprint of the key that signs, empty for none.
+    `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by the
+    threads of this process.
     """
 
     sources: Mapping[str, Source]
@@ -162,6 +164,7 @@ class RunContext:
     config: Sha256 | None = None
     tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
     signer: str = ""
+    repos_at_once: int = REPOS_AT_ONCE
 
     @property
     def by(self) -> Actor:

@@ -18,7 +18,7 @@ from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan,
 from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted, remarks
 from mirror_sync.engine.acts import decisions_recorded, hold_recorded, tokens_recorded
 from mirror_sync.engine.beside_prune import give_late, look_for_lists
-from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.context import REPOS_AT_ONCE, RunContext
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running, work_for
@@ -32,7 +32,6 @@ from mirror_sync.engine.transfer.lanes import Lanes
 from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import Interrupted, StoreError
 
-REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 _CODE_PATHS = 10  # of a repo that run code, which a plan names
 
 Result = TypeVar("Result", RepoReport, RepoPlan)
@@ -146,7 +145,7 @@ def _sync_job(
 def _crew_at_work(context: RunContext) -> Iterator[int]:
     """Yields how many repos of a job are worked on at once. Raises ClusterError when there is nobody to do it."""
     with nullcontext() if context.executor is None else context.executor.at_work(context):
-        yield REPOS_AT_ONCE if context.executor is None else context.executor.at_once
+        yield context.repos_at_once if context.executor is None else context.executor.at_once
 
 
 def _plan_job(

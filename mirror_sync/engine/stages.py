@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from mirror_sync.domain.attested import Attested
 from mirror_sync.domain.content.assurance import Assurance, CodeCount
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
@@ -96,6 +97,13 @@ class Change:
         """The same with one more verdict; a person's, where one has approved what it holds."""
         settled = verdict if self.candidate is None else self.candidate.settled(verdict)
         return replace(self, judgement=self.judgement.joined(settled))
+
+    def attesting(self, told: Attested) -> Change:
+        """The same with what another mirror has said and signed of it, which allows nothing that is refused here."""
+        whole = (told.files, told.size) == (self.listing.count, self.listing.size)
+        more = {name: Document.of(body) for name, body in told.attachments(whole=whole).items()}
+        judgement = Judgement((*self.judgement.verdicts, *told.judged))
+        return replace(self, judgement=judgement, attachments={**self.attachments, **more})
 
     def attached(self, name: str, body: bytes) -> Change:
         """The same with a document more, which the root will name; `name` as document_format.word says."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from mirror_sync.domain.attested import Attested
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
@@ -27,8 +28,8 @@ class Catalogue(Protocol):
     def search(self, sought: Sought) -> Iterator[Found]:
         """The repos that a glob or a ranking stands for, each resolved at its default branch `main`.
 
-        A bare repo is listed, too, but its entry cannot be read: `resolve` says why. A ranking comes in its order,
-        and a Shortfall last where it was not filled; UpstreamError where the upstream counts nothing.
+        A bare repo is listed, too, but its entry cannot be read, or costs calls of its own: see `resolve`. A ranking
+        comes in its order, and a Shortfall last where it was not filled; UpstreamError where nothing is counted.
         """
         ...
 
@@ -75,6 +76,14 @@ class Catalogue(Protocol):
         NoSuchCall where the upstream has none.
         """
         raise NoSuchCall(f"{self} tells no scans of files of {repo}")
+
+    def attested(self, repo: Repo, commit: CommitId) -> Attested | None:
+        """What another mirror says, and has signed, of a snapshot that it publishes; None of any other upstream."""
+        return None
+
+    def anew(self, repos: Collection[Repo]) -> None:
+        """Somebody knows that these have moved: no list is believed about them at the next question. It asks nobody."""
+        return
 
     def prove(self) -> TokenStatus:
         """Ask for something that only a valid token gets: what a refusal means depends on it.

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import check_path
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
 from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -313,3 +313,25 @@ def _hashed(stream: ByteStream, stop: Event) -> tuple[str, int]:
         digest.update(chunk[:count])
         size += count
     return digest.hexdigest(), size
+
+
+def expect_stated(signers: Path, repo: Repo, refs: Refs, read: Callable[[Sha256], bytes]) -> Statement:
+    """The statement of a refs.json, signed by a key of this file. SigningError where there is none that holds.
+
+    `read` gives the documents that refs.json names.
+    """
+    lacking = [name for name in (STATEMENT, STATEMENT_SIGNATURE) if name not in refs.attachments]
+    if lacking:
+        raise NotProved(f"it is not signed: its refs.json names no {lacking[0]}")
+    body, signature = (read(refs.attachments[name]) for name in (STATEMENT, STATEMENT_SIGNATURE))
+    try:
+        known = AllowedSigners.decode(signers.read_bytes())
+    except OSError as error:
+        raise SigningError(f"the keys of {signers} cannot be read: {error.strerror}") from error
+    known.expect(read_signature(signature), body, datetime.now(UTC))
+    stated = Statement.decode(body)
+    if stated.repo != str(repo):
+        raise NotProved(f"the statement is of {stated.repo}, not of {repo}")
+    if not stated.agrees(refs):
+        raise NotProved("refs.json names other commits or snapshots than its statement")
+    return stated

@@ -266,3 +266,8 @@ class SqliteReadCache:
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""
         self._database.close()
+
+
+def mirror_memory(state_dir: Path, place: str, *, reading: bool = False) -> SqliteReadCache:
+    """What is remembered of another mirror, at this place, that a job reads from."""
+    return SqliteReadCache(state_dir / "looks.db", f"upstream:{place}", reading=reading)

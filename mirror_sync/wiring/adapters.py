@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Upstream
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream, Upstream
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mirror_sync.domain.content.refs import Refs
+    from mirror_sync.domain.digest import Sha256
     from mirror_sync.domain.outcome.events import Observer
+    from mirror_sync.domain.repo import Repo
+    from mirror_sync.ports.memory import ReadCache
     from mirror_sync.ports.source import Source
     from mirror_sync.ports.store import Store
     from mirror_sync.sources.hub.budget import Budgets
     from mirror_sync.sources.hub.webhooks import Webhooks
+    from mirror_sync.sources.mirror.mirror_source import Check
+    from mirror_sync.sources.mirror.readers import MirrorReader
 
 _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify, prune
 
@@ -22,7 +31,7 @@ _CONNECTIONS = 32  # to one host, for those who run no jobs: the fronts, verify,
 def connections_of(jobs: Iterable[Job]) -> int:
     """As many connections to one host as these jobs can keep busy side by side."""
     from mirror_sync.domain.job.segment_gauge import MOST
-    from mirror_sync.engine.run import REPOS_AT_ONCE
+    from mirror_sync.engine.context import REPOS_AT_ONCE
 
     return max(_CONNECTIONS, sum(job.workers + MOST + REPOS_AT_ONCE for job in jobs))
 
@@ -47,8 +56,22 @@ def open_store(
     return S3Store(target, S3Options(max_connections=connections, unsigned=unsigned, learn=learn))
 
 
-def open_source(upstream: Upstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
+@dataclass(frozen=True, slots=True)
+class OfMirrors:
+    """What a source over another mirror is made with beside: what is remembered of one at a place, and who this mirror
+    is to those that it reads from.
+    """
+
+    memory: Callable[[str], ReadCache]
+    ids: Callable[[], frozenset[str]] = frozenset
+
+
+def open_source(
+    upstream: Upstream, budgets: Budgets, connections: int, tell: Observer, of_mirrors: OfMirrors
+) -> Source:
     """The adapter for an upstream, without limits and repetitions. It connects at its first call."""
+    if isinstance(upstream, MirrorUpstream):
+        return _mirror(upstream, _mirror_reader(upstream, budgets, connections, tell), of_mirrors)
     return _SOURCES[type(upstream)](upstream, budgets, connections, tell)
 
 
@@ -77,6 +100,42 @@ def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observ
             for endpoint in upstream.endpoints
         ]
     )
+
+
+def _mirror(upstream: MirrorUpstream, reader: MirrorReader, of_mirrors: OfMirrors) -> Source:
+    from mirror_sync.sources.mirror.feed_view import FeedView
+    from mirror_sync.sources.mirror.mirror_source import MirrorSource
+
+    memory = of_mirrors.memory(upstream.place)
+    check = None if upstream.signers is None else _statement_check(upstream.signers)
+    return MirrorSource(reader, memory, FeedView(reader, memory, of_mirrors.ids), check, anonymous=not upstream.token)
+
+
+def _mirror_reader(upstream: MirrorUpstream, budgets: Budgets, connections: int, tell: Observer) -> MirrorReader:
+    from mirror_sync.sources.mirror.readers import FrontReader, StoreReader
+
+    if upstream.target is not None:
+        from mirror_sync.stores.wrapped_store import ReadOnlyStore
+
+        store = open_store(upstream.target, connections, unsigned=upstream.unsigned)
+        return StoreReader(ReadOnlyStore(store), upstream.url)
+    from mirror_sync.net.transport import Transport
+
+    transport = Transport(timeouts=upstream.timeouts, connections=connections)
+    budget = budgets.of(upstream.url, upstream.token, 0.0)
+    private = upstream.allow_private
+    return FrontReader(upstream.url, upstream.token, transport, budget, allow_private=private, tell=tell)
+
+
+def _statement_check(signers: Path) -> Check:
+    """Reads the keys each time: a rotation needs no restart."""
+
+    def check(repo: Repo, refs: Refs, read: Callable[[Sha256], bytes]) -> int:
+        from mirror_sync.signing.proof import expect_stated
+
+        return expect_stated(signers, repo, refs, read).serial
+
+    return check
 
 
 _SOURCES: Mapping[type[Upstream], Callable[[Any, Budgets, int, Observer], Source]] = {

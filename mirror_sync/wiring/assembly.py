@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RepoExecutor, RunContext, Target
+from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.stopping import stop_of_run
 from mirror_sync.errors import Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
@@ -35,11 +37,12 @@ from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.locks import acquired, locks_of
-from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache
+from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
-from mirror_sync.wiring.adapters import connections_of, open_source, open_store
+from mirror_sync.wiring.adapters import OfMirrors, connections_of, open_source, open_store
 from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
+_EDGE_MEMORY = 16 * 1024 * 1024  # bytes of content that a small machine holds
 _WRITTEN = {DirectoryTarget: 0.1, S3Target: 1.0}  # seconds from a look at a small object to the end of its PUT, mostly
 
 
@@ -87,6 +90,8 @@ class Assembly:
             tokens=partial(known_tokens, self._settings.tokens),
             signer="" if self._reading else fingerprint_of(self.keys),
         )
+        if self._settings.edge:
+            context = replace(context, memory=MemoryBudget(_EDGE_MEMORY), repos_at_once=1)
         return inspecting(context, self._settings.state_dir, self._stop)
 
     def _executor(self) -> RepoExecutor | None:
@@ -100,8 +105,16 @@ class Assembly:
         return DaskExecutor(engine.address, engine.patience, fingerprints_of(self._settings), limited=limited)
 
     def _plain(self, name: str, budgets: Budgets, tell: Observer) -> Source:
-        jobs = (job for job in self._settings.jobs if job.upstream == name)
-        return open_source(self._settings.upstreams[name], budgets, connections_of(jobs), tell)
+        jobs = [job for job in self._settings.jobs if job.upstream == name]
+        memory = partial(mirror_memory, self._settings.state_dir, reading=self._reading)
+        of_mirrors = OfMirrors(memory, partial(self._ids, sorted({job.target for job in jobs})))
+        return open_source(self._settings.upstreams[name], budgets, connections_of(jobs), tell, of_mirrors)
+
+    def _ids(self, targets: Iterable[str]) -> frozenset[str]:
+        """Who publishes these targets, to the mirrors that they are read from."""
+        from mirror_sync.app.this_machine import target_id  # as in `_audit`
+
+        return frozenset(target_id(self._settings, name) for name in targets)
 
     def _limits(self, bandwidth: Bandwidth, connections: int | None) -> Limits:
         return Limits.of(bandwidth, connections, Timing(self._sleep, portion=self._portion), partial(self._sleep, 0.0))

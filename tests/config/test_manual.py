@@ -19,6 +19,7 @@ SECTIONS = {
     "The file as a whole": ("File",),
     "upstreams": ("HubEntry", "DirectoryEntry"),
     "several endpoints": ("EndpointEntry",),
+    "another mirror": ("MirrorEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
     "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry"),

@@ -6,7 +6,7 @@ import pytest
 
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.outcome.events import RepoPlanned
-from mirror_sync.engine.run import REPOS_AT_ONCE
+from mirror_sync.engine.context import REPOS_AT_ONCE
 from mirror_sync.errors import StoreUnavailable
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.engine.workshop import PART, Workshop, job

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mirror_sync.domain.catalogue import feed
+from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import Resolved
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.bucket import Published
 from tests.standin import LFS, Content, Generated, Hub, Memory
 
 LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike
@@ -65,6 +69,28 @@ def fill_directory(root: Path) -> None:
     _write(root / "acme/second", {"config.json": b"{}", "README.md": b"---\nlicense: apache-2.0\n---\n"})
     _write(root / "other/third", {"config.json": b"{}"})
     _write(root / "datasets/acme/rows", {"rows.csv": b"a,b\n1,2\n", "README.md": b"---\nlicense: cc-by-4.0\n---\n"})
+
+
+def fill_mirror(root: Path) -> list[Repo]:
+    """A bucket that a mirror has published into, with its feed; returns the repos."""
+    store, pointers = DirectoryStore(root), dict[Repo, str]()
+    for name, files, licence in (
+        ("acme/tiny", {path: content.read() for path, content in FILES.items()}, "mit"),
+        ("acme/second", {"config.json": b"{}"}, "apache-2.0"),
+        ("other/third", {"config.json": b"{}"}, "mit"),
+        ("dataset:acme/rows", {"rows.csv": b"a,b\n1,2\n"}, "cc-by-4.0"),
+    ):
+        repo = Repo.parse(name)
+        card = {"cardData": {"license": licence}, "tags": [f"license:{licence}"]}
+        described = {"author": repo.owner, "disabled": False, **card}
+        published = Published(store, repo)
+        published.publish(files, described=described)
+        pointers[repo] = Sha256.of(published.refs.encode())
+    ((digits, shard),) = feed.cut(pointers).items()
+    root_of_feed = feed.Feed(("them",), {}, True, {digits: Sha256.of(shard)}).encode()
+    for name, body in ((feed.shard_name(digits), shard), (feed.FEED, root_of_feed)):
+        store.put(site_key(name), body, Sha256.of(body))
+    return [*pointers]
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -17,19 +17,44 @@ from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
 from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.mirror.feed_view import FeedView
+from mirror_sync.sources.mirror.mirror_source import MirrorSource
+from mirror_sync.sources.mirror.readers import StoreReader
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.limited import LimitedSource
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
-from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
+from mirror_sync.state.target_memory import mirror_memory
+from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.sources.reading import (
+    FILES,
+    LARGE,
+    TINY,
+    Steps,
+    fetched,
+    fill_directory,
+    fill_hub,
+    fill_mirror,
+    listed,
+    published,
+    read,
+)
 from tests.standin import Hub
 
 CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
 
 
-@pytest.fixture(params=["hub", "resolve-cache", "directory", "retrying", "failover", "limited", "connected"])
+@pytest.fixture(params=["hub", "resolve-cache", "directory", "mirror", "retrying", "failover", "limited", "connected"])
 def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
+    if request.param == "mirror":
+        repos = fill_mirror(tmp_path / "bucket")
+        reader, memory = StoreReader(DirectoryStore(tmp_path / "bucket"), "a bucket"), mirror_memory(tmp_path, "it")
+        mirror = MirrorSource(reader, memory, FeedView(reader, memory))
+        for repo in repos:  # what was never looked at, a search tells by its name alone
+            mirror.resolve(repo, "main")
+        yield mirror
+        return
     if request.param == "directory":
         fill_directory(tmp_path)
         yield DirectorySource(tmp_path)

@@ -19,12 +19,12 @@ from mirror_sync.config.tokens.tokens_file import read_tokens_file
 from mirror_sync.config.yaml.text_file import read_text
 from mirror_sync.config.yaml.wording import value_at
 from mirror_sync.domain.job.targets import S3Target
-from mirror_sync.domain.job.upstreams import HubUpstream
+from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream
 from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
 
-_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret"})
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
 _MASK = "***"
@@ -74,12 +74,13 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
     for trail, entry in _with_tokens(tree):
         if "token" in entry and "token_file" in entry:
             yield Finding((*trail, "token_file"), "stands beside token, where only one can be; remove one")
-    for name, entry in _entries(tree, "targets"):
-        for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
-            if entry.get(half) and not entry.get(other):
-                yield Finding(("targets", name, half), f"comes without {other}; write both, or neither")
+    for side in ("targets", "upstreams"):
+        for name, entry in _entries(tree, side):
+            for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+                if entry.get(half) and not entry.get(other):
+                    yield Finding((side, name, half), f"comes without {other}; write both, or neither")
     for trail, secret in texts_of_secrets(tree):
-        if not sendable(secret):
+        if not sendable(secret.replace(" ", "") if "headers" in trail else secret):
             yield Finding(trail, "must be one word of plain characters")
 
 
@@ -97,6 +98,8 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
         upstream = settings.upstreams[name]
         if isinstance(entry, HubEntry) and isinstance(upstream, HubUpstream):
             yield from _ways_of_tokens(("upstreams", name, "endpoints"), entry, upstream)
+        if isinstance(upstream, MirrorUpstream):
+            yield from _ways_to_mirror(("upstreams", name), upstream)
     for name, target in settings.targets.items():
         if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
             message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
@@ -106,6 +109,19 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             if isinstance(hook, HookPost) and _is_open(hook.url):
                 message = "is plain http: who reads the address on the way can post there, too; write an https address"
                 yield Finding(("on", turn, index, "post"), message)
+
+
+def _ways_to_mirror(trail: Trail, upstream: MirrorUpstream) -> Iterator[Finding]:
+    if upstream.token and _is_open(upstream.url):
+        yield Finding((*trail, "url"), "is plain http: the token can be read on the way; write an https address")
+    elif upstream.signers is None and _is_open(upstream.url):
+        message = (
+            "is plain http, and nothing checks what it says: who is on the way can change it; write an https address"
+        )
+        yield Finding((*trail, "url"), f"{message}, or signers: the file of its public keys")
+    if isinstance(upstream.target, S3Target) and _is_open(upstream.target.endpoint_url or ""):
+        message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
+        yield Finding((*trail, "endpoint_url"), message)
 
 
 def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Iterator[Finding]:

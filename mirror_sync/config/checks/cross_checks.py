@@ -16,7 +16,7 @@ from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.licenses import doubt
-from mirror_sync.config.keys.model import DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
+from mirror_sync.config.keys.model import EDGE, DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import EngineEntry
 from mirror_sync.config.keys.scalars import NAME
@@ -28,7 +28,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, Kind, RepoPattern
+from mirror_sync.domain.repo import EVERYTHING, Denial, Kind, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -42,6 +42,7 @@ class Draft:
 
     upstreams: tuple[str, ...]
     folders: frozenset[str]  # the upstreams of kind: directory
+    mirrors: frozenset[str]  # and those of kind: mirror
     targets: tuple[str, ...]
     tree: Mapping[str, object]  # all of it, as it was written
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
@@ -61,7 +62,8 @@ class Draft:
         entries = [(index, _sound(JobEntry, job)) for index, job in jobs]
         return cls(
             upstreams=_names(tree.get("upstreams")),
-            folders=_folders(tree.get("upstreams")),
+            folders=_of_kind("directory", tree.get("upstreams")),
+            mirrors=_of_kind("mirror", tree.get("upstreams")),
             targets=_names(tree.get("targets")),
             tree=tree,
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
@@ -85,6 +87,9 @@ class Draft:
             target = entry.target or self.defaults.target or _only(self.targets)
             if target:
                 job = entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+                if self.tree.get("profile") == EDGE:
+                    workers = entry.workers or self.defaults.workers or 1
+                    job = replace(job, workers=workers, segments=job.segments or 1)
                 house = self.policy.house.tightened((entry.policy or PolicyEntry()).house)
                 yield index, self.policy.inspecting(replace(job, house=house), entry.policy)
 
@@ -106,9 +111,9 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(filter(NAME.fullmatch, value)) if isinstance(value, dict) else ()
 
 
-def _folders(value: object) -> frozenset[str]:
+def _of_kind(kind: str, value: object) -> frozenset[str]:
     entries = value.items() if isinstance(value, dict) else ()
-    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == "directory")
+    return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("kind") == kind)
 
 
 def faults(draft: Draft) -> Iterator[Finding]:
@@ -208,12 +213,18 @@ def _unranked(draft: Draft) -> Iterator[Finding]:
 
 
 def _unlisted(draft: Draft) -> Iterator[Finding]:
-    """Globs of kernels that are asked of a hub."""
+    """All repos, or globs of kernels, asked of what does not list them."""
     for index, job in draft.numbered:
-        for pattern in job.repos:
-            if pattern.kind is Kind.KERNEL and pattern.is_glob and job.upstream not in draft.folders:
-                message = f"{quoted(pattern)}: there is no list of kernels to ask for; name each, as kernel:owner/name"
-                yield Finding(("jobs", index, "repos"), message)
+        listing = draft.folders | draft.mirrors
+        for pattern in (
+            one for one in job.repos if one.kind is Kind.KERNEL and one.is_glob and job.upstream not in listing
+        ):
+            message = f"{quoted(str(pattern))}: there is no list of kernels to ask for; name each, as kernel:owner/name"
+            yield Finding(("jobs", index, "repos"), message)
+        if job.upstream in draft.upstreams and job.upstream not in draft.mirrors:
+            for pattern in (one for one in job.repos if one.glob == EVERYTHING):
+                right = "must name one owner before its wildcard; write owner/*"
+                yield Finding(("jobs", index, "repos"), f"{quoted(str(pattern))} {right}")
 
 
 def _ends(draft: Draft, side: str, known: tuple[str, ...]) -> Iterator[Finding]:

@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
-from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
-from mirror_sync.config.keys import scalars
+from mirror_sync.config.keys import address_values, scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Timeouts, Upstream
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream, Timeouts, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,24 @@ def _kind(value: object) -> object:
     return value
 
 
+_FRONT = ("http://", "https://")
+
+
+def _mirror_url(value: object) -> str:
+    """An address of a front, or of what a mirror publishes into. ValueError with what would be right."""
+    if not isinstance(value, str):
+        raise ValueError("must be an address: https://..., s3://... or file:///...")  # noqa: TRY004  for pydantic
+    if value.lower().startswith(_FRONT):
+        return address_values.endpoint(value)
+    if value.startswith("s3:"):
+        address_values.bucket(value)
+        return value
+    if not value.startswith("file:"):
+        raise ValueError(f"{quoted(value)} has no scheme; write https://..., s3://... or file:///...")
+    address_values.folder(value)
+    return value
+
+
 class HubEntry(UpstreamKeys):
     """A hub that speaks the Hugging Face API."""
 
@@ -183,7 +201,7 @@ class HubEntry(UpstreamKeys):
         )
 
 
-def _token(entry: HubEntry | EndpointEntry, place: Trail, around: Surroundings) -> str | None:
+def _token(entry: HubEntry | EndpointEntry | MirrorEntry, place: Trail, around: Surroundings) -> str | None:
     """None where nothing is said of one."""
     own = None if entry.token is None else entry.token.get_secret_value()
     return own or around.tokens.get((*place, "token_file"), own)
@@ -206,9 +224,121 @@ class DirectoryEntry(UpstreamKeys):
         return DirectoryUpstream(around.base / self.url)
 
 
+class MirrorEntry(UpstreamKeys):
+    """Another mirror-sync: its front, or the bucket or folder that it publishes into."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "endpoints": "a mirror has one address; write url: https://mirror.example.org",
+        "reserve": "this key is for kind: huggingface; remove it",
+    }
+
+    kind: Literal["mirror"] = Field(description="What the upstream is.", examples=["mirror"])
+    url: Annotated[str, BeforeValidator(_mirror_url)] = Field(
+        description="Its front, https://...; or what it publishes into, s3://bucket/prefix or file:///folder.",
+        examples=["https://mirror.example.org"],
+    )
+    signers: scalars.FilePath | None = Field(
+        default=None,
+        description="A file of its public keys, as ssh-keygen's allowed_signers; left out, nothing is checked.",
+        examples=["./mirror.signers"],
+    )
+    token: SecretStr | None = Field(
+        default=None,
+        description="A token of its front, best as ${NAME:-}; empty reads what is for everybody.",
+        examples=["${MIRROR_TOKEN:-}"],
+    )
+    token_file: scalars.FilePath | None = Field(
+        default=None,
+        description="A file that holds the token, instead of token.",
+        examples=["/run/credentials/mirror-token"],
+    )
+    timeouts: TimeoutsEntry = Field(
+        default_factory=TimeoutsEntry,
+        description="When a front that does not answer, or hardly, is given up.",
+        examples=[{"stall": "60s"}],
+    )
+    allow_private: scalars.Switch = Field(
+        default=False,
+        description="Whether a front on the open internet may redirect to addresses that are not on it.",
+        examples=[False],
+    )
+    endpoint_url: scalars.ServerUrl | None = Field(
+        default=None,
+        description="Of s3://: the store's address; left out or empty, AWS's own.",
+        examples=["http://127.0.0.1:9000"],
+    )
+    region: scalars.Word | None = Field(
+        default=None, description="Of s3://: the region; left out or empty, what boto3 finds.", examples=["us-east-1"]
+    )
+    access_key: SecretStr | None = Field(
+        default=None,
+        description="Of s3://: the access key; left out or empty, boto3's own chain.",
+        examples=["${MIRROR_ACCESS_KEY:-}"],
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Of s3://: the secret key that belongs to access_key.",
+        examples=["${MIRROR_SECRET_KEY:-}"],
+    )
+    addressing: Literal["path", "virtual", "auto"] = Field(
+        default="auto",
+        description="Of s3://: where the bucket's name stands in a request: path, virtual or auto.",
+        examples=["path"],
+    )
+    public: scalars.Switch = Field(
+        default=False,
+        description="Of s3://: whether everybody may read it, so that nothing is signed.",
+        examples=[False],
+    )
+
+    @model_validator(mode="after")
+    def _of_its_place(self) -> Self:
+        """Keys that say something of a front, or of a bucket, and stand beside another address."""
+        said = self.model_fields_set
+        if self.url.startswith(_FRONT):
+            odd, meant = sorted(said & _OF_BUCKETS), "is for url: s3://...; remove it"
+        else:
+            odd, meant = sorted(said & _OF_FRONTS), "is for url: https://...; remove it"
+            odd += [] if self.url.startswith("s3:") else sorted(said & _OF_BUCKETS)
+        if odd:
+            raise ValueError(f"{odd[0]} {meant}")
+        return self
+
+    def upstream(self, place: Trail, around: Surroundings) -> MirrorUpstream:
+        return MirrorUpstream(
+            url=self.url,
+            target=self._target(around.base),
+            token=_token(self, place, around),
+            signers=None if self.signers is None else around.base / self.signers,
+            timeouts=self.timeouts.timeouts,
+            allow_private=self.allow_private,
+            unsigned=self.public,
+        )
+
+    def _target(self, base: Path) -> DirectoryTarget | S3Target | None:
+        if self.url.startswith(_FRONT):
+            return None
+        if not self.url.startswith("s3:"):
+            return DirectoryTarget(base / address_values.folder(self.url))
+        place = address_values.bucket(self.url)
+        return S3Target(
+            bucket=place.name,
+            prefix=place.prefix,
+            endpoint_url=self.endpoint_url or None,
+            region=self.region or None,
+            access_key=self.access_key.get_secret_value() or None if self.access_key else None,
+            secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
+            addressing=self.addressing,
+        )
+
+
+_OF_FRONTS = frozenset({"token", "token_file", "timeouts", "allow_private"})
+_OF_BUCKETS = frozenset({"endpoint_url", "region", "access_key", "secret_key", "addressing", "public"})
+
 KINDS: Mapping[str, type[UpstreamKeys]] = {
     "huggingface": HubEntry,
     "directory": DirectoryEntry,
+    "mirror": MirrorEntry,
 }
 """What an upstream may be; wiring/adapters.py has the source of each."""
 

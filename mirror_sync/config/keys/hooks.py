@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
+from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys import scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.domain.outcome.notices import HookCommand, HookPost, Hooks, Shape, StateChange
@@ -30,6 +32,7 @@ class CommandEntry(HookKeys):
     elsewhere: ClassVar[Mapping[str, str]] = {
         "post": "stands beside run, where only one can be; write two entries",
         "shape": "this key is for post; remove it",
+        "headers": "this key is for post; remove it",
     }
 
     run: tuple[scalars.Argument, ...] = Field(
@@ -50,6 +53,19 @@ class CommandEntry(HookKeys):
         return HookCommand(self.run, self.timeout, self.env)
 
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, 5.6.2
+_OURS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"})
+
+
+def _header_name(value: str) -> str:
+    if _HEADER.fullmatch(value) is None or value.lower() in _OURS:
+        raise ValueError(f"{quoted(value)} is no header that can be added; write one like X-Webhook-Secret")
+    return value
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+
+
 class PostEntry(HookKeys):
     """An address that gets the notice by HTTP POST."""
 
@@ -58,14 +74,21 @@ class PostEntry(HookKeys):
     )
     shape: Shape = Field(
         default=Shape.JSON,
-        description="The body: json has all that is known; slack, wecom, feishu and dingtalk get one line of text.",
+        description="The body: json has all that is known; slack, wecom, feishu and dingtalk get one line of text; "
+        "hub-webhook is what /webhook of another mirror-sync takes.",
         examples=["slack"],
+    )
+    headers: dict[HeaderName, SecretStr] = Field(
+        default_factory=dict,
+        description="Headers that go with it, best as ${NAME}; their values are kept out of the log.",
+        examples=[{"X-Webhook-Secret": "${EDGE_SECRET}"}],
     )
 
     @property
     def hook(self) -> HookPost:
         """The address as whoever delivers notices takes it."""
-        return HookPost(self.post.get_secret_value(), self.shape, self.timeout)
+        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
+        return HookPost(self.post.get_secret_value(), self.shape, self.timeout, headers)
 
 
 def _tag(value: Any) -> str:
@@ -104,6 +127,15 @@ class OnEntry(Keys):
         description="A client reads what it never did, as the traffic command finds in a front's log.",
         examples=[_SLACK],
     )
+
+    @model_validator(mode="after")
+    def _of_changes(self) -> Self:
+        """What the Hub's payload can say: that files have changed, or where a name leads."""
+        for turn in set(StateChange) - {StateChange.PUBLISHED, StateChange.MOVED}:
+            for entry in getattr(self, turn):
+                if isinstance(entry, PostEntry) and entry.shape is Shape.HUB_WEBHOOK:
+                    raise ValueError(f"{turn}: shape hub-webhook is for published and moved; write another shape")
+        return self
 
     @property
     def hooks(self) -> Hooks:

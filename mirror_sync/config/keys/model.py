@@ -43,6 +43,7 @@ from mirror_sync.domain.repo import Denial, RepoPattern
 
 _BESIDE = "stands beside every, where only one can be; remove it or every"
 _WORKERS = 8
+EDGE = "edge"
 
 
 class WhenKeys(Keys):
@@ -434,6 +435,11 @@ class File(Keys):
     """All of jobs.yaml."""
 
     version: scalars.Version = Field(default=1, description="The version of this format.", examples=[1])
+    profile: Literal["server", "edge"] = Field(
+        default="server",
+        description="What machine it is: edge works with one repo, file and segment at once, and in 100 MiB of memory.",
+        examples=["edge"],
+    )
     state_dir: scalars.FilePath = Field(
         default="./var/state",
         description="A folder for history, resume notes and caches; all of it can be lost and rebuilt.",

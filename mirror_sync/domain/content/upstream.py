@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.policy.terms import Terms
 from mirror_sync.domain.repo import Repo
 
@@ -29,6 +29,7 @@ class Resolved:
     `current` differs from `asked` when the upstream has renamed the repo. `described` is what the mirror will answer as
     the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes. `stead` is
     None where the first endpoint answered. `remark` is what a report should say of the commit, in one line.
+    `provenance` is the digest of the root under which another mirror publishes the commit; None for what is no mirror.
     """
 
     asked: Repo
@@ -38,6 +39,7 @@ class Resolved:
     described: Mapping[str, Any] = field(default_factory=dict)
     stead: Stead | None = field(default=None, compare=False)
     remark: str = field(default="", compare=False)
+    provenance: Sha256 | None = field(default=None, compare=False)
 
     @property
     def renamed(self) -> bool:
@@ -57,7 +59,7 @@ class Shortfall:
 
 
 Found = Resolved | Repo | Shortfall
-"""What a search brings. A bare repo is listed, and its entry cannot be read."""
+"""What a search brings. A bare repo is listed, and its entry cannot be read, or was not read."""
 
 
 @dataclass(frozen=True, slots=True)

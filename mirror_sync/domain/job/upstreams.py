@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirror_sync.domain.job.targets import S3Target, Target
 from mirror_sync.domain.url import Url
 
 
@@ -56,4 +57,27 @@ class DirectoryUpstream:
     root: Path
 
 
-Upstream = HubUpstream | DirectoryUpstream
+@dataclass(frozen=True, slots=True)
+class MirrorUpstream:
+    """Another mirror of this kind: its front, at `url`, or the `target` that it publishes into.
+
+    `token` is for its front; `signers` a file of the keys by which it signs, None where what it says is believed
+    without. `timeouts` and `allow_private` as of a hub, for a front. `unsigned` reads a bucket as a public one.
+    """
+
+    url: str
+    target: Target | None = None
+    token: str | None = field(default=None, repr=False)
+    signers: Path | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    allow_private: bool = False
+    unsigned: bool = False
+
+    @property
+    def place(self) -> str:
+        """By what is remembered of it."""
+        server = self.target.endpoint_url if isinstance(self.target, S3Target) else None
+        return f"{server}/{self.url}" if server else self.url
+
+
+Upstream = HubUpstream | DirectoryUpstream | MirrorUpstream

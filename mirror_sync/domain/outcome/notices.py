@@ -9,7 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from mirror_sync.domain.content.refs import MAIN, MAINS
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.repo import Kind, Repo
 
 if TYPE_CHECKING:
     from mirror_sync.domain.outcome.traffic import Unusual
@@ -46,6 +48,12 @@ class Shape(StrEnum):
     WECOM = "wecom"
     FEISHU = "feishu"
     DINGTALK = "dingtalk"
+    HUB_WEBHOOK = "hub-webhook"  # as the Hub tells of a change, which /webhook of another mirror-sync takes
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each publication is told by itself, to a program; people read one line for all of a run."""
+        return self in (Shape.JSON, Shape.HUB_WEBHOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +72,17 @@ class HookCommand:
 
 @dataclass(frozen=True, slots=True)
 class HookPost:
-    """An address that gets the notice by HTTP POST; it may hold a secret."""
+    """An address that gets the notice by HTTP POST; it may hold a secret, and so may `headers`."""
 
     url: str = field(repr=False)
     shape: Shape = Shape.JSON
     timeout: timedelta = timedelta(seconds=30)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def one_by_one(self) -> bool:
-        """True for JSON, which a program takes; people read one line for all publications of a run."""
-        return self.shape is Shape.JSON
+        """See `Shape`."""
+        return self.shape.one_by_one
 
 
 Hook = HookCommand | HookPost
@@ -151,6 +160,9 @@ class Notice:
 
         What upstreams say stands in it as text: it mentions nobody and links nowhere.
         """
+        if shape is Shape.HUB_WEBHOOK:
+            report = self.first
+            return _changed(Repo(Kind(report.kind), report.repo), report.revision, report.commit)
         return self.encode() if shape is Shape.JSON else _said(shape, self.text, self._slack())
 
     def _slack(self) -> str:
@@ -238,10 +250,26 @@ class NameNotice:
 
     def body(self, shape: Shape) -> dict[str, Any]:
         """What is sent to a service that wants it in this shape."""
+        if shape is Shape.HUB_WEBHOOK:
+            return _changed(Repo.parse(self.repo), self.name, self.after)
         return self.encode() if shape is Shape.JSON else _said(shape, self.text, f"`{self.text.translate(_SLACK)}`")
 
 
 AnyNotice = Notice | Alarm | NameNotice
+
+
+def _changed(repo: Repo, revision: str, commit: str | None) -> dict[str, Any]:
+    """The Hub's payload of a change of files; of another name than main all that is followed is to be looked at.
+
+    Source: https://huggingface.co/docs/hub/webhooks, version 3.
+    """
+    moved = [{"ref": MAIN, "oldSha": None, "newSha": commit}] if revision in MAINS else None
+    return {
+        "event": {"action": "update", "scope": "repo.content"},
+        "repo": {"type": repo.kind.value, "name": repo.id, "headSha": commit},
+        "webhook": {"version": 3},
+        **({} if moved is None else {"updatedRefs": moved}),
+    }
 
 
 def _said(shape: Shape, text: str, slack: str) -> dict[str, Any]:

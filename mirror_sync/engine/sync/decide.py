@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
+from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.manifest import expect_bytes
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
 from mirror_sync.domain.content.selection import Sieve
@@ -280,7 +281,7 @@ class Decider:
         if self.anew or digest is None or refs.commit_of(name) != resolved.commit:
             return None
         root = self.published_view.root(task.repo, name, digest)
-        if root is None or root.selection != task.job.selection:
+        if root is None or root.selection != task.job.selection or not root.is_from(resolved.provenance):
             return None
         remark, commit = remarks(resolved), resolved.commit
         shown, facts = commit, root
@@ -394,6 +395,8 @@ class Decider:
         """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
         root = None if self.anew else self._root(refs, resolved.commit)
         if root is None or root.selection != task.job.selection:
+            return None
+        if resolved.provenance is not None and root.attachments.get(UPSTREAM_ROOT) != resolved.provenance:
             return None
         return Base(refs.snapshots[resolved.commit], root)
 

@@ -38,6 +38,8 @@ def gather(
     a ranking leaves to others what they name. `before`: what lists told to the jobs of the run before this one.
     """
     seen: set[tuple[Repo, str]] = set()
+    if job.only is not None:
+        context.source(job).anew(job.only)
     expansion = _Expansion(context, run, job, before)
     yield from expansion.denied()
     for pattern in job.asked:

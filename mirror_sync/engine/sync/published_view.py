@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from mirror_sync.domain.access.rights import closed_by
+from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.assurance import Assurance, assured
 from mirror_sync.domain.content.keys import HUB, refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -40,11 +41,16 @@ class RootFacts:
     size: int  # bytes of all files
     read: datetime
     assurance: Assurance = Assurance()
+    provenance: str = ""  # the digest of the root of another mirror, from which it is
 
     def encode(self) -> bytes:
         selection = [self.selection.include, self.selection.exclude]
-        assurance = astuple(self.assurance)
-        return json.dumps([selection, self.files, self.size, self.read.isoformat(), assurance]).encode()
+        told = astuple(self.assurance), self.provenance
+        return json.dumps([selection, self.files, self.size, self.read.isoformat(), *told]).encode()
+
+    def is_from(self, provenance: str | None) -> bool:
+        """Whether it has what another mirror says of it now; of what comes from no mirror there is nothing to have."""
+        return provenance is None or provenance == self.provenance
 
     @classmethod
     def decode(cls, body: bytes) -> RootFacts:
@@ -53,7 +59,8 @@ class RootFacts:
         selection = Selection(tuple(include), tuple(exclude))
         assurance = Assurance(*more[0]) if more else Assurance()
         assurance = replace(assurance, code_paths=tuple(assurance.code_paths))
-        return cls(selection, int(files), int(size), datetime.fromisoformat(read), assurance)
+        provenance = str(more[1]) if len(more) > 1 else ""
+        return cls(selection, int(files), int(size), datetime.fromisoformat(read), assurance, provenance)
 
 
 class PublishedView:
@@ -105,7 +112,8 @@ class PublishedView:
             return None
         now = assured(root.attachments, told.scanned_at, None)
         assurance = replace(told, signed=now.signed, scanned=now.scanned, scanned_at=now.scanned_at)
-        facts = RootFacts(root.selection, root.files, root.size, self._now(), assurance)
+        provenance = root.attachments.get(UPSTREAM_ROOT, "")
+        facts = RootFacts(root.selection, root.files, root.size, self._now(), assurance, provenance)
         self._remember(name, digest, facts.encode())
         return facts
 

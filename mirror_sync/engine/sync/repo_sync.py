@@ -281,8 +281,9 @@ class SnapshotMaker:
         )
 
     def _documented(self, change: Change) -> Change:
-        """Write the listing, the info and the commits."""
-        return write_documents(change, self._job_run.files.map)
+        """Write the listing, the info and the commits; what another mirror attests of them goes with them."""
+        told = change.resolved.provenance and self._job_run.source.attested(change.task.repo, change.resolved.commit)
+        return write_documents(change.attesting(told) if told else change, self._job_run.files.map)
 
     def _published(self, change: Change) -> Change:
         """Write the root, then let refs.json name it: from then on readers see it, beside prunes of all machines."""
@@ -315,7 +316,7 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
     former = resolved.current if _is_free(job_run, resolved) else None
     refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
     of = change.files, change.size, job_run.context.clock(), change.assurance
-    facts = RootFacts(task.job.selection, *of)
+    facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
     stands_at = resolved.commit if refs.pins(task.revision) else task.revision
     job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
     write_aliases(job_run.target, task, former)

@@ -36,6 +36,7 @@ from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
+from mirror_sync.front.protocols.mirrors import MIRRORS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
 from mirror_sync.front.protocols.trust import TRUST
@@ -56,6 +57,7 @@ PROTOCOLS = (
     CATALOGUE,
     TRUST,
     CONTENTS,
+    MIRRORS,
     MODELSCOPE,
     OCI,
     HUB,

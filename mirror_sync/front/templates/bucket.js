@@ -12,8 +12,9 @@ const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
 
 // The text of an object, or null when there is none. Only 404 means that, and of S3 only one in S3's own words: a bucket
 // that refuses is not an empty one, and neither is whatever else may answer at its address.
-async function read(r, key) {
-    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
+async function read(r, key, anew) {
+    const args = signing.forDocument(key) + (anew ? '&anew=1' : '');
+    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args});
     if (reply.status === 404 && (settings.BUCKET.root || NO_KEY.test(reply.responseText))) {
         return null;
     }
@@ -47,7 +48,16 @@ async function saidMissing(r, key) {
 }
 
 function refs(r, kinds, id) {
-    return read(r, 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json');
+    return read(r, refsKey(kinds, id));
+}
+
+// As it stands in the bucket now, whatever nginx has kept.
+function refsAnew(r, kinds, id) {
+    return read(r, refsKey(kinds, id), true);
+}
+
+function refsKey(kinds, id) {
+    return 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json';
 }
 
 // The id that another one, in other letters or from former days, stands for; null when nothing says so.
@@ -80,4 +90,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, document, read, refs, saidMissing, siteTag };
+export default { alias, document, read, refs, refsAnew, saidMissing, siteTag };

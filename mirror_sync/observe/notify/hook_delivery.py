@@ -28,7 +28,7 @@ _TRIES = 3  # of one POST
 _PAUSE = 1.0  # seconds before a POST is tried again, and twice that before the third time
 _LINES, _MOST = 100, 64 * 1024  # of a command's output, in lines and bytes
 _CHUNK = 64 * 1024  # bytes
-_OK, _MULTIPLE, _SERVER_ERROR = 200, 300, 500
+_OK, _MULTIPLE, _TOO_MANY, _SERVER_ERROR = 200, 300, 429, 500
 # What says in the body of a 200 that nothing was taken, by a whole number that is not 0. Of others such words mean
 # something else: {"code": 200} is a plain address's way to say that all is well.
 _REFUSALS = {Shape.WECOM: ("errcode",), Shape.DINGTALK: ("errcode",), Shape.FEISHU: ("code", "StatusCode")}
@@ -113,8 +113,9 @@ class HookDelivery:
 
 def _post_once(hook: HookPost, notice: AnyNotice, end: float) -> None:
     """Raises Undelivered for what may come through later, and OSError."""
-    status, body = posted(hook.url, json.dumps(notice.body(hook.shape)).encode(), end - time.monotonic())
-    if status >= _SERVER_ERROR:
+    body = json.dumps(notice.body(hook.shape)).encode()
+    status, body = posted(hook.url, body, end - time.monotonic(), headers=hook.headers)
+    if status >= _SERVER_ERROR or status == _TOO_MANY:
         raise Undelivered(f"answered {status}")
     if not _OK <= status < _MULTIPLE:
         raise OSError(f"answered {status}")

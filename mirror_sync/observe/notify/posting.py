@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,15 +21,17 @@ class Undelivered(Exception):
     """Worth another try."""
 
 
-def posted(url: str, body: bytes, seconds: float, kind: str = JSON) -> tuple[int, bytes]:
-    """The status and the beginning of the body of the answer; `kind` is the body's type.
+def posted(
+    url: str, body: bytes, seconds: float, kind: str = JSON, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """The status and the beginning of the body of the answer; `kind` is the body's type, `headers` go beside ours.
 
     Raises Undelivered, whose text holds no part of the URL.
 
     Neither the resolver nor a server that sends a byte now and then can be timed out by a socket: the work has a thread
     of its own, which is left behind at the deadline, its connection shut.
     """
-    work = _Delivery(url, body, max(seconds, 0.001), kind)
+    work = _Delivery(url, body, max(seconds, 0.001), kind, headers or {})
     thread = threading.Thread(target=work.run, name="hook post", daemon=True)
     thread.start()
     thread.join(work.seconds)
@@ -48,6 +51,7 @@ class _Delivery:
     body: bytes
     seconds: float
     kind: str
+    more: Mapping[str, str] = field(default_factory=dict, repr=False)
     answer: tuple[int, bytes] | None = None
     error: Exception | None = None
     _connection: Connection | None = None
@@ -80,7 +84,7 @@ class _Delivery:
             import ssl
 
             connection.secure(ssl.create_default_context(), place.host)
-        connection.sock.sendall(request_head("POST", place.target, headers) + self.body)
+        connection.sock.sendall(request_head("POST", place.target, self.more, headers) + self.body)
         head, rest = read_final_head(HeadDeadline(connection.sock, self.seconds))
         return head.status, _begun(BodyReader(head, rest, connection.sock, self.seconds, time.monotonic))
 

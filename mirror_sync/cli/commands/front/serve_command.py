@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from mirror_sync.config.keys.program_entries import TlsEntry
 
+_EDGE_DOCUMENTS = 8 * 1024 * 1024  # bytes of documents that a small machine keeps in memory
+
 
 @command
 def serve(
@@ -44,6 +46,7 @@ def serve(
     """Serve a target to Hugging Face clients."""
     from mirror_sync.front.hub.answers import SECURED
     from mirror_sync.front.hub.cors import Cors
+    from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES
     from mirror_sync.front.protocols.access_log import LogFile, Logged
     from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
     from mirror_sync.front.serve.uvicorn_server import ServeAt
@@ -67,9 +70,10 @@ def serve(
         doors=front.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
     )
-    app = make_app(mirror.store(name), options)
+    cores = 1 if settings.edge else len(os.sched_getaffinity(0))
+    app = make_app(mirror.store(name), options, document_bytes=_EDGE_DOCUMENTS if settings.edge else DOCUMENT_BYTES)
     place = host or front.listen.host, front.listen.port if port is None else port
-    at = ServeAt(*place, processes or len(os.sched_getaffinity(0)), None if front.tls is None else _tls(front.tls))
+    at = ServeAt(*place, processes or cores, None if front.tls is None else _tls(front.tls))
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),
         at,
