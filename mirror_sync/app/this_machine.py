@@ -19,7 +19,7 @@ from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.job.upstreams import HubUpstream
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -128,9 +128,9 @@ class Machine:
         Empty for a folder, whose place is nobody's business, and for what comes from outside of jobs.yaml.
         """
         found = self._settings.upstreams[upstream]
-        if not isinstance(found, HubUpstream) or found.veiled:
+        if isinstance(found, DirectoryUpstream) or found.veiled:
             return ""
-        place = Url.parse(found.endpoints[0])
+        place = Url.parse(found.endpoints[0] if isinstance(found, HubUpstream) else found.url)
         return f"{place.scheme}://{place.netloc}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, Upstream
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, ModelScopeUpstream, Upstream
 
 if TYPE_CHECKING:
     from mirror_sync.domain.outcome.events import Observer
@@ -79,9 +79,24 @@ def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observ
     )
 
 
+def _modelscope(upstream: ModelScopeUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
+    from mirror_sync.net.transport import Transport
+    from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
+    from mirror_sync.sources.wrappers.failover import FailoverSource
+
+    source = ModelScopeSource(
+        upstream,
+        Transport(timeouts=upstream.timeouts, connections=connections),
+        budget=budgets.of(upstream.url, upstream.token),
+        tell=tell,
+    )
+    return FailoverSource([source])  # one that does not answer is left alone for a while
+
+
 _SOURCES: Mapping[type[Upstream], Callable[[Any, Budgets, int, Observer], Source]] = {
     HubUpstream: _hub,
     DirectoryUpstream: _directory,
+    ModelScopeUpstream: _modelscope,
 }
 """The adapter of each kind of upstream; its keys in jobs.yaml are in config/keys/endpoints.py."""
 
