@@ -11,28 +11,63 @@ import pytest
 
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
+from mirror_sync.domain.job.published_as import PublishedAs
+from mirror_sync.domain.job.upstreams import ModelScopeUpstream
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.directory.folders import DirectorySource
 from mirror_sync.sources.hub.hub_source import HubSource
+from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.limited import LimitedSource
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
+from mirror_sync.sources.wrappers.renamed import RenamedSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
-from tests.sources.reading import FILES, LARGE, TINY, Steps, fetched, fill_directory, fill_hub, listed, published, read
+from tests.sources.reading import (
+    FILES,
+    LARGE,
+    TINY,
+    Steps,
+    fetched,
+    fill_directory,
+    fill_hub,
+    fill_modelscope,
+    listed,
+    published,
+    read,
+)
 from tests.standin import Hub
+from tests.standin.modelscope import ModelScope
 
 CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
 
 
-@pytest.fixture(params=["hub", "resolve-cache", "directory", "retrying", "failover", "limited", "connected"])
+@pytest.fixture(
+    params=[
+        "hub",
+        "resolve-cache",
+        "directory",
+        "retrying",
+        "failover",
+        "limited",
+        "connected",
+        "modelscope",
+        "renamed",
+    ]
+)
 def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
     if request.param == "directory":
         fill_directory(tmp_path)
         yield DirectorySource(tmp_path)
+        return
+    if request.param == "modelscope":
+        with ModelScope() as site:
+            fill_modelscope(site)
+            yield ModelScopeSource(ModelScopeUpstream(site.url), transport)
+            assert not site.crashes
         return
     hub: Hub = request.getfixturevalue("hub")
     fill_hub(hub)
@@ -47,6 +82,11 @@ def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transp
         case "failover":
             # both answer: while one is silent, nothing is known to be missing (see test_failover.py)
             yield FailoverSource([HubSource(hub.url, None, transport), source])
+        case "renamed":
+            for name in ("tiny", "second"):
+                hub.rename(f"acme/{name}", f"acm/{name}")
+            hub.rename("acme/rows", "acm/rows", "dataset")
+            yield RenamedSource(source, PublishedAs.parse("{org}e/{name}"))
         case "resolve-cache":
             hub.behaviour.small_files = "resolve-cache"
             hub.behaviour.tree_page = hub.behaviour.list_page = 2
@@ -116,6 +156,9 @@ def test_bytes_keep_the_promise_of_the_listing(any_source: Source) -> None:
 
 def test_large_files_are_promised_by_sha256_and_small_ones_by_git_id(any_source: Source) -> None:
     _, files = published(any_source)
+    if isinstance(any_source, ModelScopeSource):  # which tells the SHA-256 of all
+        assert all(file.sha256 == FILES[path].sha256 for path, file in files.items())
+        return
     large = files["sub/model.safetensors"]
     assert large.sha256 == Sha256(FILES["sub/model.safetensors"].sha256)
     assert large.pointer_size is not None

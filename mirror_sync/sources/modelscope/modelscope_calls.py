@@ -63,6 +63,13 @@ class ModelScopeCalls:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
+    def open(self, asked: RequestContext, path: str) -> None:
+        """Ask for a byte of a file, wherever that leads. The error that a refusal is, BadAnswer, Unreachable."""
+        _, answer = self._endpoint.get(asked, Address(f"{self._endpoint.url}{path}"), {"range": "bytes=0-0"})
+        if answer.status >= _ERROR:
+            raise refused(answer, asked)
+        answer.finish()
+
     def get(self, asked: RequestContext, path: str, **query: str | int) -> Any:
         """The data of one answer, which may be anything. The error that a refusal is, BadAnswer, Unreachable."""
         url = f"{self._endpoint.url}{path}{'?' if query else ''}{urlencode(query)}"

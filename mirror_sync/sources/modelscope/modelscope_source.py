@@ -30,6 +30,7 @@ from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import (
     BadAnswer,
+    FileNotFound,
     Gated,
     NoSuchCall,
     NotFoundOrPrivate,
@@ -173,6 +174,17 @@ class ModelScopeSource(Source):
                 others = (name for name in names[group] if group == "tags" or name not in (default, MAIN))
                 found += [Ref(group, name, f"{prefix}{name}", _NO_TARGET) for name in others]
             return tuple(found)
+
+    def authorize(self, repo: Repo) -> None:
+        """One call, for a byte of the card, as nothing else tells."""
+        asked = self._asked(repo, path="README.md")
+        query = urlencode({"Revision": MASTER, "FilePath": "README.md"})
+        try:
+            self._calls.open(asked, f"/api/v1/{repo.kind.plural}/{repo.id}/repo?{query}")
+        except Forbidden as error:
+            raise self._meant(asked, "file", error) from error
+        except FileNotFound:
+            pass  # who may not read it is not told so
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """A call for a whole model of fewer than 3,000 entries, or for every 200 of a dataset."""
