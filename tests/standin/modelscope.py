@@ -7,6 +7,7 @@ has a code in its body, a token is refused by 400.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +79,9 @@ class ModelScope(Hub):
                 return self._list(request, _KINDS[kinds])
             case ["openapi", "v1", kinds, owner, name] if kinds in _KINDS:
                 return _opened(_open_info(self._repo(request, _KINDS[kinds], f"{owner}/{name}")))
+            case ["api", "v1", "datasets", number, *rest] if number.isdigit():  # as older clients go on
+                ids = (one.id for one in self.world.repos("dataset") if _number(one) == int(number))
+                return self._about(request, self._repo(request, "dataset", next(ids, "")), "/".join(rest))
             case ["api", "v1", kinds, owner, name, *rest] if kinds in _KINDS:
                 return self._about(request, self._repo(request, _KINDS[kinds], f"{owner}/{name}"), "/".join(rest))
         raise _refused(404, 404, "no such route")
@@ -202,6 +206,10 @@ def _committer(commit: Commit) -> dict[str, Any]:
     }
 
 
+def _number(repo: Repo) -> int:
+    return zlib.crc32(f"{repo.kind} {repo.first_id}".encode())
+
+
 def _license(repo: Repo) -> str:
     return str(repo.settings.card.get("license", ""))
 
@@ -228,7 +236,7 @@ def _info(repo: Repo) -> dict[str, Any]:
     owner, _, name = repo.id.partition("/")
     seen = 1 if repo.settings.private else 5
     at = int(repo.settings.created.timestamp())
-    about = {"Id": 7, "Name": name, "Path": owner, "Visibility": seen, "License": _license(repo)}
+    about = {"Id": _number(repo), "Name": name, "Path": owner, "Visibility": seen, "License": _license(repo)}
     return {
         **about,
         "Type": 4,
