@@ -94,6 +94,10 @@ class Body:
         else:
             self._answer.discard()
 
+    def drop(self) -> None:
+        """Close the connection, whatever came: the next request has one of its own."""
+        self._answer.discard()
+
     def _read(self, buffer: memoryview) -> int:
         count = self._receive(buffer)
         if not count:

@@ -1,4 +1,4 @@
-"""Unmodified clients of ModelScope, of three generations, take the stand-in for ModelScope: so it is one to test with."""
+"""Unmodified clients of ModelScope, of three generations, take the stand-in for ModelScope: so tests may use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES = {
     "a/b/odd & #1.txt": b"odd",
 }
 WEIGHTS = Generated(3 << 20, seed=5)
-SECRET = "ms-0123456789"  # noqa: S105  of nobody
+SECRET = "ms-0123456789"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror_sync.domain.content.manifest import OnUnproved
+from mirror_sync.domain.content.manifest import OnUnproved, RemoteFile
 from mirror_sync.domain.digest import GitOid, Sha256
 from mirror_sync.domain.job.upstreams import ModelScopeUpstream
 from mirror_sync.domain.policy.gone import TokenStatus
@@ -103,7 +103,7 @@ def test_a_head_that_is_known_by_its_branch_alone_and_moves_is_refused(
     site.commit(tiny(site), {"config.json": b'{"hidden_size": 9}'})
     with pytest.raises(BadAnswer, match="has moved on"):
         list(source.list(TINY, commit))
-    body = fetched(source, TINY, commit, files["config.json"].__class__.of_digest("config.json", 18, Sha256("0" * 64)))
+    body = fetched(source, TINY, commit, RemoteFile.of_digest("config.json", 18, Sha256("0" * 64)))
     assert Sha256.of(body) != files["config.json"].sha256  # which is what the engine proves
 
 
@@ -240,7 +240,7 @@ def test_lists_of_an_owner_tell_every_page_and_a_longer_one_is_refused(
     for number in range(120):
         site.commit(site.model(f"crowd/m{number}"), {"config.json": LFS(Memory(b"{}"))})
     assert len([*source.search(RepoPattern.parse("crowd/*"))]) == 120
-    assert [*source.search(RepoPattern.parse("crowd/m7"))][0].asked == Repo.parse("crowd/m7")
+    assert next(iter(source.search(RepoPattern.parse("crowd/m7")))).asked == Repo.parse("crowd/m7")
     site.faults.add(
         faults.status(200, body=b'{"data":{"models":[],"total_count":3001}}'), "/openapi/v1/models", times=1
     )

@@ -207,7 +207,7 @@ class ModelScopeEntry(UpstreamKeys):
 
     kind: Literal["modelscope"] = Field(description="What the upstream is.", examples=["modelscope"])
     url: scalars.Endpoint = Field(
-        default="https://www.modelscope.cn", description="Its address.", examples=["https://www.modelscope.cn"]
+        default="https://modelscope.cn", description="Its address.", examples=["https://modelscope.cn"]
     )
     token: SecretStr | None = Field(
         default=None,

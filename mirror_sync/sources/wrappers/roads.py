@@ -56,12 +56,16 @@ class _Offer:
 
 
 class _Offers:
-    """Asks one road what it has, beside the transfers. Safe for many threads."""
+    """Asks one road what it has, beside the transfers. Safe for many threads.
+
+    After one answer that did not come in time nobody waits for the next, until one does.
+    """
 
     def __init__(self, road: Road, clock: Callable[[], float]) -> None:
         self._road, self._clock = road, clock
         self._known: OrderedDict[Repo, _Offer] = OrderedDict()
         self._lock = threading.Lock()
+        self._prompt = True
 
     def find(self, repo: Repo, file: RemoteFile) -> tuple[CommitId, RemoteFile] | None:
         """Where the road has a file. The first who asks of a repo waits a little for the answer, nobody waits twice."""
@@ -72,9 +76,9 @@ class _Offers:
                 threading.Thread(target=self._ask, args=(repo, offer), name="road", daemon=True).start()
                 while len(self._known) > _REPOS:
                     self._known.popitem(last=False)
-            waits, offer.waited = not offer.waited, True
-        if waits:
-            offer.known.wait(_WAIT)
+            waits, offer.waited = not offer.waited and self._prompt, True
+        if waits and not offer.known.wait(_WAIT):
+            self._prompt = False
         if not offer.known.is_set() or offer.commit is None or file.sha256 is None:
             return None
         found = offer.files.get(file.sha256)
@@ -86,6 +90,7 @@ class _Offers:
             worth = (file for file in self._road.lists.list(repo, commit) if file.size >= WORTH)
             offer.files = {file.sha256: file for file in islice(worth, _FILES) if file.sha256 is not None}
             offer.commit = commit
+            self._prompt = True
         except Exception:  # noqa: S110  it is no road to this repo, whatever it says
             pass
         finally:
