@@ -50,7 +50,8 @@ class Unproved:
             return judgement.joined(
                 Verdict(UNPROVED, Outcome.REFUSED, f"{why} is not needed, or set unproved: accept on the upstream")
             )
-        why = f"{named} {has} no SHA-256 at the upstream: two downloads over two connections agree, or one and what is here"
+        agree = "two downloads over two connections agree, or one and what is here"
+        why = f"{named} {has} no SHA-256 at the upstream: {agree}"
         return judgement.joined(Verdict(UNPROVED, Outcome.ALLOWED, why))
 
     def _downloaded(self, file: RemoteFile) -> RemoteFile:
