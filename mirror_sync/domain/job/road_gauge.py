@@ -12,7 +12,7 @@ _REST, _LONGEST = 16, 4096  # choices for which a way is left alone after a fail
 SLOW = 4.0  # times slower than another, from which on what is on its way is given up
 
 
-class _Way:
+class _MeasuredWay:
     def __init__(self) -> None:
         self.rate = 0.0  # bytes a second of one stream, 0: not measured
         self.bytes, self.seconds = 0, 0.0  # since the last measure
@@ -29,7 +29,7 @@ class RoadGauge:
     """
 
     def __init__(self, ways: int) -> None:
-        self._ways = [_Way() for _ in range(ways)]
+        self._ways = [_MeasuredWay() for _ in range(ways)]
         self._turn = 0
         self._taken = 0
 
@@ -79,7 +79,7 @@ class RoadGauge:
         """Whether what comes by a way is so much slower than way 0 that it is worth leaving."""
         return bool(way) and count * SLOW < self._ways[0].rate * seconds
 
-    def _measure(self, one: _Way) -> None:
+    def _measure(self, one: _MeasuredWay) -> None:
         rate = one.bytes / max(one.seconds, 1e-6)
         one.rate = rate if not one.rate else _OLD * one.rate + (1 - _OLD) * rate
         one.bytes, one.seconds = 0, 0.0

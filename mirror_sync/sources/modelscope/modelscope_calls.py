@@ -36,7 +36,7 @@ _NO_REPO, _NO_FILE, _BAD_TOKEN = "10010205001", "10990101007", "10010103009"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Forbidden(UpstreamError):
+class ForbiddenAnswer(UpstreamError):
     """403: which of its reasons it is, depends on what has been read of the repo."""
 
 
@@ -113,7 +113,7 @@ def refused(answer: Response, asked: RequestContext) -> UpstreamError:
     if answer.status == 401 or code == _BAD_TOKEN:  # noqa: PLR2004  unauthorized
         return _by_code(_BAD_TOKEN if asked.token else _NO_REPO, said, asked)
     if answer.status == 403:  # noqa: PLR2004  forbidden
-        return Forbidden(f"{asked.page} is forbidden to us: {asked.spoken(said) or 'no reason given'}")
+        return ForbiddenAnswer(f"{asked.page} is forbidden to us: {asked.spoken(said) or 'no reason given'}")
     if code not in (_NO_REPO, _NO_FILE) and answer.status == 404:  # noqa: PLR2004  not found
         code = _NO_FILE if asked.path else _NO_REPO
     return _by_code(code, said, asked)

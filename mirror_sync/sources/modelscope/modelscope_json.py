@@ -25,7 +25,7 @@ _LARGEST = 2**63 - 1  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListingAnswer:
     """One answer of a listing: its entries, and what it tells of the newest commit; `total` None: it is not said."""
 
     entries: list[Mapping[str, Any]]
@@ -33,7 +33,7 @@ class Listed:
     total: int | None = None
 
     @classmethod
-    def of(cls, data: Any) -> Listed | None:
+    def of(cls, data: Any) -> ListingAnswer | None:
         """None where there are no files at all: a revision that is not there is answered so, as a success."""
         if isinstance(data, list):
             data = {"Files": data}

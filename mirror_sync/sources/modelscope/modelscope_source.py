@@ -48,13 +48,13 @@ from mirror_sync.sources.hub.download_addresses import Addresses
 from mirror_sync.sources.hub.hub_errors import RequestContext
 from mirror_sync.sources.hub.hub_json import UNREADABLE, file_and_folder, order_of, path_in_order
 from mirror_sync.sources.modelscope.modelscope_calls import (
-    Forbidden,
+    ForbiddenAnswer,
     ModelScopeCalls,
     ModelScopeContext,
     ModelScopeDownload,
     ModelScopeEndpoint,
 )
-from mirror_sync.sources.modelscope.modelscope_json import Listed, RepoInfo, remote_file, typed
+from mirror_sync.sources.modelscope.modelscope_json import ListingAnswer, RepoInfo, remote_file, typed
 from mirror_sync.sources.modelscope.modelscope_walk import RevisionWalk
 
 MASTER, MAIN = "master", "main"
@@ -66,7 +66,7 @@ _ENTRIES = 2_000_000  # of one commit
 _T = TypeVar("_T")
 
 
-class _Kept(Generic[_T]):
+class _LearntOfCommits(Generic[_T]):
     """The newest of what was learnt of commits. Safe for many threads."""
 
     def __init__(self) -> None:
@@ -106,9 +106,11 @@ class ModelScopeSource(Source):
             tell=tell,
         )
         self._calls, self._addresses = ModelScopeCalls(self._line), Addresses()
-        self._names = _Kept[str]()  # by what a commit is asked for, where its id is not known there
-        self._newest = _Kept[Commit]()
-        self._open = _Kept[bool]()  # whether a repo is open to all (""), and what has been read of it (list, file)
+        self._names = _LearntOfCommits[str]()  # by what a commit is asked for, where its id is not known there
+        self._newest = _LearntOfCommits[Commit]()
+        self._open = _LearntOfCommits[
+            bool
+        ]()  # whether a repo is open to all (""), and what has been read of it (list, file)
 
     def __repr__(self) -> str:
         return f"ModelScopeSource({self._line.url!r})"
@@ -181,7 +183,7 @@ class ModelScopeSource(Source):
         query = urlencode({"Revision": MASTER, "FilePath": "README.md"})
         try:
             self._calls.open(asked, f"/api/v1/{repo.kind.plural}/{repo.id}/repo?{query}")
-        except Forbidden as error:
+        except ForbiddenAnswer as error:
             raise self._meant(asked, "file", error) from error
         except FileNotFound:
             pass  # who may not read it is not told so
@@ -274,7 +276,7 @@ class ModelScopeSource(Source):
             return CommitId(revision)
         raise RevisionNotFound(f"{asked.page} has no branch, tag or commit {asked.spoken(revision)!r}")
 
-    def _head(self, repo: Repo, name: str, walk: RevisionWalk, first: Listed) -> CommitId:
+    def _head(self, repo: Repo, name: str, walk: RevisionWalk, first: ListingAnswer) -> CommitId:
         """The newest commit of a name that is there."""
         real = first.head()
         found = real or _stand_in(repo, first) or _fingerprint(walk.entries(first))
@@ -283,12 +285,14 @@ class ModelScopeSource(Source):
         self._learn(repo, found, first)
         return found
 
-    def _learn(self, repo: Repo, commit: CommitId, first: Listed) -> None:
+    def _learn(self, repo: Repo, commit: CommitId, first: ListingAnswer) -> None:
         newest = first.newest(commit)
         if newest is not None:
             self._newest.keep(repo, commit, newest)
 
-    def _named(self, asked: RequestContext, repo: Repo, commit: CommitId) -> tuple[RevisionWalk, Listed, str] | None:
+    def _named(
+        self, asked: RequestContext, repo: Repo, commit: CommitId
+    ) -> tuple[RevisionWalk, ListingAnswer, str] | None:
         """The listing of a commit whose id ModelScope does not know, by the name that leads to it; None for none."""
         known = self._names.get(repo, commit)
         for name in (known,) if known else _names_of(MAIN):
@@ -298,7 +302,7 @@ class ModelScopeSource(Source):
                 return walk, first, name
         return None
 
-    def _pinned(self, asked: RequestContext, repo: Repo, commit: CommitId) -> tuple[RevisionWalk, Listed, str]:
+    def _pinned(self, asked: RequestContext, repo: Repo, commit: CommitId) -> tuple[RevisionWalk, ListingAnswer, str]:
         """The listing of a commit, and its name where it goes by one. BadAnswer where that leads elsewhere by now."""
         if self._names.get(repo, commit) is None:
             walk = self._walk(asked, repo, commit)
@@ -333,14 +337,14 @@ class ModelScopeSource(Source):
     def _get(self, asked: RequestContext, path: str, **query: str | int) -> Any:
         try:
             return self._calls.get(asked, path, **query)
-        except Forbidden as error:
+        except ForbiddenAnswer as error:
             raise self._meant(asked, "list", error) from error
 
     @contextmanager
     def _told_apart(self, repo: Repo, given: AbstractContextManager[ByteStream]) -> Iterator[ByteStream]:
         try:
             stream = given.__enter__()
-        except Forbidden as error:
+        except ForbiddenAnswer as error:
             raise self._meant(self._asked(repo), "file", error) from error
         self._open.keep(repo, "file", True)
         try:
@@ -348,7 +352,7 @@ class ModelScopeSource(Source):
         finally:
             given.__exit__(None, None, None)
 
-    def _meant(self, asked: RequestContext, what: str, error: Forbidden) -> UpstreamError:
+    def _meant(self, asked: RequestContext, what: str, error: ForbiddenAnswer) -> UpstreamError:
         """ModelScope answers 403 at random, also for what it has just given; a gated repo stays so."""
         assert asked.repo is not None  # noqa: S101  for the type checker: lists of repos are not asked for here
         if self._open.get(asked.repo, what) or self._open.get(asked.repo, ""):
@@ -378,7 +382,7 @@ def _names_of(revision: str) -> tuple[str, ...]:
     return (revision,)
 
 
-def _stand_in(repo: Repo, first: Listed) -> CommitId | None:
+def _stand_in(repo: Repo, first: ListingAnswer) -> CommitId | None:
     """An id for a commit of which eight digits are known; None where not even those are."""
     short = first.short
     if not short:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mirror_sync.domain.repo import Kind, Repo
-from mirror_sync.sources.modelscope.modelscope_json import Listed, typed
+from mirror_sync.sources.modelscope.modelscope_json import ListingAnswer, typed
 
 CUT = 3000  # entries of a model's listing
 PAGE = 200  # entries of a page of a dataset's
@@ -32,11 +32,11 @@ class RevisionWalk:
         self._base = f"/api/v1/{repo.kind.plural}/{repo.id}/repo"
         self.answers = 0
 
-    def first(self) -> Listed | None:
+    def first(self) -> ListingAnswer | None:
         """The first answer, of all folders; None where the revision is not there."""
         return self._page(1) if self._repo.kind is Kind.DATASET else self._folder("", deep=True)
 
-    def entries(self, first: Listed) -> Iterator[Mapping[str, Any]]:
+    def entries(self, first: ListingAnswer) -> Iterator[Mapping[str, Any]]:
         """Every entry; `first` is what `first` gave."""
         if self._repo.kind is Kind.DATASET:
             yield from self._pages(first)
@@ -45,7 +45,7 @@ class RevisionWalk:
         else:
             yield from self._by_folder("", 0)
 
-    def _pages(self, page: Listed | None) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, page: ListingAnswer | None) -> Iterator[Mapping[str, Any]]:
         total, came = None if page is None else page.total, 0
         for number in range(2, _PAGES):
             found = [] if page is None else page.entries
@@ -76,18 +76,18 @@ class RevisionWalk:
             below = self._there(self._folder(path, deep=True))
             yield from below.entries if len(below.entries) < CUT else self._by_folder(path, depth + 1)
 
-    def _there(self, listed: Listed | None) -> Listed:
+    def _there(self, listed: ListingAnswer | None) -> ListingAnswer:
         if listed is None:
             raise ValueError("a folder without files, of a revision that is there")
         return listed
 
-    def _folder(self, root: str, *, deep: bool) -> Listed | None:
+    def _folder(self, root: str, *, deep: bool) -> ListingAnswer | None:
         below = {"Root": root} if root else {}
         return self._listed("/files", Recursive=str(deep), **below)
 
-    def _page(self, number: int) -> Listed | None:
+    def _page(self, number: int) -> ListingAnswer | None:
         return self._listed("/tree", Recursive="True", PageNumber=number, PageSize=PAGE)
 
-    def _listed(self, end: str, **query: str | int) -> Listed | None:
+    def _listed(self, end: str, **query: str | int) -> ListingAnswer | None:
         self.answers += 1
-        return Listed.of(self._ask(f"{self._base}{end}", Revision=self._revision, **query))
+        return ListingAnswer.of(self._ask(f"{self._base}{end}", Revision=self._revision, **query))
