@@ -120,7 +120,7 @@ def test_a_kind_of_upstream_that_is_added_as_shown_is_synced_from(copy: Path) ->
     (copy / "texts.json").write_text(json.dumps(TEXTS), encoding="utf-8")
     (copy / "jobs.yaml").write_text(WRITTEN, encoding="utf-8")
     unknown = run(copy, "-m", "mirror_sync", "check", code=2)
-    assert "'texts' is no kind of upstream; write huggingface or directory" in unknown
+    assert "'texts' is no kind of upstream; write huggingface, directory or modelscope" in unknown
 
     apply(copy, KIND)
     run(copy, "-m", "mirror_sync", "sync")

@@ -20,7 +20,7 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.domain.catalogue.feed import FEED, Feed, mirror_id, upstream_word
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream
+from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -149,12 +149,12 @@ class Machine:
     def _address(self, upstream: str) -> str:
         """Scheme, host and port alone, since a path or a user may hold a secret.
 
-        Empty for a folder, whose place is nobody's business, and for what comes from outside of jobs.yaml.
+        Empty for a folder or a mirror, whose place is nobody's business, and for what comes from outside of jobs.yaml.
         """
         found = self._settings.upstreams[upstream]
-        if not isinstance(found, HubUpstream) or found.veiled:
+        if isinstance(found, DirectoryUpstream | MirrorUpstream) or found.veiled:
             return ""
-        place = Url.parse(found.endpoints[0])
+        place = Url.parse(found.endpoints[0] if isinstance(found, HubUpstream) else found.url)
         return f"{place.scheme}://{place.netloc}"
 
 

@@ -68,7 +68,8 @@ class DaskExecutor:
         coordinator = self._coordinator
         assert coordinator is not None  # noqa: S101  the caller is at work
         job = work_item.task.job
-        names = (f"upstream {job.upstream}", f"target {job.target}", "trust", "front")
+        upstreams = (f"upstream {name}" for name in (job.upstream, *job.roads))
+        names = (*upstreams, f"target {job.target}", "trust", "front")
         return coordinator.bring(context, work_item, {name: self._sides[name] for name in names if name in self._sides})
 
 

@@ -196,14 +196,15 @@ class Runs:
     def hint(self, repo: Repo, revisions: Collection[str] = ()) -> tuple[Started, ...]:
         """A repo may have changed: as above, for jobs that are within their hours, if they have any.
 
-        Where `revisions` are given, for jobs that follow one of them.
+        Where `revisions` are given, for jobs that follow one of them. The repo goes by its upstream's name.
         """
-        jobs = [job for job in self._jobs() if job.names(repo)]
+        named = [(job, job.published(repo)) for job in self._jobs()]
+        jobs = [(job, mine) for job, mine in named if job.names(mine)]
         return tuple(
-            self._ask(job, repo, BY_WEBHOOK, order=False)
+            self._ask(job, mine, BY_WEBHOOK, order=False)
             if _is_open(job)
-            else Started(job.name, str(repo), RequestState.CLOSED)
-            for job in jobs
+            else Started(job.name, str(mine), RequestState.CLOSED)
+            for job, mine in jobs
             if not revisions or any(map(job.follows, revisions))
         )
 

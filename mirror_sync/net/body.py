@@ -58,7 +58,9 @@ class Body:
         self._left = wanted.stop - wanted.start
         self._skip = wanted.start
         promised = wanted.size
-        if answer.status == _PARTIAL:
+        # ModelScope is seen to answer a range with 200 and to say in Content-Range that it is one
+        parted = answer.status == _PARTIAL or (answer.headers.get("Content-Range") is not None and not wanted.whole)
+        if parted:
             _check_range(answer.headers.get("Content-Range", ""), wanted)
             self._skip, promised = 0, self._left
         _check_plain(answer)
@@ -66,7 +68,7 @@ class Body:
         if stated is not None and stated != str(promised):
             raise ValueError(f"{stated[:40]} bytes where {promised} were promised")
         # whether the answer ends where we do
-        self._ends = answer.status == _PARTIAL or wanted.stop == wanted.size
+        self._ends = parted or wanted.stop == wanted.size
 
     def readinto(self, buffer: memoryview) -> int:
         """Unreachable when the body ends early, stalls or trickles, BadAnswer when it goes on beyond its end."""
@@ -91,6 +93,10 @@ class Body:
             self._answer.release()
         else:
             self._answer.discard()
+
+    def drop(self) -> None:
+        """Close the connection, whatever came: the next request has one of its own."""
+        self._answer.discard()
 
     def _read(self, buffer: memoryview) -> int:
         count = self._receive(buffer)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream, Upstream
+from mirror_sync.domain.job.upstreams import (
+    DirectoryUpstream,
+    HubUpstream,
+    MirrorUpstream,
+    ModelScopeUpstream,
+    Upstream,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,9 +144,24 @@ def _statement_check(signers: Path) -> Check:
     return check
 
 
+def _modelscope(upstream: ModelScopeUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
+    from mirror_sync.net.transport import Transport
+    from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
+    from mirror_sync.sources.wrappers.failover import FailoverSource
+
+    source = ModelScopeSource(
+        upstream,
+        Transport(timeouts=upstream.timeouts, connections=connections),
+        budget=budgets.of(upstream.url, upstream.token),
+        tell=tell,
+    )
+    return FailoverSource([source])  # one that does not answer is left alone for a while
+
+
 _SOURCES: Mapping[type[Upstream], Callable[[Any, Budgets, int, Observer], Source]] = {
     HubUpstream: _hub,
     DirectoryUpstream: _directory,
+    ModelScopeUpstream: _modelscope,
 }
 """The adapter of each kind of upstream; its keys in jobs.yaml are in config/keys/endpoints.py."""
 

@@ -33,7 +33,9 @@ from mirror_sync.ports.store import Store
 from mirror_sync.sources.hub.budget import Budgets, BudgetWait
 from mirror_sync.sources.wrappers.limited import JobLimits, Limits
 from mirror_sync.sources.wrappers.pacing import Timing
+from mirror_sync.sources.wrappers.renamed import RenamedSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
+from mirror_sync.sources.wrappers.roads import JobRoads
 from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.locks import acquired, locks_of
@@ -71,9 +73,14 @@ class Assembly:
         common = self._limits(self._settings.bandwidth, self._settings.connections)
         job_limits = JobLimits(self._limits)
 
+        roads = JobRoads(plain, lambda source: self._source(source, tell), tell)
+
         def own(job: Job) -> Source | None:  # as the job says, which may be another machine's
             limits = job_limits.of(job)
-            return self._source((limits + common).on(plain[job.upstream]), tell) if limits else None
+            if not (limits or job.roads or job.published_as):
+                return None
+            source = self._source((limits + common).on(roads.of(job)), tell)
+            return source if job.published_as is None else RenamedSource(source, job.published_as)
 
         context = RunContext(
             sources={name: self._source(common.on(source), tell) for name, source in plain.items()},
@@ -105,7 +112,7 @@ class Assembly:
         return DaskExecutor(engine.address, engine.patience, fingerprints_of(self._settings), limited=limited)
 
     def _plain(self, name: str, budgets: Budgets, tell: Observer) -> Source:
-        jobs = [job for job in self._settings.jobs if job.upstream == name]
+        jobs = [job for job in self._settings.jobs if name in (job.upstream, *job.roads)]
         memory = partial(mirror_memory, self._settings.state_dir, reading=self._reading)
         of_mirrors = OfMirrors(memory, partial(self._ids, sorted({job.target for job in jobs})))
         return open_source(self._settings.upstreams[name], budgets, connections_of(jobs), tell, of_mirrors)

@@ -17,7 +17,7 @@ SCHEMA = json_schema()
 SHAPES = {"File": SCHEMA} | {name: body for name, body in SCHEMA["$defs"].items() if "properties" in body}
 SECTIONS = {
     "The file as a whole": ("File",),
-    "upstreams": ("HubEntry", "DirectoryEntry"),
+    "upstreams": ("HubEntry", "DirectoryEntry", "ModelScopeEntry"),
     "several endpoints": ("EndpointEntry",),
     "another mirror": ("MirrorEntry",),
     "timeouts": ("TimeoutsEntry",),

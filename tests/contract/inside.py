@@ -40,6 +40,8 @@ from mirror_sync.domain.outcome.events import (
     NamesSeen,
     RepoFinished,
     ReposListed,
+    RoadLeft,
+    RoadTaken,
     RolloutsLooked,
     RolloutState,
     RunFinished,
@@ -214,6 +216,8 @@ def _events() -> Iterator[Event]:
     yield RepoFinished("2", bad)
     yield RepoFinished("2", held)
     yield Called("hub", "api", "2xx")
+    yield RoadTaken("job", "ms", 1)
+    yield RoadLeft("job", "ms", Repo(Kind.MODEL, "org/name"), "w", "drags")
     yield from (Tended("target", care, at, 1) for care in Care)
     yield TargetProbed("target", answered=True)
     repo = Repo(Kind.MODEL, "org/name")

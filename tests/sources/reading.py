@@ -13,9 +13,11 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
+from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published
 from tests.standin import LFS, Content, Generated, Hub, Memory
+from tests.standin.modelscope import ModelScope
 
 LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike
 README = b"---\nlicense: mit\ntags: [tiny]\n---\n# Tiny\n"
@@ -52,6 +54,8 @@ def published(source: Source, repo: Repo = TINY) -> tuple[CommitId, dict[str, Re
 def listed(source: Source, pattern: str) -> list[Resolved]:
     """The repos of a glob whose entries can all be read."""
     found = [*source.search(RepoPattern.parse(pattern))]
+    if isinstance(source, ModelScopeSource):  # whose lists tell no commits
+        found = [source.resolve(item, "main") if isinstance(item, Repo) else item for item in found]
     resolved = [item for item in found if isinstance(item, Resolved)]
     assert len(resolved) == len(found), found
     return resolved
@@ -62,6 +66,16 @@ def fill_hub(hub: Hub) -> None:
     hub.model("acme/second", license="apache-2.0").commit({"config.json": "{}"})
     hub.model("other/third", license="mit").commit({"config.json": "{}"})
     hub.dataset("acme/rows", license="cc-by-4.0").commit({"rows.csv": "a,b\n1,2\n"})
+
+
+def fill_modelscope(site: ModelScope) -> None:
+    """The same repos, by ModelScope's names of licences."""
+    tiny = {path: LFS(raw) if raw.size == LARGE else raw for path, raw in FILES.items()}
+    site.commit(site.model("acme/tiny", license="MIT License"), tiny)
+    site.model("acme/tiny").set(license="MIT License")  # the card of the README is the Hub's
+    site.commit(site.model("acme/second", license="Apache License 2.0"), {"config.json": "{}"})
+    site.commit(site.model("other/third", license="MIT"), {"config.json": "{}"})
+    site.commit(site.dataset("acme/rows", license="CC-BY-4.0"), {"rows.csv": "a,b\n1,2\n"})
 
 
 def fill_directory(root: Path) -> None:

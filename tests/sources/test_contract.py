@@ -11,6 +11,8 @@ import pytest
 
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
+from mirror_sync.domain.job.published_as import PublishedAs
+from mirror_sync.domain.job.upstreams import ModelScopeUpstream
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.net.transport import Transport
@@ -20,10 +22,12 @@ from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.mirror.feed_view import FeedView
 from mirror_sync.sources.mirror.mirror_source import MirrorSource
 from mirror_sync.sources.mirror.readers import StoreReader
+from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.limited import LimitedSource
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
+from mirror_sync.sources.wrappers.renamed import RenamedSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.target_memory import mirror_memory
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -36,48 +40,80 @@ from tests.sources.reading import (
     fill_directory,
     fill_hub,
     fill_mirror,
+    fill_modelscope,
     listed,
     published,
     read,
 )
 from tests.standin import Hub
+from tests.standin.modelscope import ModelScope
 
 CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnabled", "usedStorage"}
 
 
-@pytest.fixture(params=["hub", "resolve-cache", "directory", "mirror", "retrying", "failover", "limited", "connected"])
+@pytest.fixture(
+    params=[
+        "hub",
+        "resolve-cache",
+        "directory",
+        "mirror",
+        "retrying",
+        "failover",
+        "limited",
+        "connected",
+        "modelscope",
+        "renamed",
+    ]
+)
 def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transport) -> Iterator[Source]:
     if request.param == "mirror":
-        repos = fill_mirror(tmp_path / "bucket")
-        reader, memory = StoreReader(DirectoryStore(tmp_path / "bucket"), "a bucket"), mirror_memory(tmp_path, "it")
-        mirror = MirrorSource(reader, memory, FeedView(reader, memory))
-        for repo in repos:  # what was never looked at, a search tells by its name alone
-            mirror.resolve(repo, "main")
-        yield mirror
+        yield _over_a_bucket(tmp_path)
         return
     if request.param == "directory":
         fill_directory(tmp_path)
         yield DirectorySource(tmp_path)
         return
+    if request.param == "modelscope":
+        with ModelScope() as site:
+            fill_modelscope(site)
+            yield ModelScopeSource(ModelScopeUpstream(site.url), transport)
+            assert not site.crashes
+        return
     hub: Hub = request.getfixturevalue("hub")
     fill_hub(hub)
-    source = HubSource(hub.url, None, transport)
-    match request.param:
+    yield _over_a_hub(request.param, hub, transport)
+
+
+def _over_a_hub(wrapped: str, hub: Hub, transport: Transport) -> Source:
+    source: Source = HubSource(hub.url, None, transport)
+    match wrapped:
         case "limited":
-            yield LimitedSource(source, [Limiter(Bandwidth(10**12), Timing(Steps())) for _ in range(2)])
+            source = LimitedSource(source, [Limiter(Bandwidth(10**12), Timing(Steps())) for _ in range(2)])
         case "connected":
-            yield ConnectedSource(source, [Connections(count, lambda: None) for count in (4, 1)])
+            source = ConnectedSource(source, [Connections(count, lambda: None) for count in (4, 1)])
         case "retrying":
-            yield RetryingSource(source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
+            source = RetryingSource(source, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
         case "failover":
             # both answer: while one is silent, nothing is known to be missing (see test_failover.py)
-            yield FailoverSource([HubSource(hub.url, None, transport), source])
+            source = FailoverSource([HubSource(hub.url, None, transport), source])
+        case "renamed":
+            for name in ("tiny", "second"):
+                hub.rename(f"acme/{name}", f"acm/{name}")
+            hub.rename("acme/rows", "acm/rows", "dataset")
+            source = RenamedSource(source, PublishedAs.parse("{org}e/{name}"))
         case "resolve-cache":
             hub.behaviour.small_files = "resolve-cache"
             hub.behaviour.tree_page = hub.behaviour.list_page = 2
-            yield source
-        case _:
-            yield source
+    return source
+
+
+def _over_a_bucket(folder: Path) -> Source:
+    repos = fill_mirror(folder / "bucket")
+    reader, memory = StoreReader(DirectoryStore(folder / "bucket"), "a bucket"), mirror_memory(folder, "it")
+    mirror = MirrorSource(reader, memory, FeedView(reader, memory))
+    for repo in repos:  # what was never looked at, a search tells by its name alone
+        mirror.resolve(repo, "main")
+    return mirror
 
 
 def test_a_branch_resolves_to_a_commit_and_the_terms_at_it(any_source: Source) -> None:
@@ -141,6 +177,9 @@ def test_bytes_keep_the_promise_of_the_listing(any_source: Source) -> None:
 
 def test_large_files_are_promised_by_sha256_and_small_ones_by_git_id(any_source: Source) -> None:
     _, files = published(any_source)
+    if isinstance(any_source, ModelScopeSource):  # which tells the SHA-256 of all
+        assert all(file.sha256 == FILES[path].sha256 for path, file in files.items())
+        return
     large = files["sub/model.safetensors"]
     assert large.sha256 == Sha256(FILES["sub/model.safetensors"].sha256)
     assert large.pointer_size is not None

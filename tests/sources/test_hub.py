@@ -57,7 +57,7 @@ def test_a_space_has_no_gate_and_a_kernel_is_asked_of_without_words(hub: Hub, so
         hub.world.repo(kind, "acme/other").commit({"README.md": "---\nlicense: mit\n---\n"})
         repo = Repo.parse(f"{kind}:acme/other")
         found = source.resolve(repo, "main")
-        assert (found.described["gated"], found.terms.gated, found.terms.licenses) == (False, False, {"mit"})
+        assert (found.described["gated"], found.terms.gated, found.terms.licenses) == (False, False, frozenset({"mit"}))
     (listed_space,) = source.search(RepoPattern.parse("space:acme/*"))
     assert isinstance(listed_space, Resolved)
     assert listed_space.described["gated"] is False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 from mirror_sync.config.findings import Finding, quoted
@@ -34,6 +34,25 @@ def repetitions(jobs: Sequence[Numbered]) -> Iterator[Finding]:
         if first.selection == second.selection and first.ranking is second.ranking is None:
             what = f"jobs {quoted(first.name)} and {quoted(second.name)} both mirror {shared}"
             yield Finding(("jobs", index), f"{what} to the target {quoted(first.target)}; one of them is enough")
+
+
+def two_hubs(jobs: Sequence[Numbered], modelscopes: Collection[str]) -> Iterator[Finding]:
+    """Pairs that publish repos of two hubs under one name: each would take the other's repo for a new state of its own.
+
+    A ModelScope is a hub of its own, where anybody may have taken a name that stands elsewhere for another.
+    """
+    for (_, first), (index, second) in combinations(jobs, 2):
+        if first.target != second.target or first.upstream == second.upstream:
+            continue
+        if not {first.upstream, second.upstream} & set(modelscopes):
+            continue
+        shared = shared_repos(first, second)
+        if shared:
+            more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
+            what = f"jobs {quoted(first.name)} and {quoted(second.name)} publish {shared[0]}{more} of two upstreams"
+            where = f"({first.upstream} and {second.upstream}) under one name on the target {quoted(first.target)}"
+            right = 'write as: "ms-{org}/{name}" in one of them, take the repo out of one, or give it another target'
+            yield Finding(("jobs", index), f"{what} {where}; {right}")
 
 
 def _meetings(jobs: Sequence[Numbered]) -> Iterator[tuple[Numbered, Numbered, str]]:

@@ -19,7 +19,7 @@ from mirror_sync.config.tokens.tokens_file import read_tokens_file
 from mirror_sync.config.yaml.text_file import read_text
 from mirror_sync.config.yaml.wording import value_at
 from mirror_sync.domain.job.targets import S3Target
-from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream
+from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream, ModelScopeUpstream
 from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
@@ -27,6 +27,7 @@ from mirror_sync.errors import ConfigError
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
+_READABLE = "is plain http: the token can be read on the way; write an https address"
 _MASK = "***"
 _TELLING = 8  # characters; a shorter access key, an identifier, is a word like "admin", which logs are full of
 _MASKABLE = 4  # characters; a shorter secret is part of too many words, and no message repeats it anyway
@@ -98,7 +99,9 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
         upstream = settings.upstreams[name]
         if isinstance(entry, HubEntry) and isinstance(upstream, HubUpstream):
             yield from _ways_of_tokens(("upstreams", name, "endpoints"), entry, upstream)
-        if isinstance(upstream, MirrorUpstream):
+        elif isinstance(upstream, ModelScopeUpstream) and upstream.token and _is_open(upstream.url):
+            yield Finding(("upstreams", name, "url"), _READABLE)
+        elif isinstance(upstream, MirrorUpstream):
             yield from _ways_to_mirror(("upstreams", name), upstream)
     for name, target in settings.targets.items():
         if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
@@ -129,7 +132,7 @@ def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Ite
         endpoint = one.url if isinstance(one, EndpointEntry) else one
         token = upstream.token_for(endpoint)
         if token and _is_open(endpoint):
-            yield Finding((*trail, index), "is plain http: the token can be read on the way; write an https address")
+            yield Finding((*trail, index), _READABLE)
         if upstream.token and token is None and endpoint not in upstream.tokens:
             message = (
                 "is asked without the token, which is for the first endpoint's server alone; write {url: https://..., "

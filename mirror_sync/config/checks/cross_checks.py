@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions
+from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions, two_hubs
 from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
@@ -43,6 +43,7 @@ class Draft:
     upstreams: tuple[str, ...]
     folders: frozenset[str]  # the upstreams of kind: directory
     mirrors: frozenset[str]  # and those of kind: mirror
+    modelscopes: frozenset[str]  # the upstreams of kind: modelscope
     targets: tuple[str, ...]
     tree: Mapping[str, object]  # all of it, as it was written
     written: tuple[tuple[Trail, Mapping[str, object]], ...]  # defaults and all jobs
@@ -64,6 +65,7 @@ class Draft:
             upstreams=_names(tree.get("upstreams")),
             folders=_of_kind("directory", tree.get("upstreams")),
             mirrors=_of_kind("mirror", tree.get("upstreams")),
+            modelscopes=_of_kind("modelscope", tree.get("upstreams")),
             targets=_names(tree.get("targets")),
             tree=tree,
             written=tuple((trail, mapping) for trail, mapping in written if isinstance(mapping, dict)),
@@ -122,6 +124,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _unasked(draft)
     yield from _unranked(draft)
     yield from _unlisted(draft)
+    yield from _roads(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
@@ -139,6 +142,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
         yield from own.loosened(("jobs", index, "policy"), draft.policy)
         yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
     yield from clashes(draft.numbered)
+    yield from two_hubs(draft.numbered, draft.modelscopes)
 
 
 def _undecided(trail: Trail, entry: LicensesEntry, tree: object) -> Iterator[Finding]:
@@ -210,6 +214,25 @@ def _unranked(draft: Draft) -> Iterator[Finding]:
         if job.ranking is not None and job.upstream in draft.folders:
             message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
             yield Finding(("jobs", index, "select"), message)
+        if job.ranking is not None and job.upstream in draft.modelscopes:
+            message = (
+                f"upstream {quoted(job.upstream)} is a ModelScope, which is not read by rank; write repos: [owner/*]"
+            )
+            yield Finding(("jobs", index, "select"), message)
+
+
+def _roads(draft: Draft) -> Iterator[Finding]:
+    """Roads that are no upstreams, or none that may have a Hub's bytes."""
+    for index, job in draft.numbered:
+        for place, road in enumerate(job.roads):
+            trail = ("jobs", index, "roads", place)
+            if road not in draft.upstreams:
+                right = nearest_word(road, draft.upstreams) or f"; upstreams has {listed(draft.upstreams, 'and')}"
+                yield Finding(trail, f"{quoted(road)} is not under upstreams{right}")
+            elif road == job.upstream:
+                yield Finding(trail, f"{quoted(road)} is the job's own upstream; remove it")
+            elif road not in draft.modelscopes:
+                yield Finding(trail, f"{quoted(road)} is no upstream of kind: modelscope, and only such are roads")
 
 
 def _unlisted(draft: Draft) -> Iterator[Finding]:

@@ -14,8 +14,16 @@ from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, mode
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys import address_values, scalars
 from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.domain.content.manifest import OnUnproved
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream, Timeouts, Upstream
+from mirror_sync.domain.job.upstreams import (
+    DirectoryUpstream,
+    HubUpstream,
+    MirrorUpstream,
+    ModelScopeUpstream,
+    Timeouts,
+    Upstream,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,8 @@ class HubEntry(UpstreamKeys):
     """A hub that speaks the Hugging Face API."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
-        "url": "url is for kind: directory; write endpoints: [https://...] for a hub"
+        "url": "url is for kind: directory; write endpoints: [https://...] for a hub",
+        "unproved": "this key is for kind: modelscope, which may tell no SHA-256 of a file; remove it",
     }
 
     kind: Annotated[Literal["huggingface"], BeforeValidator(_kind)] = Field(
@@ -201,19 +210,75 @@ class HubEntry(UpstreamKeys):
         )
 
 
-def _token(entry: HubEntry | EndpointEntry | MirrorEntry, place: Trail, around: Surroundings) -> str | None:
+def _token(
+    entry: HubEntry | EndpointEntry | MirrorEntry | ModelScopeEntry, place: Trail, around: Surroundings
+) -> str | None:
     """None where nothing is said of one."""
     own = None if entry.token is None else entry.token.get_secret_value()
     return own or around.tokens.get((*place, "token_file"), own)
 
 
+class ModelScopeEntry(UpstreamKeys):
+    """A site that speaks ModelScope's API: modelscope.cn, modelscope.ai, or one that answers as they do."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "endpoints": "this key is for kind: huggingface; write url: https://...",
+        "reserve": "ModelScope tells no rate limit, so that there is nothing to reserve; remove it",
+    }
+
+    kind: Literal["modelscope"] = Field(description="What the upstream is.", examples=["modelscope"])
+    url: scalars.Endpoint = Field(
+        default="https://modelscope.cn", description="Its address.", examples=["https://modelscope.cn"]
+    )
+    token: SecretStr | None = Field(
+        default=None,
+        description="The access token, best as ${NAME:-}; empty reads anonymously.",
+        examples=["${MODELSCOPE_API_TOKEN:-}"],
+    )
+    token_file: scalars.FilePath | None = Field(
+        default=None,
+        description="A file that holds the access token, instead of token.",
+        examples=["/run/credentials/modelscope-token"],
+    )
+    unproved: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="What to do with a file of which it tells no SHA-256: refuse the commit, or accept the file when "
+        "two downloads of it agree.",
+        examples=["refuse"],
+    )
+    timeouts: TimeoutsEntry = Field(
+        default_factory=TimeoutsEntry,
+        description="When a site that does not answer, or hardly, is given up.",
+        examples=[{"stall": "60s", "min_rate": "1KB/s", "over": "60s"}],
+    )
+    allow_private: scalars.Switch = Field(
+        default=False,
+        description="Whether a site on the open internet may redirect to addresses that are not on it.",
+        examples=[False],
+    )
+
+    def upstream(self, place: Trail, around: Surroundings) -> ModelScopeUpstream:
+        address = (*place, "url")
+        return ModelScopeUpstream(
+            url=self.url,
+            token=_token(self, place, around) or None,
+            timeouts=self.timeouts.timeouts,
+            unproved=OnUnproved(self.unproved),
+            allow_private=self.allow_private,
+            veiled=any(trail[: len(address)] == address for trail in around.used),
+        )
+
+
 class DirectoryEntry(UpstreamKeys):
     """A folder of org/name/ folders, for an import without a network."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoints", "token", "token_file", "timeouts", "reserve", "allow_private"),
-        "this key is for kind: huggingface; remove it",
-    )
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("endpoints", "token", "token_file", "timeouts", "reserve", "allow_private"),
+            "this key is for kind: huggingface; remove it",
+        ),
+        "unproved": "this key is for kind: modelscope, which may tell no SHA-256 of a file; remove it",
+    }
 
     kind: Literal["directory"] = Field(description="What the upstream is.", examples=["directory"])
     url: scalars.FilePath = Field(
@@ -339,6 +404,7 @@ KINDS: Mapping[str, type[UpstreamKeys]] = {
     "huggingface": HubEntry,
     "directory": DirectoryEntry,
     "mirror": MirrorEntry,
+    "modelscope": ModelScopeEntry,
 }
 """What an upstream may be; wiring/adapters.py has the source of each."""
 

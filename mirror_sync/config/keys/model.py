@@ -390,11 +390,29 @@ class JobEntry(JobKeys):
         description="everyone: what is gated or private upstream is read here by all who may read what is public.",
         examples=["everyone"],
     )
+    published_as: scalars.PublishedNames | None = Field(
+        default=None,
+        alias="as",
+        description="The names of its repos here, made of those at the upstream, which are kept when it is left out.",
+        examples=["ms-{org}/{name}"],
+    )
+    roads: tuple[scalars.Name, ...] = Field(
+        default=(),
+        description="Upstreams of kind: modelscope that may have the same files: large ones come from the quickest.",
+        examples=[["ms"]],
+    )
     policy: PolicyEntry | None = Field(
         default=None,
         description="Adds to the policy that holds for all jobs; takes nothing away.",
         examples=[{"cooldown": "7d", "formats": {"refuse": ["pickle"]}}],
     )
+
+    @model_validator(mode="after")
+    def _are_names(self) -> Self:
+        if self.published_as is not None:
+            for one in self.repos or ():
+                self.published_as.pattern(one if isinstance(one, RepoPattern) else one.pattern)
+        return self
 
     def job(self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
         """The job, with `defaults` where it is silent; `ends` are the names of its upstream and its target."""
@@ -403,6 +421,10 @@ class JobEntry(JobKeys):
         named = [found for found in self.repos or () if isinstance(found, RepoPattern)]
         denied = tuple(dict.fromkeys(found.pattern for found in self.repos or () if isinstance(found, Denial)))
         ranking = self.select.ranking if self.select else None
+        if self.published_as is not None:
+            names = self.published_as
+            named, denied = [names.pattern(one) for one in named], tuple(names.pattern(one) for one in denied)
+            ranking = None if ranking is None else replace(ranking, pattern=names.pattern(ranking.pattern))
         if ranking is not None:  # what is denied takes no place
             ranking = replace(ranking, without=(*ranking.without, *denied))
         return Job(
@@ -424,6 +446,8 @@ class JobEntry(JobKeys):
             bandwidth=(said.bandwidth or BandwidthEntry()).bandwidth,
             retention=replace((said.retention or RetentionEntry()).retention, rollbacks=said.keep_rollbacks or 0),
             opens=self.readers is not None,
+            published_as=self.published_as,
+            roads=tuple(dict.fromkeys(self.roads)),
             rollout=None if said.rollout is None else said.rollout.rollout,
             channels=tuple(
                 ChannelRule(name, one.source, one.after, one.command) for name, one in (said.channels or {}).items()

@@ -16,6 +16,7 @@ from mirror_sync.config.keys import address_values, quantities, time_values
 from mirror_sync.config.keys.licenses import allowed_id, license_id
 from mirror_sync.domain.content.refs import name_fault
 from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.segment_gauge import MOST
 from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry, unclosed
 from mirror_sync.domain.url import Url
@@ -218,6 +219,7 @@ Origins = Annotated[
 ]
 Crontab = Annotated[str, from_text(time_values.crontab), TEXT]
 Zone = Annotated[str, from_text(time_values.zone), TEXT]
+PublishedNames = Annotated[PublishedAs, from_text(PublishedAs.parse), TEXT]
 RepoEntry = Annotated[RepoPattern | Denial, from_text(parse_entry), TEXT]
 RepoId = Annotated[Repo, from_text(Repo.parse), TEXT]
 Revision = Annotated[str, from_text(revision), TEXT]

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.endpoints import KINDS
 from mirror_sync.config.keys.schema import json_schema
 
 _KEY_ITSELF = "[key]"  # how pydantic ends the trail of a mapping's key
@@ -145,7 +146,9 @@ def _examples() -> dict[str, str]:
     named = schema["$defs"]
     rules = [(key, rule) for shape in (*named.values(), schema) for key, rule in shape.get("properties", {}).items()]
     under = {key: names[0] for key, rule in rules if len(names := _shapes(rule)) == 1}
-    order = sorted(named, key=lambda name: name not in under.values())  # of two with a key, the last is the example
+    others = {entry.__name__ for entry in [*KINDS.values()][1:]}  # the first kind of upstream is the example
+    # of two with a key, the last is the example
+    order = sorted(named, key=lambda name: (name not in under.values(), name not in others))
     shapes = [*(named[name] for name in order), schema]
     keys = {key: rule for shape in shapes for key, rule in shape.get("properties", {}).items()}
     keys |= {

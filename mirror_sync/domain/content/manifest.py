@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from mirror_sync.domain.bounds import plain
@@ -59,13 +60,21 @@ class Content(NamedTuple):
         return bytes.fromhex(self.promise) + self.size.to_bytes(8, "big")
 
 
+class OnUnproved(StrEnum):
+    """What an upstream's operator does with a file of which it tells no digest: nothing proves its bytes."""
+
+    REFUSE = "refuse"  # the commit is not mirrored
+    ACCEPT = "accept"  # two downloads that agree stand for the proof
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file that an upstream promises at a commit; `size` in bytes.
 
     `oid` is the git id of the file, or of the LFS pointer that stands for it; `sha256` is known beforehand for LFS
     files only, and so is `pointer_size`, the pointer's size in bytes. `pointer_only`: the upstream has the pointer, and
-    not the bytes that it stands for.
+    not the bytes that it stands for. `unproved`: no digest of it is told, and what is done then; its `oid` is no git id
+    but the last commit that changed it.
     """
 
     path: str
@@ -74,6 +83,13 @@ class RemoteFile:
     sha256: Sha256 | None = None
     pointer_size: int | None = None
     pointer_only: bool = False
+    unproved: OnUnproved | None = None
+
+    @classmethod
+    def of_digest(cls, path: str, size: int, sha256: Sha256) -> RemoteFile:
+        """A file of which an upstream tells the SHA-256 and no git id: as one in LFS, whose pointer follows from it."""
+        pointer = LFS_POINTER.format(digest=sha256, size=size).encode()
+        return cls(path, size, GitOid.of_blob(pointer), sha256, len(pointer))
 
     def __post_init__(self) -> None:
         check_path(self.path)

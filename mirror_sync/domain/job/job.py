@@ -12,6 +12,7 @@ from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.decisions import Decisions
@@ -73,7 +74,9 @@ class Job:
     whatever else does. `policy` judges licences, `house` all else that is known before a file is fetched, `formats` and
     `scan` the files themselves (None: nobody looks at them); `decisions` are those of people, of any job. `opens`: what
     is gated or private upstream is for everybody here who may read what is public. `channels` move by a rule, and a
-    grey release grows by its `rollout`, when a run ends.
+    grey release grows by its `rollout`, when a run ends. `published_as`: what makes the names here of those at the
+    upstream; all that names repos, this job's own `repos` included, has the names here. `roads`: names of other
+    upstreams that may have the same bytes.
     """
 
     name: str
@@ -101,6 +104,8 @@ class Job:
     opens: bool = False
     channels: tuple[ChannelRule, ...] = ()
     rollout: Rollout | None = None
+    published_as: PublishedAs | None = None
+    roads: tuple[str, ...] = ()
     # Made once, and handed on by `replace`: a job of ten thousand repos is asked as often whether it names one.
     _named: _Named | None = field(default=None, repr=False, compare=False)
 
@@ -112,6 +117,24 @@ class Job:
     def _names(self) -> _Named:
         assert self._named is not None  # noqa: S101  for the type checker: it is made with the job
         return self._named
+
+    @property
+    def reads(self) -> str:
+        """What its lists of repos are of: its upstream, and the names by which it calls that upstream's repos."""
+        return self.upstream if self.published_as is None else f"{self.upstream} as {self.published_as}"
+
+    def published(self, repo: Repo) -> Repo:
+        """The name here of a repo of its upstream; the same where it can have no other."""
+        try:
+            return repo if self.published_as is None else self.published_as.published(repo)
+        except ValueError:
+            return repo
+
+    def named_upstream(self, pattern: RepoPattern) -> RepoPattern:
+        """What the upstream calls a repo, or a glob, of the job."""
+        if self.published_as is None:
+            return pattern
+        return RepoPattern(pattern.kind, self.published_as.upstreams(pattern.glob))
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirror_sync.domain.content.manifest import OnUnproved
 from mirror_sync.domain.job.targets import S3Target, Target
 from mirror_sync.domain.url import Url
 
@@ -80,4 +81,19 @@ class MirrorUpstream:
         return f"{server}/{self.url}" if server else self.url
 
 
-Upstream = HubUpstream | DirectoryUpstream | MirrorUpstream
+@dataclass(frozen=True, slots=True)
+class ModelScopeUpstream:
+    """A site that speaks ModelScope's API; `url` is its address without a final slash.
+
+    `unproved`: what to do with files of which it tells no SHA-256. `allow_private` and `veiled` as of a hub.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    unproved: OnUnproved = OnUnproved.REFUSE
+    allow_private: bool = False
+    veiled: bool = field(default=False, repr=False, compare=False)
+
+
+Upstream = HubUpstream | DirectoryUpstream | MirrorUpstream | ModelScopeUpstream

@@ -410,6 +410,28 @@ class Called(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RoadTaken(Event):
+    """So many bytes of a file that a road of the job has, too, came by `road`; empty for the job's own upstream."""
+
+    job: str
+    road: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoadLeft(Event):
+    """A road of the job gave a file not at all, not to its end, too slowly or wrong; it comes from the upstream."""
+
+    log_name = "road.left"
+    level = LogLevel.WARNING
+    job: str
+    road: str
+    repo: Repo
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunAborted(Event):
     """A run of a job ended by an exception and not with a report; `code` is that of an error, or internal."""
 

@@ -44,6 +44,7 @@ from mirror_sync.engine.sync.closing import closing, reopens
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
+from mirror_sync.engine.sync.unproved import Unproved
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import (
     BadAnswer,
@@ -54,7 +55,7 @@ from mirror_sync.errors import (
     NewerFormat,
     SelectionConflict,
 )
-from mirror_sync.ports.source import Catalogue
+from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
 from mirror_sync.scratch.file_table import FileTable
 
@@ -69,7 +70,7 @@ class Decider:
     is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up.
     """
 
-    source: Catalogue
+    source: Source
     target: Target
     jobs: Sequence[Job]
     go_on: Callable[[], None]
@@ -83,7 +84,7 @@ class Decider:
 
     @classmethod
     def of(
-        cls, context: RunContext, source: Catalogue, target: Target, jobs: Sequence[Job], mapper: Mapper = map
+        cls, context: RunContext, source: Source, target: Target, jobs: Sequence[Job], mapper: Mapper = map
     ) -> Decider:
         """Who decides in a run."""
         gone_repos = GoneRepos(target, jobs, TokenCheck(source), context.clock)
@@ -214,14 +215,15 @@ class Decider:
         if resolved.terms.gated:
             with suppress(*NO_SIDE):  # then the files say whether we may have them
                 self.source.authorize(task.repo)
-        sieve = self._list(task, resolved.commit, change.listing, _LISTS)
+        sieve, unproved = self._list(task, resolved.commit, change.listing, _LISTS)
         candidate = replace(asked, whole=sieve.lets_all_through)
+        judged = judge_all((*task.job.rules, *task.job.later_rules), candidate)
         return replace(
             change,
             listed=sieve.files,
             left=sieve.left_out,
             candidate=candidate,
-            judgement=judge_all((*task.job.rules, *task.job.later_rules), candidate),
+            judgement=unproved.joined(judged),
         )
 
     def _plan(self, change: Change) -> NoChange | Change:
@@ -376,20 +378,20 @@ class Decider:
         back = resolved.commit in read_past(self.target.store, base.root).ids
         return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
 
-    def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> Sieve:
+    def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved]:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
-        sieve = Sieve(task.job.selection)
+        sieve, unproved = Sieve(task.job.selection), Unproved(self.source, task.repo, commit, self.go_on)
         try:
             for file in self.source.list(task.repo, commit):
                 self.go_on()
                 if sieve.wants(file):
-                    listing.add(file)
+                    listing.add(unproved.promised(file))
         except ListedOtherwise:
             if tries == 1:
                 raise
             listing.empty()
             return self._list(task, commit, listing, tries - 1)
-        return sieve
+        return sieve, unproved
 
     def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
         """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""

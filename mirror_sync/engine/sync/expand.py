@@ -102,7 +102,7 @@ class _Expansion:
         return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
 
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
-        return heads_of(self._hints, repos, self._job.upstream, self._before) if asks_lists(self._job) else {}
+        return heads_of(self._hints, repos, self._job.reads, self._before) if asks_lists(self._job) else {}
 
     def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
         """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""

@@ -36,7 +36,7 @@ class ListedBefore:
             if asks_lists(job):
                 for pattern in job.asked:
                     if not pattern.is_glob:
-                        self._later[job.upstream, pattern.kind, pattern.owner].add(pattern.repo)
+                        self._later[job.reads, pattern.kind, pattern.owner].add(pattern.repo)
 
     def take(self, upstream: str, repos: Collection[Repo]) -> dict[Repo, Resolved]:
         """What was told of some repos not long ago."""

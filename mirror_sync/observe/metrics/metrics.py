@@ -29,6 +29,8 @@ from mirror_sync.domain.outcome.events import (
     RepoFinished,
     ReposListed,
     Retrying,
+    RoadLeft,
+    RoadTaken,
     RolloutStopped,
     RunFinished,
     RunStarted,
@@ -75,6 +77,15 @@ class Metrics:
         self._waits = self._counter("retry_wait_seconds", "How long such calls waited before.", "cause")
         self._calls = self._counter(
             "upstream_calls", "Requests to upstreams by kind and class of answer.", "endpoint", "kind", "result"
+        )
+        self._roads = self._counter(
+            "road_bytes",
+            "Bytes of files that a road has, too, by the upstream they came from.",
+            "mirror_job",
+            "upstream",
+        )
+        self._left_roads = self._counter(
+            "roads_left", "Files that a road gave not at all, not to the end, or wrong.", "mirror_job", "upstream"
         )
         self.webhooks = self._counter("webhooks", "Webhooks that came, by what was done about them.", "outcome")
         self._in_flight = Gauge(
@@ -123,8 +134,8 @@ class Metrics:
             case Retrying():
                 self._retries.labels(event.cause).inc()
                 self._waits.labels(event.cause).inc(event.wait)
-            case Called():
-                self._calls.labels(event.endpoint, event.kind, event.result).inc()
+            case Called() | RoadTaken() | RoadLeft():
+                self._call(event)
             case ConfigRead() if event.jobs is not None:
                 self._keep(event.jobs)
             case (
@@ -183,6 +194,15 @@ class Metrics:
         for outcome, count in (("clean", clean), ("found", event.found), ("failed", event.failed)):
             self._scans.labels(event.scanner, outcome).inc(count)
         self._failed_scans.labels(event.target).inc(bool(event.failed))
+
+    def _call(self, event: Called | RoadTaken | RoadLeft) -> None:
+        match event:
+            case Called():
+                self._calls.labels(event.endpoint, event.kind, event.result).inc()
+            case RoadTaken():
+                self._roads.labels(event.job, event.road or "own").inc(event.bytes)
+            case RoadLeft():
+                self._left_roads.labels(event.job, event.road).inc()
 
     def _write(
         self, event: CataloguePublished | CatalogueFailed | AuditPut | AuditFailed | FilesScanned | RolloutStopped

@@ -12,7 +12,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable
+from mirror_sync.errors import BadAnswer, IntegrityError, Unreachable, UpstreamError
 from mirror_sync.net.body import Body, Empty, WantedRange
 from mirror_sync.net.network import spoken_origin
 from mirror_sync.net.response import Response
@@ -44,13 +44,18 @@ def place_of(asked: RequestContext, file: RemoteFile) -> str:
 
 
 class Download(AbstractContextManager[ByteStream]):
-    """The bytes [start, stop) of a file at a commit; as a context it gives them, while the connection is held."""
+    """The bytes [start, stop) of a file at a commit; as a context it gives them, while the connection is held.
 
-    def __init__(self, way: Way, asked: RequestContext, file: RemoteFile, start: int, stop: int) -> None:
+    `place`: where the file is asked for, if not as the Hub names it.
+    """
+
+    def __init__(
+        self, way: Way, asked: RequestContext, file: RemoteFile, start: int, stop: int, *, place: str = ""
+    ) -> None:
         self._endpoint, self._addresses = way.endpoint, way.addresses
         self._asked, self._file = asked, file
         self._wanted = WantedRange(start, min(stop, file.size), file.size)
-        self._place = place_of(asked, file)
+        self._place = place or place_of(asked, file)
         self._given: Body | None = None
 
     def __enter__(self) -> ByteStream:
@@ -86,7 +91,7 @@ class Download(AbstractContextManager[ByteStream]):
         whole = self._wanted.whole and self._file.size <= _BRIDGED
         headers = {} if whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
         try:
-            found, answer = self._endpoint.get(self._asked, address, headers, self._check_promises)
+            found, answer = self._endpoint.get(self._asked, address, headers, self.check_promises)
             try:
                 body = self._body(answer)
             except BaseException:
@@ -99,8 +104,8 @@ class Download(AbstractContextManager[ByteStream]):
             self._addresses.keep(self._place, found)
         return body
 
-    def _check_promises(self, answer: Response) -> None:
-        """The Hub's own words about the file must be those of its listing."""
+    def check_promises(self, answer: Response) -> None:
+        """The Hub's own words about the file must be those of its listing: BadAnswer, IntegrityError."""
         if not self._endpoint.is_home(answer.url) or answer.status >= 400:  # noqa: PLR2004  a refusal promises nothing
             return
         commit = answer.headers.get("X-Repo-Commit")
@@ -108,12 +113,17 @@ class Download(AbstractContextManager[ByteStream]):
             raise bad_answer(self._asked, f"asked for commit {self._asked.revision}, got {commit}")
         size = answer.headers.get("X-Linked-Size")
         if size is not None and size != str(self._file.size):
-            self._broken(f"{self._file.size} bytes", f"{size} bytes")
+            self.broken(f"{self._file.size} bytes", f"{size} bytes")
         digest = answer.headers.get("X-Linked-ETag", "").removeprefix("W/").strip('"')
         if digest and self._file.sha256 and digest != self._file.sha256:
-            self._broken(self._file.sha256, digest)
+            self.broken(self._file.sha256, digest)
 
-    def _broken(self, expected: str, actual: str) -> NoReturn:
+    def refused(self, answer: Response) -> UpstreamError:
+        """What a refusal of the endpoint's own means."""
+        return refusal(answer.status, answer.headers, self._asked)
+
+    def broken(self, expected: str, actual: str) -> NoReturn:
+        """The endpoint says other things of the file than its listing."""
         raise IntegrityError(self._file.path, expected, self._asked.spoken(actual))
 
     def _body(self, answer: Response) -> Body:
@@ -124,7 +134,7 @@ class Download(AbstractContextManager[ByteStream]):
                 place = f"{self._asked.page}: {self._file.path!r}"
                 raise BadAnswer(f"{place}: {spoken_origin(answer.url)} sent {error}") from error
         if self._endpoint.is_home(answer.url):
-            raise refusal(answer.status, answer.headers, self._asked)
+            raise self.refused(answer)
         if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors
             raise _ExpiredError(spoken_origin(answer.url))
         raise refusal(answer.status, answer.headers, RequestContext(spoken_origin(answer.url)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import ClassVar
 
 from mirror_sync.domain.outcome.events import Called, Observer
 from mirror_sync.domain.url import Url
@@ -17,6 +19,7 @@ HOPS = 5  # redirects of one request
 _TOO_MANY = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CACHE = "/api/resolve-cache/"  # below the API by its name, a file by the Hub's counting
+_MODELSCOPE_FILE = re.compile(r"/api/v1/(?:models|datasets)/[^/]+/[^/]+/repo")
 
 Look = Callable[[Response], None]
 """Is shown every answer of a chain of redirects, and may raise."""
@@ -31,6 +34,9 @@ class Endpoint:
     brings no token back to it.
     """
 
+    cookie: ClassVar[str] = ""
+    """The name of a cookie that brings the token, too; empty for none."""
+
     def __init__(
         self,
         url: str,
@@ -44,7 +50,10 @@ class Endpoint:
         self.url, self.budget, self._tell = url.rstrip("/"), budget, tell
         self._place = Url.parse(self.url)
         self._origin = self._place.origin
-        self._token, self._transport, self._allow_private = token or None, transport, allow_private
+        self._transport, self._allow_private = transport, allow_private
+        self._credentials = {"Authorization": f"Bearer {token}"} if token else {}
+        if token and self.cookie:
+            self._credentials["Cookie"] = f"{self.cookie}={token}"
 
     def is_home(self, url: str) -> bool:
         """Whether an address is the endpoint's own origin."""
@@ -94,7 +103,7 @@ class Endpoint:
             return self._call("elsewhere", address, headers, post)
         bucket = self._bucket(address.url)
         self.budget.take(bucket)
-        own = {"Authorization": f"Bearer {self._token}"} if self._token and with_token else {}
+        own = self._credentials if with_token else {}
         answer = self._call(bucket, address, {**headers, **own}, post)
         self.budget.learn(answer.headers)
         return answer
@@ -110,7 +119,9 @@ class Endpoint:
 
     def _bucket(self, url: str) -> Bucket:
         path = self.path_of(url)
-        return "api" if path.startswith("/api/") and not path.startswith(_CACHE) else "resolvers"
+        if path.startswith(_CACHE) or _MODELSCOPE_FILE.fullmatch(path.partition("?")[0]):
+            return "resolvers"
+        return "api" if path.startswith(("/api/", "/openapi/")) else "resolvers"
 
     def _next(self, asked: RequestContext, url: str, answer: Response, *, stay: bool, follows: bool) -> str:
         if not follows:

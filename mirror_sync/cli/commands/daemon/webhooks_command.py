@@ -77,4 +77,4 @@ def _hubs(settings: Settings) -> dict[str, HubUpstream]:
 
 
 def _patterns(settings: Settings, upstream: str) -> list[RepoPattern]:
-    return [pattern for job in settings.jobs if job.upstream == upstream for pattern in job.asked]
+    return [job.named_upstream(one) for job in settings.jobs if job.upstream == upstream for one in job.asked]
