@@ -304,7 +304,7 @@ def test_a_prune_at_each_step_of_a_move_leaves_what_it_names_whole() -> None:
     assert len(passed) < 40, "all steps were tried"
 
 
-def _expecting(commit: CommitId, decided: Callable[[Refs], WantedNames] | None = None) -> Callable[[Refs], WantedNames]:
+def _expecting(commit: CommitId, decided: Callable[[Refs], WantedNames]) -> Callable[[Refs], WantedNames]:
     """As a command decides, which names nothing that is not published."""
 
     def decide(refs: Refs) -> WantedNames:
