@@ -28,6 +28,7 @@ from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
+from mirror_sync.front.protocols.plain import PLAIN
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -45,6 +46,7 @@ PROTOCOLS = (
     HEALTH,
     CATALOGUE,
     TRUST,
+    PLAIN,
     CONTENTS,
     MODELSCOPE,
     OCI,
