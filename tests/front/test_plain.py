@@ -31,6 +31,8 @@ ODD = [
     "back\\slash",
 ]
 FILES = {name: name.encode() * 3 for name in ODD} | {"big.bin": bytes(range(256)) * 500, "empty": b"", "d/e/f": b"deep"}
+_APPLETS = ("awk", "cut", "mkdir", "mktemp", "mv", "printf", "rm", "rmdir", "sed", "sh", "sha256sum", "sleep", "tail")
+_APPLETS += ("tr", "wc")
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
 
 
@@ -42,14 +44,14 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def applets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def applets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PATH of busybox's own tools and curl alone."""
     need("curl", "shells")
     folder = tmp_path_factory.mktemp("applets")
-    for name in "awk cut mkdir mktemp mv printf rm rmdir sed sha256sum sh sleep tail tr wc".split():
+    for name in _APPLETS:
         (folder / name).symlink_to(str(find_program("busybox")))
     (folder / "curl").symlink_to(str(find_program("curl")))
-    yield folder
+    return folder
 
 
 def run(
