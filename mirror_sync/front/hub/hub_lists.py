@@ -34,7 +34,8 @@ _TURNED = str.maketrans("0123456789", "9876543210")
 class RepoListRequest:
     """What a list is asked for; words in lower case; an id holds all of `search`. `start` is the id from which on.
 
-    `gated`: whether the upstream asks for its terms to be accepted; None for either. `order`: the key by whose values, newest first, in place of names; then `behind` is where the page before ended.
+    `gated`: whether the upstream asks for its terms to be accepted; None for either.
+    `order`: the key by whose values, newest first, in place of names; then `behind` is where the page before ended.
     """
 
     kind: Kind
