@@ -93,7 +93,9 @@ def test_a_pull_imports_the_way_to_a_mirror_and_nothing_of_a_sync(tmp_path: Path
         repo = model(mirror.store)
         repo.publish({"f": b"pulled"})
         said = imported(Program(tmp_path), "pull", str(repo.repo), "--from", mirror.url, "--dir", "out")
-    check(said, {*PAGES, "mirror_sync.engine.sync", "mirror_sync.signing", "mirror_sync.state", "ssl", "yaml"}, 130, 480)
+    check(
+        said, {*PAGES, "mirror_sync.engine.sync", "mirror_sync.signing", "mirror_sync.state", "ssl", "yaml"}, 130, 480
+    )
 
 
 def test_only_what_a_line_of_words_names_is_imported_of_the_commands(synced: Program) -> None:

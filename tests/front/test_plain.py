@@ -31,8 +31,10 @@ ODD = [
     "back\\slash",
 ]
 FILES = {name: name.encode() * 3 for name in ODD} | {"big.bin": bytes(range(256)) * 500, "empty": b"", "d/e/f": b"deep"}
-_APPLETS = ("awk", "cut", "mkdir", "mktemp", "mv", "printf", "rm", "rmdir", "sed", "sh", "sha256sum", "sleep", "tail")
-_APPLETS += ("tr", "wc")
+_APPLETS = (
+    *("awk", "cut", "mkdir", "mktemp", "mv", "printf", "rm", "rmdir", "sed", "sh", "sha256sum", "sleep", "tail"),
+    *("tr", "wc"),
+)
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
 
 
