@@ -106,10 +106,10 @@ class StoreEvidence:
 
 
 class FrontEvidence:
-    """A front over HTTP, as any client reaches it; HF_TOKEN goes with each request, if it is set."""
+    """A front over HTTP, as any client reaches it; `token`, None: HF_TOKEN, goes with each request, if it is set."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._token = url.rstrip("/"), os.environ.get("HF_TOKEN", "")
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._url, self._token = url.rstrip("/"), token or os.environ.get("HF_TOKEN", "")
 
     def refs(self, repo: Repo) -> Refs | None:
         return None  # a front answers /refs for clients, and says no roots there

@@ -111,21 +111,31 @@ class Prover:
 
     def prove(self, asked: Asked) -> Proof:
         """What was found. StoreError where nobody could look; all else that is wrong is in the proof."""
-        found = Proof(asked)
+        found = self.stated(asked)
+        if found.stated is None or found.commit is None or not found.ok:
+            return found
+        commit = found.commit
         try:
-            body, signer, stated = self._statement(asked)
-            found = Proof(asked, None, signer, stated, body, self._age(stated))
-            commit, snapshot = self._snapshot(asked, stated)
-            sums = self._sums(asked.repo, commit, snapshot)
+            sums = self._sums(asked.repo, commit, found.stated.snapshots[commit])
         except (NotProved, DocumentError) as error:
-            return replace(found, problems=(plain(str(error)),), remarks=tuple(self.remarks))
-        found = replace(found, commit=commit, documents=self.documents)
+            return replace(found, commit=None, problems=(plain(str(error)),), remarks=tuple(self.remarks))
+        found = replace(found, documents=self.documents)
         count, size, problems = self._files(asked, commit, sums)
         if len(problems) > _NAMED:
             problems = [*problems[:_NAMED], f"and {len(problems) - _NAMED} files more"]
         return replace(
             found, files=count, bytes=size, remarks=tuple(self.remarks), problems=tuple(map(plain, problems))
         )
+
+    def stated(self, asked: Asked) -> Proof:
+        """The same of the statement alone: who has signed which root. No file is looked at."""
+        found = Proof(asked)
+        try:
+            body, signer, stated = self._statement(asked)
+            found = Proof(asked, None, signer, stated, body, self._age(stated))
+            return replace(found, commit=self._snapshot(asked, stated)[0])
+        except (NotProved, DocumentError) as error:
+            return replace(found, problems=(plain(str(error)),), remarks=tuple(self.remarks))
 
     def _statement(self, asked: Asked) -> tuple[bytes, Signer, Statement]:
         refs = self.evidence.refs(asked.repo)

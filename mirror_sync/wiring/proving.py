@@ -25,14 +25,18 @@ def prove(asked: Asked, url: str, signers: Path) -> Proof:
     Raises UsageError, OSError for the file of keys, SigningError where no signature can be checked here, and StoreError
     where nobody could look.
     """
+    known = known_signers(signers)
+    return Prover(_evidence(url), known, datetime.now(UTC)).prove(asked)
+
+
+def known_signers(path: Path) -> AllowedSigners:
+    """Whose signatures count. UsageError for a file without a key, OSError, SigningError where none can be checked."""
     expect_library()
-    with signers.open("rb") as file:
+    with path.open("rb") as file:
         known = AllowedSigners.decode(file.read(LARGEST))
     if not known.signers:
-        raise UsageError(
-            f'{signers} names no Ed25519 key: a line is `NAME namespaces="mirror-sync" ssh-ed25519 AAAA...`'
-        )
-    return Prover(_evidence(url), known, datetime.now(UTC)).prove(asked)
+        raise UsageError(f'{path} names no Ed25519 key: a line is `NAME namespaces="mirror-sync" ssh-ed25519 AAAA...`')
+    return known
 
 
 def _evidence(url: str) -> Evidence:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from mirror_sync import __version__
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import CONFIG, Program
+from tests.front.bucket import model
+from tests.front.mirrors import by_serve
 from tests.standin import Hub
 
 DEAR = {
@@ -83,6 +86,16 @@ def test_an_unchanged_repo_of_a_hub_needs_no_library_of_the_hubs(tmp_path: Path,
     check(first, *HUB)  # nor does the first sync of it
     for command in ("plan", "sync"):
         check(imported(program, command), *HUB)
+
+
+def test_a_pull_imports_the_way_to_a_mirror_and_nothing_of_a_sync(tmp_path: Path) -> None:
+    with by_serve(DirectoryStore(tmp_path / "bucket")) as mirror:
+        repo = model(mirror.store)
+        repo.publish({"f": b"pulled"})
+        said = imported(Program(tmp_path), "pull", str(repo.repo), "--from", mirror.url, "--dir", "out")
+    check(
+        said, {*PAGES, "mirror_sync.engine.sync", "mirror_sync.signing", "mirror_sync.state", "ssl", "yaml"}, 130, 480
+    )
 
 
 def test_only_what_a_line_of_words_names_is_imported_of_the_commands(synced: Program) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -54,7 +55,9 @@ ROWS = [
     here(Kind.MODEL, "BAAI/bge", "license:mit", "x", "has space"),
     here(Kind.MODEL, "baal/other", "license:mit"),
     here(Kind.MODEL, "gpt2"),
+    replace(here(Kind.MODEL, "zed/asks", "en"), item=item("zed/asks", ["en"]).replace("{", '{"gated": "auto", ', 1)),
     here(Kind.DATASET, "acme/data", "license:mit"),
+    here(Kind.DATASET, "acme/rows", "language:en", "task_categories:other"),
     *(
         lacking(state, f"acme/{state}")
         for state in ("refused", "held", "gated", "gone", "failed", "never", "elsewhere")
@@ -101,15 +104,15 @@ def in_order(kind: Kind) -> list[str]:
 @pytest.mark.parametrize("limit", ["", "?limit=7", "?limit=1000&full=true&config=true", "?limit=99999"])
 def test_a_list_has_all_that_is_published_over_its_pages_and_no_more(listing: Mirror, limit: str) -> None:
     assert ids(listing, f"/api/models{limit}") == in_order(Kind.MODEL)
-    assert ids(listing, f"/api/datasets{limit}") == ["acme/data"]
+    assert ids(listing, f"/api/datasets{limit}") == ["acme/data", "acme/rows"]
 
 
 def test_a_page_has_as_many_as_were_asked_for_and_a_thousand_at_most(listing: Mirror) -> None:
     assert len(listing.get("/api/models?limit=7").json) == 7
     first = listing.get("/api/models")
     assert (len(first.json), first.next_page is None) == (1000, False)
-    for bad in ("0", "-1", "x", "1e3"):
-        assert listing.get(f"/api/models?limit={bad}").status == 400
+    for bad in ("limit=0", "limit=-1", "limit=x", "limit=1e3", "gated=maybe", "gated=__proto__"):
+        assert listing.get(f"/api/models?{bad}").status == 400
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,11 @@ def test_a_page_has_as_many_as_were_asked_for_and_a_thousand_at_most(listing: Mi
         ("filter=y&author=BAAI", []),
         ("author=acme", []),
         ("author=many&search=-0007", ["Many/model-0007"]),
+        ("search=MODEL&search=-0007&search=", ["Many/model-0007"]),
+        ("gated=true", ["zed/asks"]),
+        ("gated=True&author=BAAI", []),
+        ("gated=false&search=b", ["BAAI/bge", "baal/other"]),
+        ("gated=&apps=&author=BAAI", ["BAAI/bge"]),
     ],
 )
 def test_a_list_is_narrowed_by_author_search_and_filter(listing: Mirror, query: str, wanted: list[str]) -> None:
@@ -150,7 +158,7 @@ def test_a_sorted_list_is_narrowed_as_any_other(listing: Mirror) -> None:
     first = listing.get("/api/models?sort=lastModified&author=many&limit=2").json
     assert [one["id"] for one in first] == newest_first()[:3:2]
     assert ids(listing, "/api/models?sort=createdAt&search=b")[0] == "BAAI/bge"
-    assert ids(listing, "/api/datasets?sort=lastModified") == ["acme/data"]
+    assert ids(listing, "/api/datasets?sort=lastModified") == ["acme/data", "acme/rows"]
     assert ids(listing, "/api/models?sort=lastModified&author=nobody") == []
 
 
@@ -172,6 +180,11 @@ def test_the_client_of_the_hub_reads_the_lists(listing: Mirror) -> None:
     assert [one.id for one in api.list_models(search="model-", limit=5)] == in_order(Kind.MODEL)[3:8]
     assert len(list(api.list_models())) == len(in_order(Kind.MODEL))
     assert [one.id for one in api.list_datasets(filter="license:mit")] == ["acme/data"]
+    assert [one.id for one in api.list_datasets(dataset_name="rows", search="acme")] == ["acme/rows"]
+    assert [one.id for one in api.list_datasets(language="en", task_categories=["other"])] == ["acme/rows"]
+    assert [one.id for one in api.list_datasets(sort="last_modified")] == ["acme/data", "acme/rows"]
+    assert [one.id for one in api.list_models(gated=True)] == ["zed/asks"]
+    assert [one.id for one in api.list_models(gated=False, filter=["x", "license:mit"])] == ["BAAI/bge"]
     assert [one.id for one in api.list_models(sort="last_modified", limit=3)] == newest_first()[:3]
     assert [one.id for one in api.list_models(search="bge", full=True, cardData=True)] == ["BAAI/bge"]
     assert [one.id for one in api.list_models(search="bge", expand=["lastModified", "downloads"])] == ["BAAI/bge"]

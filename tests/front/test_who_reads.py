@@ -87,6 +87,7 @@ def address(route: Route, guarded: Guarded, name: str, *, rev: str = "") -> str:
         "path": "README.md",
         "folder": "",
         "proof": "SHA256SUMS",
+        "document": "root.json",
         "statement": "statement.json",
         "colon": ":",
         "digest": guarded.registry_digest(name, route.name),

@@ -63,7 +63,11 @@ NO_SITE = "This mirror publishes no catalogue"
 NO_DIGESTS = "Nothing is given by its digest alone here: front: {by_digest: true} in jobs.yaml would open it"
 NO_LISTS = "This mirror publishes no lists of repos"
 BAD_LIMIT = "Bad limit: a number above 0 is wanted"
-LIST_LIMITS = "The lists of this mirror know author, search, filter and limit, and sort by lastModified or createdAt"
+BAD_GATED = "Bad gated: true or false is wanted"
+YES_OR_NO = {"": None, "true": True, "1": True, "false": False, "0": False}
+LIST_LIMITS = (
+    "The lists of this mirror know author, search, filter, gated and limit, and sort by lastModified or createdAt"
+)
 UNKNOWN_ORDER = "This mirror does not know what others download or like: its lists sort by lastModified or createdAt"
 MANY_SORTED = (
     "This mirror has too many repos to sort them for one answer: ask for those of one author, or in the order of names"
@@ -105,7 +109,7 @@ ORDERS = {
 }
 # What a list may be asked for; those of the last two lines change nothing, since each answer has all that is known.
 LIST_KEYS = {
-    *("author", "search", "filter", "pipeline_tag", "library", "limit", "cursor", "sort"),
+    *("author", "search", "filter", "gated", "pipeline_tag", "library", "limit", "cursor", "sort"),
     *("expand", "full", "config", "cardData", "direction"),
 }
 

@@ -32,19 +32,21 @@ _TURNED = str.maketrans("0123456789", "9876543210")
 
 @dataclass(frozen=True, slots=True)
 class RepoListRequest:
-    """What a list is asked for; words in lower case. `start` is the id from which on.
+    """What a list is asked for; words in lower case; an id holds all of `search`. `start` is the id from which on.
 
+    `gated`: whether the upstream asks for its terms to be accepted; None for either.
     `order`: the key by whose values, newest first, in place of names; then `behind` is where the page before ended.
     """
 
     kind: Kind
     author: str
-    search: str
+    search: tuple[str, ...]
     filters: tuple[str, ...]
     limit: int
     start: str
     order: str = ""
     behind: str = ""
+    gated: bool | None = None
 
     @classmethod
     def of(cls, kinds: str, query: str) -> RepoListRequest:
@@ -65,22 +67,28 @@ class RepoListRequest:
         return cls(
             Kind(kinds.removesuffix("s")),
             last.get("author", "").lower(),
-            last.get("search", "").lower(),
+            tuple(word.lower() for word in asked.get("search", [])),
             tags,
             min(int(limit[:9]), answers.LIST_PAGE),
             max("" if order else cursor, f"{last['author'].lower()}/" if last.get("author") else ""),
             order,
             cursor if order else "",
+            _gated(last.get("gated", "")),
         )
 
     def fits(self, one: Listed) -> bool:
         """Whether a repo belongs into the answer."""
         low = one.id.lower()
-        if one.kind is not self.kind or one.state != "published" or low < self.start or self.search not in low:
+        if one.kind is not self.kind or one.state != "published" or low < self.start:
+            return False
+        if not all(word in low for word in self.search):
             return False
         if self.author and low.partition("/")[0] != self.author:
             return False
-        return not self.filters or _has(json.loads(one.item), self.filters)
+        if not self.filters and self.gated is None:
+            return True
+        item = json.loads(one.item)
+        return _has(item, self.filters) and self.gated in (None, bool(item.get("gated")))
 
     def is_past(self, low: str) -> bool:
         """Whether an id and all after it are another author's."""
@@ -180,6 +188,13 @@ def _place(one: Listed, order: str) -> str:
     date = json.loads(one.item).get(order)
     known = date if isinstance(date, str) and _DATE.match(date) else "0000-00-00T00:00:00"
     return f"{known[:19].translate(_TURNED)} {one.id.lower()}"
+
+
+def _gated(said: str) -> bool | None:
+    """Refusal 400 for what says neither."""
+    if said.lower() not in answers.YES_OR_NO:
+        raise Refusal(400, answers.BAD_GATED)
+    return answers.YES_OR_NO[said.lower()]
 
 
 def _has(item: dict[str, object], filters: tuple[str, ...]) -> bool:

@@ -39,6 +39,7 @@ from mirror_sync.front.protocols.contents import CONTENTS
 from mirror_sync.front.protocols.mirrors import MIRRORS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
+from mirror_sync.front.protocols.plain import PLAIN
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -56,6 +57,7 @@ PROTOCOLS = (
     HEALTH,
     CATALOGUE,
     TRUST,
+    PLAIN,
     CONTENTS,
     MIRRORS,
     MODELSCOPE,

@@ -60,7 +60,7 @@ class TrustDocuments:
         name = fields["proof"]
         held = self._held(fields) if name == VERDICTS else None
         if held is not None:
-            return self._blob(asked, held, {"Content-Type": _JSON, "Cache-Control": answers.MOVING})
+            return attached(self._served, asked, held, {"Content-Type": _JSON, "Cache-Control": answers.MOVING})
         opened = self._served.open(fields)
         if name == VERDICTS:
             return _verdicts(asked, opened)
@@ -68,7 +68,7 @@ class TrustDocuments:
         if digest is None:
             raise _not_made(name, f"{fields['id']} at {opened.commit}", _OF_SNAPSHOT[name])
         headers = {name.replace("_", "-"): value for name, value in opened.headers.items()}
-        return self._blob(asked, digest, {"Content-Type": _TYPES[name], **headers})
+        return attached(self._served, asked, digest, {"Content-Type": _TYPES[name], **headers})
 
     def _held(self, fields: Fields) -> Sha256 | None:
         """What was said of a commit that is held, and so not published."""
@@ -88,7 +88,7 @@ class TrustDocuments:
         digest = refs.attachments.get(_OF_REPO[name])
         if digest is None:
             raise _not_made(name, fields["id"], _KEY)
-        return self._blob(asked, digest, {"Content-Type": _TYPES[name], "Cache-Control": answers.MOVING})
+        return attached(self._served, asked, digest, {"Content-Type": _TYPES[name], "Cache-Control": answers.MOVING})
 
     def _signers(self, asked: FrontRequest, _fields: Fields) -> Answer:
         try:
@@ -100,12 +100,13 @@ class TrustDocuments:
             return Answer(304, headers)
         return Answer(200, headers, body)
 
-    def _blob(self, asked: FrontRequest, digest: Sha256, headers: dict[str, str]) -> Answer:
-        """Something published names it: it must be there."""
-        stat = self._served.store.stat(blob_key(digest))
-        if stat is None:
-            raise KeyMissing(blob_key(digest))
-        return content(asked, stat.size, {**headers, "ETag": f'"{digest}"'}, partial(BlobSlice, digest))
+
+def attached(served: Served, asked: FrontRequest, digest: Sha256, headers: dict[str, str]) -> Answer:
+    """A blob that something published names: it must be there. Refusal for a range that cannot be had."""
+    stat = served.store.stat(blob_key(digest))
+    if stat is None:
+        raise KeyMissing(blob_key(digest))
+    return content(asked, stat.size, {**headers, "ETag": f'"{digest}"'}, partial(BlobSlice, digest))
 
 
 def _verdicts(asked: FrontRequest, opened: Opened) -> Answer:

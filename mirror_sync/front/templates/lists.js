@@ -68,7 +68,7 @@ function all(value) {
 }
 
 function wanted(r, kinds) {
-    const unknown = Object.keys(r.args).sort().filter((name) => tables.LIST_KEYS.indexOf(name) < 0);
+    const unknown = Object.keys(r.args).sort().filter((name) => tables.LIST_KEYS.indexOf(name) < 0 && requests.argument(r, name));
     if (unknown.length) {
         throw answers.refusal(501, tables.MESSAGES.lists + ": '" + unknown[0].slice(0, 40) + "' is not among them");
     }
@@ -80,10 +80,15 @@ function wanted(r, kinds) {
     if (!/^[0-9]+$/.test(limit) || Number(limit.slice(0, 9)) === 0) {
         throw answers.refusal(400, tables.MESSAGES.limit);
     }
+    const gated = requests.argument(r, 'gated').toLowerCase();
+    if (tables.YES_OR_NO[gated] === undefined) {
+        throw answers.refusal(400, tables.MESSAGES.gated);
+    }
     const author = requests.argument(r, 'author').toLowerCase(), cursor = requests.argument(r, 'cursor');
     const least = author ? author + '/' : '';
     const tags = all(r.args.filter).join(',').split(',').filter((tag) => tag);
-    return {kind: kinds.slice(0, -1), author, search: requests.argument(r, 'search').toLowerCase(),
+    return {kind: kinds.slice(0, -1), author, gated: tables.YES_OR_NO[gated],
+            search: all(r.args.search).filter((word) => word).map((word) => word.toLowerCase()),
             filters: tags.concat(['pipeline_tag', 'library'].map((name) => requests.argument(r, name)).filter((tag) => tag)),
             limit: Math.min(Number(limit.slice(0, 9)), tables.LIST_PAGE), start: !order && cursor > least ? cursor : least,
             order, behind: order ? cursor : ''};
@@ -91,13 +96,17 @@ function wanted(r, kinds) {
 
 function fits(one, want) {
     const low = one.id.toLowerCase();
-    if (one.kind !== want.kind || one.state !== 'published' || low < want.start || low.indexOf(want.search) < 0) {
+    if (one.kind !== want.kind || one.state !== 'published' || low < want.start || !want.search.every((word) => low.indexOf(word) >= 0)) {
         return false;
     }
     if (want.author && low.split('/')[0] !== want.author) {
         return false;
     }
-    return want.filters.length === 0 || has(JSON.parse(one.item), want.filters);
+    if (want.filters.length === 0 && want.gated === null) {
+        return true;
+    }
+    const item = JSON.parse(one.item);
+    return has(item, want.filters) && (want.gated === null || want.gated === Boolean(item.gated));
 }
 
 function has(item, filters) {

@@ -92,11 +92,11 @@ class RetryingSource(Wrapper):
     def around(self, verb: str, call: Callable[[Source], _T], about: object = "") -> _T:
         """A list is read whole before the first of it is given, so that a repeated call repeats nothing."""
         what = _CALLED.get(verb, f"{verb} {{}}").format(about)
-        return self._again(what, lambda: whole(call(self._source)))
+        return self.again(what, lambda: whole(call(self._source)))
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """A list that breaks is read again, and goes on behind what has come of it; attempts count anew from there."""
-        return _going_on(lambda: self._source.list(repo, commit), partial(self._again, f"list {repo}"))
+        return _going_on(lambda: self._source.list(repo, commit), partial(self.again, f"list {repo}"))
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
@@ -112,8 +112,11 @@ class RetryingSource(Wrapper):
 
         return _Resuming(reopen, start, again)
 
-    def _again(self, what: str, call: Callable[[], _T]) -> _T:
-        """The machinery of repeating is too dear for each of many calls: it begins where the first one has failed."""
+    def again(self, what: str, call: Callable[[], _T]) -> _T:
+        """Make a call, also one that is no verb of the port; `what` is told of it where it fails.
+
+        The machinery of repeating is too dear for each of many calls: it begins where the first one has failed.
+        """
         try:
             return call()
         except MirrorError as error:

@@ -1,0 +1,1 @@
+"""Commands for people who read a mirror and have no jobs.yaml."""
