@@ -24,6 +24,7 @@ from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.torrents import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
@@ -42,7 +43,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "9"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "10"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -278,7 +279,15 @@ class Gather:
         made = moment(root.last.get("date"))
         committed = None if made is None else iso_utc(made)
         title = _word(root.last.get("title"))
-        return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
+        torrent = self._torrent(root)
+        return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size, torrent)
+
+    def _torrent(self, root: Root) -> str:
+        digest = root.attachments.get(FACTS)
+        if digest is None:
+            return ""
+        known = TorrentFacts.decode(_document(self._store, digest))
+        return f"!{_fit(short(known.why, REASON))}" if known.why else f"{known.infohash} {known.private}"
 
     def _recall(self, name: str) -> _Kept:
         if self._anew:

@@ -34,9 +34,11 @@ from mirror_sync.domain.catalogue.rows import (
     page_key,
     whole_key,
 )
+from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorrent, decode_torrents, encode_torrents
 from mirror_sync.domain.content.keys import HUB, SITE, repo_of, site_key
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors.torrents import DOOR
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
@@ -70,7 +72,7 @@ class _Entry:
     """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written.
 
     No row: it has no page, and must not be listed. `left` is what patterns leave out of the commit that is shown.
-    `word` is another one where the row is.
+    `word` is another one where the row is. `torrents` are those of its snapshots.
     """
 
     row: RepoRow | None
@@ -80,6 +82,7 @@ class _Entry:
     key: str = ""
     public: bool = True
     word: str = ""
+    torrents: tuple[ListedTorrent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class _Publication:
         self._words = {(row.kind, row.repo): entry.word for row, entry in rows}
         for volume in self._volumes(entries, lines):
             self._lists(volume, {} if unread else spared)
+        if DOOR in self._known.doors:
+            self._torrent_list(entries)
         removed = self._writer.clear(self._settled.keys(), spared)
         with suppress(StoreError):
             self._looks.flush()
@@ -185,7 +190,8 @@ class _Publication:
             public = self._is_public(repo, facts, lines)
             key, word = _key_of(repo, public=public), self._word(repo, word, lines)
             put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
-            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word)
+            torrents = tuple(_torrents(repo, facts)) if public else ()
+            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word, torrents)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -258,6 +264,15 @@ class _Publication:
             self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
         self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
 
+    def _torrent_list(self, entries: Sequence[_Entry]) -> None:
+        """Of what cannot be read now, what was listed before stays."""
+        unread = {Repo(row.kind, row.repo) for entry in entries if entry.put is None and (row := entry.row) is not None}
+        before = decode_torrents(self._writer.read(TORRENT_LIST) or b"") if unread else ()
+        listed = {*(one for entry in entries for one in entry.torrents), *(one for one in before if one.repo in unread)}
+        write = partial(encode_torrents, listed)
+        values = repr(sorted(one[:2] for one in listed))
+        self._settled[TORRENT_LIST] = self._writer.write_if_changed(TORRENT_LIST, write, values)
+
     def _list_pages(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is
         put before all of them, without its links.
@@ -278,6 +293,13 @@ class _Publication:
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
         key = site_key(name)
         self._settled[key] = self._writer.write_if_changed(key, write, values)
+
+
+def _torrents(repo: Repo, facts: RepoFacts) -> Iterator[ListedTorrent]:
+    for one in facts.snapshots:
+        open_hash, _, private = one.torrent.partition(" ")
+        if private and not one.torrent.startswith("!"):
+            yield ListedTorrent(open_hash, private, repo)
 
 
 @cache

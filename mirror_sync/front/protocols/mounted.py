@@ -21,6 +21,7 @@ from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_api import HUB
+from mirror_sync.front.hub.metalinks import METALINKS
 from mirror_sync.front.hub.protocol import GET, Answering, Match, Protocol, Route, RouteTable, has_dots, shut_routes
 from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
@@ -28,6 +29,7 @@ from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
+from mirror_sync.front.protocols.torrents import TORRENTS
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -48,6 +50,8 @@ PROTOCOLS = (
     CONTENTS,
     MODELSCOPE,
     OCI,
+    TORRENTS,
+    METALINKS,
     HUB,
 )
 """What both fronts answer. The first of several routes that match has the word."""

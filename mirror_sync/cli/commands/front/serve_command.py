@@ -65,6 +65,7 @@ def serve(
         limits=front.limits.limits,
         caching=front.caches.caching,
         doors=front.doors,
+        torrents=front.torrent_options,
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port
