@@ -130,6 +130,13 @@ ASKED = (
     Asked("GET", f"/v2/acme/one/referrers/sha256:{'0' * 64}"),
     Asked("GET", "/v2/acme/none/tags/list"),
     Asked("POST", "/v2/acme/one/blobs/uploads/", (), b""),
+    Asked("GET", f"/-/torrents/models/acme/one/{_COMMIT}.torrent"),
+    Asked("GET", "/-/torrents/models/acme/one/none.torrent"),
+    Asked("GET", "/-/torrents/datasets/acme/rows/main.torrent"),
+    Asked("GET", "/-/torrents/whitelist"),
+    Asked("GET", "/-/torrents/none"),
+    Asked("GET", "/-/metalink/models/acme/one/main/weights.bin.meta4"),
+    Asked("GET", "/-/metalink/models/acme/one/main/none.meta4"),
 )
 
 

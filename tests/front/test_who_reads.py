@@ -89,6 +89,8 @@ def address(route: Route, guarded: Guarded, name: str, *, rev: str = "") -> str:
         "proof": "SHA256SUMS",
         "statement": "statement.json",
         "colon": ":",
+        "ending": ".torrent",
+        "suffix": ".meta4",
         "digest": guarded.registry_digest(name, route.name),
     }
     template = re.sub(r"\(\?!.*?\)", "", route.template).removesuffix("/?")

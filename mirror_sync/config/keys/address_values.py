@@ -21,7 +21,9 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
-_TRACKER = re.compile(r"(?:https?|udp)://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/\-]*)?")
+_TRACKER = re.compile(
+    r"(?:https?|udp)://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/\-]*)?"
+)
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 

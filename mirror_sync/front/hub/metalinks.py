@@ -79,8 +79,8 @@ METALINKS = Protocol(
         Route(
             "metalink",
             GET,
-            r"/-/metalink/{kinds}/{id}/{rev}/{path}\.meta4",
-            fields=FIELDS | {"kinds": "models|datasets"},
+            "/-/metalink/{kinds}/{id}/{rev}/{path}{suffix}",
+            fields=FIELDS | {"kinds": "models|datasets", "suffix": r"\.meta4"},
             needs=Need.READ,
         ),
     ),

@@ -32,6 +32,8 @@ from mirror_sync.front.hub.protocol import FIELDS, GET, Answering, NotOffered, P
 from mirror_sync.front.hub.served import Opened, Served
 from mirror_sync.ports.store import MAX_DOCUMENT, read_all
 
+NO_TORRENTS = "0" * 40
+"""Stands in every list: of an empty one Debian's opentracker goes on with what the one before has allowed."""
 _UNDER = "^/+-/torrents(?:/.*)?$"
 NOT_MADE = (
     "{repo} at {commit} has no torrent yet: mirror-sync doors makes it for what was published before front: {torrents: "
@@ -83,14 +85,14 @@ class Torrents:
         return opened.root.attachments[INFO]
 
     def _whitelist(self, asked: FrontRequest, _fields: Fields) -> Answer:
-        """One infohash a line, as opentracker reads it."""
+        """One infohash a line, as opentracker reads it; the first is of none."""
         try:
             body = read_all(self._served.store, TORRENT_LIST, MAX_DOCUMENT)
         except KeyMissing:
             raise Refusal(404, NO_LIST, form="text") from None
         private, access = self._served.torrents.private, self._served.access
         listed = (one for one in decode_torrents(body) if access.may_be_public(one.repo))
-        text = "".join(f"{one.private if private else one.infohash}\n" for one in listed).encode()
+        text = "\n".join([NO_TORRENTS, *(one.private if private else one.infohash for one in listed), ""]).encode()
         headers = {
             "Content-Type": answers.TEXT,
             "Cache-Control": answers.MOVING,
@@ -114,8 +116,8 @@ TORRENTS = Protocol(
         Route(
             "torrent",
             GET,
-            r"/-/torrents/{kinds}/{id}/{rev}\.torrent",
-            fields=FIELDS | {"kinds": "models|datasets"},
+            "/-/torrents/{kinds}/{id}/{rev}{ending}",
+            fields=FIELDS | {"kinds": "models|datasets", "ending": r"\.torrent"},
             needs=Need.READ,
         ),
     ),
@@ -126,6 +128,7 @@ TORRENTS = Protocol(
         "INFO": INFO,
         "LIST": TORRENT_LIST,
         "MEDIA_TYPE": MEDIA_TYPE,
+        "NO_TORRENTS": NO_TORRENTS,
         "WORDS": {"made": NOT_MADE, "why": NO_TORRENT, "list": NO_LIST},
     },
     lacks=(NotOffered(_UNDER, _NOT_HERE, "text"),),

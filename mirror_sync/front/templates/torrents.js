@@ -60,7 +60,7 @@ function hashed(said) {
     return crypto.createHash('sha256').update(said).digest('hex');
 }
 
-// One infohash a line, as opentracker reads it.
+// One infohash a line, as opentracker reads it; the first is of none.
 async function torrent_whitelist(r) {
     const listed = await bucket.read(r, OWN.LIST);
     if (listed === null) {
@@ -71,7 +71,7 @@ async function torrent_whitelist(r) {
         throw new Error('a list of torrents is none');
     }
     const shown = lines.filter((line) => access.mayBePublic(line[2] + 's', line[3]));
-    const body = shown.map((line) => line[tables.TORRENTS.private ? 1 : 0] + '\n').join('');
+    const body = [OWN.NO_TORRENTS].concat(shown.map((line) => line[tables.TORRENTS.private ? 1 : 0]), '').join('\n');
     const etag = '"' + hashed(body).slice(0, 32) + '"';
     const headers = {'Content-Type': tables.TEXT, 'Cache-Control': tables.CACHING.moving, 'ETag': etag};
     if (answers.isCurrent(r, etag)) {
