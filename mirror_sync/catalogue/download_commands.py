@@ -14,7 +14,7 @@ from mirror_sync.catalogue.formats import in_url
 from mirror_sync.domain.catalogue.rows import RepoPage
 from mirror_sync.domain.doors.gguf_quants import is_model
 from mirror_sync.domain.doors.oci_documents import LATEST, oci_name
-from mirror_sync.domain.doors.torrents import DOOR
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.repo import Kind, Repo
 
 PLACEHOLDER = "https://MIRROR-ADDRESS"

@@ -24,7 +24,7 @@ from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.doors.torrents import FACTS, TorrentFacts
+from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment

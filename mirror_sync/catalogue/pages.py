@@ -37,7 +37,7 @@ from mirror_sync.domain.catalogue.rows import (
 )
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
-from mirror_sync.domain.doors.torrents import DOOR
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Repo
 

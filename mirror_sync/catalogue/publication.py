@@ -38,7 +38,7 @@ from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorren
 from mirror_sync.domain.content.keys import HUB, SITE, repo_of, site_key
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.doors.torrents import DOOR
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable

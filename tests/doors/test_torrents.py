@@ -21,7 +21,7 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
-from mirror_sync.domain.doors.torrents import (
+from mirror_sync.domain.doors.torrent_metainfo import (
     FACTS,
     INFO,
     LEAST_PIECE,

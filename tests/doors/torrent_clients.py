@@ -46,7 +46,8 @@ class LibtorrentPeer:
     def __init__(self, torrent: Path, folder: Path) -> None:
         quiet = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False}
         place = {"listen_interfaces": f"{LOOPBACK}:{free_port()}", "allow_multiple_connections_per_ip": True}
-        self.session = libtorrent.session({**quiet, **place, "min_announce_interval": 1, "urlseed_wait_retry": 1})
+        self.session = libtorrent.session()
+        self.session.apply_settings({**quiet, **place, "min_announce_interval": 1, "urlseed_wait_retry": 1})
         params = libtorrent.load_torrent_file(str(torrent))
         params.save_path = str(folder)
         self.torrent = self.session.add_torrent(params)

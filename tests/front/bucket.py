@@ -19,7 +19,7 @@ from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import PROOFS, OciSubject, oci_documents
-from mirror_sync.domain.doors.torrents import FACTS, INFO, TorrentFacts, TorrentFiles, info_of, piece_length
+from mirror_sync.domain.doors.torrent_metainfo import FACTS, INFO, TorrentFacts, TorrentFiles, info_of, piece_length
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits
 from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
-from mirror_sync.domain.doors.torrents import TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import PLAIN_TORRENTS, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -140,7 +140,7 @@ def by_serve(
     limits: ReaderLimits = UNLIMITED,
     caching: Caching = USUAL,
     doors: frozenset[str] = DOORS,
-    torrents: TorrentOptions = TorrentOptions(),
+    torrents: TorrentOptions = PLAIN_TORRENTS,
 ) -> Iterator[Mirror]:
     options = ServeOptions(
         public_url,
@@ -187,7 +187,7 @@ def by_either(
     tokens: Path | None = None,
     public_url: str | None = None,
     doors: frozenset[str] = DOORS,
-    torrents: TorrentOptions = TorrentOptions(),
+    torrents: TorrentOptions = PLAIN_TORRENTS,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)

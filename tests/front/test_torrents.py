@@ -13,11 +13,11 @@ import pytest
 from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorrent, encode_torrents
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.doors.torrents import LEAST_PIECE, TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import LEAST_PIECE, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.bucket import Published, dataset, model
+from tests.front.bucket import dataset, model
 from tests.front.guarded import ACCESS, OPEN_NAMES, READS, TOKENS, Guarded, bearer, write_tokens
 from tests.front.mirrors import Mirror, Reply, by_either
 from tests.parts import program
@@ -35,7 +35,7 @@ TRACKERS = ("http://tracker.example.org:6969/announce", "udp://tracker.example.o
 
 def info_of(reply: Reply) -> libtorrent.torrent_info:
     assert (reply.status, reply.header("Content-Type")) == (200, "application/x-bittorrent"), reply.body[:200]
-    return libtorrent.torrent_info(libtorrent.bdecode(reply.body))
+    return libtorrent.torrent_info(reply.body)
 
 
 def test_a_commit_is_a_torrent_whose_files_lie_at_their_own_addresses(mirror: Mirror) -> None:

@@ -20,7 +20,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.doors.torrents import DOOR, FACTS, TorrentFacts
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFacts
 from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded

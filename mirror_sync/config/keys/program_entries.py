@@ -21,7 +21,7 @@ from mirror_sync.domain.access.access_tokens import network
 from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.access.rights import ALL_REPOS, AccessRules, RepoSet, Role
 from mirror_sync.domain.content.keys import USUAL, Caching
-from mirror_sync.domain.doors.torrents import DOOR, TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, TorrentOptions
 from mirror_sync.domain.job.job import Cron
 from mirror_sync.domain.outcome.events import Care
 

@@ -1,7 +1,7 @@
 """The list of all torrents that everybody may have, for trackers: `site/torrents.txt`.
 
-A line has the infohash of a commit, that of the same as a private torrent, the kind, and the id of its repo. Fronts make
-of it what trackers read: opentracker's README.whitelist wants one infohash a line, in 40 hexadecimal digits.
+A line has the infohash of a commit, that of the same as a private torrent, the kind, and the id of its repo. Fronts
+make of it what trackers read: opentracker wants one infohash a line, in 40 hexadecimal digits (opentracker.conf).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import MOST_FILES, PROOFS, OciSubject, oci_documents
-from mirror_sync.domain.doors.torrents import DOOR, FACTS, TorrentFiles
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFiles
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.doors.torrent_pieces import GoOn, torrent_documents
 from mirror_sync.engine.inspection.blob_content import BlobContent

@@ -1,4 +1,4 @@
-"""Hashes the pieces of a torrent, of what a store holds: in the order of paths, once, and not what was hashed before."""
+"""Hashes the pieces of a torrent, of what a store holds: in the order of paths, and nothing that was hashed before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.doors.torrents import (
+from mirror_sync.domain.doors.torrent_metainfo import (
     FACTS,
     INFO,
     LARGEST_INFO,

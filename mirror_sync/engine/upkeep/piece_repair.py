@@ -15,7 +15,7 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.doors.torrents import Segment, TorrentInfo, pieces_of
+from mirror_sync.domain.doors.torrent_metainfo import Segment, TorrentInfo, pieces_of
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.doors.torrent_pieces import BlobReader, read_info

@@ -14,7 +14,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.doors.torrents import TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal

@@ -28,7 +28,7 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
-from mirror_sync.domain.doors.torrents import TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors

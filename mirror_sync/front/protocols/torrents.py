@@ -3,8 +3,8 @@
     /-/torrents/<models|datasets>/<id>/<revision>.torrent   a commit; its files are at their own addresses (BEP 19)
     /-/torrents/whitelist                                   the infohashes of all that everybody may read, for a tracker
 
-The info dictionary is an attachment of the root (domain/doors/torrents.py); what stands around it is the front's. Of a
-repo that is not for everybody the torrent is private and names no tracker: peers ask nobody for a token.
+The info dictionary is an attachment of the root (domain/doors/torrent_metainfo.py); what stands around it is the
+front's. Of a repo that is not for everybody the torrent is private and names no tracker: peers ask nobody for a token.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, decode_torrents
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.doors.torrents import (
+from mirror_sync.domain.doors.torrent_metainfo import (
     DOOR,
     FACTS,
     INFO,

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits, counted_as
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
-from mirror_sync.domain.doors.torrents import TorrentOptions
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors

@@ -16,7 +16,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ _LONGEST_PART = 240  # bytes of a folder's or a file's name: libtorrent cuts off
 _NOT_ASKED = "?#%"  # what some client asks for by another address than it is at
 _NOT_WRITTEN = '\\:*"<>|'  # what some client writes under another name, or on some system not at all
 _FILE = re.compile(rb"d6:lengthi(0|[1-9][0-9]{0,18})e4:pathl")
+_PIECES = re.compile(rb"e4:name40:[0-9a-f]{40}12:piece lengthi([1-9][0-9]{0,9})e6:pieces([0-9]{1,8}):")
 _COUNT = re.compile(rb"(0|[1-9][0-9]{0,8}):")
 
 
@@ -190,15 +191,7 @@ class TorrentInfo:
     def decode(cls, info: bytes) -> TorrentInfo:
         """DocumentError for what is not as `info_of` writes it."""
         try:
-            sizes, at = _read_files(info)
-            tail = re.compile(rb"e4:name40:[0-9a-f]{40}12:piece lengthi([1-9][0-9]{0,9})e6:pieces([0-9]{1,8}):")
-            found = tail.match(info, at)
-            if found is None:
-                raise ValueError("it has no pieces")
-            length, count, start = int(found[1]), int(found[2]), found.end()
-            if count != HASH * -(-sum(sizes.values()) // length) or info[start + count :] != b"e":
-                raise ValueError("its pieces are not those of its files")
-            return cls(sizes, length, info[start : start + count])
+            return cls(*_read(info))
         except (ValueError, IndexError) as error:
             raise DocumentError(f"not the info of a torrent: {in_brief(error)}") from error
 
@@ -214,6 +207,17 @@ class TorrentInfo:
                 return start
             start += size
         return None
+
+
+def _read(info: bytes) -> tuple[dict[str, int], int, bytes]:
+    sizes, at = _read_files(info)
+    found = _PIECES.match(info, at)
+    if found is None:
+        raise ValueError("it has no pieces")
+    length, count, start = int(found[1]), int(found[2]), found.end()
+    if count != HASH * -(-sum(sizes.values()) // length) or info[start + count :] != b"e":
+        raise ValueError("its pieces are not those of its files")
+    return sizes, length, info[start : start + count]
 
 
 def _read_files(info: bytes) -> tuple[dict[str, int], int]:
@@ -237,8 +241,12 @@ def _read_files(info: bytes) -> tuple[dict[str, int], int]:
 class TorrentOptions:
     """How a front puts torrents together: the trackers that they name, and whether clients may ask these alone."""
 
-    trackers: tuple[str, ...] = field(default=())
+    trackers: tuple[str, ...] = ()
     private: bool = False
+
+
+PLAIN_TORRENTS = TorrentOptions()
+"""As where nobody says anything: no tracker."""
 
 
 def around_info(seed: str, trackers: Sequence[str], *, private: bool) -> tuple[bytes, bytes]:
