@@ -5,6 +5,8 @@ share them; one wrong byte costs one piece.
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -40,6 +42,7 @@ from mirror_sync.errors import DocumentError
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from tests.doors.torrent_clients import LibtorrentPeer, by_aria2, by_libtorrent, by_transmission, opentracker
 from tests.front.mirrors import OPENED, by_either, by_nginx
+from tests.parts import program
 from tests.requirements import need
 from tests.servers.ports import free_port
 from tests.signing.mirrors import CARD, REPO, SignedMirror
@@ -213,6 +216,41 @@ def torrent_at(mirror: SignedMirror, url: str, path: Path) -> Path:
     with urlopen(f"{url}/-/torrents/models/{REPO}/{mirror.root().commit}.torrent") as answer:
         path.write_bytes(answer.read())
     return path
+
+
+def test_the_page_of_a_repo_has_a_command_that_fetches_all_of_it(at_home: SignedMirror, tmp_path: Path) -> None:
+    need("aria2")
+    at_home.catalogue = True
+    at_home.add("acme/odd", {"what?.bin": "x"})
+    at_home.sync()
+    page = (tmp_path / "mirror/site/models/acme--one.html").read_text(encoding="utf-8")
+    (at,) = re.findall(rf"/-/torrents/models/acme/one/{at_home.root().commit}.torrent", page)[:1]
+    assert "aria2c --seed-time=0 " in page
+    with by_either("serve", DirectoryTarget(tmp_path / "mirror"), tmp_path / "front") as running:
+        command = [program("aria2c"), "--seed-time=0", f"{running.url}{at}"]
+        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    weights = tmp_path / at_home.root().commit / "weights.bin"
+    assert weights.read_text(encoding="utf-8") == FILES["weights.bin"]
+    odd = (tmp_path / "mirror/site/models/acme--odd.html").read_text(encoding="utf-8")
+    assert ("not all clients take" in odd, "/-/torrents/" in odd) == (True, False)
+    at_home.front = {}
+    at_home.sync()
+    shut = (tmp_path / "mirror/site/models/acme--one.html").read_text(encoding="utf-8")
+    assert ("/-/torrents/" in shut, (tmp_path / "mirror/site/torrents.txt").exists()) == (False, False)
+
+
+def test_the_list_for_trackers_has_what_everybody_may_read_alone(at_home: SignedMirror, tmp_path: Path) -> None:
+    at_home.catalogue = True
+    at_home.add("acme/inner", {"inner.bin": "x"})
+    at_home.access = {"anonymous": ["acme/one"], "roles": {"staff": {"read": ["*"]}}}
+    at_home.sync()
+    listed = (tmp_path / "mirror/site/torrents.txt").read_text(encoding="utf-8")
+    known = facts(at_home)
+    assert listed == f"{known.infohash} {known.private} model acme/one\n"
+    (tmp_path / "mirror/hub/models/acme--one/refs.json").write_text("broken")
+    with closing(at_home.mirror()) as running:
+        assert not running.sync(BY_DAEMON).ok
+    assert (tmp_path / "mirror/site/torrents.txt").read_text(encoding="utf-8") == listed, "unreadable is not gone"
 
 
 @pytest.mark.parametrize("front", ["serve", "nginx"])

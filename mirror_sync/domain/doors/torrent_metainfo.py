@@ -105,8 +105,8 @@ def name_fault(path: str) -> str:
     for part in path.split("/"):
         if len(part.encode()) > _LONGEST_PART:
             return f"{plain(path)} has a name of more than {_LONGEST_PART} bytes, which not all clients take"
-        if part[-1:] in (" ", "."):
-            return f"{plain(path)} has a name that ends with {part[-1]!r}, which not all clients take"
+        if part[0] == " " or part[-1] in " .":
+            return f"{plain(path)} has a name with a space or dot at its edge, which not all clients take"
     return ""
 
 
