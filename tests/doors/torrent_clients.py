@@ -37,7 +37,9 @@ def by_transmission(torrent: Path, folder: Path) -> None:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and "config" not in path.parts)
+    """Of whole files: it calls the others `.part`."""
+    found = (path for path in folder.rglob("*") if path.suffix != ".part" and "config" not in path.parts)
+    return sum(path.stat().st_size for path in found if path.is_file())
 
 
 class LibtorrentPeer:

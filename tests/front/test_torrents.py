@@ -86,16 +86,7 @@ def test_a_public_address_stands_in_torrents_and_metalinks_whatever_a_client_say
 
 
 def test_what_has_no_torrent_says_why(mirror: Mirror) -> None:
-    cases = {
-        "what?.bin": b"x",
-        "a#b": b"x",
-        "50%.txt": b"x",
-        "two\nlines": b"x",
-        "l" * 241: b"x",
-        "ends.": b"x",
-        " lead": b"x",
-    }
-    for path, body in cases.items():
+    for path in ("what?.bin", "a#b", "50%.txt", "two\nlines", "l" * 241, "ends.", " lead"):
         commit = (repo := model(mirror.store)).publish({"README.md": b"r", path: b"x"}, registry=True)
         reply = mirror.get(f"/-/torrents/models/{repo.repo.id}/{commit}.torrent")
         assert (*reply.error, b"not all clients take" in reply.body) == (404, "EntryNotFound", True), path

@@ -168,7 +168,9 @@ class RemakeDoors:
         for a repo that is nowhere; Interrupted after a stop.
         """
         if self._doors is None:
-            raise UsageError("jobs.yaml opens no door that needs anything; write front: {oci: true, torrents: true}")
+            raise UsageError(
+                "jobs.yaml opens no door that needs anything; write front: {oci: true} or {torrents: true}"
+            )
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
         with acting(context, actor, [one.name for one in targets]) as acting_context, running(context.stop):
