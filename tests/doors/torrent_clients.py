@@ -46,10 +46,19 @@ class LibtorrentPeer:
     """A libtorrent that meets others by its tracker alone. Its port is the system's choice."""
 
     def __init__(self, torrent: Path, folder: Path) -> None:
-        quiet = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False}
-        place = {"listen_interfaces": f"{LOOPBACK}:{free_port()}", "allow_multiple_connections_per_ip": True}
         self.session = libtorrent.session()
-        self.session.apply_settings({**quiet, **place, "min_announce_interval": 1, "urlseed_wait_retry": 1})
+        self.session.apply_settings(
+            {
+                "enable_dht": False,
+                "enable_lsd": False,
+                "enable_upnp": False,
+                "enable_natpmp": False,
+                "listen_interfaces": f"{LOOPBACK}:{free_port()}",
+                "allow_multiple_connections_per_ip": True,
+                "min_announce_interval": 1,
+                "urlseed_wait_retry": 1,
+            }
+        )
         params = libtorrent.load_torrent_file(str(torrent))
         params.save_path = str(folder)
         self.torrent = self.session.add_torrent(params)
