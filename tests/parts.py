@@ -77,7 +77,13 @@ PARTS = {
             "clients of registries",
             programs=("skopeo", "podman", "containerd", "ctr"),
         ),
-        Part("aria2", ("aria2",), "the bench beside aria2c", programs=("aria2c",)),
+        Part("aria2", ("aria2",), "the bench beside aria2c, and its torrents", programs=("aria2c",)),
+        Part(
+            "torrents",
+            ("transmission-cli", "opentracker"),
+            "clients of BitTorrent, and a tracker",
+            programs=("transmission-cli", "opentracker"),
+        ),
         Part("prometheus", ("prometheus",), "the alert rules and a real scrape", programs=("prometheus", "promtool")),
         Part(
             "chromium",

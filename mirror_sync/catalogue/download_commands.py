@@ -14,6 +14,7 @@ from mirror_sync.catalogue.formats import in_url
 from mirror_sync.domain.catalogue.rows import RepoPage
 from mirror_sync.domain.doors.gguf_quants import is_model
 from mirror_sync.domain.doors.oci_documents import LATEST, oci_name
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.repo import Kind, Repo
 
 PLACEHOLDER = "https://MIRROR-ADDRESS"
@@ -42,7 +43,7 @@ def commands(page: RepoPage, doors: Collection[str] = ()) -> list[DownloadComman
     made = [_shell(page), _python(page)]
     if page.files:
         made.append(_curl(page, page.shown_commit))
-    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors)]
+    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors), *_torrent(page, doors)]
 
 
 def _gguf(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
@@ -60,6 +61,23 @@ def _registry(page: RepoPage, commit: str, doors: Collection[str]) -> Iterator[D
         at = f"{name}:{commit if _revision(page) else LATEST}"
         folder = shlex.quote(page.row.repo.rpartition("/")[2])
         yield DownloadCommand("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
+
+
+def _torrent(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
+    """aria2 takes a torrent by its address; it ends when all is there, and does not seed."""
+    if DOOR in doors and _known_torrent(page) and not torrent_fault(page):
+        at = f"/-/torrents/{page.row.kind.plural}/{in_url(page.row.repo)}/{in_url(page.shown_commit or '')}.torrent"
+        yield DownloadCommand("repo.torrent", "aria2c --seed-time=0 ", at)
+
+
+def torrent_fault(page: RepoPage) -> str:
+    """Why the shown commit has no torrent; empty where it has one, or nobody has made one."""
+    said = _known_torrent(page)
+    return said[1:] if said.startswith("!") else ""
+
+
+def _known_torrent(page: RepoPage) -> str:
+    return next((one.torrent for one in page.snapshots if one.commit == page.shown_commit), "")
 
 
 def _shell(page: RepoPage) -> DownloadCommand:

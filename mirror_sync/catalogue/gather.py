@@ -24,6 +24,7 @@ from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
@@ -279,7 +280,15 @@ class Gather:
         made = moment(root.last.get("date"))
         committed = None if made is None else iso_utc(made)
         title = _word(root.last.get("title"))
-        return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size)
+        torrent = self._torrent(root)
+        return ShownSnapshot(commit, digest, names, title, committed, at, root.files, root.size, torrent)
+
+    def _torrent(self, root: Root) -> str:
+        digest = root.attachments.get(FACTS)
+        if digest is None:
+            return ""
+        known = TorrentFacts.decode(_document(self._store, digest))
+        return f"!{_fit(short(known.why, REASON))}" if known.why else f"{known.infohash} {known.private}"
 
     def _recall(self, name: str) -> _Kept:
         if self._anew:

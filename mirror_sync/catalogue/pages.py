@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
-from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, resolved
+from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, resolved, torrent_fault
 from mirror_sync.catalogue.formats import count
 from mirror_sync.catalogue.texts import TEXTS, plain
 from mirror_sync.domain.catalogue.rows import (
@@ -37,6 +37,7 @@ from mirror_sync.domain.catalogue.rows import (
 )
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Repo
 
@@ -82,6 +83,7 @@ def repo_page(
         url=url.rstrip("/"),
         commands=commands(page, doors),
         unnamed="oci" in doors and oci_name(Repo(page.row.kind, page.row.repo)) is None,
+        no_torrent=torrent_fault(page) if DOOR in doors else "",
         by_hand=check_by_hand(page, principal),
         resolved=None if commit is None else resolved(page, commit),
     )

@@ -34,9 +34,11 @@ from mirror_sync.domain.catalogue.rows import (
     page_key,
     whole_key,
 )
+from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorrent, decode_torrents, encode_torrents
 from mirror_sync.domain.content.keys import HUB, SITE, repo_of, site_key
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreError, StoreUnavailable
@@ -70,7 +72,7 @@ class _Entry:
     """A repo's row, what jobs ask of it, and whether its page was put; None for one that cannot be written.
 
     No row: it has no page, and must not be listed. `left` is what patterns leave out of the commit that is shown.
-    `word` is another one where the row is.
+    `word` is another one where the row is. `torrents` are those of its snapshots.
     """
 
     row: RepoRow | None
@@ -81,6 +83,7 @@ class _Entry:
     public: bool = True
     word: str = ""
     refs: str | None = None  # the SHA-256 of refs.json, empty where it could not be read; None: nothing is published
+    torrents: tuple[ListedTorrent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class _Publication:
         self._refs = {Repo(row.kind, row.repo): entry.refs for row, entry in rows if entry.refs is not None}
         for volume in self._volumes(entries, lines):
             self._lists(volume, {} if unread else spared)
+        if DOOR in self._known.doors:
+            self._torrent_list(entries)
         removed = self._writer.clear(self._settled.keys(), spared)
         with suppress(StoreError):
             self._looks.flush()
@@ -190,7 +195,8 @@ class _Publication:
             key, word = _key_of(repo, public=public), self._word(repo, word, lines)
             put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
             refs = facts.refs if facts.snapshots else None
-            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word, refs)
+            torrents = tuple(_torrents(repo, facts)) if public else ()
+            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word, refs, torrents)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -287,6 +293,15 @@ class _Publication:
         seen = {word: tuple(sorted(ids)) for word, ids in known.through.items() if ids is not None}
         return feed.Feed(tuple(sorted(mirrors)), {**others, **seen})
 
+    def _torrent_list(self, entries: Sequence[_Entry]) -> None:
+        """Of what cannot be read now, what was listed before stays."""
+        unread = {Repo(row.kind, row.repo) for entry in entries if entry.put is None and (row := entry.row) is not None}
+        before = decode_torrents(self._writer.read(TORRENT_LIST) or b"") if unread else ()
+        listed = {*(one for entry in entries for one in entry.torrents), *(one for one in before if one.repo in unread)}
+        write = partial(encode_torrents, listed)
+        values = repr(sorted(one[:2] for one in listed))
+        self._settled[TORRENT_LIST] = self._writer.write_if_changed(TORRENT_LIST, write, values)
+
     def _list_pages(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is
         put before all of them, without its links.
@@ -307,6 +322,13 @@ class _Publication:
     def _put(self, name: str, write: Callable[[], bytes], values: str | None = None) -> None:
         key = site_key(name)
         self._settled[key] = self._writer.write_if_changed(key, write, values)
+
+
+def _torrents(repo: Repo, facts: RepoFacts) -> Iterator[ListedTorrent]:
+    for one in facts.snapshots:
+        open_hash, _, private = one.torrent.partition(" ")
+        if private and not one.torrent.startswith("!"):
+            yield ListedTorrent(open_hash, private, repo)
 
 
 @cache

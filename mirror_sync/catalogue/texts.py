@@ -149,11 +149,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),
     "repo.ollama": ("Ollama", "Ollama"),
+    "repo.torrent": ("As a torrent, with aria2", "用 aria2 以 BitTorrent 方式获取"),
     "repo.llama": ("llama.cpp", "llama.cpp"),
     "repo.no-registry": (
         "It is not in the registry (/v2/): no client of registries takes a name like this one.",
         "不在镜像仓库（/v2/）中：没有客户端接受这样的名称。",
     ),
+    "repo.no-torrent": ("There is no torrent of it: {why}.", "没有对应的种子文件：{why}。"),
     "repo.ask": ("If you need it, ask the operator of this site.", "如有需要，请联系本站管理员。"),
     "repo.asked": ("What the jobs make of it", "各同步任务的处理结果"),
     "repo.job": ("Job", "同步任务"),

@@ -10,7 +10,7 @@ import pytest
 
 from mirror_sync.config.load import load
 from mirror_sync.errors import ConfigError
-from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, settings, warnings
+from tests.config.texts import JOBS, LICENSES, REST, TARGETS, UPSTREAMS, faults, settings, warnings
 
 
 def approving(repo: str, repos: str = "[acme/small, dataset:acme/rows, 'other/*', '!other/x']") -> list[str]:
@@ -204,3 +204,16 @@ def test_a_repo_that_no_registry_can_name_is_a_warning_where_that_door_is_open()
     assert warnings(f"{REST}{jobs}") == []
     (said,) = warnings(f"{REST}front: {{oci: true}}\n{jobs}")
     assert "'acme/_odd' is not in the registry (front: {oci: true}): its clients take no such name" in said
+
+
+def test_torrents_want_an_address_of_the_mirror_and_trackers_that_are_addresses() -> None:
+    (said,) = faults(f"{REST}front: {{torrents: true}}\n{JOBS}")
+    assert "front.torrents" in said
+    assert "wants front.url: torrents name the address of the mirror; write url: https://models.example.org" in said
+    front = "url: 'https://m.example.org', torrents: {trackers: ["
+    assert settings(f"{REST}front: {{{front}'udp://t.example.org:6969']}}}}\n{JOBS}").warnings == ()
+    for bad in ("t.example.org:6969", "ftp://t.example.org/", "http://user:word@t.example.org/", "http://t/a b"):
+        (said,) = faults(f"{REST}front: {{{front}{bad!r}]}}}}\n{JOBS}")
+        assert "must be an address like http://tracker.example.org:6969/announce" in said
+    (doubt,) = warnings(f"{REST}site: {{enabled: false}}\nfront: {{{front}'udp://t.example.org:6969']}}}}\n{JOBS}")
+    assert "is made with the catalogue, which is off" in doubt

@@ -28,7 +28,7 @@ targets:
   disk: {url: "file://FOLDER/mirror", grace: 1s}
 defaults: {upstream: hub, target: disk}
 licenses: {allow: [mit]}
-front: {by_digest: true, oci: true}
+front: {by_digest: true, oci: true, torrents: true, url: "http://127.0.0.1:8080"}
 http: {listen: "127.0.0.1:PORT", webhook_secret: "${WEBHOOK_SECRET:-}"}
 jobs:
   - name: named

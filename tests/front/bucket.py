@@ -19,6 +19,7 @@ from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import PROOFS, OciSubject, oci_documents
+from mirror_sync.domain.doors.torrent_metainfo import FACTS, INFO, TorrentFacts, TorrentFiles, info_of, piece_length
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store
@@ -59,6 +60,17 @@ def registered(repo: Repo, commit: CommitId, files: Files, attached: Mapping[str
     return oci_documents(OciSubject(repo, commit, every, proofs), lambda file: files[file.path][:HEAD])
 
 
+def torrent(commit: CommitId, files: Files) -> dict[str, bytes]:
+    """The attachments by which a commit is a torrent."""
+    named = TorrentFiles.of(mirrored(path, body) for path, body in files.items())
+    if named.why:
+        return {FACTS: TorrentFacts(why=named.why).encode()}
+    whole, length = b"".join(files[file.path] for file in named.files), piece_length(named.size)
+    hashes = b"".join(sha1(whole[at : at + length]).digest() for at in range(0, len(whole), length))
+    info = info_of(commit, named.files, hashes)
+    return {FACTS: TorrentFacts.of_info(info).encode(), INFO: info}
+
+
 @dataclass
 class Published:
     """A repo in a store; `publish` moves a ref onto a new snapshot."""
@@ -88,11 +100,15 @@ class Published:
         registry: bool = False,
     ) -> CommitId:
         """Blobs, documents from the leaves to the root, then refs.json; `told` is what a listing says otherwise,
-        `described` what the info does. `registry`: with what clients of registries need, as a sync makes it.
+        `described` what the info does. `registry`: with what clients of open doors need, as a sync makes it.
         """
         commit = commit or commit_id()
         if registry:
-            attached = {**(attached or {}), **registered(self.repo, commit, files, attached or {})}
+            attached = {
+                **(attached or {}),
+                **registered(self.repo, commit, files, attached or {}),
+                **torrent(commit, files),
+            }
             alias = encode_alias(self.repo)
             self.store.put(alias_key(Repo(self.repo.kind, self.repo.id.lower())), alias, Sha256.of(alias))
         for body in set(files.values()):

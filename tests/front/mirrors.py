@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits
 from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
+from mirror_sync.domain.doors.torrent_metainfo import PLAIN_TORRENTS, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -30,7 +31,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-DOORS = frozenset({"oci"})  # as where front says `oci: true`
+DOORS = frozenset({"oci", "torrents"})  # as where front says `oci: true, torrents: true`
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
@@ -139,9 +140,19 @@ def by_serve(
     limits: ReaderLimits = UNLIMITED,
     caching: Caching = USUAL,
     doors: frozenset[str] = DOORS,
+    torrents: TorrentOptions = PLAIN_TORRENTS,
 ) -> Iterator[Mirror]:
     options = ServeOptions(
-        public_url, site, by_digest, cors, access, tokens, limits=limits, caching=caching, doors=doors
+        public_url,
+        site,
+        by_digest,
+        cors,
+        access,
+        tokens,
+        limits=limits,
+        caching=caching,
+        doors=doors,
+        torrents=torrents,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
@@ -176,15 +187,16 @@ def by_either(
     tokens: Path | None = None,
     public_url: str | None = None,
     doors: frozenset[str] = DOORS,
+    torrents: TorrentOptions = PLAIN_TORRENTS,
 ) -> AbstractContextManager[Mirror]:
     """`front` is serve or nginx, over a directory."""
     store = DirectoryStore(bucket.root)
     if front == "serve":
         told = {"public_url": public_url, "site": site, "by_digest": by_digest}
-        return by_serve(store, **told, cors=cors, access=access, tokens=tokens, doors=doors)  # type: ignore[arg-type]
+        return by_serve(store, **told, cors=cors, access=access, tokens=tokens, doors=doors, torrents=torrents)  # type: ignore[arg-type]
     need("nginx")
     options = NginxOptions(bucket, public_url=public_url, site=site, by_digest=by_digest, cors=cors)
-    return by_nginx(store, replace(options, access=access, tokens=tokens, doors=doors), folder)
+    return by_nginx(store, replace(options, access=access, tokens=tokens, doors=doors, torrents=torrents), folder)
 
 
 def s3_store(bucket: S3Target) -> S3Store:

@@ -22,6 +22,7 @@ OTHER_DOORS = (
     *("/api/v1/models/{}", "/openapi/v1/models/{}", "/api/v1/models/{}/revisions", "/api/v1/models/{}/repo/files"),
     *("/api/v1/models/{}/repo?FilePath=README.md", "/v2/{}/tags/list", "/v2/{}/manifests/latest"),
     *("/v2/{}/manifests/sha256:{manifest}", "/v2/{}/referrers/sha256:{manifest}", "/v2/{}/blobs/sha256:{blob}"),
+    *("/-/torrents/models/{}/main.torrent", "/-/metalink/models/{}/main/README.md.meta4"),
 )
 
 

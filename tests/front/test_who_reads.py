@@ -90,6 +90,8 @@ def address(route: Route, guarded: Guarded, name: str, *, rev: str = "") -> str:
         "document": "root.json",
         "statement": "statement.json",
         "colon": ":",
+        "ending": ".torrent",
+        "suffix": ".meta4",
         "digest": guarded.registry_digest(name, route.name),
     }
     template = re.sub(r"\(\?!.*?\)", "", route.template).removesuffix("/?")

@@ -44,7 +44,7 @@ CARD = "---\nlicense: mit\nbase_model: acme/base\ndatasets: [acme/texts, acme/mo
 @dataclass
 class SignedMirror:
     """`trust` is what jobs.yaml says of it; `target` its target; `catalogue`, whether pages are published, too; `front`
-    what is said of that.
+    what is said of that, `access` who may read it.
     """
 
     folder: Path
@@ -52,6 +52,7 @@ class SignedMirror:
     trust: dict[str, Any] = field(default_factory=dict)
     catalogue: bool = False
     front: dict[str, Any] = field(default_factory=dict)
+    access: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = ssh_key(self.folder)
@@ -83,6 +84,7 @@ class SignedMirror:
             "jobs": [{"name": "all", "repos": list(repos), "retention": {"snapshots": 1, "days": 0}}],
             **({"trust": self.trust} if self.trust else {}),
             **({"front": self.front} if self.front else {}),
+            **({"access": self.access} if self.access else {}),
         }
         path = self.folder / "jobs.yaml"
         path.write_text(json.dumps(jobs), encoding="utf-8")

@@ -24,8 +24,9 @@ from tests.servers.ports import free_port
 FOLDER = Path(__file__).parents[2] / "systemd"
 FRONT = FOLDER / "mirror-front.service"
 UNITS = sorted(FOLDER.glob("*.service"))
-OURS = [unit for unit in UNITS if unit != FRONT]
-INSTALLED = {"mirror-front.service": "/usr/sbin/nginx"}
+TRACKER = FOLDER / "mirror-tracker-list.service"
+OURS = [unit for unit in UNITS if unit not in (FRONT, TRACKER)]
+INSTALLED = {"mirror-front.service": "/usr/sbin/nginx", "mirror-tracker-list.service": "/usr/bin/curl"}
 EACH = pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 EACH_OF_OURS = pytest.mark.parametrize("unit", OURS, ids=lambda path: path.name)
 

@@ -20,6 +20,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFacts
 from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
@@ -36,6 +37,7 @@ from mirror_sync.engine.published import (
     read_root,
     rewritten_roots,
 )
+from mirror_sync.engine.stopping import running
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer
@@ -46,13 +48,17 @@ _WRITTEN = 1.0  # seconds from a look at a small object to the end of its PUT, m
 
 @dataclass(frozen=True, slots=True)
 class SignedRepo:
-    """What became of a repo: how many of its snapshots were signed anew, whether it has a new statement, or why not."""
+    """What became of a repo: how many of its snapshots were signed anew, whether it has a new statement, or why not.
+
+    `without`: which of them have no torrent, and why, where that door is open.
+    """
 
     target: str
     repo: Repo
     snapshots: int = 0
     stated: bool = False
     problem: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -86,6 +92,7 @@ class SignReport:
                     "snapshots": one.snapshots,
                     "statement": one.stated,
                     "problem": one.problem or None,
+                    "without_torrent": list(one.without),
                 }
                 for one in self.repos
             ]
@@ -122,7 +129,7 @@ class SignRepos:
         if retire and not listed:
             raise UsageError(f"no target has a key {retire} in its {ALLOWED_SIGNERS}")
         retired = [one for one in listed.values() if any(line.before is None for line in _lines(one.store, retire))]
-        with acting(context, actor, [one.name for one in targets]) as acting_context:
+        with acting(context, actor, [one.name for one in targets]) as acting_context, running(context.stop):
             found = tuple(
                 Signing(acting_context, one, keys, signer, self._doors).sign(wanted)
                 for one in targets
@@ -161,10 +168,12 @@ class RemakeDoors:
         for a repo that is nowhere; Interrupted after a stop.
         """
         if self._doors is None:
-            raise UsageError("jobs.yaml opens no door that needs anything; write front: {oci: true}")
+            raise UsageError(
+                "jobs.yaml opens no door that needs anything; write front: {oci: true} or {torrents: true}"
+            )
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
-        with acting(context, actor, [one.name for one in targets]) as acting_context:
+        with acting(context, actor, [one.name for one in targets]) as acting_context, running(context.stop):
             found = tuple(
                 Signing(acting_context, one, None, None, self._doors).sign(wanted)
                 for one in targets
@@ -189,6 +198,7 @@ class Signing:
         self._context, self._target, self._keys, self._signer = context, target, keys, signer
         self._store, self._doors = target.store, doors
         self._verb = Verb.PUBLISH if signer is None else Verb.SIGN
+        self._without: list[str] = []  # of the repo that is at hand
 
     def sign(self, repo: Repo) -> SignedRepo:
         """One repo, under its lock. What goes wrong is said of it; Interrupted after a stop."""
@@ -205,6 +215,7 @@ class Signing:
         guard = PruneGuard(self._context, self._target, repo)
         refs = read_refs(self._store, repo)
         anew: dict[CommitId, Sha256] = {}
+        self._without = []
         for commit, digest in refs.snapshots.items():
             self._context.go_on()
             made = self._anew(digest)
@@ -216,7 +227,7 @@ class Signing:
             self._publish(guard, repo, refs, self._with_times(refs, anew), anew)
         if stated:
             self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
-        return SignedRepo(self._target.name, repo, len(anew), stated and done)
+        return SignedRepo(self._target.name, repo, len(anew), stated and done, without=tuple(self._without))
 
     def _anew(self, digest: Sha256) -> Sha256:
         """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""
@@ -228,6 +239,7 @@ class Signing:
             lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
         if self._doors is not None:
             lacking |= self._doors.stale(self._store, root, files, lacking)
+            self._tell_torrent(root, lacking.get(FACTS))
         if not lacking:
             return digest
         documents = {name: Document.of(body) for name, body in lacking.items()}
@@ -238,6 +250,15 @@ class Signing:
         for document in (*documents.values(), top):  # the root last: it never names what is not there
             self._put(document)
         return top.digest
+
+    def _tell_torrent(self, root: Root, made: bytes | None) -> None:
+        """Note why a snapshot has no torrent, where it should have one."""
+        if self._doors is None or DOOR not in self._doors.open:
+            return
+        known = made or read_document(self._store, root.attachments[FACTS], MAX_DOCUMENT)
+        why = TorrentFacts.decode(known).why
+        if why:
+            self._without.append(f"{root.commit}: {why}")
 
     def _info(self, root: Root) -> Mapping[str, Any]:
         try:

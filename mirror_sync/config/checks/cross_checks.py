@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions, two_hubs
+from mirror_sync.config.checks.door_checks import door_doubts, door_faults
 from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
 from mirror_sync.config.keys.base_model import Keys
@@ -128,6 +129,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
+    yield from door_faults(draft.tree)
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
     yield from draft.policy.inspection_faults(("policy",))
     yield from _late(("defaults",), draft.defaults or DefaultsEntry())
@@ -281,6 +283,7 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
         yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
         if file.front.oci:
             yield from _unregistered(("jobs", index, "repos"), entries)
+    yield from door_doubts(file)
     jobs = dict(draft.numbered)
     yield from license_doubts(draft)
     yield from file.policy.inspection_doubts(("policy",))

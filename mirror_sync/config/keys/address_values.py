@@ -21,6 +21,9 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
+_TRACKER = re.compile(
+    r"(?:https?|udp)://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/\-]*)?"
+)
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 
@@ -62,6 +65,13 @@ def front(text: str) -> str:
     if _PLAIN_PATH.fullmatch(Url.parse(found).path.rstrip("/")) is None:
         raise ValueError("the path of the address must be plain words with slashes between; best leave it out")
     return found
+
+
+def tracker(text: str) -> str:
+    """Where clients of BitTorrent announce themselves: BEP 3, by UDP BEP 15."""
+    if _TRACKER.fullmatch(text) is None:
+        raise ValueError("must be an address like http://tracker.example.org:6969/announce, or udp:// or https://")
+    return text
 
 
 def origin(text: str) -> str:

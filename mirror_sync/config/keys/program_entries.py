@@ -22,6 +22,7 @@ from mirror_sync.domain.access.access_tokens import network
 from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.access.rights import ALL_REPOS, AccessRules, RepoSet, Role
 from mirror_sync.domain.content.keys import USUAL, Caching
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, TorrentOptions
 from mirror_sync.domain.job.job import Cron
 from mirror_sync.domain.outcome.events import Care
 
@@ -119,6 +120,37 @@ SizeOrCache = Annotated[
 ]
 
 
+class TorrentsEntry(Keys):
+    """Torrents of what is published, and whom their clients ask for others."""
+
+    trackers: tuple[scalars.Tracker, ...] = Field(
+        default=(),
+        description="The trackers that torrents name; none when left out: clients fetch from the mirror, and find each "
+        "other on a LAN.",
+        examples=[["http://tracker.example.org:6969/announce"]],
+    )
+    private: scalars.Switch = Field(
+        default=False,
+        description="Whether clients may ask these trackers alone for others: no DHT, no LAN.",
+        examples=[True],
+    )
+
+    @property
+    def options(self) -> TorrentOptions:
+        """How fronts put torrents together."""
+        return TorrentOptions(self.trackers, self.private)
+
+
+def _torrents_tag(value: Any) -> str:
+    return f"{UNION}entry" if isinstance(value, dict | TorrentsEntry) else f"{UNION}switch"
+
+
+SwitchOrTorrents = Annotated[
+    Annotated[scalars.Switch, Tag(f"{UNION}switch")] | Annotated[TorrentsEntry, Tag(f"{UNION}entry")],
+    Discriminator(_torrents_tag),
+]
+
+
 class FrontEntry(Keys):
     """Where a front listens, and how it reads the bucket."""
 
@@ -167,6 +199,12 @@ class FrontEntry(Keys):
         "with trust_remote_code.",
         examples=[["kernels-community"]],
     )
+    torrents: SwitchOrTorrents = Field(
+        default=False,
+        description="Whether each commit is a torrent, too, whose web seed is the mirror; wants front.url. In place of "
+        "true the trackers may stand.",
+        examples=[{"trackers": ["http://tracker.example.org:6969/announce"]}],
+    )
     tls: TlsEntry | None = Field(
         default=None,
         description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
@@ -192,7 +230,12 @@ class FrontEntry(Keys):
     @property
     def doors(self) -> frozenset[str]:
         """Those that are open beside the Hub's, by their names."""
-        return frozenset({"oci"}) if self.oci else frozenset()
+        return frozenset(name for name, is_open in (("oci", self.oci), (DOOR, self.torrents)) if is_open)
+
+    @property
+    def torrent_options(self) -> TorrentOptions:
+        """How torrents are put together."""
+        return self.torrents.options if isinstance(self.torrents, TorrentsEntry) else TorrentOptions()
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

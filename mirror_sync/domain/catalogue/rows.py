@@ -58,7 +58,11 @@ class ShownFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownSnapshot:
-    """A mirrored commit, and the branches and tags that stand for it. `root` is the digest of its root document."""
+    """A mirrored commit, and the branches and tags that stand for it. `root` is the digest of its root document.
+
+    `torrent` are the infohashes of it, open and private, with a space between; or why it has none, after a `!`; empty
+    where nobody has made one.
+    """
 
     commit: str
     root: str
@@ -68,6 +72,7 @@ class ShownSnapshot:
     published: str | None
     files: int
     bytes: int
+    torrent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import MOST_FILES, PROOFS, OciSubject, oci_documents
+from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFiles
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.doors.torrent_pieces import GoOn, torrent_documents
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import DocumentError, KeyMissing
@@ -19,10 +21,10 @@ from mirror_sync.ports.store import Store
 
 
 class DoorDocuments:
-    """For the doors that are open. Safe for many threads; raises StoreError, DocumentError."""
+    """For the doors that are open. Safe for many threads; raises StoreError, DocumentError, and what `go_on` does."""
 
-    def __init__(self, doors: Collection[str]) -> None:
-        self._doors = frozenset(doors)
+    def __init__(self, doors: Collection[str], go_on: GoOn = lambda: None) -> None:
+        self.open, self._go_on = frozenset(doors), go_on
 
     def attach(self, change: Change) -> Change:
         """The last of the attach stages: it tells of what those before it have attached."""
@@ -30,7 +32,12 @@ class DoorDocuments:
         assert root is not None  # noqa: S101  for the type checker: `document` comes before
         proofs = {name: (one.digest, len(one.body)) for name, one in change.attachments.items() if name in PROOFS}
         files = [*change.files_of()] if change.files <= MOST_FILES else []
-        for name, body in self._made(change.store, root, files, proofs).items():
+        made = self._made(change.store, root, files, proofs)
+        if DOOR in self.open:
+            base = None if change.relies_on is None else change.relies_on.root
+            named = TorrentFiles.of(change.files_of())
+            made |= torrent_documents(change.store, root.commit, named, base, self._go_on)
+        for name, body in made.items():
             change = change.attached(name, body)
         return change
 
@@ -45,12 +52,14 @@ class DoorDocuments:
         }
         proofs |= {name: (Sha256.of(body), len(body)) for name, body in newer.items() if name in PROOFS}
         made = self._made(store, root, files, proofs)
+        if DOOR in self.open and FACTS not in root.attachments:  # those that are there are of these files
+            made |= torrent_documents(store, root.commit, TorrentFiles.of(files), None, self._go_on)
         return {name: body for name, body in made.items() if root.attachments.get(name) != Sha256.of(body)}
 
     def _made(
         self, store: Store, root: Root, files: Sequence[MirroredFile], proofs: Mapping[str, tuple[Sha256, int]]
     ) -> dict[str, bytes]:
-        if "oci" not in self._doors:
+        if "oci" not in self.open:
             return {}
         try:
             repo = Repo.parse(root.repo)

@@ -74,10 +74,10 @@ class VerifyProgress:
         if _place(fault) not in self.unreadable:
             self._tell("unreadable", fault)
 
-    def judge(self, fault: BlobFault, answer: str) -> None:
-        """Move a fault to where it belongs after a repair, whose answer is empty when it went well."""
+    def judge(self, fault: BlobFault, answer: str, said: str = "") -> None:
+        """Move a fault to where it belongs after a repair, whose answer is empty when it went well, as `said`."""
         self.faults.pop(_place(fault), None)
-        self._tell("faults" if answer else "repaired", replace(fault, repair=answer or "repaired"))
+        self._tell("faults" if answer else "repaired", replace(fault, repair=answer or said or "repaired"))
 
     def _tell(self, kind: str, fault: BlobFault) -> None:
         self._keep(kind, fault)

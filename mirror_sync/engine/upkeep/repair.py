@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import MirroredFile
@@ -32,6 +33,7 @@ from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
 from mirror_sync.engine.transfer.file_read import ByteCount
 from mirror_sync.engine.transfer.file_transfer import FileOrigin
+from mirror_sync.engine.upkeep.piece_repair import PieceRepair
 from mirror_sync.engine.walk import Place
 from mirror_sync.errors import (
     Disabled,
@@ -53,6 +55,13 @@ _OF_FILES = (FORMATS, SCAN)  # rules that judge by what is in the files
 _NO_LONGER = (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound, FileNotFound)
 
 
+class Repaired(NamedTuple):
+    """How a repair went: `why` it did not, empty when done; `said` what there is to say of one that went well."""
+
+    why: str
+    said: str = ""
+
+
 class Repair:
     """Repairs blobs and snapshots, through the first job of the repo whose upstream can; to be used as a context."""
 
@@ -70,20 +79,28 @@ class Repair:
     def __exit__(self, *exc: object) -> None:
         self._open.close()
 
-    def file(self, target: Target, place: Place, file: MirroredFile) -> str:
-        """Fetch a file's content again, at the commit and path that the snapshot names; why not, or empty when done."""
+    def file(self, target: Target, place: Place, file: MirroredFile) -> Repaired:
+        """Fetch a file's content again, at the commit and path that the snapshot names: of one whose pieces are known
+        those that are wrong.
+        """
         assert place.commit is not None  # noqa: S101  for the type checker: files belong to a snapshot
-        commit = place.commit
+        commit, taken = place.commit, list[int]()
 
         def fetch(job: Job, _name: Repo) -> str:
             job_run = self._job_run(job)
             origin = FileOrigin(self._run, job_run.source, place.repo, commit)
             with recorded(self._context, target, [self._act(target, place.repo, commit, job, file)]):
+                count = PieceRepair(self._context, target.store).mend(origin, place.repo, commit, file)
+                if count is not None:
+                    expect_kept(target.store, [(file.sha256, file.size)])
+                    taken.append(count)
+                    return ""
                 digest = job_run.transfer.bring(origin, file.promised).digest
                 expect_kept(target.store, [(digest, file.size)])
             return "" if digest == file.sha256 else f"the upstream has other bytes there now, of digest {digest}"
 
-        return self._by_its_jobs(target, place.repo, fetch)
+        why = self._by_its_jobs(target, place.repo, fetch)
+        return Repaired(why, f"repaired: {taken[0]:,} bytes came from upstream" if taken and not why else "")
 
     def _act(self, target: Target, repo: Repo, commit: CommitId, job: Job, file: MirroredFile) -> Act:
         of = str(repo), "", commit, job.name, self._run

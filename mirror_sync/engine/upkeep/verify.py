@@ -283,7 +283,7 @@ class _OneTarget:
         else:
             self._done.note(fault)
             if self._asked.repair is not None:
-                self._done.judge(fault, self._asked.repair.file(self._target, node.place, node.file))
+                self._done.judge(fault, *self._asked.repair.file(self._target, node.place, node.file))
 
     def _repair_documents(self) -> bool:
         """Whether any was repaired."""

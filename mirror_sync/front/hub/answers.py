@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -295,6 +296,15 @@ def json_text(body: bytes, **headers: str) -> Answer:
     """An answer of JSON that is written already; header names have `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(200, {"Content-Type": JSON, "Cache-Control": MOVING, **named}, body)
+
+
+def digests(digest: Sha256) -> dict[str, str]:
+    """Headers that say what the whole of a file is, also where a part of it is given.
+
+    `Digest` is of the instance (RFC 3230, 4.3.2), which aria2 checks; `Repr-Digest` of the representation (RFC 9530).
+    """
+    value = base64.b64encode(bytes.fromhex(digest)).decode()
+    return {"Digest": f"SHA-256={value}", "Repr-Digest": f"sha-256=:{value}:"}
 
 
 def media_type(path: str) -> str:

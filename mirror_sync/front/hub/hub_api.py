@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -24,10 +25,12 @@ from mirror_sync.front.hub.conditions import content, is_current
 from mirror_sync.front.hub.doorkeeper import unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import RepoListRequest
+from mirror_sync.front.hub.metalinks import described_by
 from mirror_sync.front.hub.protocol import FIELDS, GET, POST, Answering, NotOffered, Protocol, Route
 from mirror_sync.front.hub.served import Opened, Served, Unanswered
 
 _SIZELESS = re.compile(answers.SIZELESS)
+_NOTHING: Mapping[str, str] = {}
 _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
 
 # What ends in a known word is never taken for a repo id.
@@ -189,7 +192,7 @@ class HubApi:
             # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
             location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
             return asked.redirected(location, _named(opened.headers))
-        return blob_of(asked, opened, path, file)
+        return blob_of(asked, opened, path, file, described_by(asked.raw_path, fields, opened.commit))
 
     def _raw(self, asked: FrontRequest, fields: Fields) -> Answer:
         """A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id."""
@@ -241,14 +244,21 @@ def _headers_at(opened: Opened) -> dict[str, str]:
     return {"Cache-Control": caching, "X-Repo-Commit": opened.commit}
 
 
-def blob_of(asked: FrontRequest, opened: Opened, path: str, file: dict[str, Any]) -> Answer:
-    """A file of a snapshot, as the entry of its listing says. Raises Refusal for a range that cannot be had."""
+def blob_of(
+    asked: FrontRequest, opened: Opened, path: str, file: dict[str, Any], described: Mapping[str, str] = _NOTHING
+) -> Answer:
+    """A file of a snapshot, as the entry of its listing says. Raises Refusal for a range that cannot be had.
+
+    `described`: headers that say where more is told of it.
+    """
     size, etag = int(file["size"]), f'"{file["lfs"]["oid"] if "lfs" in file else file["oid"]}"'
     headers = _headers_at(opened) | {
         "Content-Type": answers.media_type(path),
         "ETag": etag,
         "X-Linked-Etag": etag,
         "X-Linked-Size": str(size),
+        **answers.digests(Sha256(file["sha256"])),
+        **described,
     }
     body = partial(BlobSlice, Sha256(file["sha256"]))
     if asked.method != "HEAD" or size <= answers.SIZE_SAID_UP_TO:

@@ -14,6 +14,7 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
@@ -58,7 +59,8 @@ class Served:
 
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
     `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
-    `doors`: those that are open beside the Hub's. `kernel_publishers`: whose kernels clients are told to trust.
+    `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
+    kernels clients are told to trust.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Served:
     caching: Caching = USUAL
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
+    torrents: TorrentOptions = TorrentOptions()
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""

@@ -28,6 +28,7 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
@@ -114,7 +115,8 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
-    the Hub's. `kernel_publishers`: whose kernels clients are told to trust. `cors`: whose pages may read.
+    the Hub's; `torrents`: how they are put together. `kernel_publishers`: whose kernels clients are told to trust.
+    `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -131,6 +133,7 @@ class NginxOptions:
     by_digest: bool = False
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
+    torrents: TorrentOptions = TorrentOptions()
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -351,6 +354,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "by_digest": options.by_digest,
         "kernel_publishers": sorted(options.kernel_publishers),
         "publisher": answers.PUBLISHER,
+        "torrents": {"trackers": options.torrents.trackers, "private": options.torrents.private},
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,

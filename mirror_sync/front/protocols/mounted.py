@@ -21,6 +21,7 @@ from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_api import HUB
+from mirror_sync.front.hub.metalinks import METALINKS
 from mirror_sync.front.hub.protocol import (
     GET,
     Answering,
@@ -40,6 +41,7 @@ from mirror_sync.front.protocols.mirrors import MIRRORS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
 from mirror_sync.front.protocols.plain import PLAIN
+from mirror_sync.front.protocols.torrents import TORRENTS
 from mirror_sync.front.protocols.trust import TRUST
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -62,6 +64,8 @@ PROTOCOLS = (
     MIRRORS,
     MODELSCOPE,
     OCI,
+    TORRENTS,
+    METALINKS,
     HUB,
 )
 """What both fronts answer. The first of several routes that match has the word."""

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits, counted_as
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
+from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
@@ -56,7 +57,8 @@ class ServeOptions:
     their digest alone, too, whether anything published names them or not. `cors`: whose pages may read the answers.
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
     `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
-    `doors`: those that are open beside the Hub's. `kernel_publishers`: whose kernels clients are told to trust.
+    `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
+    kernels clients are told to trust.
     """
 
     public_url: str | None = None
@@ -70,6 +72,7 @@ class ServeOptions:
     caching: Caching = USUAL
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
+    torrents: TorrentOptions = TorrentOptions()
 
 
 _DEFAULTS = ServeOptions()
@@ -97,6 +100,7 @@ def make_app(
         caching=options.caching,
         doors=options.doors,
         kernel_publishers=options.kernel_publishers,
+        torrents=options.torrents,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)

@@ -144,6 +144,8 @@ function sendBlob(r, blob) {
     v.blob_caching = cachingFor(r, blob.caching);
     v.blob_commit = blob.commit || '';
     v.blob_size = blob.linked || blob.sized ? String(blob.size) : '';
+    v.blob_proof = blob.linked ? proofOf(blob) : '';
+    v.blob_described = blob.described || '';
     r.internalRedirect(blob.location);
 }
 
@@ -159,6 +161,11 @@ function sendText(r, blob, text, span) {
     send(r, span ? 206 : 200, headers, span ? text.slice(span[0], span[1]) : text);
 }
 
+// The SHA-256 of a whole file as Digest (RFC 3230) and Repr-Digest (RFC 9530) have it.
+function proofOf(blob) {
+    return Buffer.from(blob.digest, 'hex').toString('base64');
+}
+
 function blobHeaders(blob) {
     const headers = {'Content-Type': blob.type, 'Cache-Control': blob.caching, 'ETag': blob.etag};
     if (blob.commit) {
@@ -167,6 +174,11 @@ function blobHeaders(blob) {
     if (blob.linked) {
         headers['X-Linked-Etag'] = blob.etag;
         headers['X-Linked-Size'] = String(blob.size);
+        headers.Digest = 'SHA-256=' + proofOf(blob);
+        headers['Repr-Digest'] = 'sha-256=:' + proofOf(blob) + ':';
+    }
+    if (blob.described) {
+        headers.Link = blob.described;
     }
     return Object.assign(headers, blob.more || {});
 }
@@ -174,7 +186,8 @@ function blobHeaders(blob) {
 // What the location of pinned files needs to know of a blob.
 function pointerHeaders(blob) {
     return {'X-Blob-Digest': blob.digest, 'X-Blob-Etag': blob.etag, 'X-Blob-Type': blob.type,
-            'X-Blob-Commit': blob.commit, 'X-Blob-Caching': blob.caching, 'X-Blob-Size': String(blob.size)};
+            'X-Blob-Commit': blob.commit, 'X-Blob-Caching': blob.caching, 'X-Blob-Size': String(blob.size),
+            'X-Blob-Proof': proofOf(blob), 'X-Blob-Described': blob.described || ''};
 }
 
 // The head of a blob of `size` bytes; null: it says none.

@@ -3,6 +3,7 @@
 import signing from 'signing.js';
 import settings from 'settings.js';
 
+const crypto = require('crypto');
 const fs = require('fs');
 
 const DOCUMENTS = '/-/documents/';
@@ -34,6 +35,16 @@ async function document(r, digest) {
         throw new Error('blob ' + digest + ' is no document: something else answers in place of the bucket');
     }
     return text;
+}
+
+// The bytes of an attachment that is no text, and that something published names.
+async function bytes(r, digest) {
+    const key = 'blobs/sha256/' + digest.slice(0, 2) + '/' + digest;
+    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
+    if (reply.status !== 200 || crypto.createHash('sha256').update(reply.responseBuffer).digest('hex') !== digest) {
+        throw new Error('the bucket answered ' + reply.status + ' for ' + key + ', or other bytes');
+    }
+    return reply.responseBuffer;
 }
 
 // Whether the bucket itself has said that it has no such object, in an answer whose body nginx has thrown away. Where that
@@ -90,4 +101,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, document, read, refs, refsAnew, saidMissing, siteTag };
+export default { alias, bytes, document, read, refs, refsAnew, saidMissing, siteTag };

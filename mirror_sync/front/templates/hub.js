@@ -13,6 +13,8 @@ import tables from 'tables.js';
 
 const crypto = require('crypto');
 
+const IS_PLAIN = new RegExp(tables.OF.metalinks.PLAIN);
+
 // While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads.
 async function harnesses(r) {
     answers.sendJson(r, tables.HARNESSES, {'Cache-Control': tables.CACHING.settled});
@@ -117,8 +119,19 @@ async function file(r, fields) {
     if (r.method === 'HEAD' && !opened.pinned) {
         redirectToCommit(r, fields, opened);
     } else {
-        answers.sendBlob(r, blobOf(opened, path, entry));
+        answers.sendBlob(r, Object.assign(blobOf(opened, path, entry), {described: describedBy(r, fields, opened)}));
     }
+}
+
+// The header that leads from a file to its Metalink, '' where its path would not stand in one: metalinks.py.
+function describedBy(r, fields, opened) {
+    const path = r.variables.request_uri.split('?')[0], own = tables.OF.metalinks;
+    if (!IS_PLAIN.test(path)) {
+        return '';
+    }
+    const up = '../'.repeat(path.split('/').length - 2), kinds = fields.place || 'models/';
+    const target = up + '-/metalink/' + kinds + fields.id + '/' + opened.commit + '/' + fields.path + '.meta4';
+    return '<' + target + '>; rel=describedby; type="' + own.MEDIA_TYPE + '"';
 }
 
 // A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id.
@@ -177,7 +190,7 @@ function redirectToCommit(r, fields, opened) {
 async function pinnedFile(r, fields) {
     const opened = await snapshots.open(r, fields);
     const path = requests.decoded(fields.path), entry = await fileEntry(r, opened, path);
-    return blobOf(opened, path, entry);
+    return Object.assign(blobOf(opened, path, entry), {described: describedBy(r, fields, opened)});
 }
 
 export default { blobOf, fileEntry, pointers: {file: pinnedFile},

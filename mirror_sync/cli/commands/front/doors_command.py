@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,14 +26,19 @@ def doors(
 ) -> None:
     """Make what open doors need of what is published.
 
-    What is published from then on is ready for them by itself. Files are not read again.
+    What is published from then on is ready for them by itself. Files are read again for torrents alone.
     """
     with invocation.mirror("doors") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
         report = mirror.open_doors(invocation.actor, repo=None if repo is None else repo_of(repo), target=name)
-    lines = [f"{one.target}: {one.repo}: {_words(one)}" for one in report.repos]
+    lines = [line for one in report.repos for line in _lines(one)]
     invocation.answer(report, lambda page: "\n".join(lines or ["nothing is published"]), as_json=as_json)
     end(report.ok)
+
+
+def _lines(one: SignedRepo) -> Iterator[str]:
+    yield f"{one.target}: {one.repo}: {_words(one)}"
+    yield from (f"  no torrent of {said}" for said in one.without)
 
 
 def _words(one: SignedRepo) -> str:

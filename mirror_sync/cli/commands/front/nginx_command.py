@@ -59,6 +59,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         caching=front.caches.caching,
         doors=front.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
+        torrents=front.torrent_options,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

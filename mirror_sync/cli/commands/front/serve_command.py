@@ -69,6 +69,7 @@ def serve(
         caching=front.caches.caching,
         doors=front.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
+        torrents=front.torrent_options,
     )
     cores = 1 if settings.edge else len(os.sched_getaffinity(0))
     app = make_app(mirror.store(name), options, document_bytes=_EDGE_DOCUMENTS if settings.edge else DOCUMENT_BYTES)

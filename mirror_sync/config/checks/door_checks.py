@@ -1,0 +1,30 @@
+"""What open doors of the fronts want of other places of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from mirror_sync.config.findings import Finding
+from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.program_entries import FrontEntry
+
+
+def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
+    """What a door cannot be without; `tree` is the file as it was written."""
+    try:
+        front = FrontEntry.model_validate(tree.get("front", {}))
+    except ValidationError:
+        return  # which is told by itself
+    if front.torrents and front.url is None:
+        wants = "wants front.url: torrents name the address of the mirror; write url: https://models.example.org"
+        yield Finding(("front", "torrents"), wants)
+
+
+def door_doubts(file: File) -> Iterator[Finding]:
+    """What an open door can be without, and is less then."""
+    front = file.front
+    if front.torrents and front.torrent_options.trackers and not file.site.enabled:
+        says = "the list of torrents for trackers (/-/torrents/whitelist) is made with the catalogue, which is off"
+        yield Finding(("front", "torrents"), says)

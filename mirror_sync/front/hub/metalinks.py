@@ -1,0 +1,90 @@
+"""A file as a Metalink: its size, its SHA-256, and where it is, for clients that check what they have fetched.
+
+    /-/metalink/<models|datasets>/<id>/<revision>/<path>.meta4   below `/-/`, where no file of a repo can be
+
+Source: RFC 5854 (the document), RFC 6249 (`Link: ...; rel=describedby`, by which an answer names it). There are no
+pieces in it: aria2 1.36 checks no whole file whose pieces it knows.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.sax.saxutils import escape
+
+from mirror_sync.domain.access.rights import Need
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Answer
+from mirror_sync.front.hub.conditions import is_current
+from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
+from mirror_sync.front.hub.protocol import FIELDS, GET, Protocol, Route
+from mirror_sync.front.hub.served import Served
+
+MEDIA_TYPE = "application/metalink4+xml"
+PLAIN = r"^[A-Za-z0-9._~!$&'()*+,=:@%/\-]+$"
+"""Paths that stand in a header as they are asked for; in what Python and JavaScript share."""
+DOCUMENT = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<metalink xmlns="urn:ietf:params:xml:ns:metalink">\n'
+    '<file name="{name}"><size>{size}</size><hash type="sha-256">{digest}</hash><url>{url}</url></file>\n'
+    "</metalink>\n"
+)
+UNWRITABLE = "[\\x00-\\x1f\\x7f\\ufffe\\uffff]"
+"""Characters of a name that XML 1.0 cannot hold, or that no file should have; in both languages."""
+_PLAIN, _UNWRITABLE = re.compile(PLAIN), re.compile(UNWRITABLE)
+
+
+def described_by(raw_path: str, fields: Fields, commit: CommitId) -> dict[str, str]:
+    """The header that leads from a file to its Metalink; none where its path would not stand in one.
+
+    It is relative, so that it is right below any path that a proxy has put before us.
+    """
+    if not _PLAIN.match(raw_path):
+        return {}
+    up, kinds = "../" * (raw_path.count("/") - 1), fields["place"] or "models/"
+    target = f"{up}-/metalink/{kinds}{fields['id']}/{commit}/{fields['path']}.meta4"
+    return {"Link": f'<{target}>; rel=describedby; type="{MEDIA_TYPE}"'}
+
+
+def metalink(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
+    """The answer. Raises Refusal, Elsewhere, StoreError, DocumentError."""
+    opened, path = served.open(fields), decoded(fields["path"])
+    file = served.entry(opened, path, "file")
+    place = "datasets/" if fields["kinds"] == "datasets" else ""
+    words = {
+        "name": _UNWRITABLE.sub("_", path.rpartition("/")[2]),
+        "size": str(file["size"]),
+        "digest": file["sha256"],
+        "url": f"{asked.origin}/{place}{fields['id']}/resolve/{opened.commit}/{fields['path']}",
+    }
+    text = DOCUMENT
+    for word, said in words.items():
+        text = text.replace(f"{{{word}}}", escape(said, {'"': "&quot;"}), 1)
+    body = text.encode()
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Cache-Control": answers.LINKED if asked.told else opened.headers["Cache_Control"],
+        "X-Repo-Commit": opened.commit,
+        "ETag": f'"{Sha256.of(body)[:32]}"',
+        **({"Vary": answers.SAID} if asked.told else {}),
+    }
+    if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
+        return Answer(304, headers)
+    return Answer(200, headers, body)
+
+
+METALINKS = Protocol(
+    "metalinks",
+    (
+        Route(
+            "metalink",
+            GET,
+            "/-/metalink/{kinds}/{id}/{rev}/{path}{suffix}",
+            fields=FIELDS | {"kinds": "models|datasets", "suffix": r"\.meta4"},
+            needs=Need.READ,
+        ),
+    ),
+    lambda served: {"metalink": lambda asked, fields: metalink(served, asked, fields)},
+    ("metalinks.js",),
+    constants={"DOCUMENT": DOCUMENT, "MEDIA_TYPE": MEDIA_TYPE, "PLAIN": PLAIN, "UNWRITABLE": UNWRITABLE},
+)

@@ -1,0 +1,39 @@
+// A file as a Metalink: mirror_sync/front/hub/metalinks.py in JavaScript.
+
+import answers from 'answers.js';
+import hub from 'hub.js';
+import requests from 'requests.js';
+import snapshots from 'snapshots.js';
+import tables from 'tables.js';
+
+const crypto = require('crypto');
+
+const OWN = tables.OF.metalinks;
+const MARKUP = {'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'};
+
+async function metalink(r, fields) {
+    const opened = await snapshots.open(r, fields), path = requests.decoded(fields.path);
+    const entry = await hub.fileEntry(r, opened, path);
+    const place = fields.kinds === 'datasets' ? '/datasets/' : '/';
+    const words = {
+        name: path.slice(path.lastIndexOf('/') + 1).replace(new RegExp(OWN.UNWRITABLE, 'g'), '_'),
+        size: String(entry.size),
+        digest: entry.sha256,
+        url: requests.origin(r) + place + fields.id + '/resolve/' + opened.commit + '/' + fields.path
+    };
+    const text = Object.keys(words).reduce(put, {left: OWN.DOCUMENT, words}).left;
+    const etag = '"' + crypto.createHash('sha256').update(text).digest('hex').slice(0, 32) + '"';
+    const headers = Object.assign({'Content-Type': OWN.MEDIA_TYPE, ETag: etag}, answers.settled(opened));
+    if (!tables.PUBLIC_URL) {
+        Object.assign(headers, {'Cache-Control': tables.CACHING.linked, 'Vary': tables.SAID});
+    }
+    answers.send(r, answers.isCurrent(r, etag) ? 304 : 200, headers, answers.isCurrent(r, etag) ? undefined : text);
+}
+
+function put(said, word) {
+    const at = said.left.indexOf('{' + word + '}'), value = said.words[word].replace(/[&<>"]/g, (one) => MARKUP[one]);
+    said.left = said.left.slice(0, at) + value + said.left.slice(at + word.length + 2);
+    return said;
+}
+
+export default { routes: {metalink} };
