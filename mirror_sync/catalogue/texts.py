@@ -145,6 +145,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.python": ("Python", "Python"),
     "repo.shell": ("Command line", "命令行"),
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
+    "repo.modelscope": ("ModelScope's client", "ModelScope 客户端"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),
     "repo.ollama": ("Ollama", "Ollama"),
     "repo.llama": ("llama.cpp", "llama.cpp"),

@@ -22,7 +22,7 @@ class DoorDocuments:
     """For the doors that are open. Safe for many threads; raises StoreError, DocumentError."""
 
     def __init__(self, doors: Collection[str]) -> None:
-        self._doors = frozenset(doors)
+        self.names = frozenset(doors)
 
     def attach(self, change: Change) -> Change:
         """The last of the attach stages: it tells of what those before it have attached."""
@@ -50,7 +50,7 @@ class DoorDocuments:
     def _made(
         self, store: Store, root: Root, files: Sequence[MirroredFile], proofs: Mapping[str, tuple[Sha256, int]]
     ) -> dict[str, bytes]:
-        if "oci" not in self._doors:
+        if "oci" not in self.names:
             return {}
         try:
             repo = Repo.parse(root.repo)

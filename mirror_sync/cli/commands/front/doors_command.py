@@ -25,13 +25,15 @@ def doors(
 ) -> None:
     """Make what open doors need of what is published.
 
-    What is published from then on is ready for them by itself. Files are not read again.
+    The first line says which are open. What is published from then on is ready for them by itself. Files are not read
+    again.
     """
     with invocation.mirror("doors") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
         report = mirror.open_doors(invocation.actor, repo=None if repo is None else repo_of(repo), target=name)
-    lines = [f"{one.target}: {one.repo}: {_words(one)}" for one in report.repos]
-    invocation.answer(report, lambda page: "\n".join(lines or ["nothing is published"]), as_json=as_json)
+    lines = [f"{one.target}: {one.repo}: {_words(one)}" for one in report.repos] or ["nothing is published"]
+    opened = f"open: {', '.join(report.doors)}"
+    invocation.answer(report, lambda page: "\n".join([opened, *lines]), as_json=as_json)
     end(report.ok)
 
 
