@@ -147,6 +147,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
     "repo.modelscope": ("ModelScope's client", "ModelScope 客户端"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),
+    "repo.podman": ("As an image to mount, with podman", "作为可挂载的镜像（podman）"),
     "repo.ollama": ("Ollama", "Ollama"),
     "repo.llama": ("llama.cpp", "llama.cpp"),
     "repo.no-registry": (

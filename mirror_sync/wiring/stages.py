@@ -16,7 +16,10 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.published import Seal, unsealed
 from mirror_sync.engine.stages import Change, MoreStages
 from mirror_sync.engine.stopping import stop_of_run
+from mirror_sync.errors import Interrupted
 from mirror_sync.ports.scanner import Scanner
+
+_NEVER = threading.Event()
 
 if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import AuditHead
@@ -61,7 +64,13 @@ def doors_of(settings: Settings) -> DoorDocuments | None:
         return None
     from mirror_sync.engine.doors.door_documents import DoorDocuments
 
-    return DoorDocuments(settings.front.doors)
+    return DoorDocuments(settings.front.doors, _go_on)
+
+
+def _go_on() -> None:
+    """Interrupted where the run that this thread works for was asked to stop: layers are hashed for long."""
+    if stop_of_run(_NEVER).is_set():
+        raise Interrupted("stopped before the end")
 
 
 def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None], settle: Callable[[], None]) -> Seal:

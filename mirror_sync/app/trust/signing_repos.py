@@ -176,7 +176,7 @@ class RemakeDoors:
             )
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored")
-        return SignReport(found, tuple(door.name for door in open_doors(self._doors.names)))
+        return SignReport(found, tuple(door.name for door in open_doors(self._doors.open)))
 
 
 class Signing:

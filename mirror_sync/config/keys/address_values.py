@@ -21,6 +21,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,61}[A-Za-z0-9]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+\-]+):")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
+_BEHIND = re.compile(r"http://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 
@@ -62,6 +63,13 @@ def front(text: str) -> str:
     if _PLAIN_PATH.fullmatch(Url.parse(found).path.rstrip("/")) is None:
         raise ValueError("the path of the address must be plain words with slashes between; best leave it out")
     return found
+
+
+def behind(text: str) -> str:
+    """A server of ours behind another one: plain HTTP, a host and a port."""
+    if _BEHIND.fullmatch(text) is None:
+        raise ValueError(f"{quoted(text)} is no server behind this one; write http://127.0.0.1:8081")
+    return text.rstrip("/")
 
 
 def origin(text: str) -> str:

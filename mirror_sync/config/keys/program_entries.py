@@ -118,6 +118,32 @@ SizeOrCache = Annotated[
 ]
 
 
+class OciEntry(Keys):
+    """What the registry gives beside files and quantizations."""
+
+    images: scalars.Switch = Field(
+        default=False,
+        description="Whether each commit is an image to be mounted, too, under its tags with -image behind.",
+        examples=[True],
+    )
+    layers: scalars.BehindUrl | None = Field(
+        default=None,
+        description="Where nginx finds a `serve` of the same file, which puts layers of images together: nginx cannot. "
+        "Left out or empty, an nginx gives no images.",
+        examples=["http://127.0.0.1:8081"],
+    )
+
+
+def _oci_tag(value: Any) -> str:
+    return f"{UNION}entry" if isinstance(value, dict | OciEntry) else f"{UNION}switch"
+
+
+SwitchOrOci = Annotated[
+    Annotated[scalars.Switch, Tag(f"{UNION}switch")] | Annotated[OciEntry, Tag(f"{UNION}entry")],
+    Discriminator(_oci_tag),
+]
+
+
 class FrontEntry(Keys):
     """Where a front listens, and how it reads the bucket."""
 
@@ -155,9 +181,10 @@ class FrontEntry(Keys):
         "also what is published no more, until a prune, and not what was taken down.",
         examples=[True],
     )
-    oci: scalars.Switch = Field(
+    oci: SwitchOrOci = Field(
         default=False,
-        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/.",
+        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/; "
+        "in place of true, what it gives beside.",
         examples=[True],
     )
     tls: TlsEntry | None = Field(
@@ -185,7 +212,13 @@ class FrontEntry(Keys):
     @property
     def doors(self) -> frozenset[str]:
         """Those that are open beside the Hub's, by their names."""
-        return frozenset({"oci"}) if self.oci else frozenset()
+        oci = ["oci", *(["images"] if isinstance(self.oci, OciEntry) and self.oci.images else [])]
+        return frozenset(oci if self.oci else ())
+
+    @property
+    def layers(self) -> str | None:
+        """Where an nginx finds what puts layers of images together."""
+        return self.oci.layers if isinstance(self.oci, OciEntry) else None
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

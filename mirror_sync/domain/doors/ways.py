@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from mirror_sync.domain.doors.gguf_quants import is_model
 from mirror_sync.domain.doors.oci_documents import CONFIG, LATEST, MANIFEST, MORE, oci_name
+from mirror_sync.domain.doors.oci_images import IMAGE, LAYERS, SUFFIX
 from mirror_sync.domain.repo import Kind, Repo
 
 _TELLING = ("config.json", "README.md")  # what a person would look at first
@@ -125,6 +126,14 @@ def _registry(wanted: Wanted) -> Iterator[Way]:
     yield Way("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
 
 
+def _image(wanted: Wanted) -> Iterator[Way]:
+    """To be mounted: `podman run --mount type=image,source=...`, or a volume of Kubernetes."""
+    name = oci_name(wanted.repo)
+    if name is not None:
+        at = f"{name}:{wanted.commit if wanted.revision else LATEST}{SUFFIX}"
+        yield Way("repo.podman", "M=", f'; podman pull "${{M#*://}}/{at}"')
+
+
 def _is_gguf(wanted: Wanted) -> bool:
     """For programs that run a model in GGUF: the quantization that is meant where nobody says; they ask for main."""
     model = wanted.repo.kind is Kind.MODEL and not wanted.revision
@@ -145,4 +154,5 @@ DOORS = (
     Door("hub", "", _hub),
     Door("modelscope", "", _modelscope),
     Door("oci", "front: {oci: true}", _registry, documents=(MANIFEST, CONFIG, MORE)),
+    Door("images", "front: {oci: {images: true}}", _image, documents=(IMAGE, LAYERS)),
 )

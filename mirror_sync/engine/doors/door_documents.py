@@ -11,7 +11,9 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import MOST_FILES, PROOFS, OciSubject, oci_documents
+from mirror_sync.domain.doors.oci_images import DOOR, IMAGE, image_documents
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.doors.image_layers import GoOn, image_layers
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import DocumentError, KeyMissing
@@ -19,10 +21,10 @@ from mirror_sync.ports.store import Store
 
 
 class DoorDocuments:
-    """For the doors that are open. Safe for many threads; raises StoreError, DocumentError."""
+    """For the doors that are open. Safe for many threads; raises StoreError, DocumentError, and what `go_on` does."""
 
-    def __init__(self, doors: Collection[str]) -> None:
-        self.names = frozenset(doors)
+    def __init__(self, doors: Collection[str], go_on: GoOn = lambda: None) -> None:
+        self.open, self._go_on = frozenset(doors), go_on
 
     def attach(self, change: Change) -> Change:
         """The last of the attach stages: it tells of what those before it have attached."""
@@ -30,7 +32,11 @@ class DoorDocuments:
         assert root is not None  # noqa: S101  for the type checker: `document` comes before
         proofs = {name: (one.digest, len(one.body)) for name, one in change.attachments.items() if name in PROOFS}
         files = [*change.files_of()] if change.files <= MOST_FILES else []
-        for name, body in self._made(change.store, root, files, proofs).items():
+        made = self._made(change.store, root, files, proofs)
+        if made and DOOR in self.open:
+            base = None if change.relies_on is None else change.relies_on.root
+            made |= self._image(change.store, root, files, base)
+        for name, body in made.items():
             change = change.attached(name, body)
         return change
 
@@ -45,18 +51,24 @@ class DoorDocuments:
         }
         proofs |= {name: (Sha256.of(body), len(body)) for name, body in newer.items() if name in PROOFS}
         made = self._made(store, root, files, proofs)
+        if made and DOOR in self.open and IMAGE not in root.attachments:  # what is there is of these files
+            made |= self._image(store, root, files, None)
         return {name: body for name, body in made.items() if root.attachments.get(name) != Sha256.of(body)}
 
     def _made(
         self, store: Store, root: Root, files: Sequence[MirroredFile], proofs: Mapping[str, tuple[Sha256, int]]
     ) -> dict[str, bytes]:
-        if "oci" not in self.names:
+        if "oci" not in self.open:
             return {}
         try:
             repo = Repo.parse(root.repo)
         except ValueError as error:
             raise DocumentError(f"a root of no repo: {error}") from None
         return oci_documents(OciSubject(repo, root.commit, files, proofs), partial(_head, store))
+
+    def _image(self, store: Store, root: Root, files: Sequence[MirroredFile], base: Root | None) -> dict[str, bytes]:
+        layers = image_layers(store, files, base, self._go_on)
+        return image_documents(Repo.parse(root.repo), root.commit, layers)
 
 
 def _head(store: Store, file: MirroredFile) -> bytes:

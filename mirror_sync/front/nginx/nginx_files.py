@@ -28,6 +28,7 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
+from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
@@ -54,6 +55,7 @@ _ETC, _VAR, _NAME = Path("/etc"), Path("/var"), "mirror-front"
 _SHOWN = 3  # names of files in a message
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
+_LAYERS = re.compile(r"http://([A-Za-z0-9.\-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)/?")
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
@@ -114,7 +116,8 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
-    the Hub's. `cors`: whose pages may read.
+    the Hub's. `layers`: the address of a `serve` that puts layers of images together; None: no images. `cors`:
+    whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -130,6 +133,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     doors: frozenset[str] = frozenset()
+    layers: str | None = None
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -272,6 +276,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "numbers": answers.NUMBERS,
         "readable": GET,
         "oci_codes": answers.OCI_CODES,
+        "layers": _layers(options),
         "shut": sorted(shut_routes(PROTOCOLS, options.doors)),
         "dots": DOTS,
         "media_types": answers.MEDIA_TYPES,
@@ -426,6 +431,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "json": answers.JSON,
         "binary": answers.BINARY,
         "oci_manifest": OCI_MANIFEST,
+        "layers": _layers(options),
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
@@ -450,6 +456,16 @@ def _queue(limits: ReaderLimits) -> str:
 
 def _is_sliced(options: NginxOptions) -> bool:
     return isinstance(options.target, S3Target) and options.cache_size > 0
+
+
+def _layers(options: NginxOptions) -> str:
+    """The host and port of what puts layers together; empty where that door is not open."""
+    if options.layers is None or IMAGES not in options.doors:
+        return ""
+    found = _LAYERS.fullmatch(options.layers)
+    if found is None:
+        raise ValueError(f"front.oci.layers {options.layers!r}: write http://127.0.0.1:8081")
+    return found[1]
 
 
 def _own_address(host: str) -> str:

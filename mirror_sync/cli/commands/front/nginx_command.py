@@ -58,6 +58,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         limits=front.limits.limits,
         caching=front.caches.caching,
         doors=front.doors,
+        layers=front.layers,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 
