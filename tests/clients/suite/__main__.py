@@ -173,7 +173,7 @@ def _door(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, st
     return True, doors.RUNS[client.use](url, made, scratch)
 
 
-def _chromium(client: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
+def _chromium(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
     site = scratch / "site"
     site.mkdir()
     shutil.copy(HERE / f"{client.use}.html", site / "page.html")
@@ -182,11 +182,11 @@ def _chromium(client: Client, url: str, _made: Path, scratch: Path) -> tuple[boo
         if one.is_file():
             shutil.copy(one, site)
     (site / "node_modules").symlink_to(node_folder() / "node_modules")
-    port = free_port()
+    port, repo = free_port(), "bert" if (made / "bert").exists() else "words"
     serve = [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(site)]
     with child(serve, scratch / "site.log") as running, chromium(scratch / "profile") as browser:
         running.wait_until(lambda: answers(port), 20)
-        browser.get(f"http://{LOOPBACK}:{port}/page.html?mirror={url}")
+        browser.get(f"http://{LOOPBACK}:{port}/page.html?mirror={url}&repo=acme/{repo}")
         running.wait_until(lambda: browser.title != "waits", 60)
         return browser.title.startswith("ok"), browser.title
 

@@ -69,7 +69,7 @@ CLIENTS = (
     Client("@huggingface/gguf (Node)", "node", "gguf", "@huggingface/gguf", "the file's URL", _OWN_URL),
     Client(
         "@huggingface/transformers (Chromium, a page of another origin)", "chromium", "page",
-        "@huggingface/transformers", "`env.remoteHost`, with a final slash", _OWN_URL,
+        "@huggingface/transformers", "`env.remoteHost`, with a final slash", _OWN_URL, "Hub, ModelScope",
     ),
     Client(
         "@huggingface/hub (Chromium, a page of another origin)", "chromium", "hub", "@huggingface/hub", "`hubUrl`",
@@ -99,5 +99,5 @@ MADE = (
 
 DATASETS = ("rows", "lances")
 
-MADE_FOR_DOORS = (("suite-llama", ("quants",)),)
+MADE_FOR_DOORS = (("hub-2", ("words",)), ("suite-llama", ("quants",)))
 """The same for the clients of doors alone."""
