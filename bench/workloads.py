@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bench import asking, huge, one_of_many, readers, readers_tokens, transfers, unchanged, verifying
+from bench import asking, doors, huge, one_of_many, readers, readers_tokens, transfers, unchanged, verifying
 from bench.setting import Setting
 from bench.table import Section
 
 WORKLOADS: dict[str, Callable[[Setting], Section]] = {
     one.name: partial(transfers.run, transfer=one)
     for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.CONFIRM, transfers.MIXED)
-} | {"unchanged": unchanged.run, "one-of-many": one_of_many.run, "huge": huge.run, "verify": verifying.run}
+} | {
+    "unchanged": unchanged.run,
+    "one-of-many": one_of_many.run,
+    "huge": huge.run,
+    "verify": verifying.run,
+    "doors": doors.run,
+}
 WORKLOADS |= {"asking": asking.run, "readers": readers.run, "readers-minute": readers.run_minute}
-WORKLOADS |= {"readers-tokens": readers_tokens.run}
+WORKLOADS |= {"doors": doors.run, "readers-tokens": readers_tokens.run}

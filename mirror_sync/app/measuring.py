@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror_sync.app.configured import Configured
+from mirror_sync.domain.content.alias import MAX_ALIAS, decode
+from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors.oci_documents import GIVEN, MORE, MoreDocuments
 from mirror_sync.domain.outcome.notices import Alarm
-from mirror_sync.domain.outcome.traffic import Traffic, TrafficReport
+from mirror_sync.domain.outcome.traffic import Hit, Traffic, TrafficReport
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.engine.published import mirrored_repos, published_snapshots
-from mirror_sync.errors import DocumentError
+from mirror_sync.engine.published import mirrored_repos, published_snapshots, read_refs, read_root
+from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.front.protocols.access_log import count_hits, lines_of
 from mirror_sync.logger import Logger
+from mirror_sync.ports.store import Store, read_all, read_document
 from mirror_sync.state.traffic_file import keep_traffic, told_before
 
 _log = Logger()
@@ -28,8 +36,9 @@ class MeasureTraffic:
     def __call__(self, target: str, logs: Sequence[str]) -> TrafficReport:
         """DocumentError where no line of the logs can be read; OSError."""
         store = self._configured.store(target)
-        traffic = Traffic(mirrored_repos(store))
-        lines, unread = count_hits(lines_of(logs), traffic.add)
+        mirrored = frozenset(mirrored_repos(store))
+        traffic, registry = Traffic(mirrored), _RegistryReads(store, mirrored)
+        lines, unread = count_hits(lines_of(logs), lambda hit: traffic.add(registry.plain(hit)))
         if unread and unread == lines:
             raise DocumentError(f"{', '.join(logs)}: no line is of a front's JSON log; what was counted before stays")
         report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
@@ -45,3 +54,59 @@ class MeasureTraffic:
             _log.warning("traffic.unusual", target=target, **one.encode())
         if new:
             self._alarm(Alarm(target, iso_utc(datetime.now(UTC)), new))
+
+
+class _RegistryReads:
+    """What is read at a registry, as other doors would have it: the repo that was meant, and which blobs are files.
+
+    Raises StoreError. It reads an alias for each former name under which something was given, and the documents of each
+    commit of which a blob was; where these are damaged, or gone, each blob counts as a file.
+    """
+
+    def __init__(self, store: Store, mirrored: Collection[Repo]) -> None:
+        self._store, self._mirrored = store, mirrored
+        self._by_letters = {_lower(repo): repo for repo in mirrored}
+        self._documents: dict[tuple[Repo, CommitId], frozenset[str]] = {}
+
+    def plain(self, hit: Hit) -> Hit:
+        """The same hit, under the id of its repo; a document of a registry is no file."""
+        if not hit.any_letters:
+            return hit
+        repo = hit.repo if hit.repo in self._mirrored else self._meant(hit)
+        hit = replace(hit, repo=repo)
+        if hit.is_file and hit.given and hit.commit is not None and repo in self._mirrored:
+            return replace(hit, is_file=hit.digest not in self._documents_of(repo, hit.commit))
+        return hit
+
+    def _meant(self, hit: Hit) -> Repo:
+        """A name under which nothing was given stays as it was typed: anybody can type many."""
+        known = self._by_letters.get(_lower(hit.repo))
+        if known is None and hit.given:
+            known = self._by_letters[_lower(hit.repo)] = self._by_alias(hit.repo)
+        return known or hit.repo
+
+    def _by_alias(self, repo: Repo) -> Repo:
+        try:
+            return decode(repo.kind, read_all(self._store, alias_key(_lower(repo)), MAX_ALIAS))
+        except (KeyMissing, DocumentError):
+            return repo
+
+    def _documents_of(self, repo: Repo, commit: CommitId) -> frozenset[str]:
+        """Digests of what a registry gives of a commit beside its files."""
+        if (repo, commit) not in self._documents:
+            self._documents[repo, commit] = frozenset()
+            with suppress(KeyMissing, DocumentError):
+                root = read_refs(self._store, repo).root_of(commit)
+                self._documents[repo, commit] = frozenset() if root is None else _documents(self._store, root)
+        return self._documents[repo, commit]
+
+
+def _documents(store: Store, digest: Sha256) -> frozenset[str]:
+    attached = read_root(store, digest).attachments
+    more = attached.get(MORE)
+    texts = {} if more is None else MoreDocuments.decode(read_document(store, more)).texts
+    return frozenset([*(attached[name] for name in GIVEN if name in attached), *texts])
+
+
+def _lower(repo: Repo) -> Repo:
+    return Repo(repo.kind, repo.id.lower())

@@ -1,73 +1,38 @@
-"""Commands that get a repo from this mirror, and that check what came, ready to be copied.
-
-What upstream chose, such as the name of a branch, is quoted for the language that it stands in.
-"""
+"""Commands of a repo's page: those that get it from this mirror by its doors, and those that check what came."""
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from mirror_sync.catalogue.formats import in_url
 from mirror_sync.domain.catalogue.rows import RepoPage
-from mirror_sync.domain.doors.gguf_quants import is_model
-from mirror_sync.domain.doors.oci_documents import LATEST, oci_name
-from mirror_sync.domain.doors.torrent_metainfo import DOOR
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.doors.ways import DoorCommand, WantedCommit, ways_of
+from mirror_sync.domain.repo import Repo
 
 PLACEHOLDER = "https://MIRROR-ADDRESS"
 _MAIN = "main"
-_TELLING = ("config.json", "README.md")  # what a person would look at first
-_LOADERS = {
-    "": ("transformers", "AutoModel"),
-    "transformers": ("transformers", "AutoModel"),
-    "diffusers": ("diffusers", "DiffusionPipeline"),
-}
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadCommand:
-    """`before` and `after` the address of this mirror, which only the reader's browser knows. `title` names a text."""
-
-    title: str
-    before: str
-    after: str
-
-
-def commands(page: RepoPage, doors: Collection[str] = ()) -> list[DownloadCommand]:
+def commands(page: RepoPage, doors: Collection[str] = ()) -> list[DoorCommand]:
     """Nothing for a repo of which nothing is published; `doors` are those that are open beside the Hub's."""
+    wanted = wanted_of(page)
+    return [] if wanted is None else ways_of(wanted, doors)
+
+
+def wanted_of(page: RepoPage) -> WantedCommit | None:
+    """The commit that a page shows; None where nothing is published."""
     if page.shown_commit is None:
-        return []
-    made = [_shell(page), _python(page)]
-    if page.files:
-        made.append(_curl(page, page.shown_commit))
-    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors), *_torrent(page, doors)]
-
-
-def _gguf(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
-    """For programs that run a model in GGUF: the quantization that is meant where nobody says; they ask for main."""
-    if page.row.kind is Kind.MODEL and not _revision(page) and any(is_model(file.path) for file in page.files):
-        yield DownloadCommand("repo.llama", "HF_ENDPOINT=", f" llama-server -hf {shlex.quote(page.row.repo)}")
-        if "oci" in doors:
-            yield DownloadCommand("repo.ollama", "M=", f'; ollama pull "${{M#*://}}/{page.row.repo}"')
-
-
-def _registry(page: RepoPage, commit: str, doors: Collection[str]) -> Iterator[DownloadCommand]:
-    """Clients of registries want the address without its scheme, which the shell takes away."""
-    name = oci_name(Repo(page.row.kind, page.row.repo)) if "oci" in doors else None
-    if name is not None:
-        at = f"{name}:{commit if _revision(page) else LATEST}"
-        folder = shlex.quote(page.row.repo.rpartition("/")[2])
-        yield DownloadCommand("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
-
-
-def _torrent(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
-    """aria2 takes a torrent by its address; it ends when all is there, and does not seed."""
-    if DOOR in doors and _known_torrent(page) and not torrent_fault(page):
-        at = f"/-/torrents/{page.row.kind.plural}/{in_url(page.row.repo)}/{in_url(page.shown_commit or '')}.torrent"
-        yield DownloadCommand("repo.torrent", "aria2c --seed-time=0 ", at)
+        return None
+    paths = [file.path for file in page.files]
+    return WantedCommit(
+        Repo(page.row.kind, page.row.repo),
+        page.shown_commit,
+        _revision(page),
+        paths,
+        page.row.library,
+        has_torrent=bool(_known_torrent(page)) and not torrent_fault(page),
+    )
 
 
 def torrent_fault(page: RepoPage) -> str:
@@ -80,49 +45,7 @@ def _known_torrent(page: RepoPage) -> str:
     return next((one.torrent for one in page.snapshots if one.commit == page.shown_commit), "")
 
 
-def _shell(page: RepoPage) -> DownloadCommand:
-    kind = "" if page.row.kind is Kind.MODEL else f" --repo-type {page.row.kind}"
-    revision = _revision(page)
-    at = f" --revision {shlex.quote(revision)}" if revision else ""
-    return DownloadCommand("repo.shell", "HF_ENDPOINT=", f" hf download {shlex.quote(page.row.repo)}{kind}{at}")
-
-
-def _python(page: RepoPage) -> DownloadCommand:
-    revision = _revision(page)
-    name, at = _literal(page.row.repo), f", revision={_literal(revision)}" if revision else ""
-    return DownloadCommand(
-        "repo.python", 'import os\nos.environ["HF_ENDPOINT"] = "', f'"\n\n{_loading(page, name, at)}'
-    )
-
-
-def _loading(page: RepoPage, name: str, at: str) -> str:
-    if page.row.kind is Kind.DATASET:
-        return f"from datasets import load_dataset\ndataset = load_dataset({name}{at})"
-    if page.row.kind is Kind.KERNEL and at:
-        return f"from kernels import get_kernel\nkernel = get_kernel({name}{at})"
-    if page.row.kind is not Kind.MODEL:
-        whole = f'{name}, repo_type="{page.row.kind}"{at}'
-        return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({whole})"
-    if page.row.library == "sentence-transformers":
-        return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({name}{at})"
-    if page.row.library in _LOADERS:
-        package, loader = _LOADERS[page.row.library]
-        return f"from {package} import {loader}\nmodel = {loader}.from_pretrained({name}{at})"
-    return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({name}{at})"
-
-
-def _curl(page: RepoPage, commit: str) -> DownloadCommand:
-    paths = [file.path for file in page.files]
-    path = next((name for name in _TELLING if name in paths), paths[0])
-    return DownloadCommand("repo.curl", "curl -fLO ", f"/{resolved(page, commit)}{in_url(path)}")
-
-
-def resolved(page: RepoPage, commit: str) -> str:
-    """Where the files of a commit are, seen from the mirror's root."""
-    return f"{page.row.kind.place}{in_url(page.row.repo)}/resolve/{in_url(commit)}/"
-
-
-def check_by_hand(page: RepoPage, principal: str) -> DownloadCommand | None:
+def check_by_hand(page: RepoPage, principal: str) -> DoorCommand | None:
     """The lines by which curl, ssh-keygen and sha256sum prove the shown commit; None where nothing of it is signed.
 
     They are those of docs/guide/trust.md, with the commit's own address. `principal` is who signs.
@@ -136,7 +59,7 @@ def check_by_hand(page: RepoPage, principal: str) -> DownloadCommand | None:
         f"ssh-keygen -Y verify -f allowed_signers -I {name} -n mirror-sync -s SHA256SUMS.sig < SHA256SUMS",
         f"cd {page.row.kind.value} && sha256sum --strict --quiet -c ../SHA256SUMS",
     )
-    return DownloadCommand("repo.check", 'curl -fsSO --remote-name-all "', "\n".join(lines))
+    return DoorCommand("repo.check", 'curl -fsSO --remote-name-all "', "\n".join(lines))
 
 
 def _revision(page: RepoPage) -> str:
@@ -145,8 +68,3 @@ def _revision(page: RepoPage) -> str:
     if shown is None or _MAIN in shown.names:
         return ""
     return next(iter(shown.names), shown.commit)
-
-
-def _literal(words: str) -> str:
-    """As a literal of Python."""
-    return json.dumps(words, ensure_ascii=False)

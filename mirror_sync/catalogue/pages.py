@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
-from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, resolved, torrent_fault
+from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, torrent_fault, wanted_of
 from mirror_sync.catalogue.formats import count
 from mirror_sync.catalogue.texts import TEXTS, plain
 from mirror_sync.domain.catalogue.rows import (
@@ -73,7 +73,7 @@ def repo_page(
     `url` is the operator's, if there is one; `brand` names the mirror, and `principal` who signs for it;
     `doors` are those that its fronts open beside the Hub's.
     """
-    commit = page.shown_commit
+    wanted = wanted_of(page)
     return _rendered(
         "repo.html.j2",
         _BELOW,
@@ -85,7 +85,7 @@ def repo_page(
         unnamed="oci" in doors and oci_name(Repo(page.row.kind, page.row.repo)) is None,
         no_torrent=torrent_fault(page) if DOOR in doors else "",
         by_hand=check_by_hand(page, principal),
-        resolved=None if commit is None else resolved(page, commit),
+        resolved=None if wanted is None else wanted.files_at,
     )
 
 

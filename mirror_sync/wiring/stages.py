@@ -68,7 +68,7 @@ def doors_of(settings: Settings) -> DoorDocuments | None:
 
 
 def _go_on() -> None:
-    """Interrupted where the run that this thread works for was asked to stop: pieces are hashed for long."""
+    """Interrupted where the run that this thread works for was asked to stop: files are hashed for long."""
     if stop_of_run(_NEVER).is_set():
         raise Interrupted("stopped before the end")
 

@@ -194,8 +194,9 @@ def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes])
 def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_python(branch: str) -> None:
     page = shown()
     branched = replace(page, snapshots=(replace(page.snapshots[0], names=(branch,)),))
-    shell, python, _ = (one.before + "https://m" + one.after for one in commands(branched))
-    assert shlex.split(shell)[-2:] == ["--revision", branch]
+    shell, python, _, modelscope = (one.at("https://m") for one in commands(branched))
+    for line in (shell, modelscope):
+        assert shlex.split(line)[-2:] == ["--revision", branch]
     call = ast.parse(python).body[-1]
     assert isinstance(call, ast.Assign)
     assert isinstance(call.value, ast.Call)
@@ -383,8 +384,8 @@ def test_the_status_page_says_when_something_was_checked_and_never_that_all_was(
 def test_a_page_shows_the_commands_of_those_doors_alone_that_are_open() -> None:
     page = replace(shown(), files=(ShownFile("M-Q4_K_M.gguf", 5, examples.digest("x")),))
     shut = [one.title for one in commands(page)]
-    assert shut == ["repo.shell", "repo.python", "repo.curl", "repo.llama"]
-    opened = {one.title: one.before + "https://m" + one.after for one in commands(page, ("oci",))}
+    assert shut == ["repo.shell", "repo.python", "repo.curl", "repo.llama", "repo.modelscope"]
+    opened = {one.title: one.at("https://m") for one in commands(page, ("oci",))}
     assert list(opened) == [*shut, "repo.ollama", "repo.skopeo"]
     name = page.row.repo
     assert opened["repo.ollama"] == f'M=https://m; ollama pull "${{M#*://}}/{name}"'

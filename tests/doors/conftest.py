@@ -16,6 +16,6 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> SignedMirror:
         place = {"url": (tmp_path / "mirror").as_uri()}
     else:
         place = s3_place(request.getfixturevalue("moto"))
-    made = SignedMirror(tmp_path, place, front={"oci": True})
+    made = SignedMirror(tmp_path, place, front={"oci": {"images": True}})
     made.trust = {}
     return made

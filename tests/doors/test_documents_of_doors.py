@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections.abc import Collection
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,17 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import BLOBS, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import CONFIG, MANIFEST, MORE
-from mirror_sync.errors import UsageError
+from mirror_sync.domain.doors.oci_images import IMAGE, LAYERS, layer_of
+from mirror_sync.domain.doors.tar_layers import pieces_of
+from mirror_sync.engine.doors.image_layers import image_layers
+from mirror_sync.errors import DocumentError, Interrupted, UsageError
+from mirror_sync.ports.byte_stream import ByteStream
+from mirror_sync.ports.store import Store
+from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.published_files import read_manifest
 from tests.signing.mirrors import REPO, SignedMirror
 
-DOCUMENTS = {MANIFEST, CONFIG, MORE}
+DOCUMENTS = {MANIFEST, CONFIG, MORE, IMAGE, LAYERS}
 MOST = 10  # documents of a commit, whatever its number of files
 
 
@@ -48,7 +55,7 @@ def test_no_byte_of_a_file_is_stored_twice_and_documents_are_few_whatever_there_
     made.trust = {}
     made.add(REPO, {f"part-{number:03}.bin": f"{number}" * 40 for number in range(files)})
     made.add(REPO, {f"model-{name}.gguf": f"GGUF {name}" * 50 for name in ("Q4_K_M", "Q8_0", "F16", "IQ2_XS")})
-    for name, made.front in (("shut", {}), ("open", {"oci": True})):
+    for name, made.front in (("shut", {}), ("open", {"oci": {"images": True}})):
         made.target = {"url": (tmp_path / name).as_uri()}
         made.sync()
         stored.append((blobs(made), made.root()))
@@ -66,7 +73,7 @@ def test_what_was_published_before_the_door_was_opened_is_made_ready_by_one_comm
     before = opened.refs()
     with pytest.raises(UsageError, match=r"front: \{oci: true\}"):
         doors(opened)
-    opened.front = {"oci": True}
+    opened.front = {"oci": {"images": True}}
     (done,) = doors(opened).repos
     assert (done.snapshots, done.problem) == (1, "")
     after = opened.refs()
@@ -76,6 +83,56 @@ def test_what_was_published_before_the_door_was_opened_is_made_ready_by_one_comm
     assert (again.snapshots, opened.refs()) == (0, after)
     opened.sync()
     assert opened.refs() == after, "a snapshot that is made ready is no other one"
+
+
+def test_layers_are_hashed_of_the_very_bytes_and_what_has_not_changed_is_not_read_again(opened: SignedMirror) -> None:
+    opened.sync()
+    (layer,) = json.loads(next(text for kind, text in _texts(opened) if kind.endswith("image.manifest.v1+json")))[
+        "layers"
+    ]
+    one = layer_of(opened.attachment(LAYERS), Sha256(layer["digest"].partition(":")[2]))
+    assert one is not None
+    bodies = (piece if isinstance(piece, bytes) else opened.body(piece.sha256) for piece in pieces_of(one.files))
+    body = b"".join(bodies)
+    assert (Sha256.of(body), len(body)) == (one.digest, layer["size"])
+    base = opened.root()
+    files = read_manifest(opened.store, base).values()
+    counted = CountedReads(opened.store, {blob_key(file.sha256) for file in files})
+    assert image_layers(counted, files, base, lambda: None) == [one]
+    assert counted.files == 0
+    assert image_layers(counted, files, None, lambda: None) == [one]
+    assert counted.files == len([file for file in files if file.size])
+    with pytest.raises(Interrupted):
+        image_layers(opened.store, files, None, _stop)
+
+
+def test_no_image_is_made_of_bytes_that_rotted(opened: SignedMirror) -> None:
+    opened.sync()
+    file = max(read_manifest(opened.store, opened.root()).values(), key=lambda one: one.size)
+    opened.overwrite(file.sha256, b"?" * file.size)
+    with pytest.raises(DocumentError, match="holds other bytes"):
+        image_layers(opened.store, [file], None, lambda: None)
+
+
+class CountedReads(WrappedStore):
+    """Counts reads of some blobs."""
+
+    def __init__(self, store: Store, counted: Collection[str]) -> None:
+        super().__init__(store)
+        self._counted, self.files = counted, 0
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[ByteStream]:
+        self.files += key in self._counted
+        return super().read(key, start, stop)
+
+
+def _stop() -> None:
+    raise Interrupted("stopped before the end")
+
+
+def _texts(mirror: SignedMirror) -> list[list[str]]:
+    found: list[list[str]] = list(json.loads(mirror.attachment(IMAGE))["texts"].values())
+    return found
 
 
 def test_the_documents_are_kept_and_proved_with_the_snapshot(opened: SignedMirror) -> None:

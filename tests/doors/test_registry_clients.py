@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,19 +136,68 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 """
 
 
-def test_containerd_fetches_all_content(registry: Registry, tmp_path: Path) -> None:
+@contextmanager
+def containerd(folder: Path) -> Iterator[list[str | Path]]:
+    """A daemon of its own: the words by which its client is called."""
     if os.geteuid():
         pytest.skip("containerd runs as root alone")
-    settings, socket = tmp_path / "config.toml", tmp_path / "containerd.sock"
-    settings.write_text(CONTAINERD.format(folder=tmp_path), encoding="utf-8")
-    with child([program("containerd"), "--config", settings], tmp_path / "log") as running:
+    settings, socket = folder / "config.toml", folder / "containerd.sock"
+    settings.write_text(CONTAINERD.format(folder=folder), encoding="utf-8")
+    with child([program("containerd"), "--config", settings], folder / "log") as running:
         running.wait_until(socket.is_socket, 60)
-        ctr: list[str | Path] = [program("ctr"), "--address", socket]
+        yield [program("ctr"), "--address", socket]
+
+
+def test_containerd_fetches_all_content(registry: Registry, tmp_path: Path) -> None:
+    with containerd(tmp_path) as ctr:
         for name, user in (("pub/one", ()), ("team/two", ("--user", f"any:{TOKEN}"))):
             registry.run(*ctr, "content", "fetch", "--plain-http", *user, f"{registry.host}/{name}:latest")
         expect_blobs(tmp_path / "root" / "io.containerd.content.v1.content" / "blobs" / "sha256")
         refused = registry.run(*ctr, "content", "fetch", "--plain-http", f"{registry.host}/team/two:main", ok=False)
         assert "not found" in refused or "authorization" in refused.lower() or "401" in refused
+
+
+def test_skopeo_copies_an_image_whose_layers_unpack_to_the_very_files(registry: Registry, tmp_path: Path) -> None:
+    at = f"docker://{registry.host}/pub/one:latest-image"
+    skopeo(registry, "copy", "--src-tls-verify=false", at, f"dir:{tmp_path / 'image'}")
+    manifest = json.loads((tmp_path / "image" / "manifest.json").read_text())
+    (tmp_path / "files").mkdir()
+    for layer in manifest["layers"]:
+        blob = tmp_path / "image" / layer["digest"].partition(":")[2]
+        registry.run("tar", "-xf", blob, "-C", tmp_path / "files")
+    expect_files(tmp_path / "files")
+    config = json.loads(skopeo(registry, "inspect", "--config", "--tls-verify=false", at))
+    assert (config["os"], config["rootfs"]["type"]) == ("linux", "layers")
+
+
+def test_podman_pulls_an_image_and_mounts_it(registry: Registry) -> None:
+    if os.geteuid():
+        pytest.skip("podman mounts without a name space of its own for root alone")
+    at = f"{registry.host}/pub/one:latest-image"
+    with tempfile.TemporaryDirectory(prefix="pod") as folder:  # its names for sockets are short ones
+        podman: list[str | Path] = [program("podman"), "--root", f"{folder}/root", "--runroot", f"{folder}/run"]
+        podman += ["--storage-driver", "vfs"]
+        registry.run(*podman, "pull", "--tls-verify=false", at)
+        expect_files(Path(registry.run(*podman, "image", "mount", at).strip()))
+        registry.run(*podman, "image", "unmount", at)
+
+
+def test_containerd_pulls_an_image_and_mounts_it(registry: Registry, tmp_path: Path) -> None:
+    at, folder = f"{registry.host}/pub/one:latest-image", tmp_path / "mounted"
+    folder.mkdir()
+    with containerd(tmp_path) as ctr:
+        registry.run(*ctr, "images", "pull", "--plain-http", "--snapshotter", "native", at)
+        registry.run(*ctr, "images", "mount", "--snapshotter", "native", at, folder)
+        try:
+            expect_files(folder)
+        finally:
+            registry.run(*ctr, "images", "unmount", folder)
+
+
+def expect_files(folder: Path) -> None:
+    """Those of the repo, under their names, with those of no byte, and no other ones."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == FILES
 
 
 PULL = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from itertools import count
@@ -19,6 +19,8 @@ from mirror_sync.domain.content.upstream import Commit
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import PROOFS, OciSubject, oci_documents
+from mirror_sync.domain.doors.oci_images import ImageLayer, image_documents
+from mirror_sync.domain.doors.tar_layers import cut_layers, pieces_of
 from mirror_sync.domain.doors.torrent_metainfo import FACTS, INFO, TorrentFacts, TorrentFiles, info_of, piece_length
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
@@ -57,7 +59,17 @@ def registered(repo: Repo, commit: CommitId, files: Files, attached: Mapping[str
     """The attachments by which clients of registries are answered."""
     proofs = {name: (Sha256.of(body), len(body)) for name, body in attached.items() if name in PROOFS}
     every = [mirrored(path, body) for path, body in files.items()]
-    return oci_documents(OciSubject(repo, commit, every, proofs), lambda file: files[file.path][:HEAD])
+    made = oci_documents(OciSubject(repo, commit, every, proofs), lambda file: files[file.path][:HEAD])
+    return made | (imaged(repo, commit, files, every) if made else {})
+
+
+def imaged(repo: Repo, commit: CommitId, files: Files, every: Iterable[MirroredFile]) -> dict[str, bytes]:
+    """Those by which the same is an image."""
+    layers = []
+    for layer in cut_layers(every):
+        body = b"".join(piece if isinstance(piece, bytes) else files[piece.path] for piece in pieces_of(layer))
+        layers.append(ImageLayer(Sha256.of(body), len(body), layer))
+    return image_documents(repo, commit, layers)
 
 
 def torrent(commit: CommitId, files: Files) -> dict[str, bytes]:

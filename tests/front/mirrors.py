@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-DOORS = frozenset({"oci", "torrents"})  # as where front says `oci: true, torrents: true`
+DOORS = frozenset({"oci", "images", "torrents"})  # as where front says `oci: {images: true}, torrents: true`
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
@@ -166,13 +166,20 @@ def by_nginx(
     """Real nginx on the configuration as it is written, on a free port; `change` makes another of its text.
 
     The folders of a test are for their owner only: where that is root, its workers are root's, unless the test says.
+    Where images are given, a `serve` beside it puts their layers together.
     """
     port, owner = free_port(), "root" if os.geteuid() == 0 else None
-    configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
-    if change is not None:
-        configuration.write_text(change(configuration.read_text(encoding="utf-8")), encoding="utf-8")
-    with nginx(configuration, port) as running:
-        yield Mirror(running.url, store)
+    with ExitStack() as beside:
+        if "images" in options.doors and options.layers is None:
+            told = {"site": options.site, "by_digest": options.by_digest, "cors": options.cors, "doors": options.doors}
+            shown = {"access": options.access, "tokens": options.tokens, "public_url": options.public_url}
+            joins = beside.enter_context(by_serve(store, **told, **shown))  # type: ignore[arg-type]
+            options = replace(options, layers=joins.url)
+        configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
+        if change is not None:
+            configuration.write_text(change(configuration.read_text(encoding="utf-8")), encoding="utf-8")
+        with nginx(configuration, port) as running:
+            yield Mirror(running.url, store)
 
 
 def by_either(

@@ -16,11 +16,11 @@ from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.access_log import LogFile, Logged, count_hits, hit_of, lines_of
-from mirror_sync.front.serve.asgi import make_app
+from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
-from tests.front.mirrors import Mirror, by_nginx
+from tests.front.mirrors import DOORS, Mirror, by_nginx
 from tests.requirements import need
 
 LINE = {
@@ -41,11 +41,12 @@ def logged(front: str, folder: Path, store: DirectoryStore) -> Iterator[tuple[Mi
     """A front of that name, and the file of its log."""
     if front == "nginx":
         need("nginx")
-        with by_nginx(store, NginxOptions(DirectoryTarget(folder / "bucket")), folder / "front") as mirror:
+        options = NginxOptions(DirectoryTarget(folder / "bucket"), doors=DOORS)
+        with by_nginx(store, options, folder / "front") as mirror:
             yield mirror, folder / "front/logs/access.log"
     else:
         log = LogFile(folder / "access.log")
-        with serving(Logged(make_app(store), log.write)) as url:
+        with serving(Logged(make_app(store, ServeOptions(doors=DOORS)), log.write)) as url:
             yield Mirror(url, store), folder / "access.log"
         log.close()
 
@@ -105,6 +106,10 @@ def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nob
         ({"uri": "/gpt2/resolve/main/a"}, "gpt2"),
         ({"uri": "/api/datasets/acme/one/tree/main?recursive=true"}, "dataset:acme/one"),
         ({"uri": "/api/v1/datasets/acme/one/repo?Revision=master&FilePath=a"}, "dataset:acme/one"),
+        ({"uri": "/v2/acme/one/manifests/latest"}, "acme/one"),
+        ({"uri": "/v2/datasets/acme/one/tags/list"}, "dataset:acme/one"),
+        ({"uri": "/v2/"}, None),
+        ({"uri": "/v2/token"}, None),
         ({"uri": "/spaces/acme/one/resolve/main/a"}, None),
         ({"uri": "/blobs/sha256/ab/" + "ab" * 32}, None),
         ({"uri": "/healthz"}, None),
@@ -126,6 +131,10 @@ def test_the_repo_is_that_of_the_address(changes: dict[str, object], repo: str |
         ({"uri": "/api/models/acme/one"}, False, True),
         ({"uri": "/api/v1/models/acme/one/repo?FilePath=a", "range": "bytes=0-4"}, True, True),
         ({"uri": "/api/v1/models/acme/one/repo/files"}, False, True),
+        ({"uri": f"/v2/acme/one/blobs/sha256:{'a' * 64}"}, True, True),
+        ({"uri": f"/v2/acme/one/blobs/sha256:{'a' * 64}", "range": "bytes=5-"}, True, False),
+        ({"uri": f"/v2/acme/one/blobs/sha256:{'a' * 64}", "agent": "ollama/0.33.0 (amd64 linux)"}, True, False),
+        ({"uri": f"/v2/acme/one/manifests/sha256:{'a' * 64}"}, False, True),
     ],
 )
 def test_what_counts_as_a_download(said: dict[str, object], is_file: bool, begins: bool) -> None:

@@ -21,6 +21,7 @@ from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_re
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFacts
+from mirror_sync.domain.doors.ways import DOORS, open_doors
 from mirror_sync.domain.outcome.events import RepoSigned
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
@@ -73,9 +74,10 @@ class SignedRepo:
 
 @dataclass(frozen=True, slots=True)
 class SignReport:
-    """What became of all repos that were to be signed."""
+    """What became of all repos that were to be signed, or made ready for `doors`: the names of those that are open."""
 
     repos: tuple[SignedRepo, ...]
+    doors: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -85,6 +87,7 @@ class SignReport:
     def encode(self) -> dict[str, Any]:
         """As JSON."""
         return {
+            **({"doors": list(self.doors)} if self.doors else {}),
             "repos": [
                 {
                     "target": one.target,
@@ -95,7 +98,7 @@ class SignReport:
                     "without_torrent": list(one.without),
                 }
                 for one in self.repos
-            ]
+            ],
         }
 
 
@@ -168,9 +171,8 @@ class RemakeDoors:
         for a repo that is nowhere; Interrupted after a stop.
         """
         if self._doors is None:
-            raise UsageError(
-                "jobs.yaml opens no door that needs anything; write front: {oci: true} or {torrents: true}"
-            )
+            words = " or ".join(door.opened_by for door in DOORS if door.documents)
+            raise UsageError(f"jobs.yaml opens no door that needs anything; write {words}")
         context = self._context()
         targets = [one for name, one in context.targets.items() if target in (None, name)]
         with acting(context, actor, [one.name for one in targets]) as acting_context, running(context.stop):
@@ -181,7 +183,7 @@ class RemakeDoors:
             )
         if repo is not None and not found:
             raise UsageError(f"nothing of {repo} is mirrored")
-        return SignReport(found)
+        return SignReport(found, tuple(door.name for door in open_doors(self._doors.open)))
 
 
 class Signing:

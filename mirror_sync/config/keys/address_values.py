@@ -24,6 +24,7 @@ _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~\-]+)*")
 _TRACKER = re.compile(
     r"(?:https?|udp)://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/\-]*)?"
 )
+_BEHIND = re.compile(r"http://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 
@@ -72,6 +73,13 @@ def tracker(text: str) -> str:
     if _TRACKER.fullmatch(text) is None:
         raise ValueError("must be an address like http://tracker.example.org:6969/announce, or udp:// or https://")
     return text
+
+
+def behind(text: str) -> str:
+    """A server of ours behind another one: plain HTTP, a host and a port."""
+    if _BEHIND.fullmatch(text) is None:
+        raise ValueError(f"{quoted(text)} is no server behind this one; write http://127.0.0.1:8081")
+    return text.rstrip("/")
 
 
 def origin(text: str) -> str:

@@ -151,6 +151,32 @@ SwitchOrTorrents = Annotated[
 ]
 
 
+class OciEntry(Keys):
+    """What the registry gives beside files and quantizations."""
+
+    images: scalars.Switch = Field(
+        default=False,
+        description="Whether each commit is an image to be mounted, too, under its tags with -image behind.",
+        examples=[True],
+    )
+    layers: scalars.BehindUrl | None = Field(
+        default=None,
+        description="Where nginx finds a `serve` of the same file, which puts layers of images together: nginx cannot. "
+        "Left out or empty, an nginx gives no images.",
+        examples=["http://127.0.0.1:8081"],
+    )
+
+
+def _oci_tag(value: Any) -> str:
+    return f"{UNION}entry" if isinstance(value, dict | OciEntry) else f"{UNION}switch"
+
+
+SwitchOrOci = Annotated[
+    Annotated[scalars.Switch, Tag(f"{UNION}switch")] | Annotated[OciEntry, Tag(f"{UNION}entry")],
+    Discriminator(_oci_tag),
+]
+
+
 class FrontEntry(Keys):
     """Where a front listens, and how it reads the bucket."""
 
@@ -188,9 +214,10 @@ class FrontEntry(Keys):
         "also what is published no more, until a prune, and not what was taken down.",
         examples=[True],
     )
-    oci: scalars.Switch = Field(
+    oci: SwitchOrOci = Field(
         default=False,
-        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/.",
+        description="Whether clients of OCI registries, Ollama and Docker Model Runner find what is mirrored at /v2/; "
+        "in place of true, what it gives beside.",
         examples=[True],
     )
     kernel_publishers: tuple[Author, ...] = Field(
@@ -230,12 +257,18 @@ class FrontEntry(Keys):
     @property
     def doors(self) -> frozenset[str]:
         """Those that are open beside the Hub's, by their names."""
-        return frozenset(name for name, is_open in (("oci", self.oci), (DOOR, self.torrents)) if is_open)
+        opened = {"oci": self.oci, DOOR: self.torrents, "images": isinstance(self.oci, OciEntry) and self.oci.images}
+        return frozenset(name for name, is_open in opened.items() if is_open)
 
     @property
     def torrent_options(self) -> TorrentOptions:
         """How torrents are put together."""
         return self.torrents.options if isinstance(self.torrents, TorrentsEntry) else TorrentOptions()
+
+    @property
+    def layers(self) -> str | None:
+        """Where an nginx finds what puts layers of images together."""
+        return self.oci.layers if isinstance(self.oci, OciEntry) else None
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

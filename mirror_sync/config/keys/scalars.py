@@ -113,6 +113,11 @@ def front(text: str) -> str | None:
     return address_values.front(text) if text else None
 
 
+def behind(text: str) -> str | None:
+    """The address of a server behind another one; empty for none."""
+    return address_values.behind(text) if text else None
+
+
 def origins(value: object) -> tuple[str, ...]:
     """`*` for any, `off` for none, else a list of at least one."""
     if value in {"*", "off"} if isinstance(value, str) else value is False:
@@ -186,6 +191,7 @@ Endpoint = Annotated[str, from_text(partial(address_values.endpoint)), TEXT]
 ServerUrl = Annotated[str, from_text(server), TEXT]
 Tracker = Annotated[str, from_text(address_values.tracker), TEXT]
 FrontUrl = Annotated[str | None, from_text(front), TEXT]
+BehindUrl = Annotated[str | None, from_text(behind), TEXT]
 Variable = Annotated[str, from_text(variable), TEXT]
 Argument = Annotated[str, from_text(argument), TEXT]
 SchedulerAddress = Annotated[str, from_text(address_values.scheduler), TEXT]

@@ -38,10 +38,10 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _PACK, _PACK_CONFIG = "application/vnd.cncf.model.manifest.v1+json", "application/vnd.cncf.model.config.v1+json"
 _OLLAMA = "application/vnd.ollama.image."
-LAYER = r'"digest":"sha256:{digest}","mediaType":"[^"\\]+","size":([0-9]+)\}'  # as `_written` has a descriptor
+LAYER = r'"digest":"sha256:{digest}","mediaType":"[^"\\]+","size":([0-9]+)\}'  # as `written` has a descriptor
 _EMPTY, _EMPTY_TYPE = "{}", "application/vnd.oci.empty.v1+json"
 _PATH, _TITLE = "org.cncf.model.filepath", "org.opencontainers.image.title"
-_REVISION = "org.opencontainers.image.revision"
+REVISION = "org.opencontainers.image.revision"
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -98,8 +98,8 @@ def oci_documents(subject: OciSubject, head: Head) -> dict[str, bytes]:
     files = sorted((file for file in subject.files if file.size), key=lambda file: file.path)
     if not files or len(files) > MOST_FILES:
         return {}
-    config = _written(_config(subject, files))
-    manifest = _written(_pack(config, [_layer(subject.repo, file) for file in files], subject.commit))
+    config = written(_config(subject, files))
+    manifest = written(_pack(config, [_layer(subject.repo, file) for file in files], subject.commit))
     if len(manifest) > LARGEST_MANIFEST:
         return {}
     more = _More(subject)
@@ -121,17 +121,17 @@ class _More:
 
     def refer_to(self, manifest: str) -> None:
         """A manifest of each proof, which refers to that of the commit."""
-        subject = _descriptor(OCI_MANIFEST, Sha256.of(manifest.encode()), len(manifest))
+        subject = descriptor(OCI_MANIFEST, Sha256.of(manifest.encode()), len(manifest))
         proofs = self._subject.proofs
         for first, (kind, names) in _PROOFS.items():
             if first not in proofs:
                 continue
             layers = [
-                _descriptor(_PROOF_TYPES.get(name, kind), *proofs[name]) | {"annotations": {_TITLE: name}}
+                descriptor(_PROOF_TYPES.get(name, kind), *proofs[name]) | {"annotations": {_TITLE: name}}
                 for name in names
                 if name in proofs
             ]
-            body = _written(
+            body = written(
                 {
                     "schemaVersion": 2,
                     "mediaType": OCI_MANIFEST,
@@ -146,13 +146,13 @@ class _More:
     def offer(self, quant: GgufQuant, files: Sequence[MirroredFile], facts: GgufFacts) -> None:
         """A quantization, for those who take one alone."""
         repo, whole = self._subject.repo, quant.files[0] if len(quant.files) == 1 else None
-        config = self._kept(_PACK_CONFIG, _written(_config(self._subject, quant.files, quant.name)))
+        config = self._kept(_PACK_CONFIG, written(_config(self._subject, quant.files, quant.name)))
         pack = _manifest_of(config, [_layer(repo, file) for file in quant.files], self._subject.commit)
         self._known.append(quant)
         self._quants.append(
             {
                 "names": list(quant.names),
-                "pack": self._kept(OCI_MANIFEST, _written(pack))["digest"].partition(":")[2],
+                "pack": self._kept(OCI_MANIFEST, written(pack))["digest"].partition(":")[2],
                 "ollama": "" if whole is None else self._for_ollama(quant, whole, files, facts),
             }
         )
@@ -165,7 +165,7 @@ class _More:
         projector = projector_of(files, quant)
         parts = {"model": model, **({"projector": projector} if projector else {}), **dict(sorted(beside.items()))}
         family = facts.architecture or "unknown"
-        config = _written(
+        config = written(
             {
                 "model_format": "gguf",
                 "model_family": family,
@@ -181,20 +181,20 @@ class _More:
             "schemaVersion": 2,
             "mediaType": DOCKER_MANIFEST,
             "config": self._kept(_DOCKER_CONFIG, config),
-            "layers": [_descriptor(_OLLAMA + kind, file.sha256, file.size) for kind, file in parts.items()],
+            "layers": [descriptor(_OLLAMA + kind, file.sha256, file.size) for kind, file in parts.items()],
         }
-        return str(self._kept(DOCKER_MANIFEST, _written(manifest))["digest"]).partition(":")[2]
+        return str(self._kept(DOCKER_MANIFEST, written(manifest))["digest"]).partition(":")[2]
 
     def _kept(self, media_type: str, body: str) -> dict[str, Any]:
         digest = Sha256.of(body.encode())
         self._texts[digest] = [media_type, body]
-        return _descriptor(media_type, digest, len(body))
+        return descriptor(media_type, digest, len(body))
 
     def encoded(self) -> str:
         """The document."""
         default = default_of(self._known)
         meant = None if default is None else self._known.index(default)
-        return _written({"quants": self._quants, "default": meant, "referrers": self._referrers, "texts": self._texts})
+        return written({"quants": self._quants, "default": meant, "referrers": self._referrers, "texts": self._texts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ def _config(subject: OciSubject, files: Sequence[MirroredFile], quant: str = "")
 
 
 def _pack(config: str, layers: Sequence[Mapping[str, Any]], commit: CommitId) -> dict[str, Any]:
-    return _manifest_of(_descriptor(_PACK_CONFIG, Sha256.of(config.encode()), len(config)), layers, commit)
+    return _manifest_of(descriptor(_PACK_CONFIG, Sha256.of(config.encode()), len(config)), layers, commit)
 
 
 def _manifest_of(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], commit: CommitId) -> dict[str, Any]:
@@ -267,18 +267,18 @@ def _manifest_of(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]],
         "artifactType": _PACK,
         "config": config,
         "layers": layers,
-        "annotations": {_REVISION: commit},
+        "annotations": {REVISION: commit},
     }
 
 
-def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
+def descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": size}
 
 
 def _layer(repo: Repo, file: MirroredFile) -> dict[str, Any]:
     """oras names files by the title, all others by the path."""
     kind = f"application/vnd.cncf.model.{_kind(repo, file.path)}.v1.raw"
-    return _descriptor(kind, file.sha256, file.size) | {"annotations": {_PATH: file.path, _TITLE: file.path}}
+    return descriptor(kind, file.sha256, file.size) | {"annotations": {_PATH: file.path, _TITLE: file.path}}
 
 
 def _kind(repo: Repo, path: str) -> str:
@@ -306,7 +306,7 @@ def _suffix(name: str) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def _written(document: Mapping[str, Any]) -> str:
+def written(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 

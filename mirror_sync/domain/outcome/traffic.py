@@ -10,7 +10,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 
@@ -30,7 +30,8 @@ _TIMES = 3  # and so many times its usual
 class Hit:
     """A request for something of a repo; `bytes` that were sent, `begins` whether from a file's first byte on.
 
-    `user` is the name of the token, empty where none of ours was sent.
+    `user` is the name of the token, empty where none of ours was sent. `digest`: of what was asked for by it.
+    `any_letters`: whether the id stands as clients of registries write it, which no redirect mends.
     """
 
     at: datetime
@@ -42,6 +43,8 @@ class Hit:
     is_file: bool
     begins: bool
     user: str = ""
+    digest: Sha256 | None = None
+    any_letters: bool = False
 
     @property
     def who(self) -> str:

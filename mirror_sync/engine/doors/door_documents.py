@@ -9,11 +9,14 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.doors import oci_images, torrent_metainfo
 from mirror_sync.domain.doors.gguf_quants import HEAD
 from mirror_sync.domain.doors.oci_documents import MOST_FILES, PROOFS, OciSubject, oci_documents
-from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFiles
+from mirror_sync.domain.doors.oci_images import IMAGE, image_documents
+from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFiles
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.doors.torrent_pieces import GoOn, torrent_documents
+from mirror_sync.engine.doors.image_layers import GoOn, image_layers
+from mirror_sync.engine.doors.torrent_pieces import torrent_documents
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.errors import DocumentError, KeyMissing
@@ -33,8 +36,10 @@ class DoorDocuments:
         proofs = {name: (one.digest, len(one.body)) for name, one in change.attachments.items() if name in PROOFS}
         files = [*change.files_of()] if change.files <= MOST_FILES else []
         made = self._made(change.store, root, files, proofs)
-        if DOOR in self.open:
-            base = None if change.relies_on is None else change.relies_on.root
+        base = None if change.relies_on is None else change.relies_on.root
+        if made and oci_images.DOOR in self.open:
+            made |= self._image(change.store, root, files, base)
+        if torrent_metainfo.DOOR in self.open:
             named = TorrentFiles.of(change.files_of())
             made |= torrent_documents(change.store, root.commit, named, base, self._go_on)
         for name, body in made.items():
@@ -52,7 +57,10 @@ class DoorDocuments:
         }
         proofs |= {name: (Sha256.of(body), len(body)) for name, body in newer.items() if name in PROOFS}
         made = self._made(store, root, files, proofs)
-        if DOOR in self.open and FACTS not in root.attachments:  # those that are there are of these files
+        # what is there of images and torrents is of these files
+        if made and oci_images.DOOR in self.open and IMAGE not in root.attachments:
+            made |= self._image(store, root, files, None)
+        if torrent_metainfo.DOOR in self.open and FACTS not in root.attachments:
             made |= torrent_documents(store, root.commit, TorrentFiles.of(files), None, self._go_on)
         return {name: body for name, body in made.items() if root.attachments.get(name) != Sha256.of(body)}
 
@@ -66,6 +74,10 @@ class DoorDocuments:
         except ValueError as error:
             raise DocumentError(f"a root of no repo: {error}") from None
         return oci_documents(OciSubject(repo, root.commit, files, proofs), partial(_head, store))
+
+    def _image(self, store: Store, root: Root, files: Sequence[MirroredFile], base: Root | None) -> dict[str, bytes]:
+        layers = image_layers(store, files, base, self._go_on)
+        return image_documents(Repo.parse(root.repo), root.commit, layers)
 
 
 def _head(store: Store, file: MirroredFile) -> bytes:

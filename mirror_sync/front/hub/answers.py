@@ -189,17 +189,31 @@ class BlobSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedSlices:
+    """Bytes and slices of blobs, one after the other."""
+
+    parts: tuple[bytes | BlobSlice, ...]
+
+    @property
+    def length(self) -> int:
+        """All bytes of them."""
+        return sum(len(part) if isinstance(part, bytes) else part.stop - part.start for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`length` is the Content-Length, in bytes; a HEAD has the same and no body. Not `sized`: it has none."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | BlobSlice = b""
+    body: bytes | BlobSlice | JoinedSlices = b""
     sized: bool = True
 
     @property
     def length(self) -> int:
         """The bytes of the body of a GET."""
+        if isinstance(self.body, JoinedSlices):
+            return self.body.length
         return self.body.stop - self.body.start if isinstance(self.body, BlobSlice) else len(self.body)
 
     def without_size(self) -> Answer:

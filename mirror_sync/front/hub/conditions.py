@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from mirror_sync.front.hub.answers import NO_RANGE, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.answers import NO_RANGE, Answer, BlobSlice, JoinedSlices, Refusal
 from mirror_sync.front.hub.front_request import FrontRequest
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
@@ -20,7 +20,10 @@ def is_current(if_none_match: str | None, etag: str) -> bool:
 
 
 def content(
-    asked: FrontRequest, size: int, headers: dict[str, str], body: Callable[[int, int], bytes | BlobSlice]
+    asked: FrontRequest,
+    size: int,
+    headers: dict[str, str],
+    body: Callable[[int, int], bytes | BlobSlice | JoinedSlices],
 ) -> Answer:
     """As much of `size` bytes as the client wants; `body` gives those from a start to a stop."""
     if is_current(asked.headers.get("if-none-match"), headers["ETag"]):

@@ -28,6 +28,7 @@ from mirror_sync.domain.content.manifest import LFS_POINTER, MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import GROUPS
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
+from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
@@ -55,6 +56,7 @@ _ETC, _VAR, _NAME = Path("/etc"), Path("/var"), "mirror-front"
 _SHOWN = 3  # names of files in a message
 _MARK = ".mirror-sync-front"  # stands in a folder whose content is ours to replace
 _WRITTEN_BY = b"# Written by `mirror-sync front nginx`"  # how the nginx.conf of a folder without it may begin, too
+_LAYERS = re.compile(r"http://([A-Za-z0-9.\-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)/?")
 _PUBLIC = re.compile(rf"{ENDPOINT.pattern.removesuffix('/?')}(?:/[A-Za-z0-9._~\-]+)*")
 _TABLE = RouteTable(PROTOCOLS)
 _FOLDER_MODE = 0o755  # workers pass through, whatever the umask of whoever writes
@@ -115,8 +117,9 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
-    the Hub's; `torrents`: how they are put together. `kernel_publishers`: whose kernels clients are told to trust.
-    `cors`: whose pages may read.
+    the Hub's; `torrents`: how they are put together. `layers`: the address of a `serve` that puts layers of images
+    together; None: no images. `kernel_publishers`: whose kernels clients are told to trust. `cors`: whose pages may
+    read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -134,6 +137,7 @@ class NginxOptions:
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
+    layers: str | None = None
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -277,6 +281,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "numbers": answers.NUMBERS,
         "readable": GET,
         "oci_codes": answers.OCI_CODES,
+        "layers": _layers(options),
         "shut": sorted(shut_routes(PROTOCOLS, options.doors)),
         "dots": DOTS,
         "media_types": answers.MEDIA_TYPES,
@@ -436,6 +441,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "json": answers.JSON,
         "binary": answers.BINARY,
         "oci_manifest": OCI_MANIFEST,
+        "layers": _layers(options),
         "hidden": _HIDDEN,
         "no_body": Sha256.of(b""),
         "bucket": bucket,
@@ -462,6 +468,16 @@ def _queue(limits: ReaderLimits) -> str:
 
 def _is_sliced(options: NginxOptions) -> bool:
     return isinstance(options.target, S3Target) and options.cache_size > 0
+
+
+def _layers(options: NginxOptions) -> str:
+    """The host and port of what puts layers together; empty where that door is not open."""
+    if options.layers is None or IMAGES not in options.doors:
+        return ""
+    found = _LAYERS.fullmatch(options.layers)
+    if found is None:
+        raise ValueError(f"front.oci.layers {options.layers!r}: write http://127.0.0.1:8081")
+    return found[1]
 
 
 def _own_address(host: str) -> str:

@@ -24,12 +24,13 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror_sync.domain.digest import CommitId
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import Match, RouteTable
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
+from mirror_sync.front.protocols.oci import OCI
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {word: kind for kind in Kind for word in (kind.plural, kind.place)}
@@ -37,8 +38,9 @@ _GONE = 499  # as nginx has it: the client went away before it was answered
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")
 _FROM_THE_START = ("", "-", "bytes=0-")
-_ROUTES = RouteTable((MODELSCOPE, HUB))
-_FILES = ("file", "raw", "ms_file")
+_ROUTES = RouteTable((MODELSCOPE, OCI, HUB))
+_FILES = ("file", "raw", "ms_file", "oci_blob")
+_LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
 
 
 def lines_of(paths: Iterable[str]) -> Iterator[str]:
@@ -76,7 +78,8 @@ def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
     repo = None if match is None else _repo(match.fields)
     if match is None or repo is None:
         return None
-    commit = str(entry["commit"])
+    commit, wanted = str(entry["commit"]), entry["range"]
+    looks = match.route.name == "oci_blob" and str(entry.get("agent", "")).startswith(_LOOKS_FIRST)
     return Hit(
         at=_time(str(entry["time"])),
         client=str(entry["client"]),
@@ -86,7 +89,9 @@ def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
         bytes=int(entry["bytes"]),
         is_file=match.route.name in _FILES and entry["method"] == "GET",
         user=str(entry.get("user", "")),
-        begins=str(entry["range"]).startswith("bytes=0-") or entry["range"] in _FROM_THE_START,
+        begins=str(wanted).startswith("bytes=0-") or (wanted in _FROM_THE_START and not looks),
+        digest=Sha256(match.fields["digest"]) if "digest" in match.fields else None,
+        any_letters=match.route.tagged,
     )
 
 

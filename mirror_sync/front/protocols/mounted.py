@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 from mirror_sync.domain.access.access_tokens import Badge
 from mirror_sync.domain.access.rights import Need, Sight
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, MAINS, OURS
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, MAINS, OURS, Refs
 from mirror_sync.domain.content.share import ReaderShare, reader_key
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import LATEST
+from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
+from mirror_sync.domain.doors.oci_images import SUFFIX
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
@@ -195,8 +197,12 @@ class Mounted:
         tag = fields.get("rev")
         if tag == LATEST:
             fields["rev"] = DEFAULT_BRANCH
-        elif tag is not None and refs is not None and refs.leads_to(tag) is None and not CommitId.matches(tag):
-            fields |= {"rev": DEFAULT_BRANCH, "quant": tag}
+        elif tag is not None and refs is not None and not _names_commit(refs, tag):
+            base = tag.removesuffix(SUFFIX)
+            if IMAGES in self._served.doors and base != tag and (base == LATEST or _names_commit(refs, base)):
+                fields |= {"rev": DEFAULT_BRANCH if base == LATEST else base, "image": tag}
+            else:
+                fields |= {"rev": DEFAULT_BRANCH, "quant": tag}
         return Match(match.route, fields)
 
     def _elsewhere(self, asked: FrontRequest, match: Match, repo: Repo) -> Answer:
@@ -212,6 +218,10 @@ class Mounted:
         if asked.method not in GET and (lack is None or lack.form in ("json", "oci")):
             return Refusal(405, answers.NO_METHOD, Allow=", ".join(GET))
         return Refusal(404, answers.NOTHING) if lack is None else Refusal(404, lack.message, form=lack.form)
+
+
+def _names_commit(refs: Refs, tag: str) -> bool:
+    return refs.leads_to(tag) is not None or CommitId.matches(tag)
 
 
 def _to_other(asked: FrontRequest, match: Match, repo: Repo) -> Answer:

@@ -1,7 +1,7 @@
 """A registry of OCI, to read from: what is mirrored, as clients of containers, Ollama and Docker Model Runner ask.
 
     /v2/                                            that it is one; and the way to a token, where there are some
-    /v2/<name>/manifests/<tag | sha256:digest>      a commit as a ModelPack, or one GGUF quantization of it
+    /v2/<name>/manifests/<tag | sha256:digest>      a commit as a ModelPack, one GGUF quantization of it, or an image
     /v2/<name>/blobs/sha256:<digest>                a file of a published commit, or a document of it
     /v2/<name>/tags/list, /v2/<name>/referrers/...  names of commits; what proves one
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,9 +38,12 @@ from mirror_sync.domain.doors.oci_documents import (
     MoreDocuments,
     layer_size,
 )
+from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
+from mirror_sync.domain.doors.oci_images import IMAGE, LARGEST_LAYERS, LAYERS, SUFFIX, ImageLayer, ImageTexts, layer_of
+from mirror_sync.domain.doors.tar_layers import LayerFile, between, pieces_of
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
-from mirror_sync.front.hub.answers import Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.answers import Answer, BlobSlice, JoinedSlices, Refusal
 from mirror_sync.front.hub.conditions import content
 from mirror_sync.front.hub.doorkeeper import from_base64, unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
@@ -56,6 +59,10 @@ NO_DOCUMENTS = (
 TOO_LARGE = "{repo} at {commit} has {files} files: more than a manifest can name"
 NO_QUANT = "{repo} has no tag {tag}; its quantizations are {names}"
 NO_OLLAMA = "{repo} at {commit} has no GGUF file that Ollama could load, which takes whole ones alone"
+NO_IMAGE = (
+    "{repo} at {commit} has no image: mirror-sync doors makes it for what was published before front: {oci: {images: "
+    "true}} was written; a repo of very many files, or with a name that begins with .wh., can have none"
+)
 BAD_COUNT = "Bad n: a number is wanted"
 MANY_COMMITS = "More is published of this repo than is searched for one digest: ask for what a name stands for"
 MOST_READ = (
@@ -115,9 +122,14 @@ class OciRegistry:
         return _json({"name": name, "tags": tags[:most]}, headers)
 
     def _quants_of_main(self, refs: Refs) -> list[str]:
-        root = refs.root_of(DEFAULT_BRANCH)
-        more = None if root is None else self._more(self._snapshots.root(root))
-        return [] if more is None else more.names
+        """And, where there is one, its image."""
+        digest = refs.root_of(DEFAULT_BRANCH)
+        if digest is None:
+            return []
+        root = self._snapshots.root(digest)
+        more = self._more(root)
+        images = [] if self._image_of(root) is None else [f"{name}{SUFFIX}" for name in (DEFAULT_BRANCH, LATEST)]
+        return [*images, *([] if more is None else more.names)]
 
     def _referrers(self, asked: FrontRequest, fields: Fields) -> Answer:
         """What proves the commit of a manifest; of any other digest there is nothing, which is no error."""
@@ -137,6 +149,8 @@ class OciRegistry:
         if more is None:
             raise _no_documents(fields, opened)
         docker = wants_docker(asked)
+        if "image" in fields:
+            return self._image(asked, fields, opened)
         if not quant and not docker:
             return self._document(asked, opened.root, opened.root.attachments[MANIFEST], opened.headers)
         found = more.quant(quant)
@@ -145,7 +159,13 @@ class OciRegistry:
         digest = "" if found is None else found.ollama if docker else found.pack
         if not digest:
             raise _not_known(NO_OLLAMA, repo=fields["id"], commit=opened.commit)
-        return _text(asked, more, Sha256(digest), opened.headers)
+        return _text(asked, more.texts, Sha256(digest), opened.headers)
+
+    def _image(self, asked: FrontRequest, fields: Fields, opened: Opened) -> Answer:
+        image = self._image_of(opened.root)
+        if image is None:
+            raise _not_known(NO_IMAGE, repo=fields["id"], commit=opened.commit)
+        return _text(asked, image.texts, Sha256(image.index), opened.headers)
 
     def _pinned(self, asked: FrontRequest, fields: Fields) -> Answer:
         """A manifest by its digest, of any commit that is published."""
@@ -156,7 +176,10 @@ class OciRegistry:
                 return self._document(asked, root, digest, headers)
             more = self._more(root, digest, bound)
             if more is not None and digest in more.texts:
-                return _text(asked, more, digest, headers)
+                return _text(asked, more.texts, digest, headers)
+            image = self._image_of(root, digest, bound)
+            if image is not None and digest in image.texts:
+                return _text(asked, image.texts, digest, headers)
         raise answers.revision_not_found()
 
     def _document(self, asked: FrontRequest, root: Root, digest: Sha256, headers: dict[str, str]) -> Answer:
@@ -174,8 +197,20 @@ class OciRegistry:
                 return self._given(asked, digest, size, headers)
             more = self._more(root, digest, bound)
             if more is not None and digest in more.texts:
-                return _text(asked, more, digest, headers)
+                return _text(asked, more.texts, digest, headers)
+            image = self._image_of(root, digest, bound)
+            if image is not None and digest in image.texts:
+                return _text(asked, image.texts, digest, headers)
+            if image is not None:
+                return self._layer(asked, root, digest, headers)
         raise answers.entry_not_found()
+
+    def _layer(self, asked: FrontRequest, root: Root, digest: Sha256, headers: dict[str, str]) -> Answer:
+        """A layer of an image, which a manifest names: put together of its files as it is read."""
+        layer = layer_of(self._snapshots.document(root.attachments[LAYERS], LARGEST_LAYERS), digest)
+        if layer is None:
+            raise answers.entry_not_found()  # a digest that stands in a text, and is of no layer
+        return content(asked, layer.size, headers | _of(digest), partial(_joined, layer))
 
     def _given(self, asked: FrontRequest, digest: Sha256, size: int, headers: dict[str, str]) -> Answer:
         return content(asked, size, headers | _of(digest), partial(BlobSlice, digest))
@@ -194,6 +229,14 @@ class OciRegistry:
         if bound is not None:
             bound.counted(body)
         return MoreDocuments.decode(body) if body and naming.encode() in body else None
+
+    def _image_of(self, root: Root, naming: str = "", bound: _Bound | None = None) -> ImageTexts | None:
+        """What there is of a commit as an image, as `_more` has its documents; None where that is not given here."""
+        digest = root.attachments.get(IMAGE) if IMAGES in self._served.doors else None
+        body = b"" if digest is None else self._snapshots.document(digest)
+        if bound is not None:
+            bound.counted(body)
+        return ImageTexts.decode(body) if body and naming.encode() in body else None
 
     def _roots(self, fields: Fields, bound: _Bound) -> Iterator[Root]:
         """Of all commits that have documents here, those first that have names: most are asked for by these."""
@@ -247,8 +290,21 @@ def _of(digest: str) -> dict[str, str]:
     return {"Docker-Content-Digest": f"sha256:{digest}", "ETag": f'"{digest}"'}
 
 
-def _text(asked: FrontRequest, more: MoreDocuments, digest: Sha256, said: dict[str, str]) -> Answer:
-    media_type, text = more.texts[digest]
+def _joined(layer: ImageLayer, start: int, stop: int) -> JoinedSlices:
+    """Bytes [start, stop) of a layer, its own ones joined with each other."""
+    parts: list[bytes | BlobSlice] = []
+    for piece, first, last in between(pieces_of(layer.files), start, stop):
+        if isinstance(piece, LayerFile):
+            parts.append(BlobSlice(piece.sha256, first, last))
+        elif parts and isinstance(parts[-1], bytes):
+            parts[-1] += piece[first:last]
+        else:
+            parts.append(piece[first:last])
+    return JoinedSlices(tuple(parts))
+
+
+def _text(asked: FrontRequest, texts: Mapping[str, tuple[str, str]], digest: Sha256, said: dict[str, str]) -> Answer:
+    media_type, text = texts[digest]
     body = text.encode()
     named = {"Content-Type": media_type, **_named(said), **_of(digest)}
     return content(asked, len(body), named, lambda start, stop: body[start:stop])
@@ -311,6 +367,9 @@ OCI = Protocol(
     locations="oci.conf.j2",
     constants={
         "GIVEN": GIVEN,
+        "IMAGE": IMAGE,
+        "LAYERS": LAYERS,
+        "SUFFIX": SUFFIX,
         "MANIFEST": MANIFEST,
         "MORE": MORE,
         "MOST_FILES": MOST_FILES,
@@ -329,6 +388,7 @@ OCI = Protocol(
             "documents": NO_DOCUMENTS,
             "large": TOO_LARGE,
             "quant": NO_QUANT,
+            "image": NO_IMAGE,
             "ollama": NO_OLLAMA,
             "count": BAD_COUNT,
             "commits": MANY_COMMITS,

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -26,7 +26,7 @@ from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, BlobSlice, Refusal
+from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, JoinedSlices, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, TokensFile
 from mirror_sync.front.hub.front_request import FrontRequest
@@ -35,7 +35,7 @@ from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.protocols.mounted import Mounted
 from mirror_sync.front.serve.reader_turns import ReaderTurns
-from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads
+from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads, joined_chunks
 from mirror_sync.ports.store import Store
 
 READER, CLIENT = "mirror_sync.reader", "mirror_sync.client"  # of a scope, for the log
@@ -186,8 +186,11 @@ class _Front(BaseRoute):
         return self._mounted.answer(self._known(scope, asked))
 
     async def _response(self, asked: FrontRequest, answer: Answer, paced: Paced | None) -> Response:
-        if asked.method == "HEAD" or not isinstance(answer.body, BlobSlice) or answer.length == 0:
+        if asked.method == "HEAD" or isinstance(answer.body, bytes) or answer.length == 0:
             return _plain(asked.method, answer)
+        if isinstance(answer.body, JoinedSlices):
+            joined = joined_chunks(self._threads, self._store, answer.body, paced)
+            return StreamingResponse(joined, answer.status, _headers(answer))
         stream = await BlobStream.open(self._threads, self._store, answer.body)
         return BlobResponse(stream, answer.length, answer.status, _headers(answer), paced)
 

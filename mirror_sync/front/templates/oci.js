@@ -37,7 +37,7 @@ async function oci_tags(r, fields) {
     if (count && (/[^0-9]/.test(count) || count.length > 9)) {
         throw answers.refusal(400, OWN.WORDS.count);
     }
-    const quants = await quantsOfMain(r, refs);
+    const quants = await moreOfMain(r, refs);
     const tags = tagsOf(refs, quants).filter((tag) => tag > after);
     const most = Math.min(count ? Number(count) : OWN.FEW, OWN.FEW), name = (fields.place + fields.id).toLowerCase();
     const headers = {'Cache-Control': tables.CACHING.moving};
@@ -48,13 +48,15 @@ async function oci_tags(r, fields) {
     sendJson(r, {name, tags: tags.slice(0, most)}, headers);
 }
 
-async function quantsOfMain(r, refs) {
+// Its quantizations, and, where there is one, its image.
+async function moreOfMain(r, refs) {
     const main = snapshots.commitOf(refs, 'main');
     if (!main) {
         return [];
     }
     const root = await snapshots.rootOf(r, refs.snapshots[main]), more = await moreOf(r, root, '');
-    return more === null ? [] : namesOf(more);
+    const images = tables.LAYERS_AT && attached(root)[OWN.IMAGE] ? ['main', OWN.LATEST].map((name) => name + OWN.SUFFIX) : [];
+    return images.concat(more === null ? [] : namesOf(more));
 }
 
 // Every name of a commit that is a tag, in the order of letters.
@@ -102,6 +104,13 @@ async function oci_manifest(r, fields) {
     if (more === null) {
         throw noDocuments(fields, opened);
     }
+    if (fields.image) {
+        const image = await imageOf(r, opened.root, '');
+        if (image === null) {
+            throw notKnown(OWN.WORDS.image, {repo: fields.id, commit: opened.commit});
+        }
+        return sendText(r, image, image.index, said);
+    }
     if (!quant && !docker) {
         return sendDocument(r, attached(opened.root)[OWN.MANIFEST], OWN.OCI_MANIFEST, '/-/oci/manifest', said);
     }
@@ -134,6 +143,10 @@ async function oci_pinned(r, fields) {
         if (more !== null && more.texts[digest]) {
             return sendText(r, more, digest, said);
         }
+        const image = await imageOf(r, root, digest, bound);
+        if (image !== null && image.texts[digest]) {
+            return sendText(r, image, digest, said);
+        }
     }
     throw answers.refusal(404, tables.MESSAGES.revision, 'RevisionNotFound');
 }
@@ -161,6 +174,13 @@ async function oci_blob(r, fields) {
         if (more !== null && more.texts[digest]) {
             return sendText(r, more, digest, Object.assign({type: tables.BINARY}, said));
         }
+        const image = await imageOf(r, root, digest, bound);
+        if (image !== null && image.texts[digest]) {
+            return sendText(r, image, digest, Object.assign({type: tables.BINARY}, said));
+        }
+        if (image !== null) {
+            return r.internalRedirect('/-/oci/layer');  // a layer, which another front puts together of files
+        }
     }
     throw answers.entryNotFound();
 }
@@ -172,8 +192,16 @@ function attached(root) {
 }
 
 // The small documents of a commit, null where there are none, and where none is of the digest `naming`.
-async function moreOf(r, root, naming, bound) {
-    const digest = attached(root)[OWN.MORE];
+function moreOf(r, root, naming, bound) {
+    return documentOf(r, attached(root)[OWN.MORE], naming, bound);
+}
+
+// The same of a commit as an image: a layer's digest stands in its manifests.
+function imageOf(r, root, naming, bound) {
+    return documentOf(r, tables.LAYERS_AT ? attached(root)[OWN.IMAGE] : '', naming, bound);
+}
+
+async function documentOf(r, digest, naming, bound) {
     if (!digest) {
         return null;
     }

@@ -2,8 +2,9 @@
 
 import access from 'access.js';
 import snapshots from 'snapshots.js';
+import tables from 'tables.js';
 
-const LATEST = 'latest';
+const LATEST = 'latest', SUFFIX = tables.OF.oci.SUFFIX;
 
 // The fields of a request: ids in any letters, `latest`, and words for a part of a commit. A repo that is hidden from who asks
 // stays unknown under the name that was asked for.
@@ -22,11 +23,17 @@ async function named(r, asking, fields) {
     }
     if (made.rev === LATEST) {
         made.rev = 'main';
-    } else if (made.rev !== undefined && refs !== null && !snapshots.isCommit(made.rev) && !snapshots.leadsTo(refs, made.rev)) {
-        made.quant = made.rev;
-        made.rev = 'main';
+    } else if (made.rev !== undefined && refs !== null && !namesCommit(refs, made.rev)) {
+        const base = made.rev.slice(0, -SUFFIX.length), image = tables.LAYERS_AT && made.rev.slice(-SUFFIX.length) === SUFFIX;
+        const named = image && (base === LATEST || namesCommit(refs, base));
+        made[named ? 'image' : 'quant'] = made.rev;
+        made.rev = named && base !== LATEST ? base : 'main';
     }
     return made;
+}
+
+function namesCommit(refs, tag) {
+    return snapshots.isCommit(tag) || Boolean(snapshots.leadsTo(refs, tag));
 }
 
 async function published(r, asking, repo) {

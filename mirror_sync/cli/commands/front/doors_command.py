@@ -26,13 +26,15 @@ def doors(
 ) -> None:
     """Make what open doors need of what is published.
 
-    What is published from then on is ready for them by itself. Files are read again for torrents alone.
+    The first line says which are open. What is published from then on is ready for them by itself. Files are read again
+    for torrents and images alone.
     """
     with invocation.mirror("doors") as mirror:
         name = None if target is None else chosen(mirror.settings, target)
         report = mirror.open_doors(invocation.actor, repo=None if repo is None else repo_of(repo), target=name)
-    lines = [line for one in report.repos for line in _lines(one)]
-    invocation.answer(report, lambda page: "\n".join(lines or ["nothing is published"]), as_json=as_json)
+    lines = [line for one in report.repos for line in _lines(one)] or ["nothing is published"]
+    opened = f"open: {', '.join(report.doors)}"
+    invocation.answer(report, lambda page: "\n".join([opened, *lines]), as_json=as_json)
     end(report.ok)
 
 

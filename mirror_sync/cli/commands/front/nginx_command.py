@@ -60,6 +60,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         doors=front.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
+        layers=front.layers,
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 
