@@ -30,7 +30,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-DOORS = frozenset({"oci"})  # as where front says `oci: true`
+DOORS = frozenset({"oci", "s3"})  # as where front opens all of them
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 

@@ -30,6 +30,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
+from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.hub.doorkeeper import UNREAD
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes
@@ -37,6 +38,8 @@ from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, p
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
 from mirror_sync.front.protocols.mounted import PROTOCOLS
+from mirror_sync.front.protocols.s3 import DOOR
+from mirror_sync.front.protocols.s3_addresses import MARKED_QUERY, MARKS, SIGNED
 from mirror_sync.logger import Logger
 
 FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
@@ -114,7 +117,7 @@ class NginxOptions:
     Links lead to `public_url`; None: to where each client says that it found us. `cache_size`, in bytes, bounds what is
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
-    the Hub's. `cors`: whose pages may read.
+    the Hub's; all that is asked at `s3_listen` is asked of S3's. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -130,6 +133,7 @@ class NginxOptions:
     site: bool = True
     by_digest: bool = False
     doors: frozenset[str] = frozenset()
+    s3_listen: tuple[str, int] | None = None
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -427,6 +431,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "binary": answers.BINARY,
         "oci_manifest": OCI_MANIFEST,
         "hidden": _HIDDEN,
+        "s3": _s3(options),
         "no_body": Sha256.of(b""),
         "bucket": bucket,
         "limits": options.limits,
@@ -438,6 +443,23 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
+    }
+
+
+def _s3(options: NginxOptions) -> dict[str, Any] | None:
+    """What nginx itself needs for the S3 door; None where that is shut."""
+    if DOOR not in options.doors:
+        return None
+    refused = Refusal(405, answers.NO_METHOD).in_form(answers.S3_FORM).answer
+    return {
+        "listen": "" if options.s3_listen is None else address(*options.s3_listen),
+        "port": "" if options.s3_listen is None else str(options.s3_listen[1]),
+        "marks": MARKS,
+        "signed": SIGNED,
+        "query": MARKED_QUERY,
+        "xml": answers.XML,
+        "words": answers.NO_METHOD,
+        "refused": bytes(refused.body).decode() if isinstance(refused.body, bytes) else "",
     }
 
 

@@ -249,6 +249,11 @@ S3 = Protocol(
         "OWNER": OWNER,
         "XML_HEAD": XML_HEAD,
         "REGION": REGION,
+        "XML": answers.XML,
+        "CODES": answers.S3_CODES,
+        "STATUSES": {str(status): given for status, given in answers.S3_STATUSES.items()},
+        "ERROR": answers.S3_ERROR,
+        "WRITES": answers.S3_WRITES,
         "WORDS": {
             "bucket": NO_BUCKET,
             "other": NOT_ONE,

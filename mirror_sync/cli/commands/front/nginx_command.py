@@ -58,6 +58,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         limits=front.limits.limits,
         caching=front.caches.caching,
         doors=front.doors,
+        s3_listen=None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

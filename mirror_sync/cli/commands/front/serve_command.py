@@ -65,10 +65,16 @@ def serve(
         limits=front.limits.limits,
         caching=front.caches.caching,
         doors=front.doors,
+        s3_port=None if front.s3_listen is None else front.s3_listen.port,
     )
     app = make_app(mirror.store(name), options)
     place = host or front.listen.host, front.listen.port if port is None else port
-    at = ServeAt(*place, processes or len(os.sched_getaffinity(0)), None if front.tls is None else _tls(front.tls))
+    at = ServeAt(
+        *place,
+        processes or len(os.sched_getaffinity(0)),
+        None if front.tls is None else _tls(front.tls),
+        None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
+    )
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),
         at,
