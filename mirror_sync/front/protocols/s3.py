@@ -13,6 +13,7 @@ import json
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
+from http import HTTPStatus
 
 from mirror_sync.domain.access.rights import Need, Sight
 from mirror_sync.domain.content.refs import Refs
@@ -109,8 +110,11 @@ class S3Door:
 
     def _repos(self, asked: FrontRequest, fields: Fields) -> Answer:
         page = KeyPage(KeyQuery.of(asked.query))
-        self._served.expect_site()
-        self._walk(asked, fields, page).repos()
+        try:
+            self._served.expect_site()
+            self._walk(asked, fields, page).repos()
+        except Refusal as refusal:  # that there are no lists is no word of S3's for an empty bucket
+            raise Refusal(501 if refusal.status == HTTPStatus.NOT_FOUND else refusal.status, refusal.message) from None
         return _listed(fields, page)
 
     def _nothing(self, asked: FrontRequest, fields: Fields) -> Answer:
@@ -156,7 +160,7 @@ class S3Door:
             "Last-Modified": http_date(str(opened.root.last.get("date", ""))),
         }
         found = content(asked, int(file["size"]), headers, partial(BlobSlice, digest))
-        if asked.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED" and found.status == 200:  # noqa: PLR2004
+        if asked.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED" and found.status == HTTPStatus.OK:
             found.headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(digest)).decode()
             found.headers["x-amz-checksum-type"] = "FULL_OBJECT"
         return found

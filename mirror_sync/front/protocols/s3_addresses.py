@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.protocol import GET
 
-ROOT = "/-s3"
+ROOT = "/ s3"  # no address of a request has a space: nobody else comes there
 BUCKETS = ("models", "datasets")
 MARKS = (
     *("x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-checksum-mode", "x-amz-user-agent"),
@@ -24,8 +24,8 @@ MARKS = (
 )
 """Headers of a request that S3's clients send, and nobody else."""
 SIGNED = "AWS4-"  # how their Authorization begins
-MARKED_QUERY = r"(?:^|&)(?:list-type=2|X-Amz-(?:Algorithm|Credential|Signature)=)"
-PRESIGNED = ("X-Amz-Credential", "X-Amz-Signature")
+MARKED_QUERY = r"(?:^|&)(?:list-type=2|X-Amz-(?:Algorithm|Credential|Signature)=|AWSAccessKeyId=)"
+PRESIGNED = ("X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId")  # of a URL that was signed; the last is of old
 # What S3 has of buckets and objects that a mirror has not.
 SUBRESOURCES = (
     *("accelerate", "acl", "analytics", "attributes", "cors", "encryption", "intelligent-tiering", "inventory"),

@@ -38,6 +38,7 @@ NO_DATE = "1970-01-01T00:00:00.000Z"
 PAST = "\x7f"  # follows every letter of a sort_key
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
 _LARGEST = 2147483647
+_LAST = "~" * 8  # of what a name may begin with, what comes last
 _PATH = re.compile(rb'"path":("[^"\\]*(?:\\.[^"\\]*)*"),')
 
 
@@ -54,6 +55,10 @@ class KeyPosition:
     def token(self) -> str:
         """As a continuation token."""
         return base64.urlsafe_b64encode(encode_json([self.key, int(self.past), self.root]).encode()).decode()
+
+    def marker(self, *, cut: bool) -> str:
+        """As the older form has it, which knows keys alone: behind all that begin so where that is meant."""
+        return f"{self.key}{_LAST}" if self.past and not cut else self.key
 
     @classmethod
     def of_token(cls, text: str) -> KeyPosition:
@@ -141,7 +146,8 @@ class KeyPage:
 
     def passed(self, base: str) -> None:
         """All that begins with `base` was seen."""
-        self._at = KeyPosition(base, past=True)
+        if not self.items:
+            self._at = KeyPosition(base, past=True)
 
     def may_read(self) -> bool:
         """Whether one more document may be read for it."""
@@ -196,7 +202,7 @@ class KeyWalk:
     def _repo(self, one: str, seen: set[str]) -> bool:
         base, after = f"{one}/", self._query.after
         inside = after.key.startswith(base) and not (after.past and after.key == base)
-        if not inside and base.lower() <= after.key.lower() + (PAST if after.past else ""):
+        if not inside and self._is_behind(one.lower()):
             return True
         if self._query.cut:
             end = base.index("/", len(self._query.prefix)) + 1
@@ -212,6 +218,14 @@ class KeyWalk:
             return False
         self._page.passed(base)
         return True
+
+    def _is_behind(self, low: str) -> bool:
+        """Whether a repo, by its id in lower case, comes before where the page begins, in the order of the lists."""
+        after = self._query.after
+        known = _id_of(after.key).lower()
+        if after.key.lower().startswith(f"{known}/"):
+            return low <= known
+        return low < known + (PAST if after.past else "")
 
     def revisions(self, refs: Refs, base: str, begins: str, after: KeyPosition) -> bool:
         """What is in a repo: names of commits that begin so."""
@@ -294,7 +308,7 @@ def as_xml(bucket: str, page: KeyPage) -> str:
         told |= {"NextContinuationToken": following.token()} if following is not None else {}
     else:
         told |= {"Marker": named(query.said.get("marker", ""))}
-        told |= {"NextMarker": named(following.key)} if following is not None else {}
+        told |= {"NextMarker": named(following.marker(cut=query.cut))} if following is not None else {}
     told |= {"IsTruncated": "true" if following is not None else "false"}
     head = "".join(f"<{name}>{text}</{name}>" for name, text in told.items())
     owner = OWNER if query.said.get("fetch-owner") == "true" or not query.newer else ""

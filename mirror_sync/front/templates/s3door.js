@@ -16,6 +16,7 @@ const BEGINNING = {key: '', past: false, root: ''};
 const TOKEN = /^[A-Za-z0-9_\-]+={0,2}$/;
 const NO_DIGIT = /[^0-9]/;  // in njs a dollar also matches before a line feed at the end
 const LARGEST = 2147483647;
+const LAST = '~~~~~~~~';  // of what a name may begin with, what comes last
 
 // ---- addresses
 
@@ -169,7 +170,7 @@ async function walkRepos(r, page, kinds) {
 
 async function walkRepo(r, page, kinds, id, seen) {
     const base = id + '/', after = page.query.after, inside = after.key.startsWith(base) && !(after.past && after.key === base);
-    if (!inside && base.toLowerCase() <= after.key.toLowerCase() + (after.past ? PAST : '')) {
+    if (!inside && isBehind(after, id.toLowerCase())) {
         return true;
     }
     if (page.query.cut) {
@@ -187,8 +188,16 @@ async function walkRepo(r, page, kinds, id, seen) {
             return false;
         }
     }
-    page.at = {key: base, past: true, root: ''};
+    if (!page.items.length) {
+        page.at = {key: base, past: true, root: ''};
+    }
     return true;
+}
+
+// Whether a repo, by its id in lower case, comes before where the page begins, in the order of the lists.
+function isBehind(after, low) {
+    const known = idOf(after.key).toLowerCase();
+    return after.key.toLowerCase().startsWith(known + '/') ? low <= known : low < known + (after.past ? PAST : '');
 }
 
 // What is published of a repo that who asks may see, or null.
@@ -315,9 +324,17 @@ async function s3_revisions(r, fields) {
 async function s3_repos(r, fields) {
     const page = newPage(r);
     if (!tables.SITE) {
-        throw answers.refusal(404, tables.MESSAGES.site);
+        throw answers.refusal(501, tables.MESSAGES.site);
     }
-    await walkRepos(r, page, fields.kinds);
+    let refusal = null;
+    try {
+        await walkRepos(r, page, fields.kinds);
+    } catch (error) {  // that there are no lists is no word of S3's for an empty bucket
+        refusal = error.refused ? answers.refusal(error.status === 404 ? 501 : error.status, error.message) : error;
+    }
+    if (refusal !== null) {
+        throw refusal;
+    }
     tellPage(r, fields, page);
 }
 
@@ -394,7 +411,7 @@ function tellPage(r, fields, page) {
             + one('StartAfter', query.start === undefined ? undefined : named(query.start))
             + one('NextContinuationToken', next ? tokenOf(next) : undefined);
     } else {
-        head += one('Marker', named(query.start || '')) + one('NextMarker', next ? named(next.key) : undefined);
+        head += one('Marker', named(query.start || '')) + one('NextMarker', next ? named(next.key + (next.past && !query.cut ? LAST : '')) : undefined);
     }
     const keys = page.items.filter((item) => item.entry).map((item) => '<Contents>' + one('Key', named(item.key))
         + one('LastModified', answers.inXml(item.modified || OWN.NO_DATE)) + one('ETag', '&quot;' + item.entry.sha256 + '-1&quot;')
