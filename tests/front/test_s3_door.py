@@ -254,6 +254,13 @@ def test_a_line_of_a_request_cannot_name_an_address_of_the_doors_own(mirror: Mir
     assert mirror.get("/%20s3/buckets").status == 404
 
 
+def test_a_request_may_name_the_whole_address_as_the_crt_of_aws_does(mirror: Mirror) -> None:
+    one = model(mirror.store)
+    one.publish(FILES)
+    target = f"{mirror.url}/models/{one.repo.id}/main/README.md"
+    assert mirror.get(target, **SIGNED).body == FILES["README.md"]
+
+
 def test_a_bucket_is_listed_over_all_its_repos_page_after_page(tmp_path: Path) -> None:
     place = DirectoryTarget(tmp_path / "bucket")
     store = DirectoryStore(place.root)

@@ -46,6 +46,7 @@ BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 # No part begins with a dot, so none leads upwards.
 _PREFIX = re.compile(r"((?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)/?")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 _BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class _Front(BaseRoute):
 
     def _refused(self, request: Request, asked: FrontRequest | None, refusal: Refusal) -> Response:
         """In the form of the protocol that was asked by; `asked` None for a request that could not be read."""
-        raw_path = request.scope["raw_path"].decode("latin-1") if asked is None else asked.raw_path
+        raw_path = _raw_path(request.scope) if asked is None else asked.raw_path
         return _plain(
             request.method, self._mounted.shaped(refusal, raw_path, "" if asked is None else asked.origin).answer
         )
@@ -218,13 +219,21 @@ def _asked(request: Request, public_url: str | None) -> FrontRequest:
     prefix = _prefix(request.headers) if public_url is None else urlsplit(public_url).path
     return FrontRequest(
         method=request.method,
-        raw_path=request.scope["raw_path"].decode("latin-1"),
+        raw_path=_raw_path(request.scope),
         query=request.scope["query_string"].decode("latin-1"),
         headers=request.headers,
         origin=public_url or _origin(request.headers, request.scope["scheme"]) + prefix,
         prefix=prefix,
         told=public_url is None,
     )
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as it came; of a whole address, as RFC 9112 (3.2.2) has it and AWS's CRT sends it, what is behind the
+    host.
+    """
+    raw = str(scope["raw_path"].decode("latin-1"))
+    return (_ABSOLUTE.sub("", raw, count=1) or "/") if not raw.startswith("/") else raw
 
 
 def _origin(headers: Headers, scheme: str) -> str:
