@@ -42,7 +42,7 @@ def commands(page: RepoPage, doors: Collection[str] = ()) -> list[DownloadComman
     made = [_shell(page), _python(page)]
     if page.files:
         made.append(_curl(page, page.shown_commit))
-    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors)]
+    return [*made, *_gguf(page, doors), *_registry(page, page.shown_commit, doors), *_s3(page, doors)]
 
 
 def _gguf(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
@@ -60,6 +60,21 @@ def _registry(page: RepoPage, commit: str, doors: Collection[str]) -> Iterator[D
         at = f"{name}:{commit if _revision(page) else LATEST}"
         folder = shlex.quote(page.row.repo.rpartition("/")[2])
         yield DownloadCommand("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
+
+
+def _s3(page: RepoPage, doors: Collection[str]) -> Iterator[DownloadCommand]:
+    """Of a name with a slash no key begins so: then by its commit."""
+    if "s3" in doors and "/" in page.row.repo and page.shown_commit is not None:
+        revision = _revision(page) or _MAIN
+        at = revision if "/" not in revision else page.shown_commit
+        yield DownloadCommand("repo.s3", *by_s5cmd(page.row.kind.plural, page.row.repo, at))
+
+
+def by_s5cmd(bucket: str, repo: str, revision: str) -> tuple[str, str]:
+    """What stands before the address of the mirror and after it. A token of the mirror is the access key."""
+    source, folder = f"s3://{bucket}/{repo}/{revision}/*", f"{repo.rpartition('/')[2]}/"
+    keys = 'AWS_ACCESS_KEY_ID="${HF_TOKEN:-any}" AWS_SECRET_ACCESS_KEY=any'
+    return f"{keys} s5cmd --endpoint-url ", f" cp {shlex.quote(source)} {shlex.quote(folder)}"
 
 
 def _shell(page: RepoPage) -> DownloadCommand:

@@ -147,6 +147,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),
     "repo.ollama": ("Ollama", "Ollama"),
+    "repo.s3": ("By S3, with s5cmd", "用 s5cmd 通过 S3 获取"),
     "repo.llama": ("llama.cpp", "llama.cpp"),
     "repo.no-registry": (
         "It is not in the registry (/v2/): no client of registries takes a name like this one.",
