@@ -57,11 +57,11 @@ def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
 
 def doors_of(settings: Settings) -> DoorDocuments | None:
     """What makes the documents of the doors that are open; None where none needs any."""
-    if not settings.front.doors:
+    if not settings.front.documented_doors:
         return None
     from mirror_sync.engine.doors.door_documents import DoorDocuments
 
-    return DoorDocuments(settings.front.doors)
+    return DoorDocuments(settings.front.documented_doors)
 
 
 def seal_of(keys: SigningKeys | None, audit: Callable[[], AuditHead | None], settle: Callable[[], None]) -> Seal:

@@ -206,6 +206,11 @@ class FrontEntry(Keys):
         """Those that are open beside the Hub's, by their names."""
         return frozenset(name for name, is_open in (("oci", self.oci), ("s3", self.s3)) if is_open)
 
+    @property
+    def documented_doors(self) -> frozenset[str]:
+        """Those of them that need documents of their own in the target."""
+        return self.doors - {"s3"}
+
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""
         return self if self.tls is None else self.model_copy(update={"tls": self.tls.based(base)})
