@@ -65,7 +65,7 @@ class KeyPosition:
         """Refusal 400 for what is none."""
         try:
             known = json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
-            key, past, root = known if isinstance(known, list) else [None]
+            key, past, root = list[Any](known) if isinstance(known, list) else list[Any]()
             key.encode()
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise Refusal(400, BAD_TOKEN) from None
