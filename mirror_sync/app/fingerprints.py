@@ -21,5 +21,5 @@ def fingerprints_of(settings: Settings) -> dict[str, str]:
     named |= {f"target {name}": repr(side) for name, side in settings.targets.items()}
     trust = settings.trust
     named["trust"] = repr((trust.principal, sorted(trust.keys), trust.boms))
-    named["front"] = repr(sorted(settings.front.doors))
+    named["front"] = repr(sorted(settings.front.documented_doors))
     return {name: sha256(said.encode()).hexdigest()[:16] for name, said in named.items()}

@@ -152,6 +152,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.podman": ("As an image to mount, with podman", "作为可挂载的镜像（podman）"),
     "repo.ollama": ("Ollama", "Ollama"),
     "repo.torrent": ("As a torrent, with aria2", "用 aria2 以 BitTorrent 方式获取"),
+    "repo.s3": ("By S3, with s5cmd", "用 s5cmd 通过 S3 获取"),
     "repo.llama": ("llama.cpp", "llama.cpp"),
     "repo.no-registry": (
         "It is not in the registry (/v2/): no client of registries takes a name like this one.",

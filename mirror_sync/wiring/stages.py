@@ -60,7 +60,7 @@ def stages_of(settings: Settings, keys: SigningKeys | None) -> MoreStages:
 
 def doors_of(settings: Settings) -> DoorDocuments | None:
     """What makes the documents of the doors that are open; None where none needs any."""
-    if not settings.front.doors:
+    if not settings.front.documented_doors:
         return None
     from mirror_sync.engine.doors.door_documents import DoorDocuments
 

@@ -390,6 +390,9 @@ def test_a_page_shows_the_commands_of_those_doors_alone_that_are_open() -> None:
     name = page.row.repo
     assert opened["repo.ollama"] == f'M=https://m; ollama pull "${{M#*://}}/{name}"'
     assert f'"docker://${{M#*://}}/{name.lower()}:latest"' in opened["repo.skopeo"]
+    by_s3 = {one.title: one for one in commands(page, ("s3",))}
+    assert list(by_s3) == [*shut, "repo.s3"]
+    assert by_s3["repo.s3"].after == f" cp 's3://models/{name}/main/*' {name.rpartition('/')[2]}/"
 
 
 def test_a_repo_that_no_registry_can_name_is_said_to_be_none_of_it() -> None:

@@ -217,3 +217,23 @@ def test_torrents_want_an_address_of_the_mirror_and_trackers_that_are_addresses(
         assert "must be an address like http://tracker.example.org:6969/announce" in said
     (doubt,) = warnings(f"{REST}site: {{enabled: false}}\nfront: {{{front}'udp://t.example.org:6969']}}}}\n{JOBS}")
     assert "is made with the catalogue, which is off" in doubt
+
+
+def test_what_the_s3_door_cannot_give_is_told() -> None:
+    front = "front: {s3: true}\nsite: {enabled: false}\n"
+    text = f"{UPSTREAMS}{TARGETS}{LICENSES}{front}jobs: [{{name: one, repos: [gpt2, acme/a]}}]\n"
+    listless, keyless = warnings(text)
+    assert "front.s3: no list of repos is published" in listless
+    assert "'gpt2' has no key of S3" in keyless
+
+
+@pytest.mark.parametrize(
+    ("front", "why"),
+    [
+        ("s3_listen: 127.0.0.1:9000", "s3_listen is a port of the S3 door, which is shut; write s3: true beside it"),
+        ("s3: true, s3_listen: 127.0.0.1:8080", "s3_listen is the port of listen, 8080; write another one"),
+    ],
+)
+def test_the_s3_doors_own_port_is_of_an_open_door_and_no_other(front: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        settings(f"{UPSTREAMS}{TARGETS}{LICENSES}front: {{{front}}}\n{JOBS}")

@@ -54,9 +54,11 @@ from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, R
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.protocol import RouteTable
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.mounted import PROTOCOLS
+from mirror_sync.front.protocols.s3_addresses import addressed, is_marked
 from mirror_sync.observe.log.log import Format
 from mirror_sync.observe.metrics.ledger import JobOutcome
 from mirror_sync.observe.metrics.metrics import Metrics
@@ -245,9 +247,11 @@ def route_names() -> frozenset[str]:
     return frozenset(one.name for one in _TABLE.routes)
 
 
-def route_of(path: str) -> str | None:
-    """The name of the route that answers a path; None where none does."""
-    found = _TABLE.match(path)
+def route_of(target: str, method: str = "GET") -> str | None:
+    """The name of the route that answers an address; None where none does."""
+    path, _, query = target.partition("?")
+    asked = FrontRequest(method, path, query, {}, "")
+    found = _TABLE.match(addressed(asked, tokens=True).raw_path if is_marked({}, query) else path)
     return None if found is None else found.route.name
 
 

@@ -31,7 +31,7 @@ from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
-DOORS = frozenset({"oci", "images", "torrents"})  # as where front says `oci: {images: true}, torrents: true`
+DOORS = frozenset({"oci", "images", "s3", "torrents"})  # as where front opens all of them
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 

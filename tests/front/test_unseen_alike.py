@@ -21,6 +21,7 @@ PATHS = ("/api/models/{}", "/api/models/{}/tree/main", "/api/models/{}/refs", "/
 OTHER_DOORS = (
     *("/api/v1/models/{}", "/openapi/v1/models/{}", "/api/v1/models/{}/revisions", "/api/v1/models/{}/repo/files"),
     *("/api/v1/models/{}/repo?FilePath=README.md", "/v2/{}/tags/list", "/v2/{}/manifests/latest"),
+    *("/models/{}/main/README.md?list-type=2", "/models?list-type=2&prefix={}/", "/models?list-type=2&prefix={}/main/"),
     *("/v2/{}/manifests/sha256:{manifest}", "/v2/{}/referrers/sha256:{manifest}", "/v2/{}/blobs/sha256:{blob}"),
     *("/-/torrents/models/{}/main.torrent", "/-/metalink/models/{}/main/README.md.meta4"),
 )

@@ -16,12 +16,13 @@ import pytest
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
-from mirror_sync.front.serve.asgi import make_app
+from mirror_sync.front.protocols.s3_listing import MOST_READS
+from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.ports.store import read_document
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, model
-from tests.front.mirrors import Mirror, by_nginx, quoted
+from tests.front.mirrors import DOORS, Mirror, by_nginx, quoted
 from tests.front.recorder import BUCKET, recorder
 from tests.front.stores import WatchedStore
 from tests.front.test_listings import in_order, many
@@ -55,7 +56,7 @@ def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]
 @contextmanager
 def _serve(folder: Path) -> Iterator[Counted]:
     store = WatchedStore(DirectoryStore(folder / "bucket"))
-    with serving(make_app(store, document_bytes=0)) as url:
+    with serving(make_app(store, ServeOptions(doors=DOORS), document_bytes=0)) as url:
         yield Counted(Mirror(url, store.store), lambda: store.read_keys)
 
 
@@ -65,7 +66,10 @@ def _nginx(folder: Path) -> Iterator[Counted]:
     with (
         recorder(folder / "bucket") as bucket,
         by_nginx(
-            DirectoryStore(bucket.root), NginxOptions(S3Target(BUCKET, bucket.url)), folder / "nginx", _uncached
+            DirectoryStore(bucket.root),
+            NginxOptions(S3Target(BUCKET, bucket.url), doors=DOORS),
+            folder / "nginx",
+            _uncached,
         ) as mirror,
     ):
         yield Counted(mirror, bucket.asked_keys)
@@ -90,6 +94,27 @@ def test_paths_info_reads_no_shard_that_none_of_its_paths_can_lie_in(counted: Co
     body = urlencode({"paths": ["part-3/file 3.bin"] * 900}, doseq=True).encode()
     asked = counted.shards_read(repo, lambda: counted.mirror.ask("POST", f"{repo.api}/paths-info/main", FORM, body))
     assert len(asked) == 1
+
+
+def test_a_page_of_s3_reads_the_shards_that_it_shows_and_a_bounded_number_of_any(counted: Counted) -> None:
+    repo = model(counted.mirror.store)
+    big = {f"big/{number:05d}/x": b"x" for number in range(9000)}
+    repo.publish({**{f"a/{number:04d}": b"x" for number in range(3000)}, **big, "last": b"l"})
+
+    def read(query: str) -> tuple[list[int], int]:
+        found: list[bytes] = []
+        base = f"/models?list-type=2&prefix={repo.repo.id}/main/"
+        shards = counted.shards_read(repo, lambda: found.append(counted.mirror.get(base + query).body))
+        return shards, found[0].count(b"<Key>") + found[0].count(b"<CommonPrefixes>")
+
+    shards, shown = read("big/0500&max-keys=5")
+    assert (len(shards) <= 2, shown) == (True, 5)
+    shards, shown = read("&delimiter=/")
+    assert (len(shards) <= 4, shown) == (True, 3)
+    shards, shown = read("a/")
+    assert (len(shards) <= 9, shown) == (True, 1000)
+    shards, shown = read("big/&delimiter=/")
+    assert (0 < len(shards) <= MOST_READS, shown > 100) == (True, True)
 
 
 @pytest.mark.parametrize("form", ["form", "json"])

@@ -283,6 +283,8 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
         yield from _shortened(("jobs", index, "revisions"), file.jobs[index].revisions or ())
         if file.front.oci:
             yield from _unregistered(("jobs", index, "repos"), entries)
+        if file.front.s3:
+            yield from _without_key(("jobs", index, "repos"), entries)
     yield from door_doubts(file)
     jobs = dict(draft.numbered)
     yield from license_doubts(draft)
@@ -339,6 +341,14 @@ def _unregistered(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iter
     for index, entry in enumerate(entries):
         if isinstance(entry, RepoPattern) and not entry.is_glob and oci_name(entry.repo) is None:
             message = f"{quoted(entry)} is not in the registry (front: {{oci: true}}): its clients take no such name"
+            yield Finding((*trail, index), message)
+
+
+def _without_key(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iterator[Finding]:
+    """What has no key, where front opens the S3 door."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, RepoPattern) and not entry.is_glob and "/" not in entry.glob:
+            message = f"{quoted(entry)} has no key of S3 (front: {{s3: true}}): keys are org/name/revision/path"
             yield Finding((*trail, index), message)
 
 

@@ -28,3 +28,6 @@ def door_doubts(file: File) -> Iterator[Finding]:
     if front.torrents and front.torrent_options.trackers and not file.site.enabled:
         says = "the list of torrents for trackers (/-/torrents/whitelist) is made with the catalogue, which is off"
         yield Finding(("front", "torrents"), says)
+    if front.s3 and not file.site.enabled:
+        message = "no list of repos is published (site: {enabled: false}), so that S3's clients cannot list them"
+        yield Finding(("front", "s3"), f"{message}; what is asked for by its repo is given")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys import scalars
@@ -232,6 +232,17 @@ class FrontEntry(Keys):
         "true the trackers may stand.",
         examples=[{"trackers": ["http://tracker.example.org:6969/announce"]}],
     )
+    s3: scalars.Switch = Field(
+        default=False,
+        description="Whether clients of S3 find what is mirrored at the front's own address, as the buckets models and "
+        "datasets, to read from.",
+        examples=[True],
+    )
+    s3_listen: scalars.ListenAddress | None = Field(
+        default=None,
+        description="host:port at which all that is asked is asked of S3: with s3: true, for clients who sign nothing.",
+        examples=["127.0.0.1:9000"],
+    )
     tls: TlsEntry | None = Field(
         default=None,
         description="The certificate with which a front speaks TLS by itself; left out, it speaks HTTP alone.",
@@ -249,6 +260,14 @@ class FrontEntry(Keys):
         json_schema_extra={"default": "*"},
     )
 
+    @model_validator(mode="after")
+    def _s3_at_a_port_of_its_own(self) -> Self:
+        if self.s3_listen is not None and not self.s3:
+            raise ValueError("s3_listen is a port of the S3 door, which is shut; write s3: true beside it")
+        if self.s3_listen is not None and self.s3_listen.port == self.listen.port:
+            raise ValueError(f"s3_listen is the port of listen, {self.listen.port}; write another one")
+        return self
+
     @property
     def caches(self) -> CacheEntry:
         """What is said of caches, also where it was a size alone."""
@@ -257,7 +276,8 @@ class FrontEntry(Keys):
     @property
     def doors(self) -> frozenset[str]:
         """Those that are open beside the Hub's, by their names."""
-        opened = {"oci": self.oci, DOOR: self.torrents, "images": isinstance(self.oci, OciEntry) and self.oci.images}
+        opened = {"oci": self.oci, DOOR: self.torrents, "s3": self.s3}
+        opened["images"] = isinstance(self.oci, OciEntry) and self.oci.images
         return frozenset(name for name, is_open in opened.items() if is_open)
 
     @property
@@ -269,6 +289,11 @@ class FrontEntry(Keys):
     def layers(self) -> str | None:
         """Where an nginx finds what puts layers of images together."""
         return self.oci.layers if isinstance(self.oci, OciEntry) else None
+
+    @property
+    def documented_doors(self) -> frozenset[str]:
+        """Those of them that need documents of their own in the target."""
+        return self.doors - {"s3"}
 
     def based(self, base: Path) -> FrontEntry:
         """With absolute paths; what is not is meant from `base`."""

@@ -40,6 +40,8 @@ OTHER_LINE = r"^(?:#[ -~]*|version: 1|tokens:(?: \[\])?|)$"
 """Every other line that may stand in the file."""
 _TOKEN_LINE, _OTHER_LINE = re.compile(TOKEN_LINE, re.ASCII), re.compile(OTHER_LINE, re.ASCII)
 _NETWORK = re.compile(r'"([^"]*)"')
+SIGNED = "aws4-"  # how the schemes of S3's signatures begin, in small letters
+_ACCESS_KEY = re.compile(r"(?:^|[\s,])Credential=([^/,\s]+)/", re.ASCII)
 
 
 class Badge(StrEnum):
@@ -241,15 +243,17 @@ def _is_address(text: str) -> bool:
 
 
 def credential(authorization: str, decode: Callable[[str], bytes]) -> str | None:
-    """The token of an Authorization header: Bearer, or the password of Basic, and where that is empty its user.
-
-    None where no token is sent; "" for one that cannot be read. `decode` reads base64.
+    """The token of an Authorization header: Bearer, the password of Basic, and where that is empty its user, or the
+    access key of S3's clients. None where no token is sent; "" for one that cannot be read. `decode` reads base64.
     """
     scheme, _, rest = authorization.strip().partition(" ")
     if not scheme:
         return None
     if scheme.lower() == "bearer":
         return rest.strip()
+    if scheme.lower().startswith(SIGNED):
+        found = _ACCESS_KEY.search(rest)
+        return "" if found is None else found[1]
     if scheme.lower() != "basic":
         return ""
     try:

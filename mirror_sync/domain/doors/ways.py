@@ -18,6 +18,7 @@ from mirror_sync.domain.doors.oci_documents import CONFIG, LATEST, MANIFEST, MOR
 from mirror_sync.domain.doors.oci_images import IMAGE, LAYERS, SUFFIX
 from mirror_sync.domain.repo import Kind, Repo
 
+_MAIN = "main"
 _TELLING = ("config.json", "README.md")  # what a person would look at first
 _LOADERS = {
     "": ("transformers", "AutoModel"),
@@ -147,6 +148,22 @@ def _torrent(wanted: WantedCommit) -> Iterator[DoorCommand]:
         yield DoorCommand("repo.torrent", "aria2c --seed-time=0 ", at)
 
 
+def _s3(wanted: WantedCommit) -> Iterator[DoorCommand]:
+    """Of a name with a slash no key begins so: then by its commit."""
+    kind = wanted.repo.kind
+    if "/" in wanted.repo.id and kind in (Kind.MODEL, Kind.DATASET):
+        revision = wanted.revision or _MAIN
+        at = revision if "/" not in revision else wanted.commit
+        yield DoorCommand("repo.s3", *by_s5cmd(kind.plural, wanted.repo.id, at))
+
+
+def by_s5cmd(bucket: str, repo: str, revision: str) -> tuple[str, str]:
+    """What stands before the address of the mirror and after it. A token of the mirror is the access key."""
+    source, folder = f"s3://{bucket}/{repo}/{revision}/*", f"{repo.rpartition('/')[2]}/"
+    keys = 'AWS_ACCESS_KEY_ID="${HF_TOKEN:-any}" AWS_SECRET_ACCESS_KEY=any'
+    return f"{keys} s5cmd --endpoint-url ", f" cp {shlex.quote(source)} {shlex.quote(folder)}"
+
+
 def _is_gguf(wanted: WantedCommit) -> bool:
     """For programs that run a model in GGUF: the quantization that is meant where nobody says; they ask for main."""
     model = wanted.repo.kind is Kind.MODEL and not wanted.revision
@@ -173,5 +190,6 @@ DOORS = (
         _torrent,
         documents=(torrents.INFO, torrents.FACTS),
     ),
+    Door("s3", "front: {s3: true}", _s3),
     Door("images", "front: {oci: {images: true}}", _image, documents=(IMAGE, LAYERS)),
 )

@@ -133,17 +133,19 @@ HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
+XML = "application/xml"
 
-JSON_FORM, MODELSCOPE_FORM, REGISTRY_FORM = "json", "modelscope", "oci"
+JSON_FORM, MODELSCOPE_FORM, REGISTRY_FORM, S3_FORM = "json", "modelscope", "oci", "s3"
 # What a refusal is written as: its type, the key of the message, what stands beside it, and the key of a number that
 # tells refusals apart; git shows text, git-lfs what its own API says, and ModelScope's clients what theirs does. A
-# registry's has a list, of a code and the message.
+# registry's has a list, of a code and the message; S3's is XML.
 FORMS: dict[str, tuple[str, str, dict[str, object], str]] = {
     JSON_FORM: (JSON, "error", {}, ""),
     "text": (TEXT, "", {}, ""),
     "lfs": ("application/vnd.git-lfs+json", "message", {}, ""),
     MODELSCOPE_FORM: (JSON, "Message", {"Success": False, "Data": None, "RequestId": ""}, "Code"),
     REGISTRY_FORM: ("application/json", "errors", {}, ""),
+    S3_FORM: (XML, "", {}, ""),
 }
 # ModelScope's numbers, by the Hub's words for the same; of others it is the status.
 NUMBERS = {"RepoNotFound": 10010205001, "EntryNotFound": 10990101007}
@@ -160,6 +162,31 @@ OCI_CODES = {
     "416": "UNSUPPORTED",
     "429": "TOOMANYREQUESTS",
 }
+
+# Of S3, as of registries; and its status in the place of ours. Amazon S3 API reference, "Error responses".
+S3_CODES = {
+    "RepoNotFound": "NoSuchKey",
+    "RevisionNotFound": "NoSuchKey",
+    "EntryNotFound": "NoSuchKey",
+    "NoSuchBucket": "NoSuchBucket",
+    "400": "InvalidArgument",
+    "401": "AccessDenied",
+    "403": "AccessDenied",
+    "404": "NoSuchKey",
+    "405": "AccessDenied",
+    "412": "PreconditionFailed",
+    "413": "AccessDenied",
+    "414": "KeyTooLongError",
+    "416": "InvalidRange",
+    "429": "SlowDown",
+    "501": "NotImplemented",
+    "502": "ServiceUnavailable",
+}
+S3_STATUSES = {401: 403, 405: 403, 413: 403, 414: 400, 429: 503, 502: 503}
+S3_ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+S3_WRITES = (405, 413)  # what is written is refused in these words, whatever it was
+_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_NO_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 
 # A mirrored page must never run on the mirror's origin: nothing is text/html.
 MEDIA_TYPES = {"json": "application/json", **dict.fromkeys(("txt", "md", "py", "jinja", "csv"), TEXT)}
@@ -249,6 +276,8 @@ class Refusal(Exception):
     @property
     def answer(self) -> Answer:
         """The refusal as an answer, in the form that who asks can show."""
+        if self.form == S3_FORM:
+            return self._of_s3()
         media_type, key, beside, number = FORMS[self.form]
         headers = {
             "Content-Type": media_type,
@@ -266,11 +295,27 @@ class Refusal(Exception):
         body = encode_json(told) if key else f"{self.message}\n"
         return Answer(self.status, headers, body.encode())
 
+    def _of_s3(self) -> Answer:
+        """Nobody who speaks S3 is asked for a name and a password, and nothing is written."""
+        message = NO_METHOD if self.status in S3_WRITES else self.message
+        headers = {"Content-Type": XML, "Cache-Control": NEVER, "X-Error-Message": _plain(message), **self.headers}
+        headers = {name: value for name, value in headers.items() if name not in ("WWW-Authenticate", "Allow")}
+        if self.code:
+            headers["X-Error-Code"] = self.code
+        code = S3_CODES.get(self.code) or S3_CODES.get(str(self.status), "InternalError")
+        body = S3_ERROR.format(code=code, message=in_xml(message))
+        return Answer(S3_STATUSES.get(self.status, self.status), headers, body.encode())
+
     def in_form(self, form: str) -> Refusal:
         """The same in the form of an address, where it is not meant for a program of its own."""
         if self.form == JSON_FORM:
             self.form = form
         return self
+
+
+def in_xml(text: str) -> str:
+    """As a text of XML can have it; what no XML can hold is a question mark."""
+    return re.sub('[&<>"]', lambda one: _MARKUP[one[0]], re.sub(_NO_XML, "?", text))
 
 
 def _plain(message: str) -> str:

@@ -136,7 +136,7 @@ class HubApi:
         access, role = self._served.access, asked.reader.role
         items, following = self._served.lists.page(
             RepoListRequest.of(fields["kinds"], asked.query),
-            partial(_sees, access, role),
+            partial(sees, access, role),
             everything=bool(role),
         )
         headers = {"Cache_Control": answers.MOVING}
@@ -207,7 +207,7 @@ class HubApi:
         return content(asked, len(text), headers, lambda start, stop: text[start:stop])
 
 
-def _sees(access: AccessRules, role: str, one: Listed) -> bool:
+def sees(access: AccessRules, role: str, one: Listed) -> bool:
     """Whether a role may see a repo of a list: of what is listed for everybody only the name is looked at."""
     repo = Repo(one.kind, one.id)
     if not role:

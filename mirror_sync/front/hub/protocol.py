@@ -57,7 +57,7 @@ class Route:
     must say it. A `last` one is asked after those of all protocols: an address that would be nobody else's. A `tagged`
     one names repos and revisions as clients of registries write them: in any letters, `latest` for main, and what is no
     revision in the field `quant`. `query`: fields that stand there, by the names of its arguments; a `rev` that is one
-    of `mains` is the default branch.
+    of `mains` is the default branch. Of a `listing` what is not there is no error: it lists nothing.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Route:
     tagged: bool = False
     query: Mapping[str, str] = field(default_factory=dict)
     mains: tuple[str, ...] = ()
+    listing: bool = False
 
     def __post_init__(self) -> None:
         if self.needs in (Need.READ, Need.SEE) and "{id}" not in self.template:

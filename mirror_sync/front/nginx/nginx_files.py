@@ -32,6 +32,7 @@ from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
+from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
 from mirror_sync.front.hub.doorkeeper import UNREAD
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes, tokens_in
@@ -39,6 +40,8 @@ from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, p
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
 from mirror_sync.front.protocols.mounted import PROTOCOLS
+from mirror_sync.front.protocols.s3 import DOOR
+from mirror_sync.front.protocols.s3_addresses import MARKED_QUERY, MARKS, SIGNED
 from mirror_sync.logger import Logger
 
 FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
@@ -118,8 +121,8 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
     the Hub's; `torrents`: how they are put together. `layers`: the address of a `serve` that puts layers of images
-    together; None: no images. `kernel_publishers`: whose kernels clients are told to trust. `cors`: whose pages may
-    read.
+    together; None: no images. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
+    clients are told to trust. `cors`: whose pages may read.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -138,6 +141,7 @@ class NginxOptions:
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
     layers: str | None = None
+    s3_listen: tuple[str, int] | None = None
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -443,6 +447,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "oci_manifest": OCI_MANIFEST,
         "layers": _layers(options),
         "hidden": _HIDDEN,
+        "s3": _s3(options),
         "no_body": Sha256.of(b""),
         "bucket": bucket,
         "limits": options.limits,
@@ -456,6 +461,23 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "sliced": _is_sliced(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
+    }
+
+
+def _s3(options: NginxOptions) -> dict[str, Any] | None:
+    """What nginx itself needs for the S3 door; None where that is shut."""
+    if DOOR not in options.doors:
+        return None
+    refused = Refusal(405, answers.NO_METHOD).in_form(answers.S3_FORM).answer
+    return {
+        "listen": "" if options.s3_listen is None else address(*options.s3_listen),
+        "port": "" if options.s3_listen is None else str(options.s3_listen[1]),
+        "marks": MARKS,
+        "signed": SIGNED,
+        "query": MARKED_QUERY,
+        "xml": answers.XML,
+        "words": answers.NO_METHOD,
+        "refused": bytes(refused.body).decode() if isinstance(refused.body, bytes) else "",
     }
 
 

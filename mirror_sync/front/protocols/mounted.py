@@ -18,7 +18,7 @@ from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.oci_images import SUFFIX
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.hub import answers
-from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.answers import S3_FORM, Answer, Refusal
 from mirror_sync.front.hub.cors import PREFLIGHT
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
@@ -43,9 +43,11 @@ from mirror_sync.front.protocols.mirrors import MIRRORS
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
 from mirror_sync.front.protocols.plain import PLAIN
+from mirror_sync.front.protocols.s3 import NOTHING_LISTED, S3
 from mirror_sync.front.protocols.torrents import TORRENTS
 from mirror_sync.front.protocols.trust import TRUST
 
+_ABSENT = ("RepoNotFound", "RevisionNotFound")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
@@ -68,6 +70,7 @@ PROTOCOLS = (
     OCI,
     TORRENTS,
     METALINKS,
+    S3,
     HUB,
 )
 """What both fronts answer. The first of several routes that match has the word."""
@@ -109,13 +112,26 @@ class Mounted:
     def answer(self, asked: FrontRequest) -> Answer:
         """The answer to a request, a refusal being one with its reason. Raises Refusal where nobody has reasons."""
         try:
-            return self._answer(asked)
+            return self._listed(asked)
         except Refusal as refused:
             refusal = self._or_token(refused, asked)
             if self._reasons is None:
                 raise self.shaped(refusal, asked.raw_path, asked.origin) from None
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
+            browser = browser and self._table.manners_at(asked.raw_path).form != S3_FORM
             return self._reasons.answer(refusal, asked, browser=browser)
+
+    def _listed(self, asked: FrontRequest) -> Answer:
+        """The answer; that nothing is there, where a listing asks for what is not."""
+        try:
+            return self._answer(asked)
+        except Refusal as refusal:
+            match = self._table.match(asked.raw_path) if refusal.code in _ABSENT else None
+            if match is None or not match.route.listing:
+                raise
+            found = self._answering[NOTHING_LISTED](asked, match.fields)
+            told_in = tokens_in(self._table.manners_at(asked.raw_path)) if self.door.knows_tokens else ""
+            return answers.kept_for(found, self._served.caching, public=False, varies=told_in)
 
     def _or_token(self, refusal: Refusal, asked: FrontRequest) -> Refusal:
         """Clients of registries send no token before they were told to: so whatever repo is not there for one without

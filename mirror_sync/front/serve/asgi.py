@@ -34,6 +34,8 @@ from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
 from mirror_sync.front.protocols.mounted import Mounted
+from mirror_sync.front.protocols.s3 import DOOR as S3_DOOR
+from mirror_sync.front.protocols.s3_addresses import addressed, is_marked
 from mirror_sync.front.serve.reader_turns import ReaderTurns
 from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads, joined_chunks
 from mirror_sync.ports.store import Store
@@ -45,6 +47,7 @@ BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 # No part begins with a dot, so none leads upwards.
 _PREFIX = re.compile(r"((?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)/?")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 _BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class ServeOptions:
     `access`: who may read what; `tokens`: the file of those of readers. `secured`: by TLS alone, as browsers are told.
     `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
-    kernels clients are told to trust.
+    kernels clients are told to trust. `s3_port`: all that is asked there is asked of the S3 door.
     """
 
     public_url: str | None = None
@@ -73,6 +76,7 @@ class ServeOptions:
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
+    s3_port: int | None = None
 
 
 _DEFAULTS = ServeOptions()
@@ -124,6 +128,8 @@ class _Front(BaseRoute):
         self._always = SECURED if options.secured else {}
         self._threads = Threads()
         self._turns = ReaderTurns(options.limits) if options.limits else None
+        self._s3 = S3_DOOR in options.doors
+        self._s3_port, self._tokens = options.s3_port, options.tokens is not None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
@@ -144,7 +150,8 @@ class _Front(BaseRoute):
         """The answer, for which the reader's turn was waited for, and is held until `held` is left."""
         asked: FrontRequest | None = None
         try:
-            asked = _asked(request, await _read_body(request), self._public_url)
+            asked = self._placed(request, _asked(request, self._public_url))
+            asked = replace(asked, body=await _read_body(request))
             peer = str((request.scope.get("client") or ("", 0))[0])
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
             asked, paced = await self._turn(request.scope, replace(asked, client=client), held)
@@ -164,8 +171,17 @@ class _Front(BaseRoute):
 
     def _refused(self, request: Request, asked: FrontRequest | None, refusal: Refusal) -> Response:
         """In the form of the protocol that was asked by; `asked` None for a request that could not be read."""
-        raw_path, origin = request.scope["raw_path"].decode("latin-1"), "" if asked is None else asked.origin
-        return _plain(request.method, self._mounted.shaped(refusal, raw_path, origin).answer)
+        raw_path = _raw_path(request.scope) if asked is None else asked.raw_path
+        return _plain(
+            request.method, self._mounted.shaped(refusal, raw_path, "" if asked is None else asked.origin).answer
+        )
+
+    def _placed(self, request: Request, asked: FrontRequest) -> FrontRequest:
+        """The request at the address of the door that it is meant for."""
+        at_port = self._s3_port is not None and (request.scope.get("server") or ("", 0))[1] == self._s3_port
+        if not self._s3 or not (at_port or is_marked(asked.headers, asked.query)):
+            return asked
+        return addressed(asked, tokens=self._tokens)
 
     async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:
         """The request with who asks, where readers have limits, when its turn has come."""
@@ -208,18 +224,25 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {**SAFETY, **answer.headers, **length}
 
 
-def _asked(request: Request, body: bytes, public_url: str | None) -> FrontRequest:
+def _asked(request: Request, public_url: str | None) -> FrontRequest:
     prefix = _prefix(request.headers) if public_url is None else urlsplit(public_url).path
     return FrontRequest(
         method=request.method,
-        raw_path=request.scope["raw_path"].decode("latin-1"),
+        raw_path=_raw_path(request.scope),
         query=request.scope["query_string"].decode("latin-1"),
         headers=request.headers,
         origin=public_url or _origin(request.headers, request.scope["scheme"]) + prefix,
         prefix=prefix,
-        body=body,
         told=public_url is None,
     )
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as it came; of a whole address, as RFC 9112 (3.2.2) has it and AWS's CRT sends it, what is behind the
+    host.
+    """
+    raw = str(scope["raw_path"].decode("latin-1"))
+    return (_ABSOLUTE.sub("", raw, count=1) or "/") if not raw.startswith("/") else raw
 
 
 def _origin(headers: Headers, scheme: str) -> str:

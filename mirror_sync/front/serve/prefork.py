@@ -24,13 +24,17 @@ _SOON = 1.0  # seconds that one has to live for the next to be begun at once
 _log = Logger()
 
 
-def serve_in_processes(listeners: Sequence[socket.socket], serve: Callable[[socket.socket], None]) -> None:
-    """Have each listener served by a process of its own until SIGTERM or SIGINT, and return when all have ended.
+Listeners = tuple[socket.socket, ...]
+"""Those of one process, each at an address of its own."""
+
+
+def serve_in_processes(listeners: Sequence[Listeners], serve: Callable[[Listeners], None]) -> None:
+    """Have each of these served by a process of its own until SIGTERM or SIGINT, and return when all have ended.
 
     Call it in the main thread, before any other thread runs: processes are forked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    running: dict[int, tuple[socket.socket, float]] = {}
+    running: dict[int, tuple[Listeners, float]] = {}
     try:
         for listener in listeners:
             running[_begin(listener, listeners, serve, before)] = listener, time.monotonic()
@@ -50,9 +54,9 @@ def serve_in_processes(listeners: Sequence[socket.socket], serve: Callable[[sock
 
 
 def _begin(
-    own: socket.socket,
-    listeners: Sequence[socket.socket],
-    serve: Callable[[socket.socket], None],
+    own: Listeners,
+    listeners: Sequence[Listeners],
+    serve: Callable[[Listeners], None],
     mask: set[int | signal.Signals],
 ) -> int:
     """The id of a new process that serves its own listener, and ends with this one."""
@@ -66,8 +70,8 @@ def _begin(
         if os.getppid() == parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for other in listeners:
-                if other is not own:
-                    other.close()
+                for listener in other if other is not own else ():
+                    listener.close()
             serve(own)
             status = 0
     except BaseException:
@@ -76,6 +80,6 @@ def _begin(
         os._exit(status)
 
 
-def _ended(running: dict[int, tuple[socket.socket, float]]) -> list[int]:
+def _ended(running: dict[int, tuple[Listeners, float]]) -> list[int]:
     """Those that are over; several may be for one signal."""
     return [process for process in running if os.waitpid(process, os.WNOHANG)[0] == process]

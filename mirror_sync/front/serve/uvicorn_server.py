@@ -55,22 +55,31 @@ NONE: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class ServeAt:
-    """Where and how: `port` 0 takes a free one. More than one of `processes` are forked, and share the work."""
+    """Where and how: `port` 0 takes a free one. More than one of `processes` are forked, and share the work.
+
+    `beside` is another host and port at which the same application listens.
+    """
 
     host: str
     port: int
     processes: int = 1
     tls: ssl.SSLContext | None = None
+    beside: tuple[str, int] | None = None
 
     @contextmanager
-    def listeners(self) -> Iterator[list[socket.socket]]:
-        """One for each process, at one address. OSError when it cannot be had."""
-        shared, port = self.processes > 1, self.port
+    def listeners(self) -> Iterator[list[tuple[socket.socket, ...]]]:
+        """Those of each process, at the same addresses. OSError when one cannot be had."""
+        places = ((self.host, self.port), *([self.beside] if self.beside else ()))
         with ExitStack() as opened:
-            if shared:
-                with _listen(self.host, port) as alone:  # nobody else has the address: sharing would hide it
-                    port = alone.getsockname()[1]
-            yield [opened.enter_context(_listen(self.host, port, shared=shared)) for _ in range(self.processes)]
+            rows = [self._at(opened, *place) for place in places]
+            yield list(zip(*rows, strict=True))
+
+    def _at(self, opened: ExitStack, host: str, port: int) -> list[socket.socket]:
+        shared = self.processes > 1
+        if shared:
+            with _listen(host, port) as alone:  # nobody else has the address: sharing would hide it
+                port = alone.getsockname()[1]
+        return [opened.enter_context(_listen(host, port, shared=shared)) for _ in range(self.processes)]
 
 
 def serve(
@@ -87,10 +96,10 @@ def serve(
     """
     with at.listeners() as listeners:
         if on_ready is not None:
-            on_ready(_url(listeners[0], "https" if at.tls else "http"))
+            on_ready(_url(listeners[0][0], "https" if at.tls else "http"))
 
-        def run(listener: socket.socket) -> None:
-            _server(app, GRACE, PATIENCE, headers, at.tls).run(sockets=[listener])
+        def run(own: tuple[socket.socket, ...]) -> None:
+            _server(app, GRACE, PATIENCE, headers, at.tls).run(sockets=list(own))
 
         if at.processes > 1:
             serve_in_processes(listeners, run)

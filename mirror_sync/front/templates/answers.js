@@ -71,6 +71,9 @@ function plain(message) {
 function refuse(r, error) {
     r.variables.kept_for = '';  // no cache keeps a refusal: nothing is said of whom one might be for
     const name = error.form && error.form !== 'json' ? error.form : formAt(r), form = tables.FORMS[name];
+    if (name === 's3') {
+        return refuseS3(r, error);
+    }
     const headers = Object.assign({'Content-Type': form[0], 'Cache-Control': tables.CACHING.never,
                                    'X-Error-Message': plain(error.message)}, error.headers);
     if (error.code) {
@@ -88,6 +91,33 @@ function registryCode(error) {
     return tables.OCI_CODES[error.code] || tables.OCI_CODES[String(error.status)] || 'UNKNOWN';
 }
 
+// The raw path of a request, as routes have it: what is asked of the S3 door has an address of its own.
+function pathOf(r) {
+    return r.variables.s3_address || r.variables.request_uri.split('?')[0];
+}
+
+// Nobody who speaks S3 is asked for a name and a password.
+function refuseS3(r, error) {
+    const own = tables.OF.s3, written = own.WRITES.indexOf(error.status) >= 0;
+    const message = written ? tables.MESSAGES.method : error.message;
+    const headers = Object.assign({'Content-Type': own.XML, 'Cache-Control': tables.CACHING.never,
+                                   'X-Error-Message': plain(message)}, error.headers);
+    delete headers['WWW-Authenticate'];
+    delete headers.Allow;
+    if (error.code) {
+        headers['X-Error-Code'] = error.code;
+    }
+    const code = own.CODES[error.code] || own.CODES[String(error.status)] || 'InternalError';
+    send(r, own.STATUSES[String(error.status)] || error.status, headers,
+         own.ERROR.split('{code}').join(code).split('{message}').join(inXml(message)));
+}
+
+// As a text of XML can have it; what no XML can hold is a question mark.
+function inXml(text) {
+    return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '?').replace(/&/g, '&amp;').replace(/</g, '&lt;')
+        .replace(/>/g, '&gt;').replace(/"/g, '&quot;');
+}
+
 // How a refusal is told to who asks for an address.
 function formAt(r) {
     const found = mannersAt(r);
@@ -95,7 +125,7 @@ function formAt(r) {
 }
 
 function mannersAt(r) {
-    const path = r.variables.request_uri.split('?')[0];
+    const path = pathOf(r);
     return tables.MANNERS.filter((one) => one.addresses.test(path))[0];
 }
 
@@ -205,5 +235,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, formAt, isCurrent, linked, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
-                 sendJson, sendText, setHeaders, settled, unanswered };
+export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, formAt, inXml, isCurrent, linked, pathOf, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+                 sendHead, sendJson, sendText, setHeaders, settled, unanswered };

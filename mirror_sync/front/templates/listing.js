@@ -47,6 +47,11 @@ function shardFor(root, path) {
     return Math.max(countBefore(root, sortKey(path), true) - 1, 0);
 }
 
+// The number of the only shard that can hold what sorts as `key`.
+function shardAt(root, key) {
+    return Math.max(countBefore(root, key, true) - 1, 0);
+}
+
 function firstShard(root, folder) {
     return folder ? shardFor(root, folder + '/') : 0;
 }
@@ -247,4 +252,9 @@ function array(entries, lastCommit) {
     return '[' + body + ']';
 }
 
-export default { SEGMENT, array, count, endShard, find, findAll, firstShard, page, placeAfter, shardFor };
+// The path of an entry.
+function pathOf(line) {
+    return unquoted(PATH.exec(line)[1]);
+}
+
+export default { SEGMENT, array, count, endShard, find, findAll, firstShard, lines, page, pathOf, placeAfter, shardAt, shardFor, sortKey };

@@ -198,4 +198,4 @@ async function listed(r, kinds) {
     answers.sendJson(r, '[' + found.items.join(',') + ']', headers);
 }
 
-export default { known, listed };
+export default { known, listed, page };

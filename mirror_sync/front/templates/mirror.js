@@ -7,12 +7,14 @@ import bucket from 'bucket.js';
 import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
+import s3door from 's3door.js';
 import shares from 'shares.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tagged from 'tagged.js';
 import tables from 'tables.js';
 
+const ABSENT = ['RepoNotFound', 'RevisionNotFound'];
 const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
 
 // Answers any request.
@@ -26,10 +28,29 @@ async function answer(r) {
         }
         refusal = error;
     }
-    if (refusal) {
+    const listed = refusal && ABSENT.indexOf(refusal.code) >= 0 ? match(answers.pathOf(r)) : null;
+    if (listed !== null && listed.route.listing) {
+        await listNothing(r, listed.fields);
+    } else if (refusal) {
         r.variables.kept_for = '';  // no cache keeps a refusal; and what is hidden has no header that what is not there lacks
         await refuse(r, refusal);
     }
+}
+
+// Where a listing asks for what is not there, nothing is.
+async function listNothing(r, fields) {
+    r.variables.kept_for = tables.ACCESS.chooses ? 'role' : '';
+    try {
+        await protocols.routes.s3_nothing(r, fields);
+    } catch (error) {
+        answers.refuse(r, error);
+    }
+}
+
+// Answers a request of the S3 door.
+async function s3(r) {
+    r.variables.s3_address = s3door.addressed(r);
+    await answer(r);
 }
 
 async function refuse(r, refusal) {
@@ -48,13 +69,13 @@ function orToken(r, refusal) {
     if (refusal.code !== 'RepoNotFound' || !tables.ACCESS.tokens) {
         return refusal;
     }
-    const found = match(r.variables.request_uri.split('?')[0]), asking = access.who(r);
+    const found = match(answers.pathOf(r)), asking = access.who(r);
     return found !== null && found.route.tagged && asking.badge === 'none' ? access.tokenWanted(asking) : refusal;
 }
 
 // Whoever has no token is told as clients of registries want it where one is given, but for that place itself.
 function challenge(r, refusal) {
-    const path = r.variables.request_uri.split('?')[0], origin = refusal.status === 401 ? requests.origin(r) : '';
+    const path = answers.pathOf(r), origin = refusal.status === 401 ? requests.origin(r) : '';
     if (!origin || answers.formAt(r) !== 'oci' || /^\/+v2\/token\/?$/.test(path)) {
         return;
     }
@@ -69,7 +90,7 @@ function fail(r, error) {
 }
 
 async function route(r) {
-    const path = r.variables.request_uri.split('?')[0];
+    const path = answers.pathOf(r);
     refuseOdd(path);
     if (r.method === 'OPTIONS' && tables.PREFLIGHT) {
         return answers.send(r, 204, tables.PREFLIGHT);
@@ -167,7 +188,7 @@ function askedFor(r, route) {
 
 // What is no route: with the words for what a mirror does not do.
 function lacking(r) {
-    const path = r.variables.request_uri.split('?')[0], lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
+    const path = answers.pathOf(r), lack = tables.LACKS.filter((one) => one.pattern.test(path))[0];
     if (tables.READABLE.indexOf(r.method) < 0 && (!lack || lack.form === 'json' || lack.form === 'oci')) {
         return answers.refusal(405, tables.MESSAGES.method, '', {Allow: tables.READABLE.join(', ')});
     }
@@ -257,6 +278,9 @@ function badBucket(r) {
 
 // More than a reader may ask at once, and has no time to wait for.
 function tooMuch(r) {
+    if (r.variables.s3_marked && !r.variables.s3_address) {
+        r.variables.s3_address = s3door.addressed(r);
+    }
     answers.refuse(r, answers.refusal(429, tables.MESSAGES.too_much, '', {'Retry-After': tables.AGAIN}));
 }
 
@@ -270,4 +294,4 @@ function unsatisfiable(r) {
 }
 
 export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, noBlob: slices.never(noBlob),
-                 noPage, pointer, tooMuch, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, pointer, s3, tooMuch, unsatisfiable: slices.never(unsatisfiable) };

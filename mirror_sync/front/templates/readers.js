@@ -56,6 +56,10 @@ function credential(header) {
     if (scheme === 'bearer') {
         return rest;
     }
+    if (scheme.indexOf('aws4-') === 0) {
+        const found = /(?:^|[\s,])Credential=([^\/,\s]+)\//.exec(rest);
+        return found ? found[1] : '';
+    }
     if (scheme !== 'basic' || rest.length % 4 || !/^[A-Za-z0-9+\/]*={0,2}$/.test(rest)) {
         return '';
     }

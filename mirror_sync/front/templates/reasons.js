@@ -18,7 +18,7 @@ async function refuse(r, refusal) {
     if (repo && access.decide(asking.role, repo.kinds, repo.id, false) !== 'hidden') {
         known = await lists.known(r, repo.kinds, repo.id, access.seesAll(asking.role));
     }
-    const browser = tables.READABLE.indexOf(r.method) >= 0 && /text\/html/i.test(r.headersIn.Accept || '');
+    const browser = answers.formAt(r) !== 's3' && tables.READABLE.indexOf(r.method) >= 0 && /text\/html/i.test(r.headersIn.Accept || '');
     if (known && browser) {
         return answers.redirect(r, 302, {'Cache-Control': tables.CACHING.never}, up(r) + pageOf(known));
     }

@@ -126,7 +126,8 @@ def written(folder: Path, jobs: Mapping[str, Any], port: int, **front: Any) -> P
     """A job file whose front listens on this port; JSON is YAML."""
     path = folder / f"jobs-{port}.yaml"
     path.write_text(
-        json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", **WORKERS, **front}}), encoding="utf-8"
+        json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", "s3": True, **WORKERS, **front}}),
+        encoding="utf-8",
     )
     path.chmod(0o600)
     return path
@@ -161,6 +162,13 @@ def _llama(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, s
     wanted = (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
     found = [one for one in scratch.rglob("*") if one.is_file() and one.read_bytes() == wanted]
     return bool(found), f"chose {found[0].name}" if found else said
+
+
+def _s3(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
+    name, repo = client.use.split()
+    bucket = "datasets" if repo in DATASETS else "models"
+    words = [str(environment(client.environment) / "bin/python"), str(HERE / "use_s3.py"), name]
+    return _ran([*words, url, bucket, f"acme/{repo}/main/", str(made / repo), "any"], _environ(scratch), scratch)
 
 
 def _node(client: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
@@ -205,6 +213,7 @@ _RUNS: Mapping[str, Callable[[Client, str, Path, Path], tuple[bool, str]]] = {
     "door": _door,
     "tool": _tool,
     "suite-llama": _llama,
+    "suite-s3": _s3,
 }
 
 

