@@ -107,8 +107,6 @@ ASKED = (
     Asked("GET", "/-/trust/models/acme/former/v1/verdicts.json"),
     Asked("GET", "/-/trust/models/acme/rows/statement.json.sig"),
     Asked("GET", "/-/trust/allowed_signers"),
-    Asked("GET", "/-/feed.json"),
-    Asked("GET", "/-/mirror/models/acme/one/refs.json"),
     Asked("GET", "/-/mirror/models/acme/none/refs.json"),
     Asked("GET", f"/-/mirror/models/acme/one/{_COMMIT}/{'0' * 64}"),
     Asked("GET", "/-/login"),

@@ -19,6 +19,9 @@ _PATTERNS = (
     (re.compile(r'(_ts":)-?\d+'), r"\1<seconds>"),
     (re.compile(r'(_seconds":)[\d.]+'), r"\1<seconds>"),
     (re.compile(r'("machine":")[0-9a-f]+'), r"\1<machine>"),
+    (re.compile(r'("mirrors":\[")[0-9a-f]{16}'), r"\1<mirror>"),
+    (re.compile(r'("shards":\{"[0-9a-f]{0,3}":")[0-9a-f]{64}'), r"\1<digest>"),  # of a feed: refs.json has times
+    (re.compile(r'^(\["[\w.:/-]+",")[0-9a-f]{64}(?="\],?$)', re.MULTILINE), r"\1<digest>"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "<upstream>"),
 )
 _LOG = re.compile(r'(?<="log":\[)\{.*?\}(?=\])')  # of a refs.json: two names of a repo are brought side by side
