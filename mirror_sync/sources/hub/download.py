@@ -123,7 +123,7 @@ class Download(AbstractContextManager[ByteStream]):
         return refusal(answer.status, answer.headers, self._asked)
 
     def broken(self, expected: str, actual: str) -> NoReturn:
-        """The endpoint says other things of the file than its listing."""
+        """The endpoint says other things of the file than its listing: raises IntegrityError."""
         raise IntegrityError(self._file.path, expected, self._asked.spoken(actual))
 
     def _body(self, answer: Response) -> Body:

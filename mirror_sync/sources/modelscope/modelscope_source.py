@@ -64,9 +64,11 @@ _PAGE = 100  # repos a page
 _REMEMBERED = 4096  # commits
 _ENTRIES = 2_000_000  # of one commit
 _T = TypeVar("_T")
+_Pinned = tuple[RevisionWalk, ListingAnswer, str]
+"""The listing of a commit, and the name by which it is asked for; empty where its id is known there."""
 
 
-class _LearntOfCommits(Generic[_T]):
+class _Learnt(Generic[_T]):
     """The newest of what was learnt of commits. Safe for many threads."""
 
     def __init__(self) -> None:
@@ -106,11 +108,9 @@ class ModelScopeSource(Source):
             tell=tell,
         )
         self._calls, self._addresses = ModelScopeCalls(self._line), Addresses()
-        self._names = _LearntOfCommits[str]()  # by what a commit is asked for, where its id is not known there
-        self._newest = _LearntOfCommits[Commit]()
-        self._open = _LearntOfCommits[
-            bool
-        ]()  # whether a repo is open to all (""), and what has been read of it (list, file)
+        self._names = _Learnt[str]()  # by what a commit is asked for, where its id is not known there
+        self._newest = _Learnt[Commit]()
+        self._open = _Learnt[bool]()  # whether a repo is open (""), what was read of it (list, file)
 
     def __repr__(self) -> str:
         return f"ModelScopeSource({self._line.url!r})"
@@ -119,7 +119,10 @@ class ModelScopeSource(Source):
         return self._line.url
 
     def search(self, sought: Sought) -> Iterator[Found]:
-        """One call for every hundred repos of the owner, whose commits are not told there: bare repos."""
+        """One call for every hundred repos of the owner, whose commits are not told there: bare repos.
+
+        UpstreamError for a ranking, and for an owner of more repos than are listed.
+        """
         if isinstance(sought, Ranking):
             raise UpstreamError(f"{self} is read by names and globs alone; write repos: [owner/*]")
         if not sought.is_glob:
@@ -209,7 +212,7 @@ class ModelScopeSource(Source):
                 raise ValueError(f"{doubled!r} is both a file and a folder")
 
     def history(self, repo: Repo, commit: CommitId) -> tuple[Commit, ...]:
-        """The newest commit alone: ModelScope tells no other. No call where it was resolved a while ago."""
+        """The newest commit alone: ModelScope tells no other. No call where it was resolved a while ago. NoSuchCall."""
         if self._newest.get(repo, commit) is None:
             asked = self._asked(repo, commit)
             with self._reading(asked):
@@ -290,9 +293,7 @@ class ModelScopeSource(Source):
         if newest is not None:
             self._newest.keep(repo, commit, newest)
 
-    def _named(
-        self, asked: RequestContext, repo: Repo, commit: CommitId
-    ) -> tuple[RevisionWalk, ListingAnswer, str] | None:
+    def _named(self, asked: RequestContext, repo: Repo, commit: CommitId) -> _Pinned | None:
         """The listing of a commit whose id ModelScope does not know, by the name that leads to it; None for none."""
         known = self._names.get(repo, commit)
         for name in (known,) if known else _names_of(MAIN):
@@ -302,7 +303,7 @@ class ModelScopeSource(Source):
                 return walk, first, name
         return None
 
-    def _pinned(self, asked: RequestContext, repo: Repo, commit: CommitId) -> tuple[RevisionWalk, ListingAnswer, str]:
+    def _pinned(self, asked: RequestContext, repo: Repo, commit: CommitId) -> _Pinned:
         """The listing of a commit, and its name where it goes by one. BadAnswer where that leads elsewhere by now."""
         if self._names.get(repo, commit) is None:
             walk = self._walk(asked, repo, commit)
