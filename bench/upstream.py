@@ -54,6 +54,8 @@ http {{
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
+        # builds of before send two, which the stand-in refuses
+        proxy_set_header User-Agent $http_user_agent;
         location ~ /resolve(-cache)?/ {{
             proxy_cache hub;
             proxy_cache_key $uri;

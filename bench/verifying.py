@@ -63,23 +63,28 @@ def section(setting: Setting, found: Mapping[To, list[Measurement]], size: int, 
 
 
 def _contestants(setting: Setting, hub: str, repo: str) -> Mapping[To, Mapping[str, Command]]:
-    """By target and name. Both targets are filled here."""
-    mirror, gateway = setting.fresh("mirror"), setting.gateway()
-    bucket = gateway.make_bucket()
-    said: Mapping[To, dict[str, str]] = {
-        "directory": {"url": mirror.as_uri()},
-        "S3": competitors.bucket_target(gateway, bucket),
-    }
-    where: Mapping[To, Path | tuple[S3Server, str]] = {"directory": mirror, "S3": (gateway, bucket)}
+    """By target and name. All targets are filled here: each build has its own, since older ones do not read ours."""
     found: dict[To, Mapping[str, Command]] = {}
-    for to, target in said.items():
-        folder = setting.fresh(f"verify-{to}")
-        configuration = competitors.jobs(folder, hub, [repo], target, catalogue=False)
-        measured(competitors.sync(setting.ours, configuration), folder / "sync.log")
-        sums = competitors.hashsum(where[to], folder / "sums")
-        commands = {build.name: competitors.verify(build, configuration) for build in setting.builds}
-        found[to] = {**commands, HASHSUM: sums}
+    for to in TIMES:
+        commands, sums = dict[str, Command](), dict[str, Command]()
+        for number, build in enumerate(setting.builds):
+            folder = setting.fresh(f"verify-{to}-{number}")
+            said, where = _target(setting, to, folder / "mirror")
+            configuration = competitors.jobs(folder, hub, [repo], said, catalogue=False)
+            measured(competitors.sync(build, configuration), folder / "sync.log")
+            commands[build.name] = competitors.verify(build, configuration)
+            sums = sums or {HASHSUM: competitors.hashsum(where, folder / "sums")}
+        found[to] = {**commands, **sums}
     return found
+
+
+def _target(setting: Setting, to: To, mirror: Path) -> tuple[dict[str, str], Path | tuple[S3Server, str]]:
+    """An empty one, as jobs.yaml names it and as rclone does."""
+    if to == "directory":
+        return {"url": mirror.as_uri()}, mirror
+    gateway = setting.gateway()
+    bucket = gateway.make_bucket()
+    return competitors.bucket_target(gateway, bucket), (gateway, bucket)
 
 
 def _rounds(setting: Setting, to: To, contestants: Mapping[str, Command]) -> list[Measurement]:
