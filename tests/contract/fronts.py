@@ -95,6 +95,8 @@ ASKED = (
     Asked("GET", "/acme/one.git/info/refs"),
     Asked("POST", "/acme/one.git/info/lfs/objects/batch", _FORM, b"{}"),
     Asked("GET", "/spaces/acme/one"),
+    Asked("GET", "/api/organizations/vouched/overview"),
+    Asked("GET", "/api/organizations/others/overview"),
     Asked("GET", "/api/whoami-v2"),
     Asked("GET", "/api/organizations/acme"),
     Asked("GET", "/api/models/acme/one/discussions"),

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
@@ -66,7 +67,7 @@ from mirror_sync.observe.metrics.readings import Disk, Due, Readings
 from mirror_sync.state import tries
 from mirror_sync.state.records import RunState
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.mirrors import DOORS, OPENED, Mirror, by_nginx, by_serve
+from tests.front.mirrors import DOORS, OPENED, PUBLISHERS, Mirror, by_nginx, by_serve
 
 _TABLE = RouteTable(PROTOCOLS)
 _WORDS: dict[str, type[StrEnum]] = {
@@ -260,4 +261,5 @@ def front(kind: str, mirror: Path, folder: Path) -> AbstractContextManager[Mirro
     store = DirectoryStore(mirror)
     if kind == "serve":
         return by_serve(store)
-    return by_nginx(store, NginxOptions(DirectoryTarget(mirror), by_digest=True, access=OPENED, doors=DOORS), folder)
+    options = NginxOptions(DirectoryTarget(mirror), by_digest=True, access=OPENED, doors=DOORS)
+    return by_nginx(store, replace(options, kernel_publishers=PUBLISHERS), folder)

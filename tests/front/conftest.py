@@ -12,7 +12,7 @@ import pytest
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.mirrors import DOORS, OPENED, Mirror, by_nginx, by_serve, s3_store
+from tests.front.mirrors import DOORS, OPENED, PUBLISHERS, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 
 if TYPE_CHECKING:
@@ -66,5 +66,9 @@ def _front(kind: str, bucket: Target, folder: Path, public_url: str | None = Non
         return by_serve(store, public_url=public_url)
     need("nginx")
     return by_nginx(
-        store, NginxOptions(bucket, public_url=public_url, by_digest=True, access=OPENED, doors=DOORS), folder
+        store,
+        NginxOptions(
+            bucket, public_url=public_url, by_digest=True, access=OPENED, doors=DOORS, kernel_publishers=PUBLISHERS
+        ),
+        folder,
     )

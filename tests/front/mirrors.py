@@ -32,6 +32,7 @@ from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
 
 DOORS = frozenset({"oci", "images", "s3", "torrents"})  # as where front opens all of them
+PUBLISHERS = frozenset({"vouched"})  # of kernels
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
@@ -152,6 +153,7 @@ def by_serve(
         limits=limits,
         caching=caching,
         doors=doors,
+        kernel_publishers=PUBLISHERS,
         torrents=torrents,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
@@ -202,7 +204,9 @@ def by_either(
         told = {"public_url": public_url, "site": site, "by_digest": by_digest}
         return by_serve(store, **told, cors=cors, access=access, tokens=tokens, doors=doors, torrents=torrents)  # type: ignore[arg-type]
     need("nginx")
-    options = NginxOptions(bucket, public_url=public_url, site=site, by_digest=by_digest, cors=cors)
+    options = NginxOptions(
+        bucket, public_url=public_url, site=site, by_digest=by_digest, cors=cors, kernel_publishers=PUBLISHERS
+    )
     return by_nginx(store, replace(options, access=access, tokens=tokens, doors=doors, torrents=torrents), folder)
 
 

@@ -37,7 +37,7 @@ from tests.front.guarded import (
     signed,
     write_tokens,
 )
-from tests.front.mirrors import DOORS, Mirror, Reply, by_nginx, by_serve, s3_store
+from tests.front.mirrors import DOORS, PUBLISHERS, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
 from tests.stores.places import target_of
 
@@ -74,7 +74,9 @@ def _running(kind: str, place: Target, guarded: Guarded, folder: Path, tokens: P
         return by_serve(guarded.store, access=ACCESS, tokens=tokens)
     need("nginx")
     return by_nginx(
-        guarded.store, NginxOptions(place, access=ACCESS, tokens=tokens, by_digest=True, doors=DOORS), folder
+        guarded.store,
+        NginxOptions(place, access=ACCESS, tokens=tokens, by_digest=True, doors=DOORS, kernel_publishers=PUBLISHERS),
+        folder,
     )
 
 
