@@ -15,7 +15,7 @@ NO_INDEX = echo "make: pip could not install what is needed, and says why in .ve
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check unit test lowest chaos hostile s3 clients bench demo run package clean
+.PHONY: help .venv system check unit test lowest chaos hostile s3 clients doors bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ s3: $(INSTALLED) system ## Every S3-compatible server that registries bring; wri
 
 clients: $(INSTALLED) system ## Clients far and wide against both fronts over both targets; writes docs/lab/clients.md (needs npm, 3 GB)
 	$(BIN)/python -m tests.clients.suite
+
+doors: $(INSTALLED) system ## The clients of all doors, of these alone, against both fronts over both targets; writes docs/lab/doors.md
+	$(BIN)/python -m tests.clients.suite --doors
 
 bench: $(INSTALLED) system ## Ours beside others; writes bench/RESULTS.md: [WORKLOADS=large,small] [ROUNDS=5] [AGAINST=a wheel, or a revision]
 	$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST))

@@ -1,4 +1,4 @@
-"""What open doors cost a publication: 2,000 files from a folder into a folder, with all doors shut and all of them open.
+"""What open doors cost a publication: 2,000 files from a folder into a folder, doors shut and open.
 
 Torrents and images read what was fetched once more, and stand apart. Both take their turns within each round, who is
 first changes; what counts is the CPU of the whole program, start and end included.

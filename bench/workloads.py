@@ -23,4 +23,4 @@ WORKLOADS: dict[str, Callable[[Setting], Section]] = {
     "doors": doors.run,
 }
 WORKLOADS |= {"asking": asking.run, "readers": readers.run, "readers-minute": readers.run_minute}
-WORKLOADS |= {"readers-tokens": readers_tokens.run}
+WORKLOADS |= {"doors": doors.run, "readers-tokens": readers_tokens.run}

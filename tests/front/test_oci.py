@@ -196,7 +196,7 @@ def test_tags_are_the_names_of_commits_in_pages(mirror: Mirror) -> None:
     one = registered(mirror)
     one.repo.tag("v1.0", one.commit)
     one.repo.name("refs/pr/1", one.commit)
-    wanted = sorted(["latest", "main", "v1.0", one.commit])
+    wanted = sorted(["latest", "latest-image", "main", "main-image", "v1.0", one.commit])
     mirror.get_until(
         f"{one.at}/tags/list", json.dumps({"name": one.at[4:], "tags": wanted}, separators=(",", ":")).encode()
     )

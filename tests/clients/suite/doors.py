@@ -1,0 +1,162 @@
+"""Clients of the doors beside the Hub's, each as a person runs it: what it took is compared with what was made.
+
+``make doors`` runs these alone. Ollama and Docker Model Runner are in no registry of packages: their requests are
+repeated as their sources have them (tests/front/test_ollama.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tests.clients.environments import environment
+from tests.front.test_ollama import DOCKER, OCI, GoClient
+from tests.parts import program
+from tests.servers.child import child
+
+CONTAINERD = """version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{folder}/containerd.sock"
+"""
+ORAS = """
+import sys
+import oras.client
+client = oras.client.OrasClient(hostname=sys.argv[1], insecure=True)
+client.pull(target=f"{sys.argv[1]}/{sys.argv[2]}", outdir=sys.argv[3])
+"""
+MODELSCOPE = """
+import os, sys
+from modelscope.hub.snapshot_download import snapshot_download
+print(snapshot_download("acme/quants", cache_dir=sys.argv[1]))
+"""
+NAME = "acme/quants"
+
+
+def skopeo(url: str, made: Path, scratch: Path) -> str:
+    """The model as it is, each layer a file."""
+    at = f"docker://{_host(url)}/{NAME}:latest"
+    _ran([program("skopeo"), "copy", "--src-tls-verify=false", at, f"dir:{scratch}/model"], scratch)
+    return _all_there(made, (path.read_bytes() for path in (scratch / "model").iterdir()))
+
+
+def skopeo_image(url: str, made: Path, scratch: Path) -> str:
+    """The image, whose layers tar unpacks."""
+    at = f"docker://{_host(url)}/{NAME}:latest-image"
+    _ran([program("skopeo"), "copy", "--src-tls-verify=false", at, f"dir:{scratch}/image"], scratch)
+    (scratch / "files").mkdir()
+    for layer in json.loads((scratch / "image/manifest.json").read_text())["layers"]:
+        blob = scratch / "image" / layer["digest"].partition(":")[2]
+        _ran(["tar", "-xf", blob, "-C", scratch / "files"], scratch)
+    return _same(made, scratch / "files")
+
+
+def podman(url: str, made: Path, _: Path) -> str:
+    """Pulls the image and mounts it."""
+    with tempfile.TemporaryDirectory(prefix="pod") as folder:  # its names for sockets are short ones
+        words = [program("podman"), "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+        at = f"{_host(url)}/{NAME}:latest-image"
+        _ran([*words, "pull", "--tls-verify=false", at], Path(folder))
+        said = _same(made, Path(_ran([*words, "image", "mount", at], Path(folder)).strip()))
+        _ran([*words, "image", "unmount", at], Path(folder))
+        return said
+
+
+def containerd(url: str, made: Path, scratch: Path) -> str:
+    """Fetches the model, then pulls the image and mounts it."""
+    settings, socket, mounted = scratch / "config.toml", scratch / "containerd.sock", scratch / "mounted"
+    settings.write_text(CONTAINERD.format(folder=scratch), encoding="utf-8")
+    mounted.mkdir()
+    with child([program("containerd"), "--config", settings], scratch / "log") as running:
+        running.wait_until(socket.is_socket, 60)
+        ctr, at = [program("ctr"), "--address", str(socket)], f"{_host(url)}/{NAME}"
+        _ran([*ctr, "content", "fetch", "--plain-http", f"{at}:latest"], scratch)
+        image = ["--snapshotter", "native", f"{at}:latest-image"]
+        _ran([*ctr, "images", "pull", "--plain-http", *image], scratch)
+        _ran([*ctr, "images", "mount", *image, str(mounted)], scratch)
+        try:
+            return _same(made, mounted)
+        finally:
+            _ran([*ctr, "images", "unmount", str(mounted)], scratch)
+
+
+def oras(url: str, made: Path, scratch: Path) -> str:
+    """Each file under its own name."""
+    python = str(environment("registry") / "bin/python")
+    _ran([python, "-c", ORAS, _host(url), f"{NAME}:latest", f"{scratch}/files"], scratch)
+    return _same(made, scratch / "files")
+
+
+def ollama(url: str, made: Path, _: Path) -> str:
+    """By its own requests: manifest, HEAD, GET, and ranges of where that says to be."""
+    _, layers = GoClient(url).pull(NAME, "Q4_K_M")
+    assert layers["model"] == (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
+    return "tiny-Q4_K_M.gguf"
+
+
+def model_runner(url: str, made: Path, _: Path) -> str:
+    """Docker Model Runner's requests: HEAD by tag, GET by digest, blobs plainly."""
+    client, accept = GoClient(url), f"Accept: {DOCKER}, application/vnd.oci.image.index.v1+json, {OCI}, */*"
+    head = client.ask("HEAD", f"/v2/{NAME}/manifests/Q4_K_M", accept)
+    pinned = head.headers["docker-content-digest"]
+    (layer,) = json.loads(client.ask("GET", f"/v2/{NAME}/manifests/{pinned}", accept).body)["layers"]
+    body = client.ask("GET", f"/v2/{NAME}/blobs/{layer['digest']}").body
+    assert body == (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
+    return "tiny-Q4_K_M.gguf"
+
+
+def modelscope(url: str, made: Path, scratch: Path) -> str:
+    """A whole model by its snapshot_download."""
+    python = str(environment("modelscope-1.40") / "bin/python")
+    said = _ran([python, "-c", MODELSCOPE, str(scratch / "cache")], scratch, MODELSCOPE_ENDPOINT=url)
+    folder = Path(said.strip().splitlines()[-1])
+    return _all_there(made, (path.read_bytes() for path in folder.iterdir() if path.is_file()))
+
+
+RUNS: Mapping[str, Callable[[str, Path, Path], str]] = {
+    one.__name__: one for one in (skopeo, skopeo_image, podman, containerd, oras, ollama, model_runner, modelscope)
+}
+
+
+def _host(url: str) -> str:
+    return url.removeprefix("http://")
+
+
+def _ran(words: Sequence[str | Path], home: Path, **more: str) -> str:
+    """What it said. AssertionError with all of it where it failed."""
+    own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "NO_PROXY": "*", **more}
+    done = subprocess.run(
+        [str(word) for word in words],
+        env={"PATH": os.environ["PATH"], **own},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    return done.stdout
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _same(made: Path, folder: Path) -> str:
+    """All files of the repo, under their names, and no other ones."""
+    found, wanted = _files(folder), _files(made / "quants")
+    assert found == wanted, f"{sorted(found)} in place of {sorted(wanted)}"
+    return f"{len(found)} files"
+
+
+def _all_there(made: Path, bodies: Iterable[bytes]) -> str:
+    got, wanted = set(bodies), set(_files(made / "quants").values())
+    assert wanted <= got, f"{len(wanted - got)} of {len(wanted)} files are not there"
+    return f"{len(wanted)} files"
