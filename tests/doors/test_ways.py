@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.doors.ways import DOORS, Wanted, Way, open_doors, ways_of
+from mirror_sync.domain.doors.ways import DOORS, DoorCommand, WantedCommit, open_doors, ways_of
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -54,7 +54,7 @@ class Place:
     folder: Path
     commits: Mapping[Repo, str]
 
-    def run(self, way: Way, *, home: Path) -> None:
+    def run(self, way: DoorCommand, *, home: Path) -> None:
         """A way as a person's shell, or their Python, runs it, in `home`."""
         words = [str(environment("hub-2") / "bin/python"), "-c"] if way.title == "repo.python" else ["bash", "-ec"]
         command = way.at(self.url)
@@ -97,13 +97,13 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield Place(mirror.url, programs, commits)
 
 
-def _named(wanted: Wanted) -> dict[str, Way]:
+def _named(wanted: WantedCommit) -> dict[str, DoorCommand]:
     return {way.title: way for way in ways_of(wanted, {door.name for door in DOORS})}
 
 
 WANTED = {
-    "a model": Wanted(MODEL, "", "", sorted(FILES), "any"),
-    "a dataset": Wanted(DATASET, "", "", sorted(ROWS)),
+    "a model": WantedCommit(MODEL, "", "", sorted(FILES), "any"),
+    "a dataset": WantedCommit(DATASET, "", "", sorted(ROWS)),
 }
 RUN = [(what, title) for what, wanted in WANTED.items() for title in _named(wanted)]
 WHOLE = {"a model": FILES, "a dataset": ROWS}
@@ -112,7 +112,7 @@ WHOLE = {"a model": FILES, "a dataset": ROWS}
 @pytest.mark.parametrize(("what", "title"), RUN, ids=lambda word: word)
 def test_a_command_of_a_page_gets_what_it_says(place: Place, what: str, title: str) -> None:
     wanted = WANTED[what]
-    way = _named(Wanted(wanted.repo, place.commits[wanted.repo], "", wanted.paths, wanted.library))[title]
+    way = _named(WantedCommit(wanted.repo, place.commits[wanted.repo], "", wanted.paths, wanted.library))[title]
     with tempfile.TemporaryDirectory(prefix="w") as folder:  # a short one: podman wants that
         place.run(way, home=Path(folder))
         got = {path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}

@@ -26,7 +26,7 @@ _LOADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCommit:
     """A published commit that somebody wants: `revision` is what must be asked for, empty where that is not needed.
 
     `paths` are the first of its files; `library` is what loads it, as its card says.
@@ -46,7 +46,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class DoorCommand:
     """A command: `before` and `after` the address of this mirror, which only the reader knows. `title` names a text."""
 
     title: str
@@ -67,11 +67,11 @@ class Door:
 
     name: str
     opened_by: str
-    ways: Callable[[Wanted], Iterable[Way]]
+    ways: Callable[[WantedCommit], Iterable[DoorCommand]]
     documents: tuple[str, ...] = ()
 
 
-def ways_of(wanted: Wanted, doors: Collection[str]) -> list[Way]:
+def ways_of(wanted: WantedCommit, doors: Collection[str]) -> list[DoorCommand]:
     """Those by all doors that are open; `doors` are the names of those beside the ones that always are."""
     return [way for door in open_doors(doors) for way in door.ways(wanted)]
 
@@ -81,19 +81,19 @@ def open_doors(doors: Collection[str]) -> list[Door]:
     return [door for door in DOORS if not door.opened_by or door.name in doors]
 
 
-def _hub(wanted: Wanted) -> Iterator[Way]:
+def _hub(wanted: WantedCommit) -> Iterator[DoorCommand]:
     kind = " --repo-type dataset" if wanted.repo.kind is Kind.DATASET else ""
     at = f" --revision {shlex.quote(wanted.revision)}" if wanted.revision else ""
-    yield Way("repo.shell", "HF_ENDPOINT=", f" hf download {shlex.quote(wanted.repo.id)}{kind}{at}")
-    yield Way("repo.python", 'import os\nos.environ["HF_ENDPOINT"] = "', f'"\n\n{_loading(wanted)}')
+    yield DoorCommand("repo.shell", "HF_ENDPOINT=", f" hf download {shlex.quote(wanted.repo.id)}{kind}{at}")
+    yield DoorCommand("repo.python", 'import os\nos.environ["HF_ENDPOINT"] = "', f'"\n\n{_loading(wanted)}')
     if wanted.paths:
         path = next((name for name in _TELLING if name in wanted.paths), wanted.paths[0])
-        yield Way("repo.curl", "curl -fLO ", f"/{wanted.files_at}{_in_url(path)}")
+        yield DoorCommand("repo.curl", "curl -fLO ", f"/{wanted.files_at}{_in_url(path)}")
     if _is_gguf(wanted):
-        yield Way("repo.llama", "HF_ENDPOINT=", f" llama-server -hf {shlex.quote(wanted.repo.id)}")
+        yield DoorCommand("repo.llama", "HF_ENDPOINT=", f" llama-server -hf {shlex.quote(wanted.repo.id)}")
 
 
-def _loading(wanted: Wanted) -> str:
+def _loading(wanted: WantedCommit) -> str:
     name, library = _literal(wanted.repo.id), wanted.library
     at = f", revision={_literal(wanted.revision)}" if wanted.revision else ""
     if wanted.repo.kind is Kind.DATASET:
@@ -106,35 +106,35 @@ def _loading(wanted: Wanted) -> str:
     return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({name}{at})"
 
 
-def _modelscope(wanted: Wanted) -> Iterator[Way]:
+def _modelscope(wanted: WantedCommit) -> Iterator[DoorCommand]:
     """Its clients know ids of two parts alone."""
     if "/" in wanted.repo.id:
         at = f" --revision {shlex.quote(wanted.revision)}" if wanted.revision else ""
         name = f"--{wanted.repo.kind.value} {shlex.quote(wanted.repo.id)}"
-        yield Way("repo.modelscope", "MODELSCOPE_ENDPOINT=", f" modelscope download {name}{at}")
+        yield DoorCommand("repo.modelscope", "MODELSCOPE_ENDPOINT=", f" modelscope download {name}{at}")
 
 
-def _registry(wanted: Wanted) -> Iterator[Way]:
+def _registry(wanted: WantedCommit) -> Iterator[DoorCommand]:
     """Its clients want the address without its scheme, which the shell takes away."""
     name = oci_name(wanted.repo)
     if name is None:
         return
     if _is_gguf(wanted):
-        yield Way("repo.ollama", "M=", f'; ollama pull "${{M#*://}}/{wanted.repo.id}"')
+        yield DoorCommand("repo.ollama", "M=", f'; ollama pull "${{M#*://}}/{wanted.repo.id}"')
     at = f"{name}:{wanted.commit if wanted.revision else LATEST}"
     folder = shlex.quote(wanted.repo.id.rpartition("/")[2])
-    yield Way("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
+    yield DoorCommand("repo.skopeo", "M=", f'; skopeo copy "docker://${{M#*://}}/{at}" dir:{folder}')
 
 
-def _image(wanted: Wanted) -> Iterator[Way]:
+def _image(wanted: WantedCommit) -> Iterator[DoorCommand]:
     """To be mounted: `podman run --mount type=image,source=...`, or a volume of Kubernetes."""
     name = oci_name(wanted.repo)
     if name is not None:
         at = f"{name}:{wanted.commit if wanted.revision else LATEST}{SUFFIX}"
-        yield Way("repo.podman", "M=", f'; podman pull "${{M#*://}}/{at}"')
+        yield DoorCommand("repo.podman", "M=", f'; podman pull "${{M#*://}}/{at}"')
 
 
-def _is_gguf(wanted: Wanted) -> bool:
+def _is_gguf(wanted: WantedCommit) -> bool:
     """For programs that run a model in GGUF: the quantization that is meant where nobody says; they ask for main."""
     model = wanted.repo.kind is Kind.MODEL and not wanted.revision
     return model and any(is_model(path) for path in wanted.paths)

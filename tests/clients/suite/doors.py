@@ -93,10 +93,10 @@ def oras(url: str, made: Path, scratch: Path) -> str:
     return _same(made, scratch / "files")
 
 
-def ollama(url: str, made: Path, _: Path) -> str:
+def ollama(url: str, made: Path, _scratch: Path) -> str:
     """By its own requests: manifest, HEAD, GET, and ranges of where that says to be."""
-    _, layers = GoClient(url).pull(NAME, "Q4_K_M")
-    assert layers["model"] == (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
+    _, pulled = GoClient(url).pull(NAME, "Q4_K_M")
+    assert pulled["model"] == (made / "quants/tiny-Q4_K_M.gguf").read_bytes()
     return "tiny-Q4_K_M.gguf"
 
 
