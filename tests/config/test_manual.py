@@ -21,7 +21,7 @@ SECTIONS = {
     "several endpoints": ("EndpointEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
-    "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry"),
+    "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
     "engine": ("EngineEntry",),
@@ -68,7 +68,8 @@ def missing_words(rule: dict[str, Any], said: str) -> Iterator[str]:
         rule = SCHEMA["$defs"][rule["$ref"].rpartition("/")[2]]
     choices = [choice for choice in rule.get("anyOf", ()) if choice.get("pattern") != r"^\$\{"]  # a variable gives any
     if any(choice.get("type") == "boolean" for choice in choices):
-        yield from () if said in {"`true` or `false`", "`on` or `off`"} else ("`true` or `false`",)
+        words = said.partition(", or ")[0]  # what else may stand there
+        yield from () if words in {"`true` or `false`", "`on` or `off`"} else ("`true` or `false`",)
         return
     for choice in choices:
         yield from missing_words(choice, said)
