@@ -22,7 +22,7 @@ SECTIONS = {
     "another mirror": ("MirrorEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
-    "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "TorrentsEntry"),
+    "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry", "TorrentsEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
     "engine": ("EngineEntry",),

@@ -18,10 +18,11 @@ from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.clients.environments import environment
 from tests.front.bucket import Published
-from tests.front.mirrors import by_either
+from tests.front.mirrors import Mirror, Reply, by_either
 from tests.parts import program
 from tests.requirements import need
 from tests.servers.child import child
@@ -45,6 +46,7 @@ class Registry:
 
     host: str
     folder: Path
+    store: Store
 
     def run(self, *command: str | Path, ok: bool = True) -> str:
         """What a client says. AssertionError with all of it where it ends otherwise than it should."""
@@ -77,7 +79,7 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     tokens = folder / "tokens.yaml"
     tokens.write_text(AccessTokens((AccessToken("ci", "team", digest_of(TOKEN)),)).encode(), encoding="ascii")
     with by_either(request.param, bucket, folder / "front", access=ACCESS, tokens=tokens) as mirror:
-        yield Registry(mirror.url.removeprefix("http://"), folder)
+        yield Registry(mirror.url.removeprefix("http://"), folder, store)
 
 
 def expect_blobs(folder: Path) -> None:
@@ -192,6 +194,28 @@ def test_containerd_pulls_an_image_and_mounts_it(registry: Registry, tmp_path: P
             expect_files(folder)
         finally:
             registry.run(*ctr, "images", "unmount", folder)
+
+
+def test_a_layer_is_for_those_who_may_read_its_repo_and_for_others_as_if_it_were_not_there(registry: Registry) -> None:
+    def asked(path: str, *, token: str = "") -> Reply:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Mirror(f"http://{registry.host}", registry.store).get(f"/v2/{path}", **headers)
+
+    index = asked("team/two/manifests/latest-image", token=TOKEN).json
+    manifest = asked(f"team/two/manifests/{index['manifests'][0]['digest']}", token=TOKEN).json
+    layer = manifest["layers"][0]
+    body = asked(f"team/two/blobs/{layer['digest']}", token=TOKEN)
+    assert (body.status, f"sha256:{Sha256.of(body.body)}") == (200, layer["digest"])
+    assert "private" in str(body.header("Cache-Control"))
+    for token in ("", "anonymous", "hf_" + "w" * 37):
+        hidden = [
+            asked(f"team/{name}/{what}", token=token)
+            for what in ("manifests/latest-image", f"blobs/{layer['digest']}")
+            for name in ("two", "not")
+        ]
+        assert {reply.status for reply in hidden} <= {401, 404}
+        for one, other in (hidden[:2], hidden[2:]):
+            assert (one.status, one.body.replace(b"two", b"not")) == (other.status, other.body)
 
 
 def expect_files(folder: Path) -> None:
